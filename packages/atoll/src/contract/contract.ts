@@ -1,0 +1,77 @@
+import { AtollError } from '@atoll/host'
+import type { EventDefinition } from './event.ts'
+import type { Bound, BoundOperation, Operation } from './operation.ts'
+
+/** What a contract is made of: its events, how it words errors, and operations by name. */
+export interface ContractDefinition {
+  readonly events?: readonly EventDefinition[]
+  readonly errors?: ErrorShape
+  readonly [operation: string]: Operation | readonly EventDefinition[] | ErrorShape | undefined
+}
+
+/** Words an error of this contract's operations for HTTP. Without one the answer is problem+json (RFC 9457). */
+export type ErrorShape = (error: AtollError) => { status: number; body: unknown }
+
+/** What a service shows others. Its operations are its properties: `orders.place`. */
+export type Contract<Name extends string = string, Definition extends ContractDefinition = ContractDefinition> = {
+  readonly contract: ContractFacts<Name, Definition>
+} & { readonly [K in OperationNames<Definition>]: Definition[K] & Bound }
+
+/** The facts of a contract, for the runtime, the gateway and tools. */
+export interface ContractFacts<Name extends string = string, Definition extends ContractDefinition = ContractDefinition> {
+  readonly name: Name
+  readonly definition: Definition
+  readonly events: readonly EventDefinition[]
+  readonly operations: readonly BoundOperation[]
+  readonly errors: ErrorShape | undefined
+}
+
+/** Any contract, for lists. */
+export interface AnyContract {
+  readonly contract: ContractFacts
+}
+
+/** The names of a definition's operations. */
+export type OperationNames<Definition> = {
+  [K in keyof Definition & string]: string extends K ? never : Definition[K] extends Operation ? K : never
+}[keyof Definition & string]
+
+/** The events of a definition, as a union. */
+export type EventsOf<Definition> = Definition extends { readonly events: readonly (infer Event)[] } ? Event : never
+
+/**
+ * Declares what a service shows others. Throws DEFINITION_INVALID for a name that is not lower case, or an operation called
+ * `contract`.
+ */
+export function contract<const Name extends string, const Definition extends ContractDefinition>(
+  name: Name,
+  definition: Definition,
+): Contract<Name, Definition> {
+  if (!/^[a-z][a-z0-9-]*$/.test(name)) {
+    throw new AtollError('DEFINITION_INVALID', `contract name '${name}' must be lower case letters, digits and dashes`)
+  }
+  if ('contract' in definition) {
+    throw new AtollError('DEFINITION_INVALID', `contract ${name}: an operation cannot be called 'contract'`)
+  }
+  const operations: BoundOperation[] = []
+  const byName: Record<string, BoundOperation> = {}
+  for (const [key, value] of Object.entries(definition)) {
+    if (!isOperation(value)) continue
+    const bound: BoundOperation = { ...value, name: `${name}.${key}`, contract: name }
+    operations.push(bound)
+    byName[key] = bound
+  }
+  const facts: ContractFacts<Name, Definition> = {
+    name,
+    definition,
+    events: definition.events ?? [],
+    operations,
+    errors: definition.errors,
+  }
+  // The loop above gave every operation of the definition its name, which is what the mapped type says.
+  return { contract: facts, ...byName } as Contract<Name, Definition>
+}
+
+function isOperation(value: ContractDefinition[string]): value is Operation {
+  return typeof value === 'object' && 'kind' in value && (value.kind === 'command' || value.kind === 'query')
+}

@@ -1,0 +1,69 @@
+import { AtollError } from '@atoll/host'
+import type { z } from 'zod'
+
+/**
+ * An event: a fact that happened, named in the past tense. A value that emitters, subscribers and tools import, so that its
+ * name, schema and key stand in one place.
+ */
+export interface EventDefinition<Name extends string = string, Data = unknown> {
+  readonly kind: 'event'
+  readonly name: Name
+  /** Rises by one with each change of shape that an old reader or an old record would not survive. */
+  readonly version: number
+  readonly data: z.ZodType<Data>
+  /** Events with the same key are handled in order, one after the other. (A method, so that lists of events need no `any`.) */
+  key(data: Data): string
+  /** How the data of each older version becomes that of the next. */
+  readonly upcasters: Readonly<Record<number, Upcaster>>
+}
+
+/** Data of version n in, data of version n + 1 out. Throws if it cannot. */
+export type Upcaster = (data: unknown) => unknown
+
+export interface EventOptions<Schema extends z.ZodType> {
+  version: number
+  /** What orders the event: the id of the thing it is about. 1 to 200 characters. */
+  key: (data: z.output<Schema>) => string
+  data: Schema
+  /** One for each older version, made with {@link upcast}: `{ 1: upcast(OrderV1, (old) => ({ ...old, currency: 'EUR' })) }`. */
+  upcasters?: Readonly<Record<number, Upcaster>>
+}
+
+/**
+ * Declares an event. Throws DEFINITION_INVALID for a name that is not `noun.past-participle` in lower case, a version below 1,
+ * or a missing upcaster.
+ */
+export function event<const Name extends string, Schema extends z.ZodType>(
+  name: Name,
+  options: EventOptions<Schema>,
+): EventDefinition<Name, z.output<Schema>> {
+  if (!/^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$/.test(name)) {
+    throw new AtollError('DEFINITION_INVALID', `event name '${name}' must look like 'order.placed': lower case, with a dot`)
+  }
+  const { version, upcasters = {} } = options
+  if (!Number.isInteger(version) || version < 1) {
+    throw new AtollError('DEFINITION_INVALID', `event ${name}: version must be a whole number from 1, not ${version}`)
+  }
+  for (let older = 1; older < version; older++) {
+    if (!upcasters[older]) {
+      throw new AtollError('DEFINITION_INVALID', `event ${name} is at version ${version} and has no upcaster for version ${older}`)
+    }
+  }
+  return {
+    kind: 'event',
+    name,
+    version,
+    // Schemas parse unknown data, so that z.ZodType<Output> is all that a reader needs to know.
+    data: options.data as unknown as z.ZodType<z.output<Schema>>,
+    key: options.key,
+    upcasters,
+  }
+}
+
+/** An upcaster with a schema for the old data: `upcast(OrderV1, (old) => …)`. */
+export function upcast<Schema extends z.ZodType>(old: Schema, lift: (data: z.output<Schema>) => unknown): Upcaster {
+  return (data) => lift(old.parse(data))
+}
+
+/** The data that an event carries. */
+export type DataOf<Event extends EventDefinition> = Event extends EventDefinition<string, infer Data> ? Data : never

@@ -1,0 +1,110 @@
+import type { z } from 'zod'
+
+/** Who may call: anybody; anybody, but the handler learns who if it is known; only a known caller. */
+export type Auth = 'none' | 'optional' | 'user'
+
+/** `causal`: waits until the service has caught up with everything the caller has seen answered. `eventual`: answers from what is there. */
+export type Consistency = 'causal' | 'eventual'
+
+/** Method and path of an operation at the gateway; `:name` in the path becomes a field of the input. */
+export type Route = `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /${string}`
+
+export interface OperationOptions<Input extends z.ZodType, Output extends z.ZodType, A extends Auth> {
+  /** Where the gateway offers it. Without it, only other services can call it. */
+  http?: Route
+  /** Default `none`. */
+  auth?: A
+  /** What comes in: path parameters, query string and JSON body as one object (path over query over body). Unknown fields are dropped. */
+  input: Input
+  /** What goes out. An answer that does not fit never leaves; a command's transaction is then undone. */
+  output: Output
+  /** Default `causal`. */
+  consistency?: Consistency
+  /** HTTP status of success. Default 200, or 204 when the output is undefined. */
+  status?: number
+  /** The version of the answer, sent as ETag. Clients hand it back in If-Match. */
+  etag?: (output: z.output<Output>) => string | number
+}
+
+export interface CommandOptions<Input extends z.ZodType, Output extends z.ZodType, A extends Auth> extends OperationOptions<Input, Output, A> {
+  /**
+   * What the client gets to see: the answer of a query, asked after the commit and at its position, in place of the command's own
+   * output. If the query's service cannot answer in time, the client gets 202 and the output: the command itself has succeeded.
+   */
+  show?: Show<z.output<Input>, z.output<Output>>
+}
+
+/** A query and how its input follows from a command's input and output; made with {@link show}. */
+export interface Show<Input = unknown, Output = unknown> {
+  /** A function, because contracts may show each other's queries. */
+  readonly query: () => BoundOperation
+  /** (A method, so that lists of operations need no `any`.) */
+  input(output: Output, input: Input): unknown
+}
+
+/** An operation of a contract as {@link command} or {@link query} makes it; {@link contract} gives it its name. */
+export interface Operation<
+  Kind extends 'command' | 'query' = 'command' | 'query',
+  Input extends z.ZodType = z.ZodType,
+  Output extends z.ZodType = z.ZodType,
+  A extends Auth = Auth,
+> {
+  readonly kind: Kind
+  readonly http: Route | undefined
+  readonly auth: A
+  readonly input: Input
+  readonly output: Output
+  readonly consistency: Consistency
+  readonly status: number | undefined
+  /** (Methods, so that lists of operations need no `any`.) */
+  etag?(output: z.output<Output>): string | number
+  readonly show: Show | undefined
+}
+
+/** An operation that knows its contract. */
+export interface Bound {
+  /** `contract.operation`, such as `orders.place`. Unique in a system. */
+  readonly name: string
+  readonly contract: string
+}
+
+export type BoundOperation = Operation & Bound
+
+/** An operation that changes state. */
+export function command<Input extends z.ZodType, Output extends z.ZodType, const A extends Auth = 'none'>(
+  options: CommandOptions<Input, Output, A>,
+): Operation<'command', Input, Output, A> {
+  return { ...operation('command', options), show: options.show as Show | undefined }
+}
+
+/** An operation that only reads. */
+export function query<Input extends z.ZodType, Output extends z.ZodType, const A extends Auth = 'none'>(
+  options: OperationOptions<Input, Output, A>,
+): Operation<'query', Input, Output, A> {
+  return operation('query', options)
+}
+
+/** Lets a command answer with a query: `show(() => reading.article, ({ slug }) => ({ slug }))`. */
+export function show<Input, Output, Query extends BoundOperation>(
+  target: () => Query,
+  input: (output: Output, input: Input) => z.input<Query['input']>,
+): Show<Input, Output> {
+  return { query: target, input }
+}
+
+function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Output extends z.ZodType, A extends Auth>(
+  kind: Kind,
+  options: OperationOptions<Input, Output, A>,
+): Operation<Kind, Input, Output, A> {
+  return {
+    kind,
+    http: options.http,
+    auth: (options.auth ?? 'none') as A, // 'none' is what A is when the option is absent
+    input: options.input,
+    output: options.output,
+    consistency: options.consistency ?? 'causal',
+    status: options.status,
+    ...(options.etag ? { etag: options.etag } : {}),
+    show: undefined,
+  }
+}

@@ -1,0 +1,37 @@
+import { AtollError } from '@atoll/host'
+
+// What a handler throws to refuse: `throw notFound('article')`. The gateway answers each with its status.
+
+/** 404. `what` names the kind of thing, for people. */
+export function notFound(what: string): AtollError {
+  return new AtollError('NOT_FOUND', `${what} not found`, { details: { what } })
+}
+
+/** 403. */
+export function forbidden(why: string): AtollError {
+  return new AtollError('FORBIDDEN', why)
+}
+
+/** 409. `fields` says which field is in conflict, and how. */
+export function conflict(fields: FieldMessages): AtollError {
+  return new AtollError('CONFLICT', describe(fields), { details: { fields } })
+}
+
+/** 422. `fields` says what is wrong with which field. */
+export function invalid(fields: FieldMessages): AtollError {
+  return new AtollError('INVALID', describe(fields), { details: { fields } })
+}
+
+/** 401. `fields` is for forms: which field was wrong, as far as one may say. */
+export function unauthenticated(why: string, fields: FieldMessages = {}): AtollError {
+  return new AtollError('UNAUTHENTICATED', why, { details: { fields } })
+}
+
+/** Field name to messages: `{ email: ['has already been taken'] }`. */
+export type FieldMessages = Readonly<Record<string, readonly string[]>>
+
+function describe(fields: FieldMessages): string {
+  return Object.entries(fields)
+    .map(([field, messages]) => `${field} ${messages.join(', ')}`)
+    .join('; ')
+}

@@ -1,0 +1,78 @@
+import type { StoredRecord } from '@atoll/log/driver'
+
+/** What operators do with a running system. The command line and the console stand on it. */
+export interface Admin {
+  /** Promise 7, per event and subscription: published = handled + pending + parked + dead. */
+  ledger(): Promise<LedgerRow[]>
+  /** Events of the log, from the beginning, in order per partition; then, with `follow`, as they come until the signal aborts. */
+  events(options: EventsOptions): AsyncIterable<StoredRecord>
+  deadLetters(filter?: { subscription?: string | undefined }): Promise<DeadLetter[]>
+  /**
+   * Handles dead letters again, and then what is parked behind them, in order. With `dryRun` every handler runs and every
+   * transaction is undone; calls to other services are refused in a dry run.
+   */
+  redrive(options: RedriveOptions): AsyncIterable<RedriveOutcome>
+  /** Rebuilds a projection beside the live one and swaps it in when it has caught up. UNSUPPORTED for subscriptions with effects. */
+  rebuild(subscription: string): AsyncIterable<RebuildProgress>
+}
+
+export interface EventsOptions {
+  readonly type?: string | undefined
+  readonly key?: string | undefined
+  readonly source?: string | undefined
+  readonly follow?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One line of the ledger. `balanced` is published === handled + pending + parked + dead. */
+export interface LedgerRow {
+  readonly event: string
+  readonly source: string
+  readonly subscription: string
+  readonly published: number
+  readonly handled: number
+  /** Not yet tried, or waiting for another try. */
+  readonly pending: number
+  readonly parked: number
+  readonly dead: number
+  readonly balanced: boolean
+}
+
+export interface DeadLetter {
+  /** Names the dead letter in this system: hand it to redrive. */
+  readonly id: string
+  readonly subscription: string
+  readonly event: { readonly id: string; readonly type: string; readonly version: number; readonly key: string; readonly source: string; readonly partition: number; readonly number: number; readonly at: number; readonly data: string; readonly trace: string }
+  readonly attempts: number
+  readonly error: { readonly code: string; readonly message: string; readonly stack: string }
+  /** When its tries were used up, milliseconds since 1970. */
+  readonly diedAt: number
+  /** How many later events of its key wait behind it. */
+  readonly parkedBehind: number
+}
+
+export interface RedriveOptions {
+  readonly subscription?: string | undefined
+  /** Only this dead letter, and what waits behind it. */
+  readonly id?: string | undefined
+  readonly dryRun?: boolean | undefined
+}
+
+/** What became of one event of a redrive. `waiting`: an event before it in its key failed again. */
+export interface RedriveOutcome {
+  readonly subscription: string
+  readonly eventId: string
+  readonly type: string
+  readonly key: string
+  readonly was: 'dead' | 'parked'
+  readonly outcome: 'handled' | 'failed' | 'waiting'
+  readonly error?: string | undefined
+}
+
+export interface RebuildProgress {
+  readonly subscription: string
+  readonly handled: number
+  /** Events in the log that the projection will have seen when it has caught up, as known now. */
+  readonly total: number
+  readonly done: boolean
+}

@@ -1,0 +1,49 @@
+import { isOrderBefore } from '@atoll/log/driver'
+
+/**
+ * How far sources had got, as somebody saw it: source → partition → order token of the last event. Handing it to a causal query
+ * makes the query wait until its service has handled all of that.
+ */
+export type Position = Readonly<Record<string, Readonly<Record<number, string>>>>
+
+export const emptyPosition: Position = {}
+
+/** The later of both, per source and partition. */
+export function mergePositions(a: Position, b: Position): Position {
+  if (a === emptyPosition) return b
+  if (b === emptyPosition) return a
+  const merged: Record<string, Record<number, string>> = {}
+  for (const position of [a, b]) {
+    for (const [source, partitions] of Object.entries(position)) {
+      const into = (merged[source] ??= {})
+      for (const [key, order] of Object.entries(partitions)) {
+        const partition = Number(key)
+        const known = into[partition]
+        if (known === undefined || isOrderBefore(known, order)) into[partition] = order
+      }
+    }
+  }
+  return merged
+}
+
+/** The text form, for headers: `articles.3.1042,profiles.0.77`. Empty for the empty position. */
+export function encodePosition(position: Position): string {
+  const parts: string[] = []
+  for (const [source, partitions] of Object.entries(position)) {
+    for (const [partition, order] of Object.entries(partitions)) parts.push(`${source}.${partition}.${order}`)
+  }
+  return parts.join(',')
+}
+
+/** Reads the text form. Undefined for text that is not one; a position from a client is a hint, never worth an error. */
+export function decodePosition(text: string): Position | undefined {
+  const position: Record<string, Record<number, string>> = {}
+  if (text === '') return position
+  for (const part of text.split(',')) {
+    const match = /^([a-z][a-z0-9-]*)\.(\d{1,4})\.([0-9A-Za-z:]{1,60})$/.exec(part)
+    if (!match) return undefined
+    const [, source, partition, order] = match as unknown as [string, string, string, string]
+    ;(position[source] ??= {})[Number(partition)] = order
+  }
+  return position
+}

@@ -1,0 +1,74 @@
+import type { Host, Logger } from '@atoll/host'
+import type { Log } from '@atoll/log/driver'
+import type { StoreDriver } from '@atoll/store/driver'
+import type { Caller } from '../service/context.ts'
+import type { System } from '../system.ts'
+import type { Admin } from './admin.ts'
+import type { Position } from './position.ts'
+
+/** What a running system stands on. All of its I/O, time and chance comes through here. */
+export interface Ports {
+  readonly host: Host
+  readonly stores: StoreDriver
+  readonly log: Log
+  readonly logger: Logger
+}
+
+/** A system whose services run. */
+export interface RunningSystem {
+  readonly system: System
+  /** Runs an operation by its name (`orders.place`), as the gateway or a test asks for it. Rejects with AtollError alone. */
+  dispatch(operation: string, request: Dispatch): Promise<Dispatched>
+  readonly services: ReadonlyMap<string, RunningService>
+  readonly admin: Admin
+  /** Whether every service is running and every subscription reads. With reasons, when not. */
+  readiness(): { ready: boolean; reasons: readonly string[] }
+  /** Drains: refuses new work, lets work under way end (10 s at the most by default), hands events on, closes everything. Idempotent. */
+  stop(options?: StopOptions): Promise<void>
+}
+
+export interface StopOptions {
+  /** How long work under way may take, milliseconds. Default 10,000. */
+  drainMs?: number
+}
+
+/** One service in a running system. Any one can stop; the others go on, and it catches up when it starts again. */
+export interface RunningService {
+  readonly name: string
+  readonly state: 'starting' | 'running' | 'stopping' | 'stopped'
+  start(): Promise<void>
+  stop(options?: StopOptions): Promise<void>
+}
+
+/** A request to run an operation. */
+export interface Dispatch {
+  /** Not yet validated. */
+  readonly input: unknown
+  readonly caller?: Caller | undefined
+  /** What the caller has seen; a causal operation waits for it. */
+  readonly position?: Position | undefined
+  /** When the answer is of no more use, by `host.monotonicMs()`. Default: 10 s from now. */
+  readonly deadlineMs?: number | undefined
+  /** Aborts when the caller goes away. */
+  readonly signal?: AbortSignal | undefined
+  readonly idempotencyKey?: string | undefined
+  readonly ifMatch?: string | undefined
+  /** W3C traceparent of the caller's span. Default: a new trace. */
+  readonly trace?: string | undefined
+  /** Id of the request, for logs and as the cause of events. Default: a fresh UUID. */
+  readonly requestId?: string | undefined
+  /** Answer as the operation's `show` says. The gateway sets it; calls between services do not. */
+  readonly show?: boolean | undefined
+}
+
+export interface Dispatched {
+  readonly output: unknown
+  /** `shown`: the output is that of the `show` query. `accepted`: the command succeeded, its `show` query could not answer in time. */
+  readonly outcome: 'done' | 'shown' | 'accepted'
+  /** What the answer rests on; the client's next causal read should carry it. */
+  readonly position: Position
+  /** The version of the output, if its operation has one. */
+  readonly etag?: string | undefined
+  /** An answer recorded earlier under the same Idempotency-Key. */
+  readonly replayed?: boolean | undefined
+}

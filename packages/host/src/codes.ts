@@ -1,0 +1,62 @@
+/**
+ * Every error code of Atoll: what it means and what to do next. `docs/reference/errors.md` is generated from this table.
+ * `status` is the HTTP status by which the gateway answers it; errors without one never reach a client and answer 500.
+ * `retryable` says that the same request may succeed later, unchanged.
+ */
+export const errorCodes = {
+  // what a caller did
+  MALFORMED: { status: 400, meaning: 'The request could not be parsed.', remedy: 'Send well-formed JSON and a valid URL.' },
+  UNAUTHENTICATED: { status: 401, meaning: 'The token is missing, malformed, expired or not ours.', remedy: 'Log in again and send the new token.' },
+  FORBIDDEN: { status: 403, meaning: 'The caller is known and may not do this.', remedy: 'Ask as someone who may.' },
+  NOT_FOUND: { status: 404, meaning: 'There is no such thing, or no such route.', remedy: 'Check the identifier or the path.' },
+  METHOD_NOT_ALLOWED: { status: 405, meaning: 'The path exists, the method does not.', remedy: 'Use a method from the Allow header.' },
+  REQUEST_TIMEOUT: { status: 408, meaning: 'The request did not arrive in time.', remedy: 'Send it faster, or raise the limit.' },
+  CONFLICT: { status: 409, meaning: 'The request contradicts the present state.', remedy: 'Read the state, then decide again.' },
+  PRECONDITION_FAILED: { status: 412, meaning: 'If-Match named a version that is not the present one.', remedy: 'Read the present version, apply the change to it, send it again.' },
+  BODY_TOO_LARGE: { status: 413, meaning: 'The body is over the limit.', remedy: 'Send less, or raise bodyBytesMax.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'The body is not JSON.', remedy: 'Send content-type: application/json.' },
+  INVALID: { status: 422, meaning: 'A value does not fit the schema or a rule.', remedy: 'Mend the fields that the answer names.' },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, meaning: 'The Idempotency-Key was used before with another input.', remedy: 'Use a fresh key for each different request.' },
+  RATE_LIMITED: { status: 429, retryable: true, meaning: 'Too many requests from this caller.', remedy: 'Wait as long as Retry-After says.' },
+  HEADERS_TOO_LARGE: { status: 431, meaning: 'The headers are over the limit.', remedy: 'Send fewer or shorter headers.' },
+  CANCELLED: { status: 499, meaning: 'The caller went away.', remedy: 'Nothing to do.' },
+
+  // what a bad day did
+  INTERNAL: { status: 500, meaning: 'A handler threw something unexpected.', remedy: 'Find the log line with the request id.' },
+  OVERLOADED: { status: 503, retryable: true, meaning: 'A queue is at its limit; the work was refused before it began.', remedy: 'Wait as long as Retry-After says; raise the named limit if it happens at normal load.' },
+  UNAVAILABLE: { status: 503, retryable: true, meaning: 'The service is stopped, stopping, or cannot write.', remedy: 'Try again; look at /readyz and the log lines.' },
+  BEHIND: { status: 503, retryable: true, meaning: 'A causal read waited its bound and the service had not caught up with the caller.', remedy: 'Try again; look at the ledger for what holds the subscription up.' },
+  DEADLINE_EXCEEDED: { status: 504, retryable: true, meaning: 'The time allowed ran out before the answer was there.', remedy: 'Try again, or allow more time.' },
+  STORE_FULL: { status: 503, retryable: true, meaning: 'The disk has no room. Nothing that was acknowledged is lost.', remedy: 'Make room; writing resumes by itself.' },
+
+  // what a service author did
+  TX_WAITED: { meaning: 'A transaction waited for something other than its store.', remedy: 'Do the waiting (fetch, call, timers, crypto) before tx, and pass the result in.' },
+  TX_CLOSED: { meaning: 'A transaction was used after it ended.', remedy: 'Await everything inside the tx callback; keep db, emit and schedule inside it.' },
+  TX_REPEATED: { meaning: 'A handler opened a second transaction.', remedy: 'One handling is one transaction: merge them, or emit an event and do the second part in its handler.' },
+  CALL_IN_TX: { meaning: 'A handler called another service inside its transaction.', remedy: 'Call before tx and pass the result in; or emit an event.' },
+  ANSWER_OUTSIDE_TX: { meaning: 'A command answered something other than what its transaction returned.', remedy: 'Return the answer from the tx callback: it is checked and recorded with the commit.' },
+  ANSWER_INVALID: { meaning: 'An answer does not fit the output schema of its operation. A command was rolled back.', remedy: 'Mend the handler or the schema.' },
+  EVENT_INVALID: { meaning: 'An emitted event does not fit its schema.', remedy: 'Mend the handler or the schema; if the schema changed, raise the version and add an upcaster.' },
+  EVENT_UNDECLARED: { meaning: 'A service emitted an event that its contract does not declare.', remedy: 'Add the event to the contract, or to the service\'s own events.' },
+  EVENT_UNREADABLE: { meaning: 'No version of the event definition understands this record.', remedy: 'Add the upcaster or deploy the newer code, then redrive.' },
+  DEFINITION_INVALID: { meaning: 'The system does not fit together: a name twice, an event that nobody emits, a route twice.', remedy: 'Mend what the message names.' },
+  MIGRATION_CHANGED: { meaning: 'A migration differs from what was applied under its name.', remedy: 'Restore it, and put the change into a new migration.' },
+  MIGRATION_FAILED: { meaning: 'A migration failed and was rolled back.', remedy: 'Mend the SQL that the cause names.' },
+
+  // stores and logs
+  STORE_CLOSED: { meaning: 'The store was used after close.', remedy: 'Stop using it before closing it.' },
+  STORE_CORRUPT: { meaning: 'A file is damaged. It was not touched.', remedy: 'Keep a copy; restore the file from a backup.' },
+  STORE_NEWER: { meaning: 'A file was written by a newer version. It was not touched.', remedy: 'Run that version or a later one.' },
+  STORE_NOT_DURABLE: { meaning: 'The store reports settings that could lose acknowledged writes.', remedy: 'Restore the settings that the message names.' },
+  DATA_IN_USE: { meaning: 'Another process holds the data folder.', remedy: 'Stop it, or use another folder.' },
+  PORT_TAKEN: { meaning: 'The port is taken.', remedy: 'Stop what listens there, or set PORT.' },
+  LOG_CLOSED: { meaning: 'The log was used after close.', remedy: 'Stop using it before closing it.' },
+  LOG_GAP: { meaning: 'Event numbers are missing: records were lost, or an append was refused because it would leave a hole.', remedy: 'The partition stands still. Restore the log, or find which records are missing with the ledger.' },
+  LOG_DIVERGED: { meaning: 'A number is already taken by another event.', remedy: 'The log and the store are from different histories (a restored backup?). Restore both from the same moment.' },
+  FENCED: { retryable: true, meaning: 'Another instance has taken over this partition; the transaction was rolled back.', remedy: 'Nothing to do: the new owner handles the event.' },
+  UNSUPPORTED: { meaning: 'This driver cannot do that.', remedy: 'Use a driver whose capabilities include it.' },
+  COMMAND_USAGE: { meaning: 'The command line was not understood, or names something that does not exist.', remedy: 'Read the message; --help lists what there is.' },
+} as const satisfies Record<string, { status?: number; retryable?: boolean; meaning: string; remedy: string }>
+
+/** One of the closed set of Atoll's error codes. */
+export type ErrorCode = keyof typeof errorCodes

@@ -1,0 +1,4 @@
+// For every part of Atoll, and for authors of drivers.
+export { AtollError, type AtollErrorOptions } from './error.ts'
+export { errorCodes, type ErrorCode } from './codes.ts'
+export { silentLogger, type Host, type LogFields, type Logger, type Timer } from './host.ts'

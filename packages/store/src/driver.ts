@@ -1,0 +1,115 @@
+// For the runtime and for authors of drivers: the port that every store fulfils, held to by `@atoll/store/conformance`.
+
+import type { Dialect } from 'kysely'
+
+/** Opens the stores of a system. One store is one service's own database (or one projection's); nobody else opens it. */
+export interface StoreDriver {
+  readonly capabilities: StoreCapabilities
+
+  /**
+   * Opens the store `name`, creating it if it is not there, and applies the migrations that it lacks, each once, all in one
+   * transaction. Refuses, and touches nothing: a damaged store (STORE_CORRUPT), one from a newer version (STORE_NEWER), a
+   * migration whose text differs from what was applied under its name (MIGRATION_CHANGED).
+   */
+  open(name: string, migrations: Migrations): Promise<Store>
+
+  /**
+   * Committed state of several stores as one: a table name means the first store in `names` that has it. For queries of a
+   * service with projections, which live in stores of their own. The stores must be open.
+   */
+  openReader(names: readonly string[]): Reader
+
+  /** Whether there is a store of that name. */
+  exists(name: string): Promise<boolean>
+
+  /** Deletes a closed store and all that is in it. Deleting what is not there does nothing. */
+  remove(name: string): Promise<void>
+
+  /** Closes what is still open. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface Store {
+  readonly name: string
+
+  /**
+   * Runs `work` in a transaction. Resolves with its result once the commit is durable; rejects, with everything that the work
+   * did undone, if the work throws or the commit fails (STORE_FULL, UNAVAILABLE).
+   *
+   * Transactions that are ready at the same time may share one physical commit, each under a savepoint of its own: one that
+   * fails takes no other with it. They run one after the other, in the order of the calls; each sees what those before it in
+   * the same commit wrote. Nobody is answered before the shared commit is durable. If that commit fails, all of them reject.
+   *
+   * `work` may wait for nothing but the store. If it does (a fetch, a timer, another transaction), it is undone and rejected
+   * with TX_WAITED; what it does with `tx` from then on rejects with TX_CLOSED.
+   *
+   * More than `capabilities.writesQueuedMax` waiting transactions are refused with OVERLOADED.
+   */
+  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+
+  /** Committed state, for reading. */
+  readonly reader: Reader
+
+  /** Waits for the transactions under way, then frees everything. Later writes reject with STORE_CLOSED. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Runs statements. Kysely stands on it (`kyselyFor`), prepared statements run on it, and so does the runtime. */
+export interface Queries {
+  /** What Kysely needs to write this store's SQL. */
+  readonly dialect: DialectParts
+  /** Runs a statement that answers nothing; resolves with the number of rows it changed. */
+  run(statement: Statement, params?: readonly Value[]): Promise<number>
+  /** Runs one statement for each row of parameters, in order. */
+  runEach(statement: Statement, rows: readonly (readonly Value[])[]): Promise<void>
+  /** The first row, or undefined. */
+  get<R = Row>(statement: Statement, params?: readonly Value[]): Promise<R | undefined>
+  /** Every row. */
+  all<R = Row>(statement: Statement, params?: readonly Value[]): Promise<R[]>
+}
+
+/** Committed state. It never waits for a writer and never sees half a transaction. */
+export interface Reader extends Queries {
+  /** Frees it. A reader obtained as {@link Store.reader} closes with its store. */
+  close(): Promise<void>
+}
+
+export interface Transaction extends Queries {
+  /** Runs `work` so that its changes are undone, and only its, if it throws. */
+  savepoint<T>(work: () => Promise<T>): Promise<T>
+  /**
+   * Calls `hook` once, inside the transaction, right before the physical commit that carries this work; not at all if this
+   * work is undone. Per `key` and physical commit only the first hook is called: what is folded over many works (a cursor)
+   * is written once. A hook that throws fails the whole physical commit.
+   */
+  beforeCommit(key: object, hook: (queries: Queries) => Promise<void>): void
+  /** Stands for the physical commit that this work is part of: what was checked once under it need not be checked again. */
+  readonly commit: object
+}
+
+/** One SQL statement with `?` for each parameter. Make it once and keep it: drivers prepare it once per object. */
+export interface Statement {
+  readonly sql: string
+}
+
+export type Value = string | number | bigint | Uint8Array | null
+export type Row = Record<string, Value>
+
+/** Name → SQL, in the order in which they are applied. A name never changes its SQL once released; a change is a new name. */
+export type Migrations = Readonly<Record<string, string>>
+
+/** The parts of a Kysely dialect that do not run anything. */
+export type DialectParts = Pick<Dialect, 'createAdapter' | 'createIntrospector' | 'createQueryCompiler'>
+
+export interface StoreCapabilities {
+  /** Which SQL the migrations are written in. */
+  readonly sql: 'sqlite' | 'postgres'
+  /** Stores survive close and open. (In-memory stores for tests do not.) */
+  readonly persistent: boolean
+  /** A commit survives the loss of power once `write` resolved. */
+  readonly durable: boolean
+  /** Transactions that are ready together share one physical commit. */
+  readonly groupsCommits: boolean
+  /** The most transactions that may wait for the writer of one store. */
+  readonly writesQueuedMax: number
+}

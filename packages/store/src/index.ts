@@ -1,0 +1,2 @@
+// For service authors.
+export { sqlStore, type StoreDefinition } from './definition.ts'
