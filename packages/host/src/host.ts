@@ -18,6 +18,8 @@ export interface Host {
   uuid(): string
   /** A number in [0, 1). For jitter; never for secrets. */
   random(): number
+  /** SHA-256 of a text, in hex. For comparing what must not be kept; not for passwords. */
+  digest(text: string): string
 }
 
 /** A call that {@link Host.after} owes. */

@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto'
+import { hash, randomFillSync } from 'node:crypto'
 import type { Host } from './host.ts'
 
 /** The real world: this process's clock, timers, event loop and random source. */
@@ -15,6 +15,7 @@ export function createNodeHost(): Host {
     turn: (callback) => void setImmediate(callback),
     uuid: uuidV7,
     random: Math.random,
+    digest: (text) => hash('sha256', text),
   }
 }
 

@@ -23,6 +23,11 @@ export interface RunningSystem {
   readonly admin: Admin
   /** Whether every service is running and every subscription reads. With reasons, when not. */
   readiness(): { ready: boolean; reasons: readonly string[] }
+  /**
+   * Resolves when everything that was emitted is handled or held by every running subscription, and nothing is in hand. Timers and
+   * retries that are not due yet do not count. Under constant load it may never resolve; it is for tests and for draining.
+   */
+  quiet(): Promise<void>
   /** Drains: refuses new work, lets work under way end (10 s at the most by default), hands events on, closes everything. Idempotent. */
   stop(options?: StopOptions): Promise<void>
 }

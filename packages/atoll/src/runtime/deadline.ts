@@ -1,0 +1,40 @@
+import { AtollError, type Host } from '@atoll/host'
+
+/**
+ * Runs `work`, and rejects with DEADLINE_EXCEEDED or CANCELLED if its time runs out or the signal aborts before. The work is told by
+ * `onEnd`; what it does afterwards is its own affair and its result is dropped.
+ */
+export function withDeadline<T>(
+  host: Host,
+  limit: { deadlineMs: number; signal: AbortSignal | undefined; name: string },
+  work: () => Promise<T>,
+  onEnd: (reason: AtollError) => void,
+): Promise<T> {
+  const leftMs = limit.deadlineMs - host.monotonicMs()
+  if (limit.signal?.aborted) return Promise.reject(new AtollError('CANCELLED', `${limit.name}: the caller went away`))
+  if (leftMs <= 0) return Promise.reject(new AtollError('DEADLINE_EXCEEDED', `${limit.name}: no time was left to begin`))
+  return new Promise<T>((resolve, reject) => {
+    const end = (reason: AtollError): void => {
+      release()
+      onEnd(reason)
+      reject(reason)
+    }
+    const timer = host.after(leftMs, () => end(new AtollError('DEADLINE_EXCEEDED', `${limit.name} was not done when its time ran out`)))
+    const onAbort = (): void => end(new AtollError('CANCELLED', `${limit.name}: the caller went away`))
+    limit.signal?.addEventListener('abort', onAbort, { once: true })
+    const release = (): void => {
+      timer.cancel()
+      limit.signal?.removeEventListener('abort', onAbort)
+    }
+    work().then(
+      (value) => {
+        release()
+        resolve(value)
+      },
+      (error: unknown) => {
+        release()
+        reject(error)
+      },
+    )
+  })
+}

@@ -1,0 +1,193 @@
+import { AtollError, type Host, type LogFields, type Logger } from '@atoll/host'
+import { kyselyFor } from '@atoll/store'
+import type { Reader, Store } from '@atoll/store/driver'
+import type { EventDefinition } from '../contract/event.ts'
+import type { Call, Caller, CommandContext, EventContext, ReceivedEvent, Transact } from '../service/context.ts'
+import { Outgoing } from './outbox.ts'
+import { emptyPosition, mergePositions, type Position } from './position.ts'
+import type { Dispatch, Dispatched } from './running.ts'
+import { transact, type TransactionFrame } from './transact.ts'
+
+/** What a handling needs of the service it runs in. */
+export interface HandlingGround {
+  /** The service's. */
+  readonly name: string
+  readonly host: Host
+  readonly logger: Logger
+  readonly store: Store
+  readonly declared: ReadonlySet<EventDefinition>
+  readonly partitions: number
+  reader(): Reader
+  dispatch(operation: string, request: Dispatch): Promise<Dispatched>
+  /** Something committed that the relay, or the timers, should look at. */
+  committed(what: { position: Position; timers: boolean }): void
+}
+
+/** What a handling is about. */
+export interface HandlingSubject {
+  /** For logs: the operation or `subscription event`. */
+  readonly name: string
+  readonly requestId: string
+  readonly trace: string
+  /** Id of the event or request that this handles: the cause of what it emits. */
+  readonly cause: string
+  readonly deadlineMs: number
+  readonly caller: Caller | undefined
+  readonly position: Position
+  readonly signal: AbortSignal | undefined
+  readonly frame: TransactionFrame
+  /** Everything will be undone: what leaves the service is refused. */
+  readonly dry?: boolean
+}
+
+/**
+ * One try of one handler: the context that it sees, and what came of it. Its members are bound, because handlers take it apart:
+ * `({ input, tx }) => …`. One class serves commands, queries and events; types give each its view.
+ */
+export class Handling {
+  readonly #ground: HandlingGround
+  readonly #subject: HandlingSubject
+  #state: 'ready' | 'in-tx' | 'committed' | 'over' = 'ready'
+  #position: Position = emptyPosition
+  #abort: AbortController | undefined
+  #log: Logger | undefined
+  /** What the transaction returned, once it committed. */
+  result: unknown
+  /** The transaction failed although its work did not: the store is at fault, not the handler. */
+  storeFailed = false
+
+  // What the views show besides what is below; set by the runtime, not by handlers.
+  input: unknown
+  event: ReceivedEvent<unknown> | undefined
+  ifMatch: string | undefined
+
+  constructor(ground: HandlingGround, subject: HandlingSubject) {
+    this.#ground = ground
+    this.#subject = subject
+  }
+
+  /** Whether its transaction has committed. */
+  get committed(): boolean {
+    return this.#state === 'committed'
+  }
+
+  /** The position of what was emitted here, and by the operations called from here. */
+  get position(): Position {
+    return this.#position
+  }
+
+  get caller(): Caller | undefined {
+    return this.#subject.caller
+  }
+
+  get db(): CommandContext<unknown, unknown, 'optional', EventDefinition>['db'] {
+    return kyselyFor(this.#ground.reader())
+  }
+
+  get log(): Logger {
+    return (this.#log ??= boundLogger(this.#ground.logger, {
+      service: this.#ground.name,
+      handling: this.#subject.name,
+      requestId: this.#subject.requestId,
+      trace: this.#subject.trace,
+    }))
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController()
+      const outer = this.#subject.signal
+      if (outer?.aborted) this.#abort.abort(outer.reason)
+      else outer?.addEventListener('abort', () => this.abort(outer.reason), { once: true })
+      if (this.#state === 'over') this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  readonly now = (): number => this.#ground.host.now()
+  readonly newId = (): string => this.#ground.host.uuid()
+
+  readonly call: Call = async (operation, input, options = {}) => {
+    if (this.#state === 'in-tx') {
+      throw new AtollError(
+        'CALL_IN_TX',
+        `${this.#subject.name} called ${operation.name} inside its transaction. It would hold the store's writer while it waits, and two services that do so can wait for each other for ever: call before tx, and pass the result in`,
+      )
+    }
+    if (this.#subject.dry) throw new AtollError('UNSUPPORTED', `${this.#subject.name} calls ${operation.name}, which a dry run must not do: it could not be undone`)
+    const { host } = this.#ground
+    const deadlineMs = options.timeoutMs === undefined ? this.#subject.deadlineMs : Math.min(this.#subject.deadlineMs, host.monotonicMs() + options.timeoutMs)
+    const answer = await this.#ground.dispatch(operation.name, {
+      input,
+      caller: this.#subject.caller,
+      position: mergePositions(this.#subject.position, this.#position),
+      deadlineMs,
+      signal: this.#subject.signal,
+      trace: this.#subject.trace,
+      requestId: this.#subject.requestId,
+    })
+    this.#position = mergePositions(this.#position, answer.position)
+    // The dispatcher checked the output against this very operation's schema.
+    return answer.output as Awaited<ReturnType<Call>> as never
+  }
+
+  readonly tx: Transact<unknown, EventDefinition> = async (work) => {
+    this.#assertMayTransact()
+    const { host, store, name, declared, partitions } = this.#ground
+    const { trace, cause, frame } = this.#subject
+    const outgoing = new Outgoing(host, name, declared, partitions, { trace, cause })
+    this.#state = 'in-tx'
+    let worked = false
+    try {
+      const { result, position } = await transact(store, outgoing, frame, async (context) => {
+        const result = await work(context)
+        worked = true
+        return result
+      })
+      this.#state = 'committed'
+      this.#position = mergePositions(this.#position, position)
+      this.result = result
+      if (outgoing.hasEvents || outgoing.hasTimers) this.#ground.committed({ position, timers: outgoing.hasTimers })
+      // What work returned, as the frame's check let it pass: same shape, same type.
+      return result as Awaited<ReturnType<typeof work>>
+    } catch (error) {
+      this.#state = 'over'
+      this.storeFailed = worked || isStoreFailure(error)
+      throw error
+    }
+  }
+
+  /** Ends the handling: `signal` aborts, and a transaction that is still to come is refused. */
+  abort(reason: unknown): void {
+    if (this.#state === 'ready') this.#state = 'over'
+    this.#abort?.abort(reason)
+  }
+
+  #assertMayTransact(): void {
+    if (this.#state === 'in-tx' || this.#state === 'committed') {
+      throw new AtollError('TX_REPEATED', `${this.#subject.name} opened a second transaction; one handling is one transaction`)
+    }
+    if (this.#state === 'over') throw new AtollError('TX_CLOSED', `${this.#subject.name} opened a transaction after its handling had ended`)
+    if (this.#ground.host.monotonicMs() >= this.#subject.deadlineMs) {
+      throw new AtollError('DEADLINE_EXCEEDED', `${this.#subject.name} was not done when its time ran out; nothing was changed`)
+    }
+  }
+}
+
+/** The view that `on` handlers have. */
+export type EventView = Handling & EventContext<unknown, unknown, EventDefinition>
+
+/** Whether an error is the store's doing and not the handler's: the work should be tried again as it is. */
+export function isStoreFailure(error: unknown): boolean {
+  return error instanceof AtollError && storeFailures.has(error.code)
+}
+
+const storeFailures: ReadonlySet<string> = new Set(['STORE_FULL', 'STORE_CLOSED', 'FENCED', 'LOG_CLOSED'])
+
+function boundLogger(logger: Logger, fields: LogFields): Logger {
+  return {
+    info: (more, message) => logger.info({ ...fields, ...more }, message),
+    warn: (more, message) => logger.warn({ ...fields, ...more }, message),
+    error: (more, message) => logger.error({ ...fields, ...more }, message),
+  }
+}

@@ -1,0 +1,145 @@
+import { isOrderBefore, type Log } from '@atoll/log/driver'
+import type { Row, Statement } from '@atoll/store/driver'
+import type { LedgerRow } from './admin.ts'
+import type { ServiceRuntime } from './service-runtime.ts'
+import type { Subscription } from './subscription/subscription.ts'
+
+// Each side is read in one statement, so that what it says belongs to one moment.
+const selectSubscriber: Statement = {
+  sql: `SELECT 'cursor' AS kind, source, partition, type, number, position, "offset", until, ahead, 0 AS count FROM atoll_cursors WHERE subscription = ?
+        UNION ALL SELECT 'handled', '', 0, type, 0, '', NULL, NULL, '', sum(count) FROM atoll_handled WHERE subscription = ? GROUP BY type
+        UNION ALL SELECT state, '', 0, type, 0, '', NULL, NULL, '', count(*) FROM atoll_held WHERE subscription = ? GROUP BY state, type`,
+}
+const selectSource: Statement = {
+  sql: `SELECT 'published' AS kind, type, count, '' AS seq, 0 AS partition FROM atoll_published
+        UNION ALL SELECT 'outbox', type, 1, CAST(seq AS TEXT), partition FROM atoll_outbox
+        UNION ALL SELECT 'last', '', 0, CAST(max(seq) AS TEXT), 0 FROM (SELECT max(seq) AS seq FROM atoll_streams UNION ALL SELECT max(seq) FROM atoll_outbox)`,
+}
+
+interface SubscriberRow extends Row {
+  kind: string
+  source: string
+  partition: number
+  type: string
+  number: number
+  position: string
+  offset: string | null
+  until: number | null
+  ahead: string
+  count: number
+}
+
+interface SourceRow extends Row {
+  kind: string
+  type: string
+  count: number
+  seq: string | null
+  partition: number
+}
+
+/**
+ * Accounts for every event and subscription: what its source published, against what the subscriber handled and holds and what still
+ * lies before it. The three sides are counted apart (the source's store, the subscriber's store, the log), so that a loss shows.
+ *
+ * It is exact under load: the subscriber is read first, the source after it, and of the log only what the source had published then.
+ */
+export async function readLedger(services: ReadonlyMap<string, ServiceRuntime>, log: Log): Promise<LedgerRow[]> {
+  const rows: LedgerRow[] = []
+  for (const service of services.values()) {
+    for (const subscription of service.subscriptions.values()) rows.push(...(await accountOf(subscription, services, log, service.partitions)))
+  }
+  return rows
+}
+
+async function accountOf(subscription: Subscription, services: ReadonlyMap<string, ServiceRuntime>, log: Log, partitions: number): Promise<LedgerRow[]> {
+  const { ground } = subscription
+  const subscriber = await ground.store.reader.all<SubscriberRow>(selectSubscriber, [ground.name, ground.name, ground.name])
+  const rows: LedgerRow[] = []
+  for (const source of new Set(ground.events.map((event) => event.source))) {
+    const types = ground.events.filter((event) => event.source === source).map((event) => event.type)
+    const emitted = await services.get(source)!.store.reader.all<SourceRow>(selectSource)
+    const pending = await pendingOf(types, source, subscriber, emitted, log, partitions)
+    for (const event of types) {
+      const published = sum(emitted, (row) => row.type === event) // in the log and tidied away, or in the outbox
+      const held = (kind: string): number => sum(subscriber, (row) => row.kind === kind && row.type === event)
+      const row = {
+        event,
+        source,
+        subscription: ground.name,
+        published,
+        handled: held('handled'),
+        pending: (pending.get(event) ?? 0) + held('retrying'),
+        parked: held('parked'),
+        dead: held('dead'),
+      }
+      rows.push({ ...row, balanced: row.published === row.handled + row.pending + row.parked + row.dead })
+    }
+  }
+  return rows
+}
+
+/** Events that lie before the cursor, by type: in the log, and in the outbox on their way to it. */
+async function pendingOf(
+  types: readonly string[],
+  source: string,
+  subscriber: readonly SubscriberRow[],
+  emitted: readonly SourceRow[],
+  log: Log,
+  partitions: number,
+): Promise<Map<string, number>> {
+  const last = emitted.find((row) => row.kind === 'last')?.seq ?? '0'
+  // Per type, the order tokens of what is pending: an event may be in the outbox and in the log, and counts once.
+  const pending = new Map<string, Set<string>>(types.map((type) => [type, new Set()]))
+  for (let partition = 0; partition < partitions; partition++) {
+    const cursors = subscriber.filter((row) => row.kind === 'cursor' && row.source === source && row.partition === partition)
+    const place = new Place(cursors)
+    for (const row of emitted) {
+      if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)
+    }
+    let after = place.offset
+    for (;;) {
+      const records = await log.read(source, partition, after, READ_MAX)
+      if (records.length === 0) break
+      after = records[records.length - 1]!.offset
+      for (const { type, number, order } of records) {
+        if (!place.isPending(type, number)) pending.get(type)?.delete(order)
+        else if (!isOrderBefore(last, order)) pending.get(type)?.add(order)
+      }
+    }
+  }
+  return new Map([...pending].map(([type, orders]) => [type, orders.size]))
+}
+
+/** Where a subscription stands in one partition of a source: its cursor, and its backfills. */
+class Place {
+  readonly #main: SubscriberRow | undefined
+  readonly #backfills: readonly SubscriberRow[]
+  /** Nothing before this is pending. */
+  readonly offset: string | null
+
+  constructor(cursors: readonly SubscriberRow[]) {
+    this.#main = cursors.find((row) => row.type === '')
+    this.#backfills = cursors.filter((row) => row.type !== '')
+    const first = cursors.reduce<SubscriberRow | undefined>((least, row) => (least && least.number <= row.number ? least : row), undefined)
+    this.offset = first?.offset ?? null
+  }
+
+  /** Whether an order token lies before the cursor, as far as that alone can tell. */
+  isBefore(order: string): boolean {
+    return !this.#main || isOrderBefore(this.#main.position, order)
+  }
+
+  isPending(type: string, number: number): boolean {
+    const backfill = this.#backfills.find((row) => row.type === type && number <= row.until!) // a backfill's row has its end
+    const cursor = backfill ?? this.#main
+    return !cursor || (number > cursor.number && !(JSON.parse(cursor.ahead) as number[]).includes(number))
+  }
+}
+
+function sum<R extends { count: number }>(rows: readonly R[], which: (row: R) => boolean): number {
+  let total = 0
+  for (const row of rows) if (which(row)) total += row.count
+  return total
+}
+
+const READ_MAX = 1_000

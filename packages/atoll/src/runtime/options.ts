@@ -1,0 +1,57 @@
+/** What a runtime may be told. Every limit has a name, a unit and a default. */
+export interface RuntimeOptions {
+  /** Slices of each source's log; the most instances of a service that can share its work. Fixed for the life of a data folder. Default 16. */
+  readonly partitions: number
+  /** Names this process among the instances of a system. One that comes back under its name takes its leases back at once. Default `main`. */
+  readonly instance: string
+  /** How long a lease holds without renewal, milliseconds. Default 10,000. */
+  readonly leaseMs: number
+  /** Tries of an event before it becomes a dead letter. Default 8. */
+  readonly attemptsMax: number
+  /** Delay before the second try, milliseconds; it doubles with each try, with up to a quarter of jitter. Default 100. */
+  readonly retryDelayMs: number
+  /** The longest delay between tries, milliseconds. Default 60,000. */
+  readonly retryDelayMsMax: number
+  /** Records read from the log at a time, per source and partition. Default 256. */
+  readonly readBatchMax: number
+  /** Events of one partition that may be in hand at a time. Default 64. */
+  readonly handlingsInFlightMax: number
+  /** Time that one try of an event handler has, milliseconds. Default 30,000. */
+  readonly handlingMs: number
+  /** How far reading may run ahead of the slowest handling of a partition, in records. Default 1,024. */
+  readonly readAheadMax: number
+  /** Operations of one service under way at a time; more are refused with OVERLOADED. Default 1,000. */
+  readonly operationsInFlightMax: number
+  /** Events handed from an outbox to the log at a time. Default 512. */
+  readonly relayBatchMax: number
+  /** How long relayed events may stay in the outbox, milliseconds; tidying up is one more commit, better shared. Default 50. */
+  readonly relayTidyMs: number
+  /** How long a causal operation waits for its service to catch up, milliseconds; then BEHIND. Default 5,000. */
+  readonly causalWaitMs: number
+  /** Time an operation has when nobody says otherwise, milliseconds. Default 10,000. */
+  readonly deadlineMs: number
+  /** How long the answer to an Idempotency-Key is kept, milliseconds. Default 24 hours. */
+  readonly answersKeptMs: number
+  /** How often readers look at the log without being told to, milliseconds. Hints can be lost. Default 1,000. */
+  readonly lookMs: number
+}
+
+export const defaultOptions: RuntimeOptions = {
+  partitions: 16,
+  instance: 'main',
+  leaseMs: 10_000,
+  attemptsMax: 8,
+  retryDelayMs: 100,
+  retryDelayMsMax: 60_000,
+  readBatchMax: 256,
+  handlingsInFlightMax: 64,
+  handlingMs: 30_000,
+  readAheadMax: 1_024,
+  operationsInFlightMax: 1_000,
+  relayBatchMax: 512,
+  relayTidyMs: 50,
+  causalWaitMs: 5_000,
+  deadlineMs: 10_000,
+  answersKeptMs: 24 * 60 * 60 * 1000,
+  lookMs: 1_000,
+}

@@ -1,0 +1,105 @@
+import { AtollError, type Host } from '@atoll/host'
+import type { Statement, Transaction, Value } from '@atoll/store/driver'
+import type { EventDefinition } from '../contract/event.ts'
+import { partitionOf } from './partition.ts'
+import { emptyPosition, type Position } from './position.ts'
+
+const insertEvent: Statement = {
+  sql: `INSERT INTO atoll_outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`,
+}
+const insertTimer: Statement = {
+  sql: `INSERT INTO atoll_timers (id, due_at, partition, type, version, key, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+}
+const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id = ?' }
+
+/** Where an event of this handling comes from: its trace, and the id of what led to it. */
+export interface Origin {
+  readonly trace: string
+  readonly cause: string
+}
+
+/** What one transaction wants to leave behind besides state: events, timers, cancelled timers. Written when its work has ended well. */
+export class Outgoing {
+  readonly #events: Value[][] = []
+  readonly #timers: Value[][] = []
+  readonly #cancelled: string[] = []
+  readonly #host: Host
+  readonly #service: string
+  readonly #declared: ReadonlySet<EventDefinition>
+  readonly #partitions: number
+  readonly #origin: Origin
+
+  constructor(host: Host, service: string, declared: ReadonlySet<EventDefinition>, partitions: number, origin: Origin) {
+    this.#host = host
+    this.#service = service
+    this.#declared = declared
+    this.#partitions = partitions
+    this.#origin = origin
+  }
+
+  emit(event: EventDefinition, data: unknown): void {
+    const { key, json } = this.#check(event, data)
+    this.#events.push([
+      partitionOf(key, this.#partitions),
+      this.#host.uuid(),
+      event.name,
+      event.version,
+      key,
+      this.#host.now(),
+      json,
+      this.#origin.trace,
+      this.#origin.cause,
+    ])
+  }
+
+  schedule(event: EventDefinition, data: unknown, when: { afterMs: number } | { at: number }): string {
+    const { key, json } = this.#check(event, data)
+    const dueAt = 'at' in when ? when.at : this.#host.now() + when.afterMs
+    if (!Number.isFinite(dueAt)) throw new AtollError('EVENT_INVALID', `${event.name} cannot be scheduled at ${dueAt}: give afterMs or at in milliseconds`)
+    const id = this.#host.uuid()
+    this.#timers.push([id, Math.ceil(dueAt), partitionOf(key, this.#partitions), event.name, event.version, key, json, this.#origin.trace, this.#origin.cause])
+    return id
+  }
+
+  cancel(timerId: string): void {
+    this.#cancelled.push(timerId)
+  }
+
+  get hasEvents(): boolean {
+    return this.#events.length > 0
+  }
+
+  get hasTimers(): boolean {
+    return this.#timers.length > 0
+  }
+
+  /** Writes it all. Resolves with the position of the events, which is known from here on. */
+  async write(tx: Transaction): Promise<Position> {
+    if (this.#timers.length > 0) await tx.runEach(insertTimer, this.#timers)
+    for (const id of this.#cancelled) await tx.run(deleteTimer, [id])
+    if (this.#events.length === 0) return emptyPosition
+    const partitions: Record<number, string> = {}
+    for (const row of this.#events) {
+      const inserted = await tx.get<{ seq: number }>(insertEvent, row)
+      partitions[row[0] as number] = String(inserted!.seq) // the statement returns the row it inserted
+    }
+    return { [this.#service]: partitions }
+  }
+
+  #check(event: EventDefinition, data: unknown): { key: string; json: string } {
+    if (!this.#declared.has(event)) {
+      throw new AtollError('EVENT_UNDECLARED', `service ${this.#service} emits ${event.name}, which is not among the events of its contract or its own`)
+    }
+    const checked = event.data.safeParse(data)
+    if (!checked.success) {
+      throw new AtollError('EVENT_INVALID', `${event.name} does not fit its schema: ${checked.error.message}`, { cause: checked.error })
+    }
+    const key = event.key(checked.data)
+    if (typeof key !== 'string' || key.length < 1 || key.length > KEY_CHARS_MAX) {
+      throw new AtollError('EVENT_INVALID', `the key of ${event.name} must be a text of 1 to ${KEY_CHARS_MAX} characters`)
+    }
+    return { key, json: JSON.stringify(checked.data) }
+  }
+}
+
+const KEY_CHARS_MAX = 200

@@ -1,0 +1,198 @@
+import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
+import type { Log, LogRecord } from '@atoll/log/driver'
+import type { Statement, Store } from '@atoll/store/driver'
+import type { RuntimeOptions } from './options.ts'
+
+const selectOutbox: Statement = {
+  sql: 'SELECT seq, partition, id, type, version, key, at, data, trace, cause FROM atoll_outbox WHERE seq > ? ORDER BY seq LIMIT ?',
+}
+const selectStreams: Statement = { sql: 'SELECT partition, number, seq FROM atoll_streams' }
+const deleteOutbox: Statement = { sql: 'DELETE FROM atoll_outbox WHERE seq <= ?' }
+const upsertStream: Statement = {
+  sql: 'INSERT INTO atoll_streams (partition, number, seq) VALUES (?, ?, ?) ON CONFLICT (partition) DO UPDATE SET number = excluded.number, seq = excluded.seq',
+}
+const upsertPublished: Statement = {
+  sql: 'INSERT INTO atoll_published (type, count) VALUES (?, ?) ON CONFLICT (type) DO UPDATE SET count = count + excluded.count',
+}
+
+type OutboxRow = Omit<LogRecord, 'number' | 'order'> & { seq: number }
+
+/**
+ * Moves events from an outbox to the log: in the order of their commits, each numbered once. The numbers follow from the order of the
+ * rows and from the last number that was tidied away, so a relay that died between append and tidying gives the same event the same
+ * number again, and the log ignores it.
+ */
+export class Relay {
+  readonly #service: string
+  readonly #store: Store
+  readonly #log: Log
+  readonly #host: Host
+  readonly #logger: Logger
+  readonly #options: RuntimeOptions
+
+  /** Last number given, by partition. */
+  readonly #numbers = new Map<number, number>()
+  /** Every row up to here is in the log. */
+  #relayedSeq = 0
+  /** What the log has and the outbox still holds. */
+  #untidy = new Map<string, number>()
+  #untidyPartitions = new Set<number>()
+  #tidyTimer: Timer | undefined
+  #retryTimer: Timer | undefined
+  #failures = 0
+  #wanted = false
+  #running: Promise<void> | undefined
+  #stopped = false
+  #stuck: AtollError | undefined
+
+  constructor(service: string, store: Store, log: Log, host: Host, logger: Logger, options: RuntimeOptions) {
+    this.#service = service
+    this.#store = store
+    this.#log = log
+    this.#host = host
+    this.#logger = logger
+    this.#options = options
+  }
+
+  /** Takes up where the last one ended. Rejects with LOG_GAP if the log has lost what it was given. */
+  async start(): Promise<void> {
+    this.#stopped = false
+    await this.#load()
+    for (const [partition, number] of this.#numbers) {
+      const tail = await this.#log.tail(this.#service, partition)
+      if ((tail?.number ?? 0) < number) {
+        throw new AtollError(
+          'LOG_GAP',
+          `the log ends at number ${tail?.number ?? 0} in partition ${partition} of ${this.#service}, and ${number} were given to it: events are lost. Restore the log`,
+        )
+      }
+    }
+    this.wake()
+  }
+
+  /** There may be new rows. Cheap; call it after each commit that emitted. */
+  wake(): void {
+    this.#wanted = true
+    if (this.#running || this.#stopped || this.#stuck || this.#retryTimer) return
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined
+      if (this.#wanted) this.wake()
+    })
+  }
+
+  /** Why it does not move, if it does not and cannot by itself. */
+  get stuck(): AtollError | undefined {
+    return this.#stuck
+  }
+
+  /** Every event up to this place in the commit order is in the log. */
+  get relayedSeq(): number {
+    return this.#relayedSeq
+  }
+
+  /** Resolves when everything that was in the outbox at the call is in the log, or the relay cannot go on. */
+  async drained(): Promise<void> {
+    this.wake()
+    while (this.#running) await this.#running
+  }
+
+  /** Hands on what is there, tidies up and ends. */
+  async stop(): Promise<void> {
+    await this.drained()
+    this.#stopped = true
+    this.#retryTimer?.cancel()
+    this.#retryTimer = undefined
+    this.#tidyTimer?.cancel()
+    this.#tidyTimer = undefined
+    await this.#running
+    if (!this.#stuck) await this.tidy()
+  }
+
+  async #load(): Promise<void> {
+    this.#numbers.clear()
+    this.#untidy.clear()
+    this.#untidyPartitions.clear()
+    this.#relayedSeq = 0
+    for (const row of await this.#store.reader.all<{ partition: number; number: number; seq: number }>(selectStreams)) {
+      this.#numbers.set(row.partition, row.number)
+      this.#relayedSeq = Math.max(this.#relayedSeq, row.seq)
+    }
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#wanted && !this.#stopped) {
+        this.#wanted = false
+        const rows = await this.#store.reader.all<OutboxRow>(selectOutbox, [this.#relayedSeq, this.#options.relayBatchMax])
+        if (rows.length === 0) break
+        this.#wanted = true // until a look finds nothing
+        await this.#append(rows)
+        this.#failures = 0
+      }
+    } catch (error) {
+      await this.#failed(AtollError.from(error))
+    }
+  }
+
+  async #append(rows: readonly OutboxRow[]): Promise<void> {
+    const given = new Map<number, number>()
+    const records = rows.map(({ seq, ...event }): LogRecord => {
+      const number = (given.get(event.partition) ?? this.#numbers.get(event.partition) ?? 0) + 1
+      given.set(event.partition, number)
+      return { ...event, number, order: String(seq) }
+    })
+    await this.#log.append(this.#service, records)
+    for (const [partition, number] of given) {
+      this.#numbers.set(partition, number)
+      this.#untidyPartitions.add(partition)
+    }
+    for (const { type } of rows) this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + 1)
+    this.#relayedSeq = rows[rows.length - 1]!.seq
+    this.#tidyTimer ??= this.#host.after(this.#options.relayTidyMs, () => {
+      this.#tidyTimer = undefined
+      void this.tidy().catch((error: unknown) => {
+        this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; will try again')
+      })
+    })
+  }
+
+  /** Deletes from the outbox what the log has, and notes the numbers that were given, in one transaction. */
+  async tidy(): Promise<void> {
+    if (this.#untidyPartitions.size === 0) return
+    const seq = this.#relayedSeq
+    const types = this.#untidy
+    const partitions = this.#untidyPartitions
+    const numbers = [...partitions].map((partition) => [partition, this.#numbers.get(partition)!, seq])
+    this.#untidy = new Map()
+    this.#untidyPartitions = new Set()
+    try {
+      await this.#store.write(async (tx) => {
+        await tx.run(deleteOutbox, [seq])
+        await tx.runEach(upsertStream, numbers)
+        await tx.runEach(upsertPublished, [...types])
+      })
+    } catch (error) {
+      for (const [type, count] of types) this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + count)
+      for (const partition of partitions) this.#untidyPartitions.add(partition)
+      throw error
+    }
+  }
+
+  async #failed(error: AtollError): Promise<void> {
+    if (this.#stopped) return
+    if (error.code === 'LOG_GAP' || error.code === 'LOG_DIVERGED') {
+      this.#stuck = error
+      this.#wanted = false
+      this.#logger.error({ service: this.#service, error }, 'ALARM: the relay stands still, because the log does not continue what it was given')
+      return
+    }
+    this.#failures++
+    this.#wanted = false
+    const delayMs = Math.min(this.#options.retryDelayMs * 2 ** (this.#failures - 1), this.#options.retryDelayMsMax)
+    this.#logger.warn({ service: this.#service, error, delayMs }, 'could not hand events to the log; they stay in the outbox and go out later')
+    this.#retryTimer = this.#host.after(delayMs, () => {
+      this.#retryTimer = undefined
+      this.wake()
+    })
+  }
+}

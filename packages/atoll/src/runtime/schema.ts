@@ -1,0 +1,130 @@
+import type { Migrations } from '@atoll/store/driver'
+
+/**
+ * The tables that the runtime keeps in every store, beside the service's own: what lets state, events, timers and "this input is
+ * handled" commit together. Migrations never change after release; a change is a new one.
+ */
+export const runtimeMigrations: Migrations = {
+  'atoll-0001-runtime': `
+    -- Events that committed and may not be in the log yet. seq is the order of commits and is never used twice.
+    CREATE TABLE atoll_outbox (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      partition INTEGER NOT NULL,
+      id TEXT NOT NULL,
+      type TEXT NOT NULL,
+      version INTEGER NOT NULL,
+      key TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      data TEXT NOT NULL,
+      trace TEXT NOT NULL,
+      cause TEXT NOT NULL
+    ) STRICT;
+
+    -- The last number that the relay gave in each partition, and how many events of each type it handed to the log.
+    CREATE TABLE atoll_streams (partition INTEGER PRIMARY KEY, number INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;
+    CREATE TABLE atoll_published (type TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+    -- Where each subscription stands. type is '' for the cursor itself; else the row backfills one event that the subscription
+    -- began to handle later, up to the number in until. ahead: numbers beyond the cursor that are handled already.
+    CREATE TABLE atoll_cursors (
+      subscription TEXT NOT NULL,
+      source TEXT NOT NULL,
+      partition INTEGER NOT NULL,
+      type TEXT NOT NULL,
+      number INTEGER NOT NULL,
+      position TEXT NOT NULL,
+      "offset" TEXT,
+      ahead TEXT NOT NULL,
+      until INTEGER,
+      epoch INTEGER NOT NULL,
+      PRIMARY KEY (subscription, source, partition, type)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE atoll_subscribed (
+      subscription TEXT NOT NULL,
+      partition INTEGER NOT NULL,
+      type TEXT NOT NULL,
+      PRIMARY KEY (subscription, partition, type)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE atoll_handled (
+      subscription TEXT NOT NULL,
+      partition INTEGER NOT NULL,
+      type TEXT NOT NULL,
+      count INTEGER NOT NULL,
+      PRIMARY KEY (subscription, partition, type)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Events that wait: for another try (retrying), behind one of their key (parked), or for somebody to help (dead).
+    CREATE TABLE atoll_held (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      subscription TEXT NOT NULL,
+      partition INTEGER NOT NULL,
+      key TEXT NOT NULL,
+      state TEXT NOT NULL,
+      attempts INTEGER NOT NULL,
+      due_at INTEGER NOT NULL,
+      changed_at INTEGER NOT NULL,
+      error_code TEXT NOT NULL,
+      error_message TEXT NOT NULL,
+      error_stack TEXT NOT NULL,
+      source TEXT NOT NULL,
+      number INTEGER NOT NULL,
+      position TEXT NOT NULL,
+      id TEXT NOT NULL,
+      type TEXT NOT NULL,
+      version INTEGER NOT NULL,
+      at INTEGER NOT NULL,
+      data TEXT NOT NULL,
+      trace TEXT NOT NULL,
+      cause TEXT NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX atoll_held_event ON atoll_held (subscription, source, partition, number);
+    CREATE INDEX atoll_held_key ON atoll_held (subscription, partition, key, seq);
+
+    -- Which instance owns a partition of a subscription. The epoch rises with each owner and fences the one before.
+    CREATE TABLE atoll_leases (
+      subscription TEXT NOT NULL,
+      partition INTEGER NOT NULL,
+      owner TEXT NOT NULL,
+      epoch INTEGER NOT NULL,
+      expires_at INTEGER NOT NULL,
+      PRIMARY KEY (subscription, partition)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE atoll_instances (
+      subscription TEXT NOT NULL,
+      instance TEXT NOT NULL,
+      expires_at INTEGER NOT NULL,
+      PRIMARY KEY (subscription, instance)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Events to be emitted later.
+    CREATE TABLE atoll_timers (
+      id TEXT PRIMARY KEY,
+      due_at INTEGER NOT NULL,
+      partition INTEGER NOT NULL,
+      type TEXT NOT NULL,
+      version INTEGER NOT NULL,
+      key TEXT NOT NULL,
+      data TEXT NOT NULL,
+      trace TEXT NOT NULL,
+      cause TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX atoll_timers_due ON atoll_timers (due_at);
+
+    -- What commands with an Idempotency-Key answered.
+    CREATE TABLE atoll_answers (
+      operation TEXT NOT NULL,
+      caller TEXT NOT NULL,
+      key TEXT NOT NULL,
+      input_digest TEXT NOT NULL,
+      output TEXT,
+      position TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      PRIMARY KEY (operation, caller, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX atoll_answers_at ON atoll_answers (at);
+
+    -- Which generation of each projection is the live one.
+    CREATE TABLE atoll_projections (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE atoll_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+}

@@ -1,0 +1,131 @@
+import { AtollError } from '@atoll/host'
+import type { System } from '../system.ts'
+import type { Admin } from './admin.ts'
+import { listDeadLetters, redriveDeadLetters, subscriptionsOf } from './dead-letters.ts'
+import { feedEvents } from './event-feed.ts'
+import { readLedger } from './ledger.ts'
+import { defaultOptions, type RuntimeOptions } from './options.ts'
+import { mergePositions } from './position.ts'
+import { rebuildProjection } from './rebuild.ts'
+import type { Dispatch, Dispatched, Ports, RunningSystem, StopOptions } from './running.ts'
+import { ServiceRuntime } from './service-runtime.ts'
+
+/**
+ * Starts every service of a system in this process, over the given ports. Rejects, with everything closed again, if a store or the log
+ * refuses (STORE_CORRUPT, STORE_NEWER, LOG_GAP, MIGRATION_CHANGED, …). Ports stay the caller's: it closes the log and the store driver
+ * after {@link RunningSystem.stop}.
+ */
+export async function startSystem(system: System, ports: Ports, options: Partial<RuntimeOptions> = {}): Promise<RunningSystem> {
+  const runtime = new SystemRuntime(system, ports, { ...defaultOptions, ...options })
+  await runtime.start()
+  return runtime
+}
+
+class SystemRuntime implements RunningSystem {
+  readonly system: System
+  readonly services = new Map<string, ServiceRuntime>()
+  readonly admin: Admin
+  readonly #ports: Ports
+  #stopping: Promise<void> | undefined
+
+  constructor(system: System, ports: Ports, options: RuntimeOptions) {
+    this.system = system
+    this.#ports = ports
+    for (const service of system.services) {
+      const surroundings = {
+        system,
+        ports,
+        options,
+        dispatch: (operation: string, request: Dispatch) => this.dispatch(operation, request),
+        lastOrder: (name: string) => this.services.get(name)?.lastOrder,
+      }
+      this.services.set(service.name, new ServiceRuntime(service, surroundings))
+    }
+    this.admin = this.#makeAdmin(options)
+  }
+
+  async start(): Promise<void> {
+    try {
+      for (const service of this.services.values()) await service.open()
+      await Promise.all([...this.services.values()].map((service) => service.start()))
+    } catch (error) {
+      await this.stop({ drainMs: 0 }).catch(() => undefined) // the first error is the one to tell
+      throw error
+    }
+  }
+
+  async dispatch(operation: string, request: Dispatch): Promise<Dispatched> {
+    const entry = this.system.operations.get(operation)
+    if (!entry) throw new AtollError('NOT_FOUND', `system ${this.system.name} has no operation ${operation}`)
+    try {
+      const answer = await this.services.get(entry.service.name)!.run(entry.operation, request)
+      const { show } = entry.operation
+      if (!request.show || !show) return answer
+      return await this.#show(show.query().name, show.input(answer.output, entry.operation.input.parse(request.input)), answer, request)
+    } catch (error) {
+      throw AtollError.from(error)
+    }
+  }
+
+  /** The command has succeeded: whatever keeps its query from answering, the client gets the command's own output. */
+  async #show(query: string, input: unknown, answer: Dispatched, request: Dispatch): Promise<Dispatched> {
+    const position = mergePositions(request.position ?? {}, answer.position)
+    try {
+      const shown = await this.dispatch(query, { ...request, input, position, show: false, idempotencyKey: undefined, ifMatch: undefined })
+      return { ...shown, outcome: 'shown', position: answer.position, replayed: answer.replayed }
+    } catch (error) {
+      this.#ports.logger.warn({ query, requestId: request.requestId, error }, 'a command succeeded, and the query that shows its result did not')
+      return { ...answer, outcome: 'accepted' }
+    }
+  }
+
+  readiness(): { ready: boolean; reasons: readonly string[] } {
+    const reasons = [...this.services.values()].flatMap((service) => service.problems)
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  async quiet(): Promise<void> {
+    const running = [...this.services.values()].filter((service) => service.state === 'running')
+    const moved = (): string => running.map((service) => `${service.lastOrder}/${service.relay.relayedSeq}`).join()
+    for (;;) {
+      for (const service of running) await service.relay.drained()
+      const before = moved()
+      const subscriptions = running.flatMap((service) => [...service.subscriptions.values()])
+      for (const subscription of subscriptions) subscription.look()
+      while (subscriptions.some((subscription) => !subscription.idle)) await this.#turn()
+      for (const service of running) await service.relay.drained()
+      if (moved() === before) return
+    }
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#ports.host.turn(resolve))
+  }
+
+  stop(options?: StopOptions): Promise<void> {
+    this.#stopping ??= this.#stop(options)
+    return this.#stopping
+  }
+
+  async #stop(options?: StopOptions): Promise<void> {
+    const services = [...this.services.values()]
+    await Promise.all(services.map((service) => service.stop(options)))
+    await Promise.all(services.map((service) => service.close()))
+  }
+
+  #makeAdmin(options: RuntimeOptions): Admin {
+    const { log, host } = this.#ports
+    const sources = [...this.services.keys()]
+    return {
+      ledger: () => readLedger(this.services, log),
+      events: (wanted) => feedEvents(log, host, sources, options.partitions, wanted),
+      deadLetters: (filter = {}) => listDeadLetters(this.services, filter.subscription),
+      redrive: (wanted) => redriveDeadLetters(this.services, wanted),
+      rebuild: (name) => {
+        subscriptionsOf(this.services, name)
+        const facts = this.system.subscriptions.find((subscription) => subscription.name === name)! // or the line above has thrown
+        return rebuildProjection(this.services.get(facts.service)!, facts, log)
+      },
+    }
+  }
+}

@@ -1,0 +1,168 @@
+import { AtollError } from '@atoll/host'
+import type { Transaction } from '@atoll/store/driver'
+import { kyselyFor } from '@atoll/store'
+import type { Subscriber } from '../../service/subscriber.ts'
+import { openEnvelope, type Envelope } from '../envelope.ts'
+import { isStoreFailure } from '../handling.ts'
+import type { RedriveOutcome } from '../admin.ts'
+import type { CursorBook } from './cursor-book.ts'
+import { StoreFailure, type SubscriptionGround } from './ground.ts'
+import type { HeldEvent, HeldEvents, HeldReason } from './held.ts'
+
+/**
+ * Tries events one at a time and decides what becomes of those that fail: another try later, with growing and jittered delays, or a
+ * dead letter. Whatever is decided commits together with what it is about.
+ */
+export class Attempts {
+  readonly #ground: SubscriptionGround
+  readonly #book: CursorBook
+  readonly #held: HeldEvents
+
+  constructor(ground: SubscriptionGround, book: CursorBook, held: HeldEvents) {
+    this.#ground = ground
+    this.#book = book
+    this.#held = held
+  }
+
+  /** Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. */
+  async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'dry' = 'live'): Promise<void> {
+    const before = (tx: Transaction): Promise<void> => this.#book.check(tx)
+    if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { before, settle }, mode)
+    let worked = false
+    try {
+      await this.#ground.store.write(async (tx) => {
+        await before(tx)
+        await this.project(subscriber, envelope, tx)
+        await settle(tx)
+        worked = true
+      })
+    } catch (error) {
+      throw worked || isStoreFailure(error) ? new StoreFailure(error) : error
+    }
+  }
+
+  /** Applies one event to a projection, inside a transaction. */
+  project(subscriber: Subscriber, envelope: Envelope, tx: Transaction): Promise<void> {
+    const event = openEnvelope(envelope, subscriber.event)
+    return subscriber.run({ event, db: kyselyFor(tx) })
+  }
+
+  /** What becomes of an event after its `attempts`th try failed. */
+  verdict(attempts: number, thrown: unknown): HeldReason {
+    const error = AtollError.from(thrown)
+    const { options, host } = this.#ground
+    const now = host.now()
+    // No later try of the same code would understand it.
+    if (error.code === 'EVENT_UNREADABLE' || attempts >= options.attemptsMax) return { state: 'dead', attempts, dueAt: 0, error }
+    const delayMs = Math.min(options.retryDelayMs * 2 ** (attempts - 1), options.retryDelayMsMax) * (1 + host.random() / 4)
+    return { state: 'retrying', attempts, dueAt: now + delayMs, error }
+  }
+
+  /** Holds an event that failed at its first try, or that came behind a held one; `pass` moves the cursor over it. */
+  async hold(tx: Transaction, envelope: Envelope, reason: HeldReason): Promise<void> {
+    await this.#held.hold(tx, envelope, reason, this.#ground.host.now())
+    this.#report(envelope, reason)
+  }
+
+  /**
+   * Works through the held events of a key, in order, as far as they can be handled now. `redrive` also tries dead ones, and is told
+   * what becomes of each.
+   */
+  async drive(key: string, redrive?: (outcome: RedriveOutcome) => void): Promise<void> {
+    const { reader } = this.#ground.store
+    let mayRevive = redrive !== undefined
+    for (;;) {
+      const first = await this.#held.first(reader, key)
+      if (!first) {
+        this.#held.keys.delete(key)
+        return
+      }
+      if (first.state === 'dead' && !mayRevive) return
+      if (first.state === 'retrying' && first.dueAt > this.#ground.host.now() && !redrive) return
+      const failure = await this.#retry(first)
+      redrive?.(outcomeOf(this.#ground.name, first, failure))
+      if (!failure) continue
+      mayRevive = false
+      if (redrive) for (const waiting of (await this.#held.ofKey(reader, key)).slice(1)) redrive(outcomeOf(this.#ground.name, waiting, 'waiting'))
+      return
+    }
+  }
+
+  /** Tries every held event of a key once, with every transaction undone. */
+  async driveDry(key: string, report: (outcome: RedriveOutcome) => void): Promise<void> {
+    for (const event of await this.#held.ofKey(this.#ground.store.reader, key)) {
+      const subscriber = this.#ground.subscribers.get(event.type)
+      try {
+        if (!subscriber) throw noLongerHandled(event)
+        await this.run(subscriber, event, () => { throw new Undo() }, 'dry')
+        report(outcomeOf(this.#ground.name, event, undefined))
+      } catch (error) {
+        report(outcomeOf(this.#ground.name, event, isUndo(error) ? undefined : AtollError.from(error)))
+      }
+    }
+  }
+
+  async #retry(event: HeldEvent): Promise<AtollError | undefined> {
+    const subscriber = this.#ground.subscribers.get(event.type)
+    try {
+      if (!subscriber) throw noLongerHandled(event)
+      await this.run(subscriber, event, async (tx) => {
+        await this.#held.release(tx, event)
+        this.#book.count(tx, event.type)
+      })
+      return undefined
+    } catch (error) {
+      if (error instanceof StoreFailure) throw error
+      const reason = this.verdict(event.attempts + 1, error)
+      await this.#commit(async (tx) => {
+        await this.#book.check(tx)
+        await this.#held.update(tx, event, reason, this.#ground.host.now())
+      })
+      this.#report(event, reason)
+      return reason.error
+    }
+  }
+
+  async #commit(work: (tx: Transaction) => Promise<void>): Promise<void> {
+    try {
+      await this.#ground.store.write(work)
+    } catch (error) {
+      throw new StoreFailure(error)
+    }
+  }
+
+  #report(event: Envelope, reason: HeldReason): void {
+    if (reason.state === 'parked') return
+    const fields = { subscription: this.#ground.name, event: event.id, type: event.type, key: event.key, attempts: reason.attempts, trace: event.trace, error: reason.error }
+    if (reason.state === 'dead') {
+      this.#ground.logger.error(fields, `${event.type} is a dead letter of ${this.#ground.name}; later events of its key are parked behind it`)
+    } else {
+      this.#ground.logger.warn(fields, `${event.type} failed in ${this.#ground.name}; it will be tried again`)
+    }
+  }
+}
+
+/** Thrown to undo a transaction that did all it should. */
+class Undo extends Error {}
+
+function isUndo(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof Undo) return true
+  return false
+}
+
+function noLongerHandled(event: Envelope): AtollError {
+  return new AtollError('EVENT_UNREADABLE', `nothing here handles ${event.type} any more`)
+}
+
+function outcomeOf(subscription: string, event: HeldEvent, failure: AtollError | 'waiting' | undefined): RedriveOutcome {
+  const outcome = failure === 'waiting' ? 'waiting' : failure ? 'failed' : 'handled'
+  return {
+    subscription,
+    eventId: event.id,
+    type: event.type,
+    key: event.key,
+    was: event.state === 'dead' ? 'dead' : 'parked',
+    outcome,
+    error: failure instanceof AtollError ? failure.message : undefined,
+  }
+}

@@ -1,0 +1,95 @@
+import { isOrderBefore, type Offset } from '@atoll/log/driver'
+
+/** A place in one source and partition. */
+export interface Place {
+  readonly number: number
+  readonly order: string
+  readonly offset: Offset
+}
+
+/**
+ * Where a subscription stands in one partition of one source. Events of different keys are handled side by side and may end out of
+ * order, so there is the place up to which everything is handled, and a small set of numbers ahead of it.
+ *
+ * A cursor with a `type` backfills one event that the subscription began to handle later: it walks the past up to `until` and looks
+ * at that event alone.
+ */
+export class Cursor {
+  readonly source: string
+  readonly type: string
+  readonly until: number | undefined
+  /** Everything up to here is handled, held, or of no concern. */
+  number: number
+  order: string
+  offset: Offset | null
+  /** Handled beyond `number`. After a restart a number may be known before its place is. */
+  readonly ahead = new Map<number, Place | undefined>()
+  /** How far the log has been read. */
+  readNumber: number
+  readOffset: Offset | null
+  /** Whether what is in memory has moved on from what is in the store. */
+  moved = false
+  readonly #waiting: { order: string; resolve: () => void }[] = []
+
+  constructor(source: string, type: string, until: number | undefined, at: { number: number; order: string; offset: Offset | null }) {
+    this.source = source
+    this.type = type
+    this.until = until
+    this.number = at.number
+    this.order = at.order
+    this.offset = at.offset
+    this.readNumber = at.number
+    this.readOffset = at.offset
+  }
+
+  /** Notes that a record needs no more work. */
+  pass(place: Place): void {
+    this.moved = true
+    if (place.number !== this.number + 1) {
+      this.ahead.set(place.number, place)
+      return
+    }
+    this.ahead.delete(place.number)
+    this.#stepTo(place)
+    for (let next = this.ahead.get(this.number + 1); next; next = this.ahead.get(this.number + 1)) {
+      this.ahead.delete(next.number)
+      this.#stepTo(next)
+    }
+  }
+
+  /** Whether a backfill has reached its end. */
+  get done(): boolean {
+    return this.until !== undefined && this.number >= this.until
+  }
+
+  /** Whether everything up to the order token is passed. */
+  hasReached(order: string): boolean {
+    return !isOrderBefore(this.order, order)
+  }
+
+  /** Calls `resolve` once {@link hasReached}; returns what takes that back. */
+  whenReached(order: string, resolve: () => void): () => void {
+    const waiter = { order, resolve }
+    this.#waiting.push(waiter)
+    return () => {
+      const at = this.#waiting.indexOf(waiter)
+      if (at >= 0) this.#waiting.splice(at, 1)
+    }
+  }
+
+  /** Tells those who wait. Called after the commit that carries the move. */
+  announce(): void {
+    for (let index = this.#waiting.length - 1; index >= 0; index--) {
+      const waiter = this.#waiting[index]!
+      if (!this.hasReached(waiter.order)) continue
+      this.#waiting.splice(index, 1)
+      waiter.resolve()
+    }
+  }
+
+  #stepTo(place: Place): void {
+    this.number = place.number
+    this.order = place.order
+    this.offset = place.offset
+  }
+}

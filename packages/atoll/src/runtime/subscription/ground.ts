@@ -1,0 +1,36 @@
+import type { Host, Logger } from '@atoll/host'
+import type { Log } from '@atoll/log/driver'
+import type { Store } from '@atoll/store/driver'
+import type { Subscriber } from '../../service/subscriber.ts'
+import type { Envelope } from '../envelope.ts'
+import type { RuntimeOptions } from '../options.ts'
+import type { TransactionFrame } from '../transact.ts'
+
+/** What a subscription stands on, and what it asks of its service. */
+export interface SubscriptionGround {
+  /** The subscription's name: `orders`, or `reading.pages`. */
+  readonly name: string
+  readonly host: Host
+  readonly logger: Logger
+  readonly log: Log
+  readonly store: Store
+  readonly options: RuntimeOptions
+  /** By event name. */
+  readonly subscribers: ReadonlyMap<string, Subscriber>
+  /** What it handles, event by event, with the service that emits it. */
+  readonly events: readonly { readonly type: string; readonly source: string }[]
+  /** Every subscriber is a pure projection: events are applied in batches. */
+  readonly batched: boolean
+  /**
+   * Runs an `on` handler once, with `frame` around its transaction; if it opens none, in one of its own that only settles. Rejects
+   * with what the handler threw, or with a {@link StoreFailure}.
+   */
+  handle(subscriber: Subscriber, envelope: Envelope, frame: TransactionFrame, mode: 'live' | 'dry'): Promise<void>
+}
+
+/** The store could not commit: not the event's fault. The partition is given up for a while and read anew. */
+export class StoreFailure extends Error {
+  constructor(cause: unknown) {
+    super('the store could not commit', { cause })
+  }
+}

@@ -1,0 +1,105 @@
+import type { Host } from '@atoll/host'
+import type { Statement, Store } from '@atoll/store/driver'
+import type { RuntimeOptions } from '../options.ts'
+
+const upsertInstance: Statement = {
+  sql: 'INSERT INTO atoll_instances (subscription, instance, expires_at) VALUES (?, ?, ?) ON CONFLICT (subscription, instance) DO UPDATE SET expires_at = excluded.expires_at',
+}
+const deleteInstances: Statement = { sql: 'DELETE FROM atoll_instances WHERE subscription = ? AND expires_at <= ?' }
+const deleteInstance: Statement = { sql: 'DELETE FROM atoll_instances WHERE subscription = ? AND instance = ?' }
+const countInstances: Statement = { sql: 'SELECT count(*) AS count FROM atoll_instances WHERE subscription = ?' }
+const selectLeases: Statement = { sql: 'SELECT partition, owner, epoch, expires_at FROM atoll_leases WHERE subscription = ?' }
+const takeLease: Statement = {
+  sql: `INSERT INTO atoll_leases (subscription, partition, owner, epoch, expires_at) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (subscription, partition) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, expires_at = excluded.expires_at`,
+}
+const fenceCursors: Statement = { sql: 'UPDATE atoll_cursors SET epoch = ? WHERE subscription = ? AND partition = ?' }
+const releaseLease: Statement = { sql: `UPDATE atoll_leases SET owner = '', expires_at = 0 WHERE subscription = ? AND partition = ? AND epoch = ?` }
+
+interface LeaseRow {
+  partition: number
+  owner: string
+  epoch: number
+  expires_at: number
+}
+
+/** What a look at the leases brought. */
+export interface LeaseChanges {
+  /** Partitions that are ours from now on, with their epochs. */
+  readonly taken: ReadonlyMap<number, number>
+  /** Partitions that somebody else has taken over. What we still do there is fenced. */
+  readonly lost: readonly number[]
+  /** Partitions above our fair share, to be released once nothing is in hand there. */
+  readonly surplus: readonly number[]
+}
+
+/**
+ * Shares the partitions of one subscription among its instances. Leases live in the subscriber's own store, beside the cursors that
+ * they protect. A partition is free when nobody holds it, when its lease ran out, or when it was held under our own name by a process
+ * that is gone. Each new owner raises the epoch; whoever comes back from a long pause finds it changed, and cannot commit.
+ */
+export class Leases {
+  readonly #store: Store
+  readonly #subscription: string
+  readonly #host: Host
+  readonly #options: RuntimeOptions
+
+  constructor(store: Store, subscription: string, host: Host, options: RuntimeOptions) {
+    this.#store = store
+    this.#subscription = subscription
+    this.#host = host
+    this.#options = options
+  }
+
+  /** Renews what is held, takes what is free up to our share, and says what has changed. `held`: partition → epoch. */
+  async look(held: ReadonlyMap<number, number>): Promise<LeaseChanges> {
+    const { partitions, instance, leaseMs } = this.#options
+    const now = this.#host.now()
+    const expiresAt = now + leaseMs
+    return this.#store.write(async (tx) => {
+      await tx.run(upsertInstance, [this.#subscription, instance, expiresAt])
+      await tx.run(deleteInstances, [this.#subscription, now])
+      const live = await tx.get<{ count: number }>(countInstances, [this.#subscription])
+      const share = Math.ceil(partitions / Math.max(1, live?.count ?? 1))
+
+      const rows = new Map<number, LeaseRow>()
+      for (const row of await tx.all<LeaseRow>(selectLeases, [this.#subscription])) rows.set(row.partition, row)
+
+      const taken = new Map<number, number>()
+      const lost: number[] = []
+      const ours: number[] = []
+      for (const [partition, epoch] of held) {
+        if (rows.get(partition)?.epoch === epoch) ours.push(partition)
+        else lost.push(partition)
+      }
+      const surplus = ours.splice(share)
+      for (const partition of ours) {
+        await tx.run(takeLease, [this.#subscription, partition, instance, held.get(partition)!, expiresAt])
+      }
+      for (let partition = 0; partition < partitions && ours.length + taken.size < share; partition++) {
+        if (held.has(partition) && !lost.includes(partition)) continue
+        const row = rows.get(partition)
+        const free = !row || row.owner === '' || row.expires_at <= now || (row.owner === instance && !lost.includes(partition))
+        if (!free) continue
+        const epoch = (row?.epoch ?? 0) + 1
+        await tx.run(takeLease, [this.#subscription, partition, instance, epoch, expiresAt])
+        await tx.run(fenceCursors, [epoch, this.#subscription, partition])
+        taken.set(partition, epoch)
+      }
+      return { taken, lost, surplus }
+    })
+  }
+
+  /** Gives up one partition. Does nothing if somebody else has it by now. */
+  async release(partition: number, epoch: number): Promise<void> {
+    await this.#store.write((tx) => tx.run(releaseLease, [this.#subscription, partition, epoch]))
+  }
+
+  /** Gives up everything that is held, so that others need not wait for it to run out. */
+  async leave(held: ReadonlyMap<number, number>): Promise<void> {
+    await this.#store.write(async (tx) => {
+      for (const [partition, epoch] of held) await tx.run(releaseLease, [this.#subscription, partition, epoch])
+      await tx.run(deleteInstance, [this.#subscription, this.#options.instance])
+    })
+  }
+}

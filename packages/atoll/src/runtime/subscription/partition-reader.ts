@@ -1,0 +1,256 @@
+import { AtollError, type Timer } from '@atoll/host'
+import type { StoredRecord } from '@atoll/log/driver'
+import type { Transaction } from '@atoll/store/driver'
+import type { RedriveOutcome } from '../admin.ts'
+import { isStoreFailure } from '../handling.ts'
+import { Attempts } from './attempts.ts'
+import { applyBatch } from './batch.ts'
+import { CursorBook } from './cursor-book.ts'
+import type { Cursor } from './cursor.ts'
+import { StoreFailure, type SubscriptionGround } from './ground.ts'
+import { HeldEvents } from './held.ts'
+import { Lanes } from './lanes.ts'
+
+/**
+ * Reads one partition of a subscription under its lease and has its events handled: one key after the other in order, different keys
+ * side by side (or, for projections, a batch at a time). If the store fails it gives up as a whole; the subscription then opens a new
+ * reader, which starts from what is committed.
+ */
+export class PartitionReader {
+  readonly partition: number
+  readonly epoch: number
+  readonly #ground: SubscriptionGround
+  readonly #book: CursorBook
+  readonly #held: HeldEvents
+  readonly #attempts: Attempts
+  readonly #lanes: Lanes
+  readonly #onFailure: (error: unknown) => void
+  readonly #dirty = new Set<Cursor>()
+  #running: Promise<void> | undefined
+  #stopping = false
+  #failed = false
+  #retryTimer: Timer | undefined
+  #gap: AtollError | undefined
+
+  constructor(ground: SubscriptionGround, partition: number, epoch: number, onFailure: (error: unknown) => void) {
+    this.#ground = ground
+    this.partition = partition
+    this.epoch = epoch
+    this.#onFailure = onFailure
+    this.#book = new CursorBook(ground.name, partition, epoch)
+    this.#held = new HeldEvents(ground.name, partition)
+    this.#attempts = new Attempts(ground, this.#book, this.#held)
+    this.#lanes = new Lanes(ground.batched ? 1 : ground.options.handlingsInFlightMax, (error) => this.#fail(error))
+  }
+
+  /** Reads cursors and held events, and begins. */
+  async open(): Promise<void> {
+    const { store, events } = this.#ground
+    await store.write(async (tx) => {
+      await this.#book.check(tx)
+      await this.#book.open(tx, events)
+    })
+    await this.#book.load(store.reader, events)
+    await this.#held.load(store.reader)
+    for (const cursor of this.#book.cursors) this.#dirty.add(cursor)
+    await this.#armRetries()
+    this.#pump()
+  }
+
+  /** There may be news from a source. */
+  wake(source: string): void {
+    for (const cursor of this.#book.cursors) if (cursor.source === source) this.#dirty.add(cursor)
+    this.#pump()
+  }
+
+  /** The cursor of a source; undefined if the subscription does not read it. */
+  cursor(source: string): Cursor | undefined {
+    return this.#book.cursors.find((cursor) => cursor.source === source && cursor.type === '')
+  }
+
+  /** Why it stands still, if records are missing. */
+  get gap(): AtollError | undefined {
+    return this.#gap
+  }
+
+  /** Whether nothing is in hand and nothing known is unread. */
+  get idle(): boolean {
+    return !this.#running && this.#dirty.size === 0 && this.#lanes.idle
+  }
+
+  /** Redrives the held events of a key; dry or for good. */
+  redrive(key: string, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
+    return this.#lanes.run(this.#ground.batched ? null : key, () => (dryRun ? this.#attempts.driveDry(key, report) : this.#attempts.drive(key, report)).finally(() => this.#armRetries()))
+  }
+
+  /** Lets what is in hand end, notes where it stands, and stops. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#retryTimer?.cancel()
+    await this.#running
+    await this.#lanes.drained()
+    if (this.#failed || !this.#book.cursors.some((cursor) => cursor.moved)) return
+    await this.#ground.store.write((tx) => this.#book.settle(tx)).catch((error: unknown) => {
+      if (!isStoreFailure(error)) throw error // what was skipped is read again, no more
+    })
+  }
+
+  #pump(): void {
+    if (this.#running || this.#stopping || this.#failed) return
+    this.#running = this.#read()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#running = undefined
+        if (this.#dirty.size > 0 && !this.#gap) this.#pump()
+      })
+  }
+
+  async #read(): Promise<void> {
+    while (!this.#stopping && !this.#failed && !this.#gap) {
+      const cursor = this.#nextDirty()
+      if (!cursor) return
+      this.#dirty.delete(cursor)
+      const records = await this.#ground.log.read(cursor.source, this.partition, cursor.readOffset, this.#ground.options.readBatchMax)
+      if (records.length === 0) continue
+      this.#dirty.add(cursor)
+      if (this.#ground.batched) await this.#lanes.run(null, () => this.#applyBatch(cursor, records))
+      else await this.#dispatch(cursor, records)
+      if (cursor.done) this.wake(cursor.source)
+    }
+  }
+
+  /** Backfills of a source go before its own cursor, so that a late event's past comes before its present. */
+  #nextDirty(): Cursor | undefined {
+    let main: Cursor | undefined
+    for (const cursor of this.#dirty) {
+      if (cursor.done) this.#dirty.delete(cursor)
+      else if (cursor.type !== '') return cursor
+      else if (!this.#book.cursors.some((other) => other.type !== '' && other.source === cursor.source && !other.done)) main ??= cursor
+    }
+    return main
+  }
+
+  /** The records that are new here: no duplicates, nothing beyond a backfill's end. A hole in the numbers stops the partition. */
+  #admit(cursor: Cursor, records: readonly StoredRecord[]): StoredRecord[] {
+    const fresh: StoredRecord[] = []
+    for (const record of records) {
+      if (cursor.until !== undefined && record.number > cursor.until) break
+      if (record.number <= cursor.readNumber) {
+        cursor.readOffset = record.offset
+        continue
+      }
+      if (record.number !== cursor.readNumber + 1) {
+        this.#gap = new AtollError('LOG_GAP', `${this.#ground.name} has read ${cursor.source} up to number ${cursor.readNumber} in partition ${this.partition}, and the next is ${record.number}`)
+        this.#ground.logger.error({ subscription: this.#ground.name, partition: this.partition, error: this.#gap }, 'ALARM: events are missing from the log; this partition stands still')
+        break
+      }
+      cursor.readNumber = record.number
+      cursor.readOffset = record.offset
+      if (cursor.ahead.has(record.number)) cursor.pass(record)
+      else fresh.push(record)
+    }
+    return fresh
+  }
+
+  /** Whether a record is for this cursor to have handled. The past of a late event is its backfill's affair, also beyond the cursor. */
+  #concerns(cursor: Cursor, record: StoredRecord): boolean {
+    if (cursor.type !== '') return cursor.type === record.type
+    if (!this.#ground.subscribers.has(record.type)) return false
+    const backfill = this.#book.cursors.find((other) => other.source === cursor.source && other.type === record.type)
+    return backfill?.until === undefined || record.number > backfill.until
+  }
+
+  async #applyBatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
+    const fresh = this.#admit(cursor, records)
+    await applyBatch({
+      ground: this.#ground,
+      book: this.#book,
+      held: this.#held,
+      attempts: this.#attempts,
+      cursor,
+      records: fresh,
+      concerns: (record) => this.#concerns(cursor, record),
+    })
+    cursor.announce()
+    await this.#armRetries()
+  }
+
+  async #dispatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
+    for (const record of this.#admit(cursor, records)) {
+      if (this.#stopping || this.#failed) return
+      if (!this.#concerns(cursor, record)) {
+        cursor.pass(record)
+        cursor.announce()
+        continue
+      }
+      await this.#lanes.room()
+      while (record.number - cursor.number > this.#ground.options.readAheadMax && !this.#lanes.idle) await this.#lanes.oneDone()
+      if (this.#stopping || this.#failed) return
+      void this.#lanes.run(record.key, () => this.#handle(cursor, record))
+    }
+    if (cursor.type !== '') await this.#lanes.drained()
+  }
+
+  async #handle(cursor: Cursor, record: StoredRecord): Promise<void> {
+    const pass = (tx: Transaction, handled?: string): void => this.#book.mark(tx, cursor, record, handled)
+    if (this.#held.keys.has(record.key)) {
+      await this.#commit(async (tx) => {
+        await this.#attempts.hold(tx, record, { state: 'parked', attempts: 0, dueAt: 0, error: undefined })
+        pass(tx)
+      })
+    } else {
+      try {
+        await this.#attempts.run(this.#ground.subscribers.get(record.type)!, record, (tx) => pass(tx, record.type)) // #concerns said it is there
+      } catch (error) {
+        if (error instanceof StoreFailure) throw error
+        const reason = this.#attempts.verdict(1, error)
+        await this.#commit(async (tx) => {
+          await this.#attempts.hold(tx, record, reason)
+          pass(tx)
+        })
+        this.#held.keys.add(record.key)
+        await this.#armRetries()
+      }
+    }
+    cursor.announce()
+  }
+
+  async #commit(work: (tx: Transaction) => Promise<void>): Promise<void> {
+    try {
+      await this.#ground.store.write(async (tx) => {
+        await this.#book.check(tx)
+        await work(tx)
+      })
+    } catch (error) {
+      throw new StoreFailure(error)
+    }
+  }
+
+  /** Sets the timer for the next try that is due. */
+  async #armRetries(): Promise<void> {
+    if (this.#held.keys.size === 0 || this.#stopping || this.#failed) return
+    const { host, store } = this.#ground
+    const dueAt = await this.#held.nextDueAt(store.reader)
+    this.#retryTimer?.cancel()
+    this.#retryTimer = undefined
+    if (dueAt === undefined || this.#stopping) return
+    this.#retryTimer = host.after(Math.max(0, dueAt - host.now()), () => {
+      this.#retryTimer = undefined
+      void this.#retryDue().catch((error: unknown) => this.#fail(error))
+    })
+  }
+
+  async #retryDue(): Promise<void> {
+    const { host, store } = this.#ground
+    const keys = await this.#held.keysDue(store.reader, host.now())
+    await Promise.all(keys.map((key) => this.#lanes.run(this.#ground.batched ? null : key, () => this.#attempts.drive(key))))
+    await this.#armRetries()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failed) return
+    this.#failed = true
+    this.#retryTimer?.cancel()
+    this.#onFailure(error instanceof StoreFailure ? error.cause : error)
+  }
+}

@@ -1,0 +1,181 @@
+import { AtollError, type Timer } from '@atoll/host'
+import type { RedriveOutcome } from '../admin.ts'
+import type { SubscriptionGround } from './ground.ts'
+import { Leases } from './leases.ts'
+import { PartitionReader } from './partition-reader.ts'
+
+/**
+ * A named reader of the log, as far as this instance takes part in it: it holds leases on partitions, and has a reader for each.
+ */
+export class Subscription {
+  readonly ground: SubscriptionGround
+  readonly #leases: Leases
+  readonly #readers = new Map<number, PartitionReader>()
+  readonly #sources: readonly string[]
+  #unwatch: (() => void)[] = []
+  #leaseTimer: Timer | undefined
+  #lookTimer: Timer | undefined
+  #reopenTimer: Timer | undefined
+  #failures = 0
+  #trouble: unknown
+  #looking: Promise<void> | undefined
+  #state: 'stopped' | 'running' | 'stopping' = 'stopped'
+
+  constructor(ground: SubscriptionGround) {
+    this.ground = ground
+    this.#leases = new Leases(ground.store, ground.name, ground.host, ground.options)
+    this.#sources = [...new Set(ground.events.map((event) => event.source))]
+  }
+
+  /** Takes its leases and begins to read. */
+  async start(): Promise<void> {
+    this.#state = 'running'
+    this.#unwatch = this.#sources.map((source) => this.ground.log.watch(source, (partition) => this.#readers.get(partition)?.wake(source)))
+    await this.#look()
+    this.#armLook()
+  }
+
+  /** Lets what is in hand end, then gives up its leases. */
+  async stop(): Promise<void> {
+    if (this.#state !== 'running') return
+    this.#state = 'stopping'
+    for (const timer of [this.#leaseTimer, this.#lookTimer, this.#reopenTimer]) timer?.cancel()
+    for (const unwatch of this.#unwatch) unwatch()
+    await this.#looking
+    await Promise.all([...this.#readers.values()].map((reader) => reader.stop()))
+    await this.#leases.leave(this.#held()).catch((error: unknown) => {
+      this.ground.logger.warn({ subscription: this.ground.name, error }, 'could not give up leases; they run out by themselves')
+    })
+    this.#readers.clear()
+    this.#state = 'stopped'
+  }
+
+  /** The partitions that this instance owns. */
+  get partitions(): ReadonlyMap<number, PartitionReader> {
+    return this.#readers
+  }
+
+  /** Whether a partition of a source has handled everything up to an order token. */
+  hasReached(source: string, partition: number, order: string): boolean {
+    if (!this.#sources.includes(source)) return true
+    return this.#readers.get(partition)?.cursor(source)?.hasReached(order) ?? false
+  }
+
+  /** Calls `resolve` once a partition of a source has reached an order token; returns what takes that back. */
+  whenReached(source: string, partition: number, order: string, resolve: () => void): () => void {
+    const cursor = this.#readers.get(partition)?.cursor(source)
+    if (cursor) return cursor.whenReached(order, resolve)
+    // The partition has no reader for now: look again when it may have one.
+    const timer = this.ground.host.after(this.ground.options.retryDelayMs, resolve)
+    return () => timer.cancel()
+  }
+
+  /** What keeps it from reading, in words. */
+  get problems(): string[] {
+    const problems: string[] = []
+    if (this.#state !== 'running') problems.push(`${this.ground.name} does not read: it is ${this.#state}`)
+    if (this.#trouble) problems.push(`${this.ground.name} cannot go on: ${AtollError.from(this.#trouble).message}`)
+    for (const reader of this.#readers.values()) if (reader.gap) problems.push(reader.gap.message)
+    return problems
+  }
+
+  /** Whether everything that is in the log, as far as known here, is handled or held, and nothing is in hand. */
+  get idle(): boolean {
+    for (const reader of this.#readers.values()) if (!reader.idle) return false
+    return !this.#reopenTimer && !this.#looking
+  }
+
+  /** Redrives the held events of one key. UNAVAILABLE if another instance owns its partition. */
+  async redrive(partition: number, key: string, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
+    const reader = this.#readers.get(partition)
+    if (!reader) throw new AtollError('UNAVAILABLE', `partition ${partition} of ${this.ground.name} is not read by this instance now; try again`)
+    await reader.redrive(key, dryRun, report)
+  }
+
+  /** Wakes every reader: there may be news that nobody told of. */
+  look(): void {
+    for (const reader of this.#readers.values()) for (const source of this.#sources) reader.wake(source)
+  }
+
+  #held(): Map<number, number> {
+    return new Map([...this.#readers].map(([partition, reader]) => [partition, reader.epoch]))
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#lookNow().finally(() => {
+      this.#looking = undefined
+    })
+    return this.#looking
+  }
+
+  async #lookNow(): Promise<void> {
+    this.#leaseTimer?.cancel()
+    try {
+      const changes = await this.#leases.look(this.#held())
+      for (const partition of changes.lost) this.#drop(partition)
+      for (const partition of changes.surplus) await this.#handOver(partition)
+      await Promise.all([...changes.taken].map(([partition, epoch]) => this.#open(partition, epoch)))
+      this.#trouble = undefined
+      this.#failures = 0
+    } catch (error) {
+      this.#failed(error)
+    }
+    if (this.#state !== 'running') return
+    this.#leaseTimer = this.ground.host.after(this.ground.options.leaseMs / 3, () => void this.#look())
+  }
+
+  async #open(partition: number, epoch: number): Promise<void> {
+    const reader = new PartitionReader(this.ground, partition, epoch, (error) => {
+      if (this.#readers.get(partition) !== reader) return
+      this.#drop(partition)
+      this.#failed(error)
+    })
+    this.#readers.set(partition, reader)
+    try {
+      await reader.open()
+    } catch (error) {
+      this.#drop(partition)
+      throw error
+    }
+  }
+
+  /** Forgets a reader whose lease is lost or whose store failed. Its epoch is past, so what it still does is fenced. */
+  #drop(partition: number): void {
+    const reader = this.#readers.get(partition)
+    this.#readers.delete(partition)
+    void reader?.stop()
+  }
+
+  async #handOver(partition: number): Promise<void> {
+    const reader = this.#readers.get(partition)
+    if (!reader) return
+    await reader.stop()
+    this.#readers.delete(partition)
+    await this.#leases.release(partition, reader.epoch)
+  }
+
+  /** Tries again later, with growing delays. */
+  #failed(error: unknown): void {
+    if (this.#state !== 'running') return
+    const failure = AtollError.from(error)
+    if (failure.code !== 'FENCED') {
+      this.#trouble = failure
+      this.ground.logger.error({ subscription: this.ground.name, error: failure }, 'could not read or commit; will try again')
+    }
+    if (this.#reopenTimer) return
+    const { retryDelayMs, retryDelayMsMax } = this.ground.options
+    const delayMs = Math.min(retryDelayMs * 2 ** this.#failures++, retryDelayMsMax)
+    this.#reopenTimer = this.ground.host.after(delayMs, () => {
+      this.#reopenTimer = undefined
+      void this.#look()
+    })
+  }
+
+  #armLook(): void {
+    this.#lookTimer = this.ground.host.after(this.ground.options.lookMs, () => {
+      if (this.#state !== 'running') return
+      this.look()
+      this.#armLook()
+    })
+  }
+}

@@ -1,0 +1,108 @@
+import type { Host, Logger, Timer } from '@atoll/host'
+import type { Statement, Store, Value } from '@atoll/store/driver'
+import type { RuntimeOptions } from './options.ts'
+
+const selectNext: Statement = { sql: 'SELECT min(due_at) AS dueAt FROM atoll_timers' }
+const selectDue: Statement = {
+  sql: 'SELECT id, partition, type, version, key, data, trace, cause FROM atoll_timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?',
+}
+const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id = ?' }
+const insertEvent: Statement = {
+  sql: 'INSERT INTO atoll_outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+}
+
+interface TimerRow {
+  id: string
+  partition: number
+  type: string
+  version: number
+  key: string
+  data: string
+  trace: string
+  cause: string
+}
+
+/**
+ * Emits events whose time has come. Firing is one transaction that deletes the timer and leaves its event in the outbox: it happens
+ * once, whoever else looks at the same time, and from there on a timer is an event like any other, with its order, its tries and its
+ * place in the ledger.
+ */
+export class Timers {
+  readonly #service: string
+  readonly #store: Store
+  readonly #host: Host
+  readonly #logger: Logger
+  readonly #options: RuntimeOptions
+  readonly #onFired: () => void
+  #timer: Timer | undefined
+  #firing: Promise<void> | undefined
+  #stopped = true
+
+  constructor(service: string, store: Store, host: Host, logger: Logger, options: RuntimeOptions, onFired: () => void) {
+    this.#service = service
+    this.#store = store
+    this.#host = host
+    this.#logger = logger
+    this.#options = options
+    this.#onFired = onFired
+  }
+
+  async start(): Promise<void> {
+    this.#stopped = false
+    await this.#arm()
+  }
+
+  /** A timer was set; it may be the next. */
+  wake(): void {
+    void this.#arm().catch((error: unknown) => this.#failed(error))
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#firing
+  }
+
+  async #arm(): Promise<void> {
+    if (this.#stopped || this.#firing) return
+    const next = await this.#store.reader.get<{ dueAt: number | null }>(selectNext)
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (this.#stopped || next?.dueAt === null || next?.dueAt === undefined) return
+    // The wall clock may have jumped by the time it wakes, so firing looks again; and it looks at least every so often.
+    const delayMs = Math.min(Math.max(0, next.dueAt - this.#host.now()), LOOK_MS_MAX)
+    this.#timer = this.#host.after(delayMs, () => {
+      this.#firing = this.#fire()
+        .catch((error: unknown) => this.#failed(error))
+        .finally(() => {
+          this.#firing = undefined
+        })
+      void this.#firing.then(() => this.wake())
+    })
+  }
+
+  async #fire(): Promise<void> {
+    let fired = 0
+    do {
+      fired = await this.#store.write(async (tx) => {
+        const now = this.#host.now()
+        const rows = await tx.all<TimerRow>(selectDue, [now, this.#options.relayBatchMax])
+        const events = rows.map((row): Value[] => [row.partition, this.#host.uuid(), row.type, row.version, row.key, now, row.data, row.trace, row.cause])
+        await tx.runEach(deleteTimer, rows.map((row) => [row.id]))
+        await tx.runEach(insertEvent, events)
+        return rows.length
+      })
+      if (fired > 0) this.#onFired()
+    } while (fired === this.#options.relayBatchMax && !this.#stopped)
+  }
+
+  #failed(error: unknown): void {
+    if (this.#stopped) return
+    this.#logger.warn({ service: this.#service, error }, 'timers could not fire; they are still set, and will be tried again')
+    this.#timer?.cancel()
+    this.#timer = this.#host.after(this.#options.lookMs, () => this.wake())
+  }
+}
+
+/** A clock that jumps forward should not find every timer asleep for long. */
+const LOOK_MS_MAX = 60_000
