@@ -38,3 +38,22 @@ export function withDeadline<T>(
     )
   })
 }
+
+/** Whether `work` ended within `ms`; it goes on all the same. Rejects if it rejects in time. */
+export function endsWithin(host: Host, ms: number, work: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => resolve(false)
+    const timer = ms > 0 ? host.after(ms, late) : undefined
+    if (!timer) host.turn(late)
+    work.then(
+      () => {
+        timer?.cancel()
+        resolve(true)
+      },
+      (error: unknown) => {
+        timer?.cancel()
+        reject(error)
+      },
+    )
+  })
+}

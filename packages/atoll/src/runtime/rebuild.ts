@@ -30,7 +30,7 @@ export async function* rebuildProjection(service: ServiceRuntime, facts: Subscri
     yield { subscription: facts.name, handled: total, total, done: true }
   } finally {
     if (!swapped) {
-      await subscription.stop()
+      await subscription.stop(0)
       await next.discard()
     }
   }

@@ -7,7 +7,7 @@ import type { Service } from '../service/service.ts'
 import type { Subscriber } from '../service/subscriber.ts'
 import type { SubscriptionFacts, System } from '../system.ts'
 import { forgetAnswers } from './answers.ts'
-import { withDeadline } from './deadline.ts'
+import { endsWithin, withDeadline } from './deadline.ts'
 import { openEnvelope, type Envelope } from './envelope.ts'
 import { Handling, type EventView } from './handling.ts'
 import { runOperation, type OperationGround } from './operations.ts'
@@ -111,7 +111,7 @@ export class ServiceRuntime implements RunningService, OperationGround {
       this.logger.warn({ service: this.name, underWay: this.#underWay, drainMs }, 'operations were still under way when the time to drain ran out')
     }
     await this.#timers!.stop()
-    await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop()))
+    await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(drainMs)))
     await this.relay.stop()
     this.state = 'stopped'
   }
@@ -235,7 +235,7 @@ export class ServiceRuntime implements RunningService, OperationGround {
     this.#subscriptions.set(facts.name, subscription)
     const oldReader = this.#reader!
     this.#openReader()
-    await oldSubscription.stop()
+    await oldSubscription.stop(DRAIN_MS)
     await this.#operationsEnded(DRAIN_MS) // they may still read from the old one
     await oldReader.close()
     await old.discard()
@@ -322,14 +322,7 @@ export class ServiceRuntime implements RunningService, OperationGround {
 
   /** Whether they all did, in time. */
   async #operationsEnded(withinMs: number): Promise<boolean> {
-    if (this.#underWay === 0) return true
-    return new Promise((resolve) => {
-      const timer = this.host.after(withinMs, () => resolve(false))
-      this.#onIdle.push(() => {
-        timer.cancel()
-        resolve(true)
-      })
-    })
+    return this.#underWay === 0 || endsWithin(this.host, withinMs, new Promise<void>((resolve) => this.#onIdle.push(resolve)))
   }
 
   #forgetOldAnswers(): void {

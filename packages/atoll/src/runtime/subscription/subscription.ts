@@ -1,4 +1,5 @@
 import { AtollError, type Timer } from '@atoll/host'
+import { endsWithin } from '../deadline.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import type { SubscriptionGround } from './ground.ts'
 import { Leases } from './leases.ts'
@@ -35,14 +36,17 @@ export class Subscription {
     this.#armLook()
   }
 
-  /** Lets what is in hand end, then gives up its leases. */
-  async stop(): Promise<void> {
+  /** Lets what is in hand end, `drainMs` at the most, then gives up its leases. What is still in hand then is fenced, and handled again by the next owner. */
+  async stop(drainMs: number): Promise<void> {
     if (this.#state !== 'running') return
     this.#state = 'stopping'
     for (const timer of [this.#leaseTimer, this.#lookTimer, this.#reopenTimer]) timer?.cancel()
     for (const unwatch of this.#unwatch) unwatch()
     await this.#looking
-    await Promise.all([...this.#readers.values()].map((reader) => reader.stop()))
+    const drained = Promise.all([...this.#readers.values()].map((reader) => reader.stop()))
+    if (!(await endsWithin(this.ground.host, drainMs, drained))) {
+      this.ground.logger.warn({ subscription: this.ground.name, drainMs }, 'events were still in hand when the time to drain ran out; they will be handled again')
+    }
     await this.#leases.leave(this.#held()).catch((error: unknown) => {
       this.ground.logger.warn({ subscription: this.ground.name, error }, 'could not give up leases; they run out by themselves')
     })

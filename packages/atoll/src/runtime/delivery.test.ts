@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { audit, book, createShop } from '../../test/shop.ts'
+import { call, inWorld } from '../../test/world.ts'
+
+describe('delivery', () => {
+  it('brings a committed event to every subscription, once', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop())
+      await call(shop, book.note, { account: 'a', cents: 5 })
+      await shop.quiet()
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [5] })
+      assert.deepEqual(await call(shop, audit.sums, { account: 'a' }), { cents: 5 })
+    }))
+
+  it('emits nothing and keeps nothing of a transaction that fails', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop())
+      await assert.rejects(call(shop, book.note, { account: 'refused', cents: 5 }), { code: 'INTERNAL' })
+      await shop.quiet()
+      assert.deepEqual(await call(shop, audit.total, { account: 'refused' }), { cents: [] })
+      assert.deepEqual(await call(shop, book.note, { account: 'other', cents: 5 }), { account: 'other', count: 1 })
+    }))
+
+  it('keeps the order of each key', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop())
+      const accounts = ['a', 'b', 'c', 'd', 'e']
+      await Promise.all(Array.from({ length: 200 }, (_, cents) => call(shop, book.note, { account: accounts[cents % 5]!, cents })))
+      await shop.quiet()
+      for (const [index, account] of accounts.entries()) {
+        const { cents } = await call(shop, audit.total, { account })
+        assert.deepEqual(cents, Array.from({ length: 40 }, (_, step) => step * 5 + index))
+      }
+    }))
+
+  it('keeps the order of a key whose first event is slow', () =>
+    inWorld(async (world) => {
+      let release = (): void => {}
+      const gate = new Promise<void>((resolve) => (release = resolve))
+      const shop = await world.start(createShop(async ({ account, cents }) => { if (account === 'slow' && cents === 1) await gate }))
+      for (const cents of [1, 2, 3]) await call(shop, book.note, { account: 'slow', cents })
+      const { position } = await shop.dispatch('book.note', { input: { account: 'fast', cents: 9 } })
+      assert.deepEqual(await call(shop, audit.total, { account: 'fast' }, { position }), { cents: [9] }, 'other keys go on')
+      assert.deepEqual(await call(shop, audit.total, { account: 'slow' }), { cents: [] })
+      release()
+      await shop.quiet()
+      assert.deepEqual(await call(shop, audit.total, { account: 'slow' }), { cents: [1, 2, 3] })
+    }))
+
+  it('brings a service that was down everything it missed', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop())
+      await call(shop, book.note, { account: 'a', cents: 0 })
+      await shop.quiet()
+      await shop.services.get('audit')!.stop()
+      for (let cents = 1; cents <= 500; cents++) await call(shop, book.note, { account: `a${cents % 7}`, cents })
+      await assert.rejects(call(shop, audit.total, { account: 'a1' }), { code: 'UNAVAILABLE' })
+      await shop.services.get('audit')!.start()
+      await shop.quiet()
+      let count = 0
+      for (let account = 0; account < 7; account++) count += (await call(shop, audit.total, { account: `a${account}` })).cents.length
+      assert.equal(count, 500)
+      assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.pending === 0))
+    }))
+
+  it('goes on where it stood when everything restarts', () =>
+    inWorld(async (world) => {
+      const first = await world.start(createShop())
+      for (let cents = 0; cents < 20; cents++) await call(first, book.note, { account: 'a', cents })
+      await first.stop()
+      const second = await world.start(createShop())
+      await call(second, book.note, { account: 'a', cents: 20 })
+      await second.quiet()
+      const { cents } = await call(second, audit.total, { account: 'a' })
+      assert.deepEqual(cents, Array.from({ length: 21 }, (_, step) => step))
+      assert.deepEqual(await call(second, audit.sums, { account: 'a' }), { cents: 210 })
+    }))
+
+  it('does not deliver an event twice when a relay dies between append and tidying up', () =>
+    inWorld(async (world) => {
+      const log = { ...world.log, async append(source: string, records: Parameters<typeof world.log.append>[1]) {
+        await world.log.append(source, records)
+        if (records.some((record) => record.data.includes('"cents":3'))) throw new Error('the answer was lost')
+      } }
+      const first = await world.start(createShop(), {}, { log: Object.assign(Object.create(world.log), log) })
+      for (const cents of [1, 2, 3]) await call(first, book.note, { account: 'a', cents })
+      await first.stop()
+      const second = await world.start(createShop())
+      await second.quiet()
+      assert.deepEqual(await call(second, audit.total, { account: 'a' }), { cents: [1, 2, 3] })
+      const events = await Array.fromAsync(second.admin.events({}))
+      assert.equal(events.length, 3)
+    }))
+
+  it('stops a partition at a gap, raises an alarm, and does not skip', () =>
+    inWorld(async (world) => {
+      const holes = Object.assign(Object.create(world.log), {
+        capabilities: world.log.capabilities,
+        async read(source: string, partition: number, after: string | null, limit: number) {
+          const records = await world.log.read(source, partition, after, limit)
+          return records.filter((record) => !record.data.includes('"cents":2'))
+        },
+      })
+      const shop = await world.start(createShop(), {}, { log: holes })
+      for (const cents of [1, 2, 3]) await call(shop, book.note, { account: 'a', cents })
+      await shop.services.get('book')!.stop()
+      await world.host.advance(50)
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
+      assert.ok(world.logged.some((line) => line.level === 'error' && line.message.includes('ALARM')))
+      assert.ok(shop.readiness().reasons.some((reason) => reason.includes('LOG_GAP')))
+    }))
+})

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { sqlStore } from '@atoll/store'
+import { z } from 'zod'
+import { command, contract, event, query, service, system, upcast, type EventDefinition } from '../index.ts'
+import { call, inWorld } from '../../test/world.ts'
+
+// One source whose events change over time, and readers that come later.
+
+const V1 = z.object({ id: z.string(), name: z.string() })
+const V2 = z.object({ id: z.string(), first: z.string(), last: z.string() })
+const addedV1 = event('person.added', { version: 1, key: ({ id }) => id, data: V1 })
+const addedV2 = event('person.added', {
+  version: 2,
+  key: ({ id }) => id,
+  data: V2,
+  upcasters: { 1: upcast(V1, ({ id, name }) => ({ id, first: name.split(' ')[0], last: name.split(' ')[1] })) },
+})
+const removed = event('person.removed', { version: 1, key: ({ id }) => id, data: z.object({ id: z.string() }) })
+
+function peopleOf(added: EventDefinition) {
+  return contract('people', {
+    events: [added, removed],
+    add: command({ input: z.any(), output: z.void() }),
+    remove: command({ input: z.object({ id: z.string() }), output: z.void() }),
+  })
+}
+const seen = contract('seen', { all: query({ input: z.object({}), output: z.array(z.string()) }) })
+
+/** A system of the source, with a reader of the given events or without one. */
+function build(added: EventDefinition, reads: readonly EventDefinition[] | undefined) {
+  const people = peopleOf(added)
+  const source = service(people, {
+    handlers: {
+      add: async ({ input, tx }) => { await tx(({ emit }) => emit(added, input)) },
+      remove: async ({ input, tx }) => { await tx(({ emit }) => emit(removed, input)) },
+    },
+  })
+  const reader = service(seen, {
+    store: sqlStore<{ seen: { seq?: number; text: string } }>({ migrations: { '0001-seen': 'CREATE TABLE seen (seq INTEGER PRIMARY KEY, text TEXT)' } }),
+    subscribe: ({ project }) =>
+      (reads ?? []).map((event) => project(event, ({ type, data }, { db }) => db.insertInto('seen').values({ text: `${type} ${JSON.stringify(data)}` }).execute())),
+    handlers: { all: async ({ db }) => (await db.selectFrom('seen').select('text').orderBy('seq').execute()).map((row) => row.text) },
+  })
+  return { system: system('census', { services: reads ? [source, reader] : [source] }), people }
+}
+
+describe('a system that changes', () => {
+  it('brings a new subscription everything from the beginning', () =>
+    inWorld(async (world) => {
+      const before = build(addedV1, undefined)
+      const first = await world.start(before.system)
+      for (let hundred = 0; hundred < 100; hundred++) {
+        await Promise.all(Array.from({ length: 100 }, (_, id) => call(first, before.people.add, { id: `p${hundred * 100 + id}`, name: 'Ann Lee' })))
+      }
+      await first.stop()
+      const after = await world.start(build(addedV1, [addedV1]).system)
+      await after.quiet()
+      assert.equal((await call(after, seen.all, {})).length, 10_000)
+      assert.ok((await after.admin.ledger()).every((row) => row.balanced && row.handled === 10_000))
+    }))
+
+  it('lifts old versions of an event to the present one', () =>
+    inWorld(async (world) => {
+      const before = build(addedV1, undefined)
+      const first = await world.start(before.system)
+      await call(first, before.people.add, { id: 'p1', name: 'Ann Lee' })
+      await first.stop()
+      const after = build(addedV2, [addedV2])
+      const second = await world.start(after.system)
+      await call(second, after.people.add, { id: 'p1', first: 'Bo', last: 'Ray' })
+      await second.quiet()
+      assert.deepEqual(await call(second, seen.all, {}), [
+        'person.added {"id":"p1","first":"Ann","last":"Lee"}',
+        'person.added {"id":"p1","first":"Bo","last":"Ray"}',
+      ])
+    }))
+
+  it('makes a dead letter of an event that no version understands, parks its key, and goes on', () =>
+    inWorld(async (world) => {
+      const newer = build(addedV2, undefined)
+      const first = await world.start(newer.system)
+      for (const id of ['p1', 'p2', 'p1']) await call(first, newer.people.add, { id, first: 'Bo', last: 'Ray' })
+      await call(first, newer.people.remove, { id: 'p3' })
+      await first.stop()
+      const older = await world.start(build(addedV1, [addedV1, removed]).system)
+      await older.quiet()
+      assert.deepEqual(await call(older, seen.all, {}), ['person.removed {"id":"p3"}'])
+      const letters = await older.admin.deadLetters()
+      assert.deepEqual(letters.map((letter) => [letter.error.code, letter.event.key, letter.parkedBehind]).sort(), [
+        ['EVENT_UNREADABLE', 'p1', 1],
+        ['EVENT_UNREADABLE', 'p2', 0],
+      ])
+      await older.stop()
+      const again = await world.start(build(addedV2, [addedV2, removed]).system)
+      await Array.fromAsync(again.admin.redrive({}))
+      assert.equal((await call(again, seen.all, {})).length, 4)
+      assert.ok((await again.admin.ledger()).every((row) => row.balanced && row.dead === 0))
+    }))
+
+  it('brings an event that a subscription began to handle later, from its beginning, once', () =>
+    inWorld(async (world) => {
+      const first = build(addedV1, [addedV1])
+      const running = await world.start(first.system)
+      for (const id of ['p1', 'p2', 'p3']) {
+        await call(running, first.people.add, { id, name: 'A B' })
+        await call(running, first.people.remove, { id })
+      }
+      await running.quiet()
+      await running.stop()
+      for (let restart = 0; restart < 2; restart++) {
+        const later = await world.start(build(addedV1, [addedV1, removed]).system)
+        await later.quiet()
+        const texts = await call(later, seen.all, {})
+        assert.equal(texts.filter((text) => text.startsWith('person.added')).length, 3)
+        assert.equal(texts.filter((text) => text.startsWith('person.removed')).length, 3)
+        assert.ok((await later.admin.ledger()).every((row) => row.balanced && row.handled === 3))
+        await later.stop()
+      }
+    }))
+})
+
+describe('a system that does not fit together', () => {
+  const people = peopleOf(addedV1)
+  const handlers = { add: async () => {}, remove: async () => {} }
+
+  it('is refused when two services declare one event', () => {
+    const other = contract('others', { events: [event('person.added', { version: 1, key: () => 'k', data: V1 })] })
+    assert.throws(() => system('x', { services: [service(people, { handlers }), service(other, { handlers: {} })] }), { code: 'DEFINITION_INVALID' })
+  })
+
+  it('is refused when nobody emits an event that is handled', () => {
+    const reader = service(contract('reader', {}), { handlers: {}, subscribe: ({ project }) => [project(removed, () => {})] })
+    assert.throws(() => system('x', { services: [reader] }), { code: 'DEFINITION_INVALID', message: /person\.removed, which no service/ })
+  })
+
+  it('is refused when two operations share a route', () => {
+    const route = (name: string, http: `GET /${string}`) => service(contract(name, { read: query({ http, input: z.object({}), output: z.any() }) }), { handlers: { read: () => 1 } })
+    assert.throws(() => system('x', { services: [route('a', 'GET /x/:id'), route('b', 'GET /x/:name')] }), { code: 'DEFINITION_INVALID' })
+  })
+
+  it('is refused when an event has no upcaster for an older version', () => {
+    assert.throws(() => event('a.b', { version: 3, key: () => 'k', data: V1, upcasters: { 1: (data) => data } }), /no upcaster for version 2/)
+  })
+})

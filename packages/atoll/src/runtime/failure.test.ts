@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { audit, book, createShop } from '../../test/shop.ts'
+import { call, inWorld } from '../../test/world.ts'
+
+describe('an event whose handler fails', () => {
+  it('holds back its own key alone, is tried again with growing delays, and then handled in order', () =>
+    inWorld(async (world) => {
+      let failing = true
+      const triedAt: number[] = []
+      const shop = await world.start(
+        createShop(({ account, cents }) => {
+          if (account !== 'bad' || cents !== 1) return
+          triedAt.push(world.host.monotonicMs())
+          if (failing) throw new Error('not now')
+        }),
+        { retryDelayMs: 100, attemptsMax: 5 },
+      )
+      for (const cents of [1, 2, 3]) await call(shop, book.note, { account: 'bad', cents })
+      await call(shop, book.note, { account: 'good', cents: 7 })
+      await shop.quiet()
+      assert.deepEqual(await call(shop, audit.total, { account: 'good' }), { cents: [7] })
+      assert.deepEqual(await call(shop, audit.total, { account: 'bad' }), { cents: [] })
+      await world.host.advance(400)
+      failing = false
+      await world.host.advance(1_000)
+      assert.deepEqual(await call(shop, audit.total, { account: 'bad' }), { cents: [1, 2, 3] })
+      const delays = triedAt.slice(1).map((at, index) => at - triedAt[index]!)
+      assert.ok(delays.every((delay, index) => delay >= 100 * 2 ** index && delay <= 130 * 2 ** index), `delays were ${delays}`)
+    }))
+
+  it('becomes a dead letter with its error, and later events of its key are parked behind it', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop(({ account }) => { if (account === 'bad') throw new TypeError('cents are not round') }), { attemptsMax: 3 })
+      for (const cents of [1, 2, 3]) await call(shop, book.note, { account: 'bad', cents })
+      await shop.quiet()
+      await world.host.advance(10_000)
+      const [letter, ...more] = await shop.admin.deadLetters()
+      assert.equal(more.length, 0)
+      assert.equal(letter!.attempts, 3)
+      assert.equal(letter!.error.message, 'cents are not round')
+      assert.match(letter!.error.stack, /TypeError/)
+      assert.equal(letter!.parkedBehind, 2)
+      assert.equal(letter!.event.data, '{"account":"bad","cents":1}')
+      const row = (await shop.admin.ledger()).find((row) => row.subscription === 'audit')!
+      assert.deepEqual([row.published, row.handled, row.pending, row.parked, row.dead, row.balanced], [3, 0, 0, 2, 1, true])
+    }))
+
+  it('is handled in order with those behind it, once, by a redrive after the fix', () =>
+    inWorld(async (world) => {
+      let failing = true
+      const shop = await world.start(createShop(({ account }) => { if (failing && account === 'bad') throw new Error('broken') }), { attemptsMax: 1 })
+      for (const cents of [1, 2, 3]) await call(shop, book.note, { account: 'bad', cents })
+      await shop.quiet()
+      const failed = await Array.fromAsync(shop.admin.redrive({}))
+      assert.deepEqual(failed.map((row) => row.outcome), ['failed', 'waiting', 'waiting'])
+      failing = false
+      const dry = await Array.fromAsync(shop.admin.redrive({ dryRun: true }))
+      assert.deepEqual(dry.map((row) => row.outcome), ['handled', 'handled', 'handled'])
+      assert.deepEqual(await call(shop, audit.total, { account: 'bad' }), { cents: [] }, 'a dry run changes nothing')
+      const redriven = await Array.fromAsync(shop.admin.redrive({}))
+      assert.deepEqual(redriven.map((row) => row.outcome), ['handled', 'handled', 'handled'])
+      await call(shop, book.note, { account: 'bad', cents: 4 })
+      await shop.quiet()
+      assert.deepEqual(await call(shop, audit.total, { account: 'bad' }), { cents: [1, 2, 3, 4] })
+      assert.deepEqual(await shop.admin.deadLetters(), [])
+      assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 4))
+    }))
+
+  it('holds back its own key alone in a projection too, and the batch around it is applied', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop(), { attemptsMax: 1 })
+      await shop.services.get('audit')!.stop()
+      for (let cents = 1; cents <= 10; cents++) {
+        for (const account of ['a', 'unsummable', 'b']) await call(shop, book.note, { account, cents })
+      }
+      await shop.services.get('audit')!.start()
+      await shop.quiet()
+      assert.deepEqual(await call(shop, audit.sums, { account: 'a' }), { cents: 55 })
+      assert.deepEqual(await call(shop, audit.sums, { account: 'b' }), { cents: 55 })
+      const [letter] = await shop.admin.deadLetters({ subscription: 'audit.sums' })
+      assert.equal(letter!.parkedBehind, 9)
+      const row = (await shop.admin.ledger()).find((row) => row.subscription === 'audit.sums')!
+      assert.deepEqual([row.published, row.handled, row.parked, row.dead, row.balanced], [30, 20, 9, 1, true])
+    }))
+
+  it('stays a dead letter when everything restarts', () =>
+    inWorld(async (world) => {
+      const first = await world.start(createShop(() => { throw new Error('broken') }), { attemptsMax: 1 })
+      for (const cents of [1, 2]) await call(first, book.note, { account: 'a', cents })
+      await first.quiet()
+      await first.stop()
+      const second = await world.start(createShop(), { attemptsMax: 1 })
+      await call(second, book.note, { account: 'a', cents: 3 })
+      await second.quiet()
+      assert.equal((await second.admin.deadLetters())[0]!.parkedBehind, 2)
+      await Array.fromAsync(second.admin.redrive({ subscription: 'audit' }))
+      assert.deepEqual(await call(second, audit.total, { account: 'a' }), { cents: [1, 2, 3] })
+    }))
+
+  it('whose handler hangs fails when its time runs out, and what the handler does later is refused', () =>
+    inWorld(async (world) => {
+      let release = (): void => {}
+      const gate = new Promise<void>((resolve) => (release = resolve))
+      const shop = await world.start(createShop(({ cents }) => (cents === 1 ? gate : undefined)), { handlingMs: 1_000, attemptsMax: 1 })
+      await call(shop, book.note, { account: 'a', cents: 1 })
+      await world.host.advance(2_000)
+      const [letter] = await shop.admin.deadLetters()
+      assert.equal(letter!.error.code, 'DEADLINE_EXCEEDED')
+      release()
+      await shop.quiet()
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [] })
+    }))
+})

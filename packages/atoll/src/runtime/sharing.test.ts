@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Store, StoreDriver } from '@atoll/store/driver'
+import { AtollError } from '@atoll/host'
+import { audit, book, createShop } from '../../test/shop.ts'
+import { call, inWorld } from '../../test/world.ts'
+
+describe('instances of a service', () => {
+  it('share its partitions, and take over those of one that is gone', () =>
+    inWorld(async (world) => {
+      const options = { leaseMs: 3_000 }
+      const a = await world.start(createShop(), { ...options, instance: 'a' })
+      const b = await world.start(createShop(), { ...options, instance: 'b' })
+      await world.host.advance(10_000)
+      const owned = (running: typeof a): number => [...running.services.values()].length && partitionsOf(running)
+      assert.deepEqual([owned(a), owned(b)], [8, 8])
+      await b.stop()
+      await world.host.advance(10_000)
+      assert.equal(owned(a), 16)
+      for (let cents = 0; cents < 40; cents++) await call(a, book.note, { account: `a${cents}`, cents })
+      await a.quiet()
+      assert.ok((await a.admin.ledger()).every((row) => row.balanced && row.handled === 40))
+    }))
+
+  it('cannot commit after a pause in which another took over: its effect is undone, and happens once', () =>
+    inWorld(async (world) => {
+      let release = (): void => {}
+      const gate = new Promise<void>((resolve) => (release = resolve))
+      const zombie = await world.start(createShop(({ cents }) => (cents === 1 ? gate : undefined)), { instance: 'a', leaseMs: 3_000, handlingMs: 1_000_000 })
+      await call(zombie, book.note, { account: 'a', cents: 1 })
+      await world.host.advance(10)
+      // The first instance sleeps: its timers do not fire, while its lease runs out.
+      world.host.jump(60_000)
+      const heir = await world.start(createShop(), { instance: 'b', leaseMs: 1_000_000 })
+      await heir.quiet()
+      release()
+      await world.host.advance(10)
+      const { cents } = await call(heir, audit.total, { account: 'a' })
+      assert.deepEqual(cents, [1])
+    }))
+})
+
+describe('a store that cannot write', () => {
+  it('refuses commands, loses nothing that was acknowledged, and goes on when there is room', () =>
+    inWorld(async (world) => {
+      let full = false
+      const stores = failing(world.stores, () => full)
+      const shop = await world.start(createShop(), {}, { stores })
+      for (let cents = 0; cents < 10; cents++) await call(shop, book.note, { account: 'a', cents })
+      full = true
+      await assert.rejects(call(shop, book.note, { account: 'a', cents: 99 }), { code: 'STORE_FULL' })
+      await world.host.advance(5_000)
+      full = false
+      await world.host.advance(120_000)
+      await call(shop, book.note, { account: 'a', cents: 10 })
+      await world.host.advance(120_000)
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: Array.from({ length: 11 }, (_, cents) => cents) })
+      assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 11 && row.dead === 0))
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [] })
+    }))
+})
+
+describe('a projection', () => {
+  it('is rebuilt beside the live one, which goes on serving, and is swapped in', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop())
+      for (let cents = 1; cents <= 100; cents++) await call(shop, book.note, { account: `a${cents % 3}`, cents })
+      await shop.quiet()
+      const rebuild = shop.admin.rebuild('audit.sums')[Symbol.asyncIterator]()
+      let last: { done: boolean; handled: number; total: number } | undefined
+      for (;;) {
+        const step = rebuild.next()
+        assert.equal((await call(shop, audit.sums, { account: 'a1' })).cents, 1717)
+        await world.host.advance(100)
+        const { value, done } = await step
+        if (done) break
+        last = value
+      }
+      assert.deepEqual({ ...last, subscription: undefined }, { subscription: undefined, handled: 100, total: 100, done: true })
+      assert.equal((await call(shop, audit.sums, { account: 'a1' })).cents, 1717)
+      const { position } = await shop.dispatch('book.note', { input: { account: 'a1', cents: 1 } })
+      assert.equal((await call(shop, audit.sums, { account: 'a1' }, { position })).cents, 1718)
+      assert.ok((await shop.admin.ledger()).every((row) => row.balanced))
+    }))
+
+  it('stays as it is when a rebuild fails', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop())
+      await assert.rejects(Array.fromAsync(shop.admin.rebuild('audit')), { code: 'UNSUPPORTED' })
+      await assert.rejects(async () => { await Array.fromAsync(shop.admin.rebuild('audit.nothing')) }, { code: 'COMMAND_USAGE', message: /book, audit, audit\.sums/ })
+    }))
+})
+
+function partitionsOf(running: { services: ReadonlyMap<string, unknown> }): number {
+  const service = running.services.get('audit') as { subscriptions: ReadonlyMap<string, { partitions: ReadonlyMap<number, unknown> }> }
+  return service.subscriptions.get('audit')!.partitions.size
+}
+
+/** A driver whose commits fail for want of room while `full` says so. */
+function failing(driver: StoreDriver, full: () => boolean): StoreDriver {
+  return {
+    ...driver,
+    async open(name, migrations) {
+      const store: Store = await driver.open(name, migrations)
+      return {
+        ...store,
+        name,
+        reader: store.reader,
+        close: () => store.close(),
+        write: (work) =>
+          store.write(async (tx) => {
+            const result = await work(tx)
+            if (full()) throw new AtollError('STORE_FULL', 'there is no room')
+            return result
+          }),
+      }
+    },
+  }
+}

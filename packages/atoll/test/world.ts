@@ -1,0 +1,89 @@
+import type { Logger } from '@atoll/host'
+import { createEmbeddedLog } from '@atoll/log/embedded'
+import type { Log } from '@atoll/log/driver'
+import type { Store, StoreDriver } from '@atoll/store/driver'
+import { createSqliteStores } from '@atoll/store/sqlite'
+import type { z } from 'zod'
+import type { BoundOperation } from '../src/contract/operation.ts'
+import { startSystem, type Dispatch, type RunningSystem, type RuntimeOptions } from '../src/runtime.ts'
+import type { System } from '../src/system.ts'
+import { createVirtualHost, type VirtualHost } from './virtual-host.ts'
+
+/** Stores and a log in memory that outlive the systems that run on them, so that a test can stop one and start the next. */
+export interface World {
+  readonly host: VirtualHost
+  readonly log: Log
+  readonly stores: StoreDriver
+  /** What was logged, oldest first. */
+  readonly logged: { level: 'info' | 'warn' | 'error'; message: string; fields: Readonly<Record<string, unknown>> }[]
+  start(system: System, options?: Partial<RuntimeOptions>, ports?: { log?: Log; stores?: StoreDriver }): Promise<RunningSystem>
+  close(): Promise<void>
+}
+
+export async function createWorld(): Promise<World> {
+  const host = createVirtualHost()
+  const log = await createEmbeddedLog({ file: ':memory:', host })
+  const stores = keepOpen(createSqliteStores({ folder: ':memory:', host }))
+  const logged: World['logged'] = []
+  const at = (level: 'info' | 'warn' | 'error'): Logger['info'] => (fields, message) => void logged.push({ level, message, fields })
+  const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') }
+  const started: RunningSystem[] = []
+  return {
+    host,
+    log,
+    stores,
+    logged,
+    async start(system, options = {}, ports = {}) {
+      const running = await startSystem(system, { host, log, stores, logger, ...ports }, options)
+      started.push(running)
+      return running
+    },
+    async close() {
+      for (const running of started) await running.stop({ drainMs: 0 })
+      await stores.close()
+      await log.close()
+    },
+  }
+}
+
+/** Calls an operation as the gateway would; resolves with its output. */
+export async function call<Op extends BoundOperation>(
+  running: RunningSystem,
+  operation: Op,
+  input: z.input<Op['input']>,
+  request: Omit<Dispatch, 'input'> = {},
+): Promise<z.output<Op['output']>> {
+  return (await running.dispatch(operation.name, { ...request, input })).output as z.output<Op['output']>
+}
+
+/** A driver whose stores stay open when they are closed, and are the same when they are opened again; instances can share them. */
+function keepOpen(driver: StoreDriver): StoreDriver {
+  const open = new Map<string, Promise<Store>>()
+  return {
+    capabilities: driver.capabilities,
+    async open(name, migrations) {
+      let store = open.get(name)
+      if (!store) open.set(name, (store = driver.open(name, migrations)))
+      const kept = await store
+      return { name, reader: kept.reader, write: (work) => kept.write(work), close: async () => {} }
+    },
+    openReader: (names) => driver.openReader(names),
+    exists: (name) => driver.exists(name),
+    async remove(name) {
+      await (await open.get(name))?.close()
+      open.delete(name)
+      await driver.remove(name)
+    },
+    close: () => driver.close(),
+  }
+}
+
+/** Runs `work` in a world of its own, and closes it. */
+export async function inWorld(work: (world: World) => Promise<void>): Promise<void> {
+  const world = await createWorld()
+  try {
+    await work(world)
+  } finally {
+    await world.close()
+  }
+}
