@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { pausesMax, type LogChapter } from './harness.ts'
+import { assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from './records.ts'
+
+export const independence: LogChapter = {
+  name: 'partitions and sources',
+  tests: [
+    {
+      id: 'independence.partitions',
+      promise: 'the partitions of a source are numbered and read apart',
+      async run({ log }) {
+        await log.append('orders', createRecords('orders', 0, 1, 4))
+        await log.append('orders', createRecords('orders', 1, 1, 2))
+        await log.append('orders', createRecords('orders', 0, 5, 6))
+        assert.deepEqual(await readNumbers(log, 'orders', 0), numbersTo(6))
+        assert.deepEqual(await readNumbers(log, 'orders', 1), numbersTo(2))
+        for (const record of await readAll(log, 'orders', 1)) assert.equal(record.partition, 1)
+      },
+    },
+    {
+      id: 'independence.sources',
+      promise: 'sources are numbered and read apart, also in the same partition',
+      async run({ log }) {
+        await log.append('orders', createRecords('orders', 0, 1, 4))
+        await log.append('payments', createRecords('payments', 0, 1, 2))
+        await log.append('orders', createRecords('orders', 0, 5, 5))
+        for (const [source, last] of [['orders', 5], ['payments', 2]] as const) {
+          const found = await readAll(log, source, 0)
+          assert.deepEqual(
+            found.map((record) => record.id),
+            createRecords(source, 0, 1, last).map((record) => record.id),
+          )
+          for (const record of found) assert.equal(record.source, source)
+        }
+      },
+    },
+    {
+      id: 'independence.similar-names',
+      promise: 'sources whose names resemble one another do not mix',
+      async run({ log }) {
+        const sources = ['orders', 'orders-0', 'orders-1', 'order', 'orders1', 'orders-1-1']
+        for (const source of sources) await log.append(source, [...createRecords(source, 0, 1, 1), ...createRecords(source, 1, 1, 2)])
+        for (const source of sources) {
+          const ids = [...(await readAll(log, source, 0)), ...(await readAll(log, source, 1))].map((record) => record.id)
+          assert.deepEqual(ids, [`${source}/0/1`, `${source}/1/1`, `${source}/1/2`])
+        }
+      },
+    },
+  ],
+}
+
+export const concurrency: LogChapter = {
+  name: 'concurrency',
+  tests: [
+    {
+      id: 'concurrency.sources',
+      promise: 'appends of many sources at the same time all arrive, each in its own order',
+      async run({ log }) {
+        const sources = Array.from({ length: 12 }, (_, index) => `service-${index}`)
+        const appendAll = async (source: string): Promise<void> => {
+          for (let first = 1; first <= 20; first += 4) {
+            await log.append(source, [...createRecords(source, 1, first, first + 3), ...createRecords(source, 5, first, first + 3)])
+          }
+        }
+        await Promise.all(sources.map(appendAll))
+        for (const source of sources) {
+          for (const partition of [1, 5]) {
+            const found = await readAll(log, source, partition)
+            assert.deepEqual(
+              found.map((record) => record.id),
+              createRecords(source, partition, 1, 20).map((record) => record.id),
+            )
+          }
+        }
+      },
+    },
+    {
+      id: 'concurrency.refused-alone',
+      promise: 'an append that is refused takes none of those with it that came at the same time',
+      async run({ log }, { capabilities }) {
+        const tooLarge = createRecord('broken', 0, 1, { data: JSON.stringify('x'.repeat(capabilities.dataBytesMax)) })
+        await Promise.all([
+          log.append('orders', createRecords('orders', 0, 1, 3)),
+          assertRefused('BODY_TOO_LARGE', log.append('broken', [tooLarge])),
+          capabilities.checksAppends ? assertRefused('LOG_GAP', log.append('gappy', [createRecord('gappy', 0, 3)])) : undefined,
+          log.append('payments', createRecords('payments', 0, 1, 3)),
+        ])
+        assert.deepEqual(await readNumbers(log, 'orders', 0), numbersTo(3))
+        assert.deepEqual(await readNumbers(log, 'payments', 0), numbersTo(3))
+        assert.deepEqual(await readNumbers(log, 'broken', 0), [])
+      },
+    },
+    {
+      id: 'concurrency.read-while-appending',
+      promise: 'who reads while others append sees the records from the first on, without a hole',
+      async run({ log }, { pause }) {
+        let appended = false
+        const appendAll = async (): Promise<void> => {
+          for (let first = 1; first <= 100; first += 10) await log.append('orders', createRecords('orders', 0, first, first + 9))
+          appended = true
+        }
+        const readUntilAppended = async (): Promise<void> => {
+          for (let pauses = 0; !appended && pauses < pausesMax; pauses++) {
+            const numbers = await readNumbers(log, 'orders', 0)
+            assert.deepEqual(numbers, numbersTo(numbers.length))
+            await pause()
+          }
+        }
+        await Promise.all([appendAll(), readUntilAppended()])
+        assert.deepEqual(await readNumbers(log, 'orders', 0), numbersTo(100))
+      },
+    },
+  ],
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import type { LogCapabilities } from '../driver.ts'
+import type { LogChapter } from './harness.ts'
+import { assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from './records.ts'
+
+const checks = (capabilities: LogCapabilities): boolean => capabilities.checksAppends
+const checksAndPersists = (capabilities: LogCapabilities): boolean => capabilities.checksAppends && capabilities.persistent
+const checksNot = (capabilities: LogCapabilities): boolean => !capabilities.checksAppends
+
+export const gaps: LogChapter = {
+  name: 'gaps',
+  tests: [
+    {
+      id: 'gap.at-start',
+      promise: 'a partition begins with number 1; another is refused with LOG_GAP',
+      when: checks,
+      async run({ log }) {
+        await assertRefused('LOG_GAP', log.append('orders', [createRecord('orders', 0, 2)]))
+        assert.deepEqual(await readNumbers(log, 'orders', 0), [])
+      },
+    },
+    {
+      id: 'gap.later',
+      promise: 'a number that would leave a hole is refused with LOG_GAP',
+      when: checks,
+      async run({ log }) {
+        await log.append('orders', createRecords('orders', 0, 1, 3))
+        await assertRefused('LOG_GAP', log.append('orders', [createRecord('orders', 0, 5)]))
+        assert.deepEqual(await readNumbers(log, 'orders', 0), numbersTo(3))
+      },
+    },
+    {
+      id: 'gap.within-append',
+      promise: 'a hole between the records of one append is refused with LOG_GAP, and nothing before it is written',
+      when: checks,
+      async run({ log }) {
+        await assertRefused('LOG_GAP', log.append('orders', [1, 2, 4].map((number) => createRecord('orders', 0, number))))
+        assert.deepEqual(await readNumbers(log, 'orders', 0), [])
+      },
+    },
+    {
+      id: 'gap.other-partitions',
+      promise: 'an append that is refused for one partition writes nothing to another, and can be mended and made again',
+      when: checks,
+      async run({ log }) {
+        const good = createRecords('orders', 0, 1, 2)
+        await assertRefused('LOG_GAP', log.append('orders', [...good, createRecord('orders', 1, 9)]))
+        assert.deepEqual(await readNumbers(log, 'orders', 0), [])
+        await log.append('orders', [...good, createRecord('orders', 1, 1)])
+        assert.deepEqual(await readNumbers(log, 'orders', 0), [1, 2])
+        assert.deepEqual(await readNumbers(log, 'orders', 1), [1])
+      },
+    },
+    {
+      id: 'gap.after-reopen',
+      promise: 'numbers go on where they ended when the log is opened anew',
+      when: checksAndPersists,
+      async run(world) {
+        const { log } = world
+        await log.append('orders', createRecords('orders', 0, 1, 3))
+        await log.close()
+        const again = await world.reopen()
+        await assertRefused('LOG_GAP', again.append('orders', [createRecord('orders', 0, 5)]))
+        await again.append('orders', [createRecord('orders', 0, 4)])
+        assert.deepEqual(await readNumbers(again, 'orders', 0), numbersTo(4))
+      },
+    },
+    {
+      id: 'gap.unchecked',
+      promise: 'a log that does not check appends shows a hole as a hole, so that readers detect it',
+      when: checksNot,
+      async run({ log }) {
+        await log.append('orders', [createRecord('orders', 0, 1), createRecord('orders', 0, 3)])
+        assert.deepEqual(await readNumbers(log, 'orders', 0), [1, 3])
+        assert.equal((await log.tail('orders', 0))?.number, 3)
+      },
+    },
+  ],
+}
+
+export const divergence: LogChapter = {
+  name: 'divergence',
+  tests: [
+    {
+      id: 'divergence.refused',
+      promise: 'another event under a number that is taken is refused with LOG_DIVERGED, and the first one stays',
+      when: checks,
+      async run({ log }) {
+        await log.append('orders', createRecords('orders', 0, 1, 3))
+        await assertRefused('LOG_DIVERGED', log.append('orders', [createRecord('orders', 0, 2, { id: 'another' })]))
+        assert.deepEqual(
+          (await readAll(log, 'orders', 0)).map((record) => record.id),
+          ['orders/0/1', 'orders/0/2', 'orders/0/3'],
+        )
+      },
+    },
+    {
+      id: 'divergence.within-append',
+      promise: 'two events under one number in one append are refused with LOG_DIVERGED',
+      when: checks,
+      async run({ log }) {
+        await assertRefused('LOG_DIVERGED', log.append('orders', [createRecord('orders', 0, 1), createRecord('orders', 0, 1, { id: 'another' })]))
+        assert.deepEqual(await readNumbers(log, 'orders', 0), [])
+      },
+    },
+    {
+      id: 'divergence.writes-nothing',
+      promise: 'an append that diverges in one record writes none of the others',
+      when: checks,
+      async run({ log }) {
+        await log.append('orders', [createRecord('orders', 0, 1)])
+        const records = [createRecord('orders', 1, 1), createRecord('orders', 0, 1, { id: 'another' }), createRecord('orders', 0, 2)]
+        await assertRefused('LOG_DIVERGED', log.append('orders', records))
+        assert.deepEqual(await readNumbers(log, 'orders', 0), [1])
+        assert.deepEqual(await readNumbers(log, 'orders', 1), [])
+      },
+    },
+    {
+      id: 'divergence.after-reopen',
+      promise: 'divergence from records of an earlier opening is seen as well',
+      when: checksAndPersists,
+      async run(world) {
+        const { log } = world
+        await log.append('orders', createRecords('orders', 0, 1, 3))
+        await log.close()
+        const again = await world.reopen()
+        await assertRefused('LOG_DIVERGED', again.append('orders', [createRecord('orders', 0, 3, { id: 'another' })]))
+      },
+    },
+  ],
+}

@@ -1,0 +1,122 @@
+import { AtollError, type Host } from '@atoll/host'
+import { toAtollError, type Database } from '@atoll/sqlite'
+import type { Log, LogRecord, Offset } from '../../driver.ts'
+import { Committer, type Append } from './commit.ts'
+import { tables } from './format.ts'
+import type { EmbeddedLogLimits } from './limits.ts'
+import { Listeners } from './listeners.ts'
+import { RecentRecords } from './recent.ts'
+import { Records } from './records.ts'
+import { Streams } from './streams.ts'
+
+/** The log in an opened database, which it closes when it is closed. Its methods need no `this`, so that it can be wrapped by spreading. */
+export function openEmbeddedLog(database: Database, file: string, host: Host, limits: EmbeddedLogLimits): Log {
+  database.exec(tables)
+  const streams = new Streams(database)
+  const records = new Records(database)
+  const recent = new RecentRecords(limits.recentBytesMax)
+  const committer = new Committer(database, file, streams, records, recent)
+  const listeners = new Listeners()
+  const persistent = file !== ':memory:'
+
+  let queue: Append[] = []
+  let queuedRecords = 0
+  let queuedChars = 0
+  let closed = false
+
+  function flush(): void {
+    if (queue.length === 0) return
+    const appends = queue
+    queue = []
+    queuedRecords = 0
+    queuedChars = 0
+    for (const { source, partition } of committer.commit(appends)) listeners.tell(source, partition)
+  }
+
+  function enqueue(source: string, added: readonly LogRecord[], chars: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (queue.length === 0) host.turn(flush)
+      queue.push({ source, records: added, resolve, reject })
+      queuedRecords += added.length
+      queuedChars += chars
+    })
+  }
+
+  function assertOpen(): void {
+    if (closed) throw new AtollError('LOG_CLOSED', `the log ${file} was used after close; stop what uses it before closing it`)
+  }
+
+  function assertRoom(source: string, count: number, chars: number): void {
+    if (count > limits.appendRecordsMax) {
+      throw new AtollError('BODY_TOO_LARGE', `${count} records of ${source} in one append are over appendRecordsMax (${limits.appendRecordsMax}); append them in parts`)
+    }
+    if (queue.length === 0) return
+    if (queuedRecords + count > limits.queuedRecordsMax || queuedChars + chars > limits.queuedCharsMax) {
+      throw new AtollError('OVERLOADED', `${queuedRecords} records wait for the log already; ${count} of ${source} are over queuedRecordsMax (${limits.queuedRecordsMax}) or queuedCharsMax (${limits.queuedCharsMax})`)
+    }
+  }
+
+  return {
+    capabilities: { checksAppends: true, persistent, durable: persistent, dataBytesMax: limits.dataBytesMax },
+
+    async append(source, added) {
+      assertOpen()
+      if (added.length === 0) return
+      let chars = 0
+      for (const record of added) {
+        assertFits(source, record, limits.dataBytesMax)
+        chars += record.data.length
+      }
+      assertRoom(source, added.length, chars)
+      await enqueue(source, added, chars)
+    },
+
+    async read(source, partition, after, limit) {
+      assertOpen()
+      const stream = streams.find(source, partition)
+      const afterNumber = after === null ? 0 : numberOf(after)
+      const count = Math.min(limit, limits.readRecordsMax)
+      if (!stream || afterNumber >= stream.last || count <= 0) return []
+      try {
+        return recent.read(stream, afterNumber, count, limits.readCharsMax) ?? records.read(stream, afterNumber, count, limits.readCharsMax)
+      } catch (error) {
+        throw toAtollError(error, file)
+      }
+    },
+
+    async tail(source, partition) {
+      assertOpen()
+      const number = streams.find(source, partition)?.last ?? 0
+      return number === 0 ? null : { number, offset: String(number) }
+    },
+
+    watch(source, listener) {
+      assertOpen()
+      return listeners.add(source, listener)
+    },
+
+    async close() {
+      if (closed) return
+      closed = true
+      flush()
+      listeners.clear()
+      database.close()
+    },
+  }
+}
+
+/** A character of JavaScript is at most three bytes of UTF-8; most data need not be measured. */
+function assertFits(source: string, record: LogRecord, dataBytesMax: number): void {
+  if (record.data.length * 3 <= dataBytesMax) return
+  const bytes = Buffer.byteLength(record.data)
+  if (bytes <= dataBytesMax) return
+  throw new AtollError('BODY_TOO_LARGE', `the data of ${record.type} ${record.id} of ${source} has ${bytes} bytes, and dataBytesMax of the log is ${dataBytesMax}`, {
+    details: { source, type: record.type, bytes, dataBytesMax },
+  })
+}
+
+function numberOf(offset: Offset): number {
+  const number = Number(offset)
+  if (Number.isSafeInteger(number) && number > 0) return number
+  throw new AtollError('INVALID', `'${offset}' is not an offset that this log gave; hand back the offset of a record or a tail`)
+}

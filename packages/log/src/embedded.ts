@@ -1,0 +1,34 @@
+// For whoever starts a system: the log in one SQLite file, with nothing else to install.
+
+import { openDatabase, toAtollError } from '@atoll/sqlite'
+import type { Host } from '@atoll/host'
+import type { Log } from './driver.ts'
+import { openEmbeddedLog } from './drivers/embedded/driver.ts'
+import { defaultLimits, type EmbeddedLogLimits } from './drivers/embedded/limits.ts'
+import { applicationId, formatVersion } from './drivers/embedded/format.ts'
+
+export { defaultLimits, type EmbeddedLogLimits } from './drivers/embedded/limits.ts'
+
+export interface EmbeddedLogOptions {
+  /** Where the log lies; made if it is not there. `':memory:'` is a log for tests: it is gone when it is closed. */
+  file: string
+  host: Host
+  /** Only what differs from {@link defaultLimits}. */
+  limits?: Partial<EmbeddedLogLimits>
+}
+
+/**
+ * Opens a log in one SQLite file. One process at a time holds it; all services of that process share it, and what they append in
+ * the same turn becomes durable by one fsync.
+ *
+ * Rejects, and leaves the file as it is: STORE_CORRUPT, STORE_NEWER, DATA_IN_USE.
+ */
+export async function createEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
+  const database = openDatabase(options.file, { applicationId, formatVersion })
+  try {
+    return openEmbeddedLog(database, options.file, options.host, { ...defaultLimits, ...options.limits })
+  } catch (error) {
+    database.close()
+    throw toAtollError(error, options.file)
+  }
+}

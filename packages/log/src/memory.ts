@@ -1,0 +1,112 @@
+// For tests, and for authors of drivers to read first: the smallest log that keeps every promise.
+
+import { AtollError } from '@atoll/host'
+import type { Log, LogRecord, StoredRecord } from './driver.ts'
+
+/** What a log in memory stands on. Pass the same one to a second log, and it finds what the first one left. */
+export interface MemoryStorage {
+  /** While true, appends fail as on a full disk. */
+  full: boolean
+  /** Source → partition → records. */
+  readonly sources: Map<string, Map<number, StoredRecord[]>>
+}
+
+export interface MemoryLogOptions {
+  /** Without it the records are gone when the log is closed. */
+  storage?: MemoryStorage
+  /** Whether it refuses gaps and divergence and ignores repeats. Default true. */
+  checksAppends?: boolean
+  /** The largest `data` of one record, in bytes of UTF-8. Default 1 MiB. */
+  dataBytesMax?: number
+}
+
+/** An empty storage. */
+export function createMemoryStorage(): MemoryStorage {
+  return { full: false, sources: new Map() }
+}
+
+/** A log that lives in memory. Unbounded, and as durable as its process: for tests. Its methods need no `this`. */
+export function createMemoryLog(options: MemoryLogOptions = {}): Log {
+  const { storage = createMemoryStorage(), checksAppends = true, dataBytesMax = 1024 * 1024 } = options
+  const listeners = new Map<string, Set<{ tell(partition: number): void }>>()
+  let closed = false
+
+  const stream = (source: string, partition: number): StoredRecord[] => storage.sources.get(source)?.get(partition) ?? []
+
+  function assertOpen(): void {
+    if (closed) throw new AtollError('LOG_CLOSED', 'the log was used after close')
+  }
+
+  /** What is new among the records of a call; throws if it must be refused. */
+  function fresh(source: string, records: readonly LogRecord[]): readonly LogRecord[] {
+    for (const { data, id } of records) {
+      const bytes = Buffer.byteLength(data)
+      if (bytes > dataBytesMax) throw new AtollError('BODY_TOO_LARGE', `the data of event ${id} has ${bytes} bytes; the log takes ${dataBytesMax}`)
+    }
+    if (!checksAppends) return records
+    const added = new Map<number, LogRecord[]>()
+    for (const record of records) {
+      const { partition, number, id } = record
+      const old = stream(source, partition)
+      const young = added.get(partition) ?? []
+      const taken = old[number - 1] ?? young[number - 1 - old.length]
+      if (taken && taken.id !== id) throw new AtollError('LOG_DIVERGED', `number ${number} in partition ${partition} of ${source} belongs to event ${taken.id}, not to ${id}`)
+      if (taken) continue
+      const last = old.length + young.length
+      if (number !== last + 1) throw new AtollError('LOG_GAP', `number ${number} in partition ${partition} of ${source} would follow ${last}`)
+      young.push(record)
+      added.set(partition, young)
+    }
+    return [...added.values()].flat()
+  }
+
+  return {
+    capabilities: { checksAppends, persistent: options.storage !== undefined, durable: options.storage !== undefined, dataBytesMax },
+
+    async append(source, records) {
+      assertOpen()
+      const added = fresh(source, records)
+      if (storage.full && added.length > 0) throw new AtollError('STORE_FULL', `there is no room for ${added.length} records of ${source}`)
+      const partitions = storage.sources.get(source) ?? new Map<number, StoredRecord[]>()
+      storage.sources.set(source, partitions)
+      for (const record of added) {
+        const stored = partitions.get(record.partition) ?? []
+        stored.push({ ...record, source, offset: String(stored.length + 1) })
+        partitions.set(record.partition, stored)
+      }
+      for (const partition of new Set(added.map((record) => record.partition))) {
+        for (const listener of listeners.get(source) ?? []) queueMicrotask(() => listener.tell(partition))
+      }
+    },
+
+    async read(source, partition, after, limit) {
+      assertOpen()
+      const start = Number(after ?? 0)
+      return stream(source, partition)
+        .slice(start, start + limit)
+        .map((record) => ({ ...record }))
+    },
+
+    async tail(source, partition) {
+      assertOpen()
+      const last = stream(source, partition).at(-1)
+      return last ? { number: last.number, offset: last.offset } : null
+    },
+
+    watch(source, listener) {
+      assertOpen()
+      const entry = { tell: listener }
+      const entries = listeners.get(source) ?? new Set()
+      listeners.set(source, entries.add(entry))
+      return () => {
+        entries.delete(entry)
+        entry.tell = () => {}
+      }
+    },
+
+    async close() {
+      closed = true
+      listeners.clear()
+    },
+  }
+}
