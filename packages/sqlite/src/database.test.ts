@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { openDatabase } from './database.ts'
+import { toAtollError } from './errors.ts'
+
+const options = { applicationId: 0x41744c30, formatVersion: 1 }
+
+function inFolder(work: (folder: string) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), 'atoll-sqlite-'))
+  try {
+    work(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function fill(file: string): void {
+  const database = openDatabase(file, options)
+  database.exec('CREATE TABLE things (name TEXT)')
+  const insert = database.prepare('INSERT INTO things VALUES (?)')
+  for (let index = 0; index < 2_000; index++) insert.run(`thing number ${index}`)
+  database.close()
+}
+
+describe('a database file', () => {
+  it('is as durable when it is opened again as when it was made', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      for (let open = 0; open < 3; open++) {
+        const database = openDatabase(file, options)
+        assert.equal(database.pragma('synchronous', { simple: true }), 2)
+        assert.equal(database.pragma('journal_mode', { simple: true }), 'wal')
+        database.close()
+      }
+    }))
+
+  it('is refused by name, and left as it is, when it is truncated', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      fill(file)
+      truncateSync(file, 20_000)
+      assertRefused(file, 'STORE_CORRUPT')
+    }))
+
+  it('is refused by name, and left as it is, when bits have flipped', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      fill(file)
+      const bytes = readFileSync(file)
+      for (let at = 8_192; at < 8_292; at++) bytes[at] = bytes[at]! ^ 0xff
+      writeFileSync(file, bytes)
+      assertRefused(file, 'STORE_CORRUPT')
+    }))
+
+  it('is refused by name, and left as it is, when it is no database at all', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      writeFileSync(file, 'this is not a database, it is a letter to a friend'.repeat(100))
+      assertRefused(file, 'STORE_CORRUPT')
+    }))
+
+  it('is refused when it belongs to something else', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      const database = openDatabase(file, { ...options, applicationId: 7 })
+      database.exec('CREATE TABLE t (x)')
+      database.close()
+      assertRefused(file, 'STORE_CORRUPT')
+    }))
+
+  it('is refused when it is from a newer version', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      openDatabase(file, { ...options, formatVersion: 9 }).close()
+      assertRefused(file, 'STORE_NEWER')
+    }))
+
+  it('says that the disk is full as STORE_FULL, and can be written when there is room', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      fill(file)
+      const database = openDatabase(file, options)
+      const pages = Number(database.pragma('page_count', { simple: true }))
+      database.pragma(`max_page_count = ${pages}`)
+      const insert = database.prepare('INSERT INTO things VALUES (?)')
+      let refused: unknown
+      try {
+        for (let index = 0; index < 1_000; index++) insert.run('x'.repeat(1_000))
+      } catch (error) {
+        refused = toAtollError(error, file)
+      }
+      assert.equal((refused as { code: string }).code, 'STORE_FULL')
+      database.pragma(`max_page_count = ${pages + 1_000}`)
+      insert.run('there is room')
+      database.close()
+    }))
+})
+
+function assertRefused(file: string, code: string): void {
+  const before = readFileSync(file)
+  assert.throws(() => openDatabase(file, options), (error: { code: string; message: string }) => error.code === code && error.message.includes(file))
+  assert.deepEqual(readFileSync(file), before)
+}
