@@ -1,2 +1,7 @@
 // For service authors.
 export { sqlStore, type StoreDefinition } from './definition.ts'
+export { prepared, type Prepared } from './prepared.ts'
+export { changeVersion, type VersionChange } from './version.ts'
+
+// For the runtime.
+export { kyselyFor } from './kysely.ts'

@@ -1,0 +1,103 @@
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { AtollError, type Host } from '@atoll/host'
+import { openDatabase } from '@atoll/sqlite'
+import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '../../driver.ts'
+import { Connection } from './connection.ts'
+import { defaultLimits, type SqliteLimits } from './limits.ts'
+import { migrate } from './migrate.ts'
+import { FileReader, MemoryReader, SqliteStore } from './store.ts'
+import { Writer } from './writer.ts'
+
+export interface SqliteStoresOptions {
+  /** Where the files lie, one per store. `':memory:'` keeps them in memory, for tests: they are gone when they are closed. */
+  folder: string
+  host: Host
+  /** Only what differs from {@link defaultLimits}. */
+  limits?: Partial<SqliteLimits>
+}
+
+/** Stores as SQLite files in one folder, which this process must have for itself. */
+export function createSqliteStores(options: SqliteStoresOptions): StoreDriver {
+  return new SqliteStores(options.folder, options.host, { ...defaultLimits, ...options.limits })
+}
+
+class SqliteStores implements StoreDriver {
+  readonly capabilities: StoreCapabilities
+  readonly #folder: string
+  readonly #host: Host
+  readonly #limits: SqliteLimits
+  readonly #open = new Map<string, SqliteStore>()
+
+  constructor(folder: string, host: Host, limits: SqliteLimits) {
+    this.#folder = folder
+    this.#host = host
+    this.#limits = limits
+    const onDisk = folder !== ':memory:'
+    this.capabilities = { sql: 'sqlite', persistent: onDisk, durable: onDisk, groupsCommits: true, writesQueuedMax: limits.writesQueuedMax }
+  }
+
+  readonly open = async (name: string, migrations: Migrations): Promise<Store> => {
+    if (this.#open.has(name)) throw new AtollError('DATA_IN_USE', `store ${name} is open already; a store has one owner`)
+    const file = this.#fileOf(name)
+    const database = openDatabase(file, { applicationId, formatVersion })
+    try {
+      migrate(database, file, migrations, this.#host)
+      const connection = new Connection(database, file)
+      const writer = new Writer(connection, this.#host, this.#limits)
+      const reader = this.#inMemory ? new MemoryReader([{ connection, writer }]) : new FileReader(openReadonly(file))
+      const store = new SqliteStore(name, connection, writer, reader, () => this.#open.delete(name))
+      this.#open.set(name, store)
+      return store
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  }
+
+  readonly openReader = (names: readonly string[]): Reader => {
+    const stores = names.map((name) => this.#require(name))
+    const [first, ...others] = stores
+    if (!first) throw new AtollError('UNSUPPORTED', 'a reader needs at least one store')
+    if (this.#inMemory) return new MemoryReader(stores)
+    const connection = openReadonly(first.connection.file)
+    for (const [index, { connection: other }] of others.entries()) connection.database.prepare(`ATTACH ? AS part_${index}`).run(other.file)
+    return new FileReader(connection)
+  }
+
+  readonly exists = async (name: string): Promise<boolean> => this.#open.has(name) || (!this.#inMemory && existsSync(this.#fileOf(name)))
+
+  readonly remove = async (name: string): Promise<void> => {
+    if (this.#open.has(name)) throw new AtollError('DATA_IN_USE', `store ${name} is open; close it before it is removed`)
+    if (this.#inMemory) return
+    for (const suffix of ['', '-wal', '-shm']) rmSync(this.#fileOf(name) + suffix, { force: true })
+  }
+
+  readonly close = async (): Promise<void> => {
+    for (const store of [...this.#open.values()]) await store.close()
+  }
+
+  get #inMemory(): boolean {
+    return this.#folder === ':memory:'
+  }
+
+  #fileOf(name: string): string {
+    if (!/^[a-z][a-z0-9.-]*$/.test(name)) throw new AtollError('DEFINITION_INVALID', `store name '${name}' must be lower case letters, digits, dots and dashes`)
+    return this.#inMemory ? ':memory:' : join(this.#folder, `${name}.db`)
+  }
+
+  #require(name: string): SqliteStore {
+    const store = this.#open.get(name)
+    if (!store) throw new AtollError('STORE_CLOSED', `store ${name} is not open`)
+    return store
+  }
+}
+
+function openReadonly(file: string): Connection {
+  return new Connection(openDatabase(file, { applicationId, formatVersion, readonly: true }), file)
+}
+
+/** Marks a SQLite file as an Atoll store: the bytes of `AtSt`. */
+const applicationId = 0x41745374
+/** Raised when a store changes in a way that older code would misread. */
+const formatVersion = 1

@@ -1,0 +1,49 @@
+import { AtollError, type Host } from '@atoll/host'
+import { toAtollError, type Database } from '@atoll/sqlite'
+import type { Migrations } from '../../driver.ts'
+
+/** Applies the migrations that a store lacks, all in one transaction. */
+export function migrate(database: Database, file: string, migrations: Migrations, host: Host): void {
+  const applied = appliedTo(database)
+  for (const [name, digest] of applied) {
+    const sql = migrations[name]
+    if (sql === undefined) {
+      throw new AtollError('STORE_NEWER', `${file} has had migration ${name}, which this code does not know. It was not touched: run the newer version`)
+    }
+    if (host.digest(sql) !== digest) {
+      throw new AtollError('MIGRATION_CHANGED', `migration ${name} differs from what was applied to ${file}; restore it, and put the change into a new migration`)
+    }
+  }
+  const missing = Object.entries(migrations).filter(([name]) => !applied.has(name))
+  if (missing.length === 0) return
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    database.exec('CREATE TABLE IF NOT EXISTS atoll_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT')
+    const note = database.prepare('INSERT INTO atoll_migrations (name, digest, applied_at) VALUES (?, ?, ?)')
+    for (const [name, sql] of missing) {
+      apply(database, file, name, sql)
+      note.run(name, host.digest(sql), host.now())
+    }
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.inTransaction) database.exec('ROLLBACK')
+    throw toAtollError(error, file)
+  }
+}
+
+function appliedTo(database: Database): Map<string, string> {
+  const hasTable = database.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'atoll_migrations'`).get() !== undefined
+  if (!hasTable) return new Map()
+  const rows = database.prepare('SELECT name, digest FROM atoll_migrations').all() as { name: string; digest: string }[] // the table made below
+  return new Map(rows.map((row) => [row.name, row.digest]))
+}
+
+function apply(database: Database, file: string, name: string, sql: string): void {
+  try {
+    database.exec(sql)
+  } catch (error) {
+    const failure = toAtollError(error, file)
+    if (failure.code === 'STORE_FULL') throw failure
+    throw new AtollError('MIGRATION_FAILED', `migration ${name} of ${file} failed and was undone: ${failure.reason}`, { cause: error })
+  }
+}

@@ -1,0 +1,116 @@
+import { AtollError } from '@atoll/host'
+import {
+  DefaultQueryExecutor,
+  Kysely,
+  SingleConnectionProvider,
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type DialectAdapter,
+  type Driver,
+  type QueryCompiler,
+  type QueryResult,
+} from 'kysely'
+import type { DialectParts, Queries, Row, Statement, Value } from './driver.ts'
+
+const built = new WeakMap<Queries, Kysely<unknown>>()
+const queriesBehind = new WeakMap<object, Queries>()
+
+/** A Kysely that runs on the given queries: on a transaction, or on committed state. One per object; making it is cheap. */
+export function kyselyFor<Tables>(queries: Queries): Kysely<Tables> {
+  let kysely = built.get(queries)
+  if (!kysely) {
+    const { adapter, compiler, dialect } = partsOf(queries.dialect)
+    kysely = new Kysely<unknown>({
+      config: { dialect },
+      dialect,
+      driver: refusingDriver,
+      executor: new DefaultQueryExecutor(compiler, adapter, new SingleConnectionProvider(new QueriesConnection(queries))),
+    })
+    built.set(queries, kysely)
+    queriesBehind.set(kysely, queries)
+  }
+  return kysely as unknown as Kysely<Tables> // the tables are a matter of types alone
+}
+
+/** What a Kysely made by {@link kyselyFor} runs on. For prepared statements, which go past the builder. */
+export function queriesOf(db: object): Queries {
+  const queries = queriesBehind.get(db)
+  if (queries) return queries
+  throw new AtollError('UNSUPPORTED', 'this Kysely was not made by Atoll: pass the db of the handler or of tx, as it is')
+}
+
+interface Parts {
+  readonly adapter: DialectAdapter
+  readonly compiler: QueryCompiler
+  readonly dialect: Dialect
+}
+
+const partsByDialect = new WeakMap<DialectParts, Parts>()
+
+function partsOf(parts: DialectParts): Parts {
+  let made = partsByDialect.get(parts)
+  if (!made) {
+    const dialect: Dialect = {
+      createAdapter: () => parts.createAdapter(),
+      createQueryCompiler: () => parts.createQueryCompiler(),
+      createIntrospector: (db) => parts.createIntrospector(db),
+      createDriver: () => refusingDriver,
+    }
+    made = { adapter: parts.createAdapter(), compiler: parts.createQueryCompiler(), dialect }
+    partsByDialect.set(parts, made)
+  }
+  return made
+}
+
+class QueriesConnection implements DatabaseConnection {
+  readonly #queries: Queries
+
+  constructor(queries: Queries) {
+    this.#queries = queries
+  }
+
+  async executeQuery<R>(compiled: CompiledQuery): Promise<QueryResult<R>> {
+    const statement = statementOf(compiled.sql)
+    const params = compiled.parameters as readonly Value[] // Kysely's compilers put parameters through as they are
+    if (changesOnly(compiled)) return { rows: [], numAffectedRows: BigInt(await this.#queries.run(statement, params)) }
+    return { rows: (await this.#queries.all<Row>(statement, params)) as R[] } // Kysely's types say what the columns are
+  }
+
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new AtollError('UNSUPPORTED', 'streaming is not offered: read in pages, by key')
+  }
+}
+
+/** Whether a query answers with a number of rows instead of rows. */
+function changesOnly({ query }: CompiledQuery): boolean {
+  return (query.kind === 'InsertQueryNode' || query.kind === 'UpdateQueryNode' || query.kind === 'DeleteQueryNode') && !query.returning
+}
+
+/** By SQL text, so that drivers prepare a text once. Bounded, because text may hold generated parts (`in (?, ?, …)`). */
+const statements = new Map<string, Statement>()
+
+function statementOf(sql: string): Statement {
+  let statement = statements.get(sql)
+  if (!statement) {
+    if (statements.size >= STATEMENTS_MAX) statements.clear()
+    statements.set(sql, (statement = { sql }))
+  }
+  return statement
+}
+
+const STATEMENTS_MAX = 2_000
+
+const refuse = async (): Promise<never> => {
+  throw new AtollError('UNSUPPORTED', 'Kysely transactions are not offered here: a handler has one transaction, tx')
+}
+
+const refusingDriver: Driver = {
+  init: async () => {},
+  acquireConnection: refuse,
+  beginTransaction: refuse,
+  commitTransaction: refuse,
+  rollbackTransaction: refuse,
+  releaseConnection: async () => {},
+  destroy: async () => {},
+}
