@@ -13,37 +13,40 @@ import {
 } from 'kysely'
 import type { DialectParts, Queries, Row, Statement, Value } from './driver.ts'
 
-const built = new WeakMap<Queries, Kysely<unknown>>()
-const queriesBehind = new WeakMap<object, Queries>()
-
-/** A Kysely that runs on the given queries: on a transaction, or on committed state. One per object; making it is cheap. */
+/**
+ * A Kysely that runs on the given queries: on a transaction, or on committed state. One per object. Transactions come by the ten
+ * thousand, so it hangs on the object itself; a WeakMap of them would cost the garbage collector a quarter of the time.
+ */
 export function kyselyFor<Tables>(queries: Queries): Kysely<Tables> {
-  let kysely = built.get(queries)
-  if (!kysely) {
-    const { adapter, compiler, dialect } = partsOf(queries.dialect)
-    kysely = new Kysely<unknown>({
-      config: { dialect },
-      dialect,
-      driver: refusingDriver,
-      executor: new DefaultQueryExecutor(compiler, adapter, new SingleConnectionProvider(new QueriesConnection(queries))),
-    })
-    built.set(queries, kysely)
-    queriesBehind.set(kysely, queries)
-  }
+  const owner: Queries & { [madeFor]?: QueriesKysely } = queries
+  const kysely = (owner[madeFor] ??= new QueriesKysely(queries))
   return kysely as unknown as Kysely<Tables> // the tables are a matter of types alone
 }
 
 /** What a Kysely made by {@link kyselyFor} runs on. For prepared statements, which go past the builder. */
 export function queriesOf(db: object): Queries {
-  const queries = queriesBehind.get(db)
-  if (queries) return queries
+  if (db instanceof QueriesKysely) return db.queries
   throw new AtollError('UNSUPPORTED', 'this Kysely was not made by Atoll: pass the db of the handler or of tx, as it is')
+}
+
+const madeFor = Symbol('kysely')
+
+class QueriesKysely extends Kysely<unknown> {
+  readonly queries: Queries
+
+  constructor(queries: Queries) {
+    const { adapter, compiler, dialect, config } = partsOf(queries.dialect)
+    const executor = new DefaultQueryExecutor(compiler, adapter, new SingleConnectionProvider(new QueriesConnection(queries)))
+    super({ config, dialect, driver: refusingDriver, executor })
+    this.queries = queries
+  }
 }
 
 interface Parts {
   readonly adapter: DialectAdapter
   readonly compiler: QueryCompiler
   readonly dialect: Dialect
+  readonly config: { readonly dialect: Dialect }
 }
 
 const partsByDialect = new WeakMap<DialectParts, Parts>()
@@ -57,7 +60,7 @@ function partsOf(parts: DialectParts): Parts {
       createIntrospector: (db) => parts.createIntrospector(db),
       createDriver: () => refusingDriver,
     }
-    made = { adapter: parts.createAdapter(), compiler: parts.createQueryCompiler(), dialect }
+    made = { adapter: parts.createAdapter(), compiler: parts.createQueryCompiler(), dialect, config: { dialect } }
     partsByDialect.set(parts, made)
   }
   return made

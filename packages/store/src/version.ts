@@ -22,9 +22,10 @@ export async function changeVersion<Tables, Table extends keyof Tables & string>
   change: VersionChange<Selectable<Tables[Table]>>,
 ): Promise<Selectable<Tables[Table]>> {
   // Kysely cannot follow column names through a table that is a type parameter; the signature above has checked them.
-  const rows = db as unknown as Kysely<Record<string, Record<string, unknown>>>
-  let select = rows.selectFrom(table).select('version')
-  let update = rows.updateTable(table)
+  const rows = db as unknown as Kysely<{ rows: Record<string, unknown> }>
+  const name = table as unknown as 'rows'
+  let select = rows.selectFrom(name).select('version')
+  let update = rows.updateTable(name)
   for (const [column, value] of Object.entries(change.key)) {
     select = select.where(column, '=', value)
     update = update.where(column, '=', value)

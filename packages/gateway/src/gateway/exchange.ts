@@ -1,0 +1,21 @@
+/** A request as the gateway sees it, whatever carried it. */
+export interface GatewayRequest {
+  readonly method: string
+  /** Path and query string, as they were sent. */
+  readonly url: string
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Reads the body; called once at the most, and only where a body is wanted. Rejects with BODY_TOO_LARGE or CANCELLED. */
+  body(bytesMax: number): Promise<string>
+  /** The address of the client. */
+  readonly address: string
+  /** A signal that aborts when the client goes away. Made when it is asked for. */
+  signal(): AbortSignal | undefined
+}
+
+export interface GatewayResponse {
+  readonly status: number
+  readonly headers: Record<string, string>
+  /** JSON; undefined for no body. */
+  readonly body: string | undefined
+}

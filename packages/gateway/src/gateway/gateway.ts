@@ -1,0 +1,249 @@
+import { AtollError } from '@atoll/host'
+import type { Caller } from 'atoll'
+import { decodePosition, encodePosition, isTrace, mergePositions, newTrace, type Dispatched, type Position, type RunningSystem } from 'atoll/runtime'
+import type { GatewayRequest, GatewayResponse } from './exchange.ts'
+import { Listener } from './listener.ts'
+import { defaultLimits, type GatewayLimits, type GatewayOptions } from './options.ts'
+import { PositionMemory } from './position-memory.ts'
+import { toResponse } from './problem.ts'
+import { Routes, type Match } from './routes.ts'
+
+/** The HTTP edge of a running system. */
+export interface Gateway {
+  /** Answers one request. Never rejects. Needs no socket, so a test or a simulation can use it as it is. */
+  handle(request: GatewayRequest): Promise<GatewayResponse>
+  /** Listens for HTTP/1.1. `port` 0 takes a free one. PORT_TAKEN if the port is. */
+  listen(at: { port: number; host?: string }): Promise<{ url: string }>
+  /** Takes no more connections, lets requests under way end, `drainMs` at the most, and closes. Idempotent. */
+  close(options?: { drainMs?: number }): Promise<void>
+}
+
+/** Makes the gateway of a system from its contracts: routes, authentication, limits, causal reads, errors. */
+export function createGateway(running: RunningSystem, options: GatewayOptions): Gateway {
+  return new SystemGateway(running, options)
+}
+
+class SystemGateway implements Gateway {
+  readonly #running: RunningSystem
+  readonly #options: GatewayOptions
+  readonly #limits: GatewayLimits
+  readonly #routes: Routes
+  readonly #positions: PositionMemory
+  readonly #listener: Listener
+  #inFlight = 0
+  #draining = false
+
+  constructor(running: RunningSystem, options: GatewayOptions) {
+    this.#running = running
+    this.#options = options
+    this.#limits = { ...defaultLimits, ...options.limits }
+    this.#routes = new Routes(running.system, options.basePath ?? '')
+    this.#positions = new PositionMemory(options.host, this.#limits.positionsMax, this.#limits.positionAgeMsMax)
+    this.#listener = new Listener(this.#limits, (request) => this.handle(request))
+  }
+
+  listen(at: { port: number; host?: string }): Promise<{ url: string }> {
+    return this.#listener.listen(at.port, at.host ?? '127.0.0.1')
+  }
+
+  async close({ drainMs = 10_000 }: { drainMs?: number } = {}): Promise<void> {
+    this.#draining = true
+    await this.#listener.close(drainMs)
+  }
+
+  async handle(request: GatewayRequest): Promise<GatewayResponse> {
+    const requestId = requestIdOf(request) ?? this.#options.host.uuid()
+    let match: Match | undefined
+    let response: GatewayResponse
+    this.#inFlight++
+    try {
+      const health = this.#health(request)
+      if (health) return health
+      if (this.#inFlight > this.#limits.requestsInFlightMax) {
+        throw new AtollError('OVERLOADED', `${this.#limits.requestsInFlightMax} requests are under way (requestsInFlightMax)`)
+      }
+      if (request.method === 'OPTIONS') response = this.#preflight(request)
+      else {
+        match = this.#routes.find(request.method, request.url) ?? this.#refuseRoute(request)
+        response = await this.#answer(request, match, requestId)
+      }
+    } catch (error) {
+      this.#report(error, requestId, match)
+      response = toResponse(error, requestId, match?.target.errors)
+      if (AtollError.from(error).code === 'METHOD_NOT_ALLOWED') response.headers['allow'] = this.#routes.allowed(request.url).join(', ')
+    } finally {
+      this.#inFlight--
+    }
+    response.headers['x-request-id'] = requestId
+    response.headers['x-content-type-options'] = 'nosniff'
+    this.#allowOrigin(request, response)
+    return response
+  }
+
+  async #answer(request: GatewayRequest, { target, params, query }: Match, requestId: string): Promise<GatewayResponse> {
+    const { operation } = target
+    const { headers } = request
+    const caller = operation.auth === 'none' ? undefined : await this.#callerOf(request, operation.auth === 'user')
+    const body = request.method === 'GET' || request.method === 'HEAD' ? undefined : await readJson(request, this.#limits.bodyBytesMax)
+    const dispatched = await this.#running.dispatch(operation.name, {
+      input: { ...query, ...body, ...params },
+      caller,
+      position: this.#positionOf(request, caller),
+      deadlineMs: this.#options.host.monotonicMs() + this.#limits.deadlineMs,
+      signal: request.signal(),
+      idempotencyKey: operation.kind === 'command' ? idempotencyKeyOf(headers['idempotency-key']) : undefined,
+      ifMatch: versionOf(headers['if-match']),
+      trace: traceOf(headers['traceparent']) ?? newTrace(this.#options.host),
+      requestId,
+      show: true,
+    })
+    if (operation.kind === 'command') this.#remember(request, caller, dispatched.position)
+    return toSuccess(request, operation.status, operation.kind, dispatched)
+  }
+
+  #health(request: GatewayRequest): GatewayResponse | undefined {
+    if (request.url === '/livez') return json(200, { live: true })
+    if (request.url !== '/readyz') return undefined
+    const { ready, reasons } = this.#running.readiness()
+    if (this.#draining) return json(503, { ready: false, reasons: ['the gateway is draining', ...reasons] })
+    return json(ready ? 200 : 503, { ready, reasons })
+  }
+
+  #refuseRoute(request: GatewayRequest): never {
+    const path = request.url.split('?', 1)[0]!
+    const allowed = this.#routes.allowed(request.url)
+    if (allowed.length === 0) throw new AtollError('NOT_FOUND', `there is nothing at ${path}`)
+    throw new AtollError('METHOD_NOT_ALLOWED', `${path} does not know ${request.method}; it knows ${allowed.join(', ')}`)
+  }
+
+  async #callerOf(request: GatewayRequest, required: boolean): Promise<Caller | undefined> {
+    const header = one(request.headers['authorization'])
+    if (header === undefined) {
+      if (required) throw new AtollError('UNAUTHENTICATED', 'the Authorization header is missing', { details: { fields: { token: ['is missing'] } } })
+      return undefined
+    }
+    const token = /^(?:bearer|token)\s+(\S+)\s*$/i.exec(header)?.[1]
+    const caller = token === undefined ? undefined : await this.#options.authenticate?.(token).catch(() => undefined)
+    if (!caller) throw new AtollError('UNAUTHENTICATED', 'the token is not valid, or no longer', { details: { fields: { token: ['is invalid'] } } })
+    return caller
+  }
+
+  #positionOf(request: GatewayRequest, caller: Caller | undefined): Position | undefined {
+    const header = one(request.headers['atoll-position'])
+    const positions = [
+      header === undefined ? undefined : decodePosition(header),
+      this.#positions.recall(`address ${request.address}`),
+      caller && this.#positions.recall(`caller ${caller.id}`),
+    ].filter((position) => position !== undefined)
+    return positions.length === 0 ? undefined : positions.reduce(mergePositions)
+  }
+
+  #remember(request: GatewayRequest, caller: Caller | undefined, position: Position): void {
+    if (Object.keys(position).length === 0) return
+    this.#positions.remember(`address ${request.address}`, position)
+    if (caller) this.#positions.remember(`caller ${caller.id}`, position)
+  }
+
+  #report(error: unknown, requestId: string, match: Match | undefined): void {
+    const failure = AtollError.from(error)
+    if (failure.status >= 500) {
+      this.#options.logger.error({ requestId, operation: match?.target.operation.name, error: failure }, `request failed: ${failure.code}`)
+    }
+  }
+
+  /** A preflight of CORS, or a question which methods a path has. */
+  #preflight(request: GatewayRequest): GatewayResponse {
+    const allowed = this.#routes.allowed(request.url)
+    if (allowed.length === 0) this.#refuseRoute(request)
+    const methods = [...allowed, 'OPTIONS'].join(', ')
+    const headers: Record<string, string> = { allow: methods }
+    if (this.#options.cors && request.headers['origin'] !== undefined) {
+      headers['access-control-allow-methods'] = methods
+      headers['access-control-allow-headers'] = 'authorization, content-type, if-match, if-none-match, idempotency-key, atoll-position, traceparent, x-request-id'
+      headers['access-control-max-age'] = '600'
+    }
+    return { status: 204, headers, body: undefined }
+  }
+
+  #allowOrigin(request: GatewayRequest, response: GatewayResponse): void {
+    const origin = one(request.headers['origin'])
+    const { cors } = this.#options
+    if (!cors || origin === undefined) return
+    if (cors.origins !== '*') {
+      response.headers['vary'] = 'origin'
+      if (!cors.origins.includes(origin)) return
+    }
+    response.headers['access-control-allow-origin'] = cors.origins === '*' ? '*' : origin
+    response.headers['access-control-expose-headers'] = 'atoll-position, etag, idempotency-replayed, retry-after, x-request-id'
+  }
+}
+
+function toSuccess(request: GatewayRequest, status: number | undefined, kind: 'command' | 'query', dispatched: Dispatched): GatewayResponse {
+  const { output, outcome, position, etag } = dispatched
+  const headers: Record<string, string> = { 'cache-control': 'no-store' }
+  if (kind === 'command') headers['atoll-position'] = encodePosition(position)
+  if (dispatched.replayed) headers['idempotency-replayed'] = 'true'
+  if (etag !== undefined) {
+    headers['etag'] = `"${etag}"`
+    headers['cache-control'] = 'no-cache'
+    if (kind === 'query' && versionOf(request.headers['if-none-match']) === etag) return { status: 304, headers, body: undefined }
+  }
+  if (output === undefined) return { status: status ?? 204, headers, body: undefined }
+  headers['content-type'] = 'application/json; charset=utf-8'
+  return { status: outcome === 'accepted' ? 202 : (status ?? 200), headers, body: JSON.stringify(output) }
+}
+
+async function readJson(request: GatewayRequest, bytesMax: number): Promise<Record<string, unknown> | undefined> {
+  const length = one(request.headers['content-length'])
+  const type = one(request.headers['content-type'])
+  const hasBody = (length !== undefined && length !== '0') || request.headers['transfer-encoding'] !== undefined
+  if (!hasBody) return undefined
+  if (type === undefined || !/^application\/json\s*(;|$)/i.test(type)) {
+    throw new AtollError('UNSUPPORTED_MEDIA_TYPE', `the body has content-type ${type ?? 'none'}; send application/json`)
+  }
+  if (Number(length) > bytesMax) throw new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bytesMax} are allowed (bodyBytesMax)`)
+  const text = await request.body(bytesMax)
+  if (text.trim() === '') return undefined
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch (error) {
+    throw new AtollError('MALFORMED', 'the body is not well-formed JSON', { cause: error })
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new AtollError('INVALID', 'the body must be a JSON object', { details: { fields: { body: ['must be an object'] } } })
+  }
+  return body as Record<string, unknown> // neither null nor an array
+}
+
+function one(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header
+}
+
+function requestIdOf(request: GatewayRequest): string | undefined {
+  const sent = one(request.headers['x-request-id'])
+  return sent !== undefined && /^[A-Za-z0-9._-]{1,64}$/.test(sent) ? sent : undefined
+}
+
+function traceOf(header: string | string[] | undefined): string | undefined {
+  const sent = one(header)
+  return sent !== undefined && isTrace(sent) ? sent : undefined
+}
+
+function idempotencyKeyOf(header: string | string[] | undefined): string | undefined {
+  const key = one(header)
+  if (key === undefined) return undefined
+  if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new AtollError('MALFORMED', 'Idempotency-Key must be 1 to 255 visible characters')
+  return key
+}
+
+/** The version in If-Match or If-None-Match; `*` asks for none in particular. */
+function versionOf(header: string | string[] | undefined): string | undefined {
+  const sent = one(header)?.trim()
+  if (sent === undefined || sent === '*') return undefined
+  return sent.replace(/^W\//, '').replace(/^"(.*)"$/, '$1')
+}
+
+function json(status: number, body: object): GatewayResponse {
+  return { status, headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' }, body: JSON.stringify(body) }
+}

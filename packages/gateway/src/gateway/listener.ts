@@ -1,0 +1,131 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { AtollError, type ErrorCode } from '@atoll/host'
+import type { GatewayRequest, GatewayResponse } from './exchange.ts'
+import type { GatewayLimits } from './options.ts'
+import { toResponse } from './problem.ts'
+
+/** Carries HTTP/1.1 to the gateway and back. What HTTP itself forbids is refused here. */
+export class Listener {
+  readonly #server: Server
+  readonly #handle: (request: GatewayRequest) => Promise<GatewayResponse>
+  #closing: Promise<void> | undefined
+
+  constructor(limits: GatewayLimits, handle: (request: GatewayRequest) => Promise<GatewayResponse>) {
+    this.#handle = handle
+    this.#server = createServer({
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
+      requireHostHeader: true,
+    })
+    this.#server.maxConnections = limits.connectionsMax
+    this.#server.on('request', (request, response) => void this.#exchange(request, response))
+    this.#server.on('clientError', refuseClient)
+  }
+
+  async listen(port: number, host: string): Promise<{ url: string }> {
+    this.#server.listen(port, host)
+    try {
+      await once(this.#server, 'listening')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw AtollError.from(error)
+      throw new AtollError('PORT_TAKEN', `port ${port} is taken; stop what listens there, or choose another one (PORT)`, { cause: error })
+    }
+    const address = this.#server.address() as AddressInfo // it listens on TCP
+    return { url: `http://${host === '127.0.0.1' ? 'localhost' : host}:${address.port}` }
+  }
+
+  close(drainMs: number): Promise<void> {
+    this.#closing ??= this.#close(drainMs)
+    return this.#closing
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    if (!this.#server.listening) return
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeIdleConnections()
+    const late = setTimeout(() => this.#server.closeAllConnections(), drainMs)
+    await closed
+    clearTimeout(late)
+  }
+
+  async #exchange(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const answer = await this.#handle(new HttpRequest(request, response))
+    if (response.destroyed) return
+    const { status, headers, body } = answer
+    if (body !== undefined) headers['content-length'] = String(Buffer.byteLength(body))
+    if (this.#closing || !request.complete) headers['connection'] = 'close' // what is left of a refused body is not read
+    response.writeHead(status, headers)
+    response.end(request.method === 'HEAD' ? undefined : body)
+    if (!request.complete) request.resume()
+  }
+}
+
+class HttpRequest implements GatewayRequest {
+  readonly method: string
+  readonly url: string
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  #abort: AbortController | undefined
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.method = request.method ?? 'GET'
+    this.url = request.url ?? '/'
+    this.#request = request
+    this.#response = response
+  }
+
+  get headers(): IncomingMessage['headers'] {
+    return this.#request.headers
+  }
+
+  get address(): string {
+    return this.#request.socket.remoteAddress ?? 'unknown'
+  }
+
+  signal(): AbortSignal {
+    if (!this.#abort) {
+      const abort = (this.#abort = new AbortController())
+      this.#response.once('close', () => {
+        if (!this.#response.writableFinished) abort.abort()
+      })
+    }
+    return this.#abort.signal
+  }
+
+  body(bytesMax: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      this.#request.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes <= bytesMax) chunks.push(chunk)
+        else {
+          this.#request.removeAllListeners('data').pause()
+          reject(new AtollError('BODY_TOO_LARGE', `the body has more than ${bytesMax} bytes (bodyBytesMax)`))
+        }
+      })
+      this.#request.once('end', () => resolve(chunks.length === 1 ? chunks[0]!.toString() : Buffer.concat(chunks).toString()))
+      this.#request.once('error', (error) => reject(new AtollError('CANCELLED', 'the client went away before its body had arrived', { cause: error })))
+    })
+  }
+}
+
+const clientErrors: Readonly<Record<string, { code: ErrorCode; reason: string }>> = {
+  HPE_HEADER_OVERFLOW: { code: 'HEADERS_TOO_LARGE', reason: 'the headers are over the limit (headerBytesMax)' },
+  ERR_HTTP_REQUEST_TIMEOUT: { code: 'REQUEST_TIMEOUT', reason: 'the request did not arrive in time' },
+}
+
+/** A request that never became one: not HTTP, too much of it, or too slow. It is answered, and the connection closed. */
+function refuseClient(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable) return void socket.destroy()
+  const known = clientErrors[error.code ?? ''] ?? { code: 'MALFORMED', reason: 'this is not an HTTP request that can be trusted' }
+  const { status, headers, body = '' } = toResponse(new AtollError(known.code, known.reason, { cause: error }), 'none', undefined)
+  const lines = Object.entries({ ...headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status} ${known.code}\r\n${lines.join('')}\r\n${body}`)
+}

@@ -1,0 +1,60 @@
+import type { Host, Logger } from '@atoll/host'
+import type { Caller } from 'atoll'
+
+export interface GatewayOptions {
+  host: Host
+  logger: Logger
+  /** Put before every route, such as `/api`. Default none. */
+  basePath?: string
+  /**
+   * Who holds a token from the Authorization header (`Bearer …` or `Token …`). Undefined, or a throw, means that the token is not
+   * good. Without this every token is refused.
+   */
+  authenticate?: (token: string) => Promise<Caller | undefined>
+  /** Which web pages may call. Default: none but those of the same origin. */
+  cors?: CorsOptions
+  /** Only what differs from {@link defaultLimits}. */
+  limits?: Partial<GatewayLimits>
+}
+
+export interface CorsOptions {
+  /** Exact origins, or `*` for any. Callers are known by a header and never by a cookie, so `*` gives nothing away. */
+  origins: '*' | readonly string[]
+}
+
+/** Every limit of the gateway. */
+export interface GatewayLimits {
+  /** Largest request body, bytes; more is 413. Default 1 MiB. */
+  readonly bodyBytesMax: number
+  /** Request line and headers together, bytes; more is 431. Default 16 KiB. */
+  readonly headerBytesMax: number
+  /** Time for the headers to arrive, milliseconds; later is 408. Default 10,000. */
+  readonly headersTimeoutMs: number
+  /** Time for the whole request to arrive, milliseconds; later is 408. Default 30,000. */
+  readonly requestTimeoutMs: number
+  /** How long an idle connection is kept, milliseconds. Default 65,000, more than common load balancers wait. */
+  readonly keepAliveTimeoutMs: number
+  /** Requests under way at a time; more are refused with 503. Default 2,000. */
+  readonly requestsInFlightMax: number
+  /** Connections at a time; more are closed at once. Default 10,000. */
+  readonly connectionsMax: number
+  /** Time an operation has, milliseconds; then 504. Default 10,000. */
+  readonly deadlineMs: number
+  /** Callers and addresses whose position is remembered. Default 10,000. */
+  readonly positionsMax: number
+  /** How long a position is remembered, milliseconds. Default 60,000. */
+  readonly positionAgeMsMax: number
+}
+
+export const defaultLimits: GatewayLimits = {
+  bodyBytesMax: 2 ** 20,
+  headerBytesMax: 16 * 2 ** 10,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 65_000,
+  requestsInFlightMax: 2_000,
+  connectionsMax: 10_000,
+  deadlineMs: 10_000,
+  positionsMax: 10_000,
+  positionAgeMsMax: 60_000,
+}

@@ -1,0 +1,46 @@
+import type { Host } from '@atoll/host'
+import { mergePositions, type Position } from 'atoll/runtime'
+
+interface Entry {
+  position: Position
+  atMs: number
+}
+
+/**
+ * What each caller has seen, so that clients who know nothing of positions read their own writes. Callers are known by their id and by
+ * their address: somebody who has just registered reads on with a token that the gateway has never seen.
+ *
+ * It forgets the least recently used, and what is old. That is safe enough: services are milliseconds behind, not minutes, and a client
+ * that must be sure sends the Atoll-Position header back.
+ */
+export class PositionMemory {
+  readonly #entries = new Map<string, Entry>()
+  readonly #host: Host
+  readonly #entriesMax: number
+  readonly #ageMsMax: number
+
+  constructor(host: Host, entriesMax: number, ageMsMax: number) {
+    this.#host = host
+    this.#entriesMax = entriesMax
+    this.#ageMsMax = ageMsMax
+  }
+
+  recall(name: string): Position | undefined {
+    const entry = this.#entries.get(name)
+    if (!entry) return undefined
+    if (this.#host.monotonicMs() - entry.atMs <= this.#ageMsMax) return entry.position
+    this.#entries.delete(name)
+    return undefined
+  }
+
+  remember(name: string, position: Position): void {
+    const known = this.recall(name)
+    this.#entries.delete(name) // so that it comes last
+    this.#entries.set(name, { position: known ? mergePositions(known, position) : position, atMs: this.#host.monotonicMs() })
+    if (this.#entries.size <= this.#entriesMax) return
+    for (const oldest of this.#entries.keys()) {
+      this.#entries.delete(oldest)
+      break
+    }
+  }
+}

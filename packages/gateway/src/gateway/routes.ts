@@ -1,0 +1,55 @@
+import { AtollError } from '@atoll/host'
+import type { BoundOperation, ErrorShape, System } from 'atoll'
+import createRouter from 'find-my-way'
+
+/** An operation at a route. */
+export interface Target {
+  readonly operation: BoundOperation
+  readonly errors: ErrorShape | undefined
+}
+
+/** What a request was found to be for. */
+export interface Match {
+  readonly target: Target
+  readonly params: Readonly<Record<string, string | undefined>>
+  readonly query: Readonly<Record<string, unknown>>
+}
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+const methods: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+/** The routes of a system's contracts. */
+export class Routes {
+  readonly #router = createRouter({ onBadUrl: badUrl, maxParamLength: PARAM_CHARS_MAX })
+
+  constructor(system: System, basePath: string) {
+    for (const service of system.services) {
+      for (const operation of service.contract.operations) {
+        if (!operation.http) continue
+        const [method, path] = operation.http.split(' ') as [Method, string] // the Route type says so
+        this.#router.on(method, basePath + path, unused, { operation, errors: service.contract.errors } satisfies Target)
+      }
+    }
+  }
+
+  /** Undefined if nothing is there. MALFORMED for a path that cannot be decoded. */
+  find(method: string, url: string): Match | undefined {
+    const found = this.#router.find((method === 'HEAD' ? 'GET' : method) as Method, url)
+    if (!found) return undefined
+    if (!found.store) throw new AtollError('MALFORMED', 'the path cannot be decoded; check its percent signs')
+    return { target: found.store as Target, params: found.params, query: found.searchParams }
+  }
+
+  /** The methods that a path has. */
+  allowed(url: string): string[] {
+    const allowed: string[] = methods.filter((method) => this.#router.find(method, url)?.store)
+    if (allowed.includes('GET')) allowed.push('HEAD')
+    return allowed
+  }
+}
+
+/** The router only finds; nothing is called through it. */
+function unused(): void {}
+function badUrl(): void {}
+
+const PARAM_CHARS_MAX = 500
