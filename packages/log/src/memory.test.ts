@@ -1,33 +1,13 @@
 import { describe, it } from 'node:test'
+import { createMemoryHarness } from '../test/memory-harness.ts'
 import { testLog } from './conformance.ts'
-import { createMemoryLog, createMemoryStorage, type MemoryLogOptions, type MemoryStorage } from './memory.ts'
-import type { FaultName, LogHarness } from './conformance.ts'
+import { createMemoryLog } from './memory.ts'
 
-/** Worlds of memory logs; with a storage, they can be full, crash and be opened again. */
-function createHarness(options: Omit<MemoryLogOptions, 'storage'>, withStorage: boolean): LogHarness {
-  const faults: readonly FaultName[] = withStorage ? ['stopWrites', 'crash'] : []
-  const create = (storage: MemoryStorage) => createMemoryLog(withStorage ? { ...options, storage } : options)
-  return {
-    capabilities: create(createMemoryStorage()).capabilities,
-    faults,
-    async open() {
-      const storage = createMemoryStorage()
-      const log = create(storage)
-      return {
-        log,
-        reopen: async () => create(storage),
-        crash: async () => create(storage),
-        stopWrites() {
-          storage.full = true
-          return () => void (storage.full = false)
-        },
-        dispose: () => log.close(),
-      }
-    },
-    pause: () => new Promise((resolve) => setImmediate(resolve)),
-  }
-}
+const dataBytesMax = 4096
+const volatile = createMemoryHarness(() => createMemoryLog({ dataBytesMax }))
+const onStorage = createMemoryHarness((storage) => createMemoryLog({ storage, dataBytesMax }))
+const unchecked = createMemoryHarness((storage) => createMemoryLog({ storage, dataBytesMax, checksAppends: false }))
 
-testLog('a memory log', { describe, it }, createHarness({ dataBytesMax: 4096 }, false))
-testLog('a memory log on a storage', { describe, it }, createHarness({ dataBytesMax: 4096 }, true))
-testLog('a memory log that does not check appends', { describe, it }, createHarness({ dataBytesMax: 4096, checksAppends: false }, true))
+testLog('a memory log', { describe, it }, volatile)
+testLog('a memory log on a storage', { describe, it }, onStorage)
+testLog('a memory log that does not check appends', { describe, it }, unchecked)

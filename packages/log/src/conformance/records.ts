@@ -46,6 +46,15 @@ export function numbersTo(last: number): number[] {
   return Array.from({ length: last }, (_, index) => index + 1)
 }
 
+/** Asserts that the numbers are these. Says where they part, which for long runs a generic comparison takes minutes to find out. */
+export function assertNumbers(actual: readonly number[], expected: readonly number[]): void {
+  const at = Array.from({ length: Math.max(actual.length, expected.length) }, (_, index) => index).find((index) => actual[index] !== expected[index])
+  if (at === undefined) return
+  const found = actual.slice(at, at + 10).join(', ') || 'nothing'
+  const wanted = expected.slice(at, at + 10).join(', ') || 'nothing'
+  assert.fail(`from place ${at} on, there should be the numbers ${wanted}, and there are ${found} (${actual.length} in all, ${expected.length} wanted)`)
+}
+
 /** Asserts that it is refused with that code, and returns the error. */
 export async function assertRefused(code: ErrorCode, refused: Promise<unknown>): Promise<AtollError> {
   const error = await refused.then(
@@ -59,4 +68,4 @@ export async function assertRefused(code: ErrorCode, refused: Promise<unknown>):
 }
 
 /** More than any test writes: a reader that gets so many is going in circles. */
-const recordsMax = 100_000
+const recordsMax = 10_000

@@ -1,6 +1,6 @@
 import { describe, it } from 'node:test'
 import { testLog } from '../../conformance.ts'
-import { createEmbeddedHarness } from './harness.ts'
+import { createEmbeddedHarness } from '../../../test/embedded-harness.ts'
 
 testLog('an embedded log', { describe, it }, createEmbeddedHarness('file'))
 testLog('an embedded log that keeps nothing in memory', { describe, it }, createEmbeddedHarness('file', { recentBytesMax: 0 }))

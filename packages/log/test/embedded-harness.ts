@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createNodeHost } from '@atoll/host/node'
 import { openDatabase, type Database } from '@atoll/sqlite'
-import type { LogHarness } from '../../conformance.ts'
-import type { Log } from '../../driver.ts'
-import { openEmbeddedLog } from './driver.ts'
-import { applicationId, formatVersion } from './format.ts'
-import { defaultLimits, type EmbeddedLogLimits } from './limits.ts'
+import type { LogHarness } from '../src/conformance.ts'
+import type { Log } from '../src/driver.ts'
+import { openEmbeddedLog } from '../src/drivers/embedded/driver.ts'
+import { applicationId, formatVersion } from '../src/drivers/embedded/format.ts'
+import { defaultLimits, type EmbeddedLogLimits } from '../src/drivers/embedded/limits.ts'
 
 /** Worlds of embedded logs, each with a file in a folder of its own, or with none. */
 export function createEmbeddedHarness(kind: 'file' | 'memory', limits: Partial<EmbeddedLogLimits> = {}): LogHarness {
