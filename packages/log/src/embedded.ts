@@ -18,10 +18,10 @@ export interface EmbeddedLogOptions {
 }
 
 /**
- * Opens a log in one SQLite file. One process at a time holds it; all services of that process share it, and what they append in
- * the same turn becomes durable by one fsync.
+ * Opens a log in one SQLite file, which belongs to one process at a time (whoever holds the data folder). All services of that
+ * process share it, and what they append in the same turn becomes durable by one fsync.
  *
- * Rejects, and leaves the file as it is: STORE_CORRUPT, STORE_NEWER, DATA_IN_USE.
+ * Rejects with STORE_CORRUPT or STORE_NEWER, naming the file and leaving it as it is.
  */
 export async function createEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   const database = openDatabase(options.file, { applicationId, formatVersion })

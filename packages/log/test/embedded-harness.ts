@@ -8,6 +8,7 @@ import type { Log } from '../src/driver.ts'
 import { openEmbeddedLog } from '../src/drivers/embedded/driver.ts'
 import { applicationId, formatVersion } from '../src/drivers/embedded/format.ts'
 import { defaultLimits, type EmbeddedLogLimits } from '../src/drivers/embedded/limits.ts'
+import { stopWrites } from './embedded-world.ts'
 
 /** Worlds of embedded logs, each with a file in a folder of its own, or with none. */
 export function createEmbeddedHarness(kind: 'file' | 'memory', limits: Partial<EmbeddedLogLimits> = {}): LogHarness {
@@ -34,11 +35,7 @@ export function createEmbeddedHarness(kind: 'file' | 'memory', limits: Partial<E
         log: openFile('log.db'),
         reopen: async () => openFile('log.db'),
 
-        stopWrites() {
-          const pages = database.pragma('page_count', { simple: true })
-          database.pragma(`max_page_count = ${String(pages)}`)
-          return () => void database.pragma(`max_page_count = ${2 ** 31}`)
-        },
+        stopWrites: () => stopWrites(database),
 
         // What a killed process leaves behind is the database and its write-ahead log, as they are.
         async crash() {
