@@ -12,6 +12,7 @@ import { defaultLimits, type EmbeddedLogLimits } from '../src/drivers/embedded/l
 export interface EmbeddedWorld {
   readonly log: Log
   readonly database: Database
+  readonly file: string
   /** How many transactions the write-ahead log holds. */
   commitCount(): number
   /** From now on the file cannot grow, until the returned function is called. */
@@ -35,7 +36,7 @@ export function withLog(limits: Partial<EmbeddedLogLimits>, body: (world: Embedd
     const database = openDatabase(file, { applicationId, formatVersion })
     const log = openEmbeddedLog(database, file, createNodeHost(), { ...defaultLimits, ...limits })
     try {
-      await body({ log, database, commitCount: () => countCommits(`${file}-wal`), stopWrites: () => stopWrites(database) })
+      await body({ log, database, file, commitCount: () => countCommits(`${file}-wal`), stopWrites: () => stopWrites(database) })
     } finally {
       await log.close()
     }

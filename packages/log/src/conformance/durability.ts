@@ -40,6 +40,21 @@ export const durability: LogChapter = {
       },
     },
     {
+      id: 'durability.goes-on',
+      promise: 'known and new sources and partitions are appended to after the log was closed and opened',
+      when: (capabilities) => capabilities.persistent,
+      async run(world) {
+        await world.log.append('orders', createRecords('orders', 0, 1, 3))
+        await world.log.close()
+        const again = await world.reopen()
+        await again.append('payments', createRecords('payments', 0, 1, 2))
+        await again.append('orders', [...createRecords('orders', 0, 4, 5), ...createRecords('orders', 1, 1, 2)])
+        assertNumbers(await readNumbers(again, 'orders', 0), numbersTo(5))
+        assertNumbers(await readNumbers(again, 'orders', 1), numbersTo(2))
+        assertNumbers(await readNumbers(again, 'payments', 0), numbersTo(2))
+      },
+    },
+    {
       id: 'durability.forgets',
       promise: 'a log that is not persistent is empty when it is opened again',
       when: (capabilities) => !capabilities.persistent,

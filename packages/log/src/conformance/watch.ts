@@ -66,5 +66,25 @@ export const watch: LogChapter = {
         assert.equal(late, 0)
       },
     },
+    {
+      id: 'watch.ends-at-once',
+      promise: 'once a listener was ended it is told nothing, not even what was on its way',
+      async run({ log }, harness) {
+        let ended = false
+        let late = 0
+        let witness = 0
+        log.watch('orders', () => {
+          endOther()
+          ended = true
+        })
+        const endOther = log.watch('orders', () => {
+          if (ended) late++
+        })
+        log.watch('orders', () => void witness++)
+        await log.append('orders', [createRecord('orders', 0, 1)])
+        await until(harness, 'a hint to the last listener', () => witness > 0)
+        assert.equal(late, 0)
+      },
+    },
   ],
 }

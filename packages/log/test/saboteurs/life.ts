@@ -106,6 +106,24 @@ export const watchSaboteurs: readonly Saboteur[] = [
       }
     },
   },
+  {
+    breaks: 'it tells listeners what was on its way when they were ended',
+    caughtBy: ['watch.ends-at-once'],
+    create(storage) {
+      const log = honest(storage)
+      return {
+        ...log,
+        watch(source, listener) {
+          let ended = false
+          const end = log.watch(source, (partition) => void (ended ? undefined : queueMicrotask(() => listener(partition))))
+          return () => {
+            ended = true
+            end()
+          }
+        },
+      }
+    },
+  },
 ]
 
 /** A log that tells listeners at once of some of the records, before or after they are written. */
@@ -163,6 +181,16 @@ export const durabilitySaboteurs: readonly Saboteur[] = [
           return tail && { number: tail.number, offset: toOwn(tail.offset) }
         },
       }
+    },
+  },
+  {
+    breaks: 'it gives a source that is new to it the place of an old one, once it was opened again',
+    caughtBy: ['durability.goes-on'],
+    create(storage) {
+      const log = honest(storage)
+      const [old] = storage.sources.keys()
+      const placeOf = (source: string): string => (storage.sources.has(source) ? source : (old ?? source))
+      return { ...log, append: (source, records) => log.append(placeOf(source), records) }
     },
   },
   {

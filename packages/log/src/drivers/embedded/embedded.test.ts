@@ -85,7 +85,7 @@ describe('an embedded log', () => {
     }))
 
   it('rejects all that shared a commit for which the disk had no room, with STORE_FULL, and takes it once there is room', () =>
-    withLog({}, async ({ log, stopWrites }) => {
+    withLog({}, async ({ log, file, stopWrites }) => {
       await log.append('orders', [createRecord('orders', 0, 1)])
       const allowWrites = stopWrites()
       const appends = () => ['orders', 'payments'].map((source) => log.append(source, createRecords(source, 1, 1, 100)))
@@ -93,7 +93,11 @@ describe('an embedded log', () => {
       assert.deepEqual(await readAll(log, 'orders', 1), [])
       allowWrites()
       await Promise.all(appends())
-      assertNumbers(await readNumbers(log, 'payments', 1), numbersTo(100))
+      await log.close()
+      const again = await createEmbeddedLog({ file, host })
+      assertNumbers(await readNumbers(again, 'orders', 1), numbersTo(100))
+      assertNumbers(await readNumbers(again, 'payments', 1), numbersTo(100))
+      await again.close()
     }))
 
   it('rejects alone what SQLite cannot take, and commits what came with it', () =>
@@ -115,7 +119,7 @@ describe('an embedded log', () => {
       await assertRefused('OVERLOADED', log.append('payments', createRecords('payments', 0, 1, 3)))
       await assertRefused('OVERLOADED', log.append('payments', [createRecord('payments', 0, 1, { data: `"${'x'.repeat(999)}"` })]))
       await first
-      await log.append('payments', createRecords('payments', 0, 1, 3))
+      await Promise.all([log.append('payments', createRecords('payments', 0, 1, 3)), log.append('orders', createRecords('orders', 0, 9, 15))])
       await log.append('payments', [createRecord('payments', 0, 4, { data: `"${'x'.repeat(2000)}"` })])
       assertNumbers(await readNumbers(log, 'payments', 0), numbersTo(4))
     }))
