@@ -17,6 +17,11 @@ export function conflict(fields: FieldMessages): AtollError {
   return new AtollError('CONFLICT', describe(fields), { details: { fields } })
 }
 
+/** 412. `version` is the present one; the client's If-Match named another. See also `changeVersion`, which throws it for you. */
+export function stale(what: string, version: string | number): AtollError {
+  return new AtollError('PRECONDITION_FAILED', `${what} is at version ${version} by now; read it, apply the change to that, and send it again`, { details: { version } })
+}
+
 /** 422. `fields` says what is wrong with which field. */
 export function invalid(fields: FieldMessages): AtollError {
   return new AtollError('INVALID', describe(fields), { details: { fields } })

@@ -1,4 +1,5 @@
 import { AtollError } from '@atoll/host'
+import type { z } from 'zod'
 import type { EventDefinition } from './contract/event.ts'
 import type { BoundOperation } from './contract/operation.ts'
 import type { Service } from './service/service.ts'
@@ -34,7 +35,10 @@ export interface SubscriptionFacts {
 export type Seed = (seeding: SeedContext) => Promise<void>
 
 export interface SeedContext {
-  call(operation: BoundOperation, input: unknown, options?: { as?: string }): Promise<unknown>
+  /** Calls an operation, as the user of that id if `as` is given; resolves with its output. */
+  call<Op extends BoundOperation>(operation: Op, input: z.input<Op['input']>, options?: { as?: string }): Promise<z.output<Op['output']>>
+  /** Resolves when everything that was emitted has been handled everywhere. */
+  settled(): Promise<void>
 }
 
 export interface SystemOptions {

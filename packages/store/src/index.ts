@@ -1,5 +1,6 @@
 // For service authors.
 export { sqlStore, type StoreDefinition } from './definition.ts'
+export type { Migrations } from './driver.ts'
 export { prepared, type Prepared } from './prepared.ts'
 export { changeVersion, type VersionChange } from './version.ts'
 

@@ -1,0 +1,47 @@
+import { command, contract, event, query } from 'atoll'
+import { z } from 'zod'
+import { erasable, errors, filled } from '../realworld.ts'
+
+/** Everything about a user that others may know. */
+const PublicUser = z.object({ userId: z.string(), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() })
+
+export const userRegistered = event('user.registered', { version: 1, key: ({ userId }) => userId, data: PublicUser })
+export const userChanged = event('user.changed', { version: 1, key: ({ userId }) => userId, data: PublicUser })
+
+const CurrentUser = z.object({
+  user: z.object({ email: z.string(), token: z.string(), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() }),
+})
+const email = filled.pipe(z.email('is invalid'))
+
+/** Who people are: names, credentials, pictures, tokens. */
+export const identity = contract('identity', {
+  errors,
+  events: [userRegistered, userChanged],
+  register: command({
+    http: 'POST /users',
+    status: 201,
+    input: z.object({ user: z.object({ username: filled, email, password: filled }) }),
+    output: CurrentUser,
+  }),
+  login: command({
+    http: 'POST /users/login',
+    input: z.object({ user: z.object({ email: filled, password: filled }) }),
+    output: CurrentUser,
+  }),
+  current: query({ http: 'GET /user', auth: 'user', input: z.object({}), output: CurrentUser }),
+  change: command({
+    http: 'PUT /user',
+    auth: 'user',
+    input: z.object({
+      user: z.object({ username: filled.optional(), email: email.optional(), password: filled.optional(), bio: erasable, image: erasable }),
+    }),
+    output: CurrentUser,
+  }),
+  /** The public keys that tokens are checked with, as a JWK set. For the gateway. */
+  keys: query({ input: z.object({}), output: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) }),
+  /** Takes in a user whose password was hashed elsewhere. Not on the wire; for demo data and imports. */
+  enrol: command({
+    input: z.object({ username: z.string(), email: z.string(), passwordHash: z.string(), bio: z.string().nullable(), image: z.string().nullable() }),
+    output: z.object({ userId: z.string() }),
+  }),
+})

@@ -1,0 +1,92 @@
+import { conflict, notFound, service, unauthenticated } from 'atoll'
+import type { Kysely } from 'kysely'
+import { requireSome } from '../realworld.ts'
+import { identity, userChanged, userRegistered } from './contract.ts'
+import { hashPassword, isPassword } from './passwords.ts'
+import { identityStore, type IdentityTables } from './tables.ts'
+import { signingKey } from './tokens.ts'
+
+type User = IdentityTables['users']
+
+export default service(identity, {
+  store: identityStore,
+  handlers: {
+    async register({ input: { user }, db, tx, newId, now }) {
+      const key = await signingKey(db, newId)
+      const userId = newId()
+      const row: User = { user_id: userId, username: user.username, email: user.email, password_hash: await hashPassword(user.password), bio: null, image: null }
+      const token = await key.sign(userId, now())
+      return tx(async ({ db, emit }) => {
+        await refuseTaken(db, row)
+        await db.insertInto('users').values(row).execute()
+        if (key.newRow) await db.insertInto('keys').values(key.newRow).execute()
+        emit(userRegistered, toPublic(row))
+        return toCurrent(row, token)
+      })
+    },
+
+    async login({ input: { user }, db, newId, now }) {
+      const row = await db.selectFrom('users').selectAll().where('email', '=', user.email).executeTakeFirst()
+      if (!(await isPassword(row?.password_hash, user.password)) || !row) throw unauthenticated('wrong e-mail or password', { credentials: ['invalid'] })
+      return toCurrent(row, await (await signingKey(db, newId)).sign(row.user_id, now()))
+    },
+
+    async current({ caller, db, newId, now }) {
+      const row = await db.selectFrom('users').selectAll().where('user_id', '=', caller.id).executeTakeFirst()
+      if (!row) throw unauthenticated('this user is no more', { token: ['is invalid'] })
+      return toCurrent(row, await (await signingKey(db, newId)).sign(row.user_id, now()))
+    },
+
+    async change({ input: { user }, caller, db, tx, newId, now }) {
+      requireSome('user', user)
+      const { username, email, password, bio, image } = user
+      const passwordHash = password === undefined ? undefined : await hashPassword(password)
+      const token = await (await signingKey(db, newId)).sign(caller.id, now())
+      return tx(async ({ db, emit }) => {
+        await refuseTaken(db, { user_id: caller.id, username, email })
+        const row = await db
+          .updateTable('users')
+          .set({ username, email, bio, image, password_hash: passwordHash })
+          .where('user_id', '=', caller.id)
+          .returningAll()
+          .executeTakeFirst()
+        if (!row) throw notFound('user')
+        emit(userChanged, toPublic(row))
+        return toCurrent(row, token)
+      })
+    },
+
+    async keys({ db }) {
+      const rows = await db.selectFrom('keys').select('public_jwk').execute()
+      return { keys: rows.map((row) => JSON.parse(row.public_jwk) as Record<string, unknown>) } // written by signingKey
+    },
+
+    enrol: ({ input, tx, newId }) =>
+      tx(async ({ db, emit }) => {
+        const { username, email, passwordHash, bio, image } = input
+        const row: User = { user_id: newId(), username, email, password_hash: passwordHash, bio, image }
+        await refuseTaken(db, row)
+        await db.insertInto('users').values(row).execute()
+        emit(userRegistered, toPublic(row))
+        return { userId: row.user_id }
+      }),
+  },
+})
+
+/** Inside the transaction nobody can come between this look and the insert. */
+async function refuseTaken(db: Kysely<IdentityTables>, user: { user_id: string; username?: string | undefined; email?: string | undefined }): Promise<void> {
+  for (const column of ['username', 'email'] as const) {
+    const value = user[column]
+    if (value === undefined) continue
+    const other = await db.selectFrom('users').select('user_id').where(column, '=', value).where('user_id', '!=', user.user_id).executeTakeFirst()
+    if (other) throw conflict({ [column]: ['has already been taken'] })
+  }
+}
+
+function toPublic({ user_id, username, bio, image }: User) {
+  return { userId: user_id, username, bio, image }
+}
+
+function toCurrent({ email, username, bio, image }: User, token: string) {
+  return { user: { email, token, username, bio, image } }
+}

@@ -1,0 +1,31 @@
+import { contract, query } from 'atoll'
+import { z } from 'zod'
+import { Article, ArticleSummary, BySlug, Comment, errors } from '../realworld.ts'
+
+const Page = z.object({
+  limit: z.coerce.number().int('must be a whole number').min(1, 'must be at least 1').default(20),
+  offset: z.coerce.number().int('must be a whole number').min(0, 'must not be negative').default(0),
+})
+const Articles = z.object({ articles: z.array(ArticleSummary), articlesCount: z.int() })
+
+/** Everything that people read: lists, feeds, article pages, tags. Built from the events of all the others. */
+export const reading = contract('reading', {
+  errors,
+  article: query({
+    http: 'GET /articles/:slug',
+    auth: 'optional',
+    input: BySlug,
+    output: z.object({ article: Article }),
+    etag: ({ article }) => article.updatedAt,
+  }),
+  list: query({
+    http: 'GET /articles',
+    auth: 'optional',
+    input: Page.extend({ tag: z.string().optional(), author: z.string().optional(), favorited: z.string().optional() }),
+    output: Articles,
+  }),
+  feed: query({ http: 'GET /articles/feed', auth: 'user', input: Page, output: Articles }),
+  comments: query({ http: 'GET /articles/:slug/comments', auth: 'optional', input: BySlug, output: z.object({ comments: z.array(Comment) }) }),
+  comment: query({ auth: 'optional', input: z.object({ id: z.int() }), output: z.object({ comment: Comment }) }),
+  tags: query({ http: 'GET /tags', input: z.object({}), output: z.object({ tags: z.array(z.string()) }) }),
+})

@@ -1,0 +1,110 @@
+import type { DeadLetter, LedgerRow, RebuildProgress, RedriveOutcome, StoredRecord } from 'atoll/runtime'
+import { AtollError } from '@atoll/host'
+import { ask } from '../control/client.ts'
+import type { ControlRequest } from '../control/protocol.ts'
+import { formatTable } from '../table.ts'
+
+export interface AskOptions {
+  data: string
+  json?: boolean
+}
+
+/** `atoll events`. */
+export async function events(options: AskOptions & { type?: string; key?: string; source?: string; follow?: boolean }): Promise<void> {
+  const { type, key, source, follow } = options
+  for await (const event of items<StoredRecord>(options, { verb: 'events', options: { type, key, source, follow } })) {
+    if (options.json) print(event)
+    else console.log(`${new Date(event.at).toISOString()}  ${event.type} v${event.version}  ${event.key}  ${event.source}/${event.partition}/${event.number}  ${event.data}`)
+  }
+}
+
+/** `atoll ledger`. Exit code 1 if something is not accounted for. */
+export async function ledger(options: AskOptions): Promise<void> {
+  const rows = await Array.fromAsync(items<LedgerRow>(options, { verb: 'ledger' }))
+  if (options.json) for (const row of rows) print(row)
+  else {
+    const header = ['', 'event', 'subscription', 'published', 'handled', 'pending', 'parked', 'dead']
+    console.log(formatTable(header, rows.map((row) => [row.balanced ? '✓' : '✗', row.event, row.subscription, row.published, row.handled, row.pending, row.parked, row.dead])))
+  }
+  const unbalanced = rows.filter((row) => !row.balanced)
+  if (unbalanced.length === 0) return
+  console.error(`${unbalanced.length} of ${rows.length} lines do not balance: events are unaccounted for`)
+  process.exitCode = 1
+}
+
+/** `atoll dead-letters list`. */
+export async function listDeadLetters(options: AskOptions & { subscription?: string }): Promise<void> {
+  const letters = await Array.fromAsync(items<DeadLetter>(options, { verb: 'dead-letters', subscription: options.subscription }))
+  if (options.json) for (const letter of letters) print(letter)
+  else if (letters.length === 0) console.log('no dead letters')
+  else {
+    const rows = letters.map(({ id, event, attempts, parkedBehind, error }) => [id, event.type, event.key, attempts, parkedBehind, `${error.code}: ${error.message}`.slice(0, 80)])
+    console.log(formatTable(['id', 'event', 'key', 'tries', 'behind', 'error'], rows))
+  }
+}
+
+/** `atoll dead-letters show`. */
+export async function showDeadLetter(id: string, options: AskOptions): Promise<void> {
+  const letters = await Array.fromAsync(items<DeadLetter>(options, { verb: 'dead-letters' }))
+  const letter = letters.find((letter) => letter.id === id)
+  if (!letter) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; ${letters.length === 0 ? 'there are none' : `there are ${letters.map((one) => one.id).join(', ')}`}`)
+  if (options.json) return print(letter)
+  const { event, error } = letter
+  console.log(
+    [
+      `${letter.id}: ${event.type} v${event.version} of key ${event.key}, emitted by ${event.source} at ${new Date(event.at).toISOString()}`,
+      `tried ${letter.attempts} times by ${letter.subscription}, the last time at ${new Date(letter.diedAt).toISOString()}; ${letter.parkedBehind} later events of its key wait behind it`,
+      `trace ${event.trace}`,
+      '',
+      `${error.code}: ${error.message}`,
+      error.stack,
+      '',
+      event.data,
+    ].join('\n'),
+  )
+}
+
+/** `atoll dead-letters redrive`. Exit code 1 if one failed again. */
+export async function redrive(id: string | undefined, options: AskOptions & { subscription?: string; dryRun?: boolean }): Promise<void> {
+  const { subscription, dryRun } = options
+  const counts = { handled: 0, failed: 0, waiting: 0 }
+  for await (const outcome of items<RedriveOutcome>(options, { verb: 'redrive', options: { id, subscription, dryRun } })) {
+    counts[outcome.outcome]++
+    if (options.json) print(outcome)
+    else console.log(`${outcome.outcome.padEnd(8)}${outcome.subscription}  ${outcome.type}  ${outcome.key}${outcome.error === undefined ? '' : `  ${outcome.error}`}`)
+  }
+  if (!options.json) console.log(`${dryRun ? 'dry run, nothing was changed: ' : ''}${counts.handled} handled, ${counts.failed} failed, ${counts.waiting} waiting`)
+  if (counts.failed > 0) process.exitCode = 1
+}
+
+/** `atoll replay`. */
+export async function replay(subscription: string, options: AskOptions): Promise<void> {
+  const startedMs = performance.now()
+  for await (const progress of items<RebuildProgress>(options, { verb: 'replay', subscription })) {
+    if (options.json) print(progress)
+    else tellProgress(progress, (performance.now() - startedMs) / 1_000)
+  }
+}
+
+function tellProgress({ subscription, handled, total, done }: RebuildProgress, seconds: number): void {
+  const rate = Math.round(handled / seconds)
+  if (done) {
+    if (process.stderr.isTTY) process.stderr.write('\r\u001B[K')
+    console.log(`${subscription} rebuilt from ${total} events in ${seconds.toFixed(1)} s, and swapped in`)
+  } else if (process.stderr.isTTY) {
+    const left = rate === 0 ? '' : `, ${Math.ceil((total - handled) / rate)} s left`
+    process.stderr.write(`\r\u001B[K${subscription}: ${handled} of ${total} events, ${rate}/s${left}`)
+  }
+}
+
+/** Ctrl-C ends the question; so does a reader of our output that has seen enough. */
+async function* items<Item>(options: AskOptions, request: ControlRequest): AsyncGenerator<Item> {
+  const enough = new AbortController()
+  process.once('SIGINT', () => enough.abort())
+  process.stdout.on('error', () => enough.abort())
+  yield* ask<Item>(options.data, request, enough.signal)
+}
+
+function print(item: unknown): void {
+  console.log(JSON.stringify(item))
+}

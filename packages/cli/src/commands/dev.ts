@@ -1,0 +1,62 @@
+import { relative } from 'node:path'
+import { AtollError } from '@atoll/host'
+import { listenForCommands } from '../control/server.ts'
+import { loadSystem } from '../load.ts'
+import { createLogger } from '../logger.ts'
+import { noteSystem, start } from '../start.ts'
+
+export interface DevOptions {
+  data?: string
+  port?: string
+  fresh?: boolean
+  json?: boolean
+  verbose?: boolean
+}
+
+/** `atoll dev`: the whole system in this process, until it is told to stop. */
+export async function dev(module: string, options: DevOptions): Promise<void> {
+  const startedMs = performance.now()
+  const { system, gateway, path } = await loadSystem(module)
+  const data = options.data ?? `data/${system.name}`
+  const started = await start(system, {
+    data,
+    port: portOf(options.port ?? process.env['PORT'] ?? '4000'),
+    gateway,
+    logger: createLogger(options.verbose ? 'info' : 'warn'),
+    fresh: options.fresh ?? false,
+  })
+  noteSystem(data, path)
+  const stopListening = await listenForCommands(started.running, data)
+  const seconds = (performance.now() - startedMs) / 1_000
+  const where = relative(process.cwd(), data) || data
+  if (options.json) console.log(JSON.stringify({ ready: true, system: system.name, url: started.url, seconds, data: where, seeded: started.seeded, pid: process.pid }))
+  else console.log(`${system.name} ready at ${started.url} in ${seconds.toFixed(1)} s — data in ${where}${started.seeded ? ', with demo data' : ''}`)
+
+  await toldToStop()
+  if (!options.json) console.log('draining …')
+  await stopListening()
+  await started.stop()
+  console.log(options.json ? JSON.stringify({ stopped: true }) : 'stopped; everything that was acknowledged is on disk')
+}
+
+/** Resolves at the first Ctrl-C or SIGTERM; at the second the process ends at once. */
+function toldToStop(): Promise<void> {
+  const keepAlive = setInterval(() => {}, 2 ** 30) // timers of the runtime do not keep a process alive
+  return new Promise((resolve) => {
+    let asked = false
+    const stop = (): void => {
+      if (asked) process.exit(130)
+      asked = true
+      clearInterval(keepAlive)
+      resolve()
+    }
+    process.on('SIGINT', stop)
+    process.on('SIGTERM', stop)
+  })
+}
+
+function portOf(text: string): number {
+  const port = Number(text)
+  if (Number.isInteger(port) && port >= 0 && port < 65_536) return port
+  throw new AtollError('COMMAND_USAGE', `'${text}' is not a port; give a number from 0 to 65535`)
+}

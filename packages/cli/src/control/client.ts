@@ -1,0 +1,68 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
+import { loadSystem } from '../load.ts'
+import { createLogger } from '../logger.ts'
+import { notedSystem, start } from '../start.ts'
+import { answer, type ControlReply, type ControlRequest } from './protocol.ts'
+import { CONTROL_FILE } from './server.ts'
+
+/**
+ * Asks the system of a data folder: the running one, or, if none runs, one that is started for the question alone, without a gateway.
+ * `signal` ends a question that goes on.
+ */
+export async function* ask<Item>(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
+  if (!existsSync(data)) throw new AtollError('COMMAND_USAGE', `there is no data folder ${data}; start a system first, or name its folder with --data`)
+  const socket = await reach(data)
+  yield* (socket ? askRunning(socket, request, signal) : askStarted(data, request, signal)) as AsyncGenerator<Item> // each verb has its item
+}
+
+async function reach(data: string): Promise<Socket | undefined> {
+  const file = join(data, CONTROL_FILE)
+  if (!existsSync(file)) return undefined
+  const { path } = JSON.parse(readFileSync(file, 'utf8')) as { path: string } // written by listenForCommands
+  const socket = connect(path)
+  try {
+    await once(socket, 'connect')
+    return socket
+  } catch {
+    return undefined // a process that was killed left the file behind
+  }
+}
+
+async function* askRunning(socket: Socket, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
+  const end = (): void => void socket.destroy()
+  signal.addEventListener('abort', end, { once: true })
+  try {
+    socket.write(`${JSON.stringify(request)}\n`)
+    for await (const line of createInterface(socket)) {
+      const reply = JSON.parse(line) as ControlReply // the other end is this same program
+      if ('end' in reply) return
+      if ('error' in reply) throw new AtollError(toCode(reply.error.code), reply.error.message)
+      yield reply.item
+    }
+    if (!signal.aborted) throw new AtollError('UNAVAILABLE', 'the system stopped before it had answered')
+  } finally {
+    signal.removeEventListener('abort', end)
+    socket.destroy()
+  }
+}
+
+async function* askStarted(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
+  const module = notedSystem(data)
+  if (module === undefined) throw new AtollError('COMMAND_USAGE', `${data} does not say which system it belongs to; start it once with \`atoll dev\``)
+  const { system } = await loadSystem(module)
+  const started = await start(system, { data, logger: createLogger('error') })
+  try {
+    yield* answer(started.running.admin, request, signal)
+  } finally {
+    await started.stop()
+  }
+}
+
+function toCode(code: string): ErrorCode {
+  return code in errorCodes ? (code as ErrorCode) : 'INTERNAL'
+}

@@ -1,0 +1,33 @@
+import type { Admin } from 'atoll/runtime'
+import type { EventsOptions, RedriveOptions } from 'atoll/runtime'
+
+/** What one asks of a running system, one JSON object on a line. */
+export type ControlRequest =
+  | { readonly verb: 'ledger' }
+  | { readonly verb: 'events'; readonly options: Omit<EventsOptions, 'signal'> }
+  | { readonly verb: 'dead-letters'; readonly subscription?: string | undefined }
+  | { readonly verb: 'redrive'; readonly options: RedriveOptions }
+  | { readonly verb: 'replay'; readonly subscription: string }
+
+/** What comes back: items as they come, then an end; or an error. One JSON object on a line each. */
+export type ControlReply = { readonly item: unknown } | { readonly end: true } | { readonly error: { readonly code: string; readonly message: string } }
+
+/** Runs a request on a system. */
+export async function* answer(admin: Admin, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
+  switch (request.verb) {
+    case 'ledger':
+      yield* await admin.ledger()
+      return
+    case 'events':
+      yield* admin.events({ ...request.options, signal })
+      return
+    case 'dead-letters':
+      yield* await admin.deadLetters({ subscription: request.subscription })
+      return
+    case 'redrive':
+      yield* admin.redrive(request.options)
+      return
+    case 'replay':
+      yield* admin.rebuild(request.subscription)
+  }
+}

@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { AtollError } from '@atoll/host'
+import type { System } from 'atoll'
+import type { GatewaySettings } from './start.ts'
+
+/** What a system module exports. */
+export interface SystemModule {
+  readonly system: System
+  readonly gateway: GatewaySettings | undefined
+  /** Absolute. */
+  readonly path: string
+}
+
+/** Loads a module whose default export is a system; `export const gateway` may say how its gateway should be. */
+export async function loadSystem(module: string): Promise<SystemModule> {
+  const path = resolve(module)
+  if (!existsSync(path)) throw new AtollError('COMMAND_USAGE', `there is no file ${path}; name the module whose default export is your system`)
+  const exports = (await import(pathToFileURL(path).href)) as { default?: unknown; gateway?: GatewaySettings }
+  if (!isSystem(exports.default)) throw new AtollError('COMMAND_USAGE', `${path} has no system as its default export: export default system('name', { services: […] })`)
+  return { system: exports.default, gateway: exports.gateway, path }
+}
+
+function isSystem(value: unknown): value is System {
+  return typeof value === 'object' && value !== null && 'services' in value && 'operations' in value && 'subscriptions' in value
+}

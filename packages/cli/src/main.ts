@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+import { AtollError, errorCodes } from '@atoll/host'
+import { Command, CommanderError } from 'commander'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { events, ledger, listDeadLetters, redrive, replay, showDeadLetter } from './commands/ask.ts'
+import { dev } from './commands/dev.ts'
+import { map } from './commands/map.ts'
+
+const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
+const JSON_LINES = ['--json', 'one JSON object per line on standard output'] as const
+
+const program = new Command('atoll')
+  .description('Systems of independent services that share nothing but events.')
+  .exitOverride()
+  .configureHelp({ sortSubcommands: false })
+  .addHelpText('after', '\nEvery command but dev and map asks the running system of the data folder; if none runs, it opens the folder itself.')
+
+program
+  .command('dev')
+  .description('run a whole system in this process')
+  .argument('<module>', 'module whose default export is the system')
+  .option('--data <folder>', 'where the data lies (default: data/<name of the system>)')
+  .option('--port <number>', 'port of the gateway; 0 takes a free one (default: PORT, or 4000)')
+  .option('--fresh', 'delete the data first')
+  .option('--verbose', 'log more than warnings')
+  .option('--json', 'the ready line as a JSON object')
+  .addHelpText('after', '\nCtrl-C drains and stops. Logs go to standard error, one JSON object per line.\n\nExample: atoll dev src/system.ts --port 4000')
+  .action(dev)
+
+program
+  .command('map')
+  .description('show the flow of events')
+  .argument('[module]', 'module of the system (default: the one that last ran in the data folder)')
+  .option(...DATA)
+  .option('--svg <file>', 'draw it into a file')
+  .option('--json', 'the flow as one JSON object')
+  .addHelpText('after', '\nExample: atoll map src/system.ts --svg flow.svg')
+  .action((module: string | undefined, options) => map(module, { ...options, data: dataFolder(options.data, true) }))
+
+program
+  .command('events')
+  .description('show the events of the log, oldest first')
+  .option(...DATA)
+  .option('--type <name>', 'only events of this name')
+  .option('--key <key>', 'only events of this key')
+  .option('--source <service>', 'only events of this service')
+  .option('--follow', 'go on as they come')
+  .option(...JSON_LINES)
+  .addHelpText('after', '\nExample: atoll events --type article.published --follow')
+  .action((options) => events({ ...options, data: dataFolder(options.data) }))
+
+program
+  .command('replay')
+  .description('rebuild a projection from the log, beside the live one, and swap it in')
+  .argument('<subscription>', 'such as reading.pages')
+  .option(...DATA)
+  .option(...JSON_LINES)
+  .addHelpText('after', '\nExample: atoll replay reading.pages')
+  .action((subscription: string, options) => replay(subscription, { ...options, data: dataFolder(options.data) }))
+
+const deadLetters = program.command('dead-letters').description('events whose handlers failed for good, and what waits behind them')
+deadLetters
+  .command('list', { isDefault: true })
+  .description('list them')
+  .option(...DATA)
+  .option('--subscription <name>', 'only those of one subscription')
+  .option(...JSON_LINES)
+  .action((options) => listDeadLetters({ ...options, data: dataFolder(options.data) }))
+deadLetters
+  .command('show')
+  .description('show one, with its error and its data')
+  .argument('<id>', 'as the list gives it')
+  .option(...DATA)
+  .option(...JSON_LINES)
+  .action((id: string, options) => showDeadLetter(id, { ...options, data: dataFolder(options.data) }))
+deadLetters
+  .command('redrive')
+  .description('handle them again, each with what waits behind it, in order')
+  .argument('[id]', 'only this one')
+  .option(...DATA)
+  .option('--subscription <name>', 'only those of one subscription')
+  .option('--dry-run', 'run the handlers and undo everything')
+  .option(...JSON_LINES)
+  .addHelpText('after', '\nExample: atoll dead-letters redrive --dry-run')
+  .action((id: string | undefined, options) => redrive(id, { ...options, data: dataFolder(options.data) }))
+
+program
+  .command('ledger')
+  .description('account for every event: published = handled + pending + parked + dead')
+  .option(...DATA)
+  .option(...JSON_LINES)
+  .addHelpText('after', '\nExit code 1 if a line does not balance.')
+  .action((options) => ledger({ ...options, data: dataFolder(options.data) }))
+
+/** The data folder that was named; or the only one there is. */
+function dataFolder(named: string | undefined, optional = false): string {
+  if (named !== undefined) return named
+  const folders = existsSync('data') ? readdirSync('data').filter((name) => existsSync(join('data', name, 'log.db'))) : []
+  if (folders.length === 1 || optional) return join('data', folders[0] ?? '')
+  throw new AtollError('COMMAND_USAGE', folders.length === 0 ? 'there is no data folder below data/; name one with --data' : `there are several data folders (${folders.join(', ')}); name one with --data`)
+}
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error // whoever read our output has seen enough
+})
+
+try {
+  await program.parseAsync()
+} catch (thrown) {
+  if (thrown instanceof CommanderError) process.exitCode = thrown.exitCode === 0 ? 0 : 2
+  else {
+    const error = AtollError.from(thrown)
+    console.error(`${error.message}\n${errorCodes[error.code].remedy}`)
+    if (error.code === 'INTERNAL') console.error(thrown)
+    process.exitCode = error.code === 'COMMAND_USAGE' ? 2 : 1
+  }
+}

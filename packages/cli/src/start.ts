@@ -1,0 +1,127 @@
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createGateway, type GatewayOptions } from '@atoll/gateway'
+import { AtollError, silentLogger, type Logger } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import { createEmbeddedLog } from '@atoll/log/embedded'
+import { openDataFolder } from '@atoll/sqlite'
+import { createSqliteStores } from '@atoll/store/sqlite'
+import type { System } from 'atoll'
+import { startSystem, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
+
+/** What a system's gateway should be like; or how to find out once the system runs. */
+export type GatewaySettings = Partial<Omit<GatewayOptions, 'host' | 'logger'>> | ((running: RunningSystem) => Partial<Omit<GatewayOptions, 'host' | 'logger'>>)
+
+export interface StartOptions {
+  /** Where the data lies; made if it is not there. */
+  data: string
+  /** Port of the gateway; 0 takes a free one. Without it there is no gateway. */
+  port?: number
+  gateway?: GatewaySettings | undefined
+  logger?: Logger
+  /** Only what differs from the defaults of the runtime. */
+  runtime?: Partial<RuntimeOptions>
+  /** Delete the data folder's files first. */
+  fresh?: boolean
+}
+
+/** A system at work on this machine. */
+export interface Started {
+  readonly running: RunningSystem
+  /** Where the gateway listens, if there is one. */
+  readonly url: string | undefined
+  /** Whether this start found an empty data folder and filled it with the system's demo data. */
+  readonly seeded: boolean
+  /** Drains, and closes everything. Idempotent. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a whole system in this process: SQLite stores and an embedded log in one data folder, and the gateway. On an empty folder the
+ * system's seed runs once; a seed that was cut off begins anew on the next start. DATA_IN_USE, PORT_TAKEN, STORE_CORRUPT, … if it
+ * cannot.
+ */
+export async function start(system: System, options: StartOptions): Promise<Started> {
+  const { data, logger = silentLogger } = options
+  const folder = openDataFolder(data)
+  const closing: (() => unknown)[] = [() => folder.close()]
+  try {
+    if (options.fresh || seedWasCutOff(data)) clear(data)
+    const isNew = !existsSync(join(data, 'log.db'))
+    if (isNew && system.seed) writeFileSync(join(data, SEEDING), '')
+    const host = createNodeHost()
+    const log = await createEmbeddedLog({ file: join(data, 'log.db'), host })
+    closing.unshift(() => log.close())
+    const stores = createSqliteStores({ folder: data, host })
+    closing.unshift(() => stores.close())
+    const running = await startSystem(system, { host, log, stores, logger }, options.runtime)
+    closing.unshift(() => running.stop())
+    const seeded = isNew && system.seed !== undefined
+    if (seeded) {
+      await seed(system, running)
+      rmSync(join(data, SEEDING))
+    }
+    const gateway = options.port === undefined ? undefined : createGateway(running, { ...settingsOf(options.gateway, running), host, logger })
+    if (gateway) closing.unshift(() => gateway.close())
+    const url = gateway && (await gateway.listen({ port: options.port! })).url // there is a gateway because there is a port
+    let stopping: Promise<void> | undefined
+    return { running, url, seeded, stop: () => (stopping ??= closeAll(closing)) }
+  } catch (error) {
+    await closeAll(closing)
+    throw error
+  }
+}
+
+async function closeAll(closing: readonly (() => unknown)[]): Promise<void> {
+  for (const close of closing) await close()
+}
+
+function settingsOf(settings: GatewaySettings | undefined, running: RunningSystem): Partial<GatewayOptions> {
+  return typeof settings === 'function' ? settings(running) : (settings ?? {})
+}
+
+async function seed(system: System, running: RunningSystem): Promise<void> {
+  await system.seed!({
+    async call(operation, input, { as } = {}) {
+      const caller = as === undefined ? undefined : { id: as, claims: {} }
+      const { output } = await running.dispatch(operation.name, { input, caller })
+      return output as never // checked against the schema of this very operation
+    },
+    settled: () => running.quiet(),
+  })
+  await running.quiet()
+}
+
+/** Whether a first start was cut off before its seed had ended. What it left is part of a whole that nobody asked for. */
+function seedWasCutOff(data: string): boolean {
+  return existsSync(join(data, SEEDING))
+}
+
+/** Deletes what Atoll keeps in a data folder, and nothing else. Refuses a folder in which it finds other things. */
+function clear(data: string): void {
+  const names = readdirSync(data)
+  const foreign = names.filter((name) => !OURS.test(name))
+  if (foreign.length > 0) {
+    throw new AtollError('COMMAND_USAGE', `${data} holds ${foreign[0]}, which is not Atoll's; choose a folder for data alone`)
+  }
+  for (const name of names) if (!/^lock/.test(name)) rmSync(join(data, name))
+}
+
+/** Says which module a data folder was last run with, so that other commands can find it. */
+export function noteSystem(data: string, module: string): void {
+  writeFileSync(join(data, SYSTEM), JSON.stringify({ module }))
+}
+
+/** The module that {@link noteSystem} noted; undefined if there is none. */
+export function notedSystem(data: string): string | undefined {
+  try {
+    return (JSON.parse(readFileSync(join(data, SYSTEM), 'utf8')) as { module: string }).module // written above
+  } catch {
+    return undefined // a folder that no system has run in
+  }
+}
+
+const SEEDING = 'seeding'
+const SYSTEM = 'system.json'
+const OURS = /^(lock.*|seeding|system\.json|control\.json|control\.sock|[a-z][a-z0-9.-]*\.db(-wal|-shm|-journal)?)$/
+
