@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import autocannon from 'autocannon'
 import { createOrder } from './shop.ts'
 
@@ -19,8 +18,7 @@ const options: autocannon.Options = {
         requests: [{ setupRequest: (request: object) => ({ ...request, body: JSON.stringify(createOrder(process.pid * 1_000_000 + index++)) }) }],
       }),
 }
-const instance = autocannon(options)
-const [result] = (await once(instance, 'done')) as [autocannon.Result]
+const result = await autocannon(options)
 if (result.non2xx > 0 || result.errors > 0) {
   console.error(`${options.url}: ${result.non2xx} refused, ${result.errors} failed`)
   process.exitCode = 1

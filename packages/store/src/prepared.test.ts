@@ -48,7 +48,7 @@ describe('the db of a transaction', () => {
     }))
 
   it('offers no second kind of transaction', () =>
-    inStore(async (store, db) => {
+    inStore(async (_, db) => {
       await assert.rejects(db.transaction().execute(async () => {}), { code: 'UNSUPPORTED' })
     }))
 })

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
 import { command, contract, event, forbidden, query, service, show, system } from '../index.ts'
-import { audit, book, createShop } from '../../test/shop.ts'
+import { audit, createShop } from '../../test/shop.ts'
 import { call, inWorld } from '../../test/world.ts'
 
 const Empty = z.object({})

@@ -1,0 +1,25 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+// Everything that CI runs, one line per step. `--no-tests` leaves the tests out.
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const steps: readonly { name: string; command: readonly string[]; remedy: string }[] = [
+  { name: 'types', command: ['node_modules/.bin/tsc', '--noEmit'], remedy: 'mend what the compiler says' },
+  { name: 'tidy', command: [process.execPath, 'tools/tidy/main.ts'], remedy: 'each line above says what to do' },
+  { name: 'generated pages', command: [process.execPath, 'tools/generate.ts', '--check'], remedy: 'npm run fix' },
+  { name: 'snippets', command: [process.execPath, 'tools/snippets.ts'], remedy: 'mend the snippet, or what it speaks of' },
+  { name: 'tests', command: [process.execPath, 'tools/test.ts'], remedy: 'mend the code, or the promise' },
+]
+
+for (const { name, command, remedy } of steps) {
+  if (name === 'tests' && process.argv.includes('--no-tests')) continue
+  const startedMs = performance.now()
+  const [program, ...args] = command as [string, ...string[]]
+  const { status } = spawnSync(program, args, { cwd: root, stdio: 'inherit' })
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
+  console.log(`${status === 0 ? '✓' : '✗'} ${name} (${seconds} s)`)
+  if (status === 0) continue
+  console.log(`  to mend it: ${remedy}`)
+  process.exit(1)
+}

@@ -1,0 +1,27 @@
+import { globSync } from 'node:fs'
+import { resolve, sep } from 'node:path'
+import { run } from 'node:test'
+import report from './reporter.ts'
+
+// Runs every test that needs no other server. Arguments narrow it down to files whose path contains one of them.
+
+/** A test that takes this long hangs. */
+const TIMEOUT_MS = 120_000
+
+const wanted = process.argv.slice(2)
+const files = globSync('{packages,apps,examples,tools,bench}/**/*.test.ts', { exclude: (path) => path.split(sep).includes('node_modules') })
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .sort()
+  .map((file) => resolve(file))
+
+if (files.length === 0) {
+  console.log(`no test file matches ${wanted.join(', ')}\n0 passed, 0 failed`)
+  process.exit(1)
+}
+const stream = run({ files, concurrency: true, timeout: TIMEOUT_MS })
+let failed = false
+let ran = false
+stream.on('test:fail', () => (failed = true))
+stream.on('test:pass', () => (ran = true))
+for await (const text of report(stream as AsyncIterable<never>)) process.stdout.write(text)
+process.exitCode = failed || !ran ? 1 : 0

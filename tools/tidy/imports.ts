@@ -1,0 +1,72 @@
+import { posix } from 'node:path'
+import { isTest, lineAt, type Finding, type SourceFile } from './source-file.ts'
+
+/** Which package may import which: a package sees those before it. */
+const layers: Readonly<Record<string, readonly string[]>> = {
+  host: [],
+  sqlite: ['host'],
+  log: ['host', 'sqlite'],
+  store: ['host', 'sqlite'],
+  atoll: ['host', 'log', 'store'],
+  gateway: ['host', 'atoll'],
+  cli: ['host', 'sqlite', 'log', 'store', 'atoll', 'gateway'],
+}
+
+/** Client libraries, and the one place that may import each. */
+const owners: Readonly<Record<string, RegExp>> = {
+  'better-sqlite3': /^(packages\/sqlite|bench)\//,
+  'find-my-way': /^packages\/gateway\//,
+  commander: /^packages\/cli\//,
+  pino: /^packages\/cli\//,
+  jose: /^apps\//,
+  '@node-rs/argon2': /^apps\//,
+  fastify: /^bench\//,
+  autocannon: /^bench\//,
+}
+
+/** What packages/atoll may not touch: the runtime has no time, chance or I/O of its own, so that it can run under a seed. */
+const outside = /\b(Date\.now|new Date\(\)|Math\.random|setTimeout|setInterval|setImmediate|performance\.now|crypto\.)/g
+
+/** Import rules: between packages, for client libraries, and for what must stay deterministic. */
+export function checkImports(files: readonly SourceFile[]): Finding[] {
+  return files.filter(({ path }) => path.endsWith('.ts')).flatMap((file) => [...importsOf(file).flatMap((found) => checkImport(file, found)), ...checkOutside(file)])
+}
+
+interface Import {
+  readonly specifier: string
+  readonly line: number
+}
+
+function importsOf({ text }: SourceFile): Import[] {
+  return [...text.matchAll(/^(?:import|export)\b[^'"\n]*(?:\{[^}]*\}[^'"\n]*)?['"]([^'"]+)['"]/gm)].map((match) => ({ specifier: match[1]!, line: lineAt(text, match.index) }))
+}
+
+function checkImport({ path }: SourceFile, { specifier, line }: Import): Finding[] {
+  const own = packageOf(path)
+  if (specifier.startsWith('.')) {
+    const target = posix.normalize(posix.join(posix.dirname(path), specifier))
+    if (own !== undefined && packageOf(target) !== own) return [{ path, line, message: `imports ${specifier} across packages; import a public entry of that package by its name` }]
+    return []
+  }
+  if (specifier.startsWith('node:')) {
+    if (own !== 'atoll' || isTest(path)) return []
+    return [{ path, line, message: `packages/atoll has no I/O of its own and imports ${specifier}; ask for it through a port` }]
+  }
+  const target = /^(?:@atoll\/)?(host|sqlite|log|store|atoll|gateway|cli)(?:\/|$)/.exec(specifier)?.[1]
+  if (target !== undefined && own !== undefined && own in layers && target !== own && !layers[own]!.includes(target) && !isTest(path)) {
+    return [{ path, line, message: `packages/${own} may not import ${specifier}; it may see ${layers[own]!.join(', ') || 'no other package'}` }]
+  }
+  const library = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0]!
+  const owner = owners[library]
+  return owner && !owner.test(path) ? [{ path, line, message: `${library} is imported in one place only (${owner.source}); use what that place offers` }] : []
+}
+
+function checkOutside({ path, text }: SourceFile): Finding[] {
+  if (packageOf(path) !== 'atoll' || isTest(path)) return []
+  const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, (comment) => comment.replaceAll(/[^\n]/g, ' '))
+  return [...code.matchAll(outside)].map((match) => ({ path, line: lineAt(code, match.index), message: `${match[1]} is the world outside; use the Host port` }))
+}
+
+function packageOf(path: string): string | undefined {
+  return /^packages\/([^/]+)\//.exec(path)?.[1]
+}

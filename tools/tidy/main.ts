@@ -1,0 +1,19 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { checkImports } from './imports.ts'
+import { checkPages } from './pages.ts'
+import { checkText } from './text.ts'
+import type { Finding, SourceFile } from './source-file.ts'
+
+// Reads the repository and says what is not as it should be, and what to do about it.
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const paths = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' })
+  .split('\n')
+  .filter((path) => /\.(ts|mjs|md|json)$/.test(path) && path !== 'package-lock.json' && existsSync(root + path))
+const files: SourceFile[] = paths.map((path) => ({ path, text: readFileSync(root + path, 'utf8') }))
+
+const findings: Finding[] = [...checkImports(files), ...checkText(files), ...checkPages(files, (path) => existsSync(root + path))]
+for (const { path, line, message } of findings) console.log(`${path}${line === undefined ? '' : `:${line}`}: ${message}`)
+process.exitCode = findings.length === 0 ? 0 : 1

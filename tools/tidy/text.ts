@@ -1,0 +1,37 @@
+import { isTest, lineAt, type Finding, type SourceFile } from './source-file.ts'
+
+interface Ban {
+  readonly pattern: RegExp
+  readonly message: string
+  /** Where it is allowed. */
+  readonly except?: RegExp
+}
+
+const bans: readonly Ban[] = [
+  { pattern: /\b(?:it|test|describe|suite)\.only\(/g, message: 'a focused test hides the others; remove .only' },
+  { pattern: /\b(?:FIXME|TODO|XXX)\b/g, message: 'finish it, or open an issue and remove the mark' },
+  { pattern: /\bas any\b|@ts-(?:ignore|nocheck)/g, message: 'say what the type is; a cast needs a type and a reason beside it' },
+  { pattern: /\bconsole\.\w+\(/g, message: 'use the logger', except: /^(?:packages\/cli|tools|examples|bench)\/|\/test\/|\.test\.ts$/ },
+  { pattern: /await (?:sleep|delay)\(|new Promise\(\(?r(?:es|esolve)?\)? => setTimeout/g, message: 'wait for what happens, not for time to pass' },
+  { pattern: /(?<![\w.])\/(?:work|home|Users|root)\/[a-z]/g, message: 'a path of one machine has no place here' },
+]
+
+/** Longer files must begin by saying why they are one. */
+const LINES_MAX = 400
+
+/** Words and constructions that have no place in the repository. */
+export function checkText(files: readonly SourceFile[]): Finding[] {
+  return files.flatMap(({ path, text }) => {
+    if (path.startsWith('tools/tidy/')) return []
+    const findings: Finding[] = []
+    for (const { pattern, message, except } of path.endsWith('.md') ? bans.slice(-1) : bans) {
+      if (except?.test(path)) continue
+      for (const match of text.matchAll(pattern)) findings.push({ path, line: lineAt(text, match.index), message: `${match[0]}: ${message}` })
+    }
+    const lines = text.split('\n').length
+    if (path.endsWith('.ts') && !isTest(path) && lines > LINES_MAX && !text.startsWith('//')) {
+      findings.push({ path, message: `${lines} lines; cut it up, or begin it with a comment that says why it is one file` })
+    }
+    return findings
+  })
+}

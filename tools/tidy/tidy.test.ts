@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { checkImports } from './imports.ts'
+import { checkPages } from './pages.ts'
+import { checkText } from './text.ts'
+
+const messages = (findings: readonly { message: string; line?: number }[]) => findings.map(({ line, message }) => `${line ?? '-'} ${message}`)
+
+describe('tidy', () => {
+  it('finds imports against the order of the packages', () => {
+    const files = [
+      { path: 'packages/host/src/a.ts', text: "import { x } from '@atoll/log/driver'\n" },
+      { path: 'packages/atoll/src/b.ts', text: "import {\n  readFile,\n} from 'node:fs'\nimport Database from 'better-sqlite3'\n" },
+      { path: 'packages/log/src/c.ts', text: "import { y } from '../../store/src/driver.ts'\n" },
+      { path: 'packages/log/src/d.ts', text: "import { y } from './c.ts'\nimport { z } from '@atoll/sqlite'\n" },
+    ]
+    assert.deepEqual(checkImports(files).map(({ path, line }) => `${path}:${line}`), ['packages/host/src/a.ts:1', 'packages/atoll/src/b.ts:1', 'packages/atoll/src/b.ts:4', 'packages/log/src/c.ts:1'])
+  })
+
+  it('finds time and chance in the runtime, but not in its comments and tests', () => {
+    const text = '// Date.now is banned\nconst at = Date.now()\n'
+    assert.deepEqual(messages(checkImports([{ path: 'packages/atoll/src/a.ts', text }])), ['2 Date.now is the world outside; use the Host port'])
+    assert.deepEqual(checkImports([{ path: 'packages/atoll/src/a.test.ts', text }]), [])
+  })
+
+  it('finds what has no place in code', () => {
+    const text = 'it.only(1)\nx as any\nconsole.log(1)\n'
+    assert.equal(checkText([{ path: 'packages/log/src/a.ts', text }]).length, 3)
+    assert.equal(checkText([{ path: 'packages/cli/src/a.ts', text: 'console.log(1)\n' }]).length, 0)
+  })
+
+  it('finds long files that do not say why', () => {
+    const text = 'x\n'.repeat(500)
+    assert.equal(checkText([{ path: 'packages/log/src/a.ts', text }]).length, 1)
+    assert.equal(checkText([{ path: 'packages/log/src/a.ts', text: `// One file, because.\n${text}` }]).length, 0)
+  })
+
+  it('finds dead links, missing paths and surplus headings in pages', () => {
+    const exists = (path: string): boolean => path === 'docs/start.md'
+    const page = '# A\n\n# B\n\n[start](start.md) [gone](gone.md#part)\n\n```sh\n# not a heading\n```\n'
+    assert.deepEqual(messages(checkPages([{ path: 'docs/a.md', text: page }], exists)), ['- has 2 headings of the first rank; a page has one', '5 links to gone.md, which is not there'])
+    assert.equal(checkPages([{ path: 'ARCHITECTURE.md', text: '# A\n`packages/gone/src`\n' }], exists).length, 1)
+  })
+})
