@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { onSite, type Answer, type Site, type Visitor } from './client.ts'
+
+// The RealWorld API, endpoint by endpoint, as its specification has it. No request waits for the one before to have spread.
+
+const ISO = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/
+
+function refused(answer: Answer, status: number, errors: Record<string, string[]>): void {
+  assert.deepEqual([answer.status, answer.body], [status, { errors }])
+}
+
+async function publish(author: Visitor, title: string, more: object = {}): Promise<string> {
+  const { status, body } = await author.post('/articles', { article: { title, description: 'about it', body: 'all of it', ...more } })
+  assert.equal(status, 201)
+  return body.article.slug
+}
+
+/** Everything twice on the same data: nothing may depend on an empty site. */
+function twice(work: (site: Site, round: string) => Promise<void>): () => Promise<void> {
+  return () => onSite(async (site) => { for (const round of ['one', 'two']) await work(site, round) })
+}
+
+describe('users', () => {
+  it('register, log in, are known by their token, and change', twice(async ({ stranger, visitor }, round) => {
+    const user = { username: `jake-${round}`, email: `jake-${round}@jake.jake`, password: 'jakejake' }
+    const registered = await stranger.post('/users', { user })
+    assert.equal(registered.status, 201)
+    const { token, ...shown } = registered.body.user
+    assert.deepEqual(shown, { email: user.email, username: user.username, bio: null, image: null })
+
+    const login = await stranger.post('/users/login', { user: { email: user.email, password: user.password } })
+    assert.equal(login.status, 200)
+    const jake = visitor(user.username, login.body.user.token)
+    const { body: current } = await jake.get('/user')
+    assert.equal(current.user.email, user.email)
+    assert.equal((await visitor('old', token).get('/user')).status, 200)
+
+    const changed = await jake.put('/user', { user: { bio: 'I like to skateboard', image: 'https://example.com/jake.jpg', email: `new-${user.email}` } })
+    assert.deepEqual([changed.status, changed.body.user.bio, changed.body.user.email], [200, 'I like to skateboard', `new-${user.email}`])
+    assert.equal((await jake.put('/user', { user: { bio: '', image: null } })).body.user.bio, null)
+    assert.equal((await jake.put('/user', { user: { password: 'another' } })).status, 200)
+    refused(await stranger.post('/users/login', { user: { email: `new-${user.email}`, password: 'jakejake' } }), 401, { credentials: ['invalid'] })
+    assert.equal((await stranger.post('/users/login', { user: { email: `new-${user.email}`, password: 'another' } })).status, 200)
+  }))
+
+  it('are refused with what is wrong', () =>
+    onSite(async ({ stranger, register, visitor }) => {
+      const ann = await register('ann')
+      await register('ben')
+      const user = { username: 'cleo', email: 'cleo@example.com', password: 'a good password' }
+      refused(await stranger.post('/users', { user: { ...user, username: '' } }), 422, { username: ["can't be blank"] })
+      refused(await stranger.post('/users', { user: { ...user, email: '' } }), 422, { email: ["can't be blank"] })
+      refused(await stranger.post('/users', { user: { ...user, email: 'no address' } }), 422, { email: ['is invalid'] })
+      refused(await stranger.post('/users', { user: { username: 'cleo', email: user.email } }), 422, { password: ["can't be blank"] })
+      refused(await stranger.post('/users', { user: { ...user, username: 'ann' } }), 409, { username: ['has already been taken'] })
+      refused(await stranger.post('/users', { user: { ...user, email: 'ann@example.com' } }), 409, { email: ['has already been taken'] })
+      refused(await stranger.post('/users/login', { user: { email: 'nobody@example.com', password: 'x' } }), 401, { credentials: ['invalid'] })
+      refused(await stranger.post('/users/login', { user: { email: '', password: 'x' } }), 422, { email: ["can't be blank"] })
+      refused(await ann.put('/user', { user: { username: 'ben' } }), 409, { username: ['has already been taken'] })
+      refused(await ann.put('/user', { user: {} }), 422, { user: ["can't be blank"] })
+      refused(await stranger.get('/user'), 401, { token: ['is missing'] })
+      const none = Buffer.from('{"alg":"none"}').toString('base64url')
+      const claims = Buffer.from('{"sub":"x","iss":"conduit","aud":"conduit-api","exp":4102444800}').toString('base64url')
+      for (const token of ['abc', 'a.b.c', `${none}.${claims}.`]) refused(await visitor('thief', token).get('/user'), 401, { token: ['is invalid'] })
+    }))
+
+  it('have one winner when many want one name', () =>
+    onSite(async ({ stranger }) => {
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, index) => stranger.post('/users', { user: { username: 'prize', email: `runner-${index}@example.com`, password: 'a good password' } })),
+      )
+      assert.deepEqual(answers.map(({ status }) => status).sort(), [201, ...Array<number>(19).fill(409)])
+    }))
+})
+
+describe('profiles', () => {
+  it('are shown, followed and unfollowed', twice(async ({ register, stranger }, round) => {
+    const fan = await register(`fan-${round}`)
+    const star = await register(`star-${round}`)
+    const path = `/profiles/${star.name}`
+    assert.deepEqual((await stranger.get(path)).body, { profile: { username: star.name, bio: null, image: null, following: false } })
+    for (const [answer, following] of [
+      [await fan.post(`${path}/follow`), true],
+      [await fan.get(path), true],
+      [await fan.post(`${path}/follow`), true],
+      [await stranger.get(path), false],
+      [await fan.delete(`${path}/follow`), false],
+      [await fan.get(path), false],
+    ] as const) {
+      assert.deepEqual([answer.status, answer.body.profile.following], [200, following])
+    }
+    await star.put('/user', { user: { bio: 'famous' } })
+    assert.equal((await stranger.get(path)).body.profile.bio, 'famous')
+  }))
+
+  it('are refused with what is wrong', () =>
+    onSite(async ({ register, stranger }) => {
+      const ann = await register('ann')
+      refused(await stranger.get('/profiles/nobody'), 404, { profile: ['not found'] })
+      refused(await ann.post('/profiles/nobody/follow'), 404, { profile: ['not found'] })
+      refused(await ann.delete('/profiles/nobody/follow'), 404, { profile: ['not found'] })
+      refused(await stranger.post('/profiles/ann/follow'), 401, { token: ['is missing'] })
+    }))
+})
+
+describe('articles', () => {
+  it('are published, read, edited and deleted', twice(async ({ register, stranger }, round) => {
+    const author = await register(`author-${round}`)
+    const title = `How to train your dragon ${round}`
+    const created = await author.post('/articles', { article: { title, description: 'Ever wonder how?', body: 'Very carefully.', tagList: ['training', 'dragons'] } })
+    assert.equal(created.status, 201)
+    const { createdAt, updatedAt, ...article } = created.body.article
+    assert.match(createdAt, ISO)
+    assert.match(updatedAt, ISO)
+    assert.deepEqual(article, {
+      slug: `how-to-train-your-dragon-${round}`,
+      title,
+      description: 'Ever wonder how?',
+      body: 'Very carefully.',
+      tagList: ['training', 'dragons'],
+      favorited: false,
+      favoritesCount: 0,
+      author: { username: author.name, bio: null, image: null, following: false },
+    })
+    const path = `/articles/${article.slug}`
+    assert.deepEqual((await stranger.get(path)).body, created.body)
+
+    const edited = await author.put(path, { article: { body: 'With two hands', title: `Dragons ${round}` } })
+    assert.deepEqual([edited.status, edited.body.article.body, edited.body.article.title], [200, 'With two hands', `Dragons ${round}`])
+    assert.equal(edited.body.article.slug, article.slug, 'links to an article go on working')
+    assert.deepEqual((await stranger.get(path)).body, edited.body)
+
+    assert.equal((await author.delete(path)).status, 204)
+    refused(await stranger.get(path), 404, { article: ['not found'] })
+    refused(await author.delete(path), 404, { article: ['not found'] })
+  }))
+
+  it('are refused with what is wrong', () =>
+    onSite(async ({ register, stranger }) => {
+      const ann = await register('ann')
+      const ben = await register('ben')
+      const slug = await publish(ann, 'Mine')
+      const article = { title: 'T', description: 'D', body: 'B' }
+      for (const field of ['title', 'description', 'body']) refused(await ann.post('/articles', { article: { ...article, [field]: '' } }), 422, { [field]: ["can't be blank"] })
+      refused(await stranger.post('/articles', { article }), 401, { token: ['is missing'] })
+      refused(await ben.put(`/articles/${slug}`, { article: { body: 'x' } }), 403, { article: ['forbidden'] })
+      refused(await ben.delete(`/articles/${slug}`), 403, { article: ['forbidden'] })
+      refused(await ann.put('/articles/unknown', { article: { body: 'x' } }), 404, { article: ['not found'] })
+      refused(await ann.put(`/articles/${slug}`, { article: {} }), 422, { article: ["can't be blank"] })
+      refused(await stranger.get('/articles?limit=0'), 422, { limit: ['must be at least 1'] })
+      assert.equal((await stranger.get('/articles?offset=-1')).status, 422)
+      assert.equal((await stranger.get('/articles/feed')).status, 401)
+    }))
+
+  it('with one title have slugs of their own, also when they come at once', () =>
+    onSite(async ({ register }) => {
+      const ann = await register('ann')
+      const slugs = await Promise.all(Array.from({ length: 10 }, () => publish(ann, 'Same title')))
+      assert.equal(new Set(slugs).size, 10)
+    }))
+
+  it('are changed by one of two who began with the same version', () =>
+    onSite(async ({ register, stranger }) => {
+      const ann = await register('ann')
+      const path = `/articles/${await publish(ann, 'Versions')}`
+      const etag = (await stranger.get(path)).headers.get('etag')!
+      const answers = await Promise.all(['first', 'second'].map((body) => ann.put(path, { article: { body } }, { 'if-match': etag })))
+      assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 412])
+      assert.equal((await stranger.get(path, { 'if-none-match': (await stranger.get(path)).headers.get('etag')! })).status, 304)
+    }))
+
+  it('are listed newest first, by tag, author and favorite, in pages, without their bodies', twice(async ({ register, stranger }, round) => {
+    const ann = await register(`ann-${round}`)
+    const ben = await register(`ben-${round}`)
+    const slugs: string[] = []
+    for (let number = 0; number < 5; number++) slugs.push(await publish(number === 4 ? ben : ann, `List ${round} ${number}`, { tagList: [number % 2 === 0 ? `even-${round}` : `odd-${round}`] }))
+    const list = async (query: string) => {
+      const { status, body } = await stranger.get(`/articles?${query}`)
+      assert.equal(status, 200)
+      return [body.articles.map((article) => article.slug), body.articlesCount]
+    }
+    assert.deepEqual(await list(`author=${ann.name}`), [slugs.slice(0, 4).reverse(), 4])
+    assert.deepEqual(await list(`tag=even-${round}`), [[slugs[4], slugs[2], slugs[0]], 3])
+    assert.deepEqual(await list(`author=${ann.name}&limit=2&offset=1`), [[slugs[2], slugs[1]], 4])
+    assert.deepEqual((await list('limit=2'))[0], [slugs[4], slugs[3]])
+    assert.deepEqual(await list('author=nobody'), [[], 0])
+    await ben.post(`/articles/${slugs[1]}/favorite`)
+    assert.deepEqual(await list(`favorited=${ben.name}`), [[slugs[1]], 1])
+    const [first] = (await stranger.get('/articles?limit=1')).body.articles
+    assert.ok(!('body' in first!))
+    assert.ok((await stranger.get('/tags')).body.tags.includes(`even-${round}`))
+    await ben.delete(`/articles/${slugs[4]}`)
+    assert.deepEqual(await list(`tag=even-${round}`), [[slugs[2], slugs[0]], 2])
+  }))
+
+  it('of those one follows are in the feed', twice(async ({ register }, round) => {
+    const reader = await register(`reader-${round}`)
+    const writer = await register(`writer-${round}`)
+    const slug = await publish(writer, `Feed ${round}`)
+    const feed = async () => (await reader.get('/articles/feed')).body
+    assert.deepEqual(await feed(), { articles: [], articlesCount: 0 })
+    await reader.post(`/profiles/${writer.name}/follow`)
+    assert.deepEqual([(await feed()).articles.map((article) => article.slug), (await feed()).articlesCount], [[slug], 1])
+    assert.equal((await feed()).articles[0]!.author.following, true)
+    await reader.delete(`/profiles/${writer.name}/follow`)
+    assert.deepEqual(await feed(), { articles: [], articlesCount: 0 })
+  }))
+
+  it('are favorited and unfavorited', twice(async ({ register, stranger }, round) => {
+    const ann = await register(`ann-${round}`)
+    const ben = await register(`ben-${round}`)
+    const path = `/articles/${await publish(ann, `Liked ${round}`)}`
+    const shown = (answer: Answer) => [answer.status, answer.body.article.favorited, answer.body.article.favoritesCount]
+    assert.deepEqual(shown(await ben.post(`${path}/favorite`)), [200, true, 1])
+    assert.deepEqual(shown(await ben.post(`${path}/favorite`)), [200, true, 1])
+    assert.deepEqual(shown(await ann.post(`${path}/favorite`)), [200, true, 2])
+    assert.deepEqual(shown(await stranger.get(path)), [200, false, 2])
+    assert.deepEqual(shown(await ben.delete(`${path}/favorite`)), [200, false, 1])
+    assert.deepEqual(shown(await ben.get(path)), [200, false, 1])
+    refused(await ben.post('/articles/unknown/favorite'), 404, { article: ['not found'] })
+    refused(await stranger.post(`${path}/favorite`), 401, { token: ['is missing'] })
+  }))
+})
+
+describe('comments', () => {
+  it('are posted, listed and deleted', twice(async ({ register, stranger }, round) => {
+    const ann = await register(`ann-${round}`)
+    const ben = await register(`ben-${round}`)
+    const path = `/articles/${await publish(ann, `Discussed ${round}`)}/comments`
+    assert.deepEqual((await stranger.get(path)).body, { comments: [] })
+    const posted = await ben.post(path, { comment: { body: 'Thank you so much!' } })
+    assert.equal(posted.status, 200)
+    const { id, createdAt, updatedAt, ...comment } = posted.body.comment
+    assert.equal(typeof id, 'number')
+    assert.match(createdAt, ISO)
+    assert.match(updatedAt, ISO)
+    assert.deepEqual(comment, { body: 'Thank you so much!', author: { username: ben.name, bio: null, image: null, following: false } })
+    await ann.post(path, { comment: { body: 'You are welcome.' } })
+    assert.deepEqual((await stranger.get(path)).body.comments.map((one) => one.body), ['Thank you so much!', 'You are welcome.'])
+    refused(await ann.delete(`${path}/${id}`), 403, { comment: ['forbidden'] })
+    assert.equal((await ben.delete(`${path}/${id}`)).status, 204)
+    refused(await ben.delete(`${path}/${id}`), 404, { comment: ['not found'] })
+    assert.equal((await stranger.get(path)).body.comments.length, 1)
+    refused(await ben.post(path, { comment: { body: '' } }), 422, { body: ["can't be blank"] })
+    refused(await ben.post('/articles/unknown/comments', { comment: { body: 'x' } }), 404, { article: ['not found'] })
+    refused(await stranger.get('/articles/unknown/comments'), 404, { article: ['not found'] })
+    refused(await stranger.post(path, { comment: { body: 'x' } }), 401, { token: ['is missing'] })
+  }))
+})
+
+describe('reading', () => {
+  it('that was down shows everything that was written meanwhile', () =>
+    onSite(async ({ register, started, stranger }) => {
+      const ann = await register('ann')
+      const slug = await publish(ann, 'Before')
+      const reading = started.running.services.get('reading')!
+      await reading.stop()
+      assert.equal((await stranger.get(`/articles/${slug}`)).status, 503)
+      const statuses = new Set<number>()
+      for (let batch = 0; batch < 10; batch++) {
+        const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => ann.post(`/articles/${slug}/comments`, { comment: { body: `remark ${batch * 50 + index}` } })))
+        for (const { status } of answers) statuses.add(status)
+      }
+      assert.deepEqual([...statuses], [202], 'the comments are taken, and cannot be shown yet')
+      await reading.start()
+      assert.equal((await stranger.get(`/articles/${slug}/comments`)).body.comments.length, 500)
+      assert.ok((await started.running.admin.ledger()).every((row) => row.balanced))
+    }))
+
+  it('shows the same after its pages were built anew', () =>
+    onSite(async ({ register, started, stranger }) => {
+      const ann = await register('ann')
+      const slug = await publish(ann, 'Again', { tagList: ['once'] })
+      await ann.post(`/articles/${slug}/favorite`)
+      await ann.post(`/articles/${slug}/comments`, { comment: { body: 'still here' } })
+      const look = async () => [(await stranger.get('/articles')).body, (await stranger.get(`/articles/${slug}/comments`)).body, (await stranger.get('/tags')).body]
+      const before = await look()
+      await Array.fromAsync(started.running.admin.rebuild('reading.pages'))
+      assert.deepEqual(await look(), before)
+    }))
+})
