@@ -16,6 +16,8 @@ export interface Host {
   turn(callback: () => void): void
   /** A fresh UUID, version 7: ids sort by the time of their making. */
   uuid(): string
+  /** So many random bytes, as lower-case hex. For ids of traces; never for secrets. */
+  hex(bytes: number): string
   /** A number in [0, 1). For jitter; never for secrets. */
   random(): number
   /** SHA-256 of a text, in hex. For comparing what must not be kept; not for passwords. */

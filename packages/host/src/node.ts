@@ -14,6 +14,7 @@ export function createNodeHost(): Host {
     },
     turn: (callback) => void setImmediate(callback),
     uuid: uuidV7,
+    hex: randomHex,
     random: Math.random,
     digest: (text) => hash('sha256', text),
   }
@@ -25,14 +26,26 @@ const pool = new Uint8Array(4096)
 let poolOffset = pool.length
 const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
-/** RFC 9562, version 7: 48 bits of milliseconds, 74 random bits. Random bytes are drawn 4 KiB at a time: one is 16 ns, not 1 µs. */
-function uuidV7(): string {
-  if (poolOffset + 10 > pool.length) {
+/** Where the next `count` bytes of the pool begin. Random bytes are drawn 4 KiB at a time: one is 16 ns then, and not 1 µs. */
+function draw(count: number): number {
+  if (poolOffset + count > pool.length) {
     randomFillSync(pool)
     poolOffset = 0
   }
-  const at = poolOffset
-  poolOffset += 10
+  poolOffset += count
+  return poolOffset - count
+}
+
+function randomHex(bytes: number): string {
+  const from = draw(bytes)
+  let text = ''
+  for (let index = from; index < from + bytes; index++) text += hex[pool[index]!]!
+  return text
+}
+
+/** RFC 9562, version 7: 48 bits of milliseconds, 74 random bits. */
+function uuidV7(): string {
+  const at = draw(10)
   const byte = (index: number): string => hex[pool[at + index]!]!
   const time = Date.now().toString(16).padStart(12, '0')
   const version = hex[(pool[at]! & 0x0f) | 0x70]!

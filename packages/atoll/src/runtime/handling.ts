@@ -2,10 +2,13 @@ import { AtollError, type Host, type LogFields, type Logger } from '@atoll/host'
 import { kyselyFor } from '@atoll/store'
 import type { Reader, Store } from '@atoll/store/driver'
 import type { EventDefinition } from '../contract/event.ts'
-import type { Call, Caller, CommandContext, EventContext, ReceivedEvent, Transact } from '../service/context.ts'
-import { Outgoing } from './outbox.ts'
+import type { z } from 'zod'
+import type { BoundOperation } from '../contract/operation.ts'
+import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../service/context.ts'
+import { Outgoing, type OutboxEvent } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
 import type { Dispatch, Dispatched } from './running.ts'
+import { childTrace, newTrace } from './trace.ts'
 import { transact, type TransactionFrame } from './transact.ts'
 
 /** What a handling needs of the service it runs in. */
@@ -20,7 +23,7 @@ export interface HandlingGround {
   reader(): Reader
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
   /** Something committed that the relay, or the timers, should look at. */
-  committed(what: { position: Position; timers: boolean }): void
+  committed(what: { position: Position; events: readonly OutboxEvent[]; timers: boolean }): void
 }
 
 /** What a handling is about. */
@@ -28,7 +31,8 @@ export interface HandlingSubject {
   /** For logs: the operation or `subscription event`. */
   readonly name: string
   readonly requestId: string
-  readonly trace: string
+  /** The span of whoever asked; this handling is a span of its own below it, with an id if anything comes to need it. */
+  readonly parentTrace: string | undefined
   /** Id of the event or request that this handles: the cause of what it emits. */
   readonly cause: string
   readonly deadlineMs: number
@@ -41,8 +45,9 @@ export interface HandlingSubject {
 }
 
 /**
- * One try of one handler: the context that it sees, and what came of it. Its members are bound, because handlers take it apart:
- * `({ input, tx }) => …`. One class serves commands, queries and events; types give each its view.
+ * One try of one handler: the context that it sees, and what came of it. Handlers take it apart (`({ input, tx }) => …`), so what they
+ * call is bound, when it is asked for: there are many handlings, and each uses little of this. One class serves commands, queries and
+ * events; types give each its view.
  */
 export class Handling {
   readonly #ground: HandlingGround
@@ -51,6 +56,7 @@ export class Handling {
   #position: Position = emptyPosition
   #abort: AbortController | undefined
   #log: Logger | undefined
+  #trace: string | undefined
   /** What the transaction returned, once it committed. */
   result: unknown
   /** The transaction failed although its work did not: the store is at fault, not the handler. */
@@ -76,6 +82,11 @@ export class Handling {
     return this.#position
   }
 
+  /** The id of what this handles: the cause of what it emits. */
+  get cause(): string {
+    return this.#subject.cause
+  }
+
   get caller(): Caller | undefined {
     return this.#subject.caller
   }
@@ -89,8 +100,13 @@ export class Handling {
       service: this.#ground.name,
       handling: this.#subject.name,
       requestId: this.#subject.requestId,
-      trace: this.#subject.trace,
+      trace: this.trace,
     }))
+  }
+
+  get trace(): string {
+    const { parentTrace } = this.#subject
+    return (this.#trace ??= parentTrace === undefined ? newTrace(this.#ground.host) : childTrace(this.#ground.host, parentTrace))
   }
 
   get signal(): AbortSignal {
@@ -104,10 +120,23 @@ export class Handling {
     return this.#abort.signal
   }
 
-  readonly now = (): number => this.#ground.host.now()
-  readonly newId = (): string => this.#ground.host.uuid()
+  get now(): () => number {
+    return this.#ground.host.now
+  }
 
-  readonly call: Call = async (operation, input, options = {}) => {
+  get newId(): () => string {
+    return this.#ground.host.uuid
+  }
+
+  get call(): Call {
+    return (operation, input, options) => this.#call(operation, input, options)
+  }
+
+  get tx(): Transact<unknown, EventDefinition> {
+    return (work) => this.#transact(work)
+  }
+
+  async #call<Op extends BoundOperation>(operation: Op, input: unknown, options: CallOptions = {}): Promise<z.output<Op['output']>> {
     if (this.#state === 'in-tx') {
       throw new AtollError(
         'CALL_IN_TX',
@@ -123,19 +152,18 @@ export class Handling {
       position: mergePositions(this.#subject.position, this.#position),
       deadlineMs,
       signal: this.#subject.signal,
-      trace: this.#subject.trace,
+      trace: this.trace,
       requestId: this.#subject.requestId,
     })
     this.#position = mergePositions(this.#position, answer.position)
-    // The dispatcher checked the output against this very operation's schema.
-    return answer.output as Awaited<ReturnType<Call>> as never
+    return answer.output as z.output<Op['output']> // the dispatcher checked it against this very operation's schema
   }
 
-  readonly tx: Transact<unknown, EventDefinition> = async (work) => {
+  async #transact<T>(work: (tx: TransactionContext<unknown, EventDefinition>) => T | Promise<T>): Promise<T> {
     this.#assertMayTransact()
     const { host, store, name, declared, partitions } = this.#ground
-    const { trace, cause, frame } = this.#subject
-    const outgoing = new Outgoing(host, name, declared, partitions, { trace, cause })
+    const { frame } = this.#subject
+    const outgoing = new Outgoing(host, name, declared, partitions, this)
     this.#state = 'in-tx'
     let worked = false
     try {
@@ -147,9 +175,9 @@ export class Handling {
       this.#state = 'committed'
       this.#position = mergePositions(this.#position, position)
       this.result = result
-      if (outgoing.hasEvents || outgoing.hasTimers) this.#ground.committed({ position, timers: outgoing.hasTimers })
+      if (outgoing.hasEvents || outgoing.hasTimers) this.#ground.committed({ position, events: outgoing.written, timers: outgoing.hasTimers })
       // What work returned, as the frame's check let it pass: same shape, same type.
-      return result as Awaited<ReturnType<typeof work>>
+      return result as T
     } catch (error) {
       this.#state = 'over'
       this.storeFailed = worked || isStoreFailure(error)

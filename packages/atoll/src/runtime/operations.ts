@@ -8,7 +8,6 @@ import { Handling, type HandlingGround } from './handling.ts'
 import type { RuntimeOptions } from './options.ts'
 import { emptyPosition, mergePositions } from './position.ts'
 import type { Dispatch, Dispatched } from './running.ts'
-import { childTrace, newTrace } from './trace.ts'
 
 /** What running an operation needs of its service, besides what every handling needs. */
 export interface OperationGround extends HandlingGround {
@@ -37,7 +36,7 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
   const handling = new Handling(ground, {
     name: operation.name,
     requestId,
-    trace: request.trace === undefined ? newTrace(host) : childTrace(host, request.trace),
+    parentTrace: request.trace,
     cause: requestId,
     deadlineMs,
     caller: operation.auth === 'none' ? undefined : request.caller,

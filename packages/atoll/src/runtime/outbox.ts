@@ -73,6 +73,9 @@ export class Outgoing {
     return this.#timers.length > 0
   }
 
+  /** The events as {@link write} left them in the outbox. Good for the relay once the transaction has committed. */
+  readonly written: OutboxEvent[] = []
+
   /** Writes it all. Resolves with the position of the events, which is known from here on. */
   async write(tx: Transaction): Promise<Position> {
     if (this.#timers.length > 0) await tx.runEach(insertTimer, this.#timers)
@@ -80,8 +83,10 @@ export class Outgoing {
     if (this.#events.length === 0) return emptyPosition
     const partitions: Record<number, string> = {}
     for (const row of this.#events) {
-      const inserted = await tx.get<{ seq: number }>(insertEvent, row)
-      partitions[row[0] as number] = String(inserted!.seq) // the statement returns the row it inserted
+      const { seq } = (await tx.get<{ seq: number }>(insertEvent, row))! // the statement returns the row it inserted
+      const event = toOutboxEvent(seq, row)
+      this.written.push(event)
+      partitions[event.partition] = String(seq)
     }
     return { [this.#service]: partitions }
   }
@@ -95,11 +100,31 @@ export class Outgoing {
       throw new AtollError('EVENT_INVALID', `${event.name} does not fit its schema: ${checked.error.message}`, { cause: checked.error })
     }
     const key = event.key(checked.data)
-    if (typeof key !== 'string' || key.length < 1 || key.length > KEY_CHARS_MAX) {
-      throw new AtollError('EVENT_INVALID', `the key of ${event.name} must be a text of 1 to ${KEY_CHARS_MAX} characters`)
+    // Half a surrogate pair would be stored as U+FFFD, and two keys would become one.
+    if (typeof key !== 'string' || key.length < 1 || key.length > KEY_CHARS_MAX || !key.isWellFormed()) {
+      throw new AtollError('EVENT_INVALID', `the key of ${event.name} must be a well-formed text of 1 to ${KEY_CHARS_MAX} characters`)
     }
     return { key, json: JSON.stringify(checked.data) }
   }
 }
 
 const KEY_CHARS_MAX = 200
+
+/** A row of the outbox. */
+export interface OutboxEvent {
+  readonly seq: number
+  readonly partition: number
+  readonly id: string
+  readonly type: string
+  readonly version: number
+  readonly key: string
+  readonly at: number
+  readonly data: string
+  readonly trace: string
+  readonly cause: string
+}
+
+function toOutboxEvent(seq: number, row: readonly Value[]): OutboxEvent {
+  const [partition, id, type, version, key, at, data, trace, cause] = row as [number, string, string, number, string, number, string, string, string] // as emit made it
+  return { seq, partition, id, type, version, key, at, data, trace, cause }
+}

@@ -2,6 +2,7 @@ import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Log, LogRecord } from '@atoll/log/driver'
 import type { Statement, Store } from '@atoll/store/driver'
 import type { RuntimeOptions } from './options.ts'
+import type { OutboxEvent } from './outbox.ts'
 
 const selectOutbox: Statement = {
   sql: 'SELECT seq, partition, id, type, version, key, at, data, trace, cause FROM atoll_outbox WHERE seq > ? ORDER BY seq LIMIT ?',
@@ -14,8 +15,6 @@ const upsertStream: Statement = {
 const upsertPublished: Statement = {
   sql: 'INSERT INTO atoll_published (type, count) VALUES (?, ?) ON CONFLICT (type) DO UPDATE SET count = count + excluded.count',
 }
-
-type OutboxRow = Omit<LogRecord, 'number' | 'order'> & { seq: number }
 
 /**
  * Moves events from an outbox to the log: in the order of their commits, each numbered once. The numbers follow from the order of the
@@ -34,6 +33,8 @@ export class Relay {
   readonly #numbers = new Map<number, number>()
   /** Every row up to here is in the log. */
   #relayedSeq = 0
+  /** Committed events that came by hand, by their place in the outbox: reading them back would only say the same. */
+  readonly #offered = new Map<number, OutboxEvent>()
   /** What the log has and the outbox still holds. */
   #untidy = new Map<string, number>()
   #untidyPartitions = new Set<number>()
@@ -80,6 +81,12 @@ export class Relay {
     })
   }
 
+  /** These events have committed. Like {@link wake}, and saves a look into the outbox if nothing is missing before them. */
+  offer(events: readonly OutboxEvent[]): void {
+    if (this.#offered.size < OFFERED_MAX) for (const event of events) if (event.seq > this.#relayedSeq) this.#offered.set(event.seq, event)
+    this.wake()
+  }
+
   /** Why it does not move, if it does not and cannot by itself. */
   get stuck(): AtollError | undefined {
     return this.#stuck
@@ -112,6 +119,7 @@ export class Relay {
     this.#numbers.clear()
     this.#untidy.clear()
     this.#untidyPartitions.clear()
+    this.#offered.clear()
     this.#relayedSeq = 0
     for (const row of await this.#store.reader.all<{ partition: number; number: number; seq: number }>(selectStreams)) {
       this.#numbers.set(row.partition, row.number)
@@ -123,7 +131,7 @@ export class Relay {
     try {
       while (this.#wanted && !this.#stopped) {
         this.#wanted = false
-        const rows = await this.#store.reader.all<OutboxRow>(selectOutbox, [this.#relayedSeq, this.#options.relayBatchMax])
+        const rows = await this.#next()
         if (rows.length === 0) break
         this.#wanted = true // until a look finds nothing
         await this.#append(rows)
@@ -134,19 +142,35 @@ export class Relay {
     }
   }
 
-  async #append(rows: readonly OutboxRow[]): Promise<void> {
+  /** The events that follow what is in the log: those that were handed over, if the next one is among them; else from the outbox. */
+  async #next(): Promise<readonly OutboxEvent[]> {
+    const handed: OutboxEvent[] = []
+    for (let seq = this.#relayedSeq + 1; handed.length < this.#options.relayBatchMax; seq++) {
+      const event = this.#offered.get(seq)
+      if (!event) break
+      handed.push(event)
+    }
+    if (handed.length > 0) return handed
+    this.#offered.clear() // what is in it comes after a hole, and will be read with what is in the hole
+    return this.#store.reader.all<OutboxEvent>(selectOutbox, [this.#relayedSeq, this.#options.relayBatchMax])
+  }
+
+  async #append(rows: readonly OutboxEvent[]): Promise<void> {
     const given = new Map<number, number>()
-    const records = rows.map(({ seq, ...event }): LogRecord => {
-      const number = (given.get(event.partition) ?? this.#numbers.get(event.partition) ?? 0) + 1
-      given.set(event.partition, number)
-      return { ...event, number, order: String(seq) }
+    const records = rows.map(({ seq, partition, id, type, version, key, at, data, trace, cause }): LogRecord => {
+      const number = (given.get(partition) ?? this.#numbers.get(partition) ?? 0) + 1
+      given.set(partition, number)
+      return { partition, number, order: String(seq), id, type, version, key, at, data, trace, cause }
     })
     await this.#log.append(this.#service, records)
     for (const [partition, number] of given) {
       this.#numbers.set(partition, number)
       this.#untidyPartitions.add(partition)
     }
-    for (const { type } of rows) this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + 1)
+    for (const { seq, type } of rows) {
+      this.#offered.delete(seq)
+      this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + 1)
+    }
     this.#relayedSeq = rows[rows.length - 1]!.seq
     this.#tidyTimer ??= this.#host.after(this.#options.relayTidyMs, () => {
       this.#tidyTimer = undefined
@@ -196,3 +220,6 @@ export class Relay {
     })
   }
 }
+
+/** Handed-over events kept; beyond that they are read back. */
+const OFFERED_MAX = 10_000

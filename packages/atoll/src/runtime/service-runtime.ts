@@ -12,6 +12,7 @@ import { openEnvelope, type Envelope } from './envelope.ts'
 import { Handling, type EventView } from './handling.ts'
 import { runOperation, type OperationGround } from './operations.ts'
 import type { RuntimeOptions } from './options.ts'
+import type { OutboxEvent } from './outbox.ts'
 import { emptyPosition, type Position } from './position.ts'
 import { openProjection, type ProjectionStore } from './projections.ts'
 import { Relay } from './relay.ts'
@@ -20,7 +21,6 @@ import { runtimeMigrations } from './schema.ts'
 import { StoreFailure, type SubscriptionGround } from './subscription/ground.ts'
 import { Subscription } from './subscription/subscription.ts'
 import { Timers } from './timers.ts'
-import { childTrace } from './trace.ts'
 import type { TransactionFrame } from './transact.ts'
 
 const selectSeq: Statement = {
@@ -154,9 +154,9 @@ export class ServiceRuntime implements RunningService, OperationGround {
     return this.#surroundings.dispatch(operation, request)
   }
 
-  committed({ position, timers }: { position: Position; timers: boolean }): void {
+  committed({ position, events, timers }: { position: Position; events: readonly OutboxEvent[]; timers: boolean }): void {
     for (const order of Object.values(position[this.name] ?? {})) if (isOrderBefore(this.#lastOrder, order)) this.#lastOrder = order
-    if (position !== emptyPosition) this.relay.wake()
+    if (events.length > 0) this.relay.offer(events)
     if (timers) this.#timers!.wake()
   }
 
@@ -282,7 +282,7 @@ export class ServiceRuntime implements RunningService, OperationGround {
     const handling = new Handling(this, {
       name,
       requestId: envelope.id,
-      trace: childTrace(this.host, envelope.trace),
+      parentTrace: envelope.trace,
       cause: envelope.id,
       deadlineMs,
       caller: undefined,

@@ -22,14 +22,24 @@ export class Lanes {
   /** Runs `task` after those before it with the same key. Resolves when it has ended, well or not. */
   run(key: string | null, task: () => Promise<void>): Promise<void> {
     this.#tasks++
-    const before = this.#tails.get(key)
-    const run = (before ? before.then(task) : task()).catch(this.#onFailure).then(() => {
-      this.#tasks--
-      if (this.#tails.get(key) === run) this.#tails.delete(key)
-      if (this.#waiting.length > 0) this.#wakeAll()
-    })
+    const run: Promise<void> = this.#run(this.#tails.get(key), task)
     this.#tails.set(key, run)
+    // A lane whose last task this was need not be kept; whether it is the last is known when it ends.
+    void run.then(() => {
+      if (this.#tails.get(key) === run) this.#tails.delete(key)
+    })
     return run
+  }
+
+  async #run(before: Promise<void> | undefined, task: () => Promise<void>): Promise<void> {
+    try {
+      if (before) await before
+      await task()
+    } catch (error) {
+      this.#onFailure(error)
+    }
+    this.#tasks--
+    if (this.#waiting.length > 0) this.#wakeAll()
   }
 
   /** Resolves when there is room for one more task. */
