@@ -113,7 +113,9 @@ export class Attempts {
       return undefined
     } catch (error) {
       if (error instanceof StoreFailure) throw error
-      const reason = this.verdict(event.attempts + 1, error)
+      const verdict = this.verdict(event.attempts + 1, error)
+      // A dead letter that fails again stays one: somebody asked for this try, and nobody for those after it.
+      const reason: HeldReason = event.state === 'dead' ? { ...verdict, state: 'dead', dueAt: 0 } : verdict
       await this.#commit(async (tx) => {
         await this.#book.check(tx)
         await this.#held.update(tx, event, reason, this.#ground.host.now())

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { fixture, inShell } from '../test/command.ts'
+
+describe('atoll dev', () => {
+  it('says in one line when it is ready, where, how fast, and where the data lies', () =>
+    inShell(async ({ dev }) => {
+      const { readyLine, stop } = await dev()
+      assert.match(readyLine, /^fixture ready at http:\/\/localhost:\d+ in \d+\.\d s — data in \S+data, with demo data$/)
+      const { code, out } = await stop('SIGINT')
+      assert.deepEqual([code, out], [0, 'draining …\nstopped; everything that was acknowledged is on disk\n'])
+    }))
+
+  it('seeds an empty folder, keeps what is there, and begins anew when told to', () =>
+    inShell(async ({ dev }) => {
+      const first = await dev()
+      await first.post('/orders', { sku: 'tea', count: 2 })
+      assert.deepEqual(await first.get('/stock'), ['seeded 1', 'tea 2'])
+      await first.stop()
+      const second = await dev()
+      assert.deepEqual(await second.get('/stock'), ['seeded 1', 'tea 2'])
+      await second.stop()
+      const third = await dev('--fresh')
+      assert.deepEqual(await third.get('/stock'), ['seeded 1'])
+      await third.stop()
+    }))
+
+  it('keeps every acknowledged order when it is killed', () =>
+    inShell(async ({ dev }) => {
+      const first = await dev()
+      for (let count = 1; count <= 20; count++) assert.equal((await first.post('/orders', { sku: 'tea', count })).status, 200)
+      await first.stop('SIGKILL')
+      const second = await dev()
+      assert.deepEqual(await second.get('/stock'), ['seeded 1', ...Array.from({ length: 20 }, (_, index) => `tea ${index + 1}`)])
+      await second.stop()
+    }))
+
+  it('refuses a data folder in use, a port that is taken, a module that is not there or no system', () =>
+    inShell(async ({ dev, run, data }) => {
+      const { url, stop } = await dev()
+      const inUse = await run('dev', fixture, '--data', data, '--port', '0')
+      assert.deepEqual([inUse.code, inUse.out], [1, ''])
+      assert.match(inUse.err, /^DATA_IN_USE: .* is in use by process \d+/)
+      const taken = await run('dev', fixture, '--data', `${data}-2`, '--port', new URL(url).port)
+      assert.equal(taken.code, 1)
+      assert.match(taken.err, /^PORT_TAKEN: port \d+ is taken/)
+      await stop()
+      const missing = await run('dev', 'nowhere.ts', '--data', data)
+      assert.deepEqual([missing.code, /^COMMAND_USAGE: there is no file .*nowhere\.ts/.test(missing.err)], [2, true])
+      const other = await run('dev', join(import.meta.dirname, 'table.ts'), '--data', data)
+      assert.deepEqual([other.code, /has no system as its default export/.test(other.err)], [2, true])
+    }))
+
+  it('refuses a damaged file by name, says what to do, and leaves it as it is', () =>
+    inShell(async ({ dev, run, data }) => {
+      await (await dev()).stop()
+      for (const name of ['shop.db', 'log.db']) {
+        const file = join(data, name)
+        const intact = readFileSync(file)
+        truncateSync(file, 5_000)
+        const damaged = readFileSync(file)
+        const { code, err } = await run('dev', fixture, '--data', data, '--port', '0')
+        assert.equal(code, 1)
+        assert.match(err, new RegExp(`STORE_CORRUPT: .*${name} is damaged`))
+        assert.match(err, /restore/)
+        assert.deepEqual(readFileSync(file), damaged)
+        writeFileSync(file, intact)
+      }
+      await (await dev()).stop()
+    }))
+
+  it('does not delete what is not its own', () =>
+    inShell(async ({ dev, run, data }) => {
+      await (await dev()).stop()
+      writeFileSync(join(data, 'diary.txt'), 'dear diary')
+      const { code, err } = await run('dev', fixture, '--data', data, '--port', '0', '--fresh')
+      assert.deepEqual([code, /diary\.txt, which is not Atoll's/.test(err)], [2, true])
+      assert.equal(readFileSync(join(data, 'diary.txt'), 'utf8'), 'dear diary')
+    }))
+})

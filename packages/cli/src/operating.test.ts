@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { startSystem } from 'atoll/runtime'
+import { fixture, inShell, type Shell } from '../test/command.ts'
+
+const items = (text: string): Record<string, unknown>[] => text.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>)
+
+describe('operating a system', () => {
+  it('shows its events, by type and key, with the system running or not', () =>
+    inShell(async ({ dev, run, data }) => {
+      const { post, stop } = await dev()
+      await post('/orders', { sku: 'tea', count: 2 })
+      const running = await run('events', '--data', data, '--key', 'tea', '--json')
+      assert.deepEqual(items(running.out).map(({ type, data }) => [type, data]), [['order.placed', '{"sku":"tea","count":2}']])
+      await stop()
+      const stopped = await run('events', '--data', data, '--json')
+      assert.deepEqual(items(stopped.out).map(({ key }) => key), ['seeded', 'tea'])
+      assert.deepEqual(items((await run('events', '--data', data, '--type', 'no.such', '--json')).out), [])
+    }))
+
+  it('accounts for every event', () =>
+    inShell(async ({ dev, run, data }) => {
+      const { get, stop } = await dev()
+      await get('/stock')
+      const { code, out } = await run('ledger', '--data', data)
+      assert.equal(code, 0)
+      assert.match(out, /✓ {2}order\.placed {2}warehouse +1 +1 +0 +0 +0/)
+      await stop()
+    }))
+
+  it('takes an event that fails from its first error to its redrive', () => inShell(deadLetterStory))
+
+  it('names what there is when asked for what there is not', () =>
+    inShell(async ({ dev, run, data }) => {
+      const { stop } = await dev()
+      const replay = await run('replay', 'nobody', '--data', data)
+      assert.deepEqual([replay.code, /there are shop, warehouse/.test(replay.err)], [2, true])
+      const effects = await run('replay', 'warehouse', '--data', data)
+      assert.deepEqual([effects.code, /UNSUPPORTED: .*only projections/.test(effects.err)], [1, true])
+      const show = await run('dead-letters', 'show', 'x', '--data', data)
+      assert.deepEqual([show.code, /there is no dead letter x; there are none/.test(show.err)], [2, true])
+      await stop()
+      const nowhere = await run('ledger', '--data', `${data}-none`)
+      assert.deepEqual([nowhere.code, /there is no data folder/.test(nowhere.err)], [2, true])
+      assert.equal((await run('no-such-verb')).code, 2)
+    }))
+
+  it('explains itself', () =>
+    inShell(async ({ run }) => {
+      for (const args of [[], ['dev'], ['map'], ['events'], ['replay'], ['dead-letters'], ['dead-letters', 'redrive'], ['ledger']]) {
+        const { code, out } = await run(...args, '--help')
+        assert.deepEqual([code, out.startsWith('Usage: atoll')], [0, true])
+      }
+    }))
+
+  it('draws the flow of events, as text, as a picture, and as data', () =>
+    inShell(async ({ run, data }) => {
+      const text = await run('map', fixture)
+      assert.match(text.out, /order\.placed v1 → warehouse/)
+      const svg = `${data}.svg`
+      assert.equal((await run('map', fixture, '--svg', svg)).code, 0)
+      const flow = JSON.parse((await run('map', fixture, '--json')).out) as { edges: unknown }
+      assert.deepEqual(flow.edges, [{ source: 'shop', event: 'order.placed', subscription: 'warehouse', service: 'warehouse', kind: 'handle' }])
+    }))
+})
+
+/** Dead letters need eight tries, about thirteen seconds by the clock; here the system gets one, through its own module. */
+async function deadLetterStory({ dev, run, data, broken }: Shell): Promise<void> {
+  writeFileSync(broken, '')
+  process.env['BROKEN'] = broken
+  const { start } = await import('./start.ts')
+  const { default: system } = (await import('../test/fixture-system.ts')) as { default: Parameters<typeof startSystem>[0] }
+  const first = await start(system, { data, port: 0, runtime: { attemptsMax: 1 } })
+  for (const count of [1, 2, 3]) await fetch(`${first.url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: 'broken', count }) })
+  await fetch(`${first.url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: 'tea', count: 9 }) })
+  await first.running.quiet()
+  await first.stop()
+
+  const second = await dev()
+  assert.deepEqual(await second.get('/stock'), ['seeded 1', 'tea 9'])
+  const [letter] = items((await run('dead-letters', '--data', data, '--json')).out) as [{ id: string; parkedBehind: number; error: { message: string } }]
+  assert.deepEqual([letter.parkedBehind, letter.error.message], [2, 'this sku cannot be shipped'])
+  assert.match((await run('dead-letters', 'show', letter.id, '--data', data)).out, /2 later events of its key wait behind it[\s\S]*this sku cannot be shipped/)
+  const failed = await run('dead-letters', 'redrive', '--data', data)
+  assert.deepEqual([failed.code, /0 handled, 1 failed, 2 waiting/.test(failed.out)], [1, true])
+  rmSync(broken)
+  assert.match((await run('dead-letters', 'redrive', '--dry-run', '--data', data)).out, /dry run, nothing was changed: 3 handled/)
+  assert.deepEqual(await second.get('/stock'), ['seeded 1', 'tea 9'])
+  const redriven = await run('dead-letters', 'redrive', letter.id, '--data', data)
+  assert.deepEqual([redriven.code, /3 handled, 0 failed/.test(redriven.out)], [0, true])
+  assert.deepEqual(await second.get('/stock'), ['seeded 1', 'tea 9', 'broken 1', 'broken 2', 'broken 3'])
+  assert.equal((await run('ledger', '--data', data)).code, 0)
+  await second.stop()
+}
