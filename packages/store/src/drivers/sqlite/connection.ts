@@ -1,3 +1,4 @@
+import { AtollError } from '@atoll/host'
 import { toAtollError, type Database, type Statement as SqliteStatement } from '@atoll/sqlite'
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import type { DialectParts, Queries, Row, Statement, Value } from '../../driver.ts'
@@ -59,6 +60,16 @@ export class Connection {
     } catch (error) {
       throw toAtollError(error, this.file)
     }
+  }
+
+  /** Refuses a statement that writes: INSERT … RETURNING answers rows too, and must not slip through a reader. */
+  assertReads(statement: Statement): void {
+    try {
+      if (this.#prepare(statement).readonly) return
+    } catch (error) {
+      throw toAtollError(error, this.file)
+    }
+    throw new AtollError('UNSUPPORTED', `${this.file} was written through a reader; write in a transaction`)
   }
 
   #prepare(statement: Statement): SqliteStatement {

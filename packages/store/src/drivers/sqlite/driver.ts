@@ -28,6 +28,8 @@ class SqliteStores implements StoreDriver {
   readonly #host: Host
   readonly #limits: SqliteLimits
   readonly #open = new Map<string, SqliteStore>()
+  /** Those over several stores, which belong to none of them. */
+  readonly #readers = new Set<Reader>()
 
   constructor(folder: string, host: Host, limits: SqliteLimits) {
     this.#folder = folder
@@ -59,10 +61,10 @@ class SqliteStores implements StoreDriver {
     const stores = names.map((name) => this.#require(name))
     const [first, ...others] = stores
     if (!first) throw new AtollError('UNSUPPORTED', 'a reader needs at least one store')
-    if (this.#inMemory) return new MemoryReader(stores)
-    const connection = openReadonly(first.connection.file)
-    for (const [index, { connection: other }] of others.entries()) connection.database.prepare(`ATTACH ? AS part_${index}`).run(other.file)
-    return new FileReader(connection)
+    const onClose = (): void => void this.#readers.delete(reader)
+    const reader = this.#inMemory ? new MemoryReader(stores, onClose) : new FileReader(attach(first, others), onClose)
+    this.#readers.add(reader)
+    return reader
   }
 
   readonly exists = async (name: string): Promise<boolean> => this.#open.has(name) || (!this.#inMemory && existsSync(this.#fileOf(name)))
@@ -74,6 +76,7 @@ class SqliteStores implements StoreDriver {
   }
 
   readonly close = async (): Promise<void> => {
+    for (const reader of [...this.#readers]) await reader.close()
     for (const store of [...this.#open.values()]) await store.close()
   }
 
@@ -91,6 +94,13 @@ class SqliteStores implements StoreDriver {
     if (!store) throw new AtollError('STORE_CLOSED', `store ${name} is not open`)
     return store
   }
+}
+
+/** Committed state of several files through one connection. */
+function attach(first: SqliteStore, others: readonly SqliteStore[]): Connection {
+  const connection = openReadonly(first.connection.file)
+  for (const [index, { connection: other }] of others.entries()) connection.database.prepare(`ATTACH ? AS part_${index}`).run(other.file)
+  return connection
 }
 
 function openReadonly(file: string): Connection {

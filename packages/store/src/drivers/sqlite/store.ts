@@ -39,10 +39,12 @@ export class SqliteStore implements Store {
 export class FileReader implements Reader {
   readonly dialect = sqliteDialect
   readonly #connection: Connection
+  readonly #onClose: () => void
   #closed = false
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, onClose: () => void = () => {}) {
     this.#connection = connection
+    this.#onClose = onClose
   }
 
   async run(): Promise<never> {
@@ -55,11 +57,13 @@ export class FileReader implements Reader {
 
   async get<R = Row>(statement: Statement, params: readonly Value[] = []): Promise<R | undefined> {
     this.#assertOpen()
+    this.#connection.assertReads(statement)
     return this.#connection.get(statement, params) as R | undefined // the caller knows its columns
   }
 
   async all<R = Row>(statement: Statement, params: readonly Value[] = []): Promise<R[]> {
     this.#assertOpen()
+    this.#connection.assertReads(statement)
     return this.#connection.all(statement, params) as R[] // the caller knows its columns
   }
 
@@ -67,6 +71,7 @@ export class FileReader implements Reader {
     if (this.#closed) return
     this.#closed = true
     this.#connection.database.close()
+    this.#onClose()
   }
 
   #assertOpen(): void {
@@ -81,10 +86,12 @@ export class FileReader implements Reader {
 export class MemoryReader implements Reader {
   readonly dialect = sqliteDialect
   readonly #sources: readonly { readonly connection: Connection; readonly writer: Writer }[]
+  readonly #onClose: () => void
   #closed = false
 
-  constructor(sources: readonly { readonly connection: Connection; readonly writer: Writer }[]) {
+  constructor(sources: readonly { readonly connection: Connection; readonly writer: Writer }[], onClose: () => void = () => {}) {
     this.#sources = sources
+    this.#onClose = onClose
   }
 
   async run(): Promise<never> {
@@ -105,12 +112,14 @@ export class MemoryReader implements Reader {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#onClose()
   }
 
   async #connectionFor(statement: Statement): Promise<Connection> {
     if (this.#closed) throw new AtollError('STORE_CLOSED', 'a store in memory was read after close')
     const source = this.#sources.find(({ connection }) => understands(connection, statement)) ?? this.#sources[0]!
     while (source.writer.isOpen) await source.writer.idle()
+    source.connection.assertReads(statement)
     return source.connection
   }
 }

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import type { StoreChapter } from './harness.ts'
+import { outcomesOf } from './harness.ts'
+import { assertIds, insert, Mishap, openItems, readIds } from './items.ts'
+
+const letters = ['a', 'b', 'c', 'd', 'e']
+
+export const group: StoreChapter = {
+  name: 'group commit',
+  tests: [
+    {
+      id: 'group.in-order',
+      promise: 'works run in the order of the calls',
+      async run(driver) {
+        const store = await openItems(driver)
+        const began: string[] = []
+        await Promise.all(letters.map((id) => store.write(async (tx) => (began.push(id), insert(tx, id)))))
+        assert.deepEqual(began, letters)
+      },
+    },
+    {
+      id: 'group.one-at-a-time',
+      promise: 'a work begins when the one before it has ended',
+      async run(driver) {
+        const store = await openItems(driver)
+        const steps: string[] = []
+        const writes = letters.map((id) =>
+          store.write(async (tx) => {
+            steps.push(`${id} begins`)
+            for (let count = 0; count < 5; count++) await insert(tx, `${id}${count}`)
+            steps.push(`${id} ends`)
+          }),
+        )
+        await Promise.all(writes)
+        assert.deepEqual(steps, letters.flatMap((id) => [`${id} begins`, `${id} ends`]))
+      },
+    },
+    {
+      id: 'group.failing-alone',
+      promise: 'a work that fails takes no other with it',
+      async run(driver, harness) {
+        const store = await openItems(driver)
+        const writes = letters.map((id) =>
+          store.write(async (tx) => {
+            await insert(tx, id)
+            if (id === 'b' || id === 'e') throw new Mishap()
+          }),
+        )
+        const outcomes = await outcomesOf(harness, writes)
+        assert.deepEqual(outcomes.map((outcome) => outcome.ok), [true, false, true, true, false])
+        await assertIds(store.reader, ['a', 'c', 'd'])
+      },
+    },
+    {
+      id: 'group.shared',
+      promise: 'works that come in the same step share a physical commit',
+      when: (capabilities) => capabilities.groupsCommits,
+      async run(driver) {
+        const store = await openItems(driver)
+        const commits = await Promise.all(letters.map((id) => store.write(async (tx) => (await insert(tx, id), tx.commit))))
+        assert.ok(new Set(commits).size < letters.length, 'each of them had a commit of its own')
+      },
+    },
+    {
+      id: 'group.commit-of-its-own',
+      promise: 'a work that comes after a commit is part of another one',
+      async run(driver) {
+        const store = await openItems(driver)
+        const first = await store.write(async (tx) => tx.commit)
+        assert.notEqual(await store.write(async (tx) => tx.commit), first)
+      },
+    },
+    {
+      id: 'group.answered-after-commit',
+      promise: 'nobody is answered before the commit: if it fails, every work of it rejects and none has left anything',
+      async run(driver, harness) {
+        const store = await openItems(driver)
+        const commits = new Map<string, object>()
+        const writes = letters.map((id) =>
+          store.write(async (tx) => {
+            commits.set(id, tx.commit)
+            await insert(tx, id)
+            if (id === 'c') tx.beforeCommit({}, () => Promise.reject(new Mishap()))
+          }),
+        )
+        const outcomes = await outcomesOf(harness, writes)
+        const survivors = letters.filter((id) => commits.get(id) !== commits.get('c'))
+        assert.deepEqual(letters.filter((_, index) => outcomes[index]!.ok), survivors)
+        await assertIds(store.reader, survivors)
+      },
+    },
+    {
+      id: 'group.goes-on',
+      promise: 'after a commit that failed, the next one goes on',
+      async run(driver, harness) {
+        const store = await openItems(driver)
+        const failing = store.write(async (tx) => tx.beforeCommit({}, () => Promise.reject(new Mishap())))
+        const [outcome] = await outcomesOf(harness, [failing])
+        assert.equal(outcome!.ok, false)
+        await store.write((tx) => insert(tx, 'next'))
+        await assertIds(store.reader, ['next'])
+      },
+    },
+    {
+      id: 'group.many',
+      promise: 'as many works at once as may wait are each committed, once',
+      async run(driver, { capabilities }) {
+        const store = await openItems(driver)
+        const ids = Array.from({ length: Math.min(capabilities.writesQueuedMax, 500) }, (_, index) => String(index).padStart(3, '0'))
+        await Promise.all(ids.map((id) => store.write((tx) => insert(tx, id))))
+        assert.deepEqual(await readIds(store.reader), ids)
+      },
+    },
+    {
+      id: 'group.stores-apart',
+      promise: 'stores commit on their own: one that fails does not touch another',
+      async run(driver, harness) {
+        const [orders, stock] = [await openItems(driver, 'orders'), await openItems(driver, 'stock')]
+        const failing = orders.write(async (tx) => {
+          await insert(tx, 'a')
+          tx.beforeCommit({}, () => Promise.reject(new Mishap()))
+        })
+        const [first, second] = await outcomesOf(harness, [failing, stock.write((tx) => insert(tx, 'a'))])
+        assert.deepEqual([first!.ok, second!.ok], [false, true])
+        await assertIds(orders.reader, [])
+        await assertIds(stock.reader, ['a'])
+      },
+    },
+  ],
+}

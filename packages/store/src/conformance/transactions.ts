@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import type { StoreChapter } from './harness.ts'
+import { assertIds, insert, Mishap, openItems, readIds } from './items.ts'
+
+export const transactions: StoreChapter = {
+  name: 'transactions',
+  tests: [
+    {
+      id: 'tx.committed',
+      promise: 'what a transaction wrote can be read once write resolved',
+      async run(driver) {
+        const store = await openItems(driver)
+        for (const id of ['a', 'b', 'c']) {
+          await store.write((tx) => insert(tx, id))
+          assert.equal((await readIds(store.reader)).at(-1), id)
+        }
+      },
+    },
+    {
+      id: 'tx.result',
+      promise: 'write resolves with what the work returned',
+      async run(driver) {
+        const store = await openItems(driver)
+        const result = { of: 'work' }
+        assert.equal(await store.write(async () => result), result)
+      },
+    },
+    {
+      id: 'tx.undone',
+      promise: 'a work that throws leaves nothing behind',
+      async run(driver) {
+        const store = await openItems(driver)
+        await store.write((tx) => insert(tx, 'before'))
+        const failing = store.write(async (tx) => {
+          await insert(tx, 'a', 'b')
+          await tx.run({ sql: 'DELETE FROM items WHERE id = ?' }, ['before'])
+          throw new Mishap()
+        })
+        await failing.catch(() => 'which tx.rejects looks at')
+        await assertIds(store.reader, ['before'])
+      },
+    },
+    {
+      id: 'tx.rejects',
+      promise: 'write rejects with what the work threw, as it is',
+      async run(driver) {
+        const store = await openItems(driver)
+        const mishap = new Mishap()
+        await assert.rejects(store.write(() => Promise.reject(mishap)), (error) => error === mishap)
+      },
+    },
+    {
+      id: 'tx.rejects-at-once',
+      promise: 'a work that throws before it returns a promise rejects its write, and nothing else',
+      async run(driver) {
+        const store = await openItems(driver)
+        const mishap = new Mishap()
+        const failing = store.write(() => {
+          throw mishap
+        })
+        const next = store.write((tx) => insert(tx, 'next'))
+        await assert.rejects(failing, (error) => error === mishap)
+        await next
+        await assertIds(store.reader, ['next'])
+      },
+    },
+    {
+      id: 'tx.failed-statement',
+      promise: 'a statement that fails, unless caught, fails the work and undoes it',
+      async run(driver) {
+        const store = await openItems(driver)
+        await store.write((tx) => insert(tx, 'a'))
+        await assert.rejects(store.write((tx) => insert(tx, 'b', 'a')))
+        await assertIds(store.reader, ['a'])
+      },
+    },
+    {
+      id: 'tx.sees-itself',
+      promise: 'a work reads what it wrote',
+      async run(driver) {
+        const store = await openItems(driver)
+        const seen = await store.write(async (tx) => {
+          await insert(tx, 'a')
+          return readIds(tx)
+        })
+        assert.deepEqual(seen, ['a'])
+      },
+    },
+    {
+      id: 'tx.sees-earlier',
+      promise: 'a work reads what the works before it wrote, committed or about to be',
+      async run(driver) {
+        const store = await openItems(driver)
+        const seen = ['a', 'b', 'c'].map((id) =>
+          store.write(async (tx) => {
+            const found = await readIds(tx)
+            await insert(tx, id)
+            return found
+          }),
+        )
+        assert.deepEqual(await Promise.all(seen), [[], ['a'], ['a', 'b']])
+      },
+    },
+    {
+      id: 'tx.changes',
+      promise: 'run answers how many rows it changed',
+      async run(driver) {
+        const store = await openItems(driver)
+        await store.write((tx) => insert(tx, 'a', 'b', 'c'))
+        const update = { sql: 'UPDATE items SET cents = 5 WHERE id > ?' }
+        const counts = await store.write(async (tx) => [await tx.run(update, ['a']), await tx.run(update, ['z'])])
+        assert.deepEqual(counts, [2, 0])
+      },
+    },
+    {
+      id: 'tx.run-each',
+      promise: 'runEach runs its statement once for each row, in order',
+      async run(driver) {
+        const store = await driver.open('orders', { '0001-items': 'CREATE TABLE items (id TEXT PRIMARY KEY, cents BIGINT, place BIGINT)' })
+        const append = { sql: 'INSERT INTO items (id, cents, place) SELECT ?, ?, count(*) FROM items' }
+        await store.write((tx) => tx.runEach(append, [['c', 1], ['a', 2], ['b', 3]]))
+        assert.deepEqual(
+          (await store.reader.all<{ id: string; cents: number }>({ sql: 'SELECT id, cents FROM items ORDER BY place' })).map(({ id, cents }) => `${id}${cents}`),
+          ['c1', 'a2', 'b3'],
+        )
+      },
+    },
+    {
+      id: 'tx.first',
+      promise: 'get answers the first row, or undefined',
+      async run(driver) {
+        const store = await openItems(driver)
+        const after = { sql: 'SELECT id FROM items WHERE id > ? ORDER BY id' }
+        const found = await store.write(async (tx) => {
+          await insert(tx, 'a', 'b', 'c')
+          return [await tx.get(after, ['a']), await tx.get(after, ['z'])]
+        })
+        assert.deepEqual([{ ...found[0] }, found[1]], [{ id: 'b' }, undefined])
+        assert.deepEqual(await store.reader.get(after, ['z']), undefined)
+      },
+    },
+  ],
+}

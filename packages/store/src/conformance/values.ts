@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import type { StoreDriver, Value } from '../driver.ts'
+import type { StoreChapter, StoreTest } from './harness.ts'
+
+const types = {
+  sqlite: { text: 'TEXT', integer: 'INTEGER', fraction: 'REAL', bytes: 'BLOB' },
+  postgres: { text: 'TEXT', integer: 'BIGINT', fraction: 'DOUBLE PRECISION', bytes: 'BYTEA' },
+} as const
+
+type Kind = keyof (typeof types)['sqlite']
+
+/** Writes each value and reads it back, in the transaction and from the reader. */
+function comesBack(id: string, what: string, kind: Kind, values: readonly Value[]): StoreTest {
+  return {
+    id: `value.${id}`,
+    promise: `${what} come back as they were written`,
+    run: async (driver) => {
+      const [inside, outside] = await writeAndRead(driver, kind, values)
+      assert.deepEqual(inside.map(plain), values.map(plain))
+      assert.deepEqual(outside.map(plain), values.map(plain))
+    },
+  }
+}
+
+async function writeAndRead(driver: StoreDriver, kind: Kind, values: readonly Value[]): Promise<[Value[], Value[]]> {
+  const store = await driver.open('orders', { '0001': `CREATE TABLE found (place BIGINT PRIMARY KEY, value ${types[driver.capabilities.sql][kind]})` })
+  const all = { sql: 'SELECT value FROM found ORDER BY place' }
+  const inside = await store.write(async (tx) => {
+    for (const [place, value] of values.entries()) await tx.run({ sql: 'INSERT INTO found (place, value) VALUES (?, ?)' }, [place, value])
+    return tx.all<{ value: Value }>(all)
+  })
+  const outside = await store.reader.all<{ value: Value }>(all)
+  return [inside.map((row) => row.value), outside.map((row) => row.value)]
+}
+
+/** Bytes come in several classes; their content counts. */
+function plain(value: Value): unknown {
+  return value instanceof Uint8Array ? ['bytes', ...value] : value
+}
+
+export const values: StoreChapter = {
+  name: 'values',
+  tests: [
+    comesBack('null', 'null and empty texts, each itself,', 'text', [null, '', 'null']),
+    comesBack('text', 'texts of every script, quotes and line ends', 'text', ['Grüße', '日本語', '👩‍👩‍👧 𝒳', 'e\u0301 é', `it's "quoted" ? $1 \\`, 'two\r\nlines\t', 'x'.repeat(100_000)]),
+    comesBack('integer', 'integers within 2^53, as numbers,', 'integer', [0, -1, 2 ** 31, 2 ** 32 + 1, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]),
+    comesBack('fraction', 'fractions', 'fraction', [0.1, -1.5, 1e300, 5e-324]),
+    comesBack('bytes', 'bytes, none, all of them and a part of a buffer,', 'bytes', [
+      new Uint8Array(),
+      Uint8Array.from({ length: 256 }, (_, byte) => byte),
+      new Uint8Array([1, 2, 3, 4, 5]).subarray(1, 3),
+    ]),
+    {
+      id: 'value.bigint',
+      promise: 'a bigint within 2^53 is written like the number',
+      async run(driver) {
+        const [inside] = await writeAndRead(driver, 'integer', [5n, BigInt(Number.MAX_SAFE_INTEGER)])
+        assert.deepEqual(inside.map(Number), [5, Number.MAX_SAFE_INTEGER])
+      },
+    },
+    {
+      id: 'value.parameter',
+      promise: 'a parameter is a value and never SQL',
+      async run(driver) {
+        const [inside] = await writeAndRead(driver, 'text', [`'); DROP TABLE found; --`])
+        assert.deepEqual(inside, [`'); DROP TABLE found; --`])
+      },
+    },
+  ],
+}

@@ -1,0 +1,6 @@
+import { describe, it } from 'node:test'
+import { createSqliteHarness } from '../../../test/sqlite-harness.ts'
+import { testStores } from '../../conformance.ts'
+
+testStores('SQLite files', { describe, it }, createSqliteHarness('files'))
+testStores('SQLite in memory', { describe, it }, createSqliteHarness('memory'))
