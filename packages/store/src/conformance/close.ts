@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../driver.ts'
-import type { StoreChapter, StoreTest } from './harness.ts'
-import { outcomeOf, outcomesOf } from './harness.ts'
+import { outcomeOf, outcomesOf, type StoreChapter, type StoreTest } from './harness.ts'
 import { assertCode, assertIds, assertRefused, insert, openItems } from './items.ts'
 
 /** What every use of a closed store comes to. */
@@ -29,10 +28,9 @@ export const close: StoreChapter = {
       async run(driver, harness) {
         const store = await openItems(driver)
         const before = store.write((tx) => insert(tx, 'before'))
-        const closing = store.close()
+        const outcomes = outcomesOf<unknown>(harness, [before, store.close()])
         await assertRefused('STORE_CLOSED', store.write((tx) => insert(tx, 'late')))
-        const outcomes = await outcomesOf<unknown>(harness, [before, closing])
-        assert.deepEqual(outcomes.map((outcome) => outcome.ok), [true, true])
+        assert.deepEqual((await outcomes).map((outcome) => outcome.ok), [true, true])
       },
     },
     {
@@ -67,9 +65,9 @@ export const close: StoreChapter = {
       when: (capabilities) => capabilities.persistent,
       async run(driver, harness) {
         const store = await openItems(driver)
-        const writes = ['a', 'b', 'c'].map((id) => store.write((tx) => insert(tx, id).then(() => id)))
+        const writes = outcomesOf(harness, ['a', 'b', 'c'].map((id) => store.write((tx) => insert(tx, id).then(() => id))))
         await store.close()
-        const accepted = (await outcomesOf(harness, writes)).flatMap((outcome) => (outcome.ok ? [outcome.value] : []))
+        const accepted = (await writes).flatMap((outcome) => (outcome.ok ? [outcome.value] : []))
         await assertIds((await openItems(driver)).reader, accepted)
       },
     },
@@ -99,9 +97,9 @@ export const close: StoreChapter = {
       promise: 'closing the driver closes its stores, after their transactions under way',
       async run(driver, harness) {
         const stores = [await openItems(driver, 'orders'), await openItems(driver, 'stock')]
-        const writes = stores.map((store) => store.write((tx) => insert(tx, 'a')))
+        const writes = outcomesOf(harness, stores.map((store) => store.write((tx) => insert(tx, 'a'))))
         assert.ok((await outcomeOf(harness, driver.close())).ok)
-        assert.deepEqual((await outcomesOf(harness, writes)).map((outcome) => outcome.ok), [true, true])
+        assert.deepEqual((await writes).map((outcome) => outcome.ok), [true, true])
         for (const store of stores) await assertRefused('STORE_CLOSED', store.write((tx) => insert(tx, 'late')))
       },
     },

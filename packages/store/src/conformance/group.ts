@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import type { StoreChapter } from './harness.ts'
-import { outcomesOf } from './harness.ts'
+import { outcomesOf, type StoreChapter } from './harness.ts'
 import { assertIds, insert, Mishap, openItems, readIds } from './items.ts'
 
 const letters = ['a', 'b', 'c', 'd', 'e']

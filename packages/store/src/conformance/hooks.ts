@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Transaction } from '../driver.ts'
-import type { StoreChapter } from './harness.ts'
-import { outcomeOf, outcomesOf } from './harness.ts'
+import { outcomeOf, outcomesOf, type StoreChapter } from './harness.ts'
 import { assertIds, insert, Mishap, openItems, readIds } from './items.ts'
 
 export const hooks: StoreChapter = {

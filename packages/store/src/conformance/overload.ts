@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../driver.ts'
-import type { StoreChapter, StoreHarness } from './harness.ts'
-import { outcomesOf } from './harness.ts'
+import { outcomesOf, type StoreChapter, type StoreHarness } from './harness.ts'
 import { assertCode, assertIds, insert, openItems } from './items.ts'
 
 export const overload: StoreChapter = {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Queries } from '../driver.ts'
-import type { StoreChapter, StoreTest } from './harness.ts'
-import { outcomeOf, outcomesOf } from './harness.ts'
+import { outcomeOf, outcomesOf, type StoreChapter, type StoreTest } from './harness.ts'
 import { assertIds, assertRefused, insert, Mishap, openItems, readIds } from './items.ts'
 
 const insertReturning = { sql: `INSERT INTO items (id, cents) VALUES ('smuggled', 1) RETURNING id` }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Transaction } from '../driver.ts'
-import type { StoreChapter, StoreHarness, StoreTest } from './harness.ts'
-import { outcomeOf, outcomesOf } from './harness.ts'
+import { outcomeOf, outcomesOf, type StoreChapter, type StoreHarness, type StoreTest } from './harness.ts'
 import { assertCode, assertIds, assertRefused, insert, openItems } from './items.ts'
 
 /** What every method of a transaction does once it has ended. */
