@@ -1,7 +1,7 @@
 import { AtollError } from '@atoll/host'
 import { toAtollError, type Database, type Statement as SqliteStatement } from '@atoll/sqlite'
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
-import type { DialectParts, Queries, Row, Statement, Value } from '../../driver.ts'
+import type { DialectParts, Statement, Value } from '../../driver.ts'
 
 /** How Kysely writes for SQLite. One object, because compiled statements are kept by it. */
 export const sqliteDialect: DialectParts = {
@@ -10,6 +10,9 @@ export const sqliteDialect: DialectParts = {
   createQueryCompiler: () => new SqliteQueryCompiler(),
 }
 
+/** What a caller means who gives no parameters. */
+export const noParams: readonly Value[] = []
+
 /**
  * One SQLite connection. SQLite runs in this process and answers at once, so everything here is synchronous; the promises of the port
  * are made by those who use it.
@@ -17,90 +20,59 @@ export const sqliteDialect: DialectParts = {
 export class Connection {
   readonly database: Database
   readonly file: string
-  readonly #prepared = new WeakMap<Statement, SqliteStatement>()
+  readonly #prepared = new WeakMap<Statement, Prepared>()
 
   constructor(database: Database, file: string) {
     this.database = database
     this.file = file
   }
 
-  run(statement: Statement, params: readonly Value[]): number {
-    try {
-      const prepared = this.#prepare(statement)
-      if (!prepared.reader) return prepared.run(params as Value[]).changes
-      return prepared.all(params as Value[]).length // it says RETURNING, and nobody asked what
-    } catch (error) {
-      throw toAtollError(error, this.file)
-    }
-  }
-
-  runEach(statement: Statement, rows: readonly (readonly Value[])[]): void {
-    try {
-      const prepared = this.#prepare(statement)
-      for (const row of rows) prepared.run(row as Value[])
-    } catch (error) {
-      throw toAtollError(error, this.file)
-    }
-  }
-
-  get(statement: Statement, params: readonly Value[]): unknown {
-    try {
-      return this.#prepare(statement).get(params as Value[])
-    } catch (error) {
-      throw toAtollError(error, this.file)
-    }
-  }
-
-  all(statement: Statement, params: readonly Value[]): unknown[] {
-    try {
-      const prepared = this.#prepare(statement)
-      if (prepared.reader) return prepared.all(params as Value[])
-      prepared.run(params as Value[])
-      return []
-    } catch (error) {
-      throw toAtollError(error, this.file)
-    }
-  }
-
-  /** Refuses a statement that writes: INSERT … RETURNING answers rows too, and must not slip through a reader. */
-  assertReads(statement: Statement): void {
-    try {
-      if (this.#prepare(statement).readonly) return
-    } catch (error) {
-      throw toAtollError(error, this.file)
-    }
-    throw new AtollError('UNSUPPORTED', `${this.file} was written through a reader; write in a transaction`)
-  }
-
-  #prepare(statement: Statement): SqliteStatement {
+  /** Prepares a statement, once. */
+  prepare(statement: Statement): Prepared {
     let prepared = this.#prepared.get(statement)
-    if (!prepared) this.#prepared.set(statement, (prepared = this.database.prepare(statement.sql)))
+    if (!prepared) this.#prepared.set(statement, (prepared = this.#make(statement.sql)))
     return prepared
+  }
+
+  error(thrown: unknown): AtollError {
+    return toAtollError(thrown, this.file)
+  }
+
+  #make(sql: string): Prepared {
+    const native = this.database.prepare(sql)
+    // What neither answers nor changes rows begins or ends transactions, reaches for another file, or turns a setting.
+    if ((native.readonly && !native.reader) || /\bor\s+rollback\b/i.test(sql)) {
+      throw new AtollError('UNSUPPORTED', `'${sql.slice(0, 40)}' is not for services: a store begins, ends and undoes transactions itself, and is one file`)
+    }
+    return { native, answers: native.reader, writes: !native.readonly }
   }
 }
 
-/** Queries that run on a connection as they come. */
-export class DirectQueries implements Queries {
-  readonly dialect = sqliteDialect
-  readonly #connection: Connection
+/** A prepared statement, and what is worth knowing of it without asking SQLite again. */
+export interface Prepared {
+  readonly native: SqliteStatement
+  readonly answers: boolean
+  readonly writes: boolean
+}
 
-  constructor(connection: Connection) {
-    this.#connection = connection
-  }
+/** The number of rows that it changed. */
+export function runPrepared({ native, answers }: Prepared, params: readonly Value[]): number {
+  if (!answers) return native.run(params).changes
+  return native.all(params).length // it says RETURNING, and nobody asked what
+}
 
-  async run(statement: Statement, params: readonly Value[] = []): Promise<number> {
-    return this.#connection.run(statement, params)
-  }
+export function runPreparedEach(prepared: Prepared, rows: readonly (readonly Value[])[]): void {
+  for (const row of rows) runPrepared(prepared, row)
+}
 
-  async runEach(statement: Statement, rows: readonly (readonly Value[])[]): Promise<void> {
-    this.#connection.runEach(statement, rows)
-  }
+export function getPrepared({ native, answers }: Prepared, params: readonly Value[]): unknown {
+  if (answers) return native.get(params)
+  native.run(params)
+  return undefined
+}
 
-  async get<R = Row>(statement: Statement, params: readonly Value[] = []): Promise<R | undefined> {
-    return this.#connection.get(statement, params) as R | undefined // the caller knows its columns
-  }
-
-  async all<R = Row>(statement: Statement, params: readonly Value[] = []): Promise<R[]> {
-    return this.#connection.all(statement, params) as R[] // the caller knows its columns
-  }
+export function allPrepared({ native, answers }: Prepared, params: readonly Value[]): unknown[] {
+  if (answers) return native.all(params)
+  native.run(params)
+  return []
 }

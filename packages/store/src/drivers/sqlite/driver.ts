@@ -6,7 +6,8 @@ import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '
 import { Connection } from './connection.ts'
 import { defaultLimits, type SqliteLimits } from './limits.ts'
 import { migrate } from './migrate.ts'
-import { FileReader, MemoryReader, SqliteStore } from './store.ts'
+import { FileReader, MemoryReader } from './reader.ts'
+import { SqliteStore } from './store.ts'
 import { Writer } from './writer.ts'
 
 export interface SqliteStoresOptions {

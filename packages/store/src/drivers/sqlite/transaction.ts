@@ -1,74 +1,168 @@
 import { AtollError } from '@atoll/host'
 import type { Queries, Row, Statement, Transaction, Value } from '../../driver.ts'
-import { sqliteDialect, type Connection } from './connection.ts'
+import { allPrepared, getPrepared, noParams, runPrepared, runPreparedEach, sqliteDialect, type Connection } from './connection.ts'
+import type { Control, Group, Hook } from './group.ts'
 
-const savepoint: Statement = { sql: 'SAVEPOINT inner_work' }
-const release: Statement = { sql: 'RELEASE inner_work' }
-const rollback: Statement = { sql: 'ROLLBACK TO inner_work' }
-
-/** One work's share of a physical commit. */
-export class SqliteTransaction implements Transaction {
+/**
+ * Queries inside a physical commit, for as long as their user may. The methods are not async functions: they answer at once, and an
+ * async function costs as much as the SQL.
+ */
+export class GroupQueries implements Queries {
   readonly dialect = sqliteDialect
-  readonly commit: object
-  /** Hooks of this work; the group takes them over when the work has ended well. */
-  readonly hooks: [key: object, hook: (queries: Queries) => Promise<void>][] = []
-  readonly #connection: Connection
-  #ended = false
+  readonly commit: Group
+  protected readonly connection: Connection
+  protected readonly control: Control
+  protected ended = false
 
-  constructor(connection: Connection, commit: object) {
-    this.#connection = connection
+  constructor(connection: Connection, control: Control, commit: Group) {
+    this.connection = connection
+    this.control = control
     this.commit = commit
   }
 
   /** Everything from here on is refused. */
   end(): void {
-    this.#ended = true
+    this.ended = true
   }
 
-  async run(statement: Statement, params: readonly Value[] = []): Promise<number> {
-    this.#assertOpen()
-    return this.#connection.run(statement, params)
-  }
-
-  async runEach(statement: Statement, rows: readonly (readonly Value[])[]): Promise<void> {
-    this.#assertOpen()
-    this.#connection.runEach(statement, rows)
-  }
-
-  async get<R = Row>(statement: Statement, params: readonly Value[] = []): Promise<R | undefined> {
-    this.#assertOpen()
-    return this.#connection.get(statement, params) as R | undefined // the caller knows its columns
-  }
-
-  async all<R = Row>(statement: Statement, params: readonly Value[] = []): Promise<R[]> {
-    this.#assertOpen()
-    return this.#connection.all(statement, params) as R[] // the caller knows its columns
-  }
-
-  async savepoint<T>(work: () => Promise<T>): Promise<T> {
-    this.#assertOpen()
-    this.#connection.run(savepoint, [])
+  run(statement: Statement, params: readonly Value[] = noParams): Promise<number> {
     try {
-      const result = await work()
-      this.#assertOpen()
-      this.#connection.run(release, [])
-      return result
+      this.assertOpen()
+      const prepared = this.connection.prepare(statement)
+      if (prepared.writes) this.beforeWriting()
+      return Promise.resolve(runPrepared(prepared, params))
     } catch (error) {
-      if (!this.#ended && this.#connection.database.inTransaction) {
-        this.#connection.run(rollback, [])
-        this.#connection.run(release, [])
-      }
-      throw error
+      return Promise.reject(this.failed(error))
     }
   }
 
-  beforeCommit(key: object, hook: (queries: Queries) => Promise<void>): void {
-    this.#assertOpen()
-    for (const [known] of this.hooks) if (known === key) return
-    this.hooks.push([key, hook])
+  runEach(statement: Statement, rows: readonly (readonly Value[])[]): Promise<void> {
+    try {
+      this.assertOpen()
+      const prepared = this.connection.prepare(statement)
+      if (prepared.writes) this.beforeWriting()
+      return Promise.resolve(runPreparedEach(prepared, rows))
+    } catch (error) {
+      return Promise.reject(this.failed(error))
+    }
   }
 
-  #assertOpen(): void {
-    if (this.#ended) throw new AtollError('TX_CLOSED', `a transaction of ${this.#connection.file} was used after it had ended; await everything inside its callback`)
+  get<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R | undefined> {
+    try {
+      this.assertOpen()
+      const prepared = this.connection.prepare(statement)
+      if (prepared.writes) this.beforeWriting()
+      return Promise.resolve(getPrepared(prepared, params) as R | undefined) // the caller knows its columns
+    } catch (error) {
+      return Promise.reject(this.failed(error))
+    }
+  }
+
+  all<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R[]> {
+    try {
+      this.assertOpen()
+      const prepared = this.connection.prepare(statement)
+      if (prepared.writes) this.beforeWriting()
+      return Promise.resolve(allPrepared(prepared, params) as R[]) // the caller knows its columns
+    } catch (error) {
+      return Promise.reject(this.failed(error))
+    }
+  }
+
+  protected beforeWriting(): void {}
+
+  protected assertOpen(): void {
+    if (this.ended) throw new AtollError('TX_CLOSED', `a transaction of ${this.connection.file} was used after it had ended; await everything inside its callback`)
+    if (this.commit.failure) throw this.commit.failure
+  }
+
+  /**
+   * What SQLite said, for the caller. If SQLite undid the whole transaction over it, then a statement that came after would commit by
+   * itself; so nothing of this commit runs any more.
+   */
+  protected failed(error: unknown): AtollError {
+    const failure = this.connection.error(error)
+    if (!this.ended && !this.control.isOpen) this.commit.failure ??= failure
+    return failure
+  }
+}
+
+/** One work's share of a physical commit. */
+export class SqliteTransaction extends GroupQueries implements Transaction {
+  /** Hooks of this work; the group takes them over when the work has ended well. */
+  #hooks: [key: object, hook: Hook][] | undefined
+  #writing = false
+  #depth = 0
+  #broken: AtollError | undefined
+
+  async savepoint<T>(work: () => Promise<T>): Promise<T> {
+    const depth = this.#enter()
+    const hooksBefore = this.#hooks?.length ?? 0
+    let result: T
+    try {
+      result = await work()
+    } catch (error) {
+      if (this.#leave(depth)) {
+        this.control.inner.undo.run()
+        this.control.inner.release.run()
+        this.#hooks?.splice(hooksBefore)
+      }
+      throw error
+    }
+    this.assertOpen()
+    if (!this.#leave(depth)) throw this.#broken!
+    this.control.inner.release.run()
+    return result
+  }
+
+  beforeCommit(key: object, hook: Hook): void {
+    this.assertOpen()
+    if (!this.#hooks) this.#hooks = [[key, hook]]
+    else if (!this.#hooks.some(([known]) => known === key)) this.#hooks.push([key, hook])
+  }
+
+  /** The work has ended well. Throws if it has not. */
+  keep(): void {
+    this.ended = true
+    if (this.commit.failure) throw this.commit.failure
+    if (this.#broken) throw this.#broken
+    if (this.#writing) this.control.work.release.run()
+    if (this.#hooks) for (const [key, hook] of this.#hooks) if (!this.commit.hooks.has(key)) this.commit.hooks.set(key, hook)
+  }
+
+  /** The work has failed. */
+  undo(): void {
+    this.ended = true
+    if (!this.#writing || !this.control.isOpen) return
+    this.control.work.undo.run()
+    this.control.work.release.run()
+  }
+
+  /** The savepoint of a work is set when it first writes: many only read, or fail before. */
+  protected override beforeWriting(): void {
+    if (this.#writing) return
+    this.control.work.set.run()
+    this.#writing = true
+  }
+
+  #enter(): number {
+    try {
+      this.assertOpen()
+      this.beforeWriting()
+      this.control.inner.set.run()
+      return ++this.#depth
+    } catch (error) {
+      throw this.failed(error)
+    }
+  }
+
+  /**
+   * Whether the innermost savepoint is the one to end. SQLite's savepoints are a stack: two that overlap would undo each other's changes,
+   * so then nothing is ended, and the whole work fails.
+   */
+  #leave(depth: number): boolean {
+    if (this.ended || this.commit.failure) return false
+    if (this.#depth-- !== depth) this.#broken ??= new AtollError('UNSUPPORTED', 'two savepoints of one transaction overlapped; await each before the next begins')
+    return this.#broken === undefined
   }
 }

@@ -1,22 +1,9 @@
 import { AtollError, type Host } from '@atoll/host'
-import { toAtollError } from '@atoll/sqlite'
-import type { Queries, Statement, Transaction } from '../../driver.ts'
-import { DirectQueries, type Connection } from './connection.ts'
+import type { Transaction } from '../../driver.ts'
+import type { Connection } from './connection.ts'
+import { Control, Group, type Write } from './group.ts'
 import type { SqliteLimits } from './limits.ts'
-import { SqliteTransaction } from './transaction.ts'
-
-const begin: Statement = { sql: 'BEGIN IMMEDIATE' }
-const commit: Statement = { sql: 'COMMIT' }
-const rollback: Statement = { sql: 'ROLLBACK' }
-const savepoint: Statement = { sql: 'SAVEPOINT work' }
-const release: Statement = { sql: 'RELEASE work' }
-const undo: Statement = { sql: 'ROLLBACK TO work' }
-
-interface Write {
-  readonly work: (tx: Transaction) => Promise<unknown>
-  readonly resolve: (result: unknown) => void
-  readonly reject: (error: unknown) => void
-}
+import { GroupQueries, SqliteTransaction } from './transaction.ts'
 
 /**
  * The one writer of a store. Works run one after the other, each under a savepoint, and those that are ready in the same turn share one
@@ -24,28 +11,38 @@ interface Write {
  *
  * SQLite answers at once, so a work that waits for nothing else ends within the turn in which it began. One that is still there when
  * the turn ends waits for something outside, and would keep everybody else waiting with it: it is undone.
+ *
+ * It is driven by callbacks, made once, and not by async functions: what one work costs beyond its SQL is what a store costs.
  */
 export class Writer {
   readonly #connection: Connection
+  readonly #control: Control
   readonly #host: Host
   readonly #limits: SqliteLimits
-  readonly #queries: Queries
   #queue: Write[] = []
   #head = 0
-  #running: Promise<void> | undefined
-  #closed = false
-  /** Ends the work under way, if there is one. */
-  #interrupt: ((reason: AtollError) => void) | undefined
-  /** Ends the wait for more works. */
-  #wake: (() => void) | undefined
+  #group: Group | undefined
+  /** The work under way, and what it works with. */
+  #current: Write | undefined
+  #tx: SqliteTransaction | undefined
+  /** What the hooks work with, while they run. */
+  #hookQueries: GroupQueries | undefined
+  /** A full group has been committed, and the next begins with the next turn: others must get theirs. */
+  #resting = false
+  #drainAsked = false
   #turnAsked = false
+  #settle = this.#makeSettle()
+  #reads: (() => void)[] = []
+  #closed: Promise<void> | undefined
+  #onDrained: (() => void) | undefined
+  readonly #drain = (): void => this.#begin()
   readonly #onTurn = (): void => this.#turn()
 
   constructor(connection: Connection, host: Host, limits: SqliteLimits) {
     this.#connection = connection
+    this.#control = new Control(connection.database)
     this.#host = host
     this.#limits = limits
-    this.#queries = new DirectQueries(connection)
   }
 
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -54,108 +51,163 @@ export class Writer {
       return Promise.reject(new AtollError('OVERLOADED', `${this.#connection.file} has ${this.#limits.writesQueuedMax} transactions waiting (writesQueuedMax)`))
     }
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ work, resolve: resolve as (result: unknown) => void, reject }) // the work's own result comes back to it
-      this.#running ??= this.#run()
+      this.#queue.push({ work, resolve: resolve as (result: unknown) => void, reject, result: undefined }) // the work's own result comes back to it
+      if (!this.#drainAsked) this.#askToDrain()
     })
   }
 
-  /** Resolves when no commit is open. */
-  async idle(): Promise<void> {
-    while (this.#running) await this.#running
-  }
-
-  get isOpen(): boolean {
-    return this.#running !== undefined
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-    await this.idle()
-  }
-
-  async #run(): Promise<void> {
-    await null // works that come in the same step join the first group
-    while (this.#head < this.#queue.length) await this.#group()
-    this.#running = undefined
-  }
-
-  async #group(): Promise<void> {
-    const group: Group = { written: [], results: [], hooks: new Map() }
-    try {
-      this.#connection.run(begin, [])
-      await this.#fill(group)
-      for (const hook of group.hooks.values()) await hook(this.#queries)
-      this.#connection.run(commit, [])
-    } catch (error) {
-      this.#rollBack()
-      const failure = toAtollError(error, this.#connection.file)
-      for (const write of group.written) write.reject(failure)
-      // The store could not even begin: those that wait would meet the same, and must not wait for ever.
-      if (group.written.length === 0 && this.#head < this.#queue.length) this.#next().reject(failure)
-      return
-    }
-    for (let index = 0; index < group.written.length; index++) group.written[index]!.resolve(group.results[index])
-  }
-
-  /** Runs works until none is left at the end of a turn, or the group is full. */
-  async #fill(group: Group): Promise<void> {
-    const untilMs = this.#host.monotonicMs() + this.#limits.groupOpenMs
-    for (let count = 0; count < this.#limits.groupWritesMax; count++) {
-      if (this.#head === this.#queue.length) {
-        await this.#endOfTurn()
-        if (this.#head === this.#queue.length) return
-      }
-      await this.#work(this.#next(), group)
-      if (!this.#connection.database.inTransaction) {
-        throw new AtollError('UNAVAILABLE', `${this.#connection.file} gave up the transaction that this work shared with others`)
-      }
-      if (this.#host.monotonicMs() > untilMs) return
-    }
-  }
-
-  /** One work under its savepoint. Never rejects: a work that fails is told so, and the group goes on. */
-  #work(write: Write, group: Group): Promise<void> {
-    const tx = new SqliteTransaction(this.#connection, group)
-    return new Promise<void>((resolve) => {
-      let over = false
-      const fail = (error: unknown): void => {
-        if (over) return
-        over = true
-        tx.end()
-        this.#interrupt = undefined
-        this.#undo()
-        write.reject(error)
-        resolve()
-      }
-      const succeed = (result: unknown): void => {
-        if (over) return
-        over = true
-        tx.end()
-        this.#interrupt = undefined
+  /** Runs `read` when no commit is open: now, or before the next one begins. */
+  betweenCommits<T>(read: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const attempt = (): void => {
         try {
-          this.#connection.run(release, [])
+          resolve(read())
         } catch (error) {
-          write.reject(error)
-          resolve()
-          return
+          reject(error)
         }
-        group.written.push(write)
-        group.results.push(result)
-        for (const [key, hook] of tx.hooks) if (!group.hooks.has(key)) group.hooks.set(key, hook)
-        resolve()
       }
-      this.#interrupt = fail
-      this.#askForTurn()
-      try {
-        this.#connection.run(savepoint, [])
-        write.work(tx).then(succeed, fail)
-      } catch (error) {
-        fail(error)
-      }
+      if (this.#group) this.#reads.push(attempt)
+      else attempt()
     })
   }
 
-  #next(): Write {
+  /** Resolves when all that was asked for is done. */
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => {
+      if (this.#isIdle) resolve()
+      else this.#onDrained = resolve
+    })
+    return this.#closed
+  }
+
+  get #isIdle(): boolean {
+    return !this.#group && this.#head === this.#queue.length
+  }
+
+  #askToDrain(): void {
+    if (this.#current || this.#hookQueries || this.#resting) return // it comes to the queue by itself
+    this.#drainAsked = true
+    queueMicrotask(this.#drain)
+  }
+
+  #begin(): void {
+    this.#drainAsked = false
+    if (this.#current || this.#hookQueries || this.#resting) return
+    if (!this.#group) {
+      const group = new Group(this.#host.monotonicMs() + this.#limits.groupOpenMs)
+      try {
+        this.#control.begin.run()
+      } catch (error) {
+        this.#refuseAll(this.#connection.error(error))
+        return
+      }
+      this.#group = group
+    }
+    this.#askForTurn()
+    this.#next(this.#group)
+  }
+
+  /** Starts the next work, or ends a group that is full. With nothing left to start, the group stays open until the turn ends. */
+  #next(group: Group): void {
+    while (this.#head < this.#queue.length || group.failure) {
+      if (group.failure) return this.#fail(group, group.failure)
+      if (group.count > 0 && (group.count >= this.#limits.groupWritesMax || this.#host.monotonicMs() >= group.untilMs)) return this.#finish(group)
+      group.count++
+      const write = this.#take()
+      const tx = new SqliteTransaction(this.#connection, this.#control, group)
+      this.#current = write
+      this.#tx = tx
+      try {
+        write.work(tx).then(this.#settle.done, this.#settle.failed)
+        return
+      } catch (error) {
+        this.#undo(group, error)
+      }
+    }
+  }
+
+  #done(result: unknown): void {
+    const group = this.#group!
+    const write = this.#current!
+    try {
+      this.#tx!.keep()
+    } catch (error) {
+      this.#undo(group, this.#connection.error(error))
+      return this.#next(group)
+    }
+    this.#current = undefined
+    write.result = result
+    group.written.push(write)
+    this.#next(group)
+  }
+
+  #undo(group: Group, error: unknown): void {
+    const write = this.#current!
+    this.#current = undefined
+    try {
+      this.#tx!.undo()
+    } catch (failure) {
+      group.failure ??= this.#connection.error(failure)
+    }
+    if (!this.#control.isOpen) group.failure ??= this.#connection.error(error)
+    write.reject(error)
+  }
+
+  /** Runs the hooks, then commits. */
+  #finish(group: Group): void {
+    if (group.hooks.size === 0) return this.#commit(group)
+    const queries = new GroupQueries(this.#connection, this.#control, group)
+    this.#hookQueries = queries
+    this.#askForTurn()
+    runHooks(group, queries).then(
+      () => this.#group === group && this.#commit(group),
+      (error: unknown) => this.#group === group && this.#fail(group, this.#connection.error(error)),
+    )
+  }
+
+  #commit(group: Group): void {
+    if (group.failure) return this.#fail(group, group.failure)
+    try {
+      this.#control.commit.run()
+    } catch (error) {
+      return this.#fail(group, this.#connection.error(error))
+    }
+    for (const write of group.written) write.resolve(write.result)
+    this.#close(group)
+  }
+
+  #fail(group: Group, failure: AtollError): void {
+    group.failure = failure
+    try {
+      this.#control.rollback()
+    } finally {
+      for (const write of group.written) write.reject(failure)
+      this.#close(group)
+    }
+  }
+
+  #close(group: Group): void {
+    this.#group = undefined
+    this.#hookQueries?.end()
+    this.#hookQueries = undefined
+    for (const read of this.#reads.splice(0)) read()
+    if (this.#isIdle) this.#onDrained?.()
+    else this.#rest()
+    if (group.count >= this.#limits.groupWritesMax) this.#rest()
+  }
+
+  #rest(): void {
+    this.#resting = true
+    this.#askForTurn()
+  }
+
+  /** The store could not even begin: those that wait would meet the same, and must not wait for ever. */
+  #refuseAll(failure: AtollError): void {
+    while (this.#head < this.#queue.length) this.#take().reject(failure)
+    if (this.#isIdle) this.#onDrained?.()
+  }
+
+  #take(): Write {
     const write = this.#queue[this.#head++]!
     if (this.#head === this.#queue.length) {
       this.#queue = []
@@ -164,43 +216,59 @@ export class Writer {
     return write
   }
 
-  #endOfTurn(): Promise<void> {
-    this.#askForTurn()
-    return new Promise((resolve) => (this.#wake = resolve))
-  }
-
   #askForTurn(): void {
     if (this.#turnAsked) return
     this.#turnAsked = true
     this.#host.turn(this.#onTurn)
   }
 
+  /** All that was ready has run. */
   #turn(): void {
     this.#turnAsked = false
-    const wake = this.#wake
-    this.#wake = undefined
-    wake?.()
-    this.#interrupt?.(
-      new AtollError(
-        'TX_WAITED',
-        `a transaction of ${this.#connection.file} waited for something other than its store, and was undone. Do the waiting (fetch, call, timers, crypto) before tx, and pass the result in`,
-      ),
-    )
+    const group = this.#group
+    if (!group) {
+      this.#resting = false
+      if (!this.#isIdle) this.#askToDrain()
+    } else if (this.#current) {
+      this.#settle = this.#makeSettle()
+      this.#askForTurn()
+      this.#undo(group, waited(this.#connection.file, 'a transaction'))
+      this.#next(group)
+    } else if (this.#hookQueries) {
+      this.#fail(group, waited(this.#connection.file, 'a beforeCommit hook'))
+    } else {
+      this.#finish(group)
+    }
   }
 
-  #undo(): void {
-    if (!this.#connection.database.inTransaction) return // SQLite has undone everything by itself; the group will see
-    this.#connection.run(undo, [])
-    this.#connection.run(release, [])
-  }
-
-  #rollBack(): void {
-    if (this.#connection.database.inTransaction) this.#connection.run(rollback, [])
+  /** What works report to. A work that was given up still reports some day; by then the callbacks are others. */
+  #makeSettle(): Settle {
+    const settle: Settle = {
+      done: (result) => {
+        if (this.#settle === settle) this.#done(result)
+      },
+      failed: (error) => {
+        if (this.#settle !== settle) return
+        this.#undo(this.#group!, error)
+        this.#next(this.#group!)
+      },
+    }
+    return settle
   }
 }
 
-interface Group {
-  readonly written: Write[]
-  readonly results: unknown[]
-  readonly hooks: Map<object, (queries: Queries) => Promise<void>>
+interface Settle {
+  readonly done: (result: unknown) => void
+  readonly failed: (error: unknown) => void
+}
+
+async function runHooks(group: Group, queries: GroupQueries): Promise<void> {
+  for (const hook of group.hooks.values()) await hook(queries)
+}
+
+function waited(file: string, who: string): AtollError {
+  return new AtollError(
+    'TX_WAITED',
+    `${who} of ${file} waited for something other than its store, and was undone. Do the waiting (fetch, call, timers, crypto) before tx, and pass the result in`,
+  )
 }

@@ -1,0 +1,127 @@
+import { AtollError } from '@atoll/host'
+import type { Reader, Row, Statement, Value } from '../../driver.ts'
+import { allPrepared, getPrepared, noParams, sqliteDialect, type Connection, type Prepared } from './connection.ts'
+import type { Writer } from './writer.ts'
+
+/** Committed state of files, through a connection of its own that never waits for the writer. */
+export class FileReader implements Reader {
+  readonly dialect = sqliteDialect
+  readonly #connection: Connection
+  readonly #onClose: () => void
+  #closed = false
+
+  constructor(connection: Connection, onClose: () => void = () => {}) {
+    this.#connection = connection
+    this.#onClose = onClose
+  }
+
+  async run(): Promise<never> {
+    throw readOnly(this.#connection)
+  }
+
+  async runEach(): Promise<never> {
+    throw readOnly(this.#connection)
+  }
+
+  async get<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R | undefined> {
+    return this.#read(statement, (prepared) => getPrepared(prepared, params)) as R | undefined // the caller knows its columns
+  }
+
+  async all<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R[]> {
+    return this.#read(statement, (prepared) => allPrepared(prepared, params)) as R[] // the caller knows its columns
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#connection.database.close()
+    this.#onClose()
+  }
+
+  #read(statement: Statement, read: (prepared: Prepared) => unknown): unknown {
+    if (this.#closed) throw closed(this.#connection)
+    return readWith(this.#connection, statement, read)
+  }
+}
+
+/**
+ * Committed state of databases in memory, which have one connection each: a read waits until no commit is open there. A statement runs
+ * on the first of them that has all its tables.
+ */
+export class MemoryReader implements Reader {
+  readonly dialect = sqliteDialect
+  readonly #sources: readonly MemorySource[]
+  readonly #onClose: () => void
+  #closed = false
+
+  constructor(sources: readonly MemorySource[], onClose: () => void = () => {}) {
+    this.#sources = sources
+    this.#onClose = onClose
+  }
+
+  async run(): Promise<never> {
+    throw readOnly(this.#sources[0]!.connection)
+  }
+
+  async runEach(): Promise<never> {
+    throw readOnly(this.#sources[0]!.connection)
+  }
+
+  async get<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R | undefined> {
+    return (await this.#read(statement, (prepared) => getPrepared(prepared, params))) as R | undefined // the caller knows its columns
+  }
+
+  async all<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R[]> {
+    return (await this.#read(statement, (prepared) => allPrepared(prepared, params))) as R[] // the caller knows its columns
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#onClose()
+  }
+
+  #read(statement: Statement, read: (prepared: Prepared) => unknown): Promise<unknown> {
+    const [first, ...others] = this.#sources as [MemorySource, ...MemorySource[]]
+    if (this.#closed) throw closed(first.connection)
+    const source = understands(first, statement) ? first : (others.find((other) => understands(other, statement)) ?? first)
+    return source.writer.betweenCommits(() => {
+      if (this.#closed) throw closed(source.connection)
+      return readWith(source.connection, statement, read)
+    })
+  }
+}
+
+/** What a {@link MemoryReader} reads. */
+export interface MemorySource {
+  readonly connection: Connection
+  readonly writer: Writer
+}
+
+function readWith(connection: Connection, statement: Statement, read: (prepared: Prepared) => unknown): unknown {
+  try {
+    const prepared = connection.prepare(statement)
+    if (prepared.writes) throw readOnly(connection)
+    return read(prepared)
+  } catch (error) {
+    throw connection.error(error)
+  }
+}
+
+/** Whether a database has every table that a statement names. */
+function understands({ connection }: MemorySource, statement: Statement): boolean {
+  try {
+    connection.prepare(statement)
+    return true
+  } catch {
+    return false // another database will have them, or the first one will say what is wrong
+  }
+}
+
+function readOnly({ file }: Connection): AtollError {
+  return new AtollError('UNSUPPORTED', `${file} was to be written through a reader; write in a transaction`)
+}
+
+function closed({ file }: Connection): AtollError {
+  return new AtollError('STORE_CLOSED', `${file} was read after close`)
+}
