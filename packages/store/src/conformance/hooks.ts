@@ -94,6 +94,24 @@ export const hooks: StoreChapter = {
       },
     },
     {
+      id: 'hook.undone-savepoint',
+      promise: 'a hook that was registered in a savepoint is not called if that savepoint is undone',
+      async run(driver) {
+        const store = await openItems(driver)
+        const called: string[] = []
+        await store.write(async (tx) => {
+          for (const name of ['kept', 'undone']) {
+            const inner = tx.savepoint(async () => {
+              tx.beforeCommit({ name }, async () => void called.push(name))
+              if (name === 'undone') throw new Mishap()
+            })
+            await inner.catch(() => 'wanted')
+          }
+        })
+        assert.deepEqual(called, ['kept'])
+      },
+    },
+    {
       id: 'hook.failing',
       promise: 'a hook that throws fails its commit, and what it wrote is undone as well',
       async run(driver, harness) {

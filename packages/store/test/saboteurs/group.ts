@@ -4,6 +4,9 @@ import { changed, changingTransactions, changingWrites, turn, type Saboteur, typ
 
 type Hook = (queries: Queries) => Promise<void>
 
+/** Hooks that were registered in a savepoint under way. */
+const inSavepoint = new WeakMap<Transaction, [object, Hook][]>()
+
 export const groupSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it runs what came last first',
@@ -122,6 +125,27 @@ export const hookSaboteurs: readonly Saboteur[] = [
           throw error
         })
       })),
+  },
+  {
+    breaks: 'it runs the hooks of undone savepoints',
+    caughtBy: ['hook.undone-savepoint'],
+    spoil: changingTransactions((tx) => ({
+      async savepoint(work) {
+        const hooks: [object, Hook][] = []
+        inSavepoint.set(tx, hooks)
+        try {
+          return await tx.savepoint(work)
+        } finally {
+          inSavepoint.delete(tx)
+          for (const [key, hook] of hooks) tx.beforeCommit(key, hook)
+        }
+      },
+      beforeCommit(key, hook) {
+        const hooks = inSavepoint.get(tx)
+        if (hooks) hooks.push([key, hook])
+        else tx.beforeCommit(key, hook)
+      },
+    })),
   },
   {
     breaks: 'it swallows the errors of hooks',
