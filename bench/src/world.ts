@@ -20,10 +20,12 @@ export async function withSystem<T>(system: System, work: (world: BenchWorld) =>
     const host = createNodeHost()
     const log = await createEmbeddedLog({ file: join(folder, 'log.db'), host })
     const stores = createSqliteStores({ folder, host })
+    const keepAlive = setInterval(() => {}, 2 ** 30) // the runtime's timers do not
     const running = await startSystem(system, { host, log, stores, logger: { ...silentLogger, error: (fields, message) => console.error(message, fields) } })
     try {
       return await work({ running, host })
     } finally {
+      clearInterval(keepAlive)
       await running.stop()
       await stores.close()
       await log.close()

@@ -31,11 +31,19 @@ describe('operating a system', () => {
 
   it('takes an event that fails from its first error to its redrive', () => inShell(deadLetterStory))
 
+  it('rebuilds a projection, with the system running or not', () =>
+    inShell(async ({ dev, run, data }) => {
+      const { stop } = await dev()
+      assert.match((await run('replay', 'warehouse.shelves', '--data', data)).out, /^warehouse\.shelves rebuilt from 1 events/)
+      await stop()
+      assert.match((await run('replay', 'warehouse.shelves', '--data', data)).out, /^warehouse\.shelves rebuilt from 1 events/)
+    }))
+
   it('names what there is when asked for what there is not', () =>
     inShell(async ({ dev, run, data }) => {
       const { stop } = await dev()
       const replay = await run('replay', 'nobody', '--data', data)
-      assert.deepEqual([replay.code, /there are shop, warehouse/.test(replay.err)], [2, true])
+      assert.deepEqual([replay.code, /there are shop, warehouse, warehouse\.shelves/.test(replay.err)], [2, true])
       const effects = await run('replay', 'warehouse', '--data', data)
       assert.deepEqual([effects.code, /UNSUPPORTED: .*only projections/.test(effects.err)], [1, true])
       const show = await run('dead-letters', 'show', 'x', '--data', data)
@@ -57,11 +65,11 @@ describe('operating a system', () => {
   it('draws the flow of events, as text, as a picture, and as data', () =>
     inShell(async ({ run, data }) => {
       const text = await run('map', fixture)
-      assert.match(text.out, /order\.placed v1 → warehouse/)
+      assert.match(text.out, /order\.placed v1 → warehouse, warehouse\.shelves/)
       const svg = `${data}.svg`
       assert.equal((await run('map', fixture, '--svg', svg)).code, 0)
       const flow = JSON.parse((await run('map', fixture, '--json')).out) as { edges: unknown }
-      assert.deepEqual(flow.edges, [{ source: 'shop', event: 'order.placed', subscription: 'warehouse', service: 'warehouse', kind: 'handle' }])
+      assert.deepEqual(flow.edges, [{ source: 'shop', event: 'order.placed', subscription: 'warehouse', service: 'warehouse', kind: 'handle' }, { source: 'shop', event: 'order.placed', subscription: 'warehouse.shelves', service: 'warehouse', kind: 'project' }])
     }))
 })
 

@@ -44,7 +44,9 @@ export interface Started {
 export async function start(system: System, options: StartOptions): Promise<Started> {
   const { data, logger = silentLogger } = options
   const folder = openDataFolder(data)
-  const closing: (() => unknown)[] = [() => folder.close()]
+  // The runtime's timers do not keep a process alive; a system at work should.
+  const keepAlive = setInterval(() => {}, 2 ** 30)
+  const closing: (() => unknown)[] = [() => clearInterval(keepAlive), () => folder.close()]
   try {
     if (options.fresh || seedWasCutOff(data)) clear(data)
     const isNew = !existsSync(join(data, 'log.db'))

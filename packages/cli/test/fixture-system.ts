@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { sqlStore } from '@atoll/store'
-import { command, contract, event, query, service, system } from 'atoll'
+import { command, contract, event, projection, query, service, system } from 'atoll'
 import { z } from 'zod'
 
 // A system whose warehouse refuses one sku while the file named by BROKEN exists.
@@ -10,11 +10,17 @@ const placed = event('order.placed', { version: 1, key: ({ sku }) => sku, data: 
 const shop = contract('shop', { events: [placed], place: command({ http: 'POST /orders', input: Order, output: Order }) })
 const warehouse = contract('warehouse', { stock: query({ http: 'GET /stock', input: z.object({}), output: z.array(z.string()) }) })
 
+const shelves = projection('shelves', {
+  store: sqlStore<{ shelves: { sku: string } }>({ migrations: { '0001-shelves': 'CREATE TABLE shelves (sku TEXT PRIMARY KEY)' } }),
+  subscribe: ({ project }) => [project(placed, ({ data }, { db }) => db.insertInto('shelves').values({ sku: data.sku }).onConflict((known) => known.doNothing()).execute())],
+})
+
 export default system('fixture', {
   services: [
     service(shop, { handlers: { place: ({ input, tx }) => tx(({ emit }) => { emit(placed, input); return input }) } }),
     service(warehouse, {
       store: sqlStore<{ shipped: { seq?: number; text: string } }>({ migrations: { '0001-shipped': 'CREATE TABLE shipped (seq INTEGER PRIMARY KEY, text TEXT NOT NULL)' } }),
+      projections: [shelves],
       subscribe: ({ on }) => [
         on(placed, ({ event, tx }) => {
           const { sku, count } = event.data

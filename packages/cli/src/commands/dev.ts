@@ -41,13 +41,11 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
 
 /** Resolves at the first Ctrl-C or SIGTERM; at the second the process ends at once. */
 function toldToStop(): Promise<void> {
-  const keepAlive = setInterval(() => {}, 2 ** 30) // timers of the runtime do not keep a process alive
   return new Promise((resolve) => {
     let asked = false
     const stop = (): void => {
       if (asked) process.exit(130)
       asked = true
-      clearInterval(keepAlive)
       resolve()
     }
     process.on('SIGINT', stop)
