@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { apiPages } from './generate/api-page.ts'
 import { errorsPage } from './generate/errors-page.ts'
 import { flowPicture } from './generate/flow-picture.ts'
 
@@ -10,6 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/reference/errors.md': errorsPage,
   'docs/images/conduit.svg': flowPicture,
+  ...apiPages(),
 }
 
 const checking = process.argv.includes('--check')

@@ -24,11 +24,13 @@ export function build(dist: string): string[] {
   })
 }
 
-function packages(): string[] {
+/** The names of the folders below packages/. */
+export function packages(): string[] {
   return readdirSync(`${root}packages`).filter((name) => existsSync(`${root}packages/${name}/package.json`))
 }
 
-function compile(outDir: string): void {
+/** Compiles every package into `<outDir>/<package>/src`. */
+export function compile(outDir: string): void {
   const { status, stdout } = spawnSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tools/pack/tsconfig.json`, '--outDir', outDir], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`the packages do not compile:\n${stdout}`)
 }
