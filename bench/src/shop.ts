@@ -37,15 +37,18 @@ const insertShipment = prepared<ShippingTables, { orderId: string; sku: string }
 )
 const selectOrder = prepared<OrderTables, { orderId: string }>()((db, $) => db.selectFrom('orders').selectAll().where('order_id', '=', $.orderId))
 
-/** Through prepared statements, or through the query builder. Called when an order's shipment is committed to. */
-export function createShop(statements: 'prepared' | 'built', onShipped: (orderId: string) => void = () => {}): System {
-  const usesPrepared = statements === 'prepared'
-  const ordersService = service(orders, {
+/** The one service that takes orders, with nobody listening. */
+export function createOrders(): System {
+  return system('bench-orders', { services: [createOrdersService('prepared')] })
+}
+
+function createOrdersService(statements: 'prepared' | 'built') {
+  return service(orders, {
     store: ordersStore,
     handlers: {
       place: ({ input, tx }) =>
         tx(async ({ db, emit }) => {
-          if (usesPrepared) await insertOrder.run(db, input)
+          if (statements === 'prepared') await insertOrder.run(db, input)
           else await db.insertInto('orders').values({ order_id: input.orderId, buyer_id: input.buyerId, sku: input.sku, cents: input.cents }).execute()
           emit(orderPlaced, input)
           return { orderId: input.orderId }
@@ -57,6 +60,10 @@ export function createShop(statements: 'prepared' | 'built', onShipped: (orderId
       },
     },
   })
+}
+
+/** Through prepared statements, or through the query builder. `onShipped` is called when an order's shipment has been committed. */
+export function createShop(statements: 'prepared' | 'built', onShipped: (orderId: string) => void = () => {}): System {
   const shipping = service(contract('shipping', {}), {
     store: shippingStore,
     handlers: {},
@@ -64,14 +71,14 @@ export function createShop(statements: 'prepared' | 'built', onShipped: (orderId
       on(orderPlaced, async ({ event, tx }) => {
         const { orderId, sku } = event.data
         await tx(async ({ db }) => {
-          if (usesPrepared) await insertShipment.run(db, { orderId, sku })
+          if (statements === 'prepared') await insertShipment.run(db, { orderId, sku })
           else await db.insertInto('shipments').values({ order_id: orderId, sku }).execute()
         })
         onShipped(orderId)
       }),
     ],
   })
-  return system('bench-shop', { services: [ordersService, shipping] })
+  return system('bench-shop', { services: [createOrdersService(statements), shipping] })
 }
 
 /** A source of events and one simple projection of them. */
