@@ -16,7 +16,7 @@ export interface Log {
    *
    * Numbers make that safe. Per source and partition they must continue the sequence without a gap; a record whose number is
    * already there is ignored if its id is the same, and refused with LOG_DIVERGED if it is not. A number that would leave a
-   * hole is refused with LOG_GAP and nothing of the call is written. (A log that cannot look before it writes declares
+   * hole is refused with LOG_GAP. Of a call that is refused nothing is written. (A log that cannot look before it writes declares
    * `checksAppends: false`; its readers then see duplicates, which they drop by number.)
    *
    * The log keeps no reference to the array or its records after the call settles.

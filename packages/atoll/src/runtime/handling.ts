@@ -165,11 +165,12 @@ export class Handling {
     const { frame } = this.#subject
     const outgoing = new Outgoing(host, name, declared, partitions, this)
     this.#state = 'in-tx'
-    let worked = false
+    let progress: 'waiting' | 'working' | 'worked' = 'waiting'
     try {
       const { result, position } = await transact(store, outgoing, frame, async (context) => {
+        progress = 'working'
         const result = await work(context)
-        worked = true
+        progress = 'worked'
         return result
       })
       this.#state = 'committed'
@@ -180,7 +181,7 @@ export class Handling {
       return result as T
     } catch (error) {
       this.#state = 'over'
-      this.storeFailed = worked || isStoreFailure(error)
+      this.storeFailed = (progress as string) !== 'working' || isStoreFailure(error) // the closure above moves it, unseen by the compiler
       throw error
     }
   }

@@ -44,7 +44,7 @@ describe('a store that cannot write', () => {
   it('refuses commands, loses nothing that was acknowledged, and goes on when there is room', () =>
     inWorld(async (world) => {
       let full = false
-      const stores = failing(world.stores, () => full)
+      const stores = failing(world.stores, () => full, 'at the commit')
       const shop = await world.start(createShop(), {}, { stores })
       for (let cents = 0; cents < 10; cents++) await call(shop, book.note, { account: 'a', cents })
       full = true
@@ -57,6 +57,25 @@ describe('a store that cannot write', () => {
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: Array.from({ length: 11 }, (_, cents) => cents) })
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 11 && row.dead === 0))
       assert.deepEqual(shop.readiness(), { ready: true, reasons: [] })
+    }))
+})
+
+describe('a store that refuses to begin', () => {
+  it('makes no dead letter of events that it never came to', () =>
+    inWorld(async (world) => {
+      let refusing = false
+      const shop = await world.start(createShop(), { attemptsMax: 1 }, { stores: failing(world.stores, () => refusing, 'at the beginning') })
+      await shop.services.get('audit')!.stop()
+      for (let cents = 0; cents < 10; cents++) await call(shop, book.note, { account: 'a', cents })
+      refusing = true
+      await shop.services.get('audit')!.start()
+      await world.host.advance(5_000)
+      assert.ok(!shop.readiness().ready)
+      refusing = false
+      await world.host.advance(120_000)
+      assert.deepEqual(await shop.admin.deadLetters(), [])
+      assert.equal((await call(shop, audit.total, { account: 'a' })).cents.length, 10)
+      assert.equal((await call(shop, audit.sums, { account: 'a' })).cents, 45)
     }))
 })
 
@@ -96,8 +115,8 @@ function partitionsOf(running: { services: ReadonlyMap<string, unknown> }): numb
   return service.subscriptions.get('audit')!.partitions.size
 }
 
-/** A driver whose commits fail for want of room while `full` says so. */
-function failing(driver: StoreDriver, full: () => boolean): StoreDriver {
+/** A driver whose stores do not write while `full` says so. */
+function failing(driver: StoreDriver, full: () => boolean, when: 'at the beginning' | 'at the commit'): StoreDriver {
   return {
     ...driver,
     async open(name, migrations) {
@@ -107,12 +126,14 @@ function failing(driver: StoreDriver, full: () => boolean): StoreDriver {
         name,
         reader: store.reader,
         close: () => store.close(),
-        write: (work) =>
-          store.write(async (tx) => {
+        write: async (work) => {
+          if (full() && when === 'at the beginning') throw new AtollError('UNAVAILABLE', 'the store cannot begin')
+          return store.write(async (tx) => {
             const result = await work(tx)
             if (full()) throw new AtollError('STORE_FULL', 'there is no room')
             return result
-          }),
+          })
+        },
       }
     },
   }

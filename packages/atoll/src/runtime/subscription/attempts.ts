@@ -28,16 +28,18 @@ export class Attempts {
   async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'dry' = 'live'): Promise<void> {
     const before = (tx: Transaction): Promise<void> => this.#book.check(tx)
     if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { before, settle }, mode)
-    let worked = false
+    let isProjecting = false
     try {
       await this.#ground.store.write(async (tx) => {
         await before(tx)
+        isProjecting = true
         await this.project(subscriber, envelope, tx)
+        isProjecting = false
         await settle(tx)
-        worked = true
       })
     } catch (error) {
-      throw worked || isStoreFailure(error) ? new StoreFailure(error) : error
+      // A store that never came to the event, or could not commit it, is not the event's fault.
+      throw !isProjecting || isStoreFailure(error) ? new StoreFailure(error) : error
     }
   }
 

@@ -44,10 +44,11 @@ export async function applyBatch(batch: Batch): Promise<void> {
 /** Runs `apply` on what concerns the subscription and whose key is free, and moves the cursor over all of it. */
 async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<boolean>): Promise<void> {
   const { ground, book, held, cursor } = batch
-  let worked = false
+  let isApplying = false
   try {
     await ground.store.write(async (tx) => {
       await book.check(tx)
+      isApplying = true
       const handled = new Set<StoredRecord>()
       for (const record of batch.records) {
         if (!batch.concerns(record)) continue
@@ -55,10 +56,10 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
         else if (await apply(tx, record)) handled.add(record)
       }
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
-      worked = true
+      isApplying = false
     })
   } catch (error) {
-    throw worked || isStoreFailure(error) ? new StoreFailure(error) : error
+    throw !isApplying || isStoreFailure(error) ? new StoreFailure(error) : error
   }
 }
 

@@ -147,7 +147,9 @@ export class Subscription {
   #drop(partition: number): void {
     const reader = this.#readers.get(partition)
     this.#readers.delete(partition)
-    void reader?.stop()
+    reader?.stop().catch((error: unknown) => {
+      this.ground.logger.warn({ subscription: this.ground.name, partition, error }, 'a partition that was given up could not be put away; it is read from what is committed')
+    })
   }
 
   async #handOver(partition: number): Promise<void> {
