@@ -1,22 +1,11 @@
 import { AtollError } from '@atoll/host'
+import type { LogRecord } from '@atoll/log/driver'
 import type { EventDefinition } from '../contract/event.ts'
 import type { ReceivedEvent } from '../service/context.ts'
 
-/** A record with the fields that make an event; from the log, or from the table of held events. */
-export interface Envelope {
+/** What makes an event, whether it comes from the log or from the table of held events. */
+export interface Envelope extends LogRecord {
   readonly source: string
-  readonly partition: number
-  readonly number: number
-  /** The order token. */
-  readonly order: string
-  readonly id: string
-  readonly type: string
-  readonly version: number
-  readonly key: string
-  readonly at: number
-  readonly data: string
-  readonly trace: string
-  readonly cause: string
 }
 
 /** The event as handlers see it: parsed, lifted to the present version, checked. EVENT_UNREADABLE if no version understands it. */

@@ -1,4 +1,5 @@
 import { AtollError, type Host } from '@atoll/host'
+import type { LogRecord } from '@atoll/log/driver'
 import type { Statement, Transaction, Value } from '@atoll/store/driver'
 import type { EventDefinition } from '../contract/event.ts'
 import { partitionOf } from './partition.ts'
@@ -110,18 +111,9 @@ export class Outgoing {
 
 const KEY_CHARS_MAX = 200
 
-/** A row of the outbox. */
-export interface OutboxEvent {
+/** A row of the outbox: a record of the log that has no number yet. */
+export interface OutboxEvent extends Omit<LogRecord, 'number' | 'order'> {
   readonly seq: number
-  readonly partition: number
-  readonly id: string
-  readonly type: string
-  readonly version: number
-  readonly key: string
-  readonly at: number
-  readonly data: string
-  readonly trace: string
-  readonly cause: string
 }
 
 function toOutboxEvent(seq: number, row: readonly Value[]): OutboxEvent {
