@@ -1,7 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AtollError } from '@atoll/host'
 import BetterSqlite3 from 'better-sqlite3'
+import type { Database } from './database.ts'
+import { toAtollError } from './errors.ts'
 
 /** A folder that this process alone may use, until it closes it or ends. */
 export interface DataFolder {
@@ -17,19 +19,38 @@ export interface DataFolder {
  * there are no stale locks to clear away.
  */
 export function openDataFolder(path: string): DataFolder {
-  mkdirSync(path, { recursive: true })
+  try {
+    mkdirSync(path, { recursive: true })
+    return hold(path, new BetterSqlite3(join(path, 'lock'), { timeout: 0 }))
+  } catch (error) {
+    throw toAtollError(error, path)
+  }
+}
+
+function hold(path: string, lock: Database): DataFolder {
   const pidFile = join(path, 'lock.pid')
-  const lock = new BetterSqlite3(join(path, 'lock'), { timeout: 0 })
   try {
     lock.pragma('journal_mode = DELETE')
     lock.exec('BEGIN EXCLUSIVE')
+    writeFileSync(pidFile, `${process.pid}\n`)
   } catch (error) {
     lock.close()
+    if (!(error instanceof BetterSqlite3.SqliteError && error.code.startsWith('SQLITE_BUSY'))) throw error
     throw new AtollError('DATA_IN_USE', `${path} is in use by process ${holderOf(pidFile)}; stop it, or use another folder`, { cause: error })
   }
-  writeFileSync(pidFile, `${process.pid}\n`)
-  return { path, close: () => void lock.close() }
+  held.add(lock)
+  return {
+    path,
+    close() {
+      if (!held.delete(lock)) return
+      rmSync(pidFile, { force: true })
+      lock.close()
+    },
+  }
 }
+
+/** A folder is held until it is closed, also by those who keep no reference to it: the garbage collector would give its lock away. */
+const held = new Set<Database>()
 
 function holderOf(pidFile: string): string {
   try {

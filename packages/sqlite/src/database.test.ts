@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
+import BetterSqlite3 from 'better-sqlite3'
 import { openDatabase } from './database.ts'
 import { toAtollError } from './errors.ts'
 
@@ -76,6 +79,60 @@ describe('a database file', () => {
       const file = join(folder, 'a.db')
       openDatabase(file, { ...options, formatVersion: 9 }).close()
       assertRefused(file, 'STORE_NEWER')
+    }))
+
+  it('is refused by name, with its write-ahead log left as it is, when a process of a newer version was killed over it', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      const script = `
+        import { AtollError } from '@atoll/host'
+import BetterSqlite3 from 'better-sqlite3'
+import { openDatabase } from ${JSON.stringify(join(import.meta.dirname, 'database.ts'))}
+        openDatabase(process.argv[1], { applicationId: ${options.applicationId}, formatVersion: 2 }).exec('CREATE TABLE t (x)')
+        process.kill(process.pid, 'SIGKILL')`
+      spawnSync(process.execPath, ['--input-type=module', '-e', script, file])
+      const before = readFileSync(`${file}-wal`)
+      assert.ok(before.length > 0)
+      assertRefused(file, 'STORE_NEWER')
+      assert.deepEqual(readFileSync(`${file}-wal`), before)
+    }))
+
+  it('is refused by whoever looks into it first, before anything is written', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      fill(file)
+      const before = readFileSync(file)
+      const inspect = (): never => {
+        throw new AtollError('MIGRATION_CHANGED', 'this is not what it was')
+      }
+      assert.throws(() => openDatabase(file, { ...options, inspect }), { code: 'MIGRATION_CHANGED' })
+      assert.deepEqual(readFileSync(file), before)
+    }))
+
+  it('is taken up when the process that created it was killed before it could say what it is', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      new BetterSqlite3(file).pragma('journal_mode = WAL')
+      const database = openDatabase(file, options)
+      assert.equal(database.pragma('application_id', { simple: true }), options.applicationId)
+      database.close()
+    }))
+
+  it('takes on the format of the version that opens it, so that an older one refuses it from then on', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      fill(file)
+      openDatabase(file, { ...options, formatVersion: 2 }).close()
+      assertRefused(file, 'STORE_NEWER')
+    }))
+
+  it('is written once when it is made, and by opening it not again', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      fill(file)
+      const before = readFileSync(file)
+      openDatabase(file, options).close()
+      assert.deepEqual(readFileSync(file), before)
     }))
 
   it('says that the disk is full as STORE_FULL, and can be written when there is room', () =>

@@ -13,6 +13,8 @@ export interface DatabaseOptions {
   formatVersion: number
   /** For reading committed state beside the writer. The file must be there. */
   readonly?: boolean
+  /** Looks at an existing file through a connection that cannot write; what it throws refuses the file, before anything was touched. */
+  inspect?: (database: Database) => void
 }
 
 /**
@@ -23,12 +25,17 @@ export interface DatabaseOptions {
  * anything is written to it.
  */
 export function openDatabase(file: string, options: DatabaseOptions): Database {
-  const inMemory = file === ':memory:'
+  const { readonly = false } = options
   try {
-    if (!inMemory && existsSync(file) && !options.readonly) inspect(file, options)
-    const database = new BetterSqlite3(file, { readonly: options.readonly ?? false, fileMustExist: options.readonly ?? false })
+    const isThere = file !== ':memory:' && existsSync(file) && !isBlank(file)
+    const version = isThere && !readonly ? inspect(file, options) : 0
+    const database = new BetterSqlite3(file, { readonly, fileMustExist: readonly })
     try {
-      configure(database, file, options)
+      database.pragma('busy_timeout = 5000')
+      database.pragma(`cache_size = -${CACHE_KIB}`)
+      database.pragma('foreign_keys = ON')
+      if (!readonly) makeDurable(database, file)
+      if (!readonly && version < options.formatVersion) sign(database, options)
     } catch (error) {
       database.close()
       throw error
@@ -39,15 +46,9 @@ export function openDatabase(file: string, options: DatabaseOptions): Database {
   }
 }
 
-function configure(database: Database, file: string, options: DatabaseOptions): void {
-  database.pragma('busy_timeout = 5000')
-  database.pragma(`cache_size = -${CACHE_KIB}`)
-  database.pragma('foreign_keys = ON')
-  if (options.readonly) return
-  if (file !== ':memory:') makeDurable(database, file)
-  database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
-  database.pragma(`application_id = ${options.applicationId}`)
-  database.pragma(`user_version = ${options.formatVersion}`)
+/** Created, and nothing written yet. */
+function isBlank(file: string): boolean {
+  return statSync(file).size === 0 && !existsSync(`${file}-wal`)
 }
 
 /**
@@ -55,9 +56,11 @@ function configure(database: Database, file: string, options: DatabaseOptions): 
  * So it is set on every open, and read back.
  */
 function makeDurable(database: Database, file: string): void {
+  if (file === ':memory:') return
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = FULL')
-  if (process.platform === 'darwin') database.pragma('fullfsync = ON')
+  database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+  if (process.platform === 'darwin') database.pragma('fullfsync = ON') // there, an fsync alone leaves data in the drive's cache
   const journal = database.pragma('journal_mode', { simple: true })
   const synchronous = database.pragma('synchronous', { simple: true })
   if (journal !== 'wal' || synchronous !== FULL) {
@@ -65,23 +68,34 @@ function makeDurable(database: Database, file: string): void {
   }
 }
 
-/** Looks at a file through a read-only connection, which leaves its bytes as they are. */
-function inspect(file: string, { applicationId, formatVersion }: DatabaseOptions): void {
-  const bytes = statSync(file).size
-  if (bytes === 0 && !existsSync(`${file}-wal`)) return // created, and nothing written yet
+/** Says in a file what it is. Only when it is new to this format, because that is a commit. */
+function sign(database: Database, { applicationId, formatVersion }: DatabaseOptions): void {
+  database.exec('BEGIN IMMEDIATE')
+  database.pragma(`application_id = ${applicationId}`)
+  database.pragma(`user_version = ${formatVersion}`)
+  database.exec('COMMIT')
+}
+
+/**
+ * Looks at a file through a connection that cannot write, which leaves its bytes, and those of its write-ahead log, as they are. Returns
+ * the format it has; 0 for one that was created by a process that got no further.
+ */
+function inspect(file: string, options: DatabaseOptions): number {
   const database = new BetterSqlite3(file, { readonly: true, fileMustExist: true })
   try {
-    const found = Number(database.pragma('application_id', { simple: true }))
+    const id = database.pragma('application_id', { simple: true })
     const version = Number(database.pragma('user_version', { simple: true }))
-    const isEmpty = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0
-    if (found !== applicationId && !(found === 0 && isEmpty)) throw corrupt(file, 'it is not what belongs there')
-    if (version > formatVersion) {
-      throw new AtollError('STORE_NEWER', `${file} has format ${version}, and this version knows ${formatVersion} at the most. It was not touched: run the newer version`)
+    if (id === 0 && database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0) return 0
+    if (id !== options.applicationId) throw corrupt(file, 'it is a database of something else')
+    if (version > options.formatVersion) {
+      throw new AtollError('STORE_NEWER', `${file} has format ${version}, and this version knows ${options.formatVersion} at the most. It was not touched: run the newer version`)
     }
-    if (bytes <= CHECKED_BYTES_MAX) {
-      const [problem] = database.pragma('quick_check(1)', { simple: false }) as { quick_check: string }[]
-      if (problem && problem.quick_check !== 'ok') throw corrupt(file, problem.quick_check)
+    if (statSync(file).size <= CHECKED_BYTES_MAX) {
+      const problem = database.pragma('quick_check(1)', { simple: true })
+      if (problem !== 'ok') throw corrupt(file, String(problem))
     }
+    options.inspect?.(database)
+    return version
   } finally {
     database.close()
   }
@@ -89,9 +103,12 @@ function inspect(file: string, { applicationId, formatVersion }: DatabaseOptions
 
 /** Of `PRAGMA synchronous`. */
 const FULL = 2
-/** Page cache per connection, an upper bound; pages are taken as needed. A system has many connections. */
-const CACHE_KIB = 4_096
+/** Page cache per connection, an upper bound; pages are taken as needed. A system has two connections per store, and many stores. */
+const CACHE_KIB = 2_048
 /** Pages in the WAL at which a commit also checkpoints: 4,000 × 4 KiB. Smaller makes more of them, larger makes recovery slower. */
 const CHECKPOINT_PAGES = 4_000
-/** Files up to this size are read through at every start; it takes about 0.1 s. Larger ones are checked as they are read. */
-const CHECKED_BYTES_MAX = 64 * 2 ** 20
+/**
+ * Files up to this size are read through at every start, in about 50 ms. Larger ones are checked as they are read: a killed process and
+ * a lost power leave no damage in them, so the only damage to look for is the disk's, and it may come at any time.
+ */
+const CHECKED_BYTES_MAX = 32 * 2 ** 20
