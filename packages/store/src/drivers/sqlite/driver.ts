@@ -1,11 +1,11 @@
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AtollError, type Host } from '@atoll/host'
-import { openDatabase } from '@atoll/sqlite'
+import { openDatabase, type Database } from '@atoll/sqlite'
 import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '../../driver.ts'
 import { Connection } from './connection.ts'
 import { defaultLimits, type SqliteLimits } from './limits.ts'
-import { migrate } from './migrate.ts'
+import { checkMigrations, migrate } from './migrate.ts'
 import { FileReader, MemoryReader } from './reader.ts'
 import { SqliteStore } from './store.ts'
 import { Writer } from './writer.ts'
@@ -43,11 +43,13 @@ class SqliteStores implements StoreDriver {
   readonly open = async (name: string, migrations: Migrations): Promise<Store> => {
     if (this.#open.has(name)) throw new AtollError('DATA_IN_USE', `store ${name} is open already; a store has one owner`)
     const file = this.#fileOf(name)
-    const database = openDatabase(file, { applicationId, formatVersion })
+    if (!this.#inMemory) mkdirSync(this.#folder, { recursive: true })
+    const inspect = (existing: Database): void => checkMigrations(existing, file, migrations, this.#host)
+    const database = openDatabase(file, { applicationId, formatVersion, inspect })
     try {
       migrate(database, file, migrations, this.#host)
       const connection = new Connection(database, file)
-      const writer = new Writer(connection, this.#host, this.#limits)
+      const writer = new Writer(connection, this.#host, checksAtCommit(database) ? { ...this.#limits, groupWritesMax: 1 } : this.#limits)
       const reader = this.#inMemory ? new MemoryReader([{ connection, writer }]) : new FileReader(openReadonly(file))
       const store = new SqliteStore(name, connection, writer, reader, () => this.#open.delete(name))
       this.#open.set(name, store)
@@ -95,6 +97,15 @@ class SqliteStores implements StoreDriver {
     if (!store) throw new AtollError('STORE_CLOSED', `store ${name} is not open`)
     return store
   }
+}
+
+/**
+ * Whether a commit can fail over what a work wrote: SQLite checks deferred foreign keys only then. A work whose commit may fail must not
+ * share it, or it would take others with it.
+ */
+function checksAtCommit(database: Database): boolean {
+  const tables = database.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').pluck().all() as string[] // the column is text
+  return tables.some((sql) => /\binitially\s+deferred\b/i.test(sql))
 }
 
 /** Committed state of several files through one connection. */

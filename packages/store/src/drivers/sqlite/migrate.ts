@@ -2,10 +2,9 @@ import { AtollError, type Host } from '@atoll/host'
 import { toAtollError, type Database } from '@atoll/sqlite'
 import type { Migrations } from '../../driver.ts'
 
-/** Applies the migrations that a store lacks, all in one transaction. */
-export function migrate(database: Database, file: string, migrations: Migrations, host: Host): void {
-  const applied = appliedTo(database)
-  for (const [name, digest] of applied) {
+/** Refuses a store whose migrations are not what this code has, or had. Only looks. */
+export function checkMigrations(database: Database, file: string, migrations: Migrations, host: Host): void {
+  for (const [name, digest] of appliedTo(database)) {
     const sql = migrations[name]
     if (sql === undefined) {
       throw new AtollError('STORE_NEWER', `${file} has had migration ${name}, which this code does not know. It was not touched: run the newer version`)
@@ -14,6 +13,11 @@ export function migrate(database: Database, file: string, migrations: Migrations
       throw new AtollError('MIGRATION_CHANGED', `migration ${name} differs from what was applied to ${file}; restore it, and put the change into a new migration`)
     }
   }
+}
+
+/** Applies the migrations that a store lacks, all in one transaction. */
+export function migrate(database: Database, file: string, migrations: Migrations, host: Host): void {
+  const applied = appliedTo(database)
   const missing = Object.entries(migrations).filter(([name]) => !applied.has(name))
   if (missing.length === 0) return
   database.exec('BEGIN IMMEDIATE')
@@ -45,5 +49,8 @@ function apply(database: Database, file: string, name: string, sql: string): voi
     const failure = toAtollError(error, file)
     if (failure.code === 'STORE_FULL') throw failure
     throw new AtollError('MIGRATION_FAILED', `migration ${name} of ${file} failed and was undone: ${failure.reason}`, { cause: error })
+  }
+  if (!database.inTransaction) {
+    throw new AtollError('MIGRATION_FAILED', `migration ${name} of ${file} ended the transaction in which migrations run; take COMMIT, END and ROLLBACK out of it`)
   }
 }
