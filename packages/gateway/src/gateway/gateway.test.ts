@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { inSystem, type Sent } from '../../test/system.ts'
+
+const json = { 'content-type': 'application/json' }
+
+describe('the gateway', () => {
+  it('answers what cannot be understood with what is wrong', () =>
+    inSystem(async ({ send }) => {
+      const cases: [string, Sent, number, string][] = [
+        ['malformed JSON', { method: 'POST', url: '/notes', headers: json, body: '{"text":' }, 400, 'MALFORMED'],
+        ['wrong content type', { method: 'POST', url: '/notes', headers: { 'content-type': 'text/plain' }, body: 'hi' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+        ['no content type', { method: 'POST', url: '/notes', body: '{}' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+        ['a body that is no object', { method: 'POST', url: '/notes', headers: json, body: '[1]' }, 422, 'INVALID'],
+        ['a body over the limit', { method: 'POST', url: '/notes', headers: json, body: JSON.stringify({ text: 'x'.repeat(2_000) }) }, 413, 'BODY_TOO_LARGE'],
+        ['a value against the schema', { method: 'POST', url: '/notes', headers: json, body: '{"text":7}' }, 422, 'INVALID'],
+        ['an unknown route', { method: 'GET', url: '/nowhere' }, 404, 'NOT_FOUND'],
+        ['a path that cannot be decoded', { method: 'GET', url: '/notes/%zz' }, 400, 'MALFORMED'],
+        ['a method that the path does not know', { method: 'DELETE', url: '/notes' }, 405, 'METHOD_NOT_ALLOWED'],
+        ['an Idempotency-Key with spaces', { method: 'POST', url: '/notes', headers: { ...json, 'idempotency-key': 'a b' }, body: '{"text":"x"}' }, 400, 'MALFORMED'],
+      ]
+      for (const [what, sent, status, code] of cases) {
+        const answer = await send(sent)
+        assert.deepEqual([answer.status, answer.json['code'], answer.headers['content-type']], [status, code, 'application/problem+json; charset=utf-8'], what)
+        assert.equal(answer.headers['x-request-id'], answer.json['requestId'])
+      }
+    }))
+
+  it('names each field that does not fit, and drops fields it does not know', () =>
+    inSystem(async ({ send }) => {
+      const { json: problem } = await send({ method: 'POST', url: '/notes', headers: json, body: '{"text":7,"stars":"many"}' })
+      assert.deepEqual(Object.keys(problem['fields'] as object), ['text', 'stars'])
+      assert.equal((await send({ method: 'POST', url: '/notes', headers: json, body: '{"text":"x","surplus":1,"__proto__":{"admin":true}}' })).status, 201)
+    }))
+
+  it('says which methods a path has, to those who ask and to those who err', () =>
+    inSystem(async ({ send }) => {
+      assert.equal((await send({ method: 'DELETE', url: '/notes' })).headers['allow'], 'POST')
+      assert.equal((await send({ method: 'POST', url: '/notes/1' })).headers['allow'], 'GET, HEAD')
+      const preflight = await send({ method: 'OPTIONS', url: '/notes', headers: { origin: 'https://page.example' } })
+      assert.deepEqual([preflight.status, preflight.headers['access-control-allow-origin'], preflight.headers['access-control-allow-methods']], [204, '*', 'POST, OPTIONS'])
+    }))
+
+  it('lets a path parameter beat the body, and the body the query string', () =>
+    inSystem(async ({ send }) => {
+      const { json: echoed } = await send({ method: 'PUT', url: '/echo/path?id=query&text=query&more=query', headers: json, body: '{"id":"body","text":"body"}' })
+      assert.deepEqual(echoed, { id: 'path', text: 'body', more: 'query' })
+    }))
+
+  it('knows callers by their token, and refuses tokens that are not good', () =>
+    inSystem(async ({ send }) => {
+      const who = (authorization?: string, url = '/me') => send({ method: 'GET', url, headers: authorization === undefined ? {} : { authorization } })
+      assert.deepEqual((await who('Bearer good-ann')).json, { id: 'ann' })
+      assert.deepEqual((await who('Token good-ann')).json, { id: 'ann' })
+      for (const header of [undefined, 'Bearer bad', 'Basic YTpi', 'Bearer', 'good-ann']) {
+        const { status, headers } = await who(header)
+        assert.deepEqual([status, headers['www-authenticate']], [401, 'Bearer'], String(header))
+      }
+      assert.deepEqual((await who(undefined, '/maybe')).json, { id: 'nobody' })
+      assert.deepEqual((await who('Bearer good-ann', '/maybe')).json, { id: 'ann' })
+      assert.equal((await who('Bearer bad', '/maybe')).status, 401, 'a bad token is not the same as none')
+    }))
+
+  it('says nothing of what went wrong inside, and logs it under the id of the request', () =>
+    inSystem(async ({ send, logged }) => {
+      const { status, json: problem, headers } = await send({ method: 'GET', url: '/broken' })
+      assert.deepEqual([status, problem['code']], [500, 'INTERNAL'])
+      assert.ok(!JSON.stringify(problem).includes('secret detail'))
+      const line = logged.find(({ fields }) => fields['requestId'] === headers['x-request-id'])
+      assert.match(String((line?.fields['error'] as Error).message), /secret detail/)
+    }))
+
+  it('words errors as their contract does', () =>
+    inSystem(async ({ send }) => {
+      const { status, json: body } = await send({ method: 'GET', url: '/shaped' })
+      assert.deepEqual([status, body], [404, { errors: ['NOT_FOUND'] }])
+    }))
+
+  it('repeats a recorded answer under an Idempotency-Key, and not its effect', () =>
+    inSystem(async ({ send }) => {
+      const sent: Sent = { method: 'POST', url: '/notes', headers: { ...json, 'idempotency-key': 'once' }, body: '{"text":"x"}' }
+      const first = await send(sent)
+      const second = await send(sent)
+      assert.deepEqual([second.status, second.json], [first.status, first.json])
+      assert.deepEqual([first.headers['idempotency-replayed'], second.headers['idempotency-replayed']], [undefined, 'true'])
+      assert.deepEqual((await send({ method: 'GET', url: '/count' })).json, { count: 1 })
+      assert.equal((await send({ ...sent, body: '{"text":"y"}' })).json['code'], 'IDEMPOTENCY_KEY_REUSED')
+    }))
+
+  it('sends versions as ETag, and takes them back in If-Match and If-None-Match', () =>
+    inSystem(async ({ send }) => {
+      await send({ method: 'POST', url: '/notes', headers: json, body: '{"text":"first"}' })
+      const { headers } = await send({ method: 'GET', url: '/notes/1' })
+      assert.equal(headers['etag'], '"1"')
+      assert.equal((await send({ method: 'GET', url: '/notes/1', headers: { 'if-none-match': '"1"' } })).status, 304)
+      const change = (version: string) => send({ method: 'PUT', url: '/notes/1/text', headers: { ...json, 'if-match': version }, body: '{"text":"second"}' })
+      assert.equal((await change('"1"')).headers['etag'], '"2"')
+      assert.deepEqual([(await change('"1"')).status, (await change('W/"2"')).status, (await change('*')).status], [412, 200, 200])
+    }))
+
+  it('lets whoever wrote read it at once: by address, by caller, and by the position in the header', () =>
+    inSystem(async ({ send, slow }) => {
+      const post = (address: string, authorization?: string) => send({ method: 'POST', url: '/notes', headers: { ...json, ...(authorization ? { authorization } : {}) }, body: '{"text":"x"}', address })
+      const count = async (address: string, headers: Record<string, string> = {}) => (await send({ method: 'GET', url: '/count', headers, address })).json['count']
+      await slow(async (release) => {
+        const { headers } = await post('10.0.0.1')
+        assert.equal(await count('10.0.0.9'), 0, 'somebody else is not kept waiting')
+        const waiting = [count('10.0.0.1'), count('10.0.0.9', { 'atoll-position': headers['atoll-position']! })]
+        release()
+        assert.deepEqual(await Promise.all(waiting), [1, 1])
+      })
+    }))
+
+  it('takes a command whose page cannot be shown, and says 202', () =>
+    inSystem(async ({ send, running }) => {
+      assert.deepEqual((await send({ method: 'POST', url: '/shown', headers: json, body: '{}' })).json, { count: 1 })
+      await running.services.get('counter')!.stop()
+      const { status, json: own } = await send({ method: 'POST', url: '/shown', headers: json, body: '{}' })
+      assert.deepEqual([status, own], [202, { taken: true }])
+      const { status: refused, headers } = await send({ method: 'GET', url: '/count' })
+      assert.deepEqual([refused, headers['retry-after']], [503, '1'])
+    }))
+
+  it('refuses what is over its limit of requests before any work is done', () =>
+    inSystem(async ({ send, slow }) => {
+      await slow(async (release) => {
+        const held = Array.from({ length: 5 }, () => send({ method: 'GET', url: '/held' }))
+        const { status, json: problem, headers } = await send({ method: 'GET', url: '/held' })
+        assert.deepEqual([status, problem['code'], headers['retry-after']], [503, 'OVERLOADED', '1'])
+        release()
+        for (const answer of await Promise.all(held)) assert.equal(answer.status, 200)
+      })
+    }))
+
+  it('says whether it lives, and whether it is ready and why not', () =>
+    inSystem(async ({ send, running }) => {
+      assert.equal((await send({ method: 'GET', url: '/livez' })).status, 200)
+      assert.equal((await send({ method: 'GET', url: '/readyz' })).status, 200)
+      await running.services.get('counter')!.stop()
+      const { status, json: state } = await send({ method: 'GET', url: '/readyz' })
+      assert.deepEqual([status, state['reasons']], [503, ['service counter is stopped']])
+    }))
+
+  it('keeps the id and the trace of a request that brings them, if they are sane', () =>
+    inSystem(async ({ send }) => {
+      const id = async (header: string) => (await send({ method: 'GET', url: '/count', headers: { 'x-request-id': header } })).headers['x-request-id']
+      assert.equal(await id('order-17.a'), 'order-17.a')
+      assert.notEqual(await id('two words'), 'two words')
+      assert.notEqual(await id('x'.repeat(65)), 'x'.repeat(65))
+    }))
+})

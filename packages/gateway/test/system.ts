@@ -1,0 +1,139 @@
+import type { LogFields } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import { createEmbeddedLog } from '@atoll/log/embedded'
+import { changeVersion, sqlStore } from '@atoll/store'
+import { createSqliteStores } from '@atoll/store/sqlite'
+import { command, contract, event, notFound, query, service, show, system } from 'atoll'
+import { startSystem, type RunningSystem } from 'atoll/runtime'
+import { z } from 'zod'
+import { createGateway, type Gateway, type GatewayLimits } from '../src/index.ts'
+
+/** A request as tests write it. */
+export interface Sent {
+  readonly method: string
+  readonly url: string
+  readonly headers?: Record<string, string>
+  readonly body?: string
+  readonly address?: string
+}
+
+export interface Answered {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly json: Record<string, unknown>
+}
+
+export interface Bench {
+  readonly gateway: Gateway
+  readonly running: RunningSystem
+  readonly logged: readonly { readonly fields: LogFields; readonly message: string }[]
+  /** Hands a request to the gateway without a socket. */
+  send(sent: Sent): Promise<Answered>
+  /** Holds back the counter's events and the operation `/held` until `release`. */
+  slow(work: (release: () => void) => Promise<void>): Promise<void>
+}
+
+const Empty = z.object({})
+const Note = z.object({ noteId: z.int(), text: z.string(), version: z.int() })
+const noted = event('note.taken', { version: 1, key: ({ noteId }) => String(noteId), data: Note })
+const counter = contract('counter', { count: query({ http: 'GET /count', input: Empty, output: z.object({ count: z.int() }) }) })
+const notes = contract('notes', {
+  events: [noted],
+  take: command({ http: 'POST /notes', status: 201, input: z.object({ text: z.string(), stars: z.int().default(0) }), output: Note }),
+  get: query({ http: 'GET /notes/:noteId', input: z.object({ noteId: z.coerce.number().int() }), output: Note, etag: ({ version }) => version }),
+  change: command({ http: 'PUT /notes/:noteId/text', input: z.object({ noteId: z.coerce.number().int(), text: z.string() }), output: Note, etag: ({ version }) => version }),
+  takeAndShow: command({ http: 'POST /shown', input: Empty, output: z.object({ taken: z.boolean() }), show: show(() => counter.count, () => ({})) }),
+  echo: command({ http: 'PUT /echo/:id', input: z.object({ id: z.string(), text: z.string(), more: z.string() }), output: z.record(z.string(), z.string()) }),
+  me: query({ http: 'GET /me', auth: 'user', input: Empty, output: z.object({ id: z.string() }) }),
+  maybe: query({ http: 'GET /maybe', auth: 'optional', input: Empty, output: z.object({ id: z.string() }) }),
+  broken: query({ http: 'GET /broken', input: Empty, output: Empty }),
+  held: query({ http: 'GET /held', input: Empty, output: z.object({ aborted: z.boolean() }) }),
+})
+const shaped = contract('shaped', { errors: (error) => ({ status: error.status, body: { errors: [error.code] } }), get: query({ http: 'GET /shaped', input: Empty, output: Empty }) })
+
+/** Runs `work` against a gateway over services in memory. */
+export async function inSystem(work: (bench: Bench) => Promise<void>, limits: Partial<GatewayLimits> = {}): Promise<void> {
+  let gate: Promise<void> = Promise.resolve()
+  const notesService = service(notes, {
+    store: sqlStore<{ notes: { note_id?: number; text: string; version: number } }>({
+      migrations: { '0001-notes': 'CREATE TABLE notes (note_id INTEGER PRIMARY KEY, text TEXT NOT NULL, version INTEGER NOT NULL)' },
+    }),
+    handlers: {
+      take: ({ input, tx }) =>
+        tx(async ({ db, emit }) => {
+          const row = await db.insertInto('notes').values({ text: input.text, version: 1 }).returning('note_id').executeTakeFirstOrThrow()
+          const note = { noteId: row.note_id!, text: input.text, version: 1 }
+          emit(noted, note)
+          return note
+        }),
+      async get({ input, db }) {
+        const row = await db.selectFrom('notes').selectAll().where('note_id', '=', input.noteId).executeTakeFirst()
+        if (!row) throw notFound('note')
+        return { noteId: input.noteId, text: row.text, version: row.version }
+      },
+      change: ({ input, ifMatch, tx }) =>
+        tx(async ({ db }) => {
+          const { text, version } = await changeVersion(db, 'notes', { key: { note_id: input.noteId }, expected: ifMatch, set: { text: input.text } })
+          return { noteId: input.noteId, text, version }
+        }),
+      takeAndShow: ({ tx }) => tx(({ emit }) => { emit(noted, { noteId: 0, text: '', version: 1 }); return { taken: true } }),
+      echo: ({ input }) => input,
+      me: ({ caller }) => ({ id: caller.id }),
+      maybe: ({ caller }) => ({ id: caller?.id ?? 'nobody' }),
+      broken: () => { throw new Error('secret detail') },
+      async held({ signal }) {
+        await gate
+        return { aborted: signal.aborted }
+      },
+    },
+  })
+  const counterService = service(counter, {
+    store: sqlStore<{ seen: { n: number } }>({ migrations: { '0001-seen': 'CREATE TABLE seen (n INTEGER NOT NULL)' } }),
+    subscribe: ({ on }) => [on(noted, async ({ tx }) => { await gate; await tx(({ db }) => db.insertInto('seen').values({ n: 1 }).execute()) })],
+    handlers: { count: async ({ db }) => ({ count: (await db.selectFrom('seen').selectAll().execute()).length }) },
+  })
+  const shapedService = service(shaped, { handlers: { get: () => { throw notFound('thing') } } })
+
+  const host = createNodeHost()
+  const keepAlive = setInterval(() => {}, 2 ** 30) // the runtime's timers do not
+  const log = await createEmbeddedLog({ file: ':memory:', host })
+  const stores = createSqliteStores({ folder: ':memory:', host })
+  const logged: { fields: LogFields; message: string }[] = []
+  const note = (fields: LogFields, message: string): void => void logged.push({ fields, message })
+  const logger = { info: note, warn: note, error: note }
+  const running = await startSystem(system('bench', { services: [notesService, counterService, shapedService] }), { host, log, stores, logger })
+  const gateway = createGateway(running, {
+    host,
+    logger,
+    cors: { origins: '*' },
+    authenticate: async (token) => (token.startsWith('good-') ? { id: token.slice(5), claims: {} } : undefined),
+    limits: { bodyBytesMax: 1_000, requestsInFlightMax: 5, ...limits },
+  })
+  try {
+    await work({
+      gateway,
+      running,
+      logged,
+      async send({ method, url, headers = {}, body, address = '127.0.0.1' }) {
+        const length: Record<string, string> = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+        const response = await gateway.handle({ method, url, headers: { ...length, ...headers }, address, body: async () => body ?? '', signal: () => undefined })
+        return { status: response.status, headers: response.headers, json: JSON.parse(response.body ?? '{}') as Record<string, unknown> }
+      },
+      async slow(inside) {
+        let release = (): void => {}
+        gate = new Promise((resolve) => (release = resolve))
+        try {
+          await inside(release)
+        } finally {
+          release()
+        }
+      },
+    })
+  } finally {
+    await gateway.close({ drainMs: 100 })
+    await running.stop({ drainMs: 100 })
+    await stores.close()
+    await log.close()
+    clearInterval(keepAlive)
+  }
+}
