@@ -39,13 +39,19 @@ export class Connection {
   }
 
   #make(sql: string): Prepared {
+    if (refused.test(sql)) throw notForServices(sql)
     const native = this.database.prepare(sql)
-    // What neither answers nor changes rows begins or ends transactions, reaches for another file, or turns a setting.
-    if ((native.readonly && !native.reader) || /\bor\s+rollback\b/i.test(sql)) {
-      throw new AtollError('UNSUPPORTED', `'${sql.slice(0, 40)}' is not for services: a store begins, ends and undoes transactions itself, and is one file`)
-    }
+    // What neither answers nor changes rows begins or ends transactions, or reaches for another file.
+    if (native.readonly && !native.reader) throw notForServices(sql)
     return { native, answers: native.reader, writes: !native.readonly }
   }
+}
+
+/** A setting takes effect when it is prepared, and one failed row would undo the works of others. */
+const refused = /^\s*pragma\b|\bor\s+rollback\b/i
+
+function notForServices(sql: string): AtollError {
+  return new AtollError('UNSUPPORTED', `'${sql.slice(0, 40)}' is not for services: a store begins, ends and undoes transactions itself, and is one file`)
 }
 
 /** A prepared statement, and what is worth knowing of it without asking SQLite again. */

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { openDatabase } from '@atoll/sqlite'
+import { inSqliteWorld, insertNote, notes, selectNotes, type SqliteWorldOptions } from '../../../test/sqlite-world.ts'
+import type { Transaction } from '../../driver.ts'
+import type { SqliteStore } from './store.ts'
+
+function withStore(work: (store: SqliteStore) => Promise<void>, options: SqliteWorldOptions = {}): Promise<void> {
+  return inSqliteWorld(options, async (world) => work(await world.open()))
+}
+
+const note = (text: string) => (tx: Transaction): Promise<number> => tx.run(insertNote, [text])
+const texts = async (store: SqliteStore): Promise<unknown[]> => (await store.reader.all(selectNotes)).map((row) => row['text'])
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** Commits that have reached the file: each that changes something raises SQLite's data version, as another connection sees it. */
+function watchCommits(store: SqliteStore): () => boolean {
+  const watcher = openDatabase(store.connection.file, { applicationId: 0, formatVersion: 0, readonly: true })
+  let version = watcher.pragma('data_version', { simple: true })
+  return () => {
+    const before = version
+    version = watcher.pragma('data_version', { simple: true })
+    return version !== before
+  }
+}
+
+describe('a physical commit of the SQLite store', () => {
+  it('carries what is ready in one turn, and ends with the turn while works trickle in', () =>
+    withStore(async (store) => {
+      const hasCommitted = watchCommits(store)
+      const first = store.write(async (tx) => (await note('a')(tx), tx.commit))
+      await Promise.resolve()
+      await Promise.resolve()
+      const second = store.write(async (tx) => (await note('b')(tx), tx.commit))
+      assert.equal(hasCommitted(), false)
+      await turn()
+      const third = store.write(async (tx) => (await note('c')(tx), tx.commit))
+      assert.equal(hasCommitted(), true)
+      assert.equal(await first, await second)
+      assert.notEqual(await third, await first)
+    }))
+
+  it('carries no more works than groupWritesMax, and lets others have their turn before the next', () =>
+    withStore(
+      async (store) => {
+        let turns = 0
+        const count = (): void => void (turns++, setImmediate(count).unref())
+        setImmediate(count)
+        const carried = await Promise.all(
+          Array.from({ length: 10 }, (_, index) => store.write(async (tx) => (await note(String(index))(tx), { commit: tx.commit, turns }))),
+        )
+        const commits = [...new Set(carried.map(({ commit }) => commit))]
+        assert.deepEqual(commits.map((commit) => carried.filter((work) => work.commit === commit).length), [4, 4, 2])
+        assert.equal(new Set(carried.map((work) => work.turns)).size, 3)
+      },
+      { limits: { groupWritesMax: 4 } },
+    ))
+
+  it('stays open no longer than groupOpenMs, by the clock that never jumps', () => {
+    let nowMs = 0
+    return withStore(
+      async (store) => {
+        const slow = async (tx: Transaction): Promise<object> => {
+          nowMs += 15
+          return tx.commit
+        }
+        const commits = await Promise.all([slow, slow, slow, slow].map((work) => store.write(work)))
+        assert.deepEqual([commits[0] === commits[1], commits[1] === commits[2], commits[2] === commits[3]], [true, false, true])
+      },
+      { host: { monotonicMs: () => nowMs } },
+    )
+  })
+
+  it('fails with TX_WAITED when a hook waits for something else, and the store goes on', () =>
+    withStore(async (store) => {
+      const { promise: outside, resolve: letGo } = Promise.withResolvers<void>()
+      let late: Promise<unknown> | undefined
+      const waiting = store.write(async (tx) => {
+        await note('a')(tx)
+        tx.beforeCommit({}, async (queries) => {
+          late = outside.then(() => queries.run(insertNote, ['too late']))
+          await late
+        })
+      })
+      await assert.rejects(waiting, { code: 'TX_WAITED' })
+      letGo()
+      await assert.rejects(late!, { code: 'TX_CLOSED' })
+      await store.write(note('b'))
+      assert.deepEqual(await texts(store), ['b'])
+    }))
+
+  it('rejects those that wait, and is tried again for those who come, when it cannot begin', () =>
+    inSqliteWorld({}, async (world) => {
+      const store = await world.open()
+      store.connection.database.pragma('busy_timeout = 0')
+      const stranger = openDatabase(world.fileOf('orders'), { applicationId: store.connection.database.pragma('application_id', { simple: true }) as number, formatVersion: 1 }) // SQLite's answer is a number
+      stranger.exec('BEGIN IMMEDIATE')
+      const refused = await Promise.allSettled(['a', 'b'].map((text) => store.write(note(text))))
+      assert.deepEqual(refused.map((outcome) => outcome.status === 'rejected' && outcome.reason.code), ['UNAVAILABLE', 'UNAVAILABLE'])
+      stranger.close()
+      await store.write(note('c'))
+      assert.deepEqual(await texts(store), ['c'])
+    }))
+})
+
+describe('a full disk', () => {
+  it('rejects the whole commit with STORE_FULL, keeps what was acknowledged, and writing resumes when there is room', () =>
+    withStore(async (store) => {
+      await store.write(note('acknowledged'))
+      makeFull(store)
+      const outcomes = await Promise.allSettled(['small', 'x'.repeat(100_000), 'never begun'].map((text) => store.write(note(text))))
+      assert.deepEqual(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code), ['STORE_FULL', 'STORE_FULL', false])
+      assert.deepEqual(await texts(store), ['acknowledged', 'never begun'])
+      makeRoom(store)
+      await store.write(note('x'.repeat(100_000)))
+      assert.equal((await texts(store)).length, 3)
+    }))
+
+  it('leaves nothing of a work that goes on writing after it', () =>
+    withStore(async (store) => {
+      makeFull(store)
+      const stubborn = store.write(async (tx) => {
+        await note('before')(tx)
+        await note('x'.repeat(100_000))(tx).catch(() => 'no matter')
+        await note('after')(tx).catch(() => 'no matter')
+        return 'well'
+      })
+      await assert.rejects(stubborn, { code: 'STORE_FULL' })
+      assert.deepEqual(await texts(store), [])
+    }))
+
+  it('is no reason to close in disorder', () =>
+    withStore(async (store) => {
+      makeFull(store)
+      const failing = store.write(note('x'.repeat(100_000)))
+      const closing = store.close()
+      await assert.rejects(failing, { code: 'STORE_FULL' })
+      await closing
+    }))
+})
+
+describe('what a work may not do', () => {
+  const forbidden = ['COMMIT', 'ROLLBACK', 'BEGIN', 'SAVEPOINT mine', 'RELEASE work', `ATTACH 'other.db' AS other`, 'PRAGMA ignore_check_constraints = ON', `INSERT OR ROLLBACK INTO notes VALUES ('a')`]
+  for (const sql of forbidden) {
+    it(`is ${sql}: refused with UNSUPPORTED, for works and readers`, () =>
+      withStore(async (store) => {
+        await assert.rejects(store.write((tx) => tx.run({ sql })), { code: 'UNSUPPORTED' })
+        await assert.rejects(store.write((tx) => tx.all({ sql })), { code: 'UNSUPPORTED' })
+        await assert.rejects(store.reader.all({ sql }), { code: 'UNSUPPORTED' })
+        await store.write(note('fine'))
+        assert.deepEqual(await texts(store), ['fine'])
+      }))
+  }
+
+  it('is to let savepoints overlap: the work fails, and no other', () =>
+    withStore(async (store) => {
+      const overlapping = store.write(async (tx) => {
+        const save = (text: string): Promise<unknown> => tx.savepoint(async () => (await note(text)(tx), await note(`${text}, again`)(tx)))
+        await Promise.allSettled([save('a'), save('b')])
+      })
+      const next = store.write(note('next'))
+      await assert.rejects(overlapping, { code: 'UNSUPPORTED', message: /overlap/ })
+      await next
+      assert.deepEqual(await texts(store), ['next'])
+    }))
+})
+
+describe('a savepoint', () => {
+  it('takes its hooks with it when it is undone', () =>
+    withStore(async (store) => {
+      const called: string[] = []
+      await store.write(async (tx) => {
+        const hook = (name: string): void => tx.beforeCommit({ name }, async () => void called.push(name))
+        hook('before')
+        await tx.savepoint(async () => (hook('undone'), Promise.reject(new Error('wanted')))).catch(() => {})
+        hook('after')
+      })
+      assert.deepEqual(called, ['before', 'after'])
+    }))
+})
+
+describe('a store with deferred foreign keys', () => {
+  it('fails only the work that leaves one broken, though only a commit can tell', () =>
+    inSqliteWorld({}, async (world) => {
+      const store = await world.open({ ...notes, '0002-replies': 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY DEFERRED)' })
+      const reply = (text: string) => (tx: Transaction): Promise<number> => tx.run({ sql: 'INSERT INTO replies (note) VALUES (?)' }, [text])
+      const outcomes = await Promise.allSettled([
+        store.write(note('a')),
+        store.write(reply('nothing')),
+        store.write(async (tx) => (await reply('b')(tx), await note('b')(tx))),
+      ])
+      assert.deepEqual(outcomes.map((outcome) => outcome.status), ['fulfilled', 'rejected', 'fulfilled'])
+      assert.deepEqual(await texts(store), ['a', 'b'])
+    }))
+})
+
+function makeFull({ connection: { database } }: SqliteStore): void {
+  database.pragma(`max_page_count = ${database.pragma('page_count', { simple: true })}`)
+}
+
+function makeRoom({ connection: { database } }: SqliteStore): void {
+  database.pragma('max_page_count = 1000000')
+}
