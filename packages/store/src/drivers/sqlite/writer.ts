@@ -27,7 +27,7 @@ export class Writer {
   #tx: SqliteTransaction | undefined
   /** What the hooks work with, while they run. */
   #hookQueries: GroupQueries | undefined
-  /** A full group has been committed, and the next begins with the next turn: others must get theirs. */
+  /** A commit has left works over, and the next begins with the next turn: others must get theirs. */
   #resting = false
   #drainAsked = false
   #turnAsked = false
@@ -92,7 +92,6 @@ export class Writer {
 
   #begin(): void {
     this.#drainAsked = false
-    if (this.#current || this.#hookQueries || this.#resting) return
     if (!this.#group) {
       const group = new Group(this.#host.monotonicMs() + this.#limits.groupOpenMs)
       try {
@@ -173,7 +172,7 @@ export class Writer {
       return this.#fail(group, this.#connection.error(error))
     }
     for (const write of group.written) write.resolve(write.result)
-    this.#close(group)
+    this.#end()
   }
 
   #fail(group: Group, failure: AtollError): void {
@@ -182,23 +181,20 @@ export class Writer {
       this.#control.rollback()
     } finally {
       for (const write of group.written) write.reject(failure)
-      this.#close(group)
+      this.#end()
     }
   }
 
-  #close(group: Group): void {
+  #end(): void {
     this.#group = undefined
     this.#hookQueries?.end()
     this.#hookQueries = undefined
     for (const read of this.#reads.splice(0)) read()
     if (this.#isIdle) this.#onDrained?.()
-    else this.#rest()
-    if (group.count >= this.#limits.groupWritesMax) this.#rest()
-  }
-
-  #rest(): void {
-    this.#resting = true
-    this.#askForTurn()
+    else {
+      this.#resting = true
+      this.#askForTurn()
+    }
   }
 
   /** The store could not even begin: those that wait would meet the same, and must not wait for ever. */
