@@ -75,7 +75,7 @@ export interface Reader extends Queries {
 }
 
 export interface Transaction extends Queries {
-  /** Runs `work` so that its changes are undone, and only its, if it throws. */
+  /** Runs `work` so that its changes are undone, and only its, if it throws. Savepoints nest; two that overlap fail the whole work. */
   savepoint<T>(work: () => Promise<T>): Promise<T>
   /**
    * Calls `hook` once, inside the transaction, right before the physical commit that carries this work; not at all if this

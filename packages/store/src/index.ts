@@ -1,8 +1,8 @@
 // For service authors.
 export { sqlStore, type StoreDefinition } from './definition.ts'
 export type { Migrations } from './driver.ts'
-export { prepared, type Prepared } from './prepared.ts'
-export { changeVersion, type VersionChange } from './version.ts'
+export { prepared, type Buildable, type Prepared } from './prepared.ts'
+export { changeVersion, type VersionChange, type Versioned } from './version.ts'
 
 // For the runtime.
 export { kyselyFor } from './kysely.ts'

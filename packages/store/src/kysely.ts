@@ -2,8 +2,9 @@ import { AtollError } from '@atoll/host'
 import {
   DefaultQueryExecutor,
   Kysely,
-  SingleConnectionProvider,
+  type AbortableQueryOptions,
   type CompiledQuery,
+  type ConnectionProvider,
   type DatabaseConnection,
   type Dialect,
   type DialectAdapter,
@@ -36,7 +37,7 @@ class QueriesKysely extends Kysely<unknown> {
 
   constructor(queries: Queries) {
     const { adapter, compiler, dialect, config } = partsOf(queries.dialect)
-    const executor = new DefaultQueryExecutor(compiler, adapter, new SingleConnectionProvider(new QueriesConnection(queries)))
+    const executor = new QueriesExecutor(compiler, adapter, new QueriesConnection(queries))
     super({ config, dialect, driver: refusingDriver, executor })
     this.queries = queries
   }
@@ -66,11 +67,29 @@ function partsOf(parts: DialectParts): Parts {
   return made
 }
 
-class QueriesConnection implements DatabaseConnection {
+/** Runs queries where they belong at once; Kysely's own way there, for pools and plugins, has several promises more. */
+class QueriesExecutor extends DefaultQueryExecutor {
+  readonly #connection: QueriesConnection
+
+  constructor(compiler: QueryCompiler, adapter: DialectAdapter, connection: QueriesConnection) {
+    super(compiler, adapter, connection)
+    this.#connection = connection
+  }
+
+  override executeQuery<R>(compiled: CompiledQuery, options?: AbortableQueryOptions): Promise<QueryResult<R>> {
+    return options?.signal ? super.executeQuery(compiled, options) : this.#connection.executeQuery(compiled)
+  }
+}
+
+class QueriesConnection implements DatabaseConnection, ConnectionProvider {
   readonly #queries: Queries
 
   constructor(queries: Queries) {
     this.#queries = queries
+  }
+
+  provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+    return consumer(this)
   }
 
   async executeQuery<R>(compiled: CompiledQuery): Promise<QueryResult<R>> {
@@ -85,9 +104,10 @@ class QueriesConnection implements DatabaseConnection {
   }
 }
 
-/** Whether a query answers with a number of rows instead of rows. */
-function changesOnly({ query }: CompiledQuery): boolean {
-  return (query.kind === 'InsertQueryNode' || query.kind === 'UpdateQueryNode' || query.kind === 'DeleteQueryNode') && !query.returning
+/** Whether a query answers with a number of rows instead of rows. Of raw SQL, only the text tells. */
+function changesOnly({ query, sql }: CompiledQuery): boolean {
+  if (query.kind === 'InsertQueryNode' || query.kind === 'UpdateQueryNode' || query.kind === 'DeleteQueryNode') return !query.returning
+  return query.kind === 'RawNode' && /^\s*(insert|update|delete|replace)\b/i.test(sql) && !/\breturning\b/i.test(sql)
 }
 
 /** By SQL text, so that drivers prepare a text once. Bounded, because text may hold generated parts (`in (?, ?, …)`). */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createNodeHost } from '@atoll/host/node'
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import type { Store } from './driver.ts'
 import { changeVersion, kyselyFor, prepared } from './index.ts'
 import { createSqliteStores } from './sqlite.ts'
@@ -34,6 +34,26 @@ describe('a prepared statement', () => {
       assert.equal(await dearOrders.get(db, { cents: 500 }), undefined)
     }))
 
+  it('may be raw SQL', () =>
+    inStore(async (store, db) => {
+      const discount = prepared<Tables, { cents: number }>()((_, $) => sql`UPDATE orders SET cents = cents - ${$.cents}`)
+      const total = prepared<Tables, { least: number }>()((_, $) => sql<{ cents: number }>`SELECT sum(cents) AS cents FROM orders WHERE cents >= ${$.least}`)
+      const changed = await store.write(async (tx) => {
+        for (const [index, id] of ['a', 'b', 'c'].entries()) await insertOrder.run(kyselyFor(tx), { id, cents: index * 100 })
+        return discount.run(kyselyFor(tx), { cents: 10 })
+      })
+      assert.equal(changed, 3)
+      assert.deepEqual(await total.get(db, { least: 0 }), { cents: 280 })
+    }))
+
+  it('is built once', () =>
+    inStore(async (store) => {
+      let built = 0
+      const insert = prepared<Tables, { id: string }>()((db, $) => (built++, db.insertInto('orders').values({ id: $.id, cents: 1, version: 1 })))
+      for (const id of ['a', 'b', 'c']) await store.write((tx) => insert.run(kyselyFor(tx), { id }))
+      assert.equal(built, 1)
+    }))
+
   it('is refused on a Kysely that is not ours', async () => {
     assert.throws(() => dearOrders.all({}, { cents: 1 }), { code: 'UNSUPPORTED' })
   })
@@ -45,6 +65,16 @@ describe('the db of a transaction', () => {
       let kept: Kysely<Tables> | undefined
       await store.write(async (tx) => void (kept = kyselyFor<Tables>(tx)))
       await assert.rejects(kept!.selectFrom('orders').selectAll().execute(), { code: 'TX_CLOSED' })
+    }))
+
+  it('tells how many rows raw SQL changed, and what it returns', () =>
+    inStore(async (store) => {
+      const [updated, returned] = await store.write(async (tx) => {
+        const db = kyselyFor<Tables>(tx)
+        for (const id of ['a', 'b']) await insertOrder.run(db, { id, cents: 1 })
+        return [await sql`update orders set cents = 2`.execute(db), await sql<{ id: string }>`delete from orders where id = ${'a'} returning id`.execute(db)]
+      })
+      assert.deepEqual([updated!.numAffectedRows, updated!.rows, returned!.rows], [2n, [], [{ id: 'a' }]])
     }))
 
   it('offers no second kind of transaction', () =>
@@ -64,6 +94,7 @@ describe('changeVersion', () => {
         assert.deepEqual([error.code, error.details], ['PRECONDITION_FAILED', { version: 2 }])
         return true
       })
+      await assert.rejects(change('"1"', 3), { code: 'PRECONDITION_FAILED' })
       assert.deepEqual(await change(undefined, 4), { id: 'a', cents: 4, version: 3 })
       await assert.rejects(store.write((tx) => changeVersion(kyselyFor<Tables>(tx), 'orders', { key: { id: 'none' }, expected: undefined, set: {} })), { code: 'NOT_FOUND' })
     }))

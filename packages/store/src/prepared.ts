@@ -1,4 +1,4 @@
-import type { Compilable, Kysely } from 'kysely'
+import type { CompiledQuery, Kysely, QueryExecutorProvider } from 'kysely'
 import type { DialectParts, Statement, Value } from './driver.ts'
 import { kyselyFor, queriesOf } from './kysely.ts'
 
@@ -19,19 +19,25 @@ export interface Prepared<Params, Result> {
  *       db.insertInto('orders').values({ order_id: $.orderId, cents: $.cents }))
  *     await insertOrder.run(db, { orderId, cents })
  *
- * `$` stands for the parameters: use its members as values. The builder runs once per SQL dialect, so it must not look at them.
+ * `$` stands for the parameters: use its members as values. The builder runs once per SQL dialect, so it must not look at them. It may
+ * return raw SQL, too: ``sql<{ total: number }>`SELECT sum(cents) AS total FROM orders WHERE buyer_id = ${$.buyerId}` ``.
  */
-export function prepared<Tables, Params extends object>(): <Result>(
-  build: (db: Kysely<Tables>, $: Params) => Compilable<Result>,
+export function prepared<Tables, Params extends Record<keyof Params, Value>>(): <Result>(
+  build: (db: Kysely<Tables>, $: Params) => Buildable<Result>,
 ) => Prepared<Params, Result> {
   return (build) => new PreparedStatement(build)
 }
 
+/** What Kysely's builders and its `sql` have in common. */
+export interface Buildable<Result> {
+  compile(executorProvider: QueryExecutorProvider): CompiledQuery<Result>
+}
+
 class PreparedStatement<Tables, Params extends object, Result> implements Prepared<Params, Result> {
-  readonly #build: (db: Kysely<Tables>, $: Params) => Compilable<Result>
+  readonly #build: (db: Kysely<Tables>, $: Params) => Buildable<Result>
   #compiled: Compiled | undefined
 
-  constructor(build: (db: Kysely<Tables>, $: Params) => Compilable<Result>) {
+  constructor(build: (db: Kysely<Tables>, $: Params) => Buildable<Result>) {
     this.#build = build
   }
 
@@ -58,7 +64,7 @@ class PreparedStatement<Tables, Params extends object, Result> implements Prepar
     if (this.#compiled?.dialect === dialect) return this.#compiled
     const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Params // stands for values that come later
     const db = kyselyFor<Tables>({ dialect, run: neverRun, runEach: neverRun, get: neverRun, all: neverRun })
-    const { sql, parameters } = this.#build(db, placeholders).compile()
+    const { sql, parameters } = this.#build(db, placeholders).compile(db)
     this.#compiled = { dialect, statement: { sql }, slots: parameters }
     return this.#compiled
   }

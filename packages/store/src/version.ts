@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { Kysely, Selectable } from 'kysely'
+import { sql, type Kysely, type Selectable } from 'kysely'
 
 /** What {@link changeVersion} changes. */
 export interface VersionChange<Row> {
@@ -8,15 +8,18 @@ export interface VersionChange<Row> {
   /** The version that the change was made from, as the client sent it; undefined changes whatever version is there. */
   expected: string | number | undefined
   /** Columns to change; `version` rises by one by itself. */
-  set: Partial<Row>
+  set: Partial<Omit<Row, 'version'>>
 }
+
+/** The tables that have a `version` column. */
+export type Versioned<Tables> = { [Table in keyof Tables]: Tables[Table] extends { version: unknown } ? Table : never }[keyof Tables] & string
 
 /**
  * Optimistic concurrency: changes one row of a table with a `version` column, if it is still at the expected version, and resolves with
  * the changed row. NOT_FOUND if there is no such row; PRECONDITION_FAILED, with the present version in its details, if somebody was
  * faster. Use it inside `tx`, with `ifMatch` as `expected`.
  */
-export async function changeVersion<Tables, Table extends keyof Tables & string>(
+export async function changeVersion<Tables, Table extends Versioned<Tables>>(
   db: Kysely<Tables>,
   table: Table,
   change: VersionChange<Selectable<Tables[Table]>>,
@@ -24,21 +27,27 @@ export async function changeVersion<Tables, Table extends keyof Tables & string>
   // Kysely cannot follow column names through a table that is a type parameter; the signature above has checked them.
   const rows = db as unknown as Kysely<{ rows: Record<string, unknown> }>
   const name = table as unknown as 'rows'
-  let select = rows.selectFrom(name).select('version')
   let update = rows.updateTable(name)
+  let select = rows.selectFrom(name).select('version')
   for (const [column, value] of Object.entries(change.key)) {
-    select = select.where(column, '=', value)
     update = update.where(column, '=', value)
+    select = select.where(column, '=', value)
+  }
+  const expected = change.expected === undefined ? undefined : toVersion(change.expected)
+  if (expected !== undefined) update = update.where('version', '=', expected)
+  if (expected !== null) {
+    const updated = await update.set({ ...change.set, version: sql`version + 1` }).returningAll().executeTakeFirst()
+    if (updated) return updated as Selectable<Tables[Table]>
   }
   const found = await select.executeTakeFirst()
   if (!found) throw new AtollError('NOT_FOUND', `${table} not found`, { details: { what: table } })
   const version = Number(found['version'])
-  if (change.expected !== undefined && String(change.expected) !== String(version)) throw stale(table, version)
-  const updated = await update.where('version', '=', version).set({ ...change.set, version: version + 1 }).returningAll().executeTakeFirst()
-  if (!updated) throw stale(table, version)
-  return updated as Selectable<Tables[Table]>
+  throw new AtollError('PRECONDITION_FAILED', `${table} is at version ${version} by now; read it, apply the change to that, and send it again`, {
+    details: { version },
+  })
 }
 
-function stale(table: string, version: number): AtollError {
-  return new AtollError('PRECONDITION_FAILED', `${table} is at version ${version} by now; read it, apply the change to that, and send it again`, { details: { version } })
+/** The number that a client's text stands for; null if it is none, for then no version is the one that it means. */
+function toVersion(expected: string | number): number | null {
+  return /^\d{1,15}$/.test(String(expected)) ? Number(expected) : null
 }
