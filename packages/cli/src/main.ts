@@ -113,6 +113,7 @@ try {
     const error = AtollError.from(thrown)
     console.error(`${error.message}\n${errorCodes[error.code].remedy}`)
     if (error.code === 'INTERNAL') console.error(thrown)
-    process.exitCode = error.code === 'COMMAND_USAGE' ? 2 : 1
+    // What could not be put away must not keep the process: it has failed, and has said so.
+    process.exit(error.code === 'COMMAND_USAGE' ? 2 : 1)
   }
 }

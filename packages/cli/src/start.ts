@@ -69,13 +69,22 @@ export async function start(system: System, options: StartOptions): Promise<Star
     let stopping: Promise<void> | undefined
     return { running, url, seeded, stop: () => (stopping ??= closeAll(closing)) }
   } catch (error) {
-    await closeAll(closing)
+    await closeAll(closing).catch(() => undefined) // the first error is the one to tell
     throw error
   }
 }
 
+/** Closes everything, also what comes after something that fails to close; then tells of the first failure. */
 async function closeAll(closing: readonly (() => unknown)[]): Promise<void> {
-  for (const close of closing) await close()
+  const failures: unknown[] = []
+  for (const close of closing) {
+    try {
+      await close()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 function settingsOf(settings: GatewaySettings | undefined, running: RunningSystem): Partial<GatewayOptions> {

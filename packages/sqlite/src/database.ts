@@ -32,7 +32,7 @@ export function openDatabase(file: string, options: DatabaseOptions): Database {
     const database = new BetterSqlite3(file, { readonly, fileMustExist: readonly })
     try {
       database.pragma('busy_timeout = 5000')
-      database.pragma(`cache_size = -${CACHE_KIB}`)
+      database.pragma(`cache_size = -${readonly ? READER_CACHE_KIB : WRITER_CACHE_KIB}`)
       database.pragma('foreign_keys = ON')
       if (!readonly) makeDurable(database, file)
       if (!readonly && version < options.formatVersion) sign(database, options)
@@ -103,8 +103,12 @@ function inspect(file: string, options: DatabaseOptions): number {
 
 /** Of `PRAGMA synchronous`. */
 const FULL = 2
-/** Page cache per connection, an upper bound; pages are taken as needed. A system has two connections per store, and many stores. */
-const CACHE_KIB = 2_048
+/**
+ * Page cache per connection, an upper bound; pages are taken as needed. A system has two connections per store, and many stores. Half of
+ * it costs a writer a tenth of its inserts in random order; a reader finds its pages in the operating system's cache.
+ */
+const WRITER_CACHE_KIB = 4_096
+const READER_CACHE_KIB = 2_048
 /** Pages in the WAL at which a commit also checkpoints: 4,000 × 4 KiB. Smaller makes more of them, larger makes recovery slower. */
 const CHECKPOINT_PAGES = 4_000
 /**

@@ -48,6 +48,8 @@ class SqliteStores implements StoreDriver {
     const database = openDatabase(file, { applicationId, formatVersion, inspect })
     try {
       migrate(database, file, migrations, this.#host)
+      // Savepoints keep what they may have to undo in memory. Set only now, because a migration may sort more than there is memory.
+      database.pragma('temp_store = MEMORY')
       const connection = new Connection(database, file)
       const writer = new Writer(connection, this.#host, checksAtCommit(database) ? { ...this.#limits, groupWritesMax: 1 } : this.#limits)
       const reader = this.#inMemory ? new MemoryReader([{ connection, writer }]) : new FileReader(openReadonly(file))
