@@ -126,6 +126,7 @@ describe('the pages', () => {
       const watching: Queries = {
         dialect: store.reader.dialect,
         run: () => Promise.reject(new Error('a reader does not write')),
+        insert: () => Promise.reject(new Error('a reader does not write')),
         runEach: () => Promise.reject(new Error('a reader does not write')),
         get: (statement, params) => (seen.add(statement), store.reader.get(statement, params)),
         all: (statement, params) => (seen.add(statement), store.reader.all(statement, params)),

@@ -60,6 +60,8 @@ export interface Queries {
   readonly dialect: DialectParts
   /** Runs a statement that answers nothing; resolves with the number of rows it changed. */
   run(statement: Statement, params?: readonly Value[]): Promise<number>
+  /** Inserts one row; resolves with the value that the store gave to the statement's {@link InsertStatement.key}. */
+  insert(statement: InsertStatement, params?: readonly Value[]): Promise<number>
   /** Runs one statement for each row of parameters, in order. */
   runEach(statement: Statement, rows: readonly (readonly Value[])[]): Promise<void>
   /** The first row, or undefined. */
@@ -90,6 +92,12 @@ export interface Transaction extends Queries {
 /** One SQL statement with `?` for each parameter. Make it once and keep it: drivers prepare it once per object. */
 export interface Statement {
   readonly sql: string
+}
+
+/** An INSERT of one row into a table whose integer primary key the store fills in. It has no RETURNING: that is the driver's to add, where it needs one. */
+export interface InsertStatement extends Statement {
+  /** The column that the store fills in. */
+  readonly key: string
 }
 
 export type Value = string | number | bigint | Uint8Array | null

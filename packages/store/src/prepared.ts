@@ -63,7 +63,7 @@ class PreparedStatement<Tables, Params extends object, Result> implements Prepar
   #compile(dialect: DialectParts): Compiled {
     if (this.#compiled?.dialect === dialect) return this.#compiled
     const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Params // stands for values that come later
-    const db = kyselyFor<Tables>({ dialect, run: neverRun, runEach: neverRun, get: neverRun, all: neverRun })
+    const db = kyselyFor<Tables>({ dialect, run: neverRun, insert: neverRun, runEach: neverRun, get: neverRun, all: neverRun })
     const { sql, parameters } = this.#build(db, placeholders).compile(db)
     this.#compiled = { dialect, statement: { sql }, slots: parameters }
     return this.#compiled

@@ -1,12 +1,13 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { LogRecord } from '@atoll/log/driver'
-import type { Statement, Transaction, Value } from '@atoll/store/driver'
+import type { InsertStatement, Statement, Transaction, Value } from '@atoll/store/driver'
 import type { EventDefinition } from '../contract/event.ts'
 import { partitionOf } from './partition.ts'
 import { emptyPosition, type Position } from './position.ts'
 
-const insertEvent: Statement = {
-  sql: `INSERT INTO atoll_outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`,
+const insertEvent: InsertStatement = {
+  sql: 'INSERT INTO atoll_outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  key: 'seq',
 }
 const insertTimer: Statement = {
   sql: `INSERT INTO atoll_timers (id, due_at, partition, type, version, key, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -84,7 +85,7 @@ export class Outgoing {
     if (this.#events.length === 0) return emptyPosition
     const partitions: Record<number, string> = {}
     for (const row of this.#events) {
-      const { seq } = (await tx.get<{ seq: number }>(insertEvent, row))! // the statement returns the row it inserted
+      const seq = await tx.insert(insertEvent, row)
       const event = toOutboxEvent(seq, row)
       this.written.push(event)
       partitions[event.partition] = String(seq)

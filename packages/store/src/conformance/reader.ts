@@ -90,6 +90,7 @@ export const reader: StoreChapter = {
       },
     },
     refusedToReaders('run', (queries) => insert(queries, 'b')),
+    refusedToReaders('insert', (queries) => queries.insert({ sql: 'INSERT INTO items (id) VALUES (?)', key: 'cents' }, ['b'])),
     refusedToReaders('runEach', (queries) => queries.runEach({ sql: 'INSERT INTO items (id) VALUES (?)' }, [['b']])),
     refusedToReaders('get', (queries) => queries.get(insertReturning)),
     refusedToReaders('all', (queries) => queries.all(insertReturning)),

@@ -112,6 +112,24 @@ export const transactions: StoreChapter = {
       },
     },
     {
+      id: 'tx.insert',
+      promise: 'insert answers the key that the row was given, and a later row has a greater one, also after one that was undone',
+      async run(driver) {
+        const key = driver.capabilities.sql === 'sqlite' ? 'INTEGER PRIMARY KEY AUTOINCREMENT' : 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY'
+        const store = await driver.open('orders', { '0001-lines': `CREATE TABLE lines (line ${key}, text TEXT)` })
+        const append = { sql: 'INSERT INTO lines (text) VALUES (?)', key: 'line' }
+        const a = await store.write((tx) => tx.insert(append, ['a']))
+        await assert.rejects(store.write(async (tx) => {
+          await tx.insert(append, ['undone'])
+          throw new Error('undo')
+        }))
+        const [b, c] = await store.write(async (tx) => [await tx.insert(append, ['b']), await tx.insert(append, ['c'])] as const)
+        assert.ok(a < b && b < c, `${a}, ${b}, ${c}`)
+        const rows = await store.reader.all<{ line: number; text: string }>({ sql: 'SELECT line, text FROM lines ORDER BY line' })
+        assert.deepEqual(rows.map((row) => ({ ...row })), [{ line: a, text: 'a' }, { line: b, text: 'b' }, { line: c, text: 'c' }])
+      },
+    },
+    {
       id: 'tx.run-each',
       promise: 'runEach runs its statement once for each row, in order',
       async run(driver) {

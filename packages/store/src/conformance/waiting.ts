@@ -102,6 +102,7 @@ export const waiting: StoreChapter = {
       },
     },
     refusedAfterEnd('run', (tx) => insert(tx, 'late')),
+    refusedAfterEnd('insert', (tx) => tx.insert({ sql: 'INSERT INTO items (id) VALUES (?)', key: 'cents' }, ['late'])),
     refusedAfterEnd('runEach', (tx) => tx.runEach({ sql: 'INSERT INTO items (id) VALUES (?)' }, [['late']])),
     refusedAfterEnd('get', (tx) => tx.get({ sql: 'SELECT id FROM items' })),
     refusedAfterEnd('all', (tx) => tx.all({ sql: 'SELECT id FROM items' })),

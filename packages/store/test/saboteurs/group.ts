@@ -174,9 +174,10 @@ export const waitingSaboteurs: readonly Saboteur[] = [
   },
   {
     breaks: 'it never says TX_CLOSED',
-    caughtBy: ['waiting.closed', 'ended.run', 'ended.runEach', 'ended.get', 'ended.all', 'ended.savepoint', 'ended.beforeCommit'],
+    caughtBy: ['waiting.closed', 'ended.run', 'ended.insert', 'ended.runEach', 'ended.get', 'ended.all', 'ended.savepoint', 'ended.beforeCommit'],
     spoil: changingTransactions((tx) => ({
       run: (statement, params) => tx.run(statement, params).catch(unlessClosed(0)),
+      insert: (statement, params) => tx.insert(statement, params).catch(unlessClosed(0)),
       runEach: (statement, rows) => tx.runEach(statement, rows).catch(unlessClosed(undefined)),
       get: <R>(...[statement, params]: Parameters<Queries['get']>) => tx.get<R>(statement, params).catch(unlessClosed(undefined)),
       all: <R>(...[statement, params]: Parameters<Queries['all']>) => tx.all<R>(statement, params).catch(unlessClosed<R[]>([])),

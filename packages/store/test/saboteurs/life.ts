@@ -44,11 +44,12 @@ export const readerSaboteurs: readonly Saboteur[] = [
   },
   {
     breaks: 'its reader writes',
-    caughtBy: ['reader.refuses-run', 'reader.refuses-runEach', 'reader.refuses-get', 'reader.refuses-all', 'kysely.reader'],
+    caughtBy: ['reader.refuses-run', 'reader.refuses-insert', 'reader.refuses-runEach', 'reader.refuses-get', 'reader.refuses-all', 'kysely.reader'],
     spoil: changingReaders((reader, _driver, store) =>
       store
         ? {
             run: (statement, params) => store.write((tx) => tx.run(statement, params)),
+            insert: (statement, params) => store.write((tx) => tx.insert(statement, params)),
             runEach: (statement, rows) => store.write((tx) => tx.runEach(statement, rows)),
             get: <R>(...[statement, params]: Parameters<Queries['get']>) => store.write((tx) => tx.get<R>(statement, params)),
             all: <R>(...[statement, params]: Parameters<Queries['all']>) => store.write((tx) => tx.all<R>(statement, params)),
@@ -288,6 +289,7 @@ function reading(reader: Reader, all: Queries['all']): Reader {
   return {
     dialect: reader.dialect,
     run: (statement, params) => reader.run(statement, params),
+    insert: (statement, params) => reader.insert(statement, params),
     runEach: (statement, rows) => reader.runEach(statement, rows),
     get: (statement, params) => reader.get(statement, params),
     all,

@@ -65,6 +65,7 @@ function queriesOf(queries: Queries): Queries {
   return {
     dialect: queries.dialect,
     run: (statement, params) => queries.run(statement, params),
+    insert: (statement, params) => queries.insert(statement, params),
     runEach: (statement, rows) => queries.runEach(statement, rows),
     get: (statement, params) => queries.get(statement, params),
     all: (statement, params) => queries.all(statement, params),

@@ -56,6 +56,11 @@ export const transactionSaboteurs: readonly Saboteur[] = [
     spoil: changingTransactions((tx) => ({ run: (statement, params) => tx.run(statement, params).then(() => 1) })),
   },
   {
+    breaks: 'it answers the number of rows for the key of the row',
+    caughtBy: ['tx.insert'],
+    spoil: changingTransactions((tx) => ({ insert: (statement, params) => tx.run(statement, params) })),
+  },
+  {
     breaks: 'it runs the last row of many first',
     caughtBy: ['tx.run-each'],
     spoil: changingTransactions((tx) => ({ runEach: (statement, rows) => tx.runEach(statement, [...rows].reverse()) })),

@@ -67,6 +67,11 @@ export function runPrepared({ native, answers }: Prepared, params: readonly Valu
   return native.all(params).length // it says RETURNING, and nobody asked what
 }
 
+/** The key of the row that it inserted. Asking with RETURNING would cost as much as the insert. */
+export function insertPrepared({ native }: Prepared, params: readonly Value[]): number {
+  return Number(native.run(params).lastInsertRowid)
+}
+
 export function runPreparedEach(prepared: Prepared, rows: readonly (readonly Value[])[]): void {
   for (const row of rows) runPrepared(prepared, row)
 }

@@ -19,6 +19,10 @@ export class FileReader implements Reader {
     throw readOnly(this.#connection)
   }
 
+  async insert(): Promise<never> {
+    throw readOnly(this.#connection)
+  }
+
   async runEach(): Promise<never> {
     throw readOnly(this.#connection)
   }
@@ -60,6 +64,10 @@ export class MemoryReader implements Reader {
   }
 
   async run(): Promise<never> {
+    throw readOnly(this.#sources[0]!.connection)
+  }
+
+  async insert(): Promise<never> {
     throw readOnly(this.#sources[0]!.connection)
   }
 

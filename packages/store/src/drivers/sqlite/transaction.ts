@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
-import type { Queries, Row, Statement, Transaction, Value } from '../../driver.ts'
-import { allPrepared, getPrepared, noParams, runPrepared, runPreparedEach, sqliteDialect, type Connection } from './connection.ts'
+import type { InsertStatement, Queries, Row, Statement, Transaction, Value } from '../../driver.ts'
+import { allPrepared, getPrepared, insertPrepared, noParams, runPrepared, runPreparedEach, sqliteDialect, type Connection } from './connection.ts'
 import type { Control, Group, Hook } from './group.ts'
 
 /**
@@ -31,6 +31,17 @@ export class GroupQueries implements Queries {
       const prepared = this.connection.prepare(statement)
       if (prepared.writes) this.beforeWriting()
       return Promise.resolve(runPrepared(prepared, params))
+    } catch (error) {
+      return Promise.reject(this.failed(error))
+    }
+  }
+
+  insert(statement: InsertStatement, params: readonly Value[] = noParams): Promise<number> {
+    try {
+      this.assertOpen()
+      const prepared = this.connection.prepare(statement)
+      this.beforeWriting()
+      return Promise.resolve(insertPrepared(prepared, params))
     } catch (error) {
       return Promise.reject(this.failed(error))
     }
