@@ -5,7 +5,9 @@ import type { Host } from '@atoll/host'
 import type { Log } from './driver.ts'
 import { openEmbeddedLog } from './drivers/embedded/driver.ts'
 import { defaultLimits, type EmbeddedLogLimits } from './drivers/embedded/limits.ts'
-import { applicationId, formatVersion } from './drivers/embedded/format.ts'
+import { applicationId, formatVersion, tables } from './drivers/embedded/format.ts'
+import { ThreadWriter } from './drivers/embedded/thread.ts'
+import { DirectWriter } from './drivers/embedded/writer.ts'
 
 export { defaultLimits, type EmbeddedLogLimits } from './drivers/embedded/limits.ts'
 
@@ -13,6 +15,8 @@ export interface EmbeddedLogOptions {
   /** Where the log lies; made if it is not there. `':memory:'` is a log for tests: it is gone when it is closed. */
   file: string
   host: Host
+  /** Whether a thread of its own writes the file, so that nobody else waits for the disk. Default true; not for `':memory:'`. */
+  thread?: boolean
   /** Only what differs from {@link defaultLimits}. */
   limits?: Partial<EmbeddedLogLimits>
 }
@@ -24,11 +28,14 @@ export interface EmbeddedLogOptions {
  * Rejects with STORE_CORRUPT or STORE_NEWER, naming the file and leaving it as it is.
  */
 export async function createEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
-  const database = openDatabase(options.file, { applicationId, formatVersion })
+  const { file, host, thread = file !== ':memory:' } = options
+  const database = openDatabase(file, { applicationId, formatVersion })
   try {
-    return openEmbeddedLog(database, options.file, options.host, { ...defaultLimits, ...options.limits })
+    database.exec(tables)
+    const writer = thread ? await ThreadWriter.start(file) : new DirectWriter(database, file)
+    return openEmbeddedLog(database, writer, file, host, { ...defaultLimits, ...options.limits })
   } catch (error) {
     database.close()
-    throw toAtollError(error, options.file)
+    throw toAtollError(error, file)
   }
 }

@@ -6,16 +6,19 @@ import { openDatabase, type Database } from '@atoll/sqlite'
 import type { LogHarness } from '../src/conformance.ts'
 import type { Log } from '../src/driver.ts'
 import { openEmbeddedLog } from '../src/drivers/embedded/driver.ts'
-import { applicationId, formatVersion } from '../src/drivers/embedded/format.ts'
+import { applicationId, formatVersion, tables } from '../src/drivers/embedded/format.ts'
 import { defaultLimits, type EmbeddedLogLimits } from '../src/drivers/embedded/limits.ts'
+import { ThreadWriter } from '../src/drivers/embedded/thread.ts'
+import { DirectWriter } from '../src/drivers/embedded/writer.ts'
 import { stopWrites } from './embedded-world.ts'
 
-/** Worlds of embedded logs, each with a file in a folder of its own, or with none. */
-export function createEmbeddedHarness(kind: 'file' | 'memory', limits: Partial<EmbeddedLogLimits> = {}): LogHarness {
-  const persistent = kind === 'file'
+/** Worlds of embedded logs, each with a file in a folder of its own, written here or by a thread, or with none. */
+export function createEmbeddedHarness(kind: 'file' | 'thread' | 'memory', limits: Partial<EmbeddedLogLimits> = {}): LogHarness {
+  const persistent = kind !== 'memory'
   return {
     capabilities: { checksAppends: true, persistent, durable: persistent, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: persistent ? ['stopWrites', 'crash'] : ['stopWrites'],
+    // What stops writes is a setting of the connection that writes, and that of a thread is out of reach.
+    faults: { file: ['stopWrites', 'crash'] as const, thread: ['crash'] as const, memory: ['stopWrites'] as const }[kind],
     pause: () => new Promise((resolve) => setImmediate(resolve)),
 
     async open() {
@@ -23,17 +26,19 @@ export function createEmbeddedHarness(kind: 'file' | 'memory', limits: Partial<E
       const opened: Log[] = []
       let database: Database
 
-      function openFile(name: string): Log {
+      async function openFile(name: string): Promise<Log> {
         const file = persistent ? join(folder, name) : ':memory:'
         database = openDatabase(file, { applicationId, formatVersion })
-        const log = openEmbeddedLog(database, file, createNodeHost(), { ...defaultLimits, ...limits })
+        database.exec(tables)
+        const writer = kind === 'thread' ? await ThreadWriter.start(file) : new DirectWriter(database, file)
+        const log = openEmbeddedLog(database, writer, file, createNodeHost(), { ...defaultLimits, ...limits })
         opened.push(log)
         return log
       }
 
       return {
-        log: openFile('log.db'),
-        reopen: async () => openFile('log.db'),
+        log: await openFile('log.db'),
+        reopen: () => openFile('log.db'),
 
         stopWrites: () => stopWrites(database),
 

@@ -5,8 +5,9 @@ import { createNodeHost } from '@atoll/host/node'
 import { openDatabase, type Database } from '@atoll/sqlite'
 import type { Log } from '../src/driver.ts'
 import { openEmbeddedLog } from '../src/drivers/embedded/driver.ts'
-import { applicationId, formatVersion } from '../src/drivers/embedded/format.ts'
+import { applicationId, formatVersion, tables } from '../src/drivers/embedded/format.ts'
 import { defaultLimits, type EmbeddedLogLimits } from '../src/drivers/embedded/limits.ts'
+import { DirectWriter } from '../src/drivers/embedded/writer.ts'
 
 /** An embedded log and the database below it. */
 export interface EmbeddedWorld {
@@ -34,7 +35,8 @@ export function withLog(limits: Partial<EmbeddedLogLimits>, body: (world: Embedd
   return withFolder(async (folder) => {
     const file = join(folder, 'log.db')
     const database = openDatabase(file, { applicationId, formatVersion })
-    const log = openEmbeddedLog(database, file, createNodeHost(), { ...defaultLimits, ...limits })
+    database.exec(tables)
+    const log = openEmbeddedLog(database, new DirectWriter(database, file), file, createNodeHost(), { ...defaultLimits, ...limits })
     try {
       await body({ log, database, file, commitCount: () => countCommits(`${file}-wal`), stopWrites: () => stopWrites(database) })
     } finally {

@@ -1,9 +1,10 @@
 import { AtollError } from '@atoll/host'
-import { toAtollError, type Database, type Statement } from '@atoll/sqlite'
 import type { LogRecord, StoredRecord } from '../../driver.ts'
+import { streamSpan } from './format.ts'
 import type { RecentRecords } from './recent.ts'
 import type { Records } from './records.ts'
 import type { Stream, Streams } from './streams.ts'
+import type { Writer } from './writer.ts'
 
 /** One call of append, on its way. */
 export interface Append {
@@ -17,48 +18,34 @@ export interface Append {
 interface Addition {
   readonly records: StoredRecord[]
   readonly streams: Stream[]
-  readonly newStreams: Stream[]
   readonly refusals: Map<Append, AtollError>
 }
 
-/** Makes appends durable: many of them by one commit. Everything happens within one turn, so no reader can come in between. */
+/** Makes appends durable: many of them by one commit, one commit at a time. What is not durable yet, no reader sees. */
 export class Committer {
-  readonly #database: Database
-  readonly #file: string
   readonly #streams: Streams
   readonly #records: Records
   readonly #recent: RecentRecords
-  readonly #begin: Statement
-  readonly #commit: Statement
-  readonly #rollback: Statement
+  readonly #writer: Writer
 
-  constructor(database: Database, file: string, streams: Streams, records: Records, recent: RecentRecords) {
-    this.#database = database
-    this.#file = file
+  constructor(streams: Streams, records: Records, recent: RecentRecords, writer: Writer) {
     this.#streams = streams
     this.#records = records
     this.#recent = recent
-    this.#begin = database.prepare('BEGIN IMMEDIATE')
-    this.#commit = database.prepare('COMMIT')
-    this.#rollback = database.prepare('ROLLBACK')
+    this.#writer = writer
   }
 
   /** Commits and settles every append. Answers the streams that have new records. */
-  commit(appends: readonly Append[]): Stream[] {
-    const addition: Addition = { records: [], streams: [], newStreams: [], refusals: new Map() }
-    let written = 0
+  async commit(appends: readonly Append[]): Promise<Stream[]> {
+    const addition: Addition = { records: [], streams: [], refusals: new Map() }
+    for (const append of appends) this.#accept(append, addition)
     try {
-      this.#begin.run()
-      for (const append of appends) {
-        this.#write(append, addition)
-        written++
-      }
-      this.#commit.run()
+      if (addition.records.length > 0) await this.#write(addition)
     } catch (error) {
-      const begun = this.#undo(addition)
+      for (const stream of addition.streams) stream.next = stream.last
+      const failure = AtollError.from(error)
       // What SQLite cannot take of one append must not take the others with it: each once more, alone.
-      if (begun && written < appends.length && appends.length > 1) return appends.flatMap((append) => this.commit([append]))
-      const failure = toAtollError(error, this.#file)
+      if (failure.code === 'INTERNAL' && appends.length > 1) return this.#commitEach(appends)
       for (const append of appends) append.reject(failure)
       return []
     }
@@ -71,30 +58,40 @@ export class Committer {
     return moved
   }
 
-  /** Writes what is new of an append; nothing if it is refused. */
-  #write(append: Append, addition: Addition): void {
-    const start = addition.records.length
-    const refusal = this.#accept(append, addition)
-    if (refusal) {
-      addition.refusals.set(append, refusal)
-      for (let at = start; at < addition.records.length; at++) addition.streams[at]!.next--
-      addition.records.length = start
-      addition.streams.length = start
-      return
-    }
-    for (let at = start; at < addition.records.length; at++) {
-      const stream = addition.streams[at]!
-      if (!stream.stored) {
-        this.#streams.store(stream)
-        stream.stored = true
-        addition.newStreams.push(stream)
-      }
-      this.#records.insert(stream, addition.records[at]!)
-    }
+  async #commitEach(appends: readonly Append[]): Promise<Stream[]> {
+    const moved: Stream[] = []
+    for (const append of appends) moved.push(...(await this.commit([append])))
+    return moved
   }
 
-  /** Takes what is new of an append into the addition, or says why not. */
-  #accept(append: Append, addition: Addition): AtollError | undefined {
+  async #write({ records, streams }: Addition): Promise<void> {
+    const values: (string | number)[] = []
+    for (let at = 0; at < records.length; at++) {
+      const { number, order, id, type, version, key, at: time, data, trace, cause } = records[at]!
+      values.push(streams[at]!.id * streamSpan + number, order, id, type, version, key, time, data, trace, cause)
+    }
+    const unknown = [...new Set(streams)].filter((stream) => !stream.stored)
+    await this.#writer.write({ streams: unknown.map(({ id, source, partition }) => [id, source, partition]), values })
+    for (const stream of unknown) stream.stored = true
+  }
+
+  /** Takes what is new of an append into the addition; nothing if it is refused. */
+  #accept(append: Append, addition: Addition): void {
+    const start = addition.records.length
+    let refusal: AtollError | undefined
+    try {
+      refusal = this.#take(append, addition)
+    } catch (error) {
+      refusal = AtollError.from(error)
+    }
+    if (!refusal) return
+    addition.refusals.set(append, refusal)
+    for (let at = start; at < addition.records.length; at++) addition.streams[at]!.next--
+    addition.records.length = start
+    addition.streams.length = start
+  }
+
+  #take(append: Append, addition: Addition): AtollError | undefined {
     const { source } = append
     for (const record of append.records) {
       const stream = this.#streams.findOrAdd(source, record.partition)
@@ -138,15 +135,6 @@ export class Committer {
       moved.push(stream)
     }
     return moved
-  }
-
-  /** After a failure: nothing of it happened. Answers whether a transaction had begun. */
-  #undo(addition: Addition): boolean {
-    for (const stream of addition.streams) stream.next = stream.last
-    for (const stream of addition.newStreams) stream.stored = false
-    if (!this.#database.inTransaction) return false // some failures make SQLite roll back by itself
-    this.#rollback.run()
-    return true
   }
 }
 

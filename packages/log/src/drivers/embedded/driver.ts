@@ -2,40 +2,50 @@ import { AtollError, type Host } from '@atoll/host'
 import { toAtollError, type Database } from '@atoll/sqlite'
 import type { Log, LogRecord, Offset } from '../../driver.ts'
 import { Committer, type Append } from './commit.ts'
-import { tables } from './format.ts'
 import type { EmbeddedLogLimits } from './limits.ts'
 import { Listeners } from './listeners.ts'
 import { RecentRecords } from './recent.ts'
 import { Records } from './records.ts'
 import { Streams } from './streams.ts'
+import type { Writer } from './writer.ts'
 
-/** The log in an opened database, which it closes when it is closed. Its methods need no `this`, so that it can be wrapped by spreading. */
-export function openEmbeddedLog(database: Database, file: string, host: Host, limits: EmbeddedLogLimits): Log {
-  database.exec(tables)
+/**
+ * The log in an opened database, which it reads, and which `writer` writes. It closes both when it is closed. Its methods need no
+ * `this`, so that it can be wrapped by spreading.
+ */
+export function openEmbeddedLog(database: Database, writer: Writer, file: string, host: Host, limits: EmbeddedLogLimits): Log {
   const streams = new Streams(database)
   const records = new Records(database)
   const recent = new RecentRecords(limits.recentBytesMax)
-  const committer = new Committer(database, file, streams, records, recent)
+  const committer = new Committer(streams, records, recent, writer)
   const listeners = new Listeners()
   const persistent = file !== ':memory:'
 
   let queue: Append[] = []
   let queuedRecords = 0
   let queuedChars = 0
-  let closed = false
+  let committing: Promise<void> | undefined
+  let closed: Promise<void> | undefined
+
+  /** Commits what waits, of which there is some, and what comes to wait meanwhile. */
+  async function commitQueued(): Promise<void> {
+    while (queue.length > 0) {
+      const appends = queue
+      queue = []
+      queuedRecords = 0
+      queuedChars = 0
+      for (const { source, partition } of await committer.commit(appends)) listeners.tell(source, partition)
+    }
+    committing = undefined
+  }
 
   function flush(): void {
-    if (queue.length === 0) return
-    const appends = queue
-    queue = []
-    queuedRecords = 0
-    queuedChars = 0
-    for (const { source, partition } of committer.commit(appends)) listeners.tell(source, partition)
+    if (!committing && queue.length > 0) committing = commitQueued()
   }
 
   function enqueue(source: string, added: readonly LogRecord[], chars: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (queue.length === 0) host.turn(flush)
+      if (queue.length === 0 && !committing) host.turn(flush)
       queue.push({ source, records: added, resolve, reject })
       queuedRecords += added.length
       queuedChars += chars
@@ -95,13 +105,18 @@ export function openEmbeddedLog(database: Database, file: string, host: Host, li
       return listeners.add(source, listener)
     },
 
-    async close() {
-      if (closed) return
-      closed = true
-      flush()
-      listeners.clear()
-      database.close()
+    close() {
+      closed ??= close()
+      return closed
     },
+  }
+
+  async function close(): Promise<void> {
+    flush()
+    await committing
+    listeners.clear()
+    await writer.close()
+    database.close()
   }
 }
 

@@ -1,41 +1,24 @@
 import { AtollError } from '@atoll/host'
 import type { Database, Statement } from '@atoll/sqlite'
-import type { LogRecord, StoredRecord } from '../../driver.ts'
+import type { StoredRecord } from '../../driver.ts'
 import { streamSpan } from './format.ts'
 import type { Stream } from './streams.ts'
 
 /** A row as {@link Records} selects it: place, then the columns in the order of the table. */
 type Row = [number, string, string, string, number, string, number, string, string, string]
 
-/** The table of records: written and read one stream at a time. */
+/** The table of records, read one stream at a time. */
 export class Records {
-  readonly #insert: Statement
   readonly #selectAfter: Statement
   readonly #selectId: Statement
 
   constructor(database: Database) {
-    this.#insert = database.prepare('INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
     this.#selectAfter = database
       .prepare(
         'SELECT place, "order", id, type, version, key, at, data, trace, cause FROM records WHERE place > ? AND place <= ? ORDER BY place LIMIT ?',
       )
       .raw()
     this.#selectId = database.prepare('SELECT id FROM records WHERE place = ?').pluck()
-  }
-
-  insert(stream: Stream, record: LogRecord): void {
-    this.#insert.run(
-      stream.id * streamSpan + record.number,
-      record.order,
-      record.id,
-      record.type,
-      record.version,
-      record.key,
-      record.at,
-      record.data,
-      record.trace,
-      record.cause,
-    )
   }
 
   /** Durable records after number `after`, `limit` at the most and no more once they hold `charsMax`. */

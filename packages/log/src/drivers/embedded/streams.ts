@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { Database, Statement } from '@atoll/sqlite'
+import type { Database } from '@atoll/sqlite'
 import { streamIdMax, streamSpan } from './format.ts'
 
 /** One partition of one source. */
@@ -18,11 +18,9 @@ export interface Stream {
 /** The streams of a log file and where each ends, in memory, so that an append need not ask the file. */
 export class Streams {
   readonly #bySource = new Map<string, Map<number, Stream>>()
-  readonly #insert: Statement
   #idLast = 0
 
   constructor(database: Database) {
-    this.#insert = database.prepare('INSERT INTO streams (id, source, partition) VALUES (?, ?, ?)')
     const lastPlace = database.prepare('SELECT max(place) FROM records WHERE place > ? AND place < ?').pluck()
     const rows = database.prepare('SELECT id, source, partition FROM streams').raw().all() as [number, string, number][] // the table is STRICT
     for (const [id, source, partition] of rows) {
@@ -40,11 +38,6 @@ export class Streams {
 
   findOrAdd(source: string, partition: number): Stream {
     return this.find(source, partition) ?? this.#create(source, partition)
-  }
-
-  /** Makes the file know a stream, within the transaction under way. */
-  store(stream: Stream): void {
-    this.#insert.run(stream.id, stream.source, stream.partition)
   }
 
   #create(source: string, partition: number): Stream {
