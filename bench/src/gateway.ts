@@ -6,47 +6,54 @@ import { silentLogger } from '@atoll/host'
 import { createGateway } from '@atoll/gateway'
 import Database from 'better-sqlite3'
 import Fastify from 'fastify'
-import type { Result } from './result.ts'
+import { median, type Result } from './result.ts'
 import { createOrder, createOrders, type Order } from './shop.ts'
 import { withFolder, withSystem } from './world.ts'
 
 const CONNECTIONS = 64
-const SECONDS = 4
+const SECONDS = 2
+const ROUNDS = 5
+const WARM_UP_SECONDS = 4
 
 /**
  * The gateway beside bare Fastify that answers the same JSON, and does the same inserts with group commit. (Ours also hands the event to
- * the log while it serves; Fastify leaves it in the outbox.)
+ * the log while it serves; Fastify leaves it in the outbox.) They take turns, and the median counts. The load comes from a process of
+ * its own.
  */
 export async function measureGateway(): Promise<Result[]> {
-  const bare = await measureFastify()
-  const ours = await measureAtoll()
-  return [
-    { name: 'query, bare Fastify', value: bare.query, unit: 'req/s', goal: 0 },
-    { name: 'query through the gateway', value: ours.query, unit: 'req/s', ratio: ours.query / bare.query, goal: 0.6 },
-    { name: 'durable command, bare Fastify with group commit', value: bare.command, unit: 'req/s', goal: 0 },
-    { name: 'durable command through the gateway', value: ours.command, unit: 'req/s', ratio: ours.command / bare.command, goal: 0.5 },
-  ]
+  return withFastify((bare) =>
+    withAtoll(async (ours) => {
+      const kinds = ['query', 'command'] as const
+      for (const kind of kinds) for (const url of [bare, ours]) await load(url, kind, WARM_UP_SECONDS)
+      const results: Result[] = []
+      for (const kind of kinds) {
+        const rounds: { bare: number; ours: number }[] = []
+        for (let round = 0; round < ROUNDS; round++) rounds.push({ bare: await load(bare, kind, SECONDS), ours: await load(ours, kind, SECONDS) })
+        const { what, goal } = { query: { what: 'query', goal: 0.6 }, command: { what: 'durable command', goal: 0.5 } }[kind]
+        results.push(
+          { name: `${what}, bare Fastify`, value: median(rounds.map((round) => round.bare)), unit: 'req/s', goal: 0 },
+          { name: `${what} through the gateway`, value: median(rounds.map((round) => round.ours)), unit: 'req/s', ratio: median(rounds.map((round) => round.ours / round.bare)), goal },
+        )
+      }
+      return results
+    }),
+  )
 }
 
-interface Rates {
-  readonly query: number
-  readonly command: number
-}
-
-function measureAtoll(): Promise<Rates> {
+function withAtoll<T>(work: (url: string) => Promise<T>): Promise<T> {
   return withSystem(createOrders(), async ({ running, host }) => {
     await running.dispatch('orders.place', { input: createOrder(0) })
     const gateway = createGateway(running, { host, logger: silentLogger })
     const { url } = await gateway.listen({ port: 0 })
     try {
-      return await load(url)
+      return await work(url)
     } finally {
       await gateway.close({ drainMs: 1_000 })
     }
   })
 }
 
-function measureFastify(): Promise<Rates> {
+function withFastify<T>(work: (url: string) => Promise<T>): Promise<T> {
   return withFolder(async (folder) => {
     const db = new Database(join(folder, 'orders.db'))
     db.pragma('journal_mode = WAL')
@@ -83,7 +90,7 @@ function measureFastify(): Promise<Rates> {
     await place(createOrder(0))
     const url = await app.listen({ port: 0, host: '127.0.0.1' })
     try {
-      return await load(url)
+      return await work(url)
     } finally {
       await app.close()
       db.close()
@@ -91,16 +98,7 @@ function measureFastify(): Promise<Rates> {
   })
 }
 
-/** Queries, then commands; each for a bounded time, after a short warm-up, made by a process of its own. */
-async function load(url: string): Promise<Rates> {
-  await run(url, 'query', 1)
-  const query = await run(url, 'query', SECONDS)
-  await run(url, 'command', 1)
-  const command = await run(url, 'command', SECONDS)
-  return { query, command }
-}
-
-async function run(url: string, kind: 'query' | 'command', seconds: number): Promise<number> {
+async function load(url: string, kind: 'query' | 'command', seconds: number): Promise<number> {
   const args = [join(import.meta.dirname, 'load.ts'), url, kind, String(CONNECTIONS), String(seconds)]
   const { stdout } = await promisify(execFile)(process.execPath, args)
   return Number(stdout)

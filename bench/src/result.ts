@@ -45,6 +45,10 @@ export function isMet({ value, ratio, goal, atMost }: Result): boolean {
   return atMost ? measured <= goal : measured >= goal
 }
 
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+}
+
 /** The report as a table for people. */
 export function formatReport(report: Report): string {
   const rows = report.results.map((result) => [
