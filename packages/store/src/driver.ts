@@ -14,8 +14,9 @@ export interface StoreDriver {
   open(name: string, migrations: Migrations): Promise<Store>
 
   /**
-   * Committed state of several stores as one: a table name means the first store in `names` that has it. For queries of a
-   * service with projections, which live in stores of their own. The stores must be open.
+   * Committed state of several stores as one, for queries of a service with projections, which live in stores of their own. The
+   * stores must be open. Refuses, with DEFINITION_INVALID, stores that have a table of one name (but for the runtime's own,
+   * `atoll_…`), and with UNSUPPORTED more stores than it can take.
    */
   openReader(names: readonly string[]): Reader
 

@@ -108,7 +108,7 @@ export const close: StoreChapter = {
       promise: 'closing the driver closes its readers: later reads are refused with STORE_CLOSED',
       async run(driver) {
         await openItems(driver, 'orders')
-        await openItems(driver, 'stock')
+        await driver.open('stock', { '0001-shelves': 'CREATE TABLE shelves (id TEXT PRIMARY KEY)' })
         const reader = driver.openReader(['orders', 'stock'])
         await driver.close()
         await assertRefused('STORE_CLOSED', reader.all({ sql: 'SELECT id FROM items' }))

@@ -20,11 +20,23 @@ export const readers: StoreChapter = {
     },
     {
       id: 'readers.first',
-      promise: 'a table name means the first store that has it, in the order of the names',
+      promise: "a table of the runtime's, which every store has, means that of the first store",
       async run(driver) {
-        for (const name of ['orders', 'stock']) await (await openItems(driver, name)).write((tx) => insert(tx, name))
-        await assertIds(driver.openReader(['orders', 'stock']), ['orders'])
-        await assertIds(driver.openReader(['stock', 'orders']), ['stock'])
+        for (const name of ['orders', 'stock']) {
+          const store = await driver.open(name, { '0001-notes': 'CREATE TABLE atoll_notes (text TEXT)' })
+          await store.write((tx) => tx.run({ sql: 'INSERT INTO atoll_notes (text) VALUES (?)' }, [name]))
+        }
+        for (const names of [['orders', 'stock'], ['stock', 'orders']]) {
+          assert.equal((await driver.openReader(names).get<{ text: string }>({ sql: 'SELECT text FROM atoll_notes' }))?.text, names[0])
+        }
+      },
+    },
+    {
+      id: 'readers.twins',
+      promise: 'stores that have a table of one name are refused with DEFINITION_INVALID, because one of them would never be seen',
+      async run(driver) {
+        for (const name of ['orders', 'stock']) await openItems(driver, name)
+        await assertRefused('DEFINITION_INVALID', (async () => driver.openReader(['orders', 'stock']))())
       },
     },
     {

@@ -66,6 +66,10 @@ class SqliteStores implements StoreDriver {
     const stores = names.map((name) => this.#require(name))
     const [first, ...others] = stores
     if (!first) throw new AtollError('UNSUPPORTED', 'a reader needs at least one store')
+    if (stores.length > READER_STORES_MAX) {
+      throw new AtollError('UNSUPPORTED', `one reader over ${stores.length} stores (${names.join(', ')}) is more than SQLite can attach, which is ${READER_STORES_MAX}; put some projections into one`)
+    }
+    refuseTwins(stores)
     const onClose = (): void => void this.#readers.delete(reader)
     const reader = this.#inMemory ? new MemoryReader(stores, onClose) : new FileReader(attach(first, others), onClose)
     this.#readers.add(reader)
@@ -110,6 +114,19 @@ function checksAtCommit(database: Database): boolean {
   return tables.some((sql) => /\binitially\s+deferred\b/i.test(sql))
 }
 
+/** Of two tables of one name, queries would see the first alone and say nothing. Names with `atoll_` are the runtime's, which asks each store by itself. */
+function refuseTwins(stores: readonly SqliteStore[]): void {
+  const owners = new Map<string, string>()
+  for (const { name, connection } of stores) {
+    const tables = connection.database.prepare(`SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'atoll\\_%' ESCAPE '\\'`).pluck().all() as string[] // the column is text
+    for (const table of tables) {
+      const owner = owners.get(table)
+      if (owner !== undefined) throw new AtollError('DEFINITION_INVALID', `stores ${owner} and ${name} both have a table ${table}, and queries read both stores: name one of them otherwise`)
+      owners.set(table, name)
+    }
+  }
+}
+
 /** Committed state of several files through one connection. */
 function attach(first: SqliteStore, others: readonly SqliteStore[]): Connection {
   const connection = openReadonly(first.connection.file)
@@ -121,6 +138,8 @@ function openReadonly(file: string): Connection {
   return new Connection(openDatabase(file, { applicationId, formatVersion, readonly: true }), file)
 }
 
+/** One is opened, and SQLite attaches ten more at the most. */
+const READER_STORES_MAX = 11
 /** Marks a SQLite file as an Atoll store: the bytes of `AtSt`. */
 const applicationId = 0x41745374
 /** Raised when a store changes in a way that older code would misread. */
