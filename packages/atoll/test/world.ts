@@ -1,7 +1,7 @@
 import type { Logger } from '@atoll/host'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import type { Log } from '@atoll/log/driver'
-import type { Store, StoreDriver } from '@atoll/store/driver'
+import type { Store, StoreDriver, Transaction } from '@atoll/store/driver'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { z } from 'zod'
 import type { BoundOperation } from '../src/contract/operation.ts'
@@ -75,6 +75,22 @@ function keepOpen(driver: StoreDriver): StoreDriver {
       await driver.remove(name)
     },
     close: () => driver.close(),
+  }
+}
+
+/** A driver whose stores write through `write`: to fail, or to wait. */
+export function changedWrites(driver: StoreDriver, write: (store: Store, work: Parameters<Store['write']>[0]) => Promise<unknown>): StoreDriver {
+  return {
+    ...driver,
+    async open(name, migrations) {
+      const store = await driver.open(name, migrations)
+      return {
+        name,
+        reader: store.reader,
+        close: () => store.close(),
+        write: <T>(work: (tx: Transaction) => Promise<T>) => write(store, work) as Promise<T>, // what it answers is what `work` answers
+      }
+    },
   }
 }
 

@@ -14,6 +14,7 @@ export const errorCodes = {
   CONFLICT: { status: 409, meaning: 'The request contradicts the present state.', remedy: 'Read the state, then decide again.' },
   PRECONDITION_FAILED: { status: 412, meaning: 'If-Match named a version that is not the present one.', remedy: 'Read the present version, apply the change to it, send it again.' },
   BODY_TOO_LARGE: { status: 413, meaning: 'The body is over the limit.', remedy: 'Send less, or raise bodyBytesMax.' },
+  EVENT_TOO_LARGE: { status: 413, meaning: 'The data of an event is over what the log takes.', remedy: 'Bound the input in its schema; keep what is large elsewhere, and emit its name.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'The body is not JSON.', remedy: 'Send content-type: application/json.' },
   INVALID: { status: 422, meaning: 'A value does not fit the schema or a rule.', remedy: 'Mend the fields that the answer names.' },
   IDEMPOTENCY_KEY_REUSED: { status: 422, meaning: 'The Idempotency-Key was used before with another input.', remedy: 'Use a fresh key for each different request.' },
@@ -42,6 +43,8 @@ export const errorCodes = {
   DEFINITION_INVALID: { meaning: 'The system does not fit together: a name twice, an event that nobody emits, a route twice.', remedy: 'Mend what the message names.' },
   MIGRATION_CHANGED: { meaning: 'A migration differs from what was applied under its name.', remedy: 'Restore it, and put the change into a new migration.' },
   MIGRATION_FAILED: { meaning: 'A migration failed and was rolled back.', remedy: 'Mend the SQL that the cause names.' },
+
+  REPLAY_FAILED: { meaning: 'A rebuilt projection could not handle events that the live one has. The live one was kept.', remedy: 'Mend the handler that the message names, then replay again.' },
 
   // stores and logs
   STORE_CLOSED: { meaning: 'The store was used after close.', remedy: 'Stop using it before closing it.' },

@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { z } from 'zod'
+import { z } from 'zod'
 
 /**
  * An event: a fact that happened, named in the past tense. A value that emitters, subscribers and tools import, so that its
@@ -24,6 +24,7 @@ export interface EventOptions<Schema extends z.ZodType> {
   version: number
   /** What orders the event: the id of the thing it is about. 1 to 200 characters. */
   key: (data: z.output<Schema>) => string
+  /** Its data as JSON carries it: what is read back must be what was emitted. So dates are texts (`z.iso.datetime()`), and nothing is transformed. */
   data: Schema
   /** One for each older version, made with {@link upcast}: `{ 1: upcast(OrderV1, (old) => ({ ...old, currency: 'EUR' })) }`. */
   upcasters?: Readonly<Record<number, Upcaster>>
@@ -31,7 +32,7 @@ export interface EventOptions<Schema extends z.ZodType> {
 
 /**
  * Declares an event. Throws DEFINITION_INVALID for a name that is not `noun.past-participle` in lower case, a version below 1,
- * or a missing upcaster.
+ * a missing upcaster, or data that JSON cannot carry.
  */
 export function event<const Name extends string, Schema extends z.ZodType>(
   name: Name,
@@ -49,6 +50,7 @@ export function event<const Name extends string, Schema extends z.ZodType>(
       throw new AtollError('DEFINITION_INVALID', `event ${name} is at version ${version} and has no upcaster for version ${older}`)
     }
   }
+  assertJson(name, options.data)
   return {
     kind: 'event',
     name,
@@ -57,6 +59,16 @@ export function event<const Name extends string, Schema extends z.ZodType>(
     data: options.data as unknown as z.ZodType<z.output<Schema>>,
     key: options.key,
     upcasters,
+  }
+}
+
+/** What can be described as JSON can be carried by it: no dates, maps, bigints or functions, and no transforms, which would run twice. */
+function assertJson(name: string, schema: z.ZodType): void {
+  try {
+    z.toJSONSchema(schema, { io: 'output', unrepresentable: 'throw' })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new AtollError('DEFINITION_INVALID', `event ${name}: its data cannot travel as JSON (${why}). Use what JSON has: texts, numbers, lists, objects; z.iso.datetime() for times`, { cause })
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
 import { audit, book, createShop } from '../../test/shop.ts'
 import { call, inWorld } from '../../test/world.ts'
 
@@ -109,5 +110,38 @@ describe('delivery', () => {
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
       assert.ok(world.logged.some((line) => line.level === 'error' && line.message.includes('ALARM')))
       assert.ok(shop.readiness().reasons.some((reason) => reason.includes('LOG_GAP')))
+    }))
+
+  it('waits in the outbox while the log takes nothing, which readiness tells, and goes out when it does', () =>
+    inWorld(async (world) => {
+      let down = true
+      const log = Object.assign(Object.create(world.log), {
+        capabilities: world.log.capabilities,
+        append: (...args: Parameters<typeof world.log.append>) => (down ? Promise.reject(new AtollError('UNAVAILABLE', 'the log is away')) : world.log.append(...args)),
+      })
+      const shop = await world.start(createShop(), {}, { log })
+      await call(shop, book.note, { account: 'a', cents: 1 })
+      await world.host.advance(10_000)
+      assert.ok(shop.readiness().reasons.some((reason) => reason.includes('the log is away')), JSON.stringify(shop.readiness()))
+      const quiet = shop.quiet()
+      assert.equal(await Promise.race([quiet.then(() => 'quiet'), world.host.advance(10).then(() => 'not yet')]), 'not yet')
+      down = false
+      await world.host.advance(60_000)
+      await quiet
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [] })
+    }))
+
+  it('stands still with an alarm when the log refuses it for good', () =>
+    inWorld(async (world) => {
+      const log = Object.assign(Object.create(world.log), {
+        capabilities: world.log.capabilities,
+        append: () => Promise.reject(new AtollError('BODY_TOO_LARGE', 'the log has become smaller')),
+      })
+      const shop = await world.start(createShop(), {}, { log })
+      await call(shop, book.note, { account: 'a', cents: 1 })
+      await assert.rejects(shop.quiet(), { code: 'BODY_TOO_LARGE' })
+      assert.ok(world.logged.some((line) => line.level === 'error' && line.message.includes('ALARM')))
+      assert.ok(shop.readiness().reasons.some((reason) => reason.includes('stands still')))
     }))
 })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
 import { command, contract, event, query, service, system, upcast, type EventDefinition } from '../index.ts'
-import { call, inWorld } from '../../test/world.ts'
+import { call, changedWrites, inWorld } from '../../test/world.ts'
 
 // One source whose events change over time, and readers that come later.
 
@@ -118,6 +119,76 @@ describe('a system that changes', () => {
         await later.stop()
       }
     }))
+
+  it('brings an event whose handler was away for some releases everything that it missed, once', () =>
+    inWorld(async (world) => {
+      const release = async (reads: readonly EventDefinition[], ids: readonly string[]) => {
+        const { system, people } = build(addedV1, reads)
+        const running = await world.start(system, { partitions: 2 })
+        for (const id of ids) {
+          await call(running, people.add, { id, name: 'A B' })
+          await call(running, people.remove, { id })
+        }
+        await running.quiet()
+        const seenTexts = await call(running, seen.all, {})
+        const ledger = await running.admin.ledger()
+        await running.stop()
+        assert.ok(ledger.every((row) => row.balanced), JSON.stringify(ledger))
+        return seenTexts
+      }
+      const ids = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, index) => `p${from + index}`)
+      await release([addedV1, removed], ids(0, 5))
+      await release([removed], ids(5, 10))
+      await release([addedV1, removed], ids(10, 15))
+      await release([addedV1], ids(15, 20))
+      await release([removed], ids(20, 25))
+      const texts = await release([addedV1, removed], ids(25, 30))
+      for (const what of ['person.added', 'person.removed']) {
+        const found = texts.filter((text) => text.startsWith(what)).map((text) => (JSON.parse(text.slice(what.length + 1)) as { id: string }).id)
+        assert.deepEqual(found.toSorted(), ids(0, 30).toSorted(), what)
+      }
+    }))
+
+  it('can be rolled back in the midst of bringing a new event its past, and forward again', () =>
+    inWorld(async (world) => {
+      const before = build(addedV1, [removed])
+      const first = await world.start(before.system, { partitions: 1 })
+      for (let id = 0; id < 300; id++) {
+        await call(first, before.people.add, { id: `p${id}`, name: 'A B' })
+        await call(first, before.people.remove, { id: `p${id}` })
+      }
+      await first.quiet()
+      await first.stop()
+
+      const after = build(addedV1, [addedV1, removed])
+      let writes = 0
+      const stores = changedWrites(world.stores, (store, work) =>
+        store.name === 'seen' && ++writes > 4 ? Promise.reject(new AtollError('STORE_FULL', 'there is no room')) : store.write(work),
+      )
+      const second = await world.start(after.system, { partitions: 1, readBatchMax: 50 }, { stores })
+      await world.host.advance(1_000)
+      await second.stop()
+      const brought = (texts: readonly string[], what: string): number => texts.filter((text) => text.startsWith(what)).length
+
+      const back = await world.start(before.system, { partitions: 1 })
+      for (let id = 300; id < 320; id++) {
+        await call(back, before.people.add, { id: `p${id}`, name: 'A B' })
+        await call(back, before.people.remove, { id: `p${id}` })
+      }
+      await back.quiet()
+      const partly = await call(back, seen.all, {})
+      assert.ok(brought(partly, 'person.added') > 0 && brought(partly, 'person.added') < 300, `${brought(partly, 'person.added')} were brought`)
+      assert.equal(brought(partly, 'person.removed'), 320)
+      assert.deepEqual(await back.admin.deadLetters(), [])
+      await back.stop()
+
+      const again = await world.start(after.system, { partitions: 1 })
+      await again.quiet()
+      const texts = await call(again, seen.all, {})
+      assert.equal(brought(texts, 'person.added'), 320)
+      assert.equal(new Set(texts).size, 640)
+      assert.ok((await again.admin.ledger()).every((row) => row.balanced && row.handled === 320))
+    }))
 })
 
 describe('a system that does not fit together', () => {
@@ -141,5 +212,11 @@ describe('a system that does not fit together', () => {
 
   it('is refused when an event has no upcaster for an older version', () => {
     assert.throws(() => event('a.b', { version: 3, key: () => 'k', data: V1, upcasters: { 1: (data) => data } }), /no upcaster for version 2/)
+  })
+
+  it('is refused when an event carries what JSON cannot', () => {
+    for (const data of [z.object({ at: z.date() }), z.object({ at: z.string().transform(Number) }), z.map(z.string(), z.string())]) {
+      assert.throws(() => event('a.b', { version: 1, key: () => 'k', data }), { code: 'DEFINITION_INVALID', message: /cannot travel as JSON/ })
+    }
   })
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
 import { audit, book, createShop } from '../../test/shop.ts'
-import { call, inWorld } from '../../test/world.ts'
+import { call, changedWrites, inWorld } from '../../test/world.ts'
 
 describe('an event whose handler fails', () => {
   it('holds back its own key alone, is tried again with growing delays, and then handled in order', () =>
@@ -110,5 +111,106 @@ describe('an event whose handler fails', () => {
       release()
       await shop.quiet()
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [] })
+    }))
+
+  it('has its effect once when its time runs out while its transaction waits for the store', () =>
+    inWorld(async (world) => {
+      let gate: Promise<void> | undefined
+      let open = (): void => {}
+      const stores = changedWrites(world.stores, async (store, work) => {
+        if (store.name === 'audit') await gate
+        return store.write(work)
+      })
+      let tries = 0
+      const trouble = (): void => {
+        if (tries++ === 0) gate = new Promise((resolve) => (open = resolve))
+      }
+      const shop = await world.start(createShop(trouble), { handlingMs: 1_000, retryDelayMs: 100 }, { stores })
+      await call(shop, book.note, { account: 'a', cents: 5 })
+      await world.host.advance(1_500)
+      gate = undefined
+      open()
+      await world.host.advance(10_000)
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [5] })
+      assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 1))
+    }))
+
+  it('is followed by those behind it although the store fails between one and the next', () =>
+    inWorld(async (world) => {
+      for (const failAt of [1, 2, 3, 4, 5, 6]) {
+        let failing = true
+        let writes = 0
+        const account = `bad${failAt}`
+        const stores = changedWrites(world.stores, (store, work) => {
+          if (store.name === 'audit' && !failing && ++writes === failAt) return Promise.reject(new AtollError('STORE_FULL', 'there is no room'))
+          return store.write(work)
+        })
+        const trouble = (event: { account: string; cents: number }): void => {
+          if (failing && event.account === account && event.cents === 1) throw new Error('not now')
+        }
+        const shop = await world.start(createShop(trouble), { retryDelayMs: 100 }, { stores })
+        for (const cents of [1, 2, 3]) await call(shop, book.note, { account, cents })
+        await shop.quiet()
+        failing = false
+        await world.host.advance(120_000)
+        assert.ok(writes >= failAt, 'the store did not come to its failure')
+        assert.deepEqual(await call(shop, audit.total, { account }), { cents: [1, 2, 3] }, `the store failed at write ${failAt}`)
+        assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.parked === 0))
+        await shop.stop()
+      }
+    }))
+
+  it('does not keep others from being tried again while it hangs', () =>
+    inWorld(async (world) => {
+      const triedAt: Record<string, number[]> = {}
+      const shop = await world.start(
+        createShop(({ account }) => {
+          const tries = (triedAt[account] ??= [])
+          tries.push(world.host.monotonicMs())
+          if (tries.length === 1) throw new Error('not now')
+          return account === 'hangs' ? new Promise<void>(() => {}) : undefined
+        }),
+        { partitions: 1, retryDelayMs: 100, handlingMs: 30_000 },
+      )
+      await call(shop, book.note, { account: 'hangs', cents: 1 })
+      await shop.quiet()
+      await world.host.advance(200)
+      await call(shop, book.note, { account: 'fails once', cents: 1 })
+      await world.host.advance(1_000)
+      assert.deepEqual(await call(shop, audit.total, { account: 'fails once' }), { cents: [1] })
+      const [first, second] = triedAt['fails once'] as [number, number]
+      assert.ok(second - first <= 130, `it was tried again after ${second - first} ms`)
+    }))
+
+  it('is waited for by a causal read of its caller, until it is handled', () =>
+    inWorld(async (world) => {
+      let failing = true
+      const shop = await world.start(createShop(() => { if (failing) throw new Error('not now') }), { retryDelayMs: 100, causalWaitMs: 5_000 })
+      const { position } = await shop.dispatch('book.note', { input: { account: 'a', cents: 5 } })
+      await world.host.advance(50)
+      failing = false
+      const reading = call(shop, audit.total, { account: 'a' }, { position })
+      await world.host.advance(1_000)
+      assert.deepEqual(await reading, { cents: [5] })
+    }))
+
+  it('is not waited for by causal reads once it is a dead letter: it would be in vain', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop(() => { throw new Error('broken') }), { attemptsMax: 1 })
+      const { position } = await shop.dispatch('book.note', { input: { account: 'a', cents: 5 } })
+      await shop.quiet()
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }, { position }), { cents: [] })
+    }))
+
+  it('does not use up its tries while what it calls is down', () =>
+    inWorld(async (world) => {
+      let down = true
+      const shop = await world.start(createShop(() => { if (down) throw new AtollError('UNAVAILABLE', 'the post office is closed') }), { attemptsMax: 2 })
+      await call(shop, book.note, { account: 'a', cents: 1 })
+      await world.host.advance(60_000)
+      assert.deepEqual(await shop.admin.deadLetters(), [])
+      down = false
+      await world.host.advance(5_000)
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
     }))
 })

@@ -1,25 +1,20 @@
-import { AtollError, type Host, type LogFields, type Logger } from '@atoll/host'
+import { AtollError, type LogFields, type Logger } from '@atoll/host'
 import { kyselyFor } from '@atoll/store'
 import type { Reader, Store } from '@atoll/store/driver'
 import type { EventDefinition } from '../contract/event.ts'
 import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../service/context.ts'
-import { Outgoing, type OutboxEvent } from './outbox.ts'
+import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
 import type { Dispatch, Dispatched } from './running.ts'
 import { childTrace, newTrace } from './trace.ts'
 import { transact, type TransactionFrame } from './transact.ts'
 
 /** What a handling needs of the service it runs in. */
-export interface HandlingGround {
-  /** The service's. */
-  readonly name: string
-  readonly host: Host
+export interface HandlingGround extends Emitter {
   readonly logger: Logger
   readonly store: Store
-  readonly declared: ReadonlySet<EventDefinition>
-  readonly partitions: number
   reader(): Reader
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
   /** Something committed that the relay, or the timers, should look at. */
@@ -57,6 +52,10 @@ export class Handling {
   #abort: AbortController | undefined
   #log: Logger | undefined
   #trace: string | undefined
+  #ended: Promise<void> | undefined
+  #failure: unknown
+  /** Why it was ended from outside, if it was. */
+  #reason: unknown
   /** What the transaction returned, once it committed. */
   result: unknown
   /** The transaction failed although its work did not: the store is at fault, not the handler. */
@@ -133,7 +132,23 @@ export class Handling {
   }
 
   get tx(): Transact<unknown, EventDefinition> {
-    return (work) => this.#transact(work)
+    return (work) => {
+      const transaction = this.#transact(work)
+      // Whoever forgets to await it must not be left with an error that nobody catches, which ends the process.
+      const ended = transaction.then(noop, noop)
+      this.#ended ??= ended
+      return transaction
+    }
+  }
+
+  /**
+   * Resolves when its transaction, if one is under way, has ended: a handler that did not await it is done no earlier than that. Rejects
+   * if that transaction failed.
+   */
+  async settled(): Promise<void> {
+    if (this.#state !== 'in-tx') return
+    await this.#ended
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   async #call<Op extends BoundOperation>(operation: Op, input: unknown, options: CallOptions = {}): Promise<z.output<Op['output']>> {
@@ -161,14 +176,15 @@ export class Handling {
 
   async #transact<T>(work: (tx: TransactionContext<unknown, EventDefinition>) => T | Promise<T>): Promise<T> {
     this.#assertMayTransact()
-    const { host, store, name, declared, partitions } = this.#ground
+    const { store } = this.#ground
     const { frame } = this.#subject
-    const outgoing = new Outgoing(host, name, declared, partitions, this)
+    const outgoing = new Outgoing(this.#ground, this)
     this.#state = 'in-tx'
     let progress: 'waiting' | 'working' | 'worked' = 'waiting'
     try {
       const { result, position } = await transact(store, outgoing, frame, async (context) => {
         progress = 'working'
+        if (this.#reason !== undefined) throw this.#reason // its time ran out while it waited for its turn
         const result = await work(context)
         progress = 'worked'
         return result
@@ -181,13 +197,15 @@ export class Handling {
       return result as T
     } catch (error) {
       this.#state = 'over'
+      this.#failure = error
       this.storeFailed = (progress as string) !== 'working' || isStoreFailure(error) // the closure above moves it, unseen by the compiler
       throw error
     }
   }
 
-  /** Ends the handling: `signal` aborts, and a transaction that is still to come is refused. */
+  /** Ends the handling: `signal` aborts, and a transaction that has not begun is refused. One that has begun ends as it will. */
   abort(reason: unknown): void {
+    this.#reason ??= reason
     if (this.#state === 'ready') this.#state = 'over'
     this.#abort?.abort(reason)
   }
@@ -212,6 +230,8 @@ export function isStoreFailure(error: unknown): boolean {
 }
 
 const storeFailures: ReadonlySet<string> = new Set(['STORE_FULL', 'STORE_CLOSED', 'FENCED', 'LOG_CLOSED'])
+
+function noop(): void {}
 
 function boundLogger(logger: Logger, fields: LogFields): Logger {
   return {

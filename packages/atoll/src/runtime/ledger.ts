@@ -7,8 +7,8 @@ import type { Subscription } from './subscription/subscription.ts'
 // Each side is read in one statement, so that what it says belongs to one moment.
 const selectSubscriber: Statement = {
   sql: `SELECT 'cursor' AS kind, source, partition, type, number, position, "offset", until, ahead, 0 AS count FROM atoll_cursors WHERE subscription = ?
-        UNION ALL SELECT 'handled', '', 0, type, 0, '', NULL, NULL, '', sum(count) FROM atoll_handled WHERE subscription = ? GROUP BY type
-        UNION ALL SELECT state, '', 0, type, 0, '', NULL, NULL, '', count(*) FROM atoll_held WHERE subscription = ? GROUP BY state, type`,
+        UNION ALL SELECT 'handled', '', 0, type, 0, '', NULL, 0, '', sum(count) FROM atoll_handled WHERE subscription = ? GROUP BY type
+        UNION ALL SELECT state, '', 0, type, 0, '', NULL, 0, '', count(*) FROM atoll_held WHERE subscription = ? GROUP BY state, type`,
 }
 const selectSource: Statement = {
   sql: `SELECT 'published' AS kind, type, count, '' AS seq, 0 AS partition FROM atoll_published
@@ -24,7 +24,7 @@ interface SubscriberRow extends Row {
   number: number
   position: string
   offset: string | null
-  until: number | null
+  until: number
   ahead: string
   count: number
 }
@@ -92,7 +92,7 @@ async function pendingOf(
   const pending = new Map<string, Set<string>>(types.map((type) => [type, new Set()]))
   for (let partition = 0; partition < partitions; partition++) {
     const cursors = subscriber.filter((row) => row.kind === 'cursor' && row.source === source && row.partition === partition)
-    const place = new Place(cursors)
+    const place = new Standing(cursors.filter((row) => row.type === '' || (row.until > 0 && types.includes(row.type))))
     for (const row of emitted) {
       if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)
     }
@@ -111,7 +111,7 @@ async function pendingOf(
 }
 
 /** Where a subscription stands in one partition of a source: its cursor, and its backfills. */
-class Place {
+class Standing {
   readonly #main: SubscriberRow | undefined
   readonly #backfills: readonly SubscriberRow[]
   /** Nothing before this is pending. */
@@ -130,7 +130,9 @@ class Place {
   }
 
   isPending(type: string, number: number): boolean {
-    const backfill = this.#backfills.find((row) => row.type === type && number <= row.until!) // a backfill's row has its end
+    const backfills = this.#backfills.filter((row) => row.type === type && number <= row.until)
+    // Of two, the one that ends first is the one that has it.
+    const backfill = backfills.sort((a, b) => a.until - b.until)[0]
     const cursor = backfill ?? this.#main
     return !cursor || (number > cursor.number && !(JSON.parse(cursor.ahead) as number[]).includes(number))
   }

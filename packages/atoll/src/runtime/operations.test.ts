@@ -90,6 +90,33 @@ describe('an operation', () => {
       await assert.rejects(call(await world.start(system), s.act, {}), { code: 'CALL_IN_TX' })
     }))
 
+  it('does not answer before a transaction that it forgot to await has committed', () =>
+    inWorld(async (world) => {
+      let committed = false
+      const { system, s } = acting(({ tx }) => void tx(async ({ db }) => { await db.insertInto('rows').values({ n: 1 }).execute() }).then(() => { committed = true }), z.void())
+      const running = await world.start(system)
+      await call(running, s.act, {})
+      assert.ok(committed)
+    }))
+
+  it('fails if a transaction that it forgot to await fails', () =>
+    inWorld(async (world) => {
+      const { system, s } = acting(({ tx }) => void tx(() => { throw forbidden('not yours') }), z.void())
+      await assert.rejects(call(await world.start(system), s.act, {}), { code: 'FORBIDDEN' })
+    }))
+
+  it('may not emit an event that is larger than the log takes', () =>
+    inWorld(async (world) => {
+      const kept = event('blob.kept', { version: 1, key: ({ id }) => id, data: z.object({ id: z.string(), text: z.string() }) })
+      const blobs = contract('blobs', { events: [kept], keep: command({ input: z.object({ id: z.string(), text: z.string() }), output: z.void() }) })
+      const keeper = service(blobs, { handlers: { keep: async ({ input, tx }) => { await tx(({ emit }) => emit(kept, input)) } } })
+      const running = await world.start(system('blobs', { services: [keeper] }))
+      await assert.rejects(call(running, blobs.keep, { id: 'large', text: '€'.repeat(400_000) }), { code: 'EVENT_TOO_LARGE', status: 413 })
+      await call(running, blobs.keep, { id: 'small', text: '€' })
+      await running.quiet()
+      assert.equal((await Array.fromAsync(running.admin.events({}))).length, 1)
+    }))
+
   it('may not emit after its transaction has ended', () =>
     inWorld(async (world) => {
       const { system, s } = acting(async ({ tx }) => {
@@ -236,11 +263,11 @@ describe('a causal read', () => {
 })
 
 describe('a command that shows a query', () => {
-  const build = () => {
+  const build = (showing: () => Record<string, never> = () => ({})) => {
     const board = contract('board', { count: query({ input: Empty, output: z.object({ count: z.int() }) }) })
     const pen = contract('pen', {
       events: [happened],
-      write: command({ input: Empty, output: z.object({ written: z.boolean() }), show: show(() => board.count, () => ({})) }),
+      write: command({ input: Empty, output: z.object({ written: z.boolean() }), show: show(() => board.count, showing) }),
     })
     return system('shown', {
       services: [
@@ -265,6 +292,13 @@ describe('a command that shows a query', () => {
     inWorld(async (world) => {
       const running = await world.start(build())
       await running.services.get('board')!.stop()
+      const { output, outcome } = await running.dispatch('pen.write', { input: {}, show: true })
+      assert.deepEqual({ output, outcome }, { output: { written: true }, outcome: 'accepted' })
+    }))
+
+  it('answers with its own output when what it shows cannot be asked for', () =>
+    inWorld(async (world) => {
+      const running = await world.start(build(() => { throw new TypeError('a bug in show') }))
       const { output, outcome } = await running.dispatch('pen.write', { input: {}, show: true })
       assert.deepEqual({ output, outcome }, { output: { written: true }, outcome: 'accepted' })
     }))

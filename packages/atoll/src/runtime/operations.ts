@@ -17,8 +17,13 @@ export interface OperationGround extends HandlingGround {
   caughtUp(position: NonNullable<Dispatch['position']>, name: string, deadlineMs: number): Promise<void> | undefined
 }
 
+/** An answer, with the input as its schema gave it. */
+export interface Ran extends Dispatched {
+  readonly input: unknown
+}
+
 /** Runs one operation: checks who and what, waits until the caller's past is here, runs the handler, checks the answer. */
-export function runOperation(ground: OperationGround, operation: BoundOperation, request: Dispatch): Promise<Dispatched> {
+export function runOperation(ground: OperationGround, operation: BoundOperation, request: Dispatch): Promise<Ran> {
   const { host, options } = ground
   if (operation.auth === 'user' && !request.caller) {
     return Promise.reject(new AtollError('UNAUTHENTICATED', `${operation.name} needs a caller; log in and send the token`))
@@ -60,12 +65,12 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
         if (wait) await wait
       }
       const recorded = slot && (await slot.find(ground.reader()))
-      if (recorded) return replay(operation, recorded)
+      if (recorded) return replay(operation, parsed.data, recorded)
       try {
         const output = await run(ground, operation, handling, answer, slot)
-        return { output, outcome: 'done', position: handling.position, etag: etagOf(operation, output) } as const
+        return { input: parsed.data, output, outcome: 'done', position: handling.position, etag: etagOf(operation, output) } as const
       } catch (error) {
-        if (error instanceof AlreadyAnswered) return replay(operation, error.answer)
+        if (error instanceof AlreadyAnswered) return replay(operation, parsed.data, error.answer)
         throw error
       }
     },
@@ -75,6 +80,7 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
 
 async function run(ground: OperationGround, operation: BoundOperation, handling: Handling, answer: Answer, slot: AnswerSlot | undefined): Promise<unknown> {
   const returned = await ground.handler(operation)(handling)
+  await handling.settled()
   if (!handling.committed) {
     // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
     const output = answer.check(returned)
@@ -115,8 +121,8 @@ function answersNothing(operation: BoundOperation): boolean {
   return type === 'void' || type === 'undefined'
 }
 
-function replay(operation: BoundOperation, answer: { output: unknown; position: NonNullable<Dispatch['position']> }): Dispatched {
-  return { output: answer.output, outcome: 'done', position: answer.position, etag: etagOf(operation, answer.output), replayed: true }
+function replay(operation: BoundOperation, input: unknown, answer: { output: unknown; position: NonNullable<Dispatch['position']> }): Ran {
+  return { input, output: answer.output, outcome: 'done', position: answer.position, etag: etagOf(operation, answer.output), replayed: true }
 }
 
 function etagOf(operation: BoundOperation, output: unknown): string | undefined {

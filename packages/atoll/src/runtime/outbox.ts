@@ -5,19 +5,30 @@ import type { EventDefinition } from '../contract/event.ts'
 import { partitionOf } from './partition.ts'
 import { emptyPosition, type Position } from './position.ts'
 
-const insertEvent: InsertStatement = {
+export const insertEvent: InsertStatement = {
   sql: 'INSERT INTO atoll_outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
   key: 'seq',
 }
 const insertTimer: Statement = {
   sql: `INSERT INTO atoll_timers (id, due_at, partition, type, version, key, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 }
-const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id = ?' }
+export const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id = ?' }
 
 /** Where an event of this handling comes from: its trace, and the id of what led to it. */
 export interface Origin {
   readonly trace: string
   readonly cause: string
+}
+
+/** Whose events these are, and what they must be like. */
+export interface Emitter {
+  readonly host: Host
+  /** The service's. */
+  readonly name: string
+  readonly declared: ReadonlySet<EventDefinition>
+  readonly partitions: number
+  /** The most bytes of data that the log takes of one event. */
+  readonly eventBytesMax: number
 }
 
 /** What one transaction wants to leave behind besides state: events, timers, cancelled timers. Written when its work has ended well. */
@@ -29,13 +40,15 @@ export class Outgoing {
   readonly #service: string
   readonly #declared: ReadonlySet<EventDefinition>
   readonly #partitions: number
+  readonly #dataBytesMax: number
   readonly #origin: Origin
 
-  constructor(host: Host, service: string, declared: ReadonlySet<EventDefinition>, partitions: number, origin: Origin) {
+  constructor({ host, name, declared, partitions, eventBytesMax }: Emitter, origin: Origin) {
     this.#host = host
-    this.#service = service
+    this.#service = name
     this.#declared = declared
     this.#partitions = partitions
+    this.#dataBytesMax = eventBytesMax
     this.#origin = origin
   }
 
@@ -106,7 +119,12 @@ export class Outgoing {
     if (typeof key !== 'string' || key.length < 1 || key.length > KEY_CHARS_MAX || !key.isWellFormed()) {
       throw new AtollError('EVENT_INVALID', `the key of ${event.name} must be a well-formed text of 1 to ${KEY_CHARS_MAX} characters`)
     }
-    return { key, json: JSON.stringify(checked.data) }
+    const json = JSON.stringify(checked.data)
+    // A character is at most three bytes; most data need not be measured. What the log refuses would stop everything behind it.
+    if (json.length * 3 > this.#dataBytesMax && Buffer.byteLength(json) > this.#dataBytesMax) {
+      throw new AtollError('EVENT_TOO_LARGE', `the data of ${event.name} has ${Buffer.byteLength(json)} bytes, and the log takes ${this.#dataBytesMax}`)
+    }
+    return { key, json }
   }
 }
 

@@ -15,7 +15,7 @@ export function mergePositions(a: Position, b: Position): Position {
   const merged: Record<string, Record<number, string>> = {}
   for (const position of [a, b]) {
     for (const [source, partitions] of Object.entries(position)) {
-      const into = (merged[source] ??= {})
+      const into = partitionsIn(merged, source)
       for (const [key, order] of Object.entries(partitions)) {
         const partition = Number(key)
         const known = into[partition]
@@ -43,7 +43,12 @@ export function decodePosition(text: string): Position | undefined {
     const match = /^([a-z][a-z0-9-]*)\.(\d{1,4})\.([0-9A-Za-z:]{1,60})$/.exec(part)
     if (!match) return undefined
     const [, source, partition, order] = match as unknown as [string, string, string, string]
-    ;(position[source] ??= {})[Number(partition)] = order
+    partitionsIn(position, source)[Number(partition)] = order
   }
   return position
+}
+
+/** The text comes from the network, and names like `constructor` are on every object. */
+function partitionsIn(position: Record<string, Record<number, string>>, source: string): Record<number, string> {
+  return Object.hasOwn(position, source) ? position[source]! : (position[source] = {})
 }

@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
+import type { Statement } from '@atoll/store/driver'
 import type { SubscriptionFacts } from '../system.ts'
 import type { RebuildProgress } from './admin.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
@@ -15,12 +16,17 @@ export async function* rebuildProjection(service: ServiceRuntime, facts: Subscri
   }
   if (service.state !== 'running') throw new AtollError('UNAVAILABLE', `service ${service.name} is ${service.state}; start it before you replay ${facts.name}`)
   const { next, subscription } = await service.beside(facts)
+  const live = service.subscriptions.get(facts.name)!
   let swapped = false
   try {
     await subscription.start()
-    for (;;) {
+    for (let goal = 0; ; ) {
       const progress = await progressOf(subscription, log, service.partitions)
-      if (progress.handled >= progress.total && subscription.idle) break
+      const held = await heldOnlyBy(subscription, live)
+      if (held.dead.length > 0) throw refusal(facts.name, held.dead)
+      // Under load there is always something new: what was there at the last look is enough, and readers who need more wait for it.
+      if (progress.handled >= (goal || progress.total) && held.waiting === 0) break
+      goal = progress.total
       yield progress
       await pause(service)
     }
@@ -34,6 +40,37 @@ export async function* rebuildProjection(service: ServiceRuntime, facts: Subscri
       await next.discard()
     }
   }
+}
+
+const selectHeld: Statement = { sql: `SELECT source, partition, number, state, type, key, error_message AS error FROM atoll_held WHERE subscription = ?` }
+
+interface HeldRow {
+  source: string
+  partition: number
+  number: number
+  state: string
+  type: string
+  key: string
+  error: string
+}
+
+/** What the new generation could not handle and the live one could. It must not take the place of the live one with that missing. */
+async function heldOnlyBy(next: Subscription, live: Subscription): Promise<{ dead: HeldRow[]; waiting: number }> {
+  const rows = await next.ground.store.reader.all<HeldRow>(selectHeld, [next.ground.name])
+  if (rows.length === 0) return { dead: [], waiting: 0 }
+  const place = (row: HeldRow): string => `${row.source} ${row.partition} ${row.number}`
+  const known = new Set((await live.ground.store.reader.all<HeldRow>(selectHeld, [live.ground.name])).map(place))
+  const fresh = rows.filter((row) => !known.has(place(row)))
+  const dead = fresh.filter((row) => row.state === 'dead')
+  return { dead, waiting: fresh.length - dead.length }
+}
+
+function refusal(name: string, dead: readonly HeldRow[]): AtollError {
+  const [first] = dead as [HeldRow, ...HeldRow[]] // it is asked only if there are some
+  return new AtollError(
+    'REPLAY_FAILED',
+    `the new ${name} cannot handle ${dead.length} events that the live one has, the first a ${first.type} of key ${first.key}: ${first.error}. The live projection was not touched`,
+  )
 }
 
 async function progressOf(subscription: Subscription, log: Log, partitions: number): Promise<RebuildProgress> {

@@ -1,4 +1,4 @@
-import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
+import { AtollError, type ErrorCode, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Log, LogRecord } from '@atoll/log/driver'
 import type { Statement, Store } from '@atoll/store/driver'
 import type { RuntimeOptions } from './options.ts'
@@ -41,10 +41,13 @@ export class Relay {
   #tidyTimer: Timer | undefined
   #retryTimer: Timer | undefined
   #failures = 0
+  readonly #onRetry: (() => void)[] = []
   #wanted = false
   #running: Promise<void> | undefined
   #stopped = false
+  #tidying: Promise<void> | undefined
   #stuck: AtollError | undefined
+  #trouble: AtollError | undefined
 
   constructor(service: string, store: Store, log: Log, host: Host, logger: Logger, options: RuntimeOptions) {
     this.#service = service
@@ -87,9 +90,11 @@ export class Relay {
     this.wake()
   }
 
-  /** Why it does not move, if it does not and cannot by itself. */
-  get stuck(): AtollError | undefined {
-    return this.#stuck
+  /** Why it does not move, in words; undefined if it does. */
+  get problem(): string | undefined {
+    if (this.#stuck) return `the relay of ${this.#service} stands still: ${this.#stuck.message}`
+    if (this.#trouble) return `the relay of ${this.#service} cannot hand events to the log, and tries again: ${this.#trouble.message}`
+    return undefined
   }
 
   /** Every event up to this place in the commit order is in the log. */
@@ -97,22 +102,36 @@ export class Relay {
     return this.#relayedSeq
   }
 
-  /** Resolves when everything that was in the outbox at the call is in the log, or the relay cannot go on. */
+  /** Resolves when everything that was in the outbox at the call is in the log. Rejects if that cannot be without help. */
   async drained(): Promise<void> {
-    this.wake()
-    while (this.#running) await this.#running
+    await this.#flush()
+    while (this.#retryTimer && !this.#stopped) {
+      await new Promise<void>((resolve) => this.#onRetry.push(resolve))
+      await this.#flush()
+    }
+    if (this.#stuck) throw this.#stuck
   }
 
   /** Hands on what is there, tidies up and ends. */
   async stop(): Promise<void> {
-    await this.drained()
+    await this.#flush()
     this.#stopped = true
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
+    this.#tellRetried()
     this.#tidyTimer?.cancel()
     this.#tidyTimer = undefined
     await this.#running
-    if (!this.#stuck) await this.tidy()
+    if (!this.#stuck) await this.#tidy()
+  }
+
+  async #flush(): Promise<void> {
+    this.wake()
+    while (this.#running) await this.#running
+  }
+
+  #tellRetried(): void {
+    for (const resolve of this.#onRetry.splice(0)) resolve()
   }
 
   async #load(): Promise<void> {
@@ -136,6 +155,7 @@ export class Relay {
         this.#wanted = true // until a look finds nothing
         await this.#append(rows)
         this.#failures = 0
+        this.#trouble = undefined
       }
     } catch (error) {
       await this.#failed(AtollError.from(error))
@@ -172,16 +192,29 @@ export class Relay {
       this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + 1)
     }
     this.#relayedSeq = rows[rows.length - 1]!.seq
+    this.#tidyLater()
+  }
+
+  #tidyLater(): void {
+    if (this.#stopped) return
     this.#tidyTimer ??= this.#host.after(this.#options.relayTidyMs, () => {
       this.#tidyTimer = undefined
-      void this.tidy().catch((error: unknown) => {
+      this.#tidy().catch((error: unknown) => {
         this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; will try again')
+        this.#tidyLater()
       })
     })
   }
 
-  /** Deletes from the outbox what the log has, and notes the numbers that were given, in one transaction. */
-  async tidy(): Promise<void> {
+  /** Deletes from the outbox what the log has. One at a time: rows must not go before the numbers that they were given are noted. */
+  async #tidy(): Promise<void> {
+    while (this.#tidying) await this.#tidying.catch(() => undefined) // whoever began it hears of it
+    this.#tidying = this.#tidyNow().finally(() => (this.#tidying = undefined))
+    return this.#tidying
+  }
+
+  /** Deletes rows and notes numbers in one transaction. */
+  async #tidyNow(): Promise<void> {
     if (this.#untidyPartitions.size === 0) return
     const seq = this.#relayedSeq
     const types = this.#untidy
@@ -204,22 +237,27 @@ export class Relay {
 
   async #failed(error: AtollError): Promise<void> {
     if (this.#stopped) return
-    if (error.code === 'LOG_GAP' || error.code === 'LOG_DIVERGED') {
+    if (final.has(error.code)) {
       this.#stuck = error
       this.#wanted = false
-      this.#logger.error({ service: this.#service, error }, 'ALARM: the relay stands still, because the log does not continue what it was given')
+      this.#logger.error({ service: this.#service, error }, 'ALARM: the relay stands still, because the log will not take what comes next')
       return
     }
     this.#failures++
+    this.#trouble = error
     this.#wanted = false
     const delayMs = Math.min(this.#options.retryDelayMs * 2 ** (this.#failures - 1), this.#options.retryDelayMsMax)
     this.#logger.warn({ service: this.#service, error, delayMs }, 'could not hand events to the log; they stay in the outbox and go out later')
     this.#retryTimer = this.#host.after(delayMs, () => {
       this.#retryTimer = undefined
       this.wake()
+      this.#tellRetried()
     })
   }
 }
+
+/** What the log would say again, however often it is asked. */
+const final: ReadonlySet<ErrorCode> = new Set(['LOG_GAP', 'LOG_DIVERGED', 'BODY_TOO_LARGE', 'INVALID', 'UNSUPPORTED'])
 
 /** Handed-over events kept; beyond that they are read back. */
 const OFFERED_MAX = 10_000

@@ -24,8 +24,9 @@ export const runtimeMigrations: Migrations = {
     CREATE TABLE atoll_streams (partition INTEGER PRIMARY KEY, number INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;
     CREATE TABLE atoll_published (type TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
-    -- Where each subscription stands. type is '' for the cursor itself; else the row backfills one event that the subscription
-    -- began to handle later, up to the number in until. ahead: numbers beyond the cursor that are handled already.
+    -- Where each subscription stands. type is '' for the cursor itself (until: 0). Else the row backfills one event that the
+    -- subscription began to handle later, up to the number in until; or, with until 0, notes where it stood when it ceased to
+    -- handle that event, should it begin again. ahead: numbers beyond the cursor that are handled already.
     CREATE TABLE atoll_cursors (
       subscription TEXT NOT NULL,
       source TEXT NOT NULL,
@@ -35,14 +36,15 @@ export const runtimeMigrations: Migrations = {
       position TEXT NOT NULL,
       "offset" TEXT,
       ahead TEXT NOT NULL,
-      until INTEGER,
+      until INTEGER NOT NULL,
       epoch INTEGER NOT NULL,
-      PRIMARY KEY (subscription, source, partition, type)
+      PRIMARY KEY (subscription, source, partition, type, until)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE atoll_subscribed (
       subscription TEXT NOT NULL,
       partition INTEGER NOT NULL,
       type TEXT NOT NULL,
+      source TEXT NOT NULL,
       PRIMARY KEY (subscription, partition, type)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE atoll_handled (
@@ -125,6 +127,5 @@ export const runtimeMigrations: Migrations = {
 
     -- Which generation of each projection is the live one.
     CREATE TABLE atoll_projections (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE atoll_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
 }

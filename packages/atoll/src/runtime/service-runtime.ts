@@ -4,24 +4,22 @@ import type { Reader, Statement, Store } from '@atoll/store/driver'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { EventDefinition } from '../contract/event.ts'
 import type { Service } from '../service/service.ts'
-import type { Subscriber } from '../service/subscriber.ts'
 import type { SubscriptionFacts, System } from '../system.ts'
 import { forgetAnswers } from './answers.ts'
-import { endsWithin, withDeadline } from './deadline.ts'
-import { openEnvelope, type Envelope } from './envelope.ts'
-import { Handling, type EventView } from './handling.ts'
-import { runOperation, type OperationGround } from './operations.ts'
+import { caughtUp, type CausalGround } from './causal.ts'
+import { endsWithin } from './deadline.ts'
+import { handleEvent } from './event-handling.ts'
+import { runOperation, type OperationGround, type Ran } from './operations.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
-import { emptyPosition, type Position } from './position.ts'
+import type { Position } from './position.ts'
 import { openProjection, type ProjectionStore } from './projections.ts'
 import { Relay } from './relay.ts'
 import type { Dispatch, Dispatched, Ports, RunningService, StopOptions } from './running.ts'
 import { runtimeMigrations } from './schema.ts'
-import { StoreFailure, type SubscriptionGround } from './subscription/ground.ts'
+import type { SubscriptionGround } from './subscription/ground.ts'
 import { Subscription } from './subscription/subscription.ts'
 import { Timers } from './timers.ts'
-import type { TransactionFrame } from './transact.ts'
 
 const selectSeq: Statement = {
   sql: 'SELECT max(seq) AS seq FROM (SELECT max(seq) AS seq FROM atoll_outbox UNION ALL SELECT max(seq) FROM atoll_streams)',
@@ -32,13 +30,14 @@ export interface Surroundings {
   readonly system: System
   readonly ports: Ports
   readonly options: RuntimeOptions
+  /** Runs an operation that a handler calls. */
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
-  /** The last commit of a service that emitted, as an order token; undefined if that service is not here. */
-  lastOrder(service: string): string | undefined
+  /** A service that runs in this process. */
+  service(name: string): ServiceRuntime | undefined
 }
 
 /** One service at work: its store, relay, timers, subscriptions, and the operations under way. */
-export class ServiceRuntime implements RunningService, OperationGround {
+export class ServiceRuntime implements RunningService, OperationGround, CausalGround {
   readonly name: string
   readonly definition: Service
   readonly host: Host
@@ -46,6 +45,7 @@ export class ServiceRuntime implements RunningService, OperationGround {
   readonly options: RuntimeOptions
   readonly declared: ReadonlySet<EventDefinition>
   readonly partitions: number
+  readonly eventBytesMax: number
   state: RunningService['state'] = 'stopped'
 
   readonly #surroundings: Surroundings
@@ -55,10 +55,14 @@ export class ServiceRuntime implements RunningService, OperationGround {
   #reader: Reader | undefined
   readonly #projections = new Map<string, ProjectionStore>()
   readonly #subscriptions = new Map<string, Subscription>()
-  #lastOrder = '0'
+  #committedOrder = '0'
   #underWay = 0
+  /** Of those, the ones that no handler called. */
+  #fromOutside = 0
+  #accepts: 'everybody' | 'handlers' | 'nobody' = 'nobody'
   #tidyTimer: Timer | undefined
-  #onIdle: (() => void)[] = []
+  /** Told when an operation has ended. */
+  #onEnded: (() => void)[] = []
 
   constructor(definition: Service, surroundings: Surroundings) {
     this.name = definition.name
@@ -68,6 +72,7 @@ export class ServiceRuntime implements RunningService, OperationGround {
     this.logger = surroundings.ports.logger
     this.options = surroundings.options
     this.partitions = surroundings.options.partitions
+    this.eventBytesMax = surroundings.ports.log.capabilities.dataBytesMax
     this.declared = new Set([...definition.contract.events, ...definition.privateEvents])
   }
 
@@ -81,8 +86,7 @@ export class ServiceRuntime implements RunningService, OperationGround {
     this.#openReader()
     this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options)
     this.#timers = new Timers(this.name, this.#store, this.host, this.logger, this.options, () => this.#relay!.wake())
-    const last = await this.#store.reader.get<{ seq: number | null }>(selectSeq)
-    this.#lastOrder = String(last?.seq ?? 0)
+    await this.readCommittedOrder()
     for (const facts of this.#surroundings.system.subscriptions) {
       if (facts.service === this.name) this.#subscriptions.set(facts.name, new Subscription(this.#groundOf(facts, this.#storeOf(facts))))
     }
@@ -94,24 +98,49 @@ export class ServiceRuntime implements RunningService, OperationGround {
     try {
       await this.relay.start()
       this.state = 'running' // from here on the log may bring events whose handlers call
+      this.#accepts = 'everybody'
       await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.start()))
       await this.#timers!.start()
       this.#forgetOldAnswers()
     } catch (error) {
-      this.state = 'stopped'
+      this.state = 'running' // part of it
+      await this.stop({ drainMs: 0 })
       throw error
     }
   }
 
   async stop({ drainMs = DRAIN_MS }: StopOptions = {}): Promise<void> {
     if (this.state !== 'running') return
+    const untilMs = this.host.monotonicMs() + drainMs
+    await this.endOperations(untilMs)
+    await this.endSubscriptions(untilMs)
+    await this.end(untilMs)
+  }
+
+  /** The first step of stopping: refuses who comes from outside, and lets those who are here end. Handlers may still call. */
+  async endOperations(untilMs: number): Promise<void> {
+    if (this.state !== 'running') return
     this.state = 'stopping'
+    this.#accepts = 'handlers'
     this.#tidyTimer?.cancel()
-    if (!(await this.#operationsEnded(drainMs))) {
-      this.logger.warn({ service: this.name, underWay: this.#underWay, drainMs }, 'operations were still under way when the time to drain ran out')
+    if (!(await this.#ended(untilMs, () => this.#fromOutside === 0))) {
+      this.logger.warn({ service: this.name, underWay: this.#fromOutside }, 'operations were still under way when the time to drain ran out')
     }
+  }
+
+  /** The second step: lets events that are in hand end. When all services have taken it, no handler is left that could call. */
+  async endSubscriptions(untilMs: number): Promise<void> {
+    if (this.state !== 'stopping') return
     await this.#timers!.stop()
-    await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(drainMs)))
+    const leftMs = Math.max(0, untilMs - this.host.monotonicMs())
+    await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(leftMs)))
+  }
+
+  /** The last step: hands on what was emitted. */
+  async end(untilMs: number): Promise<void> {
+    if (this.state !== 'stopping') return
+    await this.#ended(untilMs, () => this.#underWay === 0)
+    this.#accepts = 'nobody'
     await this.relay.stop()
     this.state = 'stopped'
   }
@@ -136,9 +165,20 @@ export class ServiceRuntime implements RunningService, OperationGround {
     return this.#subscriptions
   }
 
-  /** The last commit here that emitted. */
-  get lastOrder(): string {
-    return this.#lastOrder
+  /** The last commit here that emitted, as an order token. */
+  get committedOrder(): string {
+    return this.#committedOrder
+  }
+
+  /** The last commit of any instance that emitted, as the store knows. */
+  async readCommittedOrder(): Promise<string> {
+    const last = await this.store.reader.get<{ seq: number | null }>(selectSeq)
+    this.#noteCommitted(String(last?.seq ?? 0))
+    return this.#committedOrder
+  }
+
+  #noteCommitted(order: string): void {
+    if (isOrderBefore(this.#committedOrder, order)) this.#committedOrder = order
   }
 
   reader(): Reader {
@@ -155,69 +195,41 @@ export class ServiceRuntime implements RunningService, OperationGround {
   }
 
   committed({ position, events, timers }: { position: Position; events: readonly OutboxEvent[]; timers: boolean }): void {
-    for (const order of Object.values(position[this.name] ?? {})) if (isOrderBefore(this.#lastOrder, order)) this.#lastOrder = order
+    for (const order of Object.values(position[this.name] ?? {})) this.#noteCommitted(order)
     if (events.length > 0) this.relay.offer(events)
     if (timers) this.#timers!.wake()
   }
 
-  /** Runs an operation of this service. */
-  async run(operation: BoundOperation, request: Dispatch): Promise<Dispatched> {
-    if (this.state !== 'running') throw new AtollError('UNAVAILABLE', `${operation.name} cannot run: service ${this.name} is ${this.state}`)
+  /** Runs an operation of this service, asked for from outside or by a handler. */
+  async run(operation: BoundOperation, request: Dispatch, asker: 'outside' | 'handler'): Promise<Ran> {
+    if (this.#accepts !== 'everybody' && !(this.#accepts === 'handlers' && asker === 'handler')) {
+      throw new AtollError('UNAVAILABLE', `${operation.name} cannot run: service ${this.name} is ${this.state}`)
+    }
     if (this.#underWay >= this.options.operationsInFlightMax) {
       throw new AtollError('OVERLOADED', `${operation.name} was refused: service ${this.name} has ${this.#underWay} operations under way (operationsInFlightMax)`)
     }
+    const outside = asker === 'outside' ? 1 : 0
     this.#underWay++
+    this.#fromOutside += outside
     try {
       return await runOperation(this, operation, request)
     } finally {
       this.#underWay--
-      if (this.#underWay === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
+      this.#fromOutside -= outside
+      if (this.#onEnded.length > 0) for (const look of this.#onEnded.splice(0)) look()
     }
   }
 
   caughtUp(position: Position, name: string, deadlineMs: number): Promise<void> | undefined {
-    const missing = this.#missing(position)
-    if (missing.length === 0) return undefined
-    const untilMs = Math.min(deadlineMs, this.host.monotonicMs() + this.options.causalWaitMs)
-    return this.#wait(missing, name, untilMs)
+    return caughtUp(this, position, name, deadlineMs)
   }
 
-  async #wait(missing: readonly Missing[], name: string, untilMs: number): Promise<void> {
-    for (const { subscription, source, partition, order } of missing) {
-      while (!subscription.hasReached(source, partition, order)) {
-        const leftMs = untilMs - this.host.monotonicMs()
-        if (leftMs <= 0 || this.state !== 'running') {
-          throw new AtollError('BEHIND', `${name}: ${subscription.ground.name} has not yet handled what its caller has seen of ${source}`, {
-            details: { subscription: subscription.ground.name, source, partition },
-          })
-        }
-        await new Promise<void>((resolve) => {
-          const done = (): void => {
-            timer.cancel()
-            forget()
-            resolve()
-          }
-          const timer = this.host.after(leftMs, done)
-          const forget = subscription.whenReached(source, partition, order, done)
-        })
-      }
-    }
+  lastOrder(source: string): string | undefined {
+    return this.#surroundings.service(source)?.committedOrder
   }
 
-  #missing(position: Position): Missing[] {
-    const missing: Missing[] = []
-    for (const [source, partitions] of Object.entries(position)) {
-      const last = this.#surroundings.lastOrder(source)
-      for (const [key, order] of Object.entries(partitions)) {
-        // A position from another history (a data folder begun anew) would never be reached.
-        if (last === undefined || isOrderBefore(last, order)) continue
-        const partition = Number(key)
-        for (const subscription of this.#subscriptions.values()) {
-          if (!subscription.hasReached(source, partition, order)) missing.push({ subscription, source, partition, order })
-        }
-      }
-    }
-    return missing
+  async latestOrder(source: string): Promise<string | undefined> {
+    return this.#surroundings.service(source)?.readCommittedOrder()
   }
 
   /** Builds the next generation of a projection beside the live one; the caller starts it, and calls {@link swap} or discards it. */
@@ -236,7 +248,7 @@ export class ServiceRuntime implements RunningService, OperationGround {
     const oldReader = this.#reader!
     this.#openReader()
     await oldSubscription.stop(DRAIN_MS)
-    await this.#operationsEnded(DRAIN_MS) // they may still read from the old one
+    await this.#ended(this.host.monotonicMs() + DRAIN_MS, () => this.#underWay === 0) // they may still read from the old one
     await oldReader.close()
     await old.discard()
   }
@@ -244,7 +256,7 @@ export class ServiceRuntime implements RunningService, OperationGround {
   get problems(): string[] {
     if (this.state !== 'running') return [`service ${this.name} is ${this.state}`]
     const problems = [...this.#subscriptions.values()].flatMap((subscription) => subscription.problems)
-    if (this.relay.stuck) problems.push(`the relay of ${this.name} stands still: ${this.relay.stuck.message}`)
+    if (this.relay.problem !== undefined) problems.push(this.relay.problem)
     return problems
   }
 
@@ -271,58 +283,17 @@ export class ServiceRuntime implements RunningService, OperationGround {
       subscribers: new Map(facts.subscribers.map((subscriber) => [subscriber.event.name, subscriber])),
       events: facts.subscribers.map(({ event }) => ({ type: event.name, source: system.sources.get(event.name)!.service })), // `system` checked it
       batched: facts.subscribers.every((subscriber) => subscriber.kind === 'project'),
-      handle: (subscriber, envelope, frame, mode) => this.#handleEvent(subscriber, envelope, frame, mode),
+      handle: (subscriber, envelope, frame, mode) => handleEvent(this, subscriber, envelope, frame, mode),
     }
   }
 
-  async #handleEvent(subscriber: Subscriber, envelope: Envelope, frame: TransactionFrame, mode: 'live' | 'dry'): Promise<void> {
-    const event = openEnvelope(envelope, subscriber.event)
-    const name = `${this.name} on ${event.type}`
-    const deadlineMs = this.host.monotonicMs() + this.options.handlingMs
-    const handling = new Handling(this, {
-      name,
-      requestId: envelope.id,
-      parentTrace: envelope.trace,
-      cause: envelope.id,
-      deadlineMs,
-      caller: undefined,
-      position: emptyPosition,
-      signal: undefined,
-      frame,
-      dry: mode === 'dry',
-    })
-    handling.event = event
-    try {
-      await withDeadline(
-        this.host,
-        { deadlineMs, signal: undefined, name },
-        async () => {
-          await subscriber.run(handling as unknown as EventView) // the class has every member of the view; `event` is set
-          if (!handling.committed && !handling.storeFailed) await this.#settleAlone(frame)
-        },
-        (reason) => handling.abort(reason),
-      )
-    } catch (error) {
-      throw handling.storeFailed ? new StoreFailure(error) : error
+  /** Resolves with true when operations have ended so far that `enough` holds; with false when the time is up. */
+  async #ended(untilMs: number, enough: () => boolean): Promise<boolean> {
+    while (!enough()) {
+      const next = new Promise<void>((resolve) => this.#onEnded.push(resolve))
+      if (!(await endsWithin(this.host, untilMs - this.host.monotonicMs(), next))) return enough()
     }
-    if (handling.storeFailed) throw new StoreFailure(new AtollError('UNAVAILABLE', `${name}: its transaction could not commit`))
-  }
-
-  /** A handler that opened no transaction has handled its event all the same. */
-  async #settleAlone(frame: TransactionFrame): Promise<void> {
-    try {
-      await this.store.write(async (tx) => {
-        await frame.before?.(tx)
-        await frame.settle?.(tx, undefined, emptyPosition)
-      })
-    } catch (error) {
-      throw new StoreFailure(error)
-    }
-  }
-
-  /** Whether they all did, in time. */
-  async #operationsEnded(withinMs: number): Promise<boolean> {
-    return this.#underWay === 0 || endsWithin(this.host, withinMs, new Promise<void>((resolve) => this.#onIdle.push(resolve)))
+    return true
   }
 
   #forgetOldAnswers(): void {
@@ -337,12 +308,6 @@ export class ServiceRuntime implements RunningService, OperationGround {
   }
 }
 
-interface Missing {
-  readonly subscription: Subscription
-  readonly source: string
-  readonly partition: number
-  readonly order: string
-}
-
-const DRAIN_MS = 10_000
+/** How long work under way may take when a service stops, milliseconds. */
+export const DRAIN_MS = 10_000
 const TIDY_MS = 10 * 60 * 1000

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Store, StoreDriver } from '@atoll/store/driver'
+import type { StoreDriver } from '@atoll/store/driver'
 import { AtollError } from '@atoll/host'
 import { audit, book, createShop } from '../../test/shop.ts'
-import { call, inWorld } from '../../test/world.ts'
+import { call, changedWrites, inWorld } from '../../test/world.ts'
 
 describe('instances of a service', () => {
   it('share its partitions, and take over those of one that is gone', () =>
@@ -20,6 +20,39 @@ describe('instances of a service', () => {
       for (let cents = 0; cents < 40; cents++) await call(a, book.note, { account: `a${cents}`, cents })
       await a.quiet()
       assert.ok((await a.admin.ledger()).every((row) => row.balanced && row.handled === 40))
+    }))
+
+  it('answer causal reads of what another instance reads, and of what another has written', () =>
+    inWorld(async (world) => {
+      const options = { leaseMs: 3_000, causalWaitMs: 2_000 }
+      const a = await world.start(createShop(), { ...options, instance: 'a' })
+      const b = await world.start(createShop(), { ...options, instance: 'b' })
+      await world.host.advance(10_000)
+      for (let index = 0; index < 20; index++) {
+        const account = `account-${index}`
+        const { position } = await a.dispatch('book.note', { input: { account, cents: index } })
+        const reading = Promise.all([a, b].map((instance) => call(instance, audit.total, { account }, { position })))
+        await world.host.advance(500)
+        assert.deepEqual(await reading, [{ cents: [index] }, { cents: [index] }])
+      }
+    }))
+
+  it('keep their leases while they hand a partition over, however long its handler takes', () =>
+    inWorld(async (world) => {
+      let release = (): void => {}
+      const gate = new Promise<void>((resolve) => (release = resolve))
+      const slow = createShop(() => gate)
+      const options = { leaseMs: 3_000, handlingMs: 1_000_000 }
+      const a = await world.start(slow, { ...options, instance: 'a' })
+      for (let index = 0; index < 64; index++) await call(a, book.note, { account: `a${index}`, cents: index })
+      await world.host.advance(100)
+      const b = await world.start(slow, { ...options, instance: 'b' })
+      await world.host.advance(30_000) // ten times what a lease holds
+      assert.deepEqual([partitionsOf(a), partitionsOf(b)], [16, 0])
+      release()
+      await world.host.advance(10_000)
+      assert.deepEqual([partitionsOf(a), partitionsOf(b)], [8, 8])
+      assert.ok((await a.admin.ledger()).every((row) => row.balanced && row.handled === 64))
     }))
 
   it('cannot commit after a pause in which another took over: its effect is undone, and happens once', () =>
@@ -102,6 +135,30 @@ describe('a projection', () => {
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced))
     }))
 
+  it('is not replaced by one that cannot handle what it could', () =>
+    inWorld(async (world) => {
+      const before = await world.start(createShop())
+      for (let cents = 1; cents <= 20; cents++) await call(before, book.note, { account: `a${cents}`, cents })
+      await before.quiet()
+      await before.stop()
+      const after = await world.start(createShop(() => {}, 'a7'), { attemptsMax: 2, retryDelayMs: 10 })
+      const rebuilding = assert.rejects(Array.fromAsync(after.admin.rebuild('audit.sums')), { code: 'REPLAY_FAILED', message: /cannot handle 1 events .* key a7: this account cannot be summed/ })
+      await world.host.advance(5_000)
+      await rebuilding
+      assert.equal((await call(after, audit.sums, { account: 'a7' })).cents, 7)
+    }))
+
+  it('is replaced by one that lacks no more than it does', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop(), { attemptsMax: 1 })
+      for (const account of ['a', 'unsummable', 'b']) await call(shop, book.note, { account, cents: 1 })
+      await shop.quiet()
+      const rebuilding = Array.fromAsync(shop.admin.rebuild('audit.sums'))
+      await world.host.advance(1_000)
+      assert.equal((await rebuilding).at(-1)?.done, true)
+      assert.equal((await shop.admin.deadLetters()).length, 1)
+    }))
+
   it('stays as it is when a rebuild fails', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop())
@@ -117,24 +174,12 @@ function partitionsOf(running: { services: ReadonlyMap<string, unknown> }): numb
 
 /** A driver whose stores do not write while `full` says so. */
 function failing(driver: StoreDriver, full: () => boolean, when: 'at the beginning' | 'at the commit'): StoreDriver {
-  return {
-    ...driver,
-    async open(name, migrations) {
-      const store: Store = await driver.open(name, migrations)
-      return {
-        ...store,
-        name,
-        reader: store.reader,
-        close: () => store.close(),
-        write: async (work) => {
-          if (full() && when === 'at the beginning') throw new AtollError('UNAVAILABLE', 'the store cannot begin')
-          return store.write(async (tx) => {
-            const result = await work(tx)
-            if (full()) throw new AtollError('STORE_FULL', 'there is no room')
-            return result
-          })
-        },
-      }
-    },
-  }
+  return changedWrites(driver, async (store, work) => {
+    if (full() && when === 'at the beginning') throw new AtollError('UNAVAILABLE', 'the store cannot begin')
+    return store.write(async (tx) => {
+      const result = await work(tx)
+      if (full()) throw new AtollError('STORE_FULL', 'there is no room')
+      return result
+    })
+  })
 }

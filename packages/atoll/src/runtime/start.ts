@@ -1,4 +1,5 @@
 import { AtollError } from '@atoll/host'
+import type { BoundOperation } from '../contract/operation.ts'
 import type { System } from '../system.ts'
 import type { Admin } from './admin.ts'
 import { listDeadLetters, redriveDeadLetters, subscriptionsOf } from './dead-letters.ts'
@@ -8,7 +9,8 @@ import { defaultOptions, type RuntimeOptions } from './options.ts'
 import { mergePositions } from './position.ts'
 import { rebuildProjection } from './rebuild.ts'
 import type { Dispatch, Dispatched, Ports, RunningSystem, StopOptions } from './running.ts'
-import { ServiceRuntime } from './service-runtime.ts'
+import type { Ran } from './operations.ts'
+import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
 
 /**
  * Starts every service of a system in this process, over the given ports. Rejects, with everything closed again, if a store or the log
@@ -36,8 +38,8 @@ class SystemRuntime implements RunningSystem {
         system,
         ports,
         options,
-        dispatch: (operation: string, request: Dispatch) => this.dispatch(operation, request),
-        lastOrder: (name: string) => this.services.get(name)?.lastOrder,
+        dispatch: (operation: string, request: Dispatch) => this.#dispatch(operation, request, 'handler'),
+        service: (name: string) => this.services.get(name),
       }
       this.services.set(service.name, new ServiceRuntime(service, surroundings))
     }
@@ -47,34 +49,39 @@ class SystemRuntime implements RunningSystem {
   async start(): Promise<void> {
     try {
       for (const service of this.services.values()) await service.open()
-      await Promise.all([...this.services.values()].map((service) => service.start()))
+      const starts = await Promise.allSettled([...this.services.values()].map((service) => service.start()))
+      for (const start of starts) if (start.status === 'rejected') throw start.reason
     } catch (error) {
       await this.stop({ drainMs: 0 }).catch(() => undefined) // the first error is the one to tell
       throw error
     }
   }
 
-  async dispatch(operation: string, request: Dispatch): Promise<Dispatched> {
-    const entry = this.system.operations.get(operation)
-    if (!entry) throw new AtollError('NOT_FOUND', `system ${this.system.name} has no operation ${operation}`)
+  dispatch(operation: string, request: Dispatch): Promise<Dispatched> {
+    return this.#dispatch(operation, request, 'outside')
+  }
+
+  async #dispatch(name: string, request: Dispatch, asker: 'outside' | 'handler'): Promise<Dispatched> {
+    const entry = this.system.operations.get(name)
+    if (!entry) throw new AtollError('NOT_FOUND', `system ${this.system.name} has no operation ${name}`)
     try {
-      const answer = await this.services.get(entry.service.name)!.run(entry.operation, request)
-      const { show } = entry.operation
-      if (!request.show || !show) return answer
-      return await this.#show(show.query().name, show.input(answer.output, entry.operation.input.parse(request.input)), answer, request)
+      const { operation, service } = entry
+      const answer = await this.services.get(service.name)!.run(operation, request, asker)
+      return request.show && operation.show ? await this.#show(operation.show, answer, request) : answer
     } catch (error) {
       throw AtollError.from(error)
     }
   }
 
   /** The command has succeeded: whatever keeps its query from answering, the client gets the command's own output. */
-  async #show(query: string, input: unknown, answer: Dispatched, request: Dispatch): Promise<Dispatched> {
-    const position = mergePositions(request.position ?? {}, answer.position)
+  async #show(show: NonNullable<BoundOperation['show']>, answer: Ran, request: Dispatch): Promise<Dispatched> {
     try {
-      const shown = await this.dispatch(query, { ...request, input, position, show: false, idempotencyKey: undefined, ifMatch: undefined })
+      const position = mergePositions(request.position ?? {}, answer.position)
+      const input = show.input(answer.output, answer.input)
+      const shown = await this.dispatch(show.query().name, { ...request, input, position, show: false, idempotencyKey: undefined, ifMatch: undefined })
       return { ...shown, outcome: 'shown', position: answer.position, replayed: answer.replayed }
     } catch (error) {
-      this.#ports.logger.warn({ query, requestId: request.requestId, error }, 'a command succeeded, and the query that shows its result did not')
+      this.#ports.logger.warn({ requestId: request.requestId, error }, 'a command succeeded, and the query that shows its result did not')
       return { ...answer, outcome: 'accepted' }
     }
   }
@@ -86,13 +93,16 @@ class SystemRuntime implements RunningSystem {
 
   async quiet(): Promise<void> {
     const running = [...this.services.values()].filter((service) => service.state === 'running')
-    const moved = (): string => running.map((service) => `${service.lastOrder}/${service.relay.relayedSeq}`).join()
+    const moved = (): string => running.map((service) => `${service.committedOrder}/${service.relay.relayedSeq}`).join()
     for (;;) {
       for (const service of running) await service.relay.drained()
       const before = moved()
       const subscriptions = running.flatMap((service) => [...service.subscriptions.values()])
       for (const subscription of subscriptions) subscription.look()
-      while (subscriptions.some((subscription) => !subscription.idle)) await this.#turn()
+      while (subscriptions.some((subscription) => !subscription.idle)) {
+        for (const subscription of subscriptions) if (subscription.gap) throw subscription.gap
+        await this.#turn()
+      }
       for (const service of running) await service.relay.drained()
       if (moved() === before) return
     }
@@ -107,9 +117,13 @@ class SystemRuntime implements RunningSystem {
     return this.#stopping
   }
 
-  async #stop(options?: StopOptions): Promise<void> {
+  /** Step by step, all services side by side: while handlers are at work, what they call must answer. */
+  async #stop({ drainMs = DRAIN_MS }: StopOptions = {}): Promise<void> {
     const services = [...this.services.values()]
-    await Promise.all(services.map((service) => service.stop(options)))
+    const untilMs = this.#ports.host.monotonicMs() + drainMs
+    await Promise.all(services.map((service) => service.endOperations(untilMs)))
+    await Promise.all(services.map((service) => service.endSubscriptions(untilMs)))
+    await Promise.all(services.map((service) => service.end(untilMs)))
     await Promise.all(services.map((service) => service.close()))
   }
 

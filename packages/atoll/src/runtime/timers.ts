@@ -1,14 +1,11 @@
 import type { Host, Logger, Timer } from '@atoll/host'
 import type { Statement, Store, Value } from '@atoll/store/driver'
 import type { RuntimeOptions } from './options.ts'
+import { deleteTimer, insertEvent } from './outbox.ts'
 
 const selectNext: Statement = { sql: 'SELECT min(due_at) AS dueAt FROM atoll_timers' }
 const selectDue: Statement = {
   sql: 'SELECT id, partition, type, version, key, data, trace, cause FROM atoll_timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?',
-}
-const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id = ?' }
-const insertEvent: Statement = {
-  sql: 'INSERT INTO atoll_outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
 }
 
 interface TimerRow {

@@ -1,4 +1,4 @@
-import { AtollError } from '@atoll/host'
+import { AtollError, type ErrorCode } from '@atoll/host'
 import type { Transaction } from '@atoll/store/driver'
 import { kyselyFor } from '@atoll/store'
 import type { Subscriber } from '../../service/subscriber.ts'
@@ -54,9 +54,12 @@ export class Attempts {
     const error = AtollError.from(thrown)
     const { options, host } = this.#ground
     const now = host.now()
+    const jitter = 1 + host.random() / 4
+    // What it called is down or overloaded: that is nobody's fault here, uses up no try, and is worth waiting for.
+    if (passing.has(error.code)) return { state: 'retrying', attempts: attempts - 1, dueAt: now + PASSING_DELAY_MS * jitter, error }
     // No later try of the same code would understand it.
     if (error.code === 'EVENT_UNREADABLE' || attempts >= options.attemptsMax) return { state: 'dead', attempts, dueAt: 0, error }
-    const delayMs = Math.min(options.retryDelayMs * 2 ** (attempts - 1), options.retryDelayMsMax) * (1 + host.random() / 4)
+    const delayMs = Math.min(options.retryDelayMs * 2 ** (attempts - 1), options.retryDelayMsMax) * jitter
     return { state: 'retrying', attempts, dueAt: now + delayMs, error }
   }
 
@@ -75,10 +78,7 @@ export class Attempts {
     let mayRevive = redrive !== undefined
     for (;;) {
       const first = await this.#held.first(reader, key)
-      if (!first) {
-        this.#held.keys.delete(key)
-        return
-      }
+      if (!first) return
       if (first.state === 'dead' && !mayRevive) return
       if (first.state === 'retrying' && first.dueAt > this.#ground.host.now() && !redrive) return
       const failure = await this.#retry(first)
@@ -109,9 +109,10 @@ export class Attempts {
     try {
       if (!subscriber) throw noLongerHandled(event)
       await this.run(subscriber, event, async (tx) => {
-        await this.#held.release(tx, event)
+        await this.#held.release(tx, event, this.#ground.host.now())
         this.#book.count(tx, event.type)
       })
+      this.#held.forget(event)
       return undefined
     } catch (error) {
       if (error instanceof StoreFailure) throw error
@@ -122,6 +123,7 @@ export class Attempts {
         await this.#book.check(tx)
         await this.#held.update(tx, event, reason, this.#ground.host.now())
       })
+      this.#held.note(event, reason.state)
       this.#report(event, reason)
       return reason.error
     }
@@ -145,6 +147,10 @@ export class Attempts {
     }
   }
 }
+
+/** Errors that say of a service that it cannot answer now. */
+const passing: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'OVERLOADED', 'BEHIND', 'RATE_LIMITED'])
+const PASSING_DELAY_MS = 1_000
 
 /** Thrown to undo a transaction that did all it should. */
 class Undo extends Error {}

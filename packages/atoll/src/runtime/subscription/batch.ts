@@ -6,7 +6,7 @@ import type { Attempts } from './attempts.ts'
 import type { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
-import type { HeldEvents, HeldReason } from './held.ts'
+import { parked, type HeldEvents, type HeldReason } from './held.ts'
 
 /** A batch of records for a projection. */
 export interface Batch {
@@ -31,29 +31,35 @@ export async function applyBatch(batch: Batch): Promise<void> {
   try {
     await commit(batch, async (tx, record) => {
       await batch.attempts.project(subscriberOf(batch, record), record, tx)
-      return true
+      return undefined
     })
   } catch (error) {
     if (error instanceof StoreFailure) throw error
-    const newlyHeld = new Set<string>()
-    await commit(batch, (tx, record) => applyOrHold(batch, tx, record, newlyHeld))
-    for (const key of newlyHeld) batch.held.keys.add(key)
+    await commit(batch, (tx, record) => tryToApply(batch, tx, record))
   }
 }
 
-/** Runs `apply` on what concerns the subscription and whose key is free, and moves the cursor over all of it. */
-async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<boolean>): Promise<void> {
-  const { ground, book, held, cursor } = batch
+/** Runs `apply` on what concerns the subscription and whose key is free, holds what it gives a reason for, and moves the cursor over all of it. */
+async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<HeldReason | undefined>): Promise<void> {
+  const { ground, book, held, attempts, cursor } = batch
   let isApplying = false
+  const newlyHeld = new Map<StoredRecord, HeldReason>()
   try {
     await ground.store.write(async (tx) => {
       await book.check(tx)
       isApplying = true
       const handled = new Set<StoredRecord>()
+      const heldKeys = new Set<string>()
       for (const record of batch.records) {
         if (!batch.concerns(record)) continue
-        if (held.keys.has(record.key)) await batch.attempts.hold(tx, record, parked)
-        else if (await apply(tx, record)) handled.add(record)
+        const reason = held.has(record.key) || heldKeys.has(record.key) ? parked : await apply(tx, record)
+        if (!reason) {
+          handled.add(record)
+          continue
+        }
+        await attempts.hold(tx, record, reason)
+        newlyHeld.set(record, reason)
+        heldKeys.add(record.key)
       }
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
       isApplying = false
@@ -61,25 +67,18 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
   } catch (error) {
     throw !isApplying || isStoreFailure(error) ? new StoreFailure(error) : error
   }
+  for (const [record, { state }] of newlyHeld) held.note(record, state)
 }
 
-const parked: HeldReason = { state: 'parked', attempts: 0, dueAt: 0, error: undefined }
-
-/** Whether it was applied; else it is held. */
-async function applyOrHold(batch: Batch, tx: Transaction, record: StoredRecord, newlyHeld: Set<string>): Promise<boolean> {
-  let reason = parked
-  if (!newlyHeld.has(record.key)) {
-    try {
-      await tx.savepoint(() => batch.attempts.project(subscriberOf(batch, record), record, tx))
-      return true
-    } catch (error) {
-      if (isStoreFailure(error)) throw error
-      reason = batch.attempts.verdict(1, error)
-      newlyHeld.add(record.key)
-    }
+/** Applies a record so that it can be undone alone. Answers why it must be held, if it must. */
+async function tryToApply(batch: Batch, tx: Transaction, record: StoredRecord): Promise<HeldReason | undefined> {
+  try {
+    await tx.savepoint(() => batch.attempts.project(subscriberOf(batch, record), record, tx))
+    return undefined
+  } catch (error) {
+    if (isStoreFailure(error)) throw error
+    return batch.attempts.verdict(1, error)
   }
-  await batch.attempts.hold(tx, record, reason)
-  return false
 }
 
 function subscriberOf(batch: Batch, record: StoredRecord): Subscriber {

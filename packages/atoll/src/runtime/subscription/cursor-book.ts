@@ -8,19 +8,21 @@ const selectCursors: Statement = {
 }
 const insertCursor: Statement = {
   sql: `INSERT INTO atoll_cursors (subscription, source, partition, type, number, position, "offset", ahead, until, epoch)
-        VALUES (?, ?, ?, ?, 0, '', NULL, '[]', ?, ?) ON CONFLICT DO NOTHING`,
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 }
 const updateCursor: Statement = {
   sql: `UPDATE atoll_cursors SET number = ?, position = ?, "offset" = ?, ahead = ?
-        WHERE subscription = ? AND source = ? AND partition = ? AND type = ? AND epoch = ?`,
+        WHERE subscription = ? AND source = ? AND partition = ? AND type = ? AND until = ? AND epoch = ?`,
 }
 const deleteDone: Statement = {
-  sql: `DELETE FROM atoll_cursors WHERE subscription = ? AND partition = ? AND type <> '' AND number >= until AND until <=
+  sql: `DELETE FROM atoll_cursors WHERE subscription = ? AND partition = ? AND until > 0 AND number >= until AND until <=
         (SELECT number FROM atoll_cursors AS main WHERE main.subscription = atoll_cursors.subscription AND main.partition = atoll_cursors.partition
           AND main.source = atoll_cursors.source AND main.type = '')`,
 }
-const selectSubscribed: Statement = { sql: 'SELECT type FROM atoll_subscribed WHERE subscription = ? AND partition = ?' }
-const insertSubscribed: Statement = { sql: 'INSERT INTO atoll_subscribed (subscription, partition, type) VALUES (?, ?, ?)' }
+const deleteLeft: Statement = { sql: 'DELETE FROM atoll_cursors WHERE subscription = ? AND partition = ? AND source = ? AND type = ? AND until = 0' }
+const selectSubscribed: Statement = { sql: 'SELECT type, source FROM atoll_subscribed WHERE subscription = ? AND partition = ?' }
+const deleteSubscribed: Statement = { sql: 'DELETE FROM atoll_subscribed WHERE subscription = ? AND partition = ? AND type = ?' }
+const insertSubscribed: Statement = { sql: 'INSERT INTO atoll_subscribed (subscription, partition, type, source) VALUES (?, ?, ?, ?)' }
 const countHandled: Statement = {
   sql: `INSERT INTO atoll_handled (subscription, partition, type, count) VALUES (?, ?, ?, ?)
         ON CONFLICT (subscription, partition, type) DO UPDATE SET count = count + excluded.count`,
@@ -33,7 +35,7 @@ interface CursorRow {
   position: string
   offset: string | null
   ahead: string
-  until: number | null
+  until: number
 }
 
 /**
@@ -62,35 +64,58 @@ export class CursorBook {
 
   /**
    * Makes the rows that are missing. An event that the subscription did not handle when it last stood here gets a backfill up to
-   * where it stands, so that no event is missed for having been declared late.
+   * where it stands, so that no event is missed for having been declared late; and where it stands is noted for one that it handles
+   * no more, so that none is missed should it come back (a release that is rolled back, and forward again).
    */
   async open(tx: Transaction, events: readonly HandledEvent[]): Promise<void> {
     const here = [this.#subscription, this.#partition]
     await tx.run(deleteDone, here)
     const rows = await tx.all<CursorRow>(selectCursors, here)
-    const known = new Set((await tx.all<{ type: string }>(selectSubscribed, here)).map((row) => row.type))
+    const mainOf = (source: string): CursorRow | undefined => rows.find((row) => row.source === source && row.type === '')
+    const known = await tx.all<{ type: string; source: string }>(selectSubscribed, here)
+    for (const { type, source } of known) {
+      if (events.some((event) => event.type === type)) continue
+      await tx.run(deleteSubscribed, [...here, type])
+      const main = mainOf(source)
+      if (main) await this.#insert(tx, source, type, placeAfter(main, rows.filter((row) => row.source === source && row.type === type)), 0)
+    }
     for (const { type, source } of events) {
-      if (known.has(type)) continue
-      await tx.run(insertSubscribed, [...here, type])
-      const row = rows.find((row) => row.source === source && row.type === '')
-      const until = row ? Math.max(row.number, ...parseAhead(row)) : 0
-      if (until > 0) await tx.run(insertCursor, [this.#subscription, source, this.#partition, type, until, this.#epoch])
+      if (known.some((row) => row.type === type)) continue
+      await tx.run(insertSubscribed, [...here, type, source])
+      const main = mainOf(source)
+      if (!main) continue
+      const left = rows.find((row) => row.source === source && row.type === type && row.until === 0)
+      const until = Math.max(main.number, ...parseAhead(main))
+      if (left) await tx.run(deleteLeft, [...here, source, type])
+      if (until > (left?.number ?? 0)) await this.#insert(tx, source, type, left ?? beginning, until)
     }
     for (const source of new Set(events.map((event) => event.source))) {
-      if (rows.some((row) => row.source === source && row.type === '')) continue
-      await tx.run(insertCursor, [this.#subscription, source, this.#partition, '', null, this.#epoch])
+      if (!mainOf(source)) await this.#insert(tx, source, '', beginning, 0)
     }
+  }
+
+  async #insert(tx: Transaction, source: string, type: string, at: CursorPlace, until: number): Promise<void> {
+    await tx.run(insertCursor, [this.#subscription, source, this.#partition, type, at.number, at.position, at.offset, at.ahead, until, this.#epoch])
   }
 
   async load(reader: Reader, events: readonly HandledEvent[]): Promise<void> {
     this.cursors.length = 0
-    const sources = new Set(events.map((event) => event.source))
-    for (const row of await reader.all<CursorRow>(selectCursors, [this.#subscription, this.#partition])) {
-      if (!sources.has(row.source)) continue // no longer handled; it stands where it stood, should it come back
-      const cursor = new Cursor(row.source, row.type, row.until ?? undefined, { number: row.number, order: row.position, offset: row.offset })
+    const rows = await reader.all<CursorRow>(selectCursors, [this.#subscription, this.#partition])
+    // Backfills first, each before those of later times.
+    for (const row of rows.sort((a, b) => (a.until || Infinity) - (b.until || Infinity))) {
+      const isHandled = row.type === '' ? events.some((event) => event.source === row.source) : row.until > 0 && events.some((event) => event.type === row.type)
+      if (!isHandled) continue // it stands where it stood, should it come back
+      const cursor = new Cursor(row.source, row.type, row.until || undefined, { number: row.number, order: row.position, offset: row.offset })
       for (const number of parseAhead(row)) cursor.ahead.set(number, undefined)
       this.cursors.push(cursor)
     }
+  }
+
+  /** Up to which number the past of an event is the affair of backfills; 0 if it has none. */
+  backfilledUntil(source: string, type: string): number {
+    let until = 0
+    for (const cursor of this.cursors) if (cursor.type === type && cursor.source === source) until = Math.max(until, cursor.until ?? 0)
+    return until
   }
 
   /** Throws FENCED if the lease has passed to another owner. Looks once per physical commit. */
@@ -129,23 +154,21 @@ export class CursorBook {
       cursor.pass(place)
       moved.add(cursor)
     }
-    for (const cursor of moved) {
-      const ahead = cursor.ahead.size === 0 ? '[]' : JSON.stringify([...cursor.ahead.keys()])
-      const values = [cursor.number, cursor.order, cursor.offset, ahead, this.#subscription, cursor.source, this.#partition, cursor.type, this.#epoch]
-      if ((await queries.run(updateCursor, values)) !== 1) throw this.#fenced()
-      cursor.moved = false
-    }
+    for (const cursor of moved) await this.#write(queries, cursor)
     for (const [type, count] of this.#counts) await queries.run(countHandled, [this.#subscription, this.#partition, type, count])
   }
 
   /** Writes cursors that moved past records of no concern, so that a restart need not read them again. */
   async settle(tx: Transaction): Promise<void> {
     await this.check(tx)
-    for (const cursor of this.cursors) {
-      if (!cursor.moved) continue
-      const ahead = JSON.stringify([...cursor.ahead.keys()])
-      await tx.run(updateCursor, [cursor.number, cursor.order, cursor.offset, ahead, this.#subscription, cursor.source, this.#partition, cursor.type, this.#epoch])
-    }
+    for (const cursor of this.cursors) if (cursor.moved) await this.#write(tx, cursor)
+  }
+
+  async #write(queries: Queries, cursor: Cursor): Promise<void> {
+    const ahead = cursor.ahead.size === 0 ? '[]' : JSON.stringify([...cursor.ahead.keys()])
+    const which = [this.#subscription, cursor.source, this.#partition, cursor.type, cursor.until ?? 0, this.#epoch]
+    if ((await queries.run(updateCursor, [cursor.number, cursor.order, cursor.offset, ahead, ...which])) !== 1) throw this.#fenced()
+    cursor.moved = false
   }
 
   #fenced(): AtollError {
@@ -159,6 +182,17 @@ export interface HandledEvent {
   readonly source: string
 }
 
-function parseAhead(row: CursorRow): number[] {
-  return JSON.parse(row.ahead) as number[] // written by #flush
+/** What of a row says where a cursor stands. */
+type CursorPlace = Pick<CursorRow, 'number' | 'position' | 'offset' | 'ahead'>
+
+const beginning: CursorPlace = { number: 0, position: '', offset: null, ahead: '[]' }
+
+/** Where the present of an event begins: where the subscription stands, and not before the end of its backfills, unfinished as they may be. */
+function placeAfter(main: CursorRow, backfills: readonly CursorRow[]): CursorPlace {
+  const number = Math.max(main.number, ...backfills.map((row) => row.until))
+  return { number, position: main.position, offset: main.offset, ahead: JSON.stringify(parseAhead(main).filter((ahead) => ahead > number)) }
+}
+
+function parseAhead(row: CursorPlace): number[] {
+  return JSON.parse(row.ahead) as number[] // written by #write
 }

@@ -87,6 +87,11 @@ export class Cursor {
     }
   }
 
+  /** Tells all who wait. */
+  release(): void {
+    for (const waiter of this.#waiting.splice(0)) waiter.resolve()
+  }
+
   #stepTo(place: Place): void {
     this.number = place.number
     this.order = place.order

@@ -23,13 +23,19 @@ const updateHeld: Statement = {
   sql: 'UPDATE atoll_held SET state = ?, attempts = ?, due_at = ?, changed_at = ?, error_code = ?, error_message = ?, error_stack = ? WHERE seq = ?',
 }
 const deleteHeld: Statement = { sql: 'DELETE FROM atoll_held WHERE seq = ?' }
-const selectKeys: Statement = { sql: 'SELECT DISTINCT key FROM atoll_held WHERE subscription = ? AND partition = ?' }
+const reviveNext: Statement = {
+  sql: `UPDATE atoll_held SET state = 'retrying', due_at = ? WHERE state = 'parked' AND seq =
+          (SELECT min(seq) FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ?)`,
+}
+const selectAll: Statement = { sql: 'SELECT key, state, source, position FROM atoll_held WHERE subscription = ? AND partition = ? ORDER BY seq' }
 const selectFirst: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq LIMIT 1` }
 const selectOfKey: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq` }
 const selectDue: Statement = {
   sql: `SELECT DISTINCT key FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying' AND due_at <= ?`,
 }
-const selectNext: Statement = { sql: `SELECT min(due_at) AS dueAt FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying'` }
+const selectNext: Statement = {
+  sql: `SELECT key, min(due_at) AS dueAt FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying' GROUP BY key ORDER BY dueAt LIMIT ?`,
+}
 
 /** What is noted of the error that an event met. */
 export interface HeldReason {
@@ -39,12 +45,20 @@ export interface HeldReason {
   readonly error: AtollError | undefined
 }
 
-/** The held events of one partition of a subscription. First in, first out per key. */
+/** The reason of an event that waits behind another. */
+export const parked: HeldReason = { state: 'parked', attempts: 0, dueAt: 0, error: undefined }
+
+/**
+ * The held events of one partition of a subscription. First in, first out per key. The first of a key is dead or is to be tried again;
+ * those behind it are parked.
+ */
 export class HeldEvents {
-  /** Keys with at least one held event. Later events of these are parked. */
-  readonly keys = new Set<string>()
   readonly #subscription: string
   readonly #partition: number
+  /** By key, what is held of it. Later events of these keys are parked. */
+  readonly #lines = new Map<string, Line>()
+  /** Sources and orders of events that are held and will be tried by themselves. */
+  readonly #awaited = new Set<string>()
 
   constructor(subscription: string, partition: number) {
     this.#subscription = subscription
@@ -52,8 +66,48 @@ export class HeldEvents {
   }
 
   async load(queries: Queries): Promise<void> {
-    this.keys.clear()
-    for (const row of await queries.all<{ key: string }>(selectKeys, [this.#subscription, this.#partition])) this.keys.add(row.key)
+    this.#lines.clear()
+    this.#awaited.clear()
+    for (const row of await queries.all<{ key: string; state: HeldState; source: string; position: string }>(selectAll, [this.#subscription, this.#partition])) {
+      this.note({ key: row.key, source: row.source, order: row.position }, row.state)
+    }
+  }
+
+  /** Whether an event of this key is held, so that a later one must wait behind it. */
+  has(key: string): boolean {
+    return this.#lines.has(key)
+  }
+
+  get isEmpty(): boolean {
+    return this.#lines.size === 0
+  }
+
+  /** Whether this very event is held and will be tried again by itself. A dead letter will not: it waits for somebody. */
+  isAwaited(source: string, order: string): boolean {
+    return this.#awaited.size > 0 && this.#awaited.has(`${source} ${order}`)
+  }
+
+  /** Notes that an event is held, once that has committed. */
+  note({ key, source, order }: Pick<Envelope, 'key' | 'source' | 'order'>, state: HeldState): void {
+    let line = this.#lines.get(key)
+    if (!line) this.#lines.set(key, (line = { dead: false, events: new Set() }))
+    line.events.add(`${source} ${order}`)
+    if (state === 'dead') line.dead = true
+    for (const event of line.events) {
+      if (line.dead) this.#awaited.delete(event)
+      else this.#awaited.add(event)
+    }
+  }
+
+  /** Notes that the first event of a key is held no longer. */
+  forget({ key, source, order }: Pick<Envelope, 'key' | 'source' | 'order'>): void {
+    const line = this.#lines.get(key)
+    if (!line) return
+    line.events.delete(`${source} ${order}`)
+    this.#awaited.delete(`${source} ${order}`)
+    line.dead = false
+    for (const event of line.events) this.#awaited.add(event)
+    if (line.events.size === 0) this.#lines.delete(key)
   }
 
   async hold(tx: Transaction, event: Envelope, reason: HeldReason, now: number): Promise<void> {
@@ -67,8 +121,10 @@ export class HeldEvents {
     await tx.run(updateHeld, [...reasonValues(reason, now), event.seq])
   }
 
-  async release(tx: Transaction, event: HeldEvent): Promise<void> {
+  /** Takes out the first event of a key. The next one is due at once, by itself: nobody may be there to go on. */
+  async release(tx: Transaction, event: HeldEvent, now: number): Promise<void> {
     await tx.run(deleteHeld, [event.seq])
+    await tx.run(reviveNext, [now, this.#subscription, this.#partition, event.key])
   }
 
   first(queries: Queries, key: string): Promise<HeldEvent | undefined> {
@@ -83,10 +139,19 @@ export class HeldEvents {
     return (await queries.all<{ key: string }>(selectDue, [this.#subscription, this.#partition, now])).map((row) => row.key)
   }
 
-  /** When the next try is due; undefined if none is. */
-  async nextDueAt(queries: Queries): Promise<number | undefined> {
-    return (await queries.get<{ dueAt: number | null }>(selectNext, [this.#subscription, this.#partition]))?.dueAt ?? undefined
+  /** When the next try is due of a key that is not among `busy`; undefined if none is. */
+  async nextDueAt(queries: Queries, busy: ReadonlySet<string>): Promise<number | undefined> {
+    const rows = await queries.all<{ key: string; dueAt: number }>(selectNext, [this.#subscription, this.#partition, busy.size + 1])
+    return rows.find((row) => !busy.has(row.key))?.dueAt
   }
+}
+
+/** What is held of one key. */
+interface Line {
+  /** Its first event is a dead letter. */
+  dead: boolean
+  /** Sources and orders. */
+  readonly events: Set<string>
 }
 
 function reasonValues(reason: HeldReason, now: number): Value[] {

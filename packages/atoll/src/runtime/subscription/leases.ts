@@ -29,7 +29,7 @@ export interface LeaseChanges {
   readonly taken: ReadonlyMap<number, number>
   /** Partitions that somebody else has taken over. What we still do there is fenced. */
   readonly lost: readonly number[]
-  /** Partitions above our fair share, to be released once nothing is in hand there. */
+  /** Partitions above our fair share, still ours, to be released once nothing is in hand there. */
   readonly surplus: readonly number[]
 }
 
@@ -73,7 +73,7 @@ export class Leases {
         else lost.push(partition)
       }
       const surplus = ours.splice(share)
-      for (const partition of ours) {
+      for (const partition of [...ours, ...surplus]) {
         await tx.run(takeLease, [this.#subscription, partition, instance, held.get(partition)!, expiresAt])
       }
       for (let partition = 0; partition < partitions && ours.length + taken.size < share; partition++) {

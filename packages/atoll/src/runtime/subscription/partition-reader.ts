@@ -8,7 +8,7 @@ import { applyBatch } from './batch.ts'
 import { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
-import { HeldEvents } from './held.ts'
+import { HeldEvents, parked, type HeldReason } from './held.ts'
 import { Lanes } from './lanes.ts'
 
 /**
@@ -26,6 +26,8 @@ export class PartitionReader {
   readonly #lanes: Lanes
   readonly #onFailure: (error: unknown) => void
   readonly #dirty = new Set<Cursor>()
+  /** Keys whose held events are being worked on. */
+  readonly #driving = new Set<string>()
   #running: Promise<void> | undefined
   #stopping = false
   #failed = false
@@ -68,6 +70,11 @@ export class PartitionReader {
     return this.#book.cursors.find((cursor) => cursor.source === source && cursor.type === '')
   }
 
+  /** Whether everything of a source up to an order token is handled; or held for good, as a dead letter is. */
+  hasReached(source: string, order: string): boolean {
+    return (this.cursor(source)?.hasReached(order) ?? false) && !this.#held.isAwaited(source, order)
+  }
+
   /** Why it stands still, if records are missing. */
   get gap(): AtollError | undefined {
     return this.#gap
@@ -80,7 +87,7 @@ export class PartitionReader {
 
   /** Redrives the held events of a key; dry or for good. */
   redrive(key: string, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
-    return this.#lanes.run(this.#ground.batched ? null : key, () => (dryRun ? this.#attempts.driveDry(key, report) : this.#attempts.drive(key, report)).finally(() => this.#armRetries()))
+    return this.#drive(key, () => (dryRun ? this.#attempts.driveDry(key, report) : this.#attempts.drive(key, report)))
   }
 
   /** Lets what is in hand end, notes where it stands, and stops. */
@@ -121,13 +128,14 @@ export class PartitionReader {
 
   /** Backfills of a source go before its own cursor, so that a late event's past comes before its present. */
   #nextDirty(): Cursor | undefined {
-    let main: Cursor | undefined
-    for (const cursor of this.#dirty) {
+    const inTheWay = new Set<string>()
+    for (const cursor of this.#book.cursors) {
       if (cursor.done) this.#dirty.delete(cursor)
-      else if (cursor.type !== '') return cursor
-      else if (!this.#book.cursors.some((other) => other.type !== '' && other.source === cursor.source && !other.done)) main ??= cursor
+      else if (inTheWay.has(cursor.source)) continue
+      else if (this.#dirty.has(cursor)) return cursor
+      else inTheWay.add(cursor.source)
     }
-    return main
+    return undefined
   }
 
   /** The records that are new here: no duplicates, nothing beyond a backfill's end. A hole in the numbers stops the partition. */
@@ -155,9 +163,7 @@ export class PartitionReader {
   /** Whether a record is for this cursor to have handled. The past of a late event is its backfill's affair, also beyond the cursor. */
   #concerns(cursor: Cursor, record: StoredRecord): boolean {
     if (cursor.type !== '') return cursor.type === record.type
-    if (!this.#ground.subscribers.has(record.type)) return false
-    const backfill = this.#book.cursors.find((other) => other.source === cursor.source && other.type === record.type)
-    return backfill?.until === undefined || record.number > backfill.until
+    return this.#ground.subscribers.has(record.type) && record.number > this.#book.backfilledUntil(cursor.source, record.type)
   }
 
   async #applyBatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
@@ -173,6 +179,11 @@ export class PartitionReader {
     })
     cursor.announce()
     await this.#armRetries()
+  }
+
+  /** Tells those who wait for it to look elsewhere: it will not move any more. */
+  release(): void {
+    for (const cursor of this.#book.cursors) cursor.release()
   }
 
   async #dispatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
@@ -192,27 +203,26 @@ export class PartitionReader {
   }
 
   async #handle(cursor: Cursor, record: StoredRecord): Promise<void> {
-    const pass = (tx: Transaction, handled?: string): void => this.#book.mark(tx, cursor, record, handled)
-    if (this.#held.keys.has(record.key)) {
-      await this.#commit(async (tx) => {
-        await this.#attempts.hold(tx, record, { state: 'parked', attempts: 0, dueAt: 0, error: undefined })
-        pass(tx)
-      })
-    } else {
+    if (this.#held.has(record.key)) await this.#hold(cursor, record, parked)
+    else {
       try {
-        await this.#attempts.run(this.#ground.subscribers.get(record.type)!, record, (tx) => pass(tx, record.type)) // #concerns said it is there
+        // #concerns has said that there is a subscriber
+        await this.#attempts.run(this.#ground.subscribers.get(record.type)!, record, (tx) => this.#book.mark(tx, cursor, record, record.type))
       } catch (error) {
         if (error instanceof StoreFailure) throw error
-        const reason = this.#attempts.verdict(1, error)
-        await this.#commit(async (tx) => {
-          await this.#attempts.hold(tx, record, reason)
-          pass(tx)
-        })
-        this.#held.keys.add(record.key)
+        await this.#hold(cursor, record, this.#attempts.verdict(1, error))
         await this.#armRetries()
       }
     }
     cursor.announce()
+  }
+
+  async #hold(cursor: Cursor, record: StoredRecord, reason: HeldReason): Promise<void> {
+    await this.#commit(async (tx) => {
+      await this.#attempts.hold(tx, record, reason)
+      this.#book.mark(tx, cursor, record)
+    })
+    this.#held.note(record, reason.state)
   }
 
   async #commit(work: (tx: Transaction) => Promise<void>): Promise<void> {
@@ -226,14 +236,14 @@ export class PartitionReader {
     }
   }
 
-  /** Sets the timer for the next try that is due. */
+  /** Sets the timer for the next try that is due, of keys that are not being tried now. */
   async #armRetries(): Promise<void> {
-    if (this.#held.keys.size === 0 || this.#stopping || this.#failed) return
+    if (this.#held.isEmpty || this.#stopping || this.#failed) return
     const { host, store } = this.#ground
-    const dueAt = await this.#held.nextDueAt(store.reader)
+    const dueAt = await this.#held.nextDueAt(store.reader, this.#driving)
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
-    if (dueAt === undefined || this.#stopping) return
+    if (dueAt === undefined || this.#stopping || this.#failed) return
     this.#retryTimer = host.after(Math.max(0, dueAt - host.now()), () => {
       this.#retryTimer = undefined
       void this.#retryDue().catch((error: unknown) => this.#fail(error))
@@ -242,9 +252,24 @@ export class PartitionReader {
 
   async #retryDue(): Promise<void> {
     const { host, store } = this.#ground
-    const keys = await this.#held.keysDue(store.reader, host.now())
-    await Promise.all(keys.map((key) => this.#lanes.run(this.#ground.batched ? null : key, () => this.#attempts.drive(key))))
+    for (const key of await this.#held.keysDue(store.reader, host.now())) {
+      if (!this.#driving.has(key)) void this.#drive(key, () => this.#attempts.drive(key))
+    }
     await this.#armRetries()
+  }
+
+  /** Works on the held events of a key in its lane. Others need not wait for it: it may hang for as long as a handler may. */
+  #drive(key: string, work: () => Promise<void>): Promise<void> {
+    this.#driving.add(key)
+    return this.#lanes.run(this.#ground.batched ? null : key, async () => {
+      try {
+        await work()
+      } finally {
+        this.#driving.delete(key)
+        for (const cursor of this.#book.cursors) cursor.announce()
+      }
+      await this.#armRetries()
+    })
   }
 
   #fail(error: unknown): void {

@@ -1,9 +1,19 @@
 import { AtollError, type Timer } from '@atoll/host'
+import { isOrderBefore } from '@atoll/log/driver'
+import type { Statement } from '@atoll/store/driver'
 import { endsWithin } from '../deadline.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import type { SubscriptionGround } from './ground.ts'
 import { Leases } from './leases.ts'
 import { PartitionReader } from './partition-reader.ts'
+
+/** Where a cursor stands, and whether an event is held that will be tried again by itself. */
+const selectReached: Statement = {
+  sql: `SELECT position, (SELECT count(*) FROM atoll_held AS held WHERE held.subscription = atoll_cursors.subscription AND held.partition = atoll_cursors.partition
+            AND held.source = atoll_cursors.source AND held.position = ? AND NOT EXISTS (SELECT 1 FROM atoll_held AS dead
+              WHERE dead.subscription = held.subscription AND dead.partition = held.partition AND dead.key = held.key AND dead.state = 'dead')) AS held
+        FROM atoll_cursors WHERE subscription = ? AND source = ? AND partition = ? AND type = ''`,
+}
 
 /**
  * A named reader of the log, as far as this instance takes part in it: it holds leases on partitions, and has a reader for each.
@@ -20,6 +30,8 @@ export class Subscription {
   #failures = 0
   #trouble: unknown
   #looking: Promise<void> | undefined
+  /** Partitions above our share, whose readers end what is in hand; their leases are renewed until then. */
+  readonly #handingOver = new Map<number, Promise<void>>()
   #state: 'stopped' | 'running' | 'stopping' = 'stopped'
 
   constructor(ground: SubscriptionGround) {
@@ -43,14 +55,14 @@ export class Subscription {
     for (const timer of [this.#leaseTimer, this.#lookTimer, this.#reopenTimer]) timer?.cancel()
     for (const unwatch of this.#unwatch) unwatch()
     await this.#looking
-    const drained = Promise.all([...this.#readers.values()].map((reader) => reader.stop()))
+    const drained = Promise.all([...this.#handingOver.values(), ...[...this.#readers.values()].map((reader) => reader.stop())])
     if (!(await endsWithin(this.ground.host, drainMs, drained))) {
       this.ground.logger.warn({ subscription: this.ground.name, drainMs }, 'events were still in hand when the time to drain ran out; they will be handled again')
     }
     await this.#leases.leave(this.#held()).catch((error: unknown) => {
       this.ground.logger.warn({ subscription: this.ground.name, error }, 'could not give up leases; they run out by themselves')
     })
-    this.#readers.clear()
+    for (const partition of [...this.#readers.keys()]) this.#forget(partition)
     this.#state = 'stopped'
   }
 
@@ -62,16 +74,29 @@ export class Subscription {
   /** Whether a partition of a source has handled everything up to an order token. */
   hasReached(source: string, partition: number, order: string): boolean {
     if (!this.#sources.includes(source)) return true
-    return this.#readers.get(partition)?.cursor(source)?.hasReached(order) ?? false
+    return this.#readers.get(partition)?.hasReached(source, order) ?? false
   }
 
-  /** Calls `resolve` once a partition of a source has reached an order token; returns what takes that back. */
+  /** The same of a partition that another instance reads, as the store knows. False for one that is read here. */
+  async hasCommitted(source: string, partition: number, order: string): Promise<boolean> {
+    if (this.#readers.has(partition)) return false
+    const row = await this.ground.store.reader.get<{ position: string; held: number }>(selectReached, [order, this.ground.name, source, partition])
+    return row !== undefined && row.held === 0 && !isOrderBefore(row.position, order)
+  }
+
+  /** Calls `resolve` when a partition of a source may have reached an order token, to look again; returns what takes that back. */
   whenReached(source: string, partition: number, order: string, resolve: () => void): () => void {
     const cursor = this.#readers.get(partition)?.cursor(source)
     if (cursor) return cursor.whenReached(order, resolve)
     // The partition has no reader for now: look again when it may have one.
     const timer = this.ground.host.after(this.ground.options.retryDelayMs, resolve)
     return () => timer.cancel()
+  }
+
+  /** Why one of its partitions stands still, if records are missing from the log. */
+  get gap(): AtollError | undefined {
+    for (const reader of this.#readers.values()) if (reader.gap) return reader.gap
+    return undefined
   }
 
   /** What keeps it from reading, in words. */
@@ -117,7 +142,7 @@ export class Subscription {
     try {
       const changes = await this.#leases.look(this.#held())
       for (const partition of changes.lost) this.#drop(partition)
-      for (const partition of changes.surplus) await this.#handOver(partition)
+      for (const partition of changes.surplus) this.#handOver(partition)
       await Promise.all([...changes.taken].map(([partition, epoch]) => this.#open(partition, epoch)))
       this.#trouble = undefined
       this.#failures = 0
@@ -143,21 +168,34 @@ export class Subscription {
     }
   }
 
-  /** Forgets a reader whose lease is lost or whose store failed. Its epoch is past, so what it still does is fenced. */
+  /** Gives up a reader whose lease is lost or whose store failed. Its epoch is past, so what it still does is fenced. */
   #drop(partition: number): void {
-    const reader = this.#readers.get(partition)
-    this.#readers.delete(partition)
-    reader?.stop().catch((error: unknown) => {
+    this.#forget(partition)?.stop().catch((error: unknown) => {
       this.ground.logger.warn({ subscription: this.ground.name, partition, error }, 'a partition that was given up could not be put away; it is read from what is committed')
     })
   }
 
-  async #handOver(partition: number): Promise<void> {
+  #forget(partition: number): PartitionReader | undefined {
     const reader = this.#readers.get(partition)
-    if (!reader) return
-    await reader.stop()
     this.#readers.delete(partition)
-    await this.#leases.release(partition, reader.epoch)
+    reader?.release()
+    return reader
+  }
+
+  /** Gives a partition to whoever has fewer. Not waited for: a handler may take its time, and meanwhile the leases must be renewed. */
+  #handOver(partition: number): void {
+    const reader = this.#readers.get(partition)
+    if (!reader || this.#handingOver.has(partition)) return
+    const handedOver = reader
+      .stop()
+      .then(async () => {
+        if (this.#readers.get(partition) !== reader) return
+        this.#forget(partition)
+        await this.#leases.release(partition, reader.epoch)
+      })
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => this.#handingOver.delete(partition))
+    this.#handingOver.set(partition, handedOver)
   }
 
   /** Tries again later, with growing delays. */

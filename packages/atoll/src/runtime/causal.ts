@@ -1,0 +1,91 @@
+import { AtollError, type Host } from '@atoll/host'
+import { isOrderBefore } from '@atoll/log/driver'
+import type { RuntimeOptions } from './options.ts'
+import type { Position } from './position.ts'
+import type { Subscription } from './subscription/subscription.ts'
+
+/** What a causal wait stands on. */
+export interface CausalGround {
+  readonly host: Host
+  readonly options: RuntimeOptions
+  readonly state: string
+  /** Those of the service, by name. A projection that is replayed gets another one. */
+  readonly subscriptions: ReadonlyMap<string, Subscription>
+  /** The last commit of a service that emitted, as far as this process knows; undefined if that service is not here. */
+  lastOrder(source: string): string | undefined
+  /** The same, as its store knows: another instance may have committed since. */
+  latestOrder(source: string): Promise<string | undefined>
+}
+
+/** A place that a subscription has not reached yet. */
+interface Missing {
+  readonly subscription: string
+  readonly source: string
+  readonly partition: number
+  readonly order: string
+}
+
+/**
+ * Waits until a service has handled what its caller has seen. Undefined if it has; else a promise that rejects with BEHIND after
+ * `causalWaitMs`, or at the deadline.
+ */
+export function caughtUp(ground: CausalGround, position: Position, name: string, deadlineMs: number): Promise<void> | undefined {
+  const { missing, unsure } = compare(ground, position, (source) => ground.lastOrder(source))
+  if (missing.length === 0 && unsure.size === 0) return undefined
+  const untilMs = Math.min(deadlineMs, ground.host.monotonicMs() + ground.options.causalWaitMs)
+  return unsure.size === 0 ? waitFor(ground, missing, name, untilMs) : lookAgain(ground, position, unsure, name, untilMs)
+}
+
+/** Somebody has seen more of a source than was known here: of another instance, or of another history, which will never be reached. */
+async function lookAgain(ground: CausalGround, position: Position, unsure: ReadonlySet<string>, name: string, untilMs: number): Promise<void> {
+  const latest = new Map<string, string | undefined>()
+  for (const source of unsure) latest.set(source, await ground.latestOrder(source))
+  const { missing } = compare(ground, position, (source) => latest.get(source) ?? ground.lastOrder(source))
+  await waitFor(ground, missing, name, untilMs)
+}
+
+function compare(ground: CausalGround, position: Position, lastOrder: (source: string) => string | undefined): { missing: Missing[]; unsure: Set<string> } {
+  const missing: Missing[] = []
+  const unsure = new Set<string>()
+  for (const source in position) {
+    const last = lastOrder(source)
+    if (last === undefined) continue
+    for (const key in position[source]) {
+      const partition = Number(key)
+      const order = position[source][partition]!
+      if (isOrderBefore(last, order)) {
+        unsure.add(source)
+        continue
+      }
+      for (const [subscription, reading] of ground.subscriptions) {
+        if (!reading.hasReached(source, partition, order)) missing.push({ subscription, source, partition, order })
+      }
+    }
+  }
+  return { missing, unsure }
+}
+
+async function waitFor(ground: CausalGround, missing: readonly Missing[], name: string, untilMs: number): Promise<void> {
+  for (const place of missing) {
+    const { source, partition, order } = place
+    for (;;) {
+      const subscription = ground.subscriptions.get(place.subscription)! // names do not go away
+      if (subscription.hasReached(source, partition, order) || (await subscription.hasCommitted(source, partition, order))) break
+      const leftMs = untilMs - ground.host.monotonicMs()
+      if (leftMs <= 0 || ground.state !== 'running') {
+        throw new AtollError('BEHIND', `${name}: ${place.subscription} has not yet handled what its caller has seen of ${source}`, {
+          details: { subscription: place.subscription, source, partition },
+        })
+      }
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          timer.cancel()
+          forget()
+          resolve()
+        }
+        const timer = ground.host.after(leftMs, done)
+        const forget = subscription.whenReached(source, partition, order, done)
+      })
+    }
+  }
+}

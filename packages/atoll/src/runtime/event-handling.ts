@@ -1,0 +1,67 @@
+import { AtollError } from '@atoll/host'
+import type { Subscriber } from '../service/subscriber.ts'
+import { withDeadline } from './deadline.ts'
+import { openEnvelope, type Envelope } from './envelope.ts'
+import { Handling, type EventView, type HandlingGround } from './handling.ts'
+import type { RuntimeOptions } from './options.ts'
+import { emptyPosition } from './position.ts'
+import { StoreFailure } from './subscription/ground.ts'
+import type { TransactionFrame } from './transact.ts'
+
+/**
+ * Runs an `on` handler once, with `frame` around its transaction; if it opens none, in one of its own that only settles. Rejects with
+ * what the handler threw, or with a {@link StoreFailure}. Whether it resolves or rejects is what became of the event's effect.
+ */
+export async function handleEvent(
+  ground: HandlingGround & { readonly options: RuntimeOptions },
+  subscriber: Subscriber,
+  envelope: Envelope,
+  frame: TransactionFrame,
+  mode: 'live' | 'dry',
+): Promise<void> {
+  const event = openEnvelope(envelope, subscriber.event)
+  const name = `${ground.name} on ${event.type}`
+  const deadlineMs = ground.host.monotonicMs() + ground.options.handlingMs
+  const handling = new Handling(ground, {
+    name,
+    requestId: envelope.id,
+    parentTrace: envelope.trace,
+    cause: envelope.id,
+    deadlineMs,
+    caller: undefined,
+    position: emptyPosition,
+    signal: undefined,
+    frame,
+    dry: mode === 'dry',
+  })
+  handling.event = event
+  try {
+    await withDeadline(
+      ground.host,
+      { deadlineMs, signal: undefined, name },
+      async () => {
+        await subscriber.run(handling as unknown as EventView) // the class has every member of the view; `event` is set
+        await handling.settled()
+        if (!handling.committed && !handling.storeFailed) await settleAlone(ground, frame)
+      },
+      (reason) => handling.abort(reason),
+    )
+  } catch (error) {
+    // Its time may have run out in the midst of the commit, and then only the commit says what became of the event.
+    await handling.settled().catch(() => undefined)
+    if (!handling.committed) throw handling.storeFailed ? new StoreFailure(error) : error
+  }
+  if (handling.storeFailed) throw new StoreFailure(new AtollError('UNAVAILABLE', `${name}: its transaction could not commit`))
+}
+
+/** A handler that opened no transaction has handled its event all the same. */
+async function settleAlone({ store }: HandlingGround, frame: TransactionFrame): Promise<void> {
+  try {
+    await store.write(async (tx) => {
+      await frame.before?.(tx)
+      await frame.settle?.(tx, undefined, emptyPosition)
+    })
+  } catch (error) {
+    throw new StoreFailure(error)
+  }
+}

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
+import type { Reader, Statement, StoreDriver, Value } from '@atoll/store/driver'
+import { z } from 'zod'
+import { command, contract, event, query, service, system } from '../index.ts'
+import { audit, book, createShop } from '../../test/shop.ts'
+import { call, changedWrites, inWorld } from '../../test/world.ts'
+
+const Empty = z.object({})
+const asked = event('price.asked', { version: 1, key: () => 'k', data: Empty })
+const prices = contract('prices', { price: query({ input: Empty, output: z.object({ cents: z.int() }) }) })
+const shopping = contract('shopping', { events: [asked], ask: command({ input: Empty, output: z.void() }), buy: query({ input: Empty, output: z.object({ cents: z.int() }) }) })
+
+/** One service that calls another, from an operation and from the handler of an event; both wait at `gate` before they call. */
+function createMarket(gate: () => Promise<void>, paid: number[]) {
+  const pricing = service(prices, { handlers: { price: () => ({ cents: 5 }) } })
+  const buying = service(shopping, {
+    handlers: {
+      ask: async ({ tx }) => { await tx(({ emit }) => emit(asked, {})) },
+      buy: async ({ call }) => {
+        await gate()
+        return call(prices.price, {})
+      },
+    },
+    subscribe: ({ on }) => [
+      on(asked, async ({ call }) => {
+        await gate()
+        paid.push((await call(prices.price, {})).cents)
+      }),
+    ],
+  })
+  return system('market', { services: [pricing, buying] })
+}
+
+describe('a system that stops', () => {
+  it('lets what is under way call whom it needs, and refuses what comes new', () =>
+    inWorld(async (world) => {
+      let open = (): void => {}
+      const gate = new Promise<void>((resolve) => (open = resolve))
+      const paid: number[] = []
+      const market = await world.start(createMarket(() => gate, paid))
+      const buying = call(market, shopping.buy, {})
+      await call(market, shopping.ask, {})
+      await world.host.advance(10)
+      const stopping = market.stop()
+      await assert.rejects(call(market, shopping.buy, {}), { code: 'UNAVAILABLE' })
+      open()
+      assert.deepEqual(await buying, { cents: 5 })
+      await stopping
+      assert.deepEqual(paid, [5])
+      assert.deepEqual(world.logged.filter((line) => line.level !== 'info'), [])
+    }))
+
+  it('does not wait beyond its time for what hangs', () =>
+    inWorld(async (world) => {
+      const market = await world.start(createMarket(() => new Promise(() => {}), []))
+      void call(market, shopping.buy, {}).catch(() => undefined)
+      await call(market, shopping.ask, {})
+      await world.host.advance(10)
+      const stopping = market.stop({ drainMs: 1_000 })
+      await world.host.advance(1_100)
+      await stopping
+      assert.equal(world.logged.filter((line) => line.message.includes('time to drain ran out')).length, 2)
+    }))
+})
+
+describe('a system whose start fails half-way', () => {
+  it('leaves nothing running', () =>
+    inWorld(async (world) => {
+      let writes = 0
+      let failing = true
+      const counted = changedWrites(world.stores, (store, work) => {
+        if (store.name === 'audit') writes++
+        return store.write(work)
+      })
+      const stores = changedReads(counted, (reader, statement, params) =>
+        failing && statement.sql.includes('atoll_timers') ? Promise.reject(new AtollError('UNAVAILABLE', 'no answer')) : reader.get(statement, params),
+      )
+      await assert.rejects(world.start(createShop(), {}, { stores }), { code: 'UNAVAILABLE' })
+      const before = writes
+      await world.host.advance(600_000)
+      assert.equal(writes, before, 'its subscriptions went on')
+      failing = false
+      const second = await world.start(createShop(), {}, { stores })
+      await call(second, book.note, { account: 'a', cents: 1 })
+      await second.quiet()
+      assert.deepEqual(await call(second, audit.total, { account: 'a' }), { cents: [1] })
+    }))
+})
+
+/** A driver whose readers answer `get` through `get`. */
+function changedReads(driver: StoreDriver, get: (reader: Reader, statement: Statement, params?: readonly Value[]) => Promise<unknown>): StoreDriver {
+  return {
+    ...driver,
+    async open(name, migrations) {
+      const store = await driver.open(name, migrations)
+      const { reader: kept } = store
+      const reader: Reader = {
+        dialect: kept.dialect,
+        run: (statement, params) => kept.run(statement, params),
+        insert: (statement, params) => kept.insert(statement, params),
+        runEach: (statement, rows) => kept.runEach(statement, rows),
+        get: <R>(statement: Statement, params?: readonly Value[]) => get(kept, statement, params) as Promise<R>, // what the kept one answers
+        all: (statement, params) => kept.all(statement, params),
+        close: () => kept.close(),
+      }
+      return { name, reader, write: (work) => store.write(work), close: () => store.close() }
+    },
+  }
+}
