@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { hashPassword } from '../src/identity/passwords.ts'
 import { onSite, type Answer, type Site, type Visitor } from './client.ts'
 
 // The RealWorld API, endpoint by endpoint, as its specification has it. No request waits for the one before to have spread.
 
 const ISO = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/
+
+/** A token as it should be, but for a key that nobody has. */
+const unknownKey = [{ alg: 'EdDSA', typ: 'at+jwt', kid: 'unknown' }, { sub: 'x', iss: 'conduit', aud: 'conduit-api', exp: 4102444800 }]
+  .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+  .concat('AAAA')
+  .join('.')
 
 function refused(answer: Answer, status: number, errors: Record<string, string[]>): void {
   assert.deepEqual([answer.status, answer.body], [status, { errors }])
@@ -43,6 +50,25 @@ describe('users', () => {
     refused(await stranger.post('/users/login', { user: { email: `new-${user.email}`, password: 'jakejake' } }), 401, { credentials: ['invalid'] })
     assert.equal((await stranger.post('/users/login', { user: { email: `new-${user.email}`, password: 'another' } })).status, 200)
   }))
+
+  it('who were enrolled, as the demo users are, log in and are known by their token', () =>
+    onSite(async ({ started, stranger, visitor }) => {
+      refused(await visitor('thief', unknownKey).get('/user'), 401, { token: ['is invalid'] }) // the gateway has asked for keys before there is one
+      await started.running.dispatch('identity.enrol', {
+        input: { username: 'ada', email: 'ada@example.com', passwordHash: await hashPassword('conduit'), bio: null, image: null },
+      })
+      const tokens: string[] = []
+      for (const _ of ['first', 'again']) {
+        const login = await stranger.post('/users/login', { user: { email: 'ada@example.com', password: 'conduit' } })
+        assert.equal(login.status, 200)
+        tokens.push(login.body.user.token)
+      }
+      for (const token of tokens) {
+        const current = await visitor('ada', token).get('/user')
+        assert.deepEqual([current.status, current.body.user.username], [200, 'ada'])
+        assert.equal((await visitor('ada', current.body.user.token).put('/user', { user: { bio: 'counts' } })).status, 200)
+      }
+    }))
 
   it('are refused with what is wrong', () =>
     onSite(async ({ stranger, register, visitor }) => {
