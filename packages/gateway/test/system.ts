@@ -6,7 +6,7 @@ import { createSqliteStores } from '@atoll/store/sqlite'
 import { command, contract, event, notFound, query, service, show, system, type ErrorShape } from 'atoll'
 import { startSystem, type RunningSystem } from 'atoll/runtime'
 import { z } from 'zod'
-import { createGateway, type Gateway, type GatewayLimits } from '../src/index.ts'
+import { createGateway, type Gateway, type GatewayOptions } from '../src/index.ts'
 
 /** A request as tests write it. */
 export interface Sent {
@@ -67,7 +67,7 @@ const unwordedServices = unworded.map((errors, number) => {
 })
 
 /** Runs `work` against a gateway over services in memory. */
-export async function inSystem(work: (bench: Bench) => Promise<void>, limits: Partial<GatewayLimits> = {}): Promise<void> {
+export async function inSystem(work: (bench: Bench) => Promise<void>, options: Partial<GatewayOptions> = {}): Promise<void> {
   let gate: Promise<void> = Promise.resolve()
   const notesService = service(notes, {
     store: sqlStore<{ notes: { note_id?: number; text: string; version: number } }>({
@@ -121,11 +121,12 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, limits: Pa
   const logger = { info: note, warn: note, error: note }
   const running = await startSystem(system('bench', { services: [notesService, counterService, shapedService, ...unwordedServices] }), { host, log, stores, logger })
   const gateway = createGateway(running, {
+    ...options,
     host,
     logger,
     cors: { origins: '*' },
     authenticate: async (token) => (token.startsWith('good-') ? { id: token.slice(5), claims: {} } : undefined),
-    limits: { bodyBytesMax: 1_000, requestsInFlightMax: 5, ...limits },
+    limits: { bodyBytesMax: 1_000, requestsInFlightMax: 5, ...options.limits },
   })
   try {
     await work({

@@ -137,6 +137,35 @@ describe('the gateway', () => {
       })
     }))
 
+  it('tells clients behind a proxy that it trusts apart by the address that the proxy added', () =>
+    inSystem(
+      async ({ send, slow }) => {
+        const through = (forwarded: string) => ({ address: '10.0.0.1', headers: { ...json, 'x-forwarded-for': forwarded } })
+        const count = async (forwarded: string) => (await send({ method: 'GET', url: '/count', ...through(forwarded) })).json['count']
+        await slow(async (release) => {
+          await send({ method: 'POST', url: '/notes', body: '{"text":"x"}', ...through('203.0.113.7') })
+          assert.equal(await count('203.0.113.7, 203.0.113.8'), 0, 'what a client claims itself does not count')
+          const waiting = count('198.51.100.1, 203.0.113.7')
+          release()
+          assert.equal(await waiting, 1)
+        })
+      },
+      { trustProxy: true },
+    ))
+
+  it('goes by the address of the connection unless it is told of a proxy', () =>
+    inSystem(async ({ send, slow }) => {
+      const from = (address: string, forwarded: string) => ({ address, headers: { ...json, 'x-forwarded-for': forwarded } })
+      const count = async (address: string, forwarded: string) => (await send({ method: 'GET', url: '/count', ...from(address, forwarded) })).json['count']
+      await slow(async (release) => {
+        await send({ method: 'POST', url: '/notes', body: '{"text":"x"}', ...from('10.0.0.1', '203.0.113.7') })
+        assert.equal(await count('10.0.0.2', '203.0.113.7'), 0, 'a claim changes nothing')
+        const waiting = count('10.0.0.1', '203.0.113.8')
+        release()
+        assert.equal(await waiting, 1)
+      })
+    }))
+
   it('takes a command whose page cannot be shown, and says 202', () =>
     inSystem(async ({ send, running }) => {
       assert.deepEqual((await send({ method: 'POST', url: '/shown', headers: json, body: '{}' })).json, { count: 1 })

@@ -133,7 +133,7 @@ class SystemGateway implements Gateway {
     const header = one(request.headers['atoll-position'])
     const positions = [
       header === undefined ? undefined : decodePosition(header),
-      this.#positions.recall(`address ${request.address}`),
+      this.#positions.recall(`address ${this.#addressOf(request)}`),
       caller && this.#positions.recall(`caller ${caller.id}`),
     ].filter((position) => position !== undefined)
     return positions.length === 0 ? undefined : positions.reduce(mergePositions)
@@ -141,8 +141,14 @@ class SystemGateway implements Gateway {
 
   #remember(request: GatewayRequest, caller: Caller | undefined, position: Position): void {
     if (Object.keys(position).length === 0) return
-    this.#positions.remember(`address ${request.address}`, position)
+    this.#positions.remember(`address ${this.#addressOf(request)}`, position)
     if (caller) this.#positions.remember(`caller ${caller.id}`, position)
+  }
+
+  /** The client's address. Entries before the last one came with the request to the proxy: anybody may have written them. */
+  #addressOf(request: GatewayRequest): string {
+    const forwarded = this.#options.trustProxy ? request.headers['x-forwarded-for'] : undefined
+    return String(forwarded ?? '').split(',').at(-1)!.trim() || request.address
   }
 
   #report(error: unknown, requestId: string, match: Match | undefined): void {

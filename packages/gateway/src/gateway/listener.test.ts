@@ -21,7 +21,7 @@ async function talk(url: string, ...parts: readonly string[]): Promise<string> {
 }
 
 const listening = (work: (url: string, bench: Bench) => Promise<void>, limits = {}): Promise<void> =>
-  inSystem(async (bench) => work((await bench.gateway.listen({ port: 0 })).url, bench), limits)
+  inSystem(async (bench) => work((await bench.gateway.listen({ port: 0 })).url, bench), { limits })
 
 const statuses = (answer: string): string[] => [...answer.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map((match) => match[1]!)
 
