@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { hashPassword } from '../src/identity/passwords.ts'
+import { charsMax, TAGS_MAX } from '../src/realworld.ts'
 import { onSite, type Answer, type Site, type Visitor } from './client.ts'
 
 // The RealWorld API, endpoint by endpoint, as its specification has it. No request waits for the one before to have spread.
@@ -304,5 +305,69 @@ describe('reading', () => {
       const before = await look()
       await Array.fromAsync(started.running.admin.rebuild('reading.pages'))
       assert.deepEqual(await look(), before)
+    }))
+})
+
+describe('texts', () => {
+  const long = (chars: number) => '語'.repeat(chars) // three bytes each
+  const address = (chars: number) => `@${'d'.repeat(60)}.example`.padStart(chars, 'a')
+
+  it('are taken up to their limits, and refused beyond, with the name of the field', () =>
+    onSite(async ({ register, stranger }) => {
+      const ann = await register('ann')
+      const tags = (count: number) => Array.from({ length: count }, (_, number) => long(charsMax.tag - 2) + (10 + number))
+      const fullest = { title: long(charsMax.title), description: long(charsMax.description), body: long(charsMax.article), tagList: tags(TAGS_MAX) }
+      const published = await ann.post('/articles', { article: fullest })
+      assert.equal(published.status, 201, 'shown, so its event has been through the log')
+      const path = `/articles/${published.body.article.slug}`
+      const send = {
+        register: (user: object) => stranger.post('/users', { user: { username: 'ben', email: 'ben@example.com', password: 'a good password', ...user } }),
+        login: (user: object) => stranger.post('/users/login', { user: { email: 'ann@example.com', password: 'a good password', ...user } }),
+        change: (user: object) => ann.put('/user', { user }),
+        publish: (article: object) => ann.post('/articles', { article: { ...fullest, ...article } }),
+        edit: (article: object) => ann.put(path, { article }),
+        comment: (comment: object) => ann.post(`${path}/comments`, { comment }),
+      }
+      const limits: [keyof typeof send, string, number, ((size: number) => unknown)?][] = [
+        ['register', 'username', charsMax.username],
+        ['register', 'email', charsMax.email, address],
+        ['register', 'password', charsMax.password],
+        ['login', 'email', charsMax.email, address],
+        ['login', 'password', charsMax.password],
+        ['change', 'username', charsMax.username],
+        ['change', 'email', charsMax.email, address],
+        ['change', 'password', charsMax.password],
+        ['change', 'bio', charsMax.bio],
+        ['change', 'image', charsMax.image],
+        ['publish', 'title', charsMax.title],
+        ['publish', 'description', charsMax.description],
+        ['publish', 'body', charsMax.article],
+        ['edit', 'title', charsMax.title],
+        ['edit', 'description', charsMax.description],
+        ['edit', 'body', charsMax.article],
+        ['comment', 'body', charsMax.comment],
+      ]
+      for (const [what, field, max, make = long] of limits) {
+        refused(await send[what]({ [field]: make(max + 1) }), 422, { [field]: [`is too long (maximum is ${max} characters)`] })
+      }
+      for (const what of ['publish', 'edit'] as const) {
+        refused(await send[what]({ tagList: tags(TAGS_MAX + 1) }), 422, { tagList: [`has too many (maximum is ${TAGS_MAX})`] })
+        refused(await send[what]({ tagList: ['short', long(charsMax.tag + 1)] }), 422, { 'tagList.1': [`is too long (maximum is ${charsMax.tag} characters)`] })
+      }
+      const user = { username: long(charsMax.username), email: address(charsMax.email), password: long(charsMax.password) }
+      assert.equal((await send.register(user)).status, 201)
+      assert.equal((await send.login(user)).status, 200)
+      assert.equal((await send.change({ bio: long(charsMax.bio), image: long(charsMax.image) })).status, 200)
+      assert.equal((await send.edit(fullest)).status, 200)
+      assert.equal((await send.comment({ body: long(charsMax.comment) })).status, 200)
+    }))
+
+  it('have no characters that are no text', () =>
+    onSite(async ({ register }) => {
+      const ann = await register('ann')
+      for (const text of ['\0', 'bell \x07', '\ud800 half', 'half \udc00']) {
+        refused(await ann.post('/articles', { article: { title: 'T', description: 'D', body: text } }), 422, { body: ['contains characters that are not text'] })
+      }
+      assert.equal((await ann.post('/articles', { article: { title: 'T', description: 'D', body: 'Tabs\tand lines\r\n, "quotes" \\, 👩‍💻' } })).status, 201)
     }))
 })
