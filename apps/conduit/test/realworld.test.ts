@@ -214,6 +214,10 @@ describe('articles', () => {
     assert.deepEqual(await list('author=nobody'), [[], 0])
     await ben.post(`/articles/${slugs[1]}/favorite`)
     assert.deepEqual(await list(`favorited=${ben.name}`), [[slugs[1]], 1])
+    assert.deepEqual(await list(`tag=even-${round}&author=${ann.name}`), [[slugs[2], slugs[0]], 2], 'those that fit all of it')
+    assert.deepEqual(await list(`tag=even-${round}&author=${ann.name}&limit=1&offset=1`), [[slugs[0]], 2])
+    assert.deepEqual(await list(`author=${ann.name}&favorited=${ben.name}&tag=odd-${round}`), [[slugs[1]], 1])
+    assert.deepEqual(await list(`author=${ben.name}&favorited=${ben.name}`), [[], 0])
     const [first] = (await stranger.get('/articles?limit=1')).body.articles
     assert.ok(!('body' in first!))
     assert.ok((await stranger.get('/tags')).body.tags.includes(`even-${round}`))
