@@ -21,14 +21,50 @@ function withoutEnvelope(fields: Record<string, readonly string[]>): Record<stri
 
 export const blank = "can't be blank"
 
+/**
+ * How long texts may be, in UTF-16 code units. The sum for an article, at three bytes each, is well below the MiB that the log takes as
+ * one event.
+ */
+export const charsMax = {
+  username: 100,
+  email: 254,
+  password: 200,
+  bio: 10_000,
+  image: 2_000,
+  title: 500,
+  description: 5_000,
+  article: 200_000,
+  tag: 100,
+  comment: 50_000,
+} as const
+
+/** Tags of one article. */
+export const TAGS_MAX = 50
+
+/** A text of at most so many characters, of which none takes more than three bytes of JSON. `error` is for what is no text at all. */
+export function text(max: number, error?: string) {
+  return z
+    .string(error)
+    .max(max, `is too long (maximum is ${max} characters)`)
+    .refine(isPlain, 'contains characters that are not text')
+}
+
 /** A text with something in it. */
-export const filled = z.string({ error: blank }).trim().min(1, blank)
+export function filled(max: number) {
+  return text(max, blank).trim().min(1, blank)
+}
 
 /** A text that may be taken away: `""` and null both mean that there is none. */
-export const erasable = z
-  .string()
-  .nullish()
-  .transform((text) => (text === '' ? null : text))
+export function erasable(max: number) {
+  return text(max)
+    .nullish()
+    .transform((text) => (text === '' ? null : text))
+}
+
+/** Control characters and halves of surrogate pairs mean nothing to readers, and each would take six bytes of JSON. */
+function isPlain(text: string): boolean {
+  return text.isWellFormed() && !/[\0-\x08\x0b\x0c\x0e-\x1f]/.test(text)
+}
 
 /** At least one of an update's fields must be there. */
 export function requireSome(name: string, update: object): void {

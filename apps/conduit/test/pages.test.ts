@@ -133,7 +133,8 @@ describe('the pages', () => {
       }
       const db = kyselyFor<PageTables>(watching)
       const page = { limit: 20, offset: 40 }
-      for (const filter of [{}, { tag: 't1' }, { authorId: 'ann' }, { favoritedBy: 'ben' }, { feedOf: 'ben' }]) await listArticles(db, { ...page, ...filter }, 'ben')
+      const filters = [{}, { tag: 't1' }, { authorId: 'ann' }, { favoritedBy: 'ben' }, { feedOf: 'ben' }, { tag: 't1', authorId: 'ann' }, { tag: 't1', favoritedBy: 'ben' }]
+      for (const filter of filters) await listArticles(db, { ...page, ...filter }, 'ben')
       await findArticle(db, 'slug-7', 'ben')
       await findComments(db, 'slug-7', 'ben')
       assert.ok(seen.size >= 10)

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { hashPassword } from '../src/identity/passwords.ts'
+import { charsMax, TAGS_MAX } from '../src/realworld.ts'
 import { onSite, type Answer, type Site, type Visitor } from './client.ts'
 
 // The RealWorld API, endpoint by endpoint, as its specification has it. No request waits for the one before to have spread.
 
 const ISO = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/
+
+/** A token as it should be, but for a key that nobody has. */
+const unknownKey = [{ alg: 'EdDSA', typ: 'at+jwt', kid: 'unknown' }, { sub: 'x', iss: 'conduit', aud: 'conduit-api', exp: 4102444800 }]
+  .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+  .concat('AAAA')
+  .join('.')
 
 function refused(answer: Answer, status: number, errors: Record<string, string[]>): void {
   assert.deepEqual([answer.status, answer.body], [status, { errors }])
@@ -43,6 +51,25 @@ describe('users', () => {
     refused(await stranger.post('/users/login', { user: { email: `new-${user.email}`, password: 'jakejake' } }), 401, { credentials: ['invalid'] })
     assert.equal((await stranger.post('/users/login', { user: { email: `new-${user.email}`, password: 'another' } })).status, 200)
   }))
+
+  it('who were enrolled, as the demo users are, log in and are known by their token', () =>
+    onSite(async ({ started, stranger, visitor }) => {
+      refused(await visitor('thief', unknownKey).get('/user'), 401, { token: ['is invalid'] }) // the gateway has asked for keys before there is one
+      await started.running.dispatch('identity.enrol', {
+        input: { username: 'ada', email: 'ada@example.com', passwordHash: await hashPassword('conduit'), bio: null, image: null },
+      })
+      const tokens: string[] = []
+      for (const _ of ['first', 'again']) {
+        const login = await stranger.post('/users/login', { user: { email: 'ada@example.com', password: 'conduit' } })
+        assert.equal(login.status, 200)
+        tokens.push(login.body.user.token)
+      }
+      for (const token of tokens) {
+        const current = await visitor('ada', token).get('/user')
+        assert.deepEqual([current.status, current.body.user.username], [200, 'ada'])
+        assert.equal((await visitor('ada', current.body.user.token).put('/user', { user: { bio: 'counts' } })).status, 200)
+      }
+    }))
 
   it('are refused with what is wrong', () =>
     onSite(async ({ stranger, register, visitor }) => {
@@ -187,6 +214,10 @@ describe('articles', () => {
     assert.deepEqual(await list('author=nobody'), [[], 0])
     await ben.post(`/articles/${slugs[1]}/favorite`)
     assert.deepEqual(await list(`favorited=${ben.name}`), [[slugs[1]], 1])
+    assert.deepEqual(await list(`tag=even-${round}&author=${ann.name}`), [[slugs[2], slugs[0]], 2], 'those that fit all of it')
+    assert.deepEqual(await list(`tag=even-${round}&author=${ann.name}&limit=1&offset=1`), [[slugs[0]], 2])
+    assert.deepEqual(await list(`author=${ann.name}&favorited=${ben.name}&tag=odd-${round}`), [[slugs[1]], 1])
+    assert.deepEqual(await list(`author=${ben.name}&favorited=${ben.name}`), [[], 0])
     const [first] = (await stranger.get('/articles?limit=1')).body.articles
     assert.ok(!('body' in first!))
     assert.ok((await stranger.get('/tags')).body.tags.includes(`even-${round}`))
@@ -278,5 +309,69 @@ describe('reading', () => {
       const before = await look()
       await Array.fromAsync(started.running.admin.rebuild('reading.pages'))
       assert.deepEqual(await look(), before)
+    }))
+})
+
+describe('texts', () => {
+  const long = (chars: number) => '語'.repeat(chars) // three bytes each
+  const address = (chars: number) => `@${'d'.repeat(60)}.example`.padStart(chars, 'a')
+
+  it('are taken up to their limits, and refused beyond, with the name of the field', () =>
+    onSite(async ({ register, stranger }) => {
+      const ann = await register('ann')
+      const tags = (count: number) => Array.from({ length: count }, (_, number) => long(charsMax.tag - 2) + (10 + number))
+      const fullest = { title: long(charsMax.title), description: long(charsMax.description), body: long(charsMax.article), tagList: tags(TAGS_MAX) }
+      const published = await ann.post('/articles', { article: fullest })
+      assert.equal(published.status, 201, 'shown, so its event has been through the log')
+      const path = `/articles/${published.body.article.slug}`
+      const send = {
+        register: (user: object) => stranger.post('/users', { user: { username: 'ben', email: 'ben@example.com', password: 'a good password', ...user } }),
+        login: (user: object) => stranger.post('/users/login', { user: { email: 'ann@example.com', password: 'a good password', ...user } }),
+        change: (user: object) => ann.put('/user', { user }),
+        publish: (article: object) => ann.post('/articles', { article: { ...fullest, ...article } }),
+        edit: (article: object) => ann.put(path, { article }),
+        comment: (comment: object) => ann.post(`${path}/comments`, { comment }),
+      }
+      const limits: [keyof typeof send, string, number, ((size: number) => unknown)?][] = [
+        ['register', 'username', charsMax.username],
+        ['register', 'email', charsMax.email, address],
+        ['register', 'password', charsMax.password],
+        ['login', 'email', charsMax.email, address],
+        ['login', 'password', charsMax.password],
+        ['change', 'username', charsMax.username],
+        ['change', 'email', charsMax.email, address],
+        ['change', 'password', charsMax.password],
+        ['change', 'bio', charsMax.bio],
+        ['change', 'image', charsMax.image],
+        ['publish', 'title', charsMax.title],
+        ['publish', 'description', charsMax.description],
+        ['publish', 'body', charsMax.article],
+        ['edit', 'title', charsMax.title],
+        ['edit', 'description', charsMax.description],
+        ['edit', 'body', charsMax.article],
+        ['comment', 'body', charsMax.comment],
+      ]
+      for (const [what, field, max, make = long] of limits) {
+        refused(await send[what]({ [field]: make(max + 1) }), 422, { [field]: [`is too long (maximum is ${max} characters)`] })
+      }
+      for (const what of ['publish', 'edit'] as const) {
+        refused(await send[what]({ tagList: tags(TAGS_MAX + 1) }), 422, { tagList: [`has too many (maximum is ${TAGS_MAX})`] })
+        refused(await send[what]({ tagList: ['short', long(charsMax.tag + 1)] }), 422, { 'tagList.1': [`is too long (maximum is ${charsMax.tag} characters)`] })
+      }
+      const user = { username: long(charsMax.username), email: address(charsMax.email), password: long(charsMax.password) }
+      assert.equal((await send.register(user)).status, 201)
+      assert.equal((await send.login(user)).status, 200)
+      assert.equal((await send.change({ bio: long(charsMax.bio), image: long(charsMax.image) })).status, 200)
+      assert.equal((await send.edit(fullest)).status, 200)
+      assert.equal((await send.comment({ body: long(charsMax.comment) })).status, 200)
+    }))
+
+  it('have no characters that are no text', () =>
+    onSite(async ({ register }) => {
+      const ann = await register('ann')
+      for (const text of ['\0', 'bell \x07', '\ud800 half', 'half \udc00']) {
+        refused(await ann.post('/articles', { article: { title: 'T', description: 'D', body: text } }), 422, { body: ['contains characters that are not text'] })
+      }
+      assert.equal((await ann.post('/articles', { article: { title: 'T', description: 'D', body: 'Tabs\tand lines\r\n, "quotes" \\, 👩‍💻' } })).status, 201)
     }))
 })

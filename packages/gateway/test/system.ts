@@ -1,12 +1,12 @@
-import type { LogFields } from '@atoll/host'
+import { AtollError, type LogFields } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import { changeVersion, sqlStore } from '@atoll/store'
 import { createSqliteStores } from '@atoll/store/sqlite'
-import { command, contract, event, notFound, query, service, show, system } from 'atoll'
+import { command, contract, event, notFound, query, service, show, system, type ErrorShape } from 'atoll'
 import { startSystem, type RunningSystem } from 'atoll/runtime'
 import { z } from 'zod'
-import { createGateway, type Gateway, type GatewayLimits } from '../src/index.ts'
+import { createGateway, type Gateway, type GatewayOptions } from '../src/index.ts'
 
 /** A request as tests write it. */
 export interface Sent {
@@ -35,6 +35,7 @@ export interface Bench {
 
 const Empty = z.object({})
 const Note = z.object({ noteId: z.int(), text: z.string(), version: z.int() })
+const Label = z.object({ label: z.string() })
 const noted = event('note.taken', { version: 1, key: ({ noteId }) => String(noteId), data: Note })
 const counter = contract('counter', { count: query({ http: 'GET /count', input: Empty, output: z.object({ count: z.int() }) }) })
 const notes = contract('notes', {
@@ -47,12 +48,26 @@ const notes = contract('notes', {
   me: query({ http: 'GET /me', auth: 'user', input: Empty, output: z.object({ id: z.string() }) }),
   maybe: query({ http: 'GET /maybe', auth: 'optional', input: Empty, output: z.object({ id: z.string() }) }),
   broken: query({ http: 'GET /broken', input: Empty, output: Empty }),
+  unsayable: query({ http: 'GET /unsayable', input: Empty, output: Empty }),
+  label: query({ http: 'GET /labels/:label', input: Label, output: Label, etag: ({ label }) => label }),
+  relabel: command({ http: 'PUT /labels/:label', input: Label, output: z.object({ label: z.string(), ifMatch: z.string().optional() }), etag: ({ label }) => label }),
   held: query({ http: 'GET /held', input: Empty, output: z.object({ aborted: z.boolean() }) }),
 })
 const shaped = contract('shaped', { errors: (error) => ({ status: error.status, body: { errors: [error.code] } }), get: query({ http: 'GET /shaped', input: Empty, output: Empty }) })
 
+/** Words for errors that are none: a throw, a status that HTTP does not know, a body that is not JSON. */
+const unworded: readonly ErrorShape[] = [
+  () => { throw new Error('lost for words') },
+  () => ({ status: 42, body: {} }),
+  () => ({ status: 404, body: { count: 1n } }),
+]
+const unwordedServices = unworded.map((errors, number) => {
+  const one = contract(`unworded-${number}`, { errors, get: query({ http: `GET /unworded/${number}`, input: Empty, output: Empty }) })
+  return service(one, { handlers: { get: () => { throw notFound('thing') } } })
+})
+
 /** Runs `work` against a gateway over services in memory. */
-export async function inSystem(work: (bench: Bench) => Promise<void>, limits: Partial<GatewayLimits> = {}): Promise<void> {
+export async function inSystem(work: (bench: Bench) => Promise<void>, options: Partial<GatewayOptions> = {}): Promise<void> {
   let gate: Promise<void> = Promise.resolve()
   const notesService = service(notes, {
     store: sqlStore<{ notes: { note_id?: number; text: string; version: number } }>({
@@ -81,6 +96,9 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, limits: Pa
       me: ({ caller }) => ({ id: caller.id }),
       maybe: ({ caller }) => ({ id: caller?.id ?? 'nobody' }),
       broken: () => { throw new Error('secret detail') },
+      unsayable: () => { throw new AtollError('INVALID', 'not to be said', { details: { fields: { count: 1n } } }) },
+      label: ({ input }) => input,
+      relabel: ({ input, ifMatch }) => ({ ...input, ifMatch }),
       async held({ signal }) {
         await gate
         return { aborted: signal.aborted }
@@ -101,13 +119,14 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, limits: Pa
   const logged: { fields: LogFields; message: string }[] = []
   const note = (fields: LogFields, message: string): void => void logged.push({ fields, message })
   const logger = { info: note, warn: note, error: note }
-  const running = await startSystem(system('bench', { services: [notesService, counterService, shapedService] }), { host, log, stores, logger })
+  const running = await startSystem(system('bench', { services: [notesService, counterService, shapedService, ...unwordedServices] }), { host, log, stores, logger })
   const gateway = createGateway(running, {
+    ...options,
     host,
     logger,
     cors: { origins: '*' },
     authenticate: async (token) => (token.startsWith('good-') ? { id: token.slice(5), claims: {} } : undefined),
-    limits: { bodyBytesMax: 1_000, requestsInFlightMax: 5, ...limits },
+    limits: { bodyBytesMax: 1_000, requestsInFlightMax: 5, ...options.limits },
   })
   try {
     await work({

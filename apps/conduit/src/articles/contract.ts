@@ -1,6 +1,6 @@
 import { command, contract, event, show } from 'atoll'
 import { z } from 'zod'
-import { BySlug, errors, filled } from '../realworld.ts'
+import { BySlug, charsMax, errors, filled, TAGS_MAX } from '../realworld.ts'
 import { reading } from '../reading/contract.ts'
 
 const Published = z.object({
@@ -19,7 +19,10 @@ export const articlePublished = event('article.published', { version: 1, key: ({
 export const articleEdited = event('article.edited', { version: 1, key: ({ articleId }) => articleId, data: Published })
 export const articleDeleted = event('article.deleted', { version: 1, key: ({ articleId }) => articleId, data: z.object({ articleId: z.string() }) })
 
-const tagList = z.array(z.string().trim().min(1)).max(50)
+const title = filled(charsMax.title)
+const description = filled(charsMax.description)
+const body = filled(charsMax.article)
+const tagList = z.array(filled(charsMax.tag)).max(TAGS_MAX, `has too many (maximum is ${TAGS_MAX})`)
 const Written = z.object({ slug: z.string(), updatedAt: z.string() })
 const showArticle = show<unknown, z.output<typeof Written>, typeof reading.article>(() => reading.article, ({ slug }) => ({ slug }))
 
@@ -31,14 +34,14 @@ export const articles = contract('articles', {
     http: 'POST /articles',
     auth: 'user',
     status: 201,
-    input: z.object({ article: z.object({ title: filled, description: filled, body: filled, tagList: tagList.default([]) }) }),
+    input: z.object({ article: z.object({ title, description, body, tagList: tagList.default([]) }) }),
     output: Written,
     show: showArticle,
   }),
   edit: command({
     http: 'PUT /articles/:slug',
     auth: 'user',
-    input: BySlug.extend({ article: z.object({ title: filled.optional(), description: filled.optional(), body: filled.optional(), tagList: tagList.optional() }) }),
+    input: BySlug.extend({ article: z.object({ title, description, body, tagList }).partial() }),
     output: Written,
     show: showArticle,
   }),

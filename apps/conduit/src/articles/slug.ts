@@ -7,6 +7,7 @@ export function toSlug(title: string): string {
     .replace(/[^\p{L}\p{N}]+/gu, '-')
     .replace(/^-|-$/g, '')
     .slice(0, SLUG_CHARS_MAX)
+    .replace(/[\ud800-\udbff]$/, '') // half a letter fits in no URL
 }
 
 const SLUG_CHARS_MAX = 100

@@ -1,6 +1,6 @@
 import { command, contract, event, show } from 'atoll'
 import { z } from 'zod'
-import { BySlug, errors, filled } from '../realworld.ts'
+import { BySlug, charsMax, errors, filled } from '../realworld.ts'
 import { reading } from '../reading/contract.ts'
 
 const Posted = z.object({ commentId: z.int(), articleId: z.string(), authorId: z.string(), body: z.string(), createdAt: z.string() })
@@ -19,7 +19,7 @@ export const comments = contract('comments', {
   post: command({
     http: 'POST /articles/:slug/comments',
     auth: 'user',
-    input: BySlug.extend({ comment: z.object({ body: filled }) }),
+    input: BySlug.extend({ comment: z.object({ body: filled(charsMax.comment) }) }),
     output: z.object({ id: z.int() }),
     show: show(() => reading.comment, ({ id }: { id: number }) => ({ id })),
   }),

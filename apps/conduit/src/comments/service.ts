@@ -1,8 +1,7 @@
 import { sqlStore } from '@atoll/store'
 import { forbidden, notFound, service } from 'atoll'
-import type { Kysely } from 'kysely'
 import { articleDeleted, articlePublished } from '../articles/contract.ts'
-import { replicaOfArticles, type ArticleReplica } from '../articles/replica.ts'
+import { addArticle, articleIdOf, removeArticle, replicaOfArticles, type ArticleReplica } from '../articles/replica.ts'
 import { commentDeleted, commentPosted, comments } from './contract.ts'
 
 interface CommentTables extends ArticleReplica {
@@ -28,9 +27,9 @@ const store = sqlStore<CommentTables>({
 export default service(comments, {
   store,
   subscribe: ({ project }) => [
-    project(articlePublished, ({ data: { articleId, slug } }, { db }) => db.insertInto('articles').values({ article_id: articleId, slug }).execute()),
+    project(articlePublished, ({ data }, { db }) => addArticle(db, data)),
     project(articleDeleted, async ({ data: { articleId } }, { db }) => {
-      await db.deleteFrom('articles').where('article_id', '=', articleId).execute()
+      await removeArticle(db, articleId)
       await db.deleteFrom('comments').where('article_id', '=', articleId).execute()
     }),
   ],
@@ -61,9 +60,3 @@ export default service(comments, {
     },
   },
 })
-
-async function articleIdOf(db: Kysely<CommentTables>, slug: string): Promise<string> {
-  const article = await db.selectFrom('articles').select('article_id').where('slug', '=', slug).executeTakeFirst()
-  if (!article) throw notFound('article')
-  return article.article_id
-}

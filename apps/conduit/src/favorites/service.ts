@@ -1,8 +1,7 @@
 import { sqlStore } from '@atoll/store'
-import { notFound, service } from 'atoll'
-import type { Kysely } from 'kysely'
+import { service } from 'atoll'
 import { articleDeleted, articlePublished } from '../articles/contract.ts'
-import { replicaOfArticles, type ArticleReplica } from '../articles/replica.ts'
+import { addArticle, articleIdOf, removeArticle, replicaOfArticles, type ArticleReplica } from '../articles/replica.ts'
 import { articleFavorited, articleUnfavorited, favorites } from './contract.ts'
 
 interface FavoriteTables extends ArticleReplica {
@@ -21,9 +20,9 @@ const store = sqlStore<FavoriteTables>({
 export default service(favorites, {
   store,
   subscribe: ({ project }) => [
-    project(articlePublished, ({ data: { articleId, slug } }, { db }) => db.insertInto('articles').values({ article_id: articleId, slug }).execute()),
+    project(articlePublished, ({ data }, { db }) => addArticle(db, data)),
     project(articleDeleted, async ({ data: { articleId } }, { db }) => {
-      await db.deleteFrom('articles').where('article_id', '=', articleId).execute()
+      await removeArticle(db, articleId)
       await db.deleteFrom('favorites').where('article_id', '=', articleId).execute()
     }),
   ],
@@ -46,9 +45,3 @@ export default service(favorites, {
       }),
   },
 })
-
-async function articleIdOf(db: Kysely<FavoriteTables>, slug: string): Promise<string> {
-  const article = await db.selectFrom('articles').select('article_id').where('slug', '=', slug).executeTakeFirst()
-  if (!article) throw notFound('article')
-  return article.article_id
-}

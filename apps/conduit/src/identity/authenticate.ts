@@ -5,17 +5,29 @@ import { tokenRules } from './tokens.ts'
 
 /**
  * Says who holds a token, by the keys that identity publishes. Good tokens are remembered until they expire, since checking a signature
- * costs more than most queries; keys are asked for again when a token names one that is not known, once a second at the most.
+ * costs more than most queries. A token that names an unknown key has the keys asked for again, so that one signed with a key of this
+ * very moment is good at once; since anybody can make such tokens up, there is a budget for that.
  */
-export function createAuthenticator(running: RunningSystem): (token: string) => Promise<Caller | undefined> {
+export function createAuthenticator(running: Pick<RunningSystem, 'dispatch'>, now: () => number = Date.now): Authenticate {
   const good = new Map<string, { caller: Caller; expiresMs: number }>()
-  let keys: ReturnType<typeof createLocalJWKSet> | undefined
-  let askedMs = 0
+  let keys: KeySet | undefined
+  let refreshes = REFRESHES_MAX
+  let refilledMs = now()
 
   async function refreshKeys(): Promise<void> {
-    askedMs = Date.now()
     const { output } = await running.dispatch('identity.keys', { input: {} })
     keys = createLocalJWKSet(output as JSONWebKeySet) // identity's contract says so
+  }
+
+  /** Takes one refresh out of the budget; false if it is used up. */
+  function mayRefresh(): boolean {
+    refilledMs = Math.min(refilledMs, now()) // a wall clock may be set back
+    const regained = Math.floor((now() - refilledMs) / REFRESH_MS)
+    refreshes = Math.min(REFRESHES_MAX, refreshes + regained)
+    refilledMs += regained * REFRESH_MS
+    if (refreshes === 0) return false
+    refreshes--
+    return true
   }
 
   async function check(token: string): Promise<Caller> {
@@ -25,6 +37,7 @@ export function createAuthenticator(running: RunningSystem): (token: string) => 
       audience: tokenRules.audience,
       typ: tokenRules.type,
       requiredClaims: ['sub', 'exp'],
+      currentDate: new Date(now()),
     })
     const caller: Caller = { id: payload.sub!, claims: {} } // required above
     if (good.size >= TOKENS_MAX) good.clear()
@@ -34,12 +47,12 @@ export function createAuthenticator(running: RunningSystem): (token: string) => 
 
   return async (token) => {
     const known = good.get(token)
-    if (known && known.expiresMs > Date.now()) return known.caller
+    if (known && known.expiresMs > now()) return known.caller
     if (!keys) await refreshKeys()
     try {
       return await check(token)
     } catch (error) {
-      if (!isUnknownKey(error) || Date.now() - askedMs < REFRESH_MS) return undefined
+      if (!isUnknownKey(error) || !mayRefresh()) return undefined
       await refreshKeys()
       return check(token).catch(() => undefined)
     }
@@ -50,5 +63,11 @@ function isUnknownKey(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_JWKS_NO_MATCHING_KEY'
 }
 
+type Authenticate = (token: string) => Promise<Caller | undefined>
+type KeySet = ReturnType<typeof createLocalJWKSet>
+
 const TOKENS_MAX = 10_000
+/** Refreshes that unknown keys may cause at once. */
+const REFRESHES_MAX = 10
+/** After this long one more, milliseconds. A key is made once in the life of a system. */
 const REFRESH_MS = 1_000

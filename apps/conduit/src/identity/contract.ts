@@ -1,6 +1,6 @@
 import { command, contract, event, query } from 'atoll'
 import { z } from 'zod'
-import { erasable, errors, filled } from '../realworld.ts'
+import { charsMax, erasable, errors, filled, text } from '../realworld.ts'
 
 /** Everything about a user that others may know. */
 const PublicUser = z.object({ userId: z.string(), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() })
@@ -11,7 +11,11 @@ export const userChanged = event('user.changed', { version: 1, key: ({ userId })
 const CurrentUser = z.object({
   user: z.object({ email: z.string(), token: z.string(), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() }),
 })
-const email = filled.pipe(z.email('is invalid'))
+const username = filled(charsMax.username)
+const email = filled(charsMax.email).pipe(z.email('is invalid'))
+const password = filled(charsMax.password)
+const bio = erasable(charsMax.bio)
+const image = erasable(charsMax.image)
 
 /** Who people are: names, credentials, pictures, tokens. */
 export const identity = contract('identity', {
@@ -20,12 +24,12 @@ export const identity = contract('identity', {
   register: command({
     http: 'POST /users',
     status: 201,
-    input: z.object({ user: z.object({ username: filled, email, password: filled }) }),
+    input: z.object({ user: z.object({ username, email, password }) }),
     output: CurrentUser,
   }),
   login: command({
     http: 'POST /users/login',
-    input: z.object({ user: z.object({ email: filled, password: filled }) }),
+    input: z.object({ user: z.object({ email: filled(charsMax.email), password }) }),
     output: CurrentUser,
   }),
   current: query({ http: 'GET /user', auth: 'user', input: z.object({}), output: CurrentUser }),
@@ -33,7 +37,7 @@ export const identity = contract('identity', {
     http: 'PUT /user',
     auth: 'user',
     input: z.object({
-      user: z.object({ username: filled.optional(), email: email.optional(), password: filled.optional(), bio: erasable, image: erasable }),
+      user: z.object({ username: username.optional(), email: email.optional(), password: password.optional(), bio, image }),
     }),
     output: CurrentUser,
   }),
@@ -41,7 +45,7 @@ export const identity = contract('identity', {
   keys: query({ input: z.object({}), output: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) }),
   /** Takes in a user whose password was hashed elsewhere. Not on the wire; for demo data and imports. */
   enrol: command({
-    input: z.object({ username: z.string(), email: z.string(), passwordHash: z.string(), bio: z.string().nullable(), image: z.string().nullable() }),
+    input: z.object({ username, email, passwordHash: z.string(), bio: text(charsMax.bio).nullable(), image: text(charsMax.image).nullable() }),
     output: z.object({ userId: z.string() }),
   }),
 })

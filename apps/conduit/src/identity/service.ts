@@ -4,7 +4,7 @@ import { requireSome } from '../realworld.ts'
 import { identity, userChanged, userRegistered } from './contract.ts'
 import { hashPassword, isPassword } from './passwords.ts'
 import { identityStore, type IdentityTables } from './tables.ts'
-import { signingKey } from './tokens.ts'
+import { createSigningKey, findSigningKey, type SigningKey } from './tokens.ts'
 
 type User = IdentityTables['users']
 
@@ -12,36 +12,42 @@ export default service(identity, {
   store: identityStore,
   handlers: {
     async register({ input: { user }, db, tx, newId, now }) {
-      const key = await signingKey(db, newId)
+      const key = (await findSigningKey(db)) ?? (await createSigningKey(newId()))
       const userId = newId()
       const row: User = { user_id: userId, username: user.username, email: user.email, password_hash: await hashPassword(user.password), bio: null, image: null }
       const token = await key.sign(userId, now())
       return tx(async ({ db, emit }) => {
         await refuseTaken(db, row)
         await db.insertInto('users').values(row).execute()
-        if (key.newRow) await db.insertInto('keys').values(key.newRow).execute()
+        await key.keep(db)
         emit(userRegistered, toPublic(row))
         return toCurrent(row, token)
       })
     },
 
-    async login({ input: { user }, db, newId, now }) {
+    async login({ input: { user }, db, tx, newId, now }) {
       const row = await db.selectFrom('users').selectAll().where('email', '=', user.email).executeTakeFirst()
       if (!(await isPassword(row?.password_hash, user.password)) || !row) throw unauthenticated('wrong e-mail or password', { credentials: ['invalid'] })
-      return toCurrent(row, await (await signingKey(db, newId)).sign(row.user_id, now()))
+      const key = (await findSigningKey(db)) ?? (await createSigningKey(newId()))
+      const answer = toCurrent(row, await key.sign(row.user_id, now()))
+      if (!key.isNew) return answer // a login that changes nothing needs no commit
+      return tx(async ({ db }) => {
+        await key.keep(db)
+        return answer
+      })
     },
 
-    async current({ caller, db, newId, now }) {
+    async current({ caller, db, now }) {
       const row = await db.selectFrom('users').selectAll().where('user_id', '=', caller.id).executeTakeFirst()
       if (!row) throw unauthenticated('this user is no more', { token: ['is invalid'] })
-      return toCurrent(row, await (await signingKey(db, newId)).sign(row.user_id, now()))
+      return toCurrent(row, await (await keyOfCaller(db)).sign(row.user_id, now()))
     },
 
-    async change({ input: { user }, caller, db, tx, newId, now }) {
+    async change({ input: { user }, caller, db, tx, now }) {
       requireSome('user', user)
       const { username, email, password, bio, image } = user
       const passwordHash = password === undefined ? undefined : await hashPassword(password)
-      const token = await (await signingKey(db, newId)).sign(caller.id, now())
+      const token = await (await keyOfCaller(db)).sign(caller.id, now())
       return tx(async ({ db, emit }) => {
         await refuseTaken(db, { user_id: caller.id, username, email })
         const row = await db
@@ -58,7 +64,7 @@ export default service(identity, {
 
     async keys({ db }) {
       const rows = await db.selectFrom('keys').select('public_jwk').execute()
-      return { keys: rows.map((row) => JSON.parse(row.public_jwk) as Record<string, unknown>) } // written by signingKey
+      return { keys: rows.map((row) => JSON.parse(row.public_jwk) as Record<string, unknown>) } // written by createSigningKey
     },
 
     enrol: ({ input, tx, newId }) =>
@@ -72,6 +78,13 @@ export default service(identity, {
       }),
   },
 })
+
+/** The key for a caller's next token. There is one, since the caller's present token was signed with it. */
+async function keyOfCaller(db: Kysely<IdentityTables>): Promise<SigningKey> {
+  const key = await findSigningKey(db)
+  if (!key) throw unauthenticated('nobody has logged in yet', { token: ['is invalid'] })
+  return key
+}
 
 /** Inside the transaction nobody can come between this look and the insert. */
 async function refuseTaken(db: Kysely<IdentityTables>, user: { user_id: string; username?: string | undefined; email?: string | undefined }): Promise<void> {

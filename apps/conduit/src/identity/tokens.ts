@@ -9,29 +9,29 @@ export const tokenRules = { algorithm: 'EdDSA', issuer: 'conduit', audience: 'co
 /** RealWorld has no refresh, so a token lasts as long as a visitor may stay away without logging in again. */
 const LIFETIME = '30d'
 
-/** A key that signs, and the row to keep it in if it is new. */
 export interface SigningKey {
-  readonly keyId: string
   readonly sign: (userId: string, nowMs: number) => Promise<string>
-  readonly newRow: IdentityTables['keys'] | undefined
+  /** Keeps the key if it is new, in the transaction that its first token comes from: a token whose key nobody keeps is refused everywhere. */
+  readonly keep: (db: Kysely<IdentityTables>) => Promise<void>
+  readonly isNew: boolean
 }
 
 let known: { keyId: string; key: CryptoKey } | undefined
 
-/**
- * The key of this system; a new one if there is none yet. Two first visitors at once may each make one: both are kept, both are good.
- */
-export async function signingKey(db: Kysely<IdentityTables>, newId: () => string): Promise<SigningKey> {
+/** The key of this system. Undefined before the first token was given out: users who came by `enrol` have none until they log in. */
+export async function findSigningKey(db: Kysely<IdentityTables>): Promise<SigningKey | undefined> {
   const row = await db.selectFrom('keys').selectAll().orderBy('key_id').executeTakeFirst()
-  if (row) {
-    if (known?.keyId !== row.key_id) known = { keyId: row.key_id, key: await toKey(JSON.parse(row.private_jwk) as JWK) }
-    return { keyId: row.key_id, sign: signWith(known.keyId, known.key), newRow: undefined }
-  }
-  const keyId = newId()
+  if (!row) return undefined
+  if (known?.keyId !== row.key_id) known = { keyId: row.key_id, key: await toKey(JSON.parse(row.private_jwk) as JWK) }
+  return { sign: signWith(known.keyId, known.key), keep: async () => {}, isNew: false }
+}
+
+/** A new key; for when there is none yet. Two first visitors at once may each make one: both are kept, both are good. */
+export async function createSigningKey(keyId: string): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair(tokenRules.algorithm, { crv: 'Ed25519', extractable: true })
   const publicJwk = { ...(await exportJWK(publicKey)), kid: keyId, alg: tokenRules.algorithm, use: 'sig' }
-  const newRow = { key_id: keyId, private_jwk: JSON.stringify(await exportJWK(privateKey)), public_jwk: JSON.stringify(publicJwk) }
-  return { keyId, sign: signWith(keyId, privateKey), newRow }
+  const row = { key_id: keyId, private_jwk: JSON.stringify(await exportJWK(privateKey)), public_jwk: JSON.stringify(publicJwk) }
+  return { sign: signWith(keyId, privateKey), keep: async (db) => void (await db.insertInto('keys').values(row).execute()), isNew: true }
 }
 
 function signWith(keyId: string, key: CryptoKey): SigningKey['sign'] {

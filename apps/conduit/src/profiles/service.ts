@@ -1,12 +1,10 @@
 import { sqlStore } from '@atoll/store'
 import { notFound, service } from 'atoll'
 import type { Kysely } from 'kysely'
-import { userChanged, userRegistered } from '../identity/contract.ts'
+import { replicateUsers, type UserReplica } from '../identity/replica.ts'
 import { profiles, userFollowed, userUnfollowed } from './contract.ts'
 
-interface ProfileTables {
-  /** A replica of what identity says. */
-  users: { user_id: string; username: string; bio: string | null; image: string | null }
+interface ProfileTables extends UserReplica {
   follows: { follower_id: string; followee_id: string }
 }
 
@@ -22,13 +20,7 @@ const store = sqlStore<ProfileTables>({
 
 export default service(profiles, {
   store,
-  subscribe: ({ project }) =>
-    [userRegistered, userChanged].map((event) =>
-      project(event, ({ data: { userId, username, bio, image } }, { db }) => {
-        const row = { username, bio, image }
-        return db.insertInto('users').values({ user_id: userId, ...row }).onConflict((known) => known.column('user_id').doUpdateSet(row)).execute()
-      }),
-    ),
+  subscribe: ({ project }) => replicateUsers(project),
   handlers: {
     async get({ input, caller, db }) {
       const user = await userNamed(db, input.username)

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely'
 import { articleDeleted, articleEdited, articlePublished } from '../articles/contract.ts'
 import { commentDeleted, commentPosted } from '../comments/contract.ts'
 import { articleFavorited, articleUnfavorited } from '../favorites/contract.ts'
-import { userChanged, userRegistered } from '../identity/contract.ts'
+import { replicateUsers } from '../identity/replica.ts'
 import { userFollowed, userUnfollowed } from '../profiles/contract.ts'
 import { pageStore, type PageTables } from './tables.ts'
 
@@ -15,12 +15,7 @@ import { pageStore, type PageTables } from './tables.ts'
 export const pages = projection('pages', {
   store: pageStore,
   subscribe: ({ project }) => [
-    ...[userRegistered, userChanged].map((event) =>
-      project(event, ({ data: { userId, username, bio, image } }, { db }) => {
-        const row = { username, bio, image }
-        return db.insertInto('users').values({ user_id: userId, ...row }).onConflict((known) => known.column('user_id').doUpdateSet(row)).execute()
-      }),
-    ),
+    ...replicateUsers(project),
 
     project(userFollowed, ({ data }, { db }) =>
       db.insertInto('follows').values({ follower_id: data.followerId, followee_id: data.followeeId }).onConflict((known) => known.doNothing()).execute(),

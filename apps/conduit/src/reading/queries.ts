@@ -1,9 +1,9 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, SelectQueryBuilder } from 'kysely'
 import type { PageTables } from './tables.ts'
 
 type Db = Kysely<PageTables>
 
-/** Which articles a list shows. */
+/** Which articles a list shows: those that fit all of it. */
 export interface Filter {
   readonly tag?: string | undefined
   /** Ids, not names. */
@@ -27,53 +27,33 @@ export async function listArticles(db: Db, filter: Filter, viewerId: string | un
 }
 
 /** The ids on a page. Only keys are walked over to get to it; what is shown is read for these alone. */
-async function pageOf(db: Db, { tag, authorId, favoritedBy, feedOf, limit, offset }: Filter): Promise<string[]> {
-  const page = { limit: Math.min(limit, LIMIT_MAX), offset }
-  let rows: { article_id: string }[]
-  if (tag !== undefined) {
-    rows = await db.selectFrom('article_tags').select('article_id').where('tag', '=', tag).orderBy('created_at', 'desc').orderBy('article_id', 'desc').limit(page.limit).offset(page.offset).execute()
-  } else if (favoritedBy !== undefined) {
-    rows = await db
-      .selectFrom('favorites')
-      .innerJoin('articles', 'articles.article_id', 'favorites.article_id')
-      .select('articles.article_id')
-      .where('favorites.user_id', '=', favoritedBy)
-      .orderBy('articles.created_at', 'desc')
-      .orderBy('articles.article_id', 'desc')
-      .limit(page.limit)
-      .offset(page.offset)
-      .execute()
-  } else if (feedOf !== undefined) {
-    rows = await db
-      .selectFrom('follows')
-      .innerJoin('articles', 'articles.author_id', 'follows.followee_id')
-      .select('articles.article_id')
-      .where('follows.follower_id', '=', feedOf)
-      .orderBy('articles.created_at', 'desc')
-      .orderBy('articles.article_id', 'desc')
-      .limit(page.limit)
-      .offset(page.offset)
-      .execute()
-  } else {
-    let recent = db.selectFrom('articles').select('article_id').orderBy('created_at', 'desc').orderBy('article_id', 'desc')
-    if (authorId !== undefined) recent = recent.where('author_id', '=', authorId)
-    rows = await recent.limit(page.limit).offset(page.offset).execute()
-  }
-  return rows.map((row) => row.article_id)
+async function pageOf(db: Db, filter: Filter): Promise<string[]> {
+  const limit = Math.min(filter.limit, LIMIT_MAX)
+  const page: SelectQueryBuilder<PageTables, never, { article_id: string }> =
+    isWide(filter) && filter.tag !== undefined
+      ? db.selectFrom('article_tags').select('article_id').where('tag', '=', filter.tag).orderBy('created_at', 'desc').orderBy('article_id', 'desc')
+      : articlesOf(db, filter).select('articles.article_id').orderBy('articles.created_at', 'desc').orderBy('articles.article_id', 'desc')
+  return (await page.limit(limit).offset(filter.offset).execute()).map((row) => row.article_id)
 }
 
-async function countOf(db: Db, { tag, authorId, favoritedBy, feedOf }: Filter): Promise<number> {
-  if (authorId === undefined && favoritedBy === undefined && feedOf === undefined) {
-    return (await db.selectFrom('counts').select('count').where('tag', '=', tag ?? '').executeTakeFirst())?.count ?? 0
-  }
-  const count = db.selectFrom('articles').select((select) => select.fn.countAll<number>().as('count'))
-  const counted =
-    authorId !== undefined
-      ? count.where('author_id', '=', authorId)
-      : favoritedBy !== undefined
-        ? count.innerJoin('favorites', 'favorites.article_id', 'articles.article_id').where('favorites.user_id', '=', favoritedBy)
-        : count.innerJoin('follows', 'follows.followee_id', 'articles.author_id').where('follows.follower_id', '=', feedOf!) // the last one left
-  return (await counted.executeTakeFirstOrThrow()).count
+async function countOf(db: Db, filter: Filter): Promise<number> {
+  if (isWide(filter)) return (await db.selectFrom('counts').select('count').where('tag', '=', filter.tag ?? '').executeTakeFirst())?.count ?? 0
+  return (await articlesOf(db, filter).select((select) => select.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()).count
+}
+
+/** Whether a list is of all articles, or of all with a tag. Those may be very many, so their order and their count lie in tables. */
+function isWide({ authorId, favoritedBy, feedOf }: Filter): boolean {
+  return authorId === undefined && favoritedBy === undefined && feedOf === undefined
+}
+
+/** The articles that fit all of a filter. */
+function articlesOf(db: Db, { tag, authorId, favoritedBy, feedOf }: Filter): SelectQueryBuilder<PageTables, 'articles', {}> {
+  let articles: SelectQueryBuilder<PageTables, 'articles', {}> = db.selectFrom('articles')
+  if (tag !== undefined) articles = articles.innerJoin('article_tags', 'article_tags.article_id', 'articles.article_id').where('article_tags.tag', '=', tag)
+  if (authorId !== undefined) articles = articles.where('articles.author_id', '=', authorId)
+  if (favoritedBy !== undefined) articles = articles.innerJoin('favorites', 'favorites.article_id', 'articles.article_id').where('favorites.user_id', '=', favoritedBy)
+  if (feedOf !== undefined) articles = articles.innerJoin('follows', 'follows.followee_id', 'articles.author_id').where('follows.follower_id', '=', feedOf)
+  return articles
 }
 
 /** One article, as somebody sees it. */

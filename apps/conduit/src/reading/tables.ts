@@ -1,8 +1,8 @@
 import { sqlStore } from '@atoll/store'
+import type { UserReplica } from '../identity/replica.ts'
 
 /** The tables that pages are made of. Names are joined in, never copied, so that a renamed author has the new name everywhere. */
-export interface PageTables {
-  users: { user_id: string; username: string; bio: string | null; image: string | null }
+export interface PageTables extends UserReplica {
   follows: { follower_id: string; followee_id: string }
   articles: {
     article_id: string

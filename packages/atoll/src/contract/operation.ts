@@ -14,7 +14,7 @@ export interface OperationOptions<Input extends z.ZodType, Output extends z.ZodT
   http?: Route
   /** Default `none`. */
   auth?: A
-  /** What comes in: path parameters, query string and JSON body as one object (path over query over body). Unknown fields are dropped. */
+  /** What comes in: path parameters, query string and JSON body as one object (path over body over query string). Unknown fields are dropped. */
   input: Input
   /** What goes out. An answer that does not fit never leaves; a command's transaction is then undone. */
   output: Output

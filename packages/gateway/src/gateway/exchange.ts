@@ -7,7 +7,7 @@ export interface GatewayRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   /** Reads the body; called once at the most, and only where a body is wanted. Rejects with BODY_TOO_LARGE or CANCELLED. */
   body(bytesMax: number): Promise<string>
-  /** The address of the client. */
+  /** The address that the connection comes from: the client's, or its proxy's. */
   readonly address: string
   /** A signal that aborts when the client goes away. Made when it is asked for. */
   signal(): AbortSignal | undefined

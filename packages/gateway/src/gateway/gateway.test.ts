@@ -76,6 +76,18 @@ describe('the gateway', () => {
       assert.deepEqual([status, body], [404, { errors: ['NOT_FOUND'] }])
     }))
 
+  it('words errors in the standard way when their contract cannot, and logs why', () =>
+    inSystem(async ({ send, logged }) => {
+      for (const [url, why] of [['/unworded/0', /lost for words/], ['/unworded/1', /status 42/], ['/unworded/2', /BigInt/]] as const) {
+        const { status, json: problem, headers } = await send({ method: 'GET', url })
+        assert.deepEqual([status, problem['code'], headers['content-type']], [404, 'NOT_FOUND', 'application/problem+json; charset=utf-8'], url)
+        const line = logged.find(({ fields }) => fields['requestId'] === headers['x-request-id'])
+        assert.match(String((line?.fields['error'] as Error).message), why)
+      }
+      const { status, json: problem } = await send({ method: 'GET', url: '/unsayable' })
+      assert.deepEqual([status, problem['code']], [500, 'INTERNAL'])
+    }))
+
   it('repeats a recorded answer under an Idempotency-Key, and not its effect', () =>
     inSystem(async ({ send }) => {
       const sent: Sent = { method: 'POST', url: '/notes', headers: { ...json, 'idempotency-key': 'once' }, body: '{"text":"x"}' }
@@ -98,6 +110,20 @@ describe('the gateway', () => {
       assert.deepEqual([(await change('"1"')).status, (await change('W/"2"')).status, (await change('*')).status], [412, 200, 200])
     }))
 
+  it('takes any text as a version, and hands it back as it was', () =>
+    inSystem(async ({ send }) => {
+      for (const label of ['☕', 'naïve', 'two words', '"quoted"', '50%', '%41', 'a\r\nset-cookie: b', '\u0000', '👩‍💻']) {
+        const url = `/labels/${encodeURIComponent(label)}`
+        const { status, headers } = await send({ method: 'GET', url })
+        assert.equal(status, 200)
+        assert.match(headers['etag']!, /^"[\x21\x23-\x7e]*"$/, label)
+        assert.equal((await send({ method: 'GET', url, headers: { 'if-none-match': headers['etag']! } })).status, 304, label)
+        assert.equal((await send({ method: 'PUT', url, headers: { 'if-match': headers['etag']! } })).json['ifMatch'], label)
+      }
+      const unlike = await send({ method: 'PUT', url: '/labels/x', headers: { 'if-match': '"100%"' } })
+      assert.equal(unlike.json['ifMatch'], '100%', 'what nobody encoded is taken as it is')
+    }))
+
   it('lets whoever wrote read it at once: by address, by caller, and by the position in the header', () =>
     inSystem(async ({ send, slow }) => {
       const post = (address: string, authorization?: string) => send({ method: 'POST', url: '/notes', headers: { ...json, ...(authorization ? { authorization } : {}) }, body: '{"text":"x"}', address })
@@ -108,6 +134,35 @@ describe('the gateway', () => {
         const waiting = [count('10.0.0.1'), count('10.0.0.9', { 'atoll-position': headers['atoll-position']! })]
         release()
         assert.deepEqual(await Promise.all(waiting), [1, 1])
+      })
+    }))
+
+  it('tells clients behind a proxy that it trusts apart by the address that the proxy added', () =>
+    inSystem(
+      async ({ send, slow }) => {
+        const through = (forwarded: string) => ({ address: '10.0.0.1', headers: { ...json, 'x-forwarded-for': forwarded } })
+        const count = async (forwarded: string) => (await send({ method: 'GET', url: '/count', ...through(forwarded) })).json['count']
+        await slow(async (release) => {
+          await send({ method: 'POST', url: '/notes', body: '{"text":"x"}', ...through('203.0.113.7') })
+          assert.equal(await count('203.0.113.7, 203.0.113.8'), 0, 'what a client claims itself does not count')
+          const waiting = count('198.51.100.1, 203.0.113.7')
+          release()
+          assert.equal(await waiting, 1)
+        })
+      },
+      { trustProxy: true },
+    ))
+
+  it('goes by the address of the connection unless it is told of a proxy', () =>
+    inSystem(async ({ send, slow }) => {
+      const from = (address: string, forwarded: string) => ({ address, headers: { ...json, 'x-forwarded-for': forwarded } })
+      const count = async (address: string, forwarded: string) => (await send({ method: 'GET', url: '/count', ...from(address, forwarded) })).json['count']
+      await slow(async (release) => {
+        await send({ method: 'POST', url: '/notes', body: '{"text":"x"}', ...from('10.0.0.1', '203.0.113.7') })
+        assert.equal(await count('10.0.0.2', '203.0.113.7'), 0, 'a claim changes nothing')
+        const waiting = count('10.0.0.1', '203.0.113.8')
+        release()
+        assert.equal(await waiting, 1)
       })
     }))
 

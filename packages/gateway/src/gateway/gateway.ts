@@ -1,6 +1,7 @@
 import { AtollError } from '@atoll/host'
-import type { Caller } from 'atoll'
+import type { Caller, ErrorShape } from 'atoll'
 import { decodePosition, encodePosition, isTrace, mergePositions, newTrace, type Dispatched, type Position, type RunningSystem } from 'atoll/runtime'
+import { toEtag, versionOf } from './etag.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import { Listener } from './listener.ts'
 import { defaultLimits, type GatewayLimits, type GatewayOptions } from './options.ts'
@@ -39,7 +40,7 @@ class SystemGateway implements Gateway {
     this.#limits = { ...defaultLimits, ...options.limits }
     this.#routes = new Routes(running.system, options.basePath ?? '')
     this.#positions = new PositionMemory(options.host, this.#limits.positionsMax, this.#limits.positionAgeMsMax)
-    this.#listener = new Listener(this.#limits, (request) => this.handle(request))
+    this.#listener = new Listener(this.#limits, options.logger, (request) => this.handle(request))
   }
 
   listen(at: { port: number; host?: string }): Promise<{ url: string }> {
@@ -69,7 +70,7 @@ class SystemGateway implements Gateway {
       }
     } catch (error) {
       this.#report(error, requestId, match)
-      response = toResponse(error, requestId, match?.target.errors)
+      response = this.#refuse(error, requestId, match, match?.target.errors)
       if (AtollError.from(error).code === 'METHOD_NOT_ALLOWED') response.headers['allow'] = this.#routes.allowed(request.url).join(', ')
     } finally {
       this.#inFlight--
@@ -92,7 +93,7 @@ class SystemGateway implements Gateway {
       deadlineMs: this.#options.host.monotonicMs() + this.#limits.deadlineMs,
       signal: request.signal(),
       idempotencyKey: operation.kind === 'command' ? idempotencyKeyOf(headers['idempotency-key']) : undefined,
-      ifMatch: versionOf(headers['if-match']),
+      ifMatch: versionOf(one(headers['if-match'])),
       trace: traceOf(headers['traceparent']) ?? newTrace(this.#options.host),
       requestId,
       show: true,
@@ -132,7 +133,7 @@ class SystemGateway implements Gateway {
     const header = one(request.headers['atoll-position'])
     const positions = [
       header === undefined ? undefined : decodePosition(header),
-      this.#positions.recall(`address ${request.address}`),
+      this.#positions.recall(`address ${this.#addressOf(request)}`),
       caller && this.#positions.recall(`caller ${caller.id}`),
     ].filter((position) => position !== undefined)
     return positions.length === 0 ? undefined : positions.reduce(mergePositions)
@@ -140,14 +141,30 @@ class SystemGateway implements Gateway {
 
   #remember(request: GatewayRequest, caller: Caller | undefined, position: Position): void {
     if (Object.keys(position).length === 0) return
-    this.#positions.remember(`address ${request.address}`, position)
+    this.#positions.remember(`address ${this.#addressOf(request)}`, position)
     if (caller) this.#positions.remember(`caller ${caller.id}`, position)
+  }
+
+  /** The client's address. Entries before the last one came with the request to the proxy: anybody may have written them. */
+  #addressOf(request: GatewayRequest): string {
+    const forwarded = this.#options.trustProxy ? request.headers['x-forwarded-for'] : undefined
+    return String(forwarded ?? '').split(',').at(-1)!.trim() || request.address
   }
 
   #report(error: unknown, requestId: string, match: Match | undefined): void {
     const failure = AtollError.from(error)
     if (failure.status >= 500) {
       this.#options.logger.error({ requestId, operation: match?.target.operation.name, error: failure }, `request failed: ${failure.code}`)
+    }
+  }
+
+  /** An error as an answer. What a service's author wrote may fail here too: the words of the contract, or details that are not JSON. */
+  #refuse(error: unknown, requestId: string, match: Match | undefined, shape: ErrorShape | undefined): GatewayResponse {
+    try {
+      return toResponse(error, requestId, shape)
+    } catch (unworded) {
+      this.#report(unworded, requestId, match)
+      return shape ? this.#refuse(error, requestId, match, undefined) : toResponse(unworded, requestId, undefined)
     }
   }
 
@@ -184,9 +201,9 @@ function toSuccess(request: GatewayRequest, status: number | undefined, kind: 'c
   if (kind === 'command') headers['atoll-position'] = encodePosition(position)
   if (dispatched.replayed) headers['idempotency-replayed'] = 'true'
   if (etag !== undefined) {
-    headers['etag'] = `"${etag}"`
+    headers['etag'] = toEtag(etag)
     headers['cache-control'] = 'no-cache'
-    if (kind === 'query' && versionOf(request.headers['if-none-match']) === etag) return { status: 304, headers, body: undefined }
+    if (kind === 'query' && versionOf(one(request.headers['if-none-match'])) === etag) return { status: 304, headers, body: undefined }
   }
   if (output === undefined) return { status: status ?? 204, headers, body: undefined }
   headers['content-type'] = 'application/json; charset=utf-8'
@@ -235,13 +252,6 @@ function idempotencyKeyOf(header: string | string[] | undefined): string | undef
   if (key === undefined) return undefined
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new AtollError('MALFORMED', 'Idempotency-Key must be 1 to 255 visible characters')
   return key
-}
-
-/** The version in If-Match or If-None-Match; `*` asks for none in particular. */
-function versionOf(header: string | string[] | undefined): string | undefined {
-  const sent = one(header)?.trim()
-  if (sent === undefined || sent === '*') return undefined
-  return sent.replace(/^W\//, '').replace(/^"(.*)"$/, '$1')
 }
 
 function json(status: number, body: object): GatewayResponse {

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, it } from 'node:test'
+import { AtollError, silentLogger, type LogFields } from '@atoll/host'
 import { inSystem, type Bench } from '../../test/system.ts'
+import type { GatewayResponse } from './exchange.ts'
+import { Listener } from './listener.ts'
+import { defaultLimits } from './options.ts'
 
 /** Sends bytes as they are, and resolves with all that came back until the connection was closed. */
 async function talk(url: string, ...parts: readonly string[]): Promise<string> {
@@ -17,7 +21,7 @@ async function talk(url: string, ...parts: readonly string[]): Promise<string> {
 }
 
 const listening = (work: (url: string, bench: Bench) => Promise<void>, limits = {}): Promise<void> =>
-  inSystem(async (bench) => work((await bench.gateway.listen({ port: 0 })).url, bench), limits)
+  inSystem(async (bench) => work((await bench.gateway.listen({ port: 0 })).url, bench), { limits })
 
 const statuses = (answer: string): string[] => [...answer.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map((match) => match[1]!)
 
@@ -57,6 +61,48 @@ describe('the listener', () => {
       const chunk = `400\r\n${'x'.repeat(1_024)}\r\n`
       assert.deepEqual(statuses(await talk(url, `${head}Transfer-Encoding: chunked\r\n\r\n${chunk}`, chunk, '0\r\n\r\n', behind)), ['413'])
     }))
+
+  it('sends versions that HTTP has no letters for', () =>
+    listening(async (url) => {
+      assert.equal((await fetch(`${url}/labels/${encodeURIComponent('☕')}`)).headers.get('etag'), '"%E2%98%95"')
+    }))
+
+  it('answers 500 when an answer cannot be sent, logs why, and goes on', async () => {
+    const answers: Readonly<Record<string, () => Promise<GatewayResponse>>> = {
+      '/rejects': () => Promise.reject(new Error('handle rejected')),
+      '/header': async () => ({ status: 200, headers: { etag: '"☕"', 'x-request-id': 'r1' }, body: '{}' }),
+      '/header-of-304': async () => ({ status: 304, headers: { etag: '"☕"' }, body: undefined }),
+      '/status': async () => ({ status: 42, headers: {}, body: undefined }),
+      '/well': async () => ({ status: 200, headers: {}, body: '{}' }),
+    }
+    const logged: LogFields[] = []
+    const listener = new Listener(defaultLimits, { ...silentLogger, error: (fields) => void logged.push(fields) }, ({ url }) => answers[url]!())
+    const { url } = await listener.listen(0, '127.0.0.1')
+    try {
+      for (const path of ['/rejects', '/header', '/header-of-304', '/status']) {
+        const answer = await fetch(url + path)
+        const problem = (await answer.json()) as { code: string; requestId: string }
+        assert.deepEqual([answer.status, answer.headers.get('content-type'), problem.code], [500, 'application/problem+json; charset=utf-8', 'INTERNAL'], path)
+        assert.equal(problem.requestId, path === '/header' ? 'r1' : 'none')
+      }
+      assert.deepEqual(logged.map(({ requestId, error }) => [requestId, error instanceof AtollError]), [['none', true], ['r1', true], ['none', true], ['none', true]])
+      assert.equal((await fetch(`${url}/well`)).status, 200)
+    } finally {
+      await listener.close(0)
+    }
+  })
+
+  it('goes on when not even its logger works', async () => {
+    const broken = { ...silentLogger, error: () => { throw new Error('no log') } }
+    const listener = new Listener(defaultLimits, broken, ({ url }) => (url === '/well' ? Promise.resolve({ status: 200, headers: {}, body: '{}' }) : Promise.reject(new Error('broken'))))
+    const { url } = await listener.listen(0, '127.0.0.1')
+    try {
+      await fetch(`${url}/ill`).catch(() => undefined) // an answer or none: both will do
+      assert.equal((await fetch(`${url}/well`)).status, 200)
+    } finally {
+      await listener.close(0)
+    }
+  })
 
   it('says that its port is taken', () =>
     listening((url) =>

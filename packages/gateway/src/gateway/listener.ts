@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, validateHeaderValue, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { AtollError, type ErrorCode } from '@atoll/host'
+import { AtollError, type ErrorCode, type Logger } from '@atoll/host'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import type { GatewayLimits } from './options.ts'
 import { toResponse } from './problem.ts'
@@ -9,10 +9,12 @@ import { toResponse } from './problem.ts'
 /** Carries HTTP/1.1 to the gateway and back. What HTTP itself forbids is refused here. */
 export class Listener {
   readonly #server: Server
+  readonly #logger: Logger
   readonly #handle: (request: GatewayRequest) => Promise<GatewayResponse>
   #closing: Promise<void> | undefined
 
-  constructor(limits: GatewayLimits, handle: (request: GatewayRequest) => Promise<GatewayResponse>) {
+  constructor(limits: GatewayLimits, logger: Logger, handle: (request: GatewayRequest) => Promise<GatewayResponse>) {
+    this.#logger = logger
     this.#handle = handle
     this.#server = createServer({
       maxHeaderSize: limits.headerBytesMax,
@@ -54,15 +56,37 @@ export class Listener {
     clearTimeout(late)
   }
 
+  /** Never rejects: nobody waits for it, so a rejection would end the process. */
   async #exchange(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const answer = await this.#handle(new HttpRequest(request, response))
+    let requestId = 'none'
+    try {
+      const answer = await this.#handle(new HttpRequest(request, response))
+      requestId = answer.headers['x-request-id'] ?? requestId
+      this.#send(request, response, answer)
+    } catch (error) {
+      this.#fail(request, response, requestId, error)
+    }
+  }
+
+  #send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: GatewayResponse): void {
     if (response.destroyed) return
-    const { status, headers, body } = answer
     if (body !== undefined) headers['content-length'] = String(Buffer.byteLength(body))
     if (this.#closing || !request.complete) headers['connection'] = 'close' // what is left of a refused body is not read
+    for (const [name, value] of Object.entries(headers)) validateHeaderValue(name, value) // writeHead would throw half way
     response.writeHead(status, headers)
     response.end(request.method === 'HEAD' ? undefined : body)
     if (!request.complete) request.resume()
+  }
+
+  /** An answer that cannot be sent becomes a bare 500; or, if some of it went out already, the end of the connection. */
+  #fail(request: IncomingMessage, response: ServerResponse, requestId: string, error: unknown): void {
+    try {
+      if (response.headersSent) response.destroy()
+      else this.#send(request, response, toResponse(new AtollError('INTERNAL', 'the answer could not be sent'), requestId, undefined))
+      this.#logger.error({ requestId, error: AtollError.from(error) }, 'an answer could not be sent')
+    } catch {
+      response.destroy() // the log was the last that could have been told
+    }
   }
 }
 

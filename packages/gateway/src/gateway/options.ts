@@ -11,6 +11,12 @@ export interface GatewayOptions {
    * good. Without this every token is refused.
    */
   authenticate?: (token: string) => Promise<Caller | undefined>
+  /**
+   * Whether every connection comes from a proxy of yours. The client's address is then the last entry of X-Forwarded-For, the one that
+   * the proxy added; without it all clients would share the proxy's address, and wait for each other's writes. Default false, since a
+   * client that reaches the gateway directly can claim any address.
+   */
+  trustProxy?: boolean
   /** Which web pages may call. Default: none but those of the same origin. */
   cors?: CorsOptions
   /** Only what differs from {@link defaultLimits}. */

@@ -28,14 +28,14 @@ export class PositionMemory {
   recall(name: string): Position | undefined {
     const entry = this.#entries.get(name)
     if (!entry) return undefined
-    if (this.#host.monotonicMs() - entry.atMs <= this.#ageMsMax) return entry.position
     this.#entries.delete(name)
-    return undefined
+    if (this.#host.monotonicMs() - entry.atMs > this.#ageMsMax) return undefined
+    this.#entries.set(name, entry) // comes last now, and so is the last to be forgotten
+    return entry.position
   }
 
   remember(name: string, position: Position): void {
     const known = this.recall(name)
-    this.#entries.delete(name) // so that it comes last
     this.#entries.set(name, { position: known ? mergePositions(known, position) : position, atMs: this.#host.monotonicMs() })
     if (this.#entries.size <= this.#entriesMax) return
     for (const oldest of this.#entries.keys()) {

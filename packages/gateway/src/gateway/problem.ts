@@ -4,12 +4,13 @@ import type { GatewayResponse } from './exchange.ts'
 
 /**
  * An error as a response: as the contract words it, or as problem+json (RFC 9457). Errors that no caller should see answer 500 and
- * say nothing but the id under which the log tells more.
+ * say nothing but the id under which the log tells more. Throws what the contract's words throw, and if they make no answer.
  */
 export function toResponse(thrown: unknown, requestId: string, shape: ErrorShape | undefined): GatewayResponse {
   const error = toShown(AtollError.from(thrown))
   const shaped = shape?.(error)
   const status = shaped?.status ?? error.status
+  if (!Number.isInteger(status) || status < 200 || status > 599) throw new Error(`the contract answers ${error.code} with status ${status}; give one from 200 to 599`)
   const headers: Record<string, string> = {
     'content-type': shaped ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
