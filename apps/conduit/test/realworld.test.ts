@@ -145,7 +145,7 @@ describe('articles', () => {
       title,
       description: 'Ever wonder how?',
       body: 'Very carefully.',
-      tagList: ['training', 'dragons'],
+      tagList: ['dragons', 'training'],
       favorited: false,
       favoritesCount: 0,
       author: { username: author.name, bio: null, image: null, following: false },

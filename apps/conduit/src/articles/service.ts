@@ -55,7 +55,7 @@ export default service(articles, {
           title,
           description,
           body,
-          tag_list: JSON.stringify([...new Set(tagList)]),
+          tag_list: toTagList(tagList),
           created_at: at,
           updated_at: at,
         }
@@ -74,7 +74,7 @@ export default service(articles, {
         const updatedAt = new Date(Math.max(now(), Date.parse(before.updated_at) + 1)).toISOString()
         const row = await db
           .updateTable('articles')
-          .set({ title, description, body, tag_list: tagList && JSON.stringify([...new Set(tagList)]), updated_at: updatedAt })
+          .set({ title, description, body, tag_list: tagList && toTagList(tagList), updated_at: updatedAt })
           .where('article_id', '=', before.article_id)
           .returningAll()
           .executeTakeFirstOrThrow()
@@ -105,6 +105,11 @@ async function freeSlug(db: Kysely<ArticleTables>, title: string, articleId: str
   const slug = toSlug(title) || 'article'
   const taken = await db.selectFrom('articles').select('article_id').where('slug', '=', slug).executeTakeFirst()
   return taken ? `${slug}-${articleId.slice(-12)}` : slug
+}
+
+/** Each tag once, in alphabetical order, as RealWorld has it. */
+function toTagList(tags: readonly string[]): string {
+  return JSON.stringify([...new Set(tags)].sort())
 }
 
 function toEvent(row: Row) {
