@@ -1,8 +1,8 @@
 // For what runs systems: the gateway, the command line, test worlds. Not for service authors.
-export { startSystem } from './runtime/start.ts'
+export { openSystem, startSystem } from './runtime/start.ts'
 export { defaultOptions, type RuntimeOptions } from './runtime/options.ts'
 export { isTrace, newTrace } from './runtime/trace.ts'
-export type { Ports, RunningSystem, Dispatch, Dispatched, RunningService, StopOptions } from './runtime/running.ts'
+export type { OpenSystem, Ports, RunningSystem, Dispatch, Dispatched, RunningService, StopOptions } from './runtime/running.ts'
 export { decodePosition, encodePosition, mergePositions, type Position } from './runtime/position.ts'
 export type { Admin, DeadLetter, EventsOptions, LedgerRow, RebuildProgress, RedriveOptions, RedriveOutcome } from './runtime/admin.ts'
 export type { StoredRecord } from '@atoll/log/driver'

@@ -14,7 +14,7 @@ const program = new Command('atoll')
   .description('Systems of independent services that share nothing but events.')
   .exitOverride()
   .configureHelp({ sortSubcommands: false })
-  .addHelpText('after', '\nEvery command but dev and map asks the running system of the data folder; if none runs, it opens the folder itself.')
+  .addHelpText('after', '\nEvery command but dev and map asks the running system of the data folder; if none runs, it looks into the folder itself\n(replay and redrive start the system for as long as they take).')
 
 program
   .command('dev')

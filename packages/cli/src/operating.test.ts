@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { startSystem } from 'atoll/runtime'
 import { fixture, inShell, type Shell } from '../test/command.ts'
@@ -17,6 +18,25 @@ describe('operating a system', () => {
       const stopped = await run('events', '--data', data, '--json')
       assert.deepEqual(items(stopped.out).map(({ key }) => key), ['seeded', 'tea'])
       assert.deepEqual(items((await run('events', '--data', data, '--type', 'no.such', '--json')).out), [])
+    }))
+
+  it('only looks when it is asked a question while no system runs: nothing is handled, fired or seeded', () =>
+    inShell(async ({ dev, run, data, broken }) => {
+      const { post, stop } = await dev()
+      writeFileSync(broken, '')
+      await post('/orders', { sku: 'broken', count: 1 })
+      await stop()
+      rmSync(broken) // from here on a try would succeed
+      const before = await run('ledger', '--data', data, '--json')
+      const [row] = items(before.out).filter((line) => line['subscription'] === 'warehouse')
+      assert.deepEqual([row!['handled'], row!['pending']], [1, 1])
+      assert.equal((await run('dead-letters', '--data', data)).code, 0)
+      assert.equal((await run('events', '--data', data)).code, 0)
+      assert.equal((await run('ledger', '--data', data, '--json')).out, before.out)
+      writeFileSync(join(data, 'seeding'), '') // as a first start leaves it that was cut off
+      assert.equal((await run('ledger', '--data', data, '--json')).out, before.out)
+      const replay = await run('replay', 'warehouse.shelves', '--data', data)
+      assert.deepEqual([replay.code, /was cut off/.test(replay.err)], [2, true])
     }))
 
   it('accounts for every event', () =>

@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createGateway, type GatewayOptions } from '@atoll/gateway'
-import { AtollError, silentLogger, type Logger } from '@atoll/host'
+import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import { openDataFolder } from '@atoll/sqlite'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { System } from 'atoll'
-import { startSystem, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
+import { openSystem, startSystem, type Admin, type Ports, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
 
 /** What a system's gateway should be like; or how to find out once the system runs. */
 export type GatewaySettings = Partial<Omit<GatewayOptions, 'host' | 'logger'>> | ((running: RunningSystem) => Partial<Omit<GatewayOptions, 'host' | 'logger'>>)
@@ -43,20 +43,13 @@ export interface Started {
  */
 export async function start(system: System, options: StartOptions): Promise<Started> {
   const { data, logger = silentLogger } = options
-  const folder = openDataFolder(data)
-  // The runtime's timers do not keep a process alive; a system at work should.
-  const keepAlive = setInterval(() => {}, 2 ** 30)
-  const closing: (() => unknown)[] = [() => clearInterval(keepAlive), () => folder.close()]
+  const folder = await openData(data, options.fresh ?? false)
   try {
-    if (options.fresh || seedWasCutOff(data)) clear(data)
-    const isNew = !existsSync(join(data, 'log.db'))
+    const isNew = folder.isNew
     if (isNew && system.seed) writeFileSync(join(data, SEEDING), '')
-    const host = createNodeHost()
-    const log = await createEmbeddedLog({ file: join(data, 'log.db'), host })
-    closing.unshift(() => log.close())
-    const stores = createSqliteStores({ folder: data, host })
-    closing.unshift(() => stores.close())
-    const running = await startSystem(system, { host, log, stores, logger }, options.runtime)
+    const { host, closing } = folder
+    const ports = { ...(await openPorts(folder)), logger }
+    const running = await startSystem(system, ports, options.runtime)
     closing.unshift(() => running.stop())
     const seeded = isNew && system.seed !== undefined
     if (seeded) {
@@ -69,9 +62,62 @@ export async function start(system: System, options: StartOptions): Promise<Star
     let stopping: Promise<void> | undefined
     return { running, url, seeded, stop: () => (stopping ??= closeAll(closing)) }
   } catch (error) {
-    await closeAll(closing).catch(() => undefined) // the first error is the one to tell
+    await closeAll(folder.closing).catch(() => undefined) // the first error is the one to tell
     throw error
   }
+}
+
+/**
+ * Opens the data of a system that does not run, to look at it. Nothing is handled, handed on, fired or seeded: looking after a bad
+ * release must not run it. COMMAND_USAGE if there is nothing to look at.
+ */
+export async function look(system: System, data: string, logger: Logger): Promise<{ admin: Admin; close(): Promise<void> }> {
+  if (!existsSync(join(data, LOG))) throw new AtollError('COMMAND_USAGE', `${data} holds no system's data; start one there first`)
+  const folder = openFolder(data)
+  try {
+    const open = await openSystem(system, { ...(await openPorts(folder)), logger })
+    folder.closing.unshift(() => open.close())
+    return { admin: open.admin, close: () => closeAll(folder.closing) }
+  } catch (error) {
+    await closeAll(folder.closing).catch(() => undefined) // the first error is the one to tell
+    throw error
+  }
+}
+
+/** A data folder that this process has for itself, and what must be closed in the end, in this order. */
+interface Folder {
+  readonly data: string
+  readonly host: Host
+  readonly isNew: boolean
+  readonly closing: (() => unknown)[]
+}
+
+function openFolder(data: string): Folder {
+  const folder = openDataFolder(data)
+  // The runtime's timers do not keep a process alive; a system at work should.
+  const keepAlive = setInterval(() => {}, 2 ** 30)
+  return { data, host: createNodeHost(), isNew: !existsSync(join(data, LOG)), closing: [() => clearInterval(keepAlive), () => folder.close()] }
+}
+
+/** The same; emptied if that is wanted, or if a first start was cut off in it. */
+async function openData(data: string, fresh: boolean): Promise<Folder> {
+  const folder = openFolder(data)
+  try {
+    if (!fresh && !seedWasCutOff(data)) return folder
+    clear(data)
+    return { ...folder, isNew: true }
+  } catch (error) {
+    await closeAll(folder.closing).catch(() => undefined) // the first error is the one to tell
+    throw error
+  }
+}
+
+async function openPorts({ data, host, closing }: Folder): Promise<Omit<Ports, 'logger'>> {
+  const log = await createEmbeddedLog({ file: join(data, LOG), host })
+  closing.unshift(() => log.close())
+  const stores = createSqliteStores({ folder: data, host })
+  closing.unshift(() => stores.close())
+  return { host, log, stores }
 }
 
 /** Closes everything, also what comes after something that fails to close; then tells of the first failure. */
@@ -104,7 +150,7 @@ async function seed(system: System, running: RunningSystem): Promise<void> {
 }
 
 /** Whether a first start was cut off before its seed had ended. What it left is part of a whole that nobody asked for. */
-function seedWasCutOff(data: string): boolean {
+export function seedWasCutOff(data: string): boolean {
   return existsSync(join(data, SEEDING))
 }
 
@@ -132,6 +178,7 @@ export function notedSystem(data: string): string | undefined {
   }
 }
 
+const LOG = 'log.db'
 const SEEDING = 'seeding'
 const SYSTEM = 'system.json'
 const OURS = /^(lock.*|seeding|system\.json|control\.json|control\.sock|[a-z][a-z0-9.-]*\.db(-wal|-shm|-journal)?)$/

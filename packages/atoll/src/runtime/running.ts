@@ -32,6 +32,13 @@ export interface RunningSystem {
   stop(options?: StopOptions): Promise<void>
 }
 
+/** A system that is open to be looked at, and does not run. */
+export interface OpenSystem {
+  readonly admin: Admin
+  /** Closes the stores; the log and the store driver stay the caller's. */
+  close(): Promise<void>
+}
+
 export interface StopOptions {
   /** How long work under way may take, milliseconds. Default 10,000. */
   drainMs?: number

@@ -8,7 +8,7 @@ import { readLedger } from './ledger.ts'
 import { defaultOptions, type RuntimeOptions } from './options.ts'
 import { mergePositions } from './position.ts'
 import { rebuildProjection } from './rebuild.ts'
-import type { Dispatch, Dispatched, Ports, RunningSystem, StopOptions } from './running.ts'
+import type { Dispatch, Dispatched, OpenSystem, Ports, RunningSystem, StopOptions } from './running.ts'
 import type { Ran } from './operations.ts'
 import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
 
@@ -21,6 +21,16 @@ export async function startSystem(system: System, ports: Ports, options: Partial
   const runtime = new SystemRuntime(system, ports, { ...defaultOptions, ...options })
   await runtime.start()
   return runtime
+}
+
+/**
+ * Opens a system's stores to look at them and its log, and starts nothing: no event is handled or handed on, no timer fires. Of
+ * {@link Admin}, what only asks works; `redrive` and `rebuild` are refused with UNAVAILABLE. Rejects as {@link startSystem} does.
+ */
+export async function openSystem(system: System, ports: Ports, options: Partial<RuntimeOptions> = {}): Promise<OpenSystem> {
+  const runtime = new SystemRuntime(system, ports, { ...defaultOptions, ...options })
+  await runtime.open()
+  return { admin: runtime.admin, close: () => runtime.stop({ drainMs: 0 }) }
 }
 
 class SystemRuntime implements RunningSystem {
@@ -46,11 +56,23 @@ class SystemRuntime implements RunningSystem {
     this.admin = this.#makeAdmin(options)
   }
 
-  async start(): Promise<void> {
-    try {
+  open(): Promise<void> {
+    return this.#orClosed(async () => {
       for (const service of this.services.values()) await service.open()
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.open()
+    await this.#orClosed(async () => {
       const starts = await Promise.allSettled([...this.services.values()].map((service) => service.start()))
       for (const start of starts) if (start.status === 'rejected') throw start.reason
+    })
+  }
+
+  async #orClosed(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
     } catch (error) {
       await this.stop({ drainMs: 0 }).catch(() => undefined) // the first error is the one to tell
       throw error

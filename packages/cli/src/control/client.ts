@@ -6,18 +6,18 @@ import { createInterface } from 'node:readline'
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
 import { loadSystem } from '../load.ts'
 import { createLogger } from '../logger.ts'
-import { notedSystem, start } from '../start.ts'
-import { answer, type ControlReply, type ControlRequest } from './protocol.ts'
+import { look, notedSystem, seedWasCutOff, start } from '../start.ts'
+import { answer, handlesEvents, type ControlReply, type ControlRequest } from './protocol.ts'
 import { CONTROL_FILE } from './server.ts'
 
 /**
- * Asks the system of a data folder: the running one, or, if none runs, one that is started for the question alone, without a gateway.
+ * Asks the system of a data folder: the running one, or, if none runs, what lies in the folder.
  * `signal` ends a question that goes on.
  */
 export async function* ask<Item>(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
   if (!existsSync(data)) throw new AtollError('COMMAND_USAGE', `there is no data folder ${data}; start a system first, or name its folder with --data`)
   const socket = await reach(data)
-  yield* (socket ? askRunning(socket, request, signal) : askStarted(data, request, signal)) as AsyncGenerator<Item> // each verb has its item
+  yield* (socket ? askRunning(socket, request, signal) : askStopped(data, request, signal)) as AsyncGenerator<Item> // each verb has its item
 }
 
 async function reach(data: string): Promise<Socket | undefined> {
@@ -51,11 +51,23 @@ async function* askRunning(socket: Socket, request: ControlRequest, signal: Abor
   }
 }
 
-async function* askStarted(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
+/** Looks at the data if that is enough; only what handles events starts the system, without a gateway. */
+async function* askStopped(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
   const module = notedSystem(data)
   if (module === undefined) throw new AtollError('COMMAND_USAGE', `${data} does not say which system it belongs to; start it once with \`atoll dev\``)
   const { system } = await loadSystem(module)
-  const started = await start(system, { data, logger: createLogger('error') })
+  const logger = createLogger('error')
+  if (!handlesEvents(request)) {
+    const open = await look(system, data, logger)
+    try {
+      yield* answer(open.admin, request, signal)
+    } finally {
+      await open.close()
+    }
+    return
+  }
+  if (seedWasCutOff(data)) throw new AtollError('COMMAND_USAGE', `the first start in ${data} was cut off before its demo data were complete; start it with \`atoll dev\` first`)
+  const started = await start(system, { data, logger })
   try {
     yield* answer(started.running.admin, request, signal)
   } finally {

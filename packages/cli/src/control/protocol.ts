@@ -1,3 +1,4 @@
+import { AtollError } from '@atoll/host'
 import type { Admin } from 'atoll/runtime'
 import type { EventsOptions, RedriveOptions } from 'atoll/runtime'
 
@@ -11,6 +12,11 @@ export type ControlRequest =
 
 /** What comes back: items as they come, then an end; or an error. One JSON object on a line each. */
 export type ControlReply = { readonly item: unknown } | { readonly end: true } | { readonly error: { readonly code: string; readonly message: string } }
+
+/** Whether a request needs a system that runs; the others only look. */
+export function handlesEvents({ verb }: ControlRequest): boolean {
+  return verb === 'redrive' || verb === 'replay'
+}
 
 /** Runs a request on a system. */
 export async function* answer(admin: Admin, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
@@ -29,5 +35,8 @@ export async function* answer(admin: Admin, request: ControlRequest, signal: Abo
       return
     case 'replay':
       yield* admin.rebuild(request.subscription)
+      return
+    default:
+      throw new AtollError('COMMAND_USAGE', `the running system does not know what ${JSON.stringify(request)} asks for; is it of another version?`)
   }
 }
