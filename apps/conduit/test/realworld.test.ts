@@ -307,7 +307,7 @@ describe('reading', () => {
       await ann.post(`/articles/${slug}/comments`, { comment: { body: 'still here' } })
       const look = async () => [(await stranger.get('/articles')).body, (await stranger.get(`/articles/${slug}/comments`)).body, (await stranger.get('/tags')).body]
       const before = await look()
-      await Array.fromAsync(started.running.admin.rebuild('reading.pages'))
+      await Array.fromAsync(started.running.admin.replay('reading.pages'))
       assert.deepEqual(await look(), before)
     }))
 })

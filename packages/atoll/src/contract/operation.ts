@@ -1,3 +1,4 @@
+import { AtollError } from '@atoll/host'
 import type { z } from 'zod'
 
 /** Who may call: anybody; anybody, but the handler learns who if it is known; only a known caller. */
@@ -96,6 +97,10 @@ function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Ou
   kind: Kind,
   options: OperationOptions<Input, Output, A>,
 ): Operation<Kind, Input, Output, A> {
+  const { status } = options
+  if (status !== undefined && !(Number.isInteger(status) && status >= 200 && status <= 299)) {
+    throw new AtollError('DEFINITION_INVALID', `status ${status} of ${options.http ?? `a ${kind}`} does not say success: give 200 to 299, and throw for anything else`)
+  }
   return {
     kind,
     http: options.http,
@@ -103,7 +108,7 @@ function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Ou
     input: options.input,
     output: options.output,
     consistency: options.consistency ?? 'causal',
-    status: options.status,
+    status,
     ...(options.etag ? { etag: options.etag } : {}),
     show: undefined,
   }

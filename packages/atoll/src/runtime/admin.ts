@@ -13,7 +13,7 @@ export interface Admin {
    */
   redrive(options: RedriveOptions): AsyncIterable<RedriveOutcome>
   /** Rebuilds a projection beside the live one and swaps it in when it has caught up. UNSUPPORTED for subscriptions with effects. */
-  rebuild(subscription: string): AsyncIterable<RebuildProgress>
+  replay(subscription: string): AsyncIterable<ReplayProgress>
 }
 
 export interface EventsOptions {
@@ -69,7 +69,7 @@ export interface RedriveOutcome {
   readonly error?: string | undefined
 }
 
-export interface RebuildProgress {
+export interface ReplayProgress {
   readonly subscription: string
   readonly handled: number
   /** Events in the log that the projection will have seen when it has caught up, as known now. */

@@ -214,6 +214,10 @@ describe('a system that does not fit together', () => {
     assert.throws(() => event('a.b', { version: 3, key: () => 'k', data: V1, upcasters: { 1: (data) => data } }), /no upcaster for version 2/)
   })
 
+  it('is refused when the status of an operation does not say success', () => {
+    for (const status of [42, 404, 200.5]) assert.throws(() => query({ input: z.object({}), output: z.any(), status }), { code: 'DEFINITION_INVALID', message: new RegExp(`status ${status}`) })
+  })
+
   it('is refused when an event carries what JSON cannot', () => {
     for (const data of [z.object({ at: z.date() }), z.object({ at: z.string().transform(Number) }), z.map(z.string(), z.string())]) {
       assert.throws(() => event('a.b', { version: 1, key: () => 'k', data }), { code: 'DEFINITION_INVALID', message: /cannot travel as JSON/ })

@@ -6,7 +6,7 @@ import type { Subscription } from './subscription/subscription.ts'
 
 // Each side is read in one statement, so that what it says belongs to one moment.
 const selectSubscriber: Statement = {
-  sql: `SELECT 'cursor' AS kind, source, partition, type, number, position, "offset", until, ahead, 0 AS count FROM atoll_cursors WHERE subscription = ?
+  sql: `SELECT 'cursor' AS kind, source, partition, type, number, "order", "offset", until, ahead, 0 AS count FROM atoll_cursors WHERE subscription = ?
         UNION ALL SELECT 'handled', '', 0, type, 0, '', NULL, 0, '', sum(count) FROM atoll_handled WHERE subscription = ? GROUP BY type
         UNION ALL SELECT state, '', 0, type, 0, '', NULL, 0, '', count(*) FROM atoll_held WHERE subscription = ? GROUP BY state, type`,
 }
@@ -22,7 +22,7 @@ interface SubscriberRow extends Row {
   partition: number
   type: string
   number: number
-  position: string
+  order: string
   offset: string | null
   until: number
   ahead: string
@@ -126,7 +126,7 @@ class Standing {
 
   /** Whether an order token lies before the cursor, as far as that alone can tell. */
   isBefore(order: string): boolean {
-    return !this.#main || isOrderBefore(this.#main.position, order)
+    return !this.#main || isOrderBefore(this.#main.order, order)
   }
 
   isPending(type: string, number: number): boolean {

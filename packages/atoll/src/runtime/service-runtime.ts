@@ -60,7 +60,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   /** Of those, the ones that no handler called. */
   #fromOutside = 0
   #accepts: 'everybody' | 'handlers' | 'nobody' = 'nobody'
-  #tidyTimer: Timer | undefined
+  #answersTimer: Timer | undefined
   /** Told when an operation has ended. */
   #onEnded: (() => void)[] = []
 
@@ -122,7 +122,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     if (this.state !== 'running') return
     this.state = 'stopping'
     this.#accepts = 'handlers'
-    this.#tidyTimer?.cancel()
+    this.#answersTimer?.cancel()
     if (!(await this.#ended(untilMs, () => this.#fromOutside === 0))) {
       this.logger.warn({ service: this.name, underWay: this.#fromOutside }, 'operations were still under way when the time to drain ran out')
     }
@@ -298,7 +298,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   #forgetOldAnswers(): void {
     const { answersKeptMs } = this.options
-    this.#tidyTimer = this.host.after(Math.min(answersKeptMs, TIDY_MS), () => {
+    this.#answersTimer = this.host.after(Math.min(answersKeptMs, FORGET_MS), () => {
       if (this.state !== 'running') return
       this.store
         .write((tx) => forgetAnswers(tx, this.host.now() - answersKeptMs))
@@ -310,4 +310,4 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
 /** How long work under way may take when a service stops, milliseconds. */
 export const DRAIN_MS = 10_000
-const TIDY_MS = 10 * 60 * 1000
+const FORGET_MS = 10 * 60 * 1000

@@ -118,7 +118,7 @@ describe('a projection', () => {
       const shop = await world.start(createShop())
       for (let cents = 1; cents <= 100; cents++) await call(shop, book.note, { account: `a${cents % 3}`, cents })
       await shop.quiet()
-      const rebuild = shop.admin.rebuild('audit.sums')[Symbol.asyncIterator]()
+      const rebuild = shop.admin.replay('audit.sums')[Symbol.asyncIterator]()
       let last: { done: boolean; handled: number; total: number } | undefined
       for (;;) {
         const step = rebuild.next()
@@ -142,7 +142,7 @@ describe('a projection', () => {
       await before.quiet()
       await before.stop()
       const after = await world.start(createShop(() => {}, 'a7'), { attemptsMax: 2, retryDelayMs: 10 })
-      const rebuilding = assert.rejects(Array.fromAsync(after.admin.rebuild('audit.sums')), { code: 'REPLAY_FAILED', message: /cannot handle 1 events .* key a7: this account cannot be summed/ })
+      const rebuilding = assert.rejects(Array.fromAsync(after.admin.replay('audit.sums')), { code: 'REPLAY_FAILED', message: /cannot handle 1 events .* key a7: this account cannot be summed/ })
       await world.host.advance(5_000)
       await rebuilding
       assert.equal((await call(after, audit.sums, { account: 'a7' })).cents, 7)
@@ -153,7 +153,7 @@ describe('a projection', () => {
       const shop = await world.start(createShop(), { attemptsMax: 1 })
       for (const account of ['a', 'unsummable', 'b']) await call(shop, book.note, { account, cents: 1 })
       await shop.quiet()
-      const rebuilding = Array.fromAsync(shop.admin.rebuild('audit.sums'))
+      const rebuilding = Array.fromAsync(shop.admin.replay('audit.sums'))
       await world.host.advance(1_000)
       assert.equal((await rebuilding).at(-1)?.done, true)
       assert.equal((await shop.admin.deadLetters()).length, 1)
@@ -162,8 +162,8 @@ describe('a projection', () => {
   it('stays as it is when a rebuild fails', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop())
-      await assert.rejects(Array.fromAsync(shop.admin.rebuild('audit')), { code: 'UNSUPPORTED' })
-      await assert.rejects(async () => { await Array.fromAsync(shop.admin.rebuild('audit.nothing')) }, { code: 'COMMAND_USAGE', message: /book, audit, audit\.sums/ })
+      await assert.rejects(Array.fromAsync(shop.admin.replay('audit')), { code: 'UNSUPPORTED' })
+      await assert.rejects(async () => { await Array.fromAsync(shop.admin.replay('audit.nothing')) }, { code: 'COMMAND_USAGE', message: /book, audit, audit\.sums/ })
     }))
 })
 

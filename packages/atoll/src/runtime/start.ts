@@ -7,7 +7,7 @@ import { feedEvents } from './event-feed.ts'
 import { readLedger } from './ledger.ts'
 import { defaultOptions, type RuntimeOptions } from './options.ts'
 import { mergePositions } from './position.ts'
-import { rebuildProjection } from './rebuild.ts'
+import { replayProjection } from './replay.ts'
 import type { Dispatch, Dispatched, OpenSystem, Ports, RunningSystem, StopOptions } from './running.ts'
 import type { Ran } from './operations.ts'
 import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
@@ -25,7 +25,7 @@ export async function startSystem(system: System, ports: Ports, options: Partial
 
 /**
  * Opens a system's stores to look at them and its log, and starts nothing: no event is handled or handed on, no timer fires. Of
- * {@link Admin}, what only asks works; `redrive` and `rebuild` are refused with UNAVAILABLE. Rejects as {@link startSystem} does.
+ * {@link Admin}, what only asks works; `redrive` and `replay` are refused with UNAVAILABLE. Rejects as {@link startSystem} does.
  */
 export async function openSystem(system: System, ports: Ports, options: Partial<RuntimeOptions> = {}): Promise<OpenSystem> {
   const runtime = new SystemRuntime(system, ports, { ...defaultOptions, ...options })
@@ -120,7 +120,7 @@ class SystemRuntime implements RunningSystem {
       for (const service of running) await service.relay.drained()
       const before = moved()
       const subscriptions = running.flatMap((service) => [...service.subscriptions.values()])
-      for (const subscription of subscriptions) subscription.look()
+      for (const subscription of subscriptions) subscription.wake()
       while (subscriptions.some((subscription) => !subscription.idle)) {
         for (const subscription of subscriptions) if (subscription.gap) throw subscription.gap
         await this.#turn()
@@ -157,10 +157,10 @@ class SystemRuntime implements RunningSystem {
       events: (wanted) => feedEvents(log, host, sources, options.partitions, wanted),
       deadLetters: (filter = {}) => listDeadLetters(this.services, filter.subscription),
       redrive: (wanted) => redriveDeadLetters(this.services, wanted),
-      rebuild: (name) => {
+      replay: (name) => {
         subscriptionsOf(this.services, name)
         const facts = this.system.subscriptions.find((subscription) => subscription.name === name)! // or the line above has thrown
-        return rebuildProjection(this.services.get(facts.service)!, facts, log)
+        return replayProjection(this.services.get(facts.service)!, facts, log)
       },
     }
   }

@@ -1,4 +1,4 @@
-import type { DeadLetter, LedgerRow, RebuildProgress, RedriveOutcome, StoredRecord } from 'atoll/runtime'
+import type { DeadLetter, LedgerRow, ReplayProgress, RedriveOutcome, StoredRecord } from 'atoll/runtime'
 import { AtollError } from '@atoll/host'
 import { ask } from '../control/client.ts'
 import type { ControlRequest } from '../control/protocol.ts'
@@ -80,13 +80,13 @@ export async function redrive(id: string | undefined, options: AskOptions & { su
 /** `atoll replay`. */
 export async function replay(subscription: string, options: AskOptions): Promise<void> {
   const startedMs = performance.now()
-  for await (const progress of items<RebuildProgress>(options, { verb: 'replay', subscription })) {
+  for await (const progress of items<ReplayProgress>(options, { verb: 'replay', subscription })) {
     if (options.json) print(progress)
     else tellProgress(progress, (performance.now() - startedMs) / 1_000)
   }
 }
 
-function tellProgress({ subscription, handled, total, done }: RebuildProgress, seconds: number): void {
+function tellProgress({ subscription, handled, total, done }: ReplayProgress, seconds: number): void {
   const rate = Math.round(handled / seconds)
   if (done) {
     if (process.stderr.isTTY) process.stderr.write('\r\u001B[K')

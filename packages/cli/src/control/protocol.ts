@@ -34,7 +34,7 @@ export async function* answer(admin: Admin, request: ControlRequest, signal: Abo
       yield* admin.redrive(request.options)
       return
     case 'replay':
-      yield* admin.rebuild(request.subscription)
+      yield* admin.replay(request.subscription)
       return
     default:
       throw new AtollError('COMMAND_USAGE', `the running system does not know what ${JSON.stringify(request)} asks for; is it of another version?`)

@@ -4,14 +4,14 @@ import { Cursor, type Place } from './cursor.ts'
 
 const selectEpoch: Statement = { sql: 'SELECT epoch FROM atoll_leases WHERE subscription = ? AND partition = ?' }
 const selectCursors: Statement = {
-  sql: 'SELECT source, type, number, position, "offset", ahead, until FROM atoll_cursors WHERE subscription = ? AND partition = ?',
+  sql: 'SELECT source, type, number, "order", "offset", ahead, until FROM atoll_cursors WHERE subscription = ? AND partition = ?',
 }
 const insertCursor: Statement = {
-  sql: `INSERT INTO atoll_cursors (subscription, source, partition, type, number, position, "offset", ahead, until, epoch)
+  sql: `INSERT INTO atoll_cursors (subscription, source, partition, type, number, "order", "offset", ahead, until, epoch)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 }
 const updateCursor: Statement = {
-  sql: `UPDATE atoll_cursors SET number = ?, position = ?, "offset" = ?, ahead = ?
+  sql: `UPDATE atoll_cursors SET number = ?, "order" = ?, "offset" = ?, ahead = ?
         WHERE subscription = ? AND source = ? AND partition = ? AND type = ? AND until = ? AND epoch = ?`,
 }
 const deleteDone: Statement = {
@@ -32,7 +32,7 @@ interface CursorRow {
   source: string
   type: string
   number: number
-  position: string
+  order: string
   offset: string | null
   ahead: string
   until: number
@@ -95,7 +95,7 @@ export class CursorBook {
   }
 
   async #insert(tx: Transaction, source: string, type: string, at: CursorPlace, until: number): Promise<void> {
-    await tx.run(insertCursor, [this.#subscription, source, this.#partition, type, at.number, at.position, at.offset, at.ahead, until, this.#epoch])
+    await tx.run(insertCursor, [this.#subscription, source, this.#partition, type, at.number, at.order, at.offset, at.ahead, until, this.#epoch])
   }
 
   async load(reader: Reader, events: readonly HandledEvent[]): Promise<void> {
@@ -105,7 +105,7 @@ export class CursorBook {
     for (const row of rows.sort((a, b) => (a.until || Infinity) - (b.until || Infinity))) {
       const isHandled = row.type === '' ? events.some((event) => event.source === row.source) : row.until > 0 && events.some((event) => event.type === row.type)
       if (!isHandled) continue // it stands where it stood, should it come back
-      const cursor = new Cursor(row.source, row.type, row.until || undefined, { number: row.number, order: row.position, offset: row.offset })
+      const cursor = new Cursor(row.source, row.type, row.until || undefined, { number: row.number, order: row.order, offset: row.offset })
       for (const number of parseAhead(row)) cursor.ahead.set(number, undefined)
       this.cursors.push(cursor)
     }
@@ -183,14 +183,14 @@ export interface HandledEvent {
 }
 
 /** What of a row says where a cursor stands. */
-type CursorPlace = Pick<CursorRow, 'number' | 'position' | 'offset' | 'ahead'>
+type CursorPlace = Pick<CursorRow, 'number' | 'order' | 'offset' | 'ahead'>
 
-const beginning: CursorPlace = { number: 0, position: '', offset: null, ahead: '[]' }
+const beginning: CursorPlace = { number: 0, order: '', offset: null, ahead: '[]' }
 
 /** Where the present of an event begins: where the subscription stands, and not before the end of its backfills, unfinished as they may be. */
 function placeAfter(main: CursorRow, backfills: readonly CursorRow[]): CursorPlace {
   const number = Math.max(main.number, ...backfills.map((row) => row.until))
-  return { number, position: main.position, offset: main.offset, ahead: JSON.stringify(parseAhead(main).filter((ahead) => ahead > number)) }
+  return { number, order: main.order, offset: main.offset, ahead: JSON.stringify(parseAhead(main).filter((ahead) => ahead > number)) }
 }
 
 function parseAhead(row: CursorPlace): number[] {

@@ -13,10 +13,10 @@ export interface HeldEvent extends Envelope {
   readonly dueAt: number
 }
 
-const columns = `seq, state, attempts, due_at AS dueAt, source, partition, number, position AS "order", id, type, version, key, at, data, trace, cause`
+const columns = `seq, state, attempts, due_at AS dueAt, source, partition, number, "order", id, type, version, key, at, data, trace, cause`
 const insertHeld: Statement = {
   sql: `INSERT INTO atoll_held (subscription, partition, key, state, attempts, due_at, changed_at, error_code, error_message, error_stack,
-          source, number, position, id, type, version, at, data, trace, cause)
+          source, number, "order", id, type, version, at, data, trace, cause)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 }
 const updateHeld: Statement = {
@@ -27,7 +27,7 @@ const reviveNext: Statement = {
   sql: `UPDATE atoll_held SET state = 'retrying', due_at = ? WHERE state = 'parked' AND seq =
           (SELECT min(seq) FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ?)`,
 }
-const selectAll: Statement = { sql: 'SELECT key, state, source, position FROM atoll_held WHERE subscription = ? AND partition = ? ORDER BY seq' }
+const selectAll: Statement = { sql: 'SELECT key, state, source, "order" FROM atoll_held WHERE subscription = ? AND partition = ? ORDER BY seq' }
 const selectFirst: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq LIMIT 1` }
 const selectOfKey: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq` }
 const selectDue: Statement = {
@@ -68,8 +68,8 @@ export class HeldEvents {
   async load(queries: Queries): Promise<void> {
     this.#lines.clear()
     this.#awaited.clear()
-    for (const row of await queries.all<{ key: string; state: HeldState; source: string; position: string }>(selectAll, [this.#subscription, this.#partition])) {
-      this.note({ key: row.key, source: row.source, order: row.position }, row.state)
+    for (const row of await queries.all<{ key: string; state: HeldState; source: string; order: string }>(selectAll, [this.#subscription, this.#partition])) {
+      this.note(row, row.state)
     }
   }
 

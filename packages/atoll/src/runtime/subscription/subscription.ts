@@ -9,8 +9,8 @@ import { PartitionReader } from './partition-reader.ts'
 
 /** Where a cursor stands, and whether an event is held that will be tried again by itself. */
 const selectReached: Statement = {
-  sql: `SELECT position, (SELECT count(*) FROM atoll_held AS held WHERE held.subscription = atoll_cursors.subscription AND held.partition = atoll_cursors.partition
-            AND held.source = atoll_cursors.source AND held.position = ? AND NOT EXISTS (SELECT 1 FROM atoll_held AS dead
+  sql: `SELECT "order", (SELECT count(*) FROM atoll_held AS held WHERE held.subscription = atoll_cursors.subscription AND held.partition = atoll_cursors.partition
+            AND held.source = atoll_cursors.source AND held."order" = ? AND NOT EXISTS (SELECT 1 FROM atoll_held AS dead
               WHERE dead.subscription = held.subscription AND dead.partition = held.partition AND dead.key = held.key AND dead.state = 'dead')) AS held
         FROM atoll_cursors WHERE subscription = ? AND source = ? AND partition = ? AND type = ''`,
 }
@@ -29,7 +29,7 @@ export class Subscription {
   #reopenTimer: Timer | undefined
   #failures = 0
   #trouble: unknown
-  #looking: Promise<void> | undefined
+  #renewing: Promise<void> | undefined
   /** Partitions above our share, whose readers end what is in hand; their leases are renewed until then. */
   readonly #handingOver = new Map<number, Promise<void>>()
   #state: 'stopped' | 'running' | 'stopping' = 'stopped'
@@ -44,7 +44,7 @@ export class Subscription {
   async start(): Promise<void> {
     this.#state = 'running'
     this.#unwatch = this.#sources.map((source) => this.ground.log.watch(source, (partition) => this.#readers.get(partition)?.wake(source)))
-    await this.#look()
+    await this.#renewLeases()
     this.#armLook()
   }
 
@@ -54,7 +54,7 @@ export class Subscription {
     this.#state = 'stopping'
     for (const timer of [this.#leaseTimer, this.#lookTimer, this.#reopenTimer]) timer?.cancel()
     for (const unwatch of this.#unwatch) unwatch()
-    await this.#looking
+    await this.#renewing
     const drained = Promise.all([...this.#handingOver.values(), ...[...this.#readers.values()].map((reader) => reader.stop())])
     if (!(await endsWithin(this.ground.host, drainMs, drained))) {
       this.ground.logger.warn({ subscription: this.ground.name, drainMs }, 'events were still in hand when the time to drain ran out; they will be handled again')
@@ -80,8 +80,8 @@ export class Subscription {
   /** The same of a partition that another instance reads, as the store knows. False for one that is read here. */
   async hasCommitted(source: string, partition: number, order: string): Promise<boolean> {
     if (this.#readers.has(partition)) return false
-    const row = await this.ground.store.reader.get<{ position: string; held: number }>(selectReached, [order, this.ground.name, source, partition])
-    return row !== undefined && row.held === 0 && !isOrderBefore(row.position, order)
+    const row = await this.ground.store.reader.get<{ order: string; held: number }>(selectReached, [order, this.ground.name, source, partition])
+    return row !== undefined && row.held === 0 && !isOrderBefore(row.order, order)
   }
 
   /** Calls `resolve` when a partition of a source may have reached an order token, to look again; returns what takes that back. */
@@ -111,7 +111,7 @@ export class Subscription {
   /** Whether everything that is in the log, as far as known here, is handled or held, and nothing is in hand. */
   get idle(): boolean {
     for (const reader of this.#readers.values()) if (!reader.idle) return false
-    return !this.#reopenTimer && !this.#looking
+    return !this.#reopenTimer && !this.#renewing
   }
 
   /** Redrives the held events of one key. UNAVAILABLE if another instance owns its partition. */
@@ -121,8 +121,8 @@ export class Subscription {
     await reader.redrive(key, dryRun, report)
   }
 
-  /** Wakes every reader: there may be news that nobody told of. */
-  look(): void {
+  /** There may be news that nobody told of. */
+  wake(): void {
     for (const reader of this.#readers.values()) for (const source of this.#sources) reader.wake(source)
   }
 
@@ -130,14 +130,14 @@ export class Subscription {
     return new Map([...this.#readers].map(([partition, reader]) => [partition, reader.epoch]))
   }
 
-  #look(): Promise<void> {
-    this.#looking ??= this.#lookNow().finally(() => {
-      this.#looking = undefined
+  #renewLeases(): Promise<void> {
+    this.#renewing ??= this.#renewLeasesNow().finally(() => {
+      this.#renewing = undefined
     })
-    return this.#looking
+    return this.#renewing
   }
 
-  async #lookNow(): Promise<void> {
+  async #renewLeasesNow(): Promise<void> {
     this.#leaseTimer?.cancel()
     try {
       const changes = await this.#leases.look(this.#held())
@@ -150,7 +150,7 @@ export class Subscription {
       this.#failed(error)
     }
     if (this.#state !== 'running') return
-    this.#leaseTimer = this.ground.host.after(this.ground.options.leaseMs / 3, () => void this.#look())
+    this.#leaseTimer = this.ground.host.after(this.ground.options.leaseMs / 3, () => void this.#renewLeases())
   }
 
   async #open(partition: number, epoch: number): Promise<void> {
@@ -211,14 +211,14 @@ export class Subscription {
     const delayMs = Math.min(retryDelayMs * 2 ** this.#failures++, retryDelayMsMax)
     this.#reopenTimer = this.ground.host.after(delayMs, () => {
       this.#reopenTimer = undefined
-      void this.#look()
+      void this.#renewLeases()
     })
   }
 
   #armLook(): void {
     this.#lookTimer = this.ground.host.after(this.ground.options.lookMs, () => {
       if (this.#state !== 'running') return
-      this.look()
+      this.wake()
       this.#armLook()
     })
   }

@@ -2,7 +2,7 @@ import { AtollError } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
 import type { Statement } from '@atoll/store/driver'
 import type { SubscriptionFacts } from '../system.ts'
-import type { RebuildProgress } from './admin.ts'
+import type { ReplayProgress } from './admin.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
@@ -10,7 +10,7 @@ import type { Subscription } from './subscription/subscription.ts'
  * Builds a projection anew in a store beside the live one, which goes on serving, and swaps it in when it has caught up. If it is cut
  * off, the live one stays and the unfinished store is removed at the next start.
  */
-export async function* rebuildProjection(service: ServiceRuntime, facts: SubscriptionFacts, log: Log): AsyncGenerator<RebuildProgress> {
+export async function* replayProjection(service: ServiceRuntime, facts: SubscriptionFacts, log: Log): AsyncGenerator<ReplayProgress> {
   if (facts.projection === undefined) {
     throw new AtollError('UNSUPPORTED', `${facts.name} handles events with effects, which a replay would repeat; only projections can be replayed`)
   }
@@ -73,7 +73,7 @@ function refusal(name: string, dead: readonly HeldRow[]): AtollError {
   )
 }
 
-async function progressOf(subscription: Subscription, log: Log, partitions: number): Promise<RebuildProgress> {
+async function progressOf(subscription: Subscription, log: Log, partitions: number): Promise<ReplayProgress> {
   const sources = new Set(subscription.ground.events.map((event) => event.source))
   let handled = 0
   let total = 0
@@ -84,7 +84,7 @@ async function progressOf(subscription: Subscription, log: Log, partitions: numb
     }
   }
   const { problems } = subscription
-  if (problems.length > 0) throw new AtollError('UNAVAILABLE', `the rebuild cannot go on: ${problems.join('; ')}. The live projection was not touched`)
+  if (problems.length > 0) throw new AtollError('UNAVAILABLE', `the replay cannot go on: ${problems.join('; ')}. The live projection was not touched`)
   return { subscription: subscription.ground.name, handled, total, done: false }
 }
 
