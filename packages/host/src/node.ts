@@ -22,9 +22,8 @@ export function createNodeHost(): Host {
 
 const TIMEOUT_MS_MAX = 2 ** 31 - 1
 
-const pool = new Uint8Array(4096)
+const pool = Buffer.alloc(4096)
 let poolOffset = pool.length
-const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 /** Where the next `count` bytes of the pool begin. Random bytes are drawn 4 KiB at a time: one is 16 ns then, and not 1 µs. */
 function draw(count: number): number {
@@ -38,20 +37,31 @@ function draw(count: number): number {
 
 function randomHex(bytes: number): string {
   const from = draw(bytes)
-  let text = ''
-  for (let index = from; index < from + bytes; index++) text += hex[pool[index]!]!
-  return text
+  return pool.toString('hex', from, from + bytes)
 }
+
+const digits = Buffer.from('0123456789abcdef')
+/** Where ids are written, digit by digit; joining texts takes three times as long, and every event and request has an id. */
+const id = Buffer.from('00000000-0000-7000-0000-000000000000')
+let idMs = 0
 
 /** RFC 9562, version 7: 48 bits of milliseconds, 74 random bits. */
 function uuidV7(): string {
-  const at = draw(10)
-  const byte = (index: number): string => hex[pool[at + index]!]!
-  const time = Date.now().toString(16).padStart(12, '0')
-  const version = hex[(pool[at]! & 0x0f) | 0x70]!
-  const variant = hex[(pool[at + 2]! & 0x3f) | 0x80]!
-  return (
-    `${time.slice(0, 8)}-${time.slice(8)}-${version}${byte(1)}-${variant}${byte(3)}-` +
-    `${byte(4)}${byte(5)}${byte(6)}${byte(7)}${byte(8)}${byte(9)}`
-  )
+  const now = Date.now()
+  if (now !== idMs) {
+    idMs = now
+    const time = now.toString(16).padStart(12, '0')
+    id.write(`${time.slice(0, 8)}-${time.slice(8)}`, 'latin1')
+  }
+  const from = draw(10)
+  id[15] = digits[pool[from]! & 0x0f]!
+  writeHex(pool[from + 1]!, 16)
+  writeHex((pool[from + 2]! & 0x3f) | 0x80, 19)
+  for (let index = 3; index < 10; index++) writeHex(pool[from + index]!, index === 3 ? 21 : 16 + 2 * index)
+  return id.toString('latin1')
+}
+
+function writeHex(byte: number, at: number): void {
+  id[at] = digits[byte >> 4]!
+  id[at + 1] = digits[byte & 0x0f]!
 }

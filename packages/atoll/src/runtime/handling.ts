@@ -9,7 +9,7 @@ import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
 import type { Dispatch, Dispatched } from './running.ts'
 import { childTrace, newTrace } from './trace.ts'
-import { transact, type TransactionFrame } from './transact.ts'
+import { transact, type Progress, type TransactionFrame } from './transact.ts'
 
 /** What a handling needs of the service it runs in. */
 export interface HandlingGround extends Emitter {
@@ -44,7 +44,7 @@ export interface HandlingSubject {
  * call is bound, when it is asked for: there are many handlings, and each uses little of this. One class serves commands, queries and
  * events; types give each its view.
  */
-export class Handling {
+export class Handling implements Progress {
   readonly #ground: HandlingGround
   readonly #subject: HandlingSubject
   #state: 'ready' | 'in-tx' | 'committed' | 'over' = 'ready'
@@ -54,8 +54,10 @@ export class Handling {
   #trace: string | undefined
   #ended: Promise<void> | undefined
   #failure: unknown
-  /** Why it was ended from outside, if it was. */
-  #reason: unknown
+  /** Of its transaction. */
+  stage: Progress['stage'] = 'waiting'
+  /** Why it was ended from outside, if it was: its time ran out, also while its transaction waited for its turn. */
+  reason: unknown
   /** What the transaction returned, once it committed. */
   result: unknown
   /** The transaction failed although its work did not: the store is at fault, not the handler. */
@@ -180,15 +182,8 @@ export class Handling {
     const { frame } = this.#subject
     const outgoing = new Outgoing(this.#ground, this)
     this.#state = 'in-tx'
-    let progress: 'waiting' | 'working' | 'worked' = 'waiting'
     try {
-      const { result, position } = await transact(store, outgoing, frame, async (context) => {
-        progress = 'working'
-        if (this.#reason !== undefined) throw this.#reason // its time ran out while it waited for its turn
-        const result = await work(context)
-        progress = 'worked'
-        return result
-      })
+      const { result, position } = await transact(store, outgoing, frame, this, work)
       this.#state = 'committed'
       this.#position = mergePositions(this.#position, position)
       this.result = result
@@ -198,14 +193,14 @@ export class Handling {
     } catch (error) {
       this.#state = 'over'
       this.#failure = error
-      this.storeFailed = (progress as string) !== 'working' || isStoreFailure(error) // the closure above moves it, unseen by the compiler
+      this.storeFailed = this.stage !== 'working' || isStoreFailure(error)
       throw error
     }
   }
 
   /** Ends the handling: `signal` aborts, and a transaction that has not begun is refused. One that has begun ends as it will. */
   abort(reason: unknown): void {
-    this.#reason ??= reason
+    this.reason ??= reason
     if (this.#state === 'ready') this.#state = 'over'
     this.#abort?.abort(reason)
   }

@@ -80,6 +80,11 @@ export class Outgoing {
     this.#cancelled.push(timerId)
   }
 
+  /** Whether there is nothing to write. */
+  get isEmpty(): boolean {
+    return this.#events.length === 0 && this.#timers.length === 0 && this.#cancelled.length === 0
+  }
+
   get hasEvents(): boolean {
     return this.#events.length > 0
   }

@@ -4,16 +4,16 @@ import type { Store, Transaction } from '@atoll/store/driver'
 import type { TransactionContext } from '../service/context.ts'
 import type { EventDefinition } from '../contract/event.ts'
 import type { Outgoing } from './outbox.ts'
-import type { Position } from './position.ts'
+import { emptyPosition, type Position } from './position.ts'
 
 /** What surrounds the work of one transaction. */
 export interface TransactionFrame {
   /** Before the work: fencing, a recorded answer. Throwing undoes and rejects. */
-  before?(tx: Transaction): Promise<void>
+  before?(tx: Transaction): Promise<void> | undefined
   /** The result as it will be answered; throws if it may not be. */
   check?(result: unknown): unknown
   /** After the work and its events, as the last thing before the commit. */
-  settle?(tx: Transaction, result: unknown, position: Position): Promise<void> | void
+  settle?(tx: Transaction, result: unknown, position: Position): Promise<void> | undefined | void
 }
 
 /** A transaction's result, and the position of what it emitted. */
@@ -22,27 +22,49 @@ export interface Transacted {
   readonly position: Position
 }
 
-/** Runs the work of a handler in one transaction: state, events, timers and what `frame` adds, together or not at all. */
+/** How far a transaction has got: whose fault a failure is depends on it. */
+export interface Progress {
+  stage: 'waiting' | 'working' | 'worked'
+  /** Why it must not begin any more, if that is so. */
+  readonly reason: unknown
+}
+
+/**
+ * Runs the work of a handler in one transaction: state, events, timers and what `frame` adds, together or not at all. It waits for
+ * nothing that is not a promise: this is what every command and every event goes through.
+ */
 export function transact(
   store: Store,
   outgoing: Outgoing,
   frame: TransactionFrame,
+  progress: Progress,
   work: (context: TransactionContext<unknown, EventDefinition>) => unknown,
 ): Promise<Transacted> {
   return store.write(async (tx) => {
-    if (frame.before) await frame.before(tx)
+    const ready = frame.before?.(tx)
+    if (ready) await ready
+    progress.stage = 'working'
+    if (progress.reason !== undefined) throw progress.reason
     const context = new OpenTransaction(tx, outgoing)
     let result: unknown
     try {
-      result = await work(context)
+      result = work(context)
+      if (result instanceof Promise || isThenable(result)) result = await result
     } finally {
       context.end()
     }
+    progress.stage = 'worked'
     if (frame.check) result = frame.check(result)
-    const position = await outgoing.write(tx)
-    if (frame.settle) await frame.settle(tx, result, position)
+    const position = outgoing.isEmpty ? emptyPosition : await outgoing.write(tx)
+    const settled = frame.settle?.(tx, result, position)
+    if (settled) await settled
     return { result, position }
   })
+}
+
+/** Kysely's builders are thenable only to say that they must be executed. */
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'then' in value
 }
 
 /** What a handler sees of a transaction. Its members are bound, because handlers take it apart: `({ db, emit }) => …`. */

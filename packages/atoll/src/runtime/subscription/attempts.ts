@@ -26,7 +26,7 @@ export class Attempts {
 
   /** Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. */
   async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'dry' = 'live'): Promise<void> {
-    const before = (tx: Transaction): Promise<void> => this.#book.check(tx)
+    const before = (tx: Transaction): Promise<void> | undefined => this.#book.check(tx)
     if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { before, settle }, mode)
     let isProjecting = false
     try {

@@ -119,8 +119,11 @@ export class CursorBook {
   }
 
   /** Throws FENCED if the lease has passed to another owner. Looks once per physical commit. */
-  async check(tx: Transaction): Promise<void> {
-    if (this.#checkedIn === tx.commit) return
+  check(tx: Transaction): Promise<void> | undefined {
+    return this.#checkedIn === tx.commit ? undefined : this.#check(tx)
+  }
+
+  async #check(tx: Transaction): Promise<void> {
     const lease = await tx.get<{ epoch: number }>(selectEpoch, [this.#subscription, this.#partition])
     if (lease?.epoch !== this.#epoch) throw this.#fenced()
     this.#checkedIn = tx.commit
