@@ -17,9 +17,18 @@ export interface SystemModule {
 export async function loadSystem(module: string): Promise<SystemModule> {
   const path = resolve(module)
   if (!existsSync(path)) throw new AtollError('COMMAND_USAGE', `there is no file ${path}; name the module whose default export is your system`)
-  const exports = (await import(pathToFileURL(path).href)) as { default?: unknown; gateway?: GatewaySettings }
+  const exports = await load(path)
   if (!isSystem(exports.default)) throw new AtollError('COMMAND_USAGE', `${path} has no system as its default export: export default system('name', { services: […] })`)
   return { system: exports.default, gateway: exports.gateway, path }
+}
+
+async function load(path: string): Promise<{ default?: unknown; gateway?: GatewaySettings }> {
+  try {
+    return (await import(pathToFileURL(path).href)) as { default?: unknown; gateway?: GatewaySettings } // what it is, is looked at next
+  } catch (error) {
+    if (error instanceof AtollError) throw error // says itself what does not fit together
+    throw new AtollError('COMMAND_USAGE', `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
 }
 
 function isSystem(value: unknown): value is System {

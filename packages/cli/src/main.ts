@@ -1,17 +1,21 @@
 #!/usr/bin/env node
 import { AtollError, errorCodes } from '@atoll/host'
 import { Command, CommanderError } from 'commander'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { findPackageJSON } from 'node:module'
 import { join } from 'node:path'
 import { events, ledger, listDeadLetters, redrive, replay, showDeadLetter } from './commands/ask.ts'
 import { dev } from './commands/dev.ts'
 import { map } from './commands/map.ts'
+import { CONTROL_FILE } from './control/server.ts'
+import { notedSystem } from './start.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
 const JSON_LINES = ['--json', 'one JSON object per line on standard output'] as const
 
 const program = new Command('atoll')
   .description('Systems of independent services that share nothing but events.')
+  .version(ownVersion())
   .exitOverride()
   .configureHelp({ sortSubcommands: false })
   .addHelpText('after', '\nEvery command but dev and map asks the running system of the data folder; if none runs, it looks into the folder itself\n(replay and redrive start the system for as long as they take).')
@@ -36,7 +40,7 @@ program
   .option('--svg <file>', 'draw it into a file')
   .option('--json', 'the flow as one JSON object')
   .addHelpText('after', '\nExample: atoll map src/system.ts --svg flow.svg')
-  .action((module: string | undefined, options) => map(module, { ...options, data: dataFolder(options.data, true) }))
+  .action((module: string | undefined, options) => map(module ?? notedSystem(dataFolder(options.data)), options))
 
 program
   .command('events')
@@ -93,11 +97,17 @@ program
   .addHelpText('after', '\nExit code 1 if a line does not balance.')
   .action((options) => ledger({ ...options, data: dataFolder(options.data) }))
 
-/** The data folder that was named; or the only one there is. */
-function dataFolder(named: string | undefined, optional = false): string {
+function ownVersion(): string {
+  const manifest = findPackageJSON(import.meta.url)! // every package has one
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
+}
+
+/** The data folder that was named; or the only one there is; or the only one of a system that runs. */
+function dataFolder(named: string | undefined): string {
   if (named !== undefined) return named
-  const folders = existsSync('data') ? readdirSync('data').filter((name) => existsSync(join('data', name, 'log.db'))) : []
-  if (folders.length === 1 || optional) return join('data', folders[0] ?? '')
+  const folders = existsSync('data') ? readdirSync('data').filter((name) => existsSync(join('data', name, 'log.db'))).map((name) => join('data', name)) : []
+  const running = folders.filter((folder) => existsSync(join(folder, CONTROL_FILE)))
+  for (const found of [folders, running]) if (found.length === 1) return found[0]!
   throw new AtollError('COMMAND_USAGE', folders.length === 0 ? 'there is no data folder below data/; name one with --data' : `there are several data folders (${folders.join(', ')}); name one with --data`)
 }
 
@@ -113,6 +123,7 @@ try {
     const error = AtollError.from(thrown)
     console.error(`${error.message}\n${errorCodes[error.code].remedy}`)
     if (error.code === 'INTERNAL') console.error(thrown)
+    else if (error.cause instanceof Error && !(error.cause instanceof AtollError)) console.error(error.cause)
     // What could not be put away must not keep the process: it has failed, and has said so.
     process.exit(error.code === 'COMMAND_USAGE' ? 2 : 1)
   }

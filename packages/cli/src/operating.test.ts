@@ -63,7 +63,7 @@ describe('operating a system', () => {
     inShell(async ({ dev, run, data }) => {
       const { stop } = await dev()
       const replay = await run('replay', 'nobody', '--data', data)
-      assert.deepEqual([replay.code, /there are shop, warehouse, warehouse\.shelves/.test(replay.err)], [2, true])
+      assert.deepEqual([replay.code, /the projections are warehouse\.shelves/.test(replay.err)], [2, true])
       const effects = await run('replay', 'warehouse', '--data', data)
       assert.deepEqual([effects.code, /UNSUPPORTED: .*only projections/.test(effects.err)], [1, true])
       const show = await run('dead-letters', 'show', 'x', '--data', data)
@@ -72,6 +72,28 @@ describe('operating a system', () => {
       const nowhere = await run('ledger', '--data', `${data}-none`)
       assert.deepEqual([nowhere.code, /there is no data folder/.test(nowhere.err)], [2, true])
       assert.equal((await run('no-such-verb')).code, 2)
+    }))
+
+  it('outlives those who ask it, in whatever way they go', () =>
+    inShell(async ({ dev, follow, data }) => {
+      const { post, get, stop } = await dev()
+      for (const signal of ['SIGKILL', 'SIGINT'] as const) {
+        const follower = await follow('events', '--data', data, '--follow')
+        const { code, err } = await follower.end(signal)
+        if (signal === 'SIGINT') assert.deepEqual([code, err], [0, ''])
+        await post('/orders', { sku: signal.toLowerCase(), count: 1 })
+      }
+      assert.deepEqual(await get('/stock'), ['seeded 1', 'sigkill 1', 'sigint 1'])
+      await stop()
+    }))
+
+  it('says what is wrong with a module that it cannot load, and where', () =>
+    inShell(async ({ run, data }) => {
+      writeFileSync(`${data}.ts`, `import { nothing } from './nowhere.ts'`)
+      const { code, err } = await run('dev', `${data}.ts`)
+      assert.equal(code, 2)
+      assert.match(err, /cannot be loaded: Cannot find module .*nowhere\.ts/)
+      assert.match((await run('--version')).out, /^\d+\.\d+\.\d+\n$/)
     }))
 
   it('explains itself', () =>

@@ -21,6 +21,8 @@ export interface Shell {
   /** While this file exists, the fixture's warehouse is broken. */
   readonly broken: string
   run(...args: string[]): Promise<Ended>
+  /** Starts a command that goes on, and resolves when it has said something. */
+  follow(...args: string[]): Promise<{ end(signal: NodeJS.Signals): Promise<Ended> }>
   /** Starts `atoll dev` and resolves when it has said that it is ready. */
   dev(...args: string[]): Promise<Dev>
 }
@@ -54,6 +56,18 @@ export async function inShell(work: (shell: Shell) => Promise<void>): Promise<vo
         const child = launch(args)
         const [code] = (await once(child, 'close')) as [number | null]
         return { code, out: child.out, err: child.err }
+      },
+      async follow(...args) {
+        const child = launch(args)
+        await once(child.stdout!, 'data')
+        return {
+          async end(signal) {
+            const closed = once(child, 'close') as Promise<[number | null]>
+            child.kill(signal)
+            const [code] = await closed
+            return { code, out: child.out, err: child.err }
+          },
+        }
       },
       async dev(...args) {
         const child = launch(['dev', fixture, '--data', data, '--port', '0', ...args])

@@ -57,7 +57,7 @@ export const errorCodes = {
   LOG_GAP: { meaning: 'Event numbers are missing: records were lost, or an append was refused because it would leave a hole.', remedy: 'The partition stands still. Restore the log, or find which records are missing with the ledger.' },
   LOG_DIVERGED: { meaning: 'A number is already taken by another event.', remedy: 'The log and the store are from different histories (a restored backup?). Restore both from the same moment.' },
   FENCED: { retryable: true, meaning: 'Another instance has taken over this partition; the transaction was rolled back.', remedy: 'Nothing to do: the new owner handles the event.' },
-  UNSUPPORTED: { meaning: 'This driver cannot do that.', remedy: 'Use a driver whose capabilities include it.' },
+  UNSUPPORTED: { meaning: 'What was asked for is not offered there.', remedy: 'Read the message: it says why, and what there is.' },
   COMMAND_USAGE: { meaning: 'The command line was not understood, or names something that does not exist.', remedy: 'Read the message; --help lists what there is.' },
 } as const satisfies Record<string, { status?: number; retryable?: boolean; meaning: string; remedy: string }>
 

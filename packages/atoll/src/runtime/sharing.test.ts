@@ -163,7 +163,7 @@ describe('a projection', () => {
     inWorld(async (world) => {
       const shop = await world.start(createShop())
       await assert.rejects(Array.fromAsync(shop.admin.replay('audit')), { code: 'UNSUPPORTED' })
-      await assert.rejects(async () => { await Array.fromAsync(shop.admin.replay('audit.nothing')) }, { code: 'COMMAND_USAGE', message: /book, audit, audit\.sums/ })
+      await assert.rejects(async () => { await Array.fromAsync(shop.admin.replay('audit.nothing')) }, { code: 'COMMAND_USAGE', message: /the projections are audit\.sums/ })
     }))
 })
 

@@ -2,7 +2,7 @@ import { AtollError } from '@atoll/host'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { System } from '../system.ts'
 import type { Admin } from './admin.ts'
-import { listDeadLetters, redriveDeadLetters, subscriptionsOf } from './dead-letters.ts'
+import { listDeadLetters, redriveDeadLetters } from './dead-letters.ts'
 import { feedEvents } from './event-feed.ts'
 import { readLedger } from './ledger.ts'
 import { defaultOptions, type RuntimeOptions } from './options.ts'
@@ -158,8 +158,9 @@ class SystemRuntime implements RunningSystem {
       deadLetters: (filter = {}) => listDeadLetters(this.services, filter.subscription),
       redrive: (wanted) => redriveDeadLetters(this.services, wanted),
       replay: (name) => {
-        subscriptionsOf(this.services, name)
-        const facts = this.system.subscriptions.find((subscription) => subscription.name === name)! // or the line above has thrown
+        const facts = this.system.subscriptions.find((subscription) => subscription.name === name)
+        const projections = this.system.subscriptions.filter((subscription) => subscription.projection !== undefined).map((subscription) => subscription.name)
+        if (!facts) throw new AtollError('COMMAND_USAGE', `there is no subscription ${name}; ${projections.length === 0 ? 'there are no projections to replay' : `the projections are ${projections.join(', ')}`}`)
         return replayProjection(this.services.get(facts.service)!, facts, log)
       },
     }

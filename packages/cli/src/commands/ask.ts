@@ -12,10 +12,13 @@ export interface AskOptions {
 /** `atoll events`. */
 export async function events(options: AskOptions & { type?: string; key?: string; source?: string; follow?: boolean }): Promise<void> {
   const { type, key, source, follow } = options
+  let count = 0
   for await (const event of items<StoredRecord>(options, { verb: 'events', options: { type, key, source, follow } })) {
+    count++
     if (options.json) print(event)
     else console.log(`${new Date(event.at).toISOString()}  ${event.type} v${event.version}  ${event.key}  ${event.source}/${event.partition}/${event.number}  ${event.data}`)
   }
+  if (count === 0 && !options.json) console.error('no events match; `atoll map` shows what there can be')
 }
 
 /** `atoll ledger`. Exit code 1 if something is not accounted for. */

@@ -2,11 +2,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
 import { loadSystem } from '../load.ts'
 import { createLogger } from '../logger.ts'
 import { look, notedSystem, seedWasCutOff, start } from '../start.ts'
+import { linesOf } from './lines.ts'
 import { answer, handlesEvents, type ControlReply, type ControlRequest } from './protocol.ts'
 import { CONTROL_FILE } from './server.ts'
 
@@ -38,7 +38,7 @@ async function* askRunning(socket: Socket, request: ControlRequest, signal: Abor
   signal.addEventListener('abort', end, { once: true })
   try {
     socket.write(`${JSON.stringify(request)}\n`)
-    for await (const line of createInterface(socket)) {
+    for await (const line of linesOf(socket)) {
       const reply = JSON.parse(line) as ControlReply // the other end is this same program
       if ('end' in reply) return
       if ('error' in reply) throw new AtollError(toCode(reply.error.code), reply.error.message)

@@ -3,9 +3,9 @@ import { createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import { AtollError } from '@atoll/host'
 import type { RunningSystem } from 'atoll/runtime'
+import { linesOf } from './lines.ts'
 import { answer, type ControlReply, type ControlRequest } from './protocol.ts'
 
 /** The file in a data folder that says where its running system listens for commands. */
@@ -43,7 +43,8 @@ async function serve(running: RunningSystem, socket: Socket): Promise<void> {
   socket.on('error', () => gone.abort())
   const send = (reply: ControlReply): void => void (socket.writable && socket.write(`${JSON.stringify(reply)}\n`))
   try {
-    const [line] = (await once(createInterface(socket), 'line', { signal: gone.signal })) as [string]
+    const { value: line } = await linesOf(socket, REQUEST_CHARS_MAX).next()
+    if (line === undefined) return void socket.destroy()
     for await (const item of answer(running.admin, JSON.parse(line) as ControlRequest, gone.signal)) {
       if (gone.signal.aborted) return
       send({ item })
@@ -57,6 +58,8 @@ async function serve(running: RunningSystem, socket: Socket): Promise<void> {
   }
   socket.end()
 }
+
+const REQUEST_CHARS_MAX = 64 * 1024
 
 /** Socket paths may be 100 bytes long at the most; a deep data folder has its socket elsewhere. */
 function socketPath(data: string): string {

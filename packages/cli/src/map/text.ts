@@ -2,7 +2,7 @@ import type { Flow } from './flow.ts'
 
 /** The flow for a terminal: each service, what it offers, and where its events go. */
 export function flowAsText(flow: Flow): string {
-  const lines = [`${flow.system}: ${flow.services.length} services, ${flow.edges.length} flows of events`]
+  const lines = [`${flow.system}: ${counted(flow.services, 'service')}, ${counted(flow.edges, 'flow')} of events`]
   for (const { name, operations, events, projections } of flow.services) {
     lines.push('', name)
     const width = Math.max(0, ...operations.map((operation) => operation.name.length))
@@ -17,4 +17,8 @@ export function flowAsText(flow: Flow): string {
   }
   lines.push('', '! command   ? query   ─ event → who handles it   ▣ projection')
   return lines.join('\n')
+}
+
+function counted(things: readonly unknown[], name: string): string {
+  return `${things.length} ${name}${things.length === 1 ? '' : 's'}`
 }
