@@ -15,6 +15,7 @@ describe('the gateway', () => {
         ['a body over the limit', { method: 'POST', url: '/notes', headers: json, body: JSON.stringify({ text: 'x'.repeat(2_000) }) }, 413, 'BODY_TOO_LARGE'],
         ['a value against the schema', { method: 'POST', url: '/notes', headers: json, body: '{"text":7}' }, 422, 'INVALID'],
         ['an unknown route', { method: 'GET', url: '/nowhere' }, 404, 'NOT_FOUND'],
+        ['a route whose parameter is empty', { method: 'GET', url: '/notes/' }, 404, 'NOT_FOUND'],
         ['a path that cannot be decoded', { method: 'GET', url: '/notes/%zz' }, 400, 'MALFORMED'],
         ['a method that the path does not know', { method: 'DELETE', url: '/notes' }, 405, 'METHOD_NOT_ALLOWED'],
         ['an Idempotency-Key with spaces', { method: 'POST', url: '/notes', headers: { ...json, 'idempotency-key': 'a b' }, body: '{"text":"x"}' }, 400, 'MALFORMED'],

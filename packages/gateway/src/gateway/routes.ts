@@ -34,7 +34,7 @@ export class Routes {
 
   /** Undefined if nothing is there. MALFORMED for a path that cannot be decoded. */
   find(method: string, url: string): Match | undefined {
-    const found = this.#router.find((method === 'HEAD' ? 'GET' : method) as Method, url)
+    const found = this.#find((method === 'HEAD' ? 'GET' : method) as Method, url)
     if (!found) return undefined
     if (!found.store) throw new AtollError('MALFORMED', 'the path cannot be decoded; check its percent signs')
     return { target: found.store as Target, params: found.params, query: found.searchParams }
@@ -42,9 +42,15 @@ export class Routes {
 
   /** The methods that a path has. */
   allowed(url: string): string[] {
-    const allowed: string[] = methods.filter((method) => this.#router.find(method, url)?.store)
+    const allowed: string[] = methods.filter((method) => this.#find(method, url)?.store)
     if (allowed.includes('GET')) allowed.push('HEAD')
     return allowed
+  }
+
+  /** `/orders/` is not the order whose id is nothing. */
+  #find(method: Method, url: string): ReturnType<ReturnType<typeof createRouter>['find']> {
+    const found = this.#router.find(method, url)
+    return found && Object.values(found.params).includes('') ? null : found
   }
 }
 
