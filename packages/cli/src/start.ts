@@ -56,6 +56,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
       await seed(system, running)
       rmSync(join(data, SEEDING))
     }
+    await catchUp(running, host)
     const gateway = options.port === undefined ? undefined : createGateway(running, { ...settingsOf(options.gateway, running), host, logger })
     if (gateway) closing.unshift(() => gateway.close())
     const url = gateway && (await gateway.listen({ port: options.port! })).url // there is a gateway because there is a port
@@ -149,6 +150,21 @@ async function seed(system: System, running: RunningSystem): Promise<void> {
   await running.quiet()
 }
 
+/**
+ * Lets services take up what came before the start, for a moment: the gateway that is about to open does not know any more what its
+ * callers had seen.
+ */
+function catchUp(running: RunningSystem, host: Host): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = host.after(CATCH_UP_MS, resolve)
+    const done = (): void => {
+      timer.cancel()
+      resolve()
+    }
+    running.quiet().then(done, done) // what stands in the way of quiet is told by readiness
+  })
+}
+
 /** Whether a first start was cut off before its seed had ended. What it left is part of a whole that nobody asked for. */
 export function seedWasCutOff(data: string): boolean {
   return existsSync(join(data, SEEDING))
@@ -178,6 +194,7 @@ export function notedSystem(data: string): string | undefined {
   }
 }
 
+const CATCH_UP_MS = 1_000
 const LOG = 'log.db'
 const SEEDING = 'seeding'
 const SYSTEM = 'system.json'

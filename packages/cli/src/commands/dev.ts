@@ -16,6 +16,7 @@ export interface DevOptions {
 /** `atoll dev`: the whole system in this process, until it is told to stop. */
 export async function dev(module: string, options: DevOptions): Promise<void> {
   const startedMs = performance.now()
+  const stop = toldToStop() // from here on: whoever is told to stop while it starts must drain, too
   const { system, gateway, path } = await loadSystem(module)
   const data = options.data ?? `data/${system.name}`
   const started = await start(system, {
@@ -32,7 +33,7 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
   if (options.json) console.log(JSON.stringify({ ready: true, system: system.name, url: started.url, seconds, data: where, seeded: started.seeded, pid: process.pid }))
   else console.log(`${system.name} ready at ${started.url} in ${seconds.toFixed(1)} s — data in ${where}${started.seeded ? ', with demo data' : ''}`)
 
-  await toldToStop()
+  await stop
   if (!options.json) console.log('draining …')
   await stopListening()
   await started.stop()
