@@ -53,6 +53,14 @@ describe('atoll dev', () => {
       assert.deepEqual([other.code, /has no system as its default export/.test(other.err)], [2, true])
     }))
 
+  it('keeps off the data of another system', () =>
+    inShell(async ({ dev, run, data }) => {
+      await (await dev()).stop()
+      const hello = join(import.meta.dirname, '../../../examples/hello/system.ts')
+      const { code, err } = await run('dev', hello, '--data', data, '--port', '0')
+      assert.deepEqual([code, /holds the data of system fixture, and .* is system hello/.test(err)], [2, true], err)
+    }))
+
   it('refuses a damaged file by name, says what to do, and leaves it as it is', () =>
     inShell(async ({ dev, run, data }) => {
       await (await dev()).stop()

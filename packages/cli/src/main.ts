@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { AtollError, errorCodes } from '@atoll/host'
+import { AtollError } from '@atoll/host'
 import { Command, CommanderError } from 'commander'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
@@ -40,7 +40,7 @@ program
   .option('--svg <file>', 'draw it into a file')
   .option('--json', 'the flow as one JSON object')
   .addHelpText('after', '\nExample: atoll map src/system.ts --svg flow.svg')
-  .action((module: string | undefined, options) => map(module ?? notedSystem(dataFolder(options.data)), options))
+  .action((module: string | undefined, options) => map(module ?? notedSystem(dataFolder(options.data))?.module, options))
 
 program
   .command('events')
@@ -121,7 +121,7 @@ try {
   if (thrown instanceof CommanderError) process.exitCode = thrown.exitCode === 0 ? 0 : 2
   else {
     const error = AtollError.from(thrown)
-    console.error(`${error.message}\n${errorCodes[error.code].remedy}`)
+    console.error(error.message)
     if (error.code === 'INTERNAL') console.error(thrown)
     else if (error.cause instanceof Error && !(error.cause instanceof AtollError)) console.error(error.cause)
     // What could not be put away must not keep the process: it has failed, and has said so.

@@ -180,15 +180,23 @@ function clear(data: string): void {
   for (const name of names) if (!/^lock/.test(name)) rmSync(join(data, name))
 }
 
-/** Says which module a data folder was last run with, so that other commands can find it. */
-export function noteSystem(data: string, module: string): void {
-  writeFileSync(join(data, SYSTEM), JSON.stringify({ module }))
+/** What last ran in a data folder. */
+export interface Noted {
+  /** Absolute path of the module whose default export is the system. */
+  readonly module: string
+  /** Name of the system. */
+  readonly system: string
 }
 
-/** The module that {@link noteSystem} noted; undefined if there is none. */
-export function notedSystem(data: string): string | undefined {
+/** Says what runs in a data folder, so that other commands can find it, and other systems keep off. */
+export function noteSystem(data: string, noted: Noted): void {
+  writeFileSync(join(data, SYSTEM), JSON.stringify(noted))
+}
+
+/** What {@link noteSystem} noted; undefined if there is nothing. */
+export function notedSystem(data: string): Noted | undefined {
   try {
-    return (JSON.parse(readFileSync(join(data, SYSTEM), 'utf8')) as { module: string }).module // written above
+    return JSON.parse(readFileSync(join(data, SYSTEM), 'utf8')) as Noted // written above
   } catch {
     return undefined // a folder that no system has run in
   }

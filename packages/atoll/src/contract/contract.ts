@@ -1,4 +1,5 @@
 import { AtollError } from '@atoll/host'
+import { z } from 'zod'
 import type { EventDefinition } from './event.ts'
 import type { Bound, BoundOperation, Operation } from './operation.ts'
 
@@ -58,6 +59,7 @@ export function contract<const Name extends string, const Definition extends Con
   for (const [key, value] of Object.entries(definition)) {
     if (!isOperation(value)) continue
     const bound: BoundOperation = { ...value, name: `${name}.${key}`, contract: name }
+    assertParams(bound)
     operations.push(bound)
     byName[key] = bound
   }
@@ -70,6 +72,14 @@ export function contract<const Name extends string, const Definition extends Con
   }
   // The loop above gave every operation of the definition its name, which is what the mapped type says.
   return { contract: facts, ...byName } as Contract<Name, Definition>
+}
+
+/** What a path names must be something that the input has: it would be dropped, and nobody would know. */
+function assertParams({ name, http, input }: BoundOperation): void {
+  if (http === undefined || !(input instanceof z.ZodObject)) return
+  for (const [, param] of http.matchAll(/:(\w+)/g)) {
+    if (!(param! in input.shape)) throw new AtollError('DEFINITION_INVALID', `${name}: its path ${http} names ${param}, which its input does not have (${Object.keys(input.shape).join(', ') || 'it has nothing'})`)
+  }
 }
 
 function isOperation(value: ContractDefinition[string]): value is Operation {

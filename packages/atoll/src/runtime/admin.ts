@@ -74,5 +74,7 @@ export interface ReplayProgress {
   readonly handled: number
   /** Events in the log that the projection will have seen when it has caught up, as known now. */
   readonly total: number
+  /** Of those handled, the ones that are held: being tried again, parked or dead. Known when it is done. */
+  readonly held: number
   readonly done: boolean
 }

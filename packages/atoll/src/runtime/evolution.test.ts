@@ -218,6 +218,11 @@ describe('a system that does not fit together', () => {
     for (const status of [42, 404, 200.5]) assert.throws(() => query({ input: z.object({}), output: z.any(), status }), { code: 'DEFINITION_INVALID', message: new RegExp(`status ${status}`) })
   })
 
+  it('is refused when a path names what the input does not have', () => {
+    const read = query({ http: 'GET /things/:thing', input: z.object({ id: z.string() }), output: z.any() })
+    assert.throws(() => contract('things', { read }), { code: 'DEFINITION_INVALID', message: /names thing, which its input does not have \(id\)/ })
+  })
+
   it('is refused when an event carries what JSON cannot', () => {
     for (const data of [z.object({ at: z.date() }), z.object({ at: z.string().transform(Number) }), z.map(z.string(), z.string())]) {
       assert.throws(() => event('a.b', { version: 1, key: () => 'k', data }), { code: 'DEFINITION_INVALID', message: /cannot travel as JSON/ })

@@ -66,6 +66,14 @@ describe('an operation', () => {
       await assert.rejects(call(await world.start(system), s.act, {}), { code: 'ANSWER_OUTSIDE_TX' })
     }))
 
+  it('is told to return its answer from the transaction when that returned nothing, and is rolled back', () =>
+    inWorld(async (world) => {
+      const { system, s } = acting(async ({ tx }) => { await tx(async ({ db }) => { await db.insertInto('rows').values({ n: 1 }).execute() }); return { ok: true } })
+      const running = await world.start(system)
+      await assert.rejects(call(running, s.act, {}), { code: 'ANSWER_OUTSIDE_TX', message: /returned nothing from its transaction/ })
+      assert.deepEqual(await call(running, s.read, {}), { rows: 0 })
+    }))
+
   it('may not open a second transaction', () =>
     inWorld(async (world) => {
       const { system, s } = acting(async ({ tx }) => { await tx(() => ({ ok: true })); return tx(() => ({ ok: true })) })

@@ -49,7 +49,7 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
     signal: request.signal,
     frame: {
       before: slot && ((tx) => slot.check(tx)),
-      check: (result) => answer.check(result),
+      check: (result) => answer.checkInTx(result),
       settle: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),
     },
   })
@@ -106,6 +106,17 @@ class Answer {
   constructor(operation: BoundOperation) {
     this.#operation = operation
     this.isEmpty = answersNothing(operation)
+  }
+
+  /** The same for what a transaction returned, before it commits. */
+  checkInTx(result: unknown): unknown {
+    if (result === undefined && !this.isEmpty && !this.#operation.output.safeParse(undefined).success) {
+      throw new AtollError(
+        'ANSWER_OUTSIDE_TX',
+        `${this.#operation.name} returned nothing from its transaction. The answer is checked and recorded with the commit, so make it inside tx: return tx(async ({ db }) => { …; return answer })`,
+      )
+    }
+    return this.check(result)
   }
 
   check(result: unknown): unknown {

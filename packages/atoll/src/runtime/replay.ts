@@ -20,12 +20,13 @@ export async function* replayProjection(service: ServiceRuntime, facts: Subscrip
   let swapped = false
   try {
     await subscription.start()
+    let held: Held
     for (let goal = 0; ; ) {
       const progress = await progressOf(subscription, log, service.partitions)
-      const held = await heldOnlyBy(subscription, live)
-      if (held.dead.length > 0) throw refusal(facts.name, held.dead)
+      held = await heldBy(subscription, live)
+      if (held.fresh.length > 0) throw refusal(facts.name, held.fresh)
       // Under load there is always something new: what was there at the last look is enough, and readers who need more wait for it.
-      if (progress.handled >= (goal || progress.total) && held.waiting === 0) break
+      if (progress.handled >= (goal || progress.total) && held.retrying === 0) break
       goal = progress.total
       yield progress
       await pause(service)
@@ -33,7 +34,7 @@ export async function* replayProjection(service: ServiceRuntime, facts: Subscrip
     await service.swap(facts, next, subscription)
     swapped = true
     const { total } = await progressOf(subscription, log, service.partitions)
-    yield { subscription: facts.name, handled: total, total, done: true }
+    yield { subscription: facts.name, handled: total, total, held: held.count, done: true }
   } finally {
     if (!swapped) {
       await subscription.stop(0)
@@ -54,15 +55,25 @@ interface HeldRow {
   error: string
 }
 
-/** What the new generation could not handle and the live one could. It must not take the place of the live one with that missing. */
-async function heldOnlyBy(next: Subscription, live: Subscription): Promise<{ dead: HeldRow[]; waiting: number }> {
+/** What the new generation of a projection holds. */
+interface Held {
+  readonly count: number
+  /** Being tried again: it may still come to something. */
+  readonly retrying: number
+  /** Dead, and handled by the live one: it must not take the place of the live one with these missing. */
+  readonly fresh: readonly HeldRow[]
+}
+
+async function heldBy(next: Subscription, live: Subscription): Promise<Held> {
   const rows = await next.ground.store.reader.all<HeldRow>(selectHeld, [next.ground.name])
-  if (rows.length === 0) return { dead: [], waiting: 0 }
+  if (rows.length === 0) return { count: 0, retrying: 0, fresh: [] }
   const place = (row: HeldRow): string => `${row.source} ${row.partition} ${row.number}`
   const known = new Set((await live.ground.store.reader.all<HeldRow>(selectHeld, [live.ground.name])).map(place))
-  const fresh = rows.filter((row) => !known.has(place(row)))
-  const dead = fresh.filter((row) => row.state === 'dead')
-  return { dead, waiting: fresh.length - dead.length }
+  return {
+    count: rows.length,
+    retrying: rows.filter((row) => row.state === 'retrying').length,
+    fresh: rows.filter((row) => row.state === 'dead' && !known.has(place(row))),
+  }
 }
 
 function refusal(name: string, dead: readonly HeldRow[]): AtollError {
@@ -85,7 +96,7 @@ async function progressOf(subscription: Subscription, log: Log, partitions: numb
   }
   const { problems } = subscription
   if (problems.length > 0) throw new AtollError('UNAVAILABLE', `the replay cannot go on: ${problems.join('; ')}. The live projection was not touched`)
-  return { subscription: subscription.ground.name, handled, total, done: false }
+  return { subscription: subscription.ground.name, handled, total, held: 0, done: false }
 }
 
 function pause(service: ServiceRuntime): Promise<void> {

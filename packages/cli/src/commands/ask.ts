@@ -89,11 +89,12 @@ export async function replay(subscription: string, options: AskOptions): Promise
   }
 }
 
-function tellProgress({ subscription, handled, total, done }: ReplayProgress, seconds: number): void {
+function tellProgress({ subscription, handled, total, held, done }: ReplayProgress, seconds: number): void {
   const rate = Math.round(handled / seconds)
   if (done) {
     if (process.stderr.isTTY) process.stderr.write('\r\u001B[K')
-    console.log(`${subscription} rebuilt from ${total} events in ${seconds.toFixed(1)} s, and swapped in`)
+    const but = held === 0 ? '' : `; it holds ${held} of them as the one before did, see \`atoll dead-letters\``
+    console.log(`${subscription} rebuilt from ${total} events in ${seconds.toFixed(1)} s, and swapped in${but}`)
   } else if (process.stderr.isTTY) {
     const left = rate === 0 ? '' : `, ${Math.ceil((total - handled) / rate)} s left`
     process.stderr.write(`\r\u001B[K${subscription}: ${handled} of ${total} events, ${rate}/s${left}`)

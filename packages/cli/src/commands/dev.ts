@@ -3,7 +3,7 @@ import { AtollError } from '@atoll/host'
 import { listenForCommands } from '../control/server.ts'
 import { loadSystem } from '../load.ts'
 import { createLogger } from '../logger.ts'
-import { noteSystem, start } from '../start.ts'
+import { noteSystem, notedSystem, start } from '../start.ts'
 
 export interface DevOptions {
   data?: string
@@ -19,6 +19,10 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
   const stop = toldToStop() // from here on: whoever is told to stop while it starts must drain, too
   const { system, gateway, path } = await loadSystem(module)
   const data = options.data ?? `data/${system.name}`
+  const owner = notedSystem(data)
+  if (owner !== undefined && owner.system !== system.name && !options.fresh) {
+    throw new AtollError('COMMAND_USAGE', `${data} holds the data of system ${owner.system}, and ${module} is system ${system.name}; name another folder with --data, or begin anew with --fresh`)
+  }
   const started = await start(system, {
     data,
     port: portOf(options.port ?? process.env['PORT'] ?? '4000'),
@@ -26,7 +30,7 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
     logger: createLogger(options.verbose ? 'info' : 'warn'),
     fresh: options.fresh ?? false,
   })
-  noteSystem(data, path)
+  noteSystem(data, { module: path, system: system.name })
   const stopListening = await listenForCommands(started.running, data)
   const seconds = (performance.now() - startedMs) / 1_000
   const where = relative(process.cwd(), data) || data

@@ -10,7 +10,11 @@ export async function map(module: string | undefined, options: { svg?: string; j
   if (module === undefined) throw new AtollError('COMMAND_USAGE', 'name the module of the system: atoll map src/system.ts')
   const flow = flowOf((await loadSystem(module)).system)
   if (options.svg !== undefined) {
-    writeFileSync(options.svg, flowAsSvg(flow))
+    try {
+      writeFileSync(options.svg, flowAsSvg(flow))
+    } catch (error) {
+      throw new AtollError('COMMAND_USAGE', `${options.svg} cannot be written: ${error instanceof Error ? error.message : String(error)}`)
+    }
     if (!options.json) console.log(`drawn into ${options.svg}`)
   }
   if (options.json) console.log(JSON.stringify(flow))

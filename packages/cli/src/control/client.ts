@@ -53,9 +53,9 @@ async function* askRunning(socket: Socket, request: ControlRequest, signal: Abor
 
 /** Looks at the data if that is enough; only what handles events starts the system, without a gateway. */
 async function* askStopped(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
-  const module = notedSystem(data)
-  if (module === undefined) throw new AtollError('COMMAND_USAGE', `${data} does not say which system it belongs to; start it once with \`atoll dev\``)
-  const { system } = await loadSystem(module)
+  const noted = notedSystem(data)
+  if (!noted) throw new AtollError('COMMAND_USAGE', `${data} does not say which system it belongs to; start it once with \`atoll dev\``)
+  const { system } = await loadSystem(noted.module)
   const logger = createLogger('error')
   if (!handlesEvents(request)) {
     const open = await look(system, data, logger)
