@@ -30,40 +30,44 @@ interface Missing {
  * `causalWaitMs`, or at the deadline.
  */
 export function caughtUp(ground: CausalGround, position: Position, name: string, deadlineMs: number): Promise<void> | undefined {
+  if (ground.subscriptions.size === 0) return undefined // it builds on nobody's events
   const { missing, unsure } = compare(ground, position, (source) => ground.lastOrder(source))
-  if (missing.length === 0 && unsure.size === 0) return undefined
+  if (missing.length === 0 && unsure.length === 0) return undefined
   const untilMs = Math.min(deadlineMs, ground.host.monotonicMs() + ground.options.causalWaitMs)
-  return unsure.size === 0 ? waitFor(ground, missing, name, untilMs) : lookAgain(ground, position, unsure, name, untilMs)
+  return unsure.length === 0 ? waitFor(ground, missing, name, untilMs) : lookAgain(ground, position, unsure, name, untilMs)
 }
 
 /** Somebody has seen more of a source than was known here: of another instance, or of another history, which will never be reached. */
-async function lookAgain(ground: CausalGround, position: Position, unsure: ReadonlySet<string>, name: string, untilMs: number): Promise<void> {
+async function lookAgain(ground: CausalGround, position: Position, unsure: readonly string[], name: string, untilMs: number): Promise<void> {
   const latest = new Map<string, string | undefined>()
   for (const source of unsure) latest.set(source, await ground.latestOrder(source))
   const { missing } = compare(ground, position, (source) => latest.get(source) ?? ground.lastOrder(source))
   await waitFor(ground, missing, name, untilMs)
 }
 
-function compare(ground: CausalGround, position: Position, lastOrder: (source: string) => string | undefined): { missing: Missing[]; unsure: Set<string> } {
-  const missing: Missing[] = []
-  const unsure = new Set<string>()
-  for (const source in position) {
+/** What of a position is not reached, and which sources it says more of than is known. Every causal request comes through here. */
+function compare(ground: CausalGround, position: Position, lastOrder: (source: string) => string | undefined): { missing: readonly Missing[]; unsure: readonly string[] } {
+  let missing: Missing[] = none
+  let unsure: string[] = none
+  for (const [source, partitions] of Object.entries(position)) {
     const last = lastOrder(source)
     if (last === undefined) continue
-    for (const key in position[source]) {
-      const partition = Number(key)
-      const order = position[source][partition]!
+    for (const [key, order] of Object.entries(partitions)) {
       if (isOrderBefore(last, order)) {
-        unsure.add(source)
+        unsure = [...unsure, source]
         continue
       }
+      const partition = Number(key)
       for (const [subscription, reading] of ground.subscriptions) {
-        if (!reading.hasReached(source, partition, order)) missing.push({ subscription, source, partition, order })
+        if (!reading.hasReached(source, partition, order)) missing = [...missing, { subscription, source, partition, order }]
       }
     }
   }
   return { missing, unsure }
 }
+
+/** Nearly always nothing is missing, and then nothing should be made. */
+const none: never[] = []
 
 async function waitFor(ground: CausalGround, missing: readonly Missing[], name: string, untilMs: number): Promise<void> {
   for (const place of missing) {
