@@ -1,4 +1,5 @@
 import { AtollError, type Host } from '@atoll/host'
+import type { Cancellation } from './running.ts'
 
 /**
  * Runs `work`, and rejects with DEADLINE_EXCEEDED or CANCELLED if its time runs out or the signal aborts before. The work is told by
@@ -6,7 +7,7 @@ import { AtollError, type Host } from '@atoll/host'
  */
 export function withDeadline<T>(
   host: Host,
-  limit: { deadlineMs: number; signal: AbortSignal | undefined; name: string },
+  limit: { deadlineMs: number; signal: Cancellation | undefined; name: string },
   work: () => Promise<T>,
   onEnd: (reason: AtollError) => void,
 ): Promise<T> {

@@ -7,7 +7,7 @@ import type { BoundOperation } from '../contract/operation.ts'
 import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../service/context.ts'
 import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
-import type { Dispatch, Dispatched } from './running.ts'
+import type { Cancellation, Dispatch, Dispatched } from './running.ts'
 import { childTrace, newTrace } from './trace.ts'
 import { transact, type Progress, type TransactionFrame } from './transact.ts'
 
@@ -33,7 +33,7 @@ export interface HandlingSubject {
   readonly deadlineMs: number
   readonly caller: Caller | undefined
   readonly position: Position
-  readonly signal: AbortSignal | undefined
+  readonly signal: Cancellation | undefined
   readonly frame: TransactionFrame
   /** Everything will be undone: what leaves the service is refused. */
   readonly dry?: boolean

@@ -52,6 +52,17 @@ export interface RunningService {
   stop(options?: StopOptions): Promise<void>
 }
 
+/**
+ * What the runtime needs of an `AbortSignal`, which is one. A gateway has something lighter: most requests end without anybody having
+ * asked for theirs.
+ */
+export interface Cancellation {
+  readonly aborted: boolean
+  readonly reason: unknown
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
 /** A request to run an operation. */
 export interface Dispatch {
   /** Not yet validated. */
@@ -62,7 +73,7 @@ export interface Dispatch {
   /** When the answer is of no more use, by `host.monotonicMs()`. Default: 10 s from now. */
   readonly deadlineMs?: number | undefined
   /** Aborts when the caller goes away. */
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: Cancellation | undefined
   readonly idempotencyKey?: string | undefined
   readonly ifMatch?: string | undefined
   /** W3C traceparent of the caller's span. Default: a new trace. */

@@ -1,3 +1,5 @@
+import type { Cancellation } from 'atoll/runtime'
+
 /** A request as the gateway sees it, whatever carried it. */
 export interface GatewayRequest {
   readonly method: string
@@ -9,8 +11,8 @@ export interface GatewayRequest {
   body(bytesMax: number): Promise<string>
   /** The address that the connection comes from: the client's, or its proxy's. */
   readonly address: string
-  /** A signal that aborts when the client goes away. Made when it is asked for. */
-  signal(): AbortSignal | undefined
+  /** Aborts when the client goes away. Made when it is asked for. */
+  signal(): Cancellation | undefined
 }
 
 export interface GatewayResponse {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, validateHeaderValue, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { AtollError, type ErrorCode, type Logger } from '@atoll/host'
+import type { Cancellation } from 'atoll/runtime'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import type { GatewayLimits } from './options.ts'
 import { toResponse } from './problem.ts'
@@ -72,7 +73,7 @@ export class Listener {
     if (response.destroyed) return
     if (body !== undefined) headers['content-length'] = String(Buffer.byteLength(body))
     if (this.#closing || !request.complete) headers['connection'] = 'close' // what is left of a refused body is not read
-    for (const [name, value] of Object.entries(headers)) validateHeaderValue(name, value) // writeHead would throw half way
+    for (const name in headers) validateHeaderValue(name, headers[name]!) // writeHead would throw half way
     response.writeHead(status, headers)
     response.end(request.method === 'HEAD' ? undefined : body)
     if (!request.complete) request.resume()
@@ -95,7 +96,7 @@ class HttpRequest implements GatewayRequest {
   readonly url: string
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  #abort: AbortController | undefined
+  #gone: Gone | undefined
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.method = request.method ?? 'GET'
@@ -112,14 +113,8 @@ class HttpRequest implements GatewayRequest {
     return this.#request.socket.remoteAddress ?? 'unknown'
   }
 
-  signal(): AbortSignal {
-    if (!this.#abort) {
-      const abort = (this.#abort = new AbortController())
-      this.#response.once('close', () => {
-        if (!this.#response.writableFinished) abort.abort()
-      })
-    }
-    return this.#abort.signal
+  signal(): Cancellation {
+    return (this.#gone ??= new Gone(this.#response))
   }
 
   body(bytesMax: number): Promise<string> {
@@ -137,6 +132,30 @@ class HttpRequest implements GatewayRequest {
       this.#request.once('end', () => resolve(chunks.length === 1 ? chunks[0]!.toString() : Buffer.concat(chunks).toString()))
       this.#request.once('error', (error) => reject(new AtollError('CANCELLED', 'the client went away before its body had arrived', { cause: error })))
     })
+  }
+}
+
+/** Says when the client has gone before it had its answer. An AbortController for each request would cost as much as finding its route. */
+class Gone implements Cancellation {
+  aborted = false
+  readonly reason = 'the client went away'
+  readonly #listeners: (() => void)[] = []
+
+  constructor(response: ServerResponse) {
+    response.once('close', () => {
+      if (response.writableFinished) return
+      this.aborted = true
+      for (const listener of this.#listeners.splice(0)) listener()
+    })
+  }
+
+  addEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  removeEventListener(_type: 'abort', listener: () => void): void {
+    const at = this.#listeners.indexOf(listener)
+    if (at >= 0) this.#listeners.splice(at, 1)
   }
 }
 
