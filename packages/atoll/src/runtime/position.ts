@@ -8,22 +8,23 @@ export type Position = Readonly<Record<string, Readonly<Record<number, string>>>
 
 export const emptyPosition: Position = {}
 
-/** The later of both, per source and partition. */
+/** The later of both, per source and partition. Shares with them what it can: positions never change. */
 export function mergePositions(a: Position, b: Position): Position {
   if (a === emptyPosition) return b
   if (b === emptyPosition) return a
-  const merged: Record<string, Record<number, string>> = {}
-  for (const position of [a, b]) {
-    for (const [source, partitions] of Object.entries(position)) {
-      const into = partitionsIn(merged, source)
-      for (const [key, order] of Object.entries(partitions)) {
-        const partition = Number(key)
-        const known = into[partition]
-        if (known === undefined || isOrderBefore(known, order)) into[partition] = order
-      }
-    }
-  }
+  const merged: Record<string, Readonly<Record<number, string>>> = { ...a }
+  for (const [source, later] of Object.entries(b)) merged[source] = Object.hasOwn(a, source) ? mergePartitions(a[source]!, later) : later
   return merged
+}
+
+function mergePartitions(a: Readonly<Record<number, string>>, b: Readonly<Record<number, string>>): Readonly<Record<number, string>> {
+  let merged: Record<number, string> | undefined
+  for (const [key, order] of Object.entries(b)) {
+    const partition = Number(key)
+    const known = a[partition]
+    if (known === undefined || isOrderBefore(known, order)) (merged ??= { ...a })[partition] = order
+  }
+  return merged ?? a
 }
 
 /** The text form, for headers: `articles.3.1042,profiles.0.77`. Empty for the empty position. */
