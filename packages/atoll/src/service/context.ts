@@ -45,10 +45,11 @@ export interface QueryContext<Tables, Input, A extends Auth> extends Context<Tab
   readonly caller: CallerOf<A>
 }
 
-export interface CommandContext<Tables, Input, A extends Auth, Emits extends EventDefinition> extends QueryContext<Tables, Input, A> {
+/** `Own` are the tables of the service's store; projections are written by their events alone. */
+export interface CommandContext<Tables, Input, A extends Auth, Emits extends EventDefinition, Own = Tables> extends QueryContext<Tables, Input, A> {
   /** The version in the client's If-Match, without quotes; undefined if it sent none (or `*`). See `changeVersion`. */
   readonly ifMatch: string | undefined
-  readonly tx: Transact<Tables, Emits>
+  readonly tx: Transact<Own, Emits>
 }
 
 /** What `on` handlers get. */
@@ -102,9 +103,9 @@ export type CallerOf<A extends Auth> = A extends 'user' ? Caller : A extends 'no
 type MaybePromise<T> = T | Promise<T>
 
 /** The handler that an operation needs. */
-export type Handler<Op, Tables, Emits extends EventDefinition> =
+export type Handler<Op, Tables, Emits extends EventDefinition, Own = Tables> =
   Op extends Operation<infer Kind, infer Input, infer Output, infer A>
     ? Kind extends 'command'
-      ? (context: CommandContext<Tables, z.output<Input>, A, Emits>) => MaybePromise<z.input<Output>>
+      ? (context: CommandContext<Tables, z.output<Input>, A, Emits, Own>) => MaybePromise<z.input<Output>>
       : (context: QueryContext<Tables, z.output<Input>, A>) => MaybePromise<z.input<Output>>
     : never

@@ -19,14 +19,17 @@ export interface ServiceOptions<
   /** Read models, each with a store of its own. */
   projections?: Projections
   /** One for each operation of the contract. */
-  handlers: Handlers<C, Tables & ProjectedTables<Projections>, Private[number]>
+  handlers: Handlers<C, Tables & ProjectedTables<Projections>, Private[number], Tables>
   /** What it does with events: `({ on, project }) => [on(paymentTaken, …), project(userRenamed, …)]`. */
   subscribe?: (make: Subscribe<Tables, Emits<C, Private[number]>>) => readonly Subscriber<Tables>[]
 }
 
-/** The handlers that a contract asks for, over the given tables. For handlers that live in files of their own. */
-export type Handlers<C extends AnyContract, Tables, Private extends EventDefinition = never> = {
-  [K in OperationNames<C['contract']['definition']>]: Handler<C['contract']['definition'][K], Tables, Emits<C, Private>>
+/**
+ * The handlers that a contract asks for: over `Tables`, those of projections among them, and in transactions over `Own` alone. For
+ * handlers that live in files of their own.
+ */
+export type Handlers<C extends AnyContract, Tables, Private extends EventDefinition = never, Own = Tables> = {
+  [K in OperationNames<C['contract']['definition']>]: Handler<C['contract']['definition'][K], Tables, Emits<C, Private>, Own>
 }
 
 /** What a service may emit: the events of its contract and its own. */
