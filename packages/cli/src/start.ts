@@ -154,15 +154,12 @@ async function seed(system: System, running: RunningSystem): Promise<void> {
  * Lets services take up what came before the start, for a moment: the gateway that is about to open does not know any more what its
  * callers had seen.
  */
-function catchUp(running: RunningSystem, host: Host): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = host.after(CATCH_UP_MS, resolve)
-    const done = (): void => {
-      timer.cancel()
-      resolve()
-    }
-    running.quiet().then(done, done) // what stands in the way of quiet is told by readiness
-  })
+async function catchUp(running: RunningSystem, host: Host): Promise<void> {
+  const enough = new AbortController()
+  const timer = host.after(CATCH_UP_MS, () => enough.abort())
+  const over = new Promise((resolve) => enough.signal.addEventListener('abort', resolve, { once: true }))
+  await Promise.race([running.quiet(enough.signal).catch(() => undefined), over]) // what stands in the way of quiet is told by readiness
+  timer.cancel()
 }
 
 /** Whether a first start was cut off before its seed had ended. What it left is part of a whole that nobody asked for. */

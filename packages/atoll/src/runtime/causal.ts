@@ -76,7 +76,7 @@ async function waitFor(ground: CausalGround, missing: readonly Missing[], name: 
       const subscription = ground.subscriptions.get(place.subscription)! // names do not go away
       if (subscription.hasReached(source, partition, order) || (await subscription.hasCommitted(source, partition, order))) break
       const leftMs = untilMs - ground.host.monotonicMs()
-      if (leftMs <= 0 || ground.state !== 'running') {
+      if (leftMs <= 0 || ground.state === 'stopped') {
         throw new AtollError('BEHIND', `${name}: ${place.subscription} has not yet handled what its caller has seen of ${source}`, {
           details: { subscription: place.subscription, source, partition },
         })

@@ -25,9 +25,10 @@ export interface RunningSystem {
   readiness(): { ready: boolean; reasons: readonly string[] }
   /**
    * Resolves when everything that was emitted is handled or held by every running subscription, and nothing is in hand. Timers and
-   * retries that are not due yet do not count. Under constant load it may never resolve; it is for tests and for draining.
+   * retries that are not due yet do not count. Under constant load it may never resolve; it is for tests and for draining, and keeps
+   * looking until `signal` aborts (CANCELLED). Rejects with what stands in the way of quiet for good, such as LOG_GAP.
    */
-  quiet(): Promise<void>
+  quiet(signal?: Cancellation): Promise<void>
   /** Drains: refuses new work, lets work under way end (10 s at the most by default), hands events on, closes everything. Idempotent. */
   stop(options?: StopOptions): Promise<void>
 }

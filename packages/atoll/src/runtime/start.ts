@@ -8,7 +8,7 @@ import { readLedger } from './ledger.ts'
 import { defaultOptions, type RuntimeOptions } from './options.ts'
 import { mergePositions } from './position.ts'
 import { replayProjection } from './replay.ts'
-import type { Dispatch, Dispatched, OpenSystem, Ports, RunningSystem, StopOptions } from './running.ts'
+import type { Cancellation, Dispatch, Dispatched, OpenSystem, Ports, RunningSystem, StopOptions } from './running.ts'
 import type { Ran } from './operations.ts'
 import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
 
@@ -113,7 +113,7 @@ class SystemRuntime implements RunningSystem {
     return { ready: reasons.length === 0, reasons }
   }
 
-  async quiet(): Promise<void> {
+  async quiet(signal?: Cancellation): Promise<void> {
     const running = [...this.services.values()].filter((service) => service.state === 'running')
     const moved = (): string => running.map((service) => `${service.committedOrder}/${service.relay.relayedSeq}`).join()
     for (;;) {
@@ -123,6 +123,7 @@ class SystemRuntime implements RunningSystem {
       for (const subscription of subscriptions) subscription.wake()
       while (subscriptions.some((subscription) => !subscription.idle)) {
         for (const subscription of subscriptions) if (subscription.gap) throw subscription.gap
+        if (signal?.aborted) throw new AtollError('CANCELLED', 'nobody waits any more for the system to be quiet')
         await this.#turn()
       }
       for (const service of running) await service.relay.drained()

@@ -84,30 +84,34 @@ export class HeldEvents {
 
   /** Whether this very event is held and will be tried again by itself. A dead letter will not: it waits for somebody. */
   isAwaited(source: string, order: string): boolean {
-    return this.#awaited.size > 0 && this.#awaited.has(`${source} ${order}`)
+    return this.#awaited.size > 0 && this.#awaited.has(idOf({ source, order }))
   }
 
   /** Notes that an event is held, once that has committed. */
-  note({ key, source, order }: Pick<Envelope, 'key' | 'source' | 'order'>, state: HeldState): void {
-    let line = this.#lines.get(key)
-    if (!line) this.#lines.set(key, (line = { dead: false, events: new Set() }))
-    line.events.add(`${source} ${order}`)
-    if (state === 'dead') line.dead = true
-    for (const event of line.events) {
-      if (line.dead) this.#awaited.delete(event)
-      else this.#awaited.add(event)
+  note(event: Pick<Envelope, 'key' | 'source' | 'order'>, state: HeldState): void {
+    let line = this.#lines.get(event.key)
+    if (!line) this.#lines.set(event.key, (line = { dead: false, events: new Set() }))
+    const id = idOf(event)
+    line.events.add(id)
+    if (state === 'dead' && !line.dead) {
+      line.dead = true
+      for (const waiting of line.events) this.#awaited.delete(waiting)
     }
+    if (!line.dead) this.#awaited.add(id)
   }
 
   /** Notes that the first event of a key is held no longer. */
-  forget({ key, source, order }: Pick<Envelope, 'key' | 'source' | 'order'>): void {
-    const line = this.#lines.get(key)
+  forget(event: Pick<Envelope, 'key' | 'source' | 'order'>): void {
+    const line = this.#lines.get(event.key)
     if (!line) return
-    line.events.delete(`${source} ${order}`)
-    this.#awaited.delete(`${source} ${order}`)
-    line.dead = false
-    for (const event of line.events) this.#awaited.add(event)
-    if (line.events.size === 0) this.#lines.delete(key)
+    const id = idOf(event)
+    line.events.delete(id)
+    this.#awaited.delete(id)
+    if (line.dead) {
+      line.dead = false
+      for (const waiting of line.events) this.#awaited.add(waiting)
+    }
+    if (line.events.size === 0) this.#lines.delete(event.key)
   }
 
   async hold(tx: Transaction, event: Envelope, reason: HeldReason, now: number): Promise<void> {
@@ -146,11 +150,15 @@ export class HeldEvents {
   }
 }
 
+function idOf({ source, order }: Pick<Envelope, 'source' | 'order'>): string {
+  return `${source} ${order}`
+}
+
 /** What is held of one key. */
 interface Line {
   /** Its first event is a dead letter. */
   dead: boolean
-  /** Sources and orders. */
+  /** By {@link idOf}. */
   readonly events: Set<string>
 }
 
