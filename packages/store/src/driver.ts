@@ -88,6 +88,8 @@ export interface Transaction extends Queries {
   beforeCommit(key: object, hook: (queries: Queries) => Promise<void>): void
   /** Stands for the physical commit that this work is part of: what was checked once under it need not be checked again. */
   readonly commit: object
+  /** Whether this work has been undone. Hooks before the commit look, when they speak for several works of it. */
+  readonly undone: boolean
 }
 
 /** One SQL statement with `?` for each parameter. Make it once and keep it: drivers prepare it once per object. */

@@ -122,7 +122,10 @@ export class Relay {
     this.#tidyTimer?.cancel()
     this.#tidyTimer = undefined
     await this.#running
-    if (!this.#stuck) await this.#tidy()
+    if (this.#stuck) return
+    await this.#tidy().catch((error: unknown) => {
+      this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; the next start will')
+    })
   }
 
   async #flush(): Promise<void> {

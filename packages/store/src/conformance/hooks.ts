@@ -25,6 +25,25 @@ export const hooks: StoreChapter = {
       },
     },
     {
+      id: 'hook.undone',
+      promise: 'a hook that speaks for several works can tell which of them were undone, also after they had ended well themselves',
+      async run(driver, harness) {
+        const store = await openItems(driver)
+        const key = {}
+        const works: Transaction[] = []
+        let undone: boolean[] = []
+        const work = (fails: boolean) => async (tx: Transaction) => {
+          works.push(tx)
+          await insert(tx, `item ${works.length}`)
+          tx.beforeCommit(key, async () => void (undone = works.filter((work) => work.commit === tx.commit).map((work) => work.undone)))
+          if (fails) throw new Mishap()
+        }
+        await outcomesOf(harness, [false, true, false].map((fails) => store.write(work(fails))))
+        const last = works.filter((tx) => tx.commit === works[2]!.commit)
+        assert.deepEqual(undone, last.map((tx) => tx === works[1]))
+      },
+    },
+    {
       id: 'hook.keys',
       promise: 'hooks with different keys are all called',
       async run(driver) {

@@ -82,6 +82,11 @@ export const groupSaboteurs: readonly Saboteur[] = [
 
 export const hookSaboteurs: readonly Saboteur[] = [
   {
+    breaks: 'it never says that a work was undone',
+    caughtBy: ['hook.undone'],
+    spoil: changingTransactions(() => ({ undone: false })),
+  },
+  {
     breaks: 'it runs hooks twice',
     caughtBy: ['hook.once', 'hook.keys'],
     spoil: changingHooks((tx, key, hook) => tx.beforeCommit(key, (queries) => hook(queries).then(() => hook(queries)))),

@@ -47,13 +47,16 @@ export function changingReaders(change: (reader: Reader, driver: StoreDriver, st
 }
 
 /** A transaction with some members of its own. */
-export function changed(tx: Transaction, members: Partial<Transaction>): Transaction {
+export function changed(tx: Transaction, { undone, ...members }: Partial<Transaction>): Transaction {
   return {
     ...queriesOf(tx),
     commit: tx.commit,
     savepoint: (work) => tx.savepoint(work),
     beforeCommit: (key, hook) => tx.beforeCommit(key, hook),
     ...members,
+    get undone() {
+      return undone ?? tx.undone
+    },
   }
 }
 

@@ -51,8 +51,7 @@ export class CursorBook {
   readonly #partition: number
   readonly #epoch: number
   #checkedIn: object | undefined
-  #marks: { cursor: Cursor; place: Place }[] = []
-  #counts = new Map<string, number>()
+  #marks: Mark[] = []
   #marksIn: object | undefined
   readonly #flushHook = (queries: Queries): Promise<void> => this.#flush(queries)
 
@@ -129,36 +128,39 @@ export class CursorBook {
     this.#checkedIn = tx.commit
   }
 
-  /** Notes in `tx` that a record needs no more work; as the last thing that the work does. `handled`: its type, if it was handled. */
+  /** Notes in `tx` that a record needs no more work. `handled`: its type, if it was handled. */
   mark(tx: Transaction, cursor: Cursor, place: Place, handled?: string): void {
-    this.#collect(tx)
-    this.#marks.push({ cursor, place })
-    if (handled !== undefined) this.#counts.set(handled, (this.#counts.get(handled) ?? 0) + 1)
+    this.#collect({ tx, passed: { cursor, place }, handled })
   }
 
   /** Counts an event as handled that the cursor had passed before: one that had been held. */
   count(tx: Transaction, type: string): void {
-    this.#collect(tx)
-    this.#counts.set(type, (this.#counts.get(type) ?? 0) + 1)
+    this.#collect({ tx, passed: undefined, handled: type })
   }
 
-  #collect(tx: Transaction): void {
-    if (this.#marksIn !== tx.commit) {
-      this.#marksIn = tx.commit
+  #collect(mark: Mark): void {
+    if (this.#marksIn !== mark.tx.commit) {
+      this.#marksIn = mark.tx.commit
       this.#marks = []
-      this.#counts = new Map()
     }
-    tx.beforeCommit(this, this.#flushHook)
+    this.#marks.push(mark)
+    mark.tx.beforeCommit(this, this.#flushHook)
   }
 
+  /** The first work's hook speaks for all works of the commit; what a work noted that was undone after that, did not happen. */
   async #flush(queries: Queries): Promise<void> {
     const moved = new Set<Cursor>()
-    for (const { cursor, place } of this.#marks) {
-      cursor.pass(place)
-      moved.add(cursor)
+    const counts = new Map<string, number>()
+    for (const { tx, passed, handled } of this.#marks) {
+      if (tx.undone) continue
+      if (passed) {
+        passed.cursor.pass(passed.place)
+        moved.add(passed.cursor)
+      }
+      if (handled !== undefined) counts.set(handled, (counts.get(handled) ?? 0) + 1)
     }
     for (const cursor of moved) await this.#write(queries, cursor)
-    for (const [type, count] of this.#counts) await queries.run(countHandled, [this.#subscription, this.#partition, type, count])
+    for (const [type, count] of counts) await queries.run(countHandled, [this.#subscription, this.#partition, type, count])
   }
 
   /** Writes cursors that moved past records of no concern, so that a restart need not read them again. */
@@ -183,6 +185,13 @@ export class CursorBook {
 export interface HandledEvent {
   readonly type: string
   readonly source: string
+}
+
+/** What one work has to say of an event, if that work is not undone. */
+interface Mark {
+  readonly tx: Transaction
+  readonly passed: { readonly cursor: Cursor; readonly place: Place } | undefined
+  readonly handled: string | undefined
 }
 
 /** What of a row says where a cursor stands. */

@@ -1,6 +1,6 @@
 /**
  * Runs tasks one after the other per key and side by side across keys. A task that rejects is told to `onFailure`: here that is a store
- * that failed, never an event; the lane goes on, and the tasks behind it fail at the fence.
+ * that failed, never an event; the lane goes on, and the tasks behind it have to see for themselves whether they still should.
  */
 export class Lanes {
   readonly #tasksMax: number

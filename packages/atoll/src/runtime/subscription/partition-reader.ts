@@ -203,6 +203,7 @@ export class PartitionReader {
   }
 
   async #handle(cursor: Cursor, record: StoredRecord): Promise<void> {
+    if (this.#failed) return // the store failed for one before it, perhaps of its key: that one goes first, in the next reader
     if (this.#held.has(record.key)) await this.#hold(cursor, record, parked)
     else {
       try {
@@ -262,6 +263,7 @@ export class PartitionReader {
   #drive(key: string, work: () => Promise<void>): Promise<void> {
     this.#driving.add(key)
     return this.#lanes.run(this.#ground.batched ? null : key, async () => {
+      if (this.#failed) return
       try {
         await work()
       } finally {

@@ -102,6 +102,7 @@ export class GroupQueries implements Queries {
 export class SqliteTransaction extends GroupQueries implements Transaction {
   /** Hooks of this work; the group takes them over when the work has ended well. */
   #hooks: [key: object, hook: Hook][] | undefined
+  undone = false
   #writing = false
   #depth = 0
   #broken: AtollError | undefined
@@ -144,6 +145,7 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
   /** The work has failed. */
   undo(): void {
     this.ended = true
+    this.undone = true
     if (!this.#writing || !this.control.isOpen) return
     this.control.work.undo.run()
     this.control.work.release.run()
