@@ -9,7 +9,7 @@ import report from './reporter.ts'
 const TIMEOUT_MS = 120_000
 
 const wanted = process.argv.slice(2)
-const files = globSync('{packages,apps,examples,tools,bench}/**/*.test.ts', { exclude: (path) => path.split(sep).includes('node_modules') })
+const files = globSync('{packages,apps,examples,tools,bench,proof}/**/*.test.ts', { exclude: (path) => path.split(sep).includes('node_modules') })
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .sort()
   .map((file) => resolve(file))

@@ -9,6 +9,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   store: ['host', 'sqlite'],
   atoll: ['host', 'log', 'store'],
   gateway: ['host', 'atoll'],
+  testkit: ['host', 'log', 'store', 'atoll', 'gateway'],
   cli: ['host', 'sqlite', 'log', 'store', 'atoll', 'gateway'],
 }
 
@@ -52,7 +53,7 @@ function checkImport({ path }: SourceFile, { specifier, line }: Import): Finding
     if (own !== 'atoll' || isTest(path)) return []
     return [{ path, line, message: `packages/atoll has no I/O of its own and imports ${specifier}; ask for it through a port` }]
   }
-  const target = /^(?:@atoll\/)?(host|sqlite|log|store|atoll|gateway|cli)(?:\/|$)/.exec(specifier)?.[1]
+  const target = /^(?:@atoll\/)?(host|sqlite|log|store|atoll|gateway|testkit|cli)(?:\/|$)/.exec(specifier)?.[1]
   if (target !== undefined && own !== undefined && own in layers && target !== own && !layers[own]!.includes(target) && !isTest(path)) {
     return [{ path, line, message: `packages/${own} may not import ${specifier}; it may see ${layers[own]!.join(', ') || 'no other package'}` }]
   }

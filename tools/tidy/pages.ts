@@ -21,7 +21,7 @@ function checkLinks({ path, text }: SourceFile, exists: (path: string) => boolea
 
 function checkPaths({ path, text }: SourceFile, exists: (path: string) => boolean): Finding[] {
   if (path !== 'ARCHITECTURE.md') return []
-  return [...text.matchAll(/`((?:packages|apps|examples|bench|docs|tools)\/[\w./-]+)`/g)].flatMap((match) =>
+  return [...text.matchAll(/`((?:packages|apps|examples|bench|proof|docs|tools)\/[\w./-]+)`/g)].flatMap((match) =>
     exists(match[1]!) ? [] : [{ path, line: lineAt(text, match.index), message: `speaks of ${match[1]}, which is not there` }],
   )
 }
