@@ -51,6 +51,7 @@ describe('the conformance suite of stores', () => {
 
   it('passes stores that keep every promise', async () => {
     assert.deepEqual((await runSuite(createSqliteHarness('memory'))).failed, [])
+    assert.deepEqual((await runSuite(createSqliteHarness('kept-in-memory'))).failed, [])
     assert.deepEqual((await runSuite(createSqliteHarness('files'))).failed, [])
   })
 

@@ -1,3 +1,3 @@
 // For whoever starts a system: stores as SQLite files, with nothing else to install.
-export { createSqliteStores, type SqliteStoresOptions } from './drivers/sqlite/driver.ts'
+export { createMemoryFolder, createSqliteStores, type MemoryFolder, type SqliteStoresOptions } from './drivers/sqlite/driver.ts'
 export { defaultLimits, type SqliteLimits } from './drivers/sqlite/limits.ts'

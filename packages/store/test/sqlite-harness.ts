@@ -4,16 +4,16 @@ import { join } from 'node:path'
 import { createNodeHost } from '@atoll/host/node'
 import type { StoreHarness } from '../src/conformance.ts'
 import type { StoreDriver } from '../src/driver.ts'
-import { createSqliteStores } from '../src/sqlite.ts'
+import { createMemoryFolder, createSqliteStores } from '../src/sqlite.ts'
 
 /** SQLite stores for the suite, as they are or spoilt. */
-export function createSqliteHarness(kind: 'files' | 'memory', spoil: (driver: StoreDriver) => StoreDriver = (driver) => driver): StoreHarness {
+export function createSqliteHarness(kind: 'files' | 'memory' | 'kept-in-memory', spoil: (driver: StoreDriver) => StoreDriver = (driver) => driver): StoreHarness {
   const onDisk = kind === 'files'
   return {
-    capabilities: { sql: 'sqlite', persistent: onDisk, durable: onDisk, groupsCommits: true, writesQueuedMax },
+    capabilities: { sql: 'sqlite', persistent: kind !== 'memory', durable: onDisk, groupsCommits: true, writesQueuedMax },
     async open() {
       const folder = onDisk ? mkdtempSync(join(tmpdir(), 'atoll-store-')) : ':memory:'
-      const stores = createSqliteStores({ folder, host: createNodeHost(), limits: { writesQueuedMax } })
+      const stores = createSqliteStores({ folder: kind === 'kept-in-memory' ? createMemoryFolder() : folder, host: createNodeHost(), limits: { writesQueuedMax } })
       return {
         driver: spoil(stores),
         async dispose() {

@@ -11,7 +11,10 @@ export interface CausalGround {
   readonly state: string
   /** Those of the service, by name. A projection that is replayed gets another one. */
   readonly subscriptions: ReadonlyMap<string, Subscription>
-  /** The last commit of a service that emitted, as far as this process knows; undefined if that service is not here. */
+  /**
+   * The last commit of a service that emitted, as far as this process knows; `'elsewhere'` if another process runs that service, and
+   * undefined if the system has none of that name.
+   */
   lastOrder(source: string): string | undefined
   /** The same, as its store knows: another instance may have committed since. */
   latestOrder(source: string): Promise<string | undefined>
@@ -53,7 +56,7 @@ function compare(ground: CausalGround, position: Position, lastOrder: (source: s
     const last = lastOrder(source)
     if (last === undefined) continue
     for (const [key, order] of Object.entries(partitions)) {
-      if (isOrderBefore(last, order)) {
+      if (last !== 'elsewhere' && isOrderBefore(last, order)) {
         unsure = [...unsure, source]
         continue
       }

@@ -1,3 +1,4 @@
+import { AtollError } from '@atoll/host'
 import { isOrderBefore, type Log } from '@atoll/log/driver'
 import type { Row, Statement } from '@atoll/store/driver'
 import type { LedgerRow } from './admin.ts'
@@ -57,7 +58,9 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
   const rows: LedgerRow[] = []
   for (const source of new Set(ground.events.map((event) => event.source))) {
     const types = ground.events.filter((event) => event.source === source).map((event) => event.type)
-    const emitted = await services.get(source)!.store.reader.all<SourceRow>(selectSource)
+    const emitter = services.get(source)
+    if (!emitter) throw new AtollError('UNAVAILABLE', `the ledger of ${ground.name} needs what ${source} published, and ${source} runs elsewhere; open the whole system to ask for it`)
+    const emitted = await emitter.store.reader.all<SourceRow>(selectSource)
     const pending = await pendingOf(types, source, subscriber, emitted, log, partitions)
     for (const event of types) {
       const published = sum(emitted, (row) => row.type === event) // in the log and tidied away, or in the outbox

@@ -2,6 +2,8 @@
 export interface RuntimeOptions {
   /** Slices of each source's log; the most instances of a service that can share its work. Fixed for the life of a data folder. Default 16. */
   readonly partitions: number
+  /** The services that run in this process, by name. Default: all of the system. */
+  readonly services: readonly string[] | 'all'
   /** Names this process among the instances of a system. One that comes back under its name takes its leases back at once. Default `main`. */
   readonly instance: string
   /** How long a lease holds without renewal, milliseconds. Default 10,000. */
@@ -38,6 +40,7 @@ export interface RuntimeOptions {
 
 export const defaultOptions: RuntimeOptions = {
   partitions: 16,
+  services: 'all',
   instance: 'main',
   leaseMs: 10_000,
   attemptsMax: 8,

@@ -1,8 +1,9 @@
 import { AtollError, type ErrorCode, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Log, LogRecord } from '@atoll/log/driver'
-import type { Statement, Store } from '@atoll/store/driver'
+import type { Statement, Store, Transaction } from '@atoll/store/driver'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
+import { Leases } from './subscription/leases.ts'
 
 const selectOutbox: Statement = {
   sql: 'SELECT seq, partition, id, type, version, key, at, data, trace, cause FROM atoll_outbox WHERE seq > ? ORDER BY seq LIMIT ?',
@@ -16,10 +17,17 @@ const upsertPublished: Statement = {
   sql: 'INSERT INTO atoll_published (type, count) VALUES (?, ?) ON CONFLICT (type) DO UPDATE SET count = count + excluded.count',
 }
 
+const selectEpoch: Statement = { sql: 'SELECT epoch FROM atoll_leases WHERE subscription = ? AND partition = 0' }
+const selectLastSeq: Statement = { sql: 'SELECT max(seq) AS seq FROM atoll_outbox' }
+const selectWaiting: Statement = { sql: 'SELECT EXISTS (SELECT 1 FROM atoll_outbox WHERE seq <= ?) AS waiting' }
+
 /**
  * Moves events from an outbox to the log: in the order of their commits, each numbered once. The numbers follow from the order of the
  * rows and from the last number that was tidied away, so a relay that died between append and tidying gives the same event the same
  * number again, and the log ignores it.
+ *
+ * Of several instances of a service one relays, under a lease. One that was paused past it, and appends all the same, gives a record the
+ * number that it has, or one that the log has already, and is ignored or refused; and it cannot tidy, because the epoch has changed.
  */
 export class Relay {
   readonly #service: string
@@ -28,6 +36,11 @@ export class Relay {
   readonly #host: Host
   readonly #logger: Logger
   readonly #options: RuntimeOptions
+  readonly #leases: Leases
+  /** Of the lease; undefined while another instance has it. */
+  #epoch: number | undefined
+  #leaseTimer: Timer | undefined
+  #lookTimer: Timer | undefined
 
   /** Last number given, by partition. */
   readonly #numbers = new Map<number, number>()
@@ -48,6 +61,7 @@ export class Relay {
   #tidying: Promise<void> | undefined
   #stuck: AtollError | undefined
   #trouble: AtollError | undefined
+  #leaseTrouble: AtollError | undefined
 
   constructor(service: string, store: Store, log: Log, host: Host, logger: Logger, options: RuntimeOptions) {
     this.#service = service
@@ -56,12 +70,57 @@ export class Relay {
     this.#host = host
     this.#logger = logger
     this.#options = options
+    this.#leases = new Leases(store, LEASE, host, { ...options, partitions: 1 })
   }
 
-  /** Takes up where the last one ended. Rejects with LOG_GAP if the log has lost what it was given. */
+  /** Takes up where the last one ended, if the lease is free; else stands by. Rejects with LOG_GAP if the log has lost what it was given. */
   async start(): Promise<void> {
     this.#stopped = false
+    await this.#lookAtLease()
+    if (this.#stuck) throw this.#stuck
+    this.#armLook()
+  }
+
+  #held(): Map<number, number> {
+    return new Map(this.#epoch === undefined ? [] : [[0, this.#epoch]])
+  }
+
+  /** Renews the lease or takes it, and does so again in time; sooner, if the store would not have it. */
+  async #lookAtLease(): Promise<void> {
+    let delayMs = this.#options.leaseMs / 3
+    try {
+      await this.#renewLease()
+      this.#leaseTrouble = undefined
+    } catch (thrown) {
+      const error = AtollError.from(thrown)
+      if (final.has(error.code)) return this.#stand(error)
+      this.#leaseTrouble = error
+      delayMs = Math.min(delayMs, this.#options.retryDelayMs)
+      this.#logger.warn({ service: this.#service, error, delayMs }, 'could not renew the lease of the relay; will try again')
+    }
+    if (!this.#stopped) this.#leaseTimer = this.#host.after(delayMs, () => void this.#lookAtLease())
+  }
+
+  async #renewLease(): Promise<void> {
+    const { taken, lost } = await this.#leases.look(this.#held())
+    if (lost.length > 0) this.#epoch = undefined
+    const epoch = taken.get(0)
+    if (epoch === undefined) return
     await this.#load()
+    this.#epoch = epoch
+    this.wake()
+  }
+
+  /** Other instances commit too, and nobody tells. */
+  #armLook(): void {
+    this.#lookTimer = this.#host.after(this.#options.lookMs, () => {
+      if (this.#stopped) return
+      this.wake()
+      this.#armLook()
+    })
+  }
+
+  async #checkTails(): Promise<void> {
     for (const [partition, number] of this.#numbers) {
       const tail = await this.#log.tail(this.#service, partition)
       if ((tail?.number ?? 0) < number) {
@@ -71,13 +130,12 @@ export class Relay {
         )
       }
     }
-    this.wake()
   }
 
   /** There may be new rows. Cheap; call it after each commit that emitted. */
   wake(): void {
     this.#wanted = true
-    if (this.#running || this.#stopped || this.#stuck || this.#retryTimer) return
+    if (this.#running || this.#stopped || this.#stuck || this.#retryTimer || this.#epoch === undefined) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       if (this.#wanted) this.wake()
@@ -94,6 +152,7 @@ export class Relay {
   get problem(): string | undefined {
     if (this.#stuck) return `the relay of ${this.#service} stands still: ${this.#stuck.message}`
     if (this.#trouble) return `the relay of ${this.#service} cannot hand events to the log, and tries again: ${this.#trouble.message}`
+    if (this.#leaseTrouble) return `the relay of ${this.#service} cannot keep its lease, and tries again: ${this.#leaseTrouble.message}`
     return undefined
   }
 
@@ -110,6 +169,18 @@ export class Relay {
       await this.#flush()
     }
     if (this.#stuck) throw this.#stuck
+    if (this.#epoch === undefined) await this.#drainedByOthers()
+  }
+
+  /** Another instance relays: waits until it has. */
+  async #drainedByOthers(): Promise<void> {
+    const { reader } = this.#store
+    const last = (await reader.get<{ seq: number | null }>(selectLastSeq))?.seq ?? 0
+    while (this.#epoch === undefined && !this.#stopped) {
+      if ((await reader.get<{ waiting: number }>(selectWaiting, [last]))?.waiting === 0) return
+      await new Promise<void>((resolve) => this.#host.after(this.#options.relayTidyMs, resolve))
+    }
+    if (!this.#stopped) await this.drained()
   }
 
   /** Hands on what is there, tidies up and ends. */
@@ -119,13 +190,18 @@ export class Relay {
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
     this.#tellRetried()
-    this.#tidyTimer?.cancel()
+    for (const timer of [this.#tidyTimer, this.#leaseTimer, this.#lookTimer]) timer?.cancel()
     this.#tidyTimer = undefined
     await this.#running
-    if (this.#stuck) return
-    await this.#tidy().catch((error: unknown) => {
-      this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; the next start will')
+    if (!this.#stuck) {
+      await this.#tidy().catch((error: unknown) => {
+        this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; the next start will')
+      })
+    }
+    await this.#leases.leave(this.#held()).catch((error: unknown) => {
+      this.#logger.warn({ service: this.#service, error }, 'could not give up the lease of the relay; it runs out by itself')
     })
+    this.#epoch = undefined
   }
 
   async #flush(): Promise<void> {
@@ -147,16 +223,22 @@ export class Relay {
       this.#numbers.set(row.partition, row.number)
       this.#relayedSeq = Math.max(this.#relayedSeq, row.seq)
     }
+    await this.#checkTails()
   }
 
   async #run(): Promise<void> {
+    const epoch = this.#epoch
+    const isOurs = (): boolean => this.#epoch === epoch && !this.#stopped
     try {
-      while (this.#wanted && !this.#stopped) {
+      while (this.#wanted && isOurs()) {
         this.#wanted = false
         const rows = await this.#next()
         if (rows.length === 0) break
         this.#wanted = true // until a look finds nothing
-        await this.#append(rows)
+        if (!isOurs()) break
+        const given = await this.#append(rows)
+        if (!isOurs()) break
+        this.#note(rows, given)
         this.#failures = 0
         this.#trouble = undefined
       }
@@ -178,7 +260,8 @@ export class Relay {
     return this.#store.reader.all<OutboxEvent>(selectOutbox, [this.#relayedSeq, this.#options.relayBatchMax])
   }
 
-  async #append(rows: readonly OutboxEvent[]): Promise<void> {
+  /** Gives rows to the log. Resolves with the last number given, by partition. */
+  async #append(rows: readonly OutboxEvent[]): Promise<ReadonlyMap<number, number>> {
     const given = new Map<number, number>()
     const records = rows.map(({ seq, partition, id, type, version, key, at, data, trace, cause }): LogRecord => {
       const number = (given.get(partition) ?? this.#numbers.get(partition) ?? 0) + 1
@@ -186,6 +269,10 @@ export class Relay {
       return { partition, number, order: String(seq), id, type, version, key, at, data, trace, cause }
     })
     await this.#log.append(this.#service, records)
+    return given
+  }
+
+  #note(rows: readonly OutboxEvent[], given: ReadonlyMap<number, number>): void {
     for (const [partition, number] of given) {
       this.#numbers.set(partition, number)
       this.#untidyPartitions.add(partition)
@@ -203,6 +290,7 @@ export class Relay {
     this.#tidyTimer ??= this.#host.after(this.#options.relayTidyMs, () => {
       this.#tidyTimer = undefined
       this.#tidy().catch((error: unknown) => {
+        if (AtollError.from(error).code === 'FENCED') return this.#lose()
         this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; will try again')
         this.#tidyLater()
       })
@@ -218,7 +306,8 @@ export class Relay {
 
   /** Deletes rows and notes numbers in one transaction. */
   async #tidyNow(): Promise<void> {
-    if (this.#untidyPartitions.size === 0) return
+    const epoch = this.#epoch
+    if (this.#untidyPartitions.size === 0 || epoch === undefined) return
     const seq = this.#relayedSeq
     const types = this.#untidy
     const partitions = this.#untidyPartitions
@@ -227,24 +316,52 @@ export class Relay {
     this.#untidyPartitions = new Set()
     try {
       await this.#store.write(async (tx) => {
+        await this.#checkEpoch(tx, epoch)
         await tx.run(deleteOutbox, [seq])
         await tx.runEach(upsertStream, numbers)
         await tx.runEach(upsertPublished, [...types])
       })
     } catch (error) {
+      if (this.#epoch !== epoch) throw error // whoever has the lease counts anew
       for (const [type, count] of types) this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + count)
       for (const partition of partitions) this.#untidyPartitions.add(partition)
       throw error
     }
   }
 
+  async #checkEpoch(tx: Transaction, epoch: number): Promise<void> {
+    const row = await tx.get<{ epoch: number }>(selectEpoch, [LEASE])
+    if (row?.epoch !== epoch) throw new AtollError('FENCED', `another instance relays for ${this.#service} now; this one was away for longer than its lease (leaseMs)`)
+  }
+
+  /** The lease is somebody else's; the next look at it may bring it back. */
+  #lose(): void {
+    this.#epoch = undefined
+    this.#untidy = new Map()
+    this.#untidyPartitions = new Set()
+    this.#tidyTimer?.cancel()
+    this.#tidyTimer = undefined
+  }
+
+  /** Whether the lease is still ours, as the store says. One that cannot be asked is no reason to stand still. */
+  async #isFenced(): Promise<boolean> {
+    const epoch = this.#epoch
+    if (epoch === undefined) return true
+    const row = await this.#store.reader.get<{ epoch: number }>(selectEpoch, [LEASE]).catch(() => undefined)
+    return row?.epoch !== epoch
+  }
+
+  #stand(error: AtollError): void {
+    this.#stuck = error
+    this.#wanted = false
+    this.#logger.error({ service: this.#service, error }, 'ALARM: the relay stands still, because the log will not take what comes next')
+  }
+
   async #failed(error: AtollError): Promise<void> {
     if (this.#stopped) return
     if (final.has(error.code)) {
-      this.#stuck = error
-      this.#wanted = false
-      this.#logger.error({ service: this.#service, error }, 'ALARM: the relay stands still, because the log will not take what comes next')
-      return
+      if (await this.#isFenced()) return this.#lose()
+      return this.#stand(error)
     }
     this.#failures++
     this.#trouble = error
@@ -261,6 +378,9 @@ export class Relay {
 
 /** What the log would say again, however often it is asked. */
 const final: ReadonlySet<ErrorCode> = new Set(['LOG_GAP', 'LOG_DIVERGED', 'BODY_TOO_LARGE', 'INVALID', 'UNSUPPORTED'])
+
+/** Names the lease of a relay among those of the service's subscriptions, none of which can be called so. */
+const LEASE = '@relay'
 
 /** Handed-over events kept; beyond that they are read back. */
 const OFFERED_MAX = 10_000

@@ -12,6 +12,14 @@ export interface Ports {
   readonly stores: StoreDriver
   readonly log: Log
   readonly logger: Logger
+  /** Reaches the services of the system that run elsewhere; needed if not all of them run here. */
+  readonly calls?: Calls
+}
+
+/** Reaches services that run in other processes. */
+export interface Calls {
+  /** Runs an operation of a service that is not here. Rejects with AtollError alone; UNAVAILABLE if nobody can be reached. */
+  dispatch(operation: string, request: Dispatch): Promise<Dispatched>
 }
 
 /** A system whose services run. */

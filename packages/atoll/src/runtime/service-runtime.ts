@@ -141,7 +141,10 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     if (this.state !== 'stopping') return
     await this.#ended(untilMs, () => this.#underWay === 0)
     this.#accepts = 'nobody'
-    await this.relay.stop()
+    const leftMs = Math.max(untilMs - this.host.monotonicMs(), RELAY_STOP_MS)
+    if (!(await endsWithin(this.host, leftMs, this.relay.stop()))) {
+      this.logger.warn({ service: this.name }, 'the log did not answer in time; what it has not taken stays in the outbox, and the next start hands it on')
+    }
     this.state = 'stopped'
   }
 
@@ -225,7 +228,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   }
 
   lastOrder(source: string): string | undefined {
-    return this.#surroundings.service(source)?.committedOrder
+    const { service, system } = this.#surroundings
+    return service(source)?.committedOrder ?? (system.services.some(({ name }) => name === source) ? 'elsewhere' : undefined)
   }
 
   async latestOrder(source: string): Promise<string | undefined> {
@@ -310,4 +314,6 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
 /** How long work under way may take when a service stops, milliseconds. */
 export const DRAIN_MS = 10_000
+/** What a relay gets to end, also when the time to drain is over. */
+const RELAY_STOP_MS = 1_000
 const FORGET_MS = 10 * 60 * 1000

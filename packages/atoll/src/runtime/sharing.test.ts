@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Log } from '@atoll/log/driver'
 import type { StoreDriver } from '@atoll/store/driver'
 import { AtollError } from '@atoll/host'
 import { audit, book, createShop } from '../../test/shop.ts'
@@ -70,6 +71,38 @@ describe('instances of a service', () => {
       await world.host.advance(10)
       const { cents } = await call(heir, audit.total, { account: 'a' })
       assert.deepEqual(cents, [1])
+    }))
+})
+
+describe('two instances that emit', () => {
+  it('number their events as one, whichever of them relays, and whichever goes', () =>
+    inWorld(async (world) => {
+      const first = await world.start(createShop(), { instance: 'a', leaseMs: 3_000 })
+      const second = await world.start(createShop(), { instance: 'b', leaseMs: 3_000 })
+      for (let cents = 0; cents < 10; cents++) await call(cents % 2 === 0 ? first : second, book.note, { account: 'a', cents })
+      await world.host.advance(5_000)
+      await first.stop()
+      for (let cents = 10; cents < 20; cents++) await call(second, book.note, { account: 'a', cents })
+      await world.host.advance(5_000)
+      assert.deepEqual((await call(second, audit.total, { account: 'a' })).cents, Array.from({ length: 20 }, (_, cents) => cents))
+      assert.ok((await second.admin.ledger()).every((row) => row.balanced && row.handled === row.published))
+    }))
+
+  it('have the events of one that dies relayed by the other once its lease has run out', () =>
+    inWorld(async (world) => {
+      let cut = false
+      let mend = (): void => {}
+      const mended = new Promise<void>((resolve) => (mend = resolve))
+      const log: Log = { ...world.log, append: (...args) => (cut ? mended : world.log.append(...args)) }
+      const dying = await world.start(createShop(), { instance: 'a', leaseMs: 3_000 }, { log })
+      cut = true
+      await call(dying, book.note, { account: 'a', cents: 1 })
+      world.host.jump(60_000)
+      const heir = await world.start(createShop(), { instance: 'b', leaseMs: 3_000 })
+      await world.host.advance(5_000)
+      await heir.quiet()
+      assert.deepEqual(await call(heir, audit.total, { account: 'a' }), { cents: [1] })
+      mend()
     }))
 })
 

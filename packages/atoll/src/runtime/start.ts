@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { BoundOperation } from '../contract/operation.ts'
+import type { Service } from '../service/service.ts'
 import type { System } from '../system.ts'
 import type { Admin } from './admin.ts'
 import { listDeadLetters, redriveDeadLetters } from './dead-letters.ts'
@@ -43,7 +44,7 @@ class SystemRuntime implements RunningSystem {
   constructor(system: System, ports: Ports, options: RuntimeOptions) {
     this.system = system
     this.#ports = ports
-    for (const service of system.services) {
+    for (const service of servicesHere(system, options)) {
       const surroundings = {
         system,
         ports,
@@ -88,11 +89,19 @@ class SystemRuntime implements RunningSystem {
     if (!entry) throw new AtollError('NOT_FOUND', `system ${this.system.name} has no operation ${name}`)
     try {
       const { operation, service } = entry
-      const answer = await this.services.get(service.name)!.run(operation, request, asker)
+      const runtime = this.services.get(service.name)
+      if (!runtime) return await this.#dispatchElsewhere(service.name, name, request)
+      const answer = await runtime.run(operation, request, asker)
       return request.show && operation.show ? await this.#show(operation.show, answer, request) : answer
     } catch (error) {
       throw AtollError.from(error)
     }
+  }
+
+  #dispatchElsewhere(service: string, operation: string, request: Dispatch): Promise<Dispatched> {
+    const { calls } = this.#ports
+    if (calls) return calls.dispatch(operation, request)
+    throw new AtollError('UNAVAILABLE', `${operation} cannot be reached: service ${service} does not run here, and there is no port for calls to services elsewhere`)
   }
 
   /** The command has succeeded: whatever keeps its query from answering, the client gets the command's own output. */
@@ -152,9 +161,9 @@ class SystemRuntime implements RunningSystem {
 
   #makeAdmin(options: RuntimeOptions): Admin {
     const { log, host } = this.#ports
-    const sources = [...this.services.keys()]
+    const sources = this.system.services.map((service) => service.name)
     return {
-      ledger: () => readLedger(this.services, log),
+      ledger: async () => readLedger(this.services, log),
       events: (wanted) => feedEvents(log, host, sources, options.partitions, wanted),
       deadLetters: (filter = {}) => listDeadLetters(this.services, filter.subscription),
       redrive: (wanted) => redriveDeadLetters(this.services, wanted),
@@ -162,8 +171,18 @@ class SystemRuntime implements RunningSystem {
         const facts = this.system.subscriptions.find((subscription) => subscription.name === name)
         const projections = this.system.subscriptions.filter((subscription) => subscription.projection !== undefined).map((subscription) => subscription.name)
         if (!facts) throw new AtollError('COMMAND_USAGE', `there is no subscription ${name}; ${projections.length === 0 ? 'there are no projections to replay' : `the projections are ${projections.join(', ')}`}`)
-        return replayProjection(this.services.get(facts.service)!, facts, log)
+        const service = this.services.get(facts.service)
+        if (!service) throw new AtollError('UNAVAILABLE', `${name} cannot be replayed here: service ${facts.service} runs elsewhere`)
+        return replayProjection(service, facts, log)
       },
     }
   }
+}
+
+function servicesHere({ name, services }: System, options: RuntimeOptions): readonly Service[] {
+  const wanted = options.services
+  if (wanted === 'all') return services
+  const unknown = wanted.find((one) => !services.some((service) => service.name === one))
+  if (unknown === undefined) return services.filter((service) => wanted.includes(service.name))
+  throw new AtollError('DEFINITION_INVALID', `system ${name} has no service ${unknown}; it has ${services.map((service) => service.name).join(', ')}`)
 }

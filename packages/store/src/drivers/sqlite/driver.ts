@@ -11,8 +11,11 @@ import { SqliteStore } from './store.ts'
 import { Writer } from './writer.ts'
 
 export interface SqliteStoresOptions {
-  /** Where the files lie, one per store. `':memory:'` keeps them in memory, for tests: they are gone when they are closed. */
-  folder: string
+  /**
+   * Where the files lie, one per store. For tests there are two kinds of stores without files: of `':memory:'`, gone when they are
+   * closed; and of {@link createMemoryFolder}, still there when they are opened again.
+   */
+  folder: string | MemoryFolder
   host: Host
   /** Only what differs from {@link defaultLimits}. */
   limits?: Partial<SqliteLimits>
@@ -23,21 +26,34 @@ export function createSqliteStores(options: SqliteStoresOptions): StoreDriver {
   return new SqliteStores(options.folder, options.host, { ...defaultLimits, ...options.limits })
 }
 
+/** Stores in memory that are still there when they are opened again, also by another driver. */
+export interface MemoryFolder {
+  /** By the name of the store. */
+  readonly databases: Map<string, Database>
+}
+
+/** An empty one. What is in it lives as long as it does. */
+export function createMemoryFolder(): MemoryFolder {
+  return { databases: new Map() }
+}
+
 class SqliteStores implements StoreDriver {
   readonly capabilities: StoreCapabilities
   readonly #folder: string
+  readonly #memory: MemoryFolder | undefined
   readonly #host: Host
   readonly #limits: SqliteLimits
   readonly #open = new Map<string, SqliteStore>()
   /** Those over several stores, which belong to none of them. */
   readonly #readers = new Set<Reader>()
 
-  constructor(folder: string, host: Host, limits: SqliteLimits) {
-    this.#folder = folder
+  constructor(folder: string | MemoryFolder, host: Host, limits: SqliteLimits) {
+    this.#folder = typeof folder === 'string' ? folder : ':memory:'
+    this.#memory = typeof folder === 'string' ? undefined : folder
     this.#host = host
     this.#limits = limits
-    const onDisk = folder !== ':memory:'
-    this.capabilities = { sql: 'sqlite', persistent: onDisk, durable: onDisk, groupsCommits: true, writesQueuedMax: limits.writesQueuedMax }
+    const onDisk = this.#folder !== ':memory:'
+    this.capabilities = { sql: 'sqlite', persistent: onDisk || this.#memory !== undefined, durable: onDisk, groupsCommits: true, writesQueuedMax: limits.writesQueuedMax }
   }
 
   readonly open = async (name: string, migrations: Migrations): Promise<Store> => {
@@ -45,7 +61,10 @@ class SqliteStores implements StoreDriver {
     const file = this.#fileOf(name)
     if (!this.#inMemory) mkdirSync(this.#folder, { recursive: true })
     const inspect = (existing: Database): void => checkMigrations(existing, file, migrations, this.#host)
-    const database = openDatabase(file, { applicationId, formatVersion, inspect })
+    const kept = this.#memory?.databases.get(name)
+    if (kept) inspect(kept)
+    const database = kept ?? openDatabase(file, { applicationId, formatVersion, inspect })
+    this.#memory?.databases.set(name, database)
     try {
       migrate(database, file, migrations, this.#host)
       // Savepoints keep what they may have to undo in memory. Set only now, because a migration may sort more than there is memory.
@@ -53,11 +72,17 @@ class SqliteStores implements StoreDriver {
       const connection = new Connection(database, file)
       const writer = new Writer(connection, this.#host, checksAtCommit(database) ? { ...this.#limits, groupWritesMax: 1 } : this.#limits)
       const reader = this.#inMemory ? new MemoryReader([{ connection, writer }]) : new FileReader(openReadonly(file))
-      const store = new SqliteStore(name, connection, writer, reader, () => this.#open.delete(name))
+      const store = new SqliteStore(name, connection, writer, reader, () => {
+        this.#open.delete(name)
+        if (!this.#memory) database.close()
+      })
       this.#open.set(name, store)
       return store
     } catch (error) {
-      database.close()
+      if (!kept) {
+        database.close()
+        this.#memory?.databases.delete(name)
+      }
       throw error
     }
   }
@@ -76,10 +101,12 @@ class SqliteStores implements StoreDriver {
     return reader
   }
 
-  readonly exists = async (name: string): Promise<boolean> => this.#open.has(name) || (!this.#inMemory && existsSync(this.#fileOf(name)))
+  readonly exists = async (name: string): Promise<boolean> => this.#open.has(name) || (this.#memory?.databases.has(name) ?? (!this.#inMemory && existsSync(this.#fileOf(name))))
 
   readonly remove = async (name: string): Promise<void> => {
     if (this.#open.has(name)) throw new AtollError('DATA_IN_USE', `store ${name} is open; close it before it is removed`)
+    this.#memory?.databases.get(name)?.close()
+    this.#memory?.databases.delete(name)
     if (this.#inMemory) return
     for (const suffix of ['', '-wal', '-shm']) rmSync(this.#fileOf(name) + suffix, { force: true })
   }

@@ -8,6 +8,7 @@ export class SqliteStore implements Store {
   readonly reader: Reader
   readonly writer: Writer
   readonly connection: Connection
+  /** Closes the database, or keeps it for whoever opens the store next. */
   readonly #onClose: () => void
   #closing: Promise<void> | undefined
 
@@ -29,7 +30,6 @@ export class SqliteStore implements Store {
   async #close(): Promise<void> {
     await this.writer.close()
     await this.reader.close()
-    this.connection.database.close()
     this.#onClose()
   }
 }
