@@ -57,6 +57,13 @@ export const errorCodes = {
   LOG_GAP: { meaning: 'Event numbers are missing: records were lost, or an append was refused because it would leave a hole.', remedy: 'The partition stands still. Restore the log, or find which records are missing with the ledger.' },
   LOG_DIVERGED: { meaning: 'A number is already taken by another event.', remedy: 'The log and the store are from different histories (a restored backup?). Restore both from the same moment.' },
   FENCED: { retryable: true, meaning: 'Another instance has taken over this partition; the transaction was rolled back.', remedy: 'Nothing to do: the new owner handles the event.' },
+
+  // tests and simulations
+  NONDETERMINISTIC: { meaning: 'Something was used in a world under a seed that would be different in its next run.', remedy: 'Use what the message names instead.' },
+  NOT_QUIET: { meaning: 'A world did not come to rest within the bound.', remedy: 'The message names what was still pending: look for a handler that fails for ever, or a service that is down.' },
+  LEDGER_UNBALANCED: { meaning: 'Events are missing from the account of a subscription, or count twice.', remedy: 'Keep the seed: this is a defect. The message names event and subscription.' },
+  INVARIANT_BROKEN: { meaning: 'A simulated system broke a promise.', remedy: 'Replay the seed with the command that the message names, and mend the code.' },
+
   UNSUPPORTED: { meaning: 'What was asked for is not offered there.', remedy: 'Read the message: it says why, and what there is.' },
   COMMAND_USAGE: { meaning: 'The command line was not understood, or names something that does not exist.', remedy: 'Read the message; --help lists what there is.' },
 } as const satisfies Record<string, { status?: number; retryable?: boolean; meaning: string; remedy: string }>

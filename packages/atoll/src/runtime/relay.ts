@@ -156,6 +156,11 @@ export class Relay {
     return undefined
   }
 
+  /** Whether everything that it knows of is in the log. */
+  get idle(): boolean {
+    return !this.#running && !this.#retryTimer
+  }
+
   /** Every event up to this place in the commit order is in the log. */
   get relayedSeq(): number {
     return this.#relayedSeq

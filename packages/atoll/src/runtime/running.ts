@@ -31,6 +31,8 @@ export interface RunningSystem {
   readonly admin: Admin
   /** Whether every service is running and every subscription reads. With reasons, when not. */
   readiness(): { ready: boolean; reasons: readonly string[] }
+  /** Whether nothing is in hand here: no operation, no event, nothing on its way to the log, as far as this process knows. */
+  readonly idle: boolean
   /**
    * Resolves when everything that was emitted is handled or held by every running subscription, and nothing is in hand. Timers and
    * retries that are not due yet do not count. Under constant load it may never resolve; it is for tests and for draining, and keeps

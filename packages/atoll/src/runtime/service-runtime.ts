@@ -257,6 +257,11 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     await old.discard()
   }
 
+  /** Whether nothing is in hand, as far as known here. */
+  get idle(): boolean {
+    return this.#underWay === 0 && this.relay.idle && [...this.#subscriptions.values()].every((subscription) => subscription.idle)
+  }
+
   get problems(): string[] {
     if (this.state !== 'running') return [`service ${this.name} is ${this.state}`]
     const problems = [...this.#subscriptions.values()].flatMap((subscription) => subscription.problems)

@@ -122,6 +122,10 @@ class SystemRuntime implements RunningSystem {
     return { ready: reasons.length === 0, reasons }
   }
 
+  get idle(): boolean {
+    return [...this.services.values()].every((service) => service.idle)
+  }
+
   async quiet(signal?: Cancellation): Promise<void> {
     const running = [...this.services.values()].filter((service) => service.state === 'running')
     const moved = (): string => running.map((service) => `${service.committedOrder}/${service.relay.relayedSeq}`).join()

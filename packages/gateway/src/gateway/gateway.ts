@@ -19,13 +19,16 @@ export interface Gateway {
   close(options?: { drainMs?: number }): Promise<void>
 }
 
+/** What a gateway needs of the system behind it. */
+export type Served = Pick<RunningSystem, 'system' | 'dispatch' | 'readiness'>
+
 /** Makes the gateway of a system from its contracts: routes, authentication, limits, causal reads, errors. */
-export function createGateway(running: RunningSystem, options: GatewayOptions): Gateway {
+export function createGateway(running: Served, options: GatewayOptions): Gateway {
   return new SystemGateway(running, options)
 }
 
 class SystemGateway implements Gateway {
-  readonly #running: RunningSystem
+  readonly #running: Served
   readonly #options: GatewayOptions
   readonly #limits: GatewayLimits
   readonly #routes: Routes
@@ -34,7 +37,7 @@ class SystemGateway implements Gateway {
   #inFlight = 0
   #draining = false
 
-  constructor(running: RunningSystem, options: GatewayOptions) {
+  constructor(running: Served, options: GatewayOptions) {
     this.#running = running
     this.#options = options
     this.#limits = { ...defaultLimits, ...options.limits }

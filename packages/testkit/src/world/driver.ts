@@ -1,0 +1,79 @@
+import { AtollError } from '@atoll/host'
+import type { Scheduler } from './scheduler.ts'
+
+/** What somebody waits for, as far as it concerns the clock. */
+export interface Goal {
+  /** Looked at after every turn. */
+  isMet(): boolean
+  /** Asked when nobody is ready, before the clock moves: perhaps this is what was waited for. */
+  whenStill?(): Promise<void>
+  /** The clock does not move past this, milliseconds since the world began; reaching it meets the goal. */
+  readonly untilMs?: number
+}
+
+/** Runs a world as long as somebody waits for it: turn after turn, and when nobody is ready, on to the next timer. */
+export class Driver {
+  readonly #scheduler: Scheduler
+  readonly #goals = new Set<Goal>()
+  #running: Promise<void> | undefined
+
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler
+  }
+
+  /** Resolves when the goal is met. */
+  async reach(goal: Goal): Promise<void> {
+    this.#goals.add(goal)
+    try {
+      // A goal that is added while the world runs is met by that run, unless it ends for the others first.
+      while (!goal.isMet() && this.#goals.has(goal)) await (this.#running ??= this.#run().finally(() => (this.#running = undefined)))
+    } finally {
+      this.#goals.delete(goal)
+    }
+  }
+
+  /** Resolves or rejects as `work` does, with the world running meanwhile. */
+  async complete<T>(work: Promise<T>): Promise<T> {
+    let settled = false
+    const settle = (): void => void (settled = true)
+    work.then(settle, settle)
+    await this.reach({ isMet: () => settled })
+    return work
+  }
+
+  async #run(): Promise<void> {
+    const scheduler = this.#scheduler
+    await scheduler.settle()
+    while (!this.#endMet()) {
+      if (await scheduler.step()) continue
+      for (const goal of this.#goals) await goal.whenStill?.()
+      await scheduler.settle()
+      if (this.#endMet() || scheduler.isReady) continue
+      await this.#moveClock()
+    }
+  }
+
+  async #moveClock(): Promise<void> {
+    const scheduler = this.#scheduler
+    let untilMs = Infinity
+    for (const goal of this.#goals) untilMs = Math.min(untilMs, goal.untilMs ?? Infinity)
+    const dueMs = scheduler.nextMs ?? Infinity
+    if (dueMs <= untilMs && dueMs < Infinity) return scheduler.fire()
+    if (untilMs === Infinity) {
+      this.#goals.clear()
+      throw new AtollError('NOT_QUIET', 'nothing is left that could happen in this world, and what is waited for has not: a handler waits for something outside of it')
+    }
+    scheduler.monotonicMs = Math.max(scheduler.monotonicMs, untilMs)
+  }
+
+  /** Ends if any goal is met: who waits for it goes on, and whoever still waits runs the world again. */
+  #endMet(): boolean {
+    let met = this.#goals.size === 0
+    for (const goal of this.#goals) {
+      if (!goal.isMet()) continue
+      this.#goals.delete(goal)
+      met = true
+    }
+    return met
+  }
+}

@@ -1,0 +1,53 @@
+import type { AtollError, Host } from '@atoll/host'
+import type { Actor } from './actor.ts'
+
+/**
+ * Where something can go wrong: a transaction of a store (commands, cursors, leases, the relay's tidying, timers are all transactions),
+ * an append to the log, a read of it, a try of a handler, a call of another service.
+ */
+export type Point = 'commit' | 'append' | 'read' | 'handle' | 'call'
+
+/** Before it has any effect; with the effect under way and not yet lasting; when it lasts and nobody has been told. */
+export type Phase = 'before' | 'during' | 'after'
+
+/** What goes wrong at one passage of a {@link Point}. */
+export interface Mishap {
+  /** It takes so much longer, milliseconds. */
+  readonly delayMs?: number
+  /** The instance is gone. */
+  readonly crash?: Phase
+  /** It fails with this; `during` means that the effect is undone, `after` that it lasts all the same. */
+  readonly fail?: { readonly phase: Phase; readonly error: AtollError }
+  /** It arrives a second time, so many milliseconds later. */
+  readonly repeatMs?: number
+}
+
+/** One instance of a service, as ports see it. */
+export interface Passenger {
+  readonly actor: Actor
+  readonly service: string
+  /** Of what goes on without it: what is on its way arrives, also when its sender is gone. */
+  readonly surroundings: Host
+  /** It passes a point: what goes wrong this time? */
+  passes(point: Point): Mishap | undefined
+  /** It is gone. */
+  crash(): void
+}
+
+/** Runs `effect` with a mishap: delays it, fails it, or ends the instance around it. */
+export async function suffer<T>(passenger: Passenger, mishap: Mishap, effect: (during: () => void) => Promise<T>): Promise<T> {
+  const { actor } = passenger
+  const strike = (phase: Phase): void => {
+    if (mishap.crash === phase) passenger.crash()
+    if (actor.isDead) throw gone
+    if (mishap.fail?.phase === phase) throw mishap.fail.error
+  }
+  if (mishap.delayMs !== undefined) await new Promise<void>((resolve) => actor.host.after(mishap.delayMs!, resolve))
+  strike('before')
+  const result = await effect(() => strike('during'))
+  strike('after')
+  return result
+}
+
+/** Undoes what a dead instance had under way; nobody is left to hear it. */
+export const gone = new Error('this instance is gone')

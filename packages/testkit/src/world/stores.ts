@@ -1,0 +1,139 @@
+import type { Migrations, Reader, Store, StoreDriver, Transaction } from '@atoll/store/driver'
+import { gone, suffer, type Passenger } from './passage.ts'
+
+/**
+ * The stores of a world, which its instances share as processes share a database: what one of them has open stays when it dies, and is
+ * opened anew, migrations and all, by the first that comes after. Transactions of two instances never share a commit.
+ */
+export class SharedStores {
+  readonly #driver: StoreDriver
+  readonly #open = new Map<string, SharedStore>()
+
+  constructor(driver: StoreDriver) {
+    this.#driver = driver
+  }
+
+  async open(name: string, migrations: Migrations): Promise<SharedStore> {
+    const known = this.#open.get(name)
+    if (known && known.users > 0) {
+      known.users++
+      return known
+    }
+    const shared = new SharedStore((known?.store ?? Promise.resolve()).then(async (old) => {
+      await old?.close()
+      return this.#driver.open(name, migrations)
+    }))
+    this.#open.set(name, shared)
+    await shared.store.catch((error: unknown) => {
+      if (this.#open.get(name) === shared) this.#open.delete(name)
+      throw error
+    })
+    return shared
+  }
+
+  openReader(names: readonly string[]): Reader {
+    return this.#driver.openReader(names)
+  }
+
+  exists(name: string): Promise<boolean> {
+    return this.#driver.exists(name)
+  }
+
+  /** Does nothing while somebody has it open. */
+  async remove(name: string): Promise<void> {
+    const known = this.#open.get(name)
+    if (known && known.users > 0) return
+    await (await known?.store)?.close()
+    this.#open.delete(name)
+    await this.#driver.remove(name)
+  }
+
+  get capabilities(): StoreDriver['capabilities'] {
+    return this.#driver.capabilities
+  }
+}
+
+/** One store, and who uses it. */
+export class SharedStore {
+  readonly store: Promise<Store>
+  users = 1
+  /** Whose transactions are under way, and how many. */
+  #owner: object | undefined
+  #underWay = 0
+  readonly #waiting: { who: object; begin: () => void }[] = []
+
+  constructor(store: Promise<Store>) {
+    this.store = store
+  }
+
+  async write<T>(who: object, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const store = await this.store
+    while (this.#owner !== undefined && this.#owner !== who) await new Promise<void>((begin) => this.#waiting.push({ who, begin }))
+    this.#owner = who
+    this.#underWay++
+    try {
+      return await store.write(work)
+    } finally {
+      if (--this.#underWay === 0) {
+        this.#owner = undefined
+        for (const { begin } of this.#waiting.splice(0)) begin()
+      }
+    }
+  }
+}
+
+/** The stores as one instance sees them: through its own failures. */
+export function storesOf(passenger: Passenger, shared: SharedStores): StoreDriver {
+  const { actor } = passenger
+  const reads = (reader: Reader): Reader => ({
+    dialect: reader.dialect,
+    run: (...args) => actor.receive(reader.run(...args)),
+    insert: (...args) => actor.receive(reader.insert(...args)),
+    runEach: (...args) => actor.receive(reader.runEach(...args)),
+    get: (...args) => actor.receive(reader.get(...args)),
+    all: (...args) => actor.receive(reader.all(...args)),
+    close: () => actor.receive(reader.close()),
+  })
+  return {
+    capabilities: shared.capabilities,
+    async open(name, migrations) {
+      const opened = await actor.receive(shared.open(name, migrations))
+      const inner = await opened.store
+      let closed = false
+      const close = (): void => {
+        if (!closed) opened.users--
+        closed = true
+      }
+      actor.onDeath.add(close)
+      return {
+        name,
+        reader: reads(inner.reader),
+        write: (work) => actor.receive(writeAs(passenger, opened, work)),
+        close: async () => close(),
+      }
+    },
+    openReader: (names) => reads(shared.openReader(names)),
+    exists: (name) => actor.receive(shared.exists(name)),
+    remove: (name) => actor.receive(shared.remove(name)),
+    close: async () => {},
+  }
+}
+
+function writeAs<T>(passenger: Passenger, store: SharedStore, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const { actor } = passenger
+  const mishap = passenger.passes('commit')
+  const alive = async (tx: Transaction): Promise<T> => {
+    if (actor.isDead) throw gone
+    const result = await work(tx)
+    if (actor.isDead) throw gone
+    return result
+  }
+  if (!mishap) return store.write(actor, alive)
+  return suffer(passenger, mishap, (during) =>
+    store.write(actor, async (tx) => {
+      const result = await alive(tx)
+      during()
+      return result
+    }),
+  )
+}

@@ -1,0 +1,381 @@
+import { createGateway, type Gateway, type GatewayOptions, type Served } from '@atoll/gateway'
+import { AtollError, silentLogger, type Logger } from '@atoll/host'
+import { createEmbeddedLog } from '@atoll/log/embedded'
+import type { Log } from '@atoll/log/driver'
+import { createMemoryFolder, createSqliteStores } from '@atoll/store/sqlite'
+import type { BoundOperation, EventDefinition, System } from 'atoll'
+import { openSystem, type Admin, type DeadLetter, type LedgerRow, type RedriveOptions, type RedriveOutcome, type RuntimeOptions, type StoredRecord } from 'atoll/runtime'
+import type { z } from 'zod'
+import { createRandom, type Random } from '../random.ts'
+import { Actor, EPOCH_MS } from './actor.ts'
+import { Driver } from './driver.ts'
+import { toMs, type Duration } from './duration.ts'
+import { Fleet } from './fleet.ts'
+import { createFlow, type Flow } from './flow.ts'
+import { installGuards } from './guards.ts'
+import { Instance, type InstanceGround } from './instance.ts'
+import type { Mishap, Passenger, Point } from './passage.ts'
+import { inside, Scheduler } from './scheduler.ts'
+import { Sightings } from './sightings.ts'
+import { SharedStores, storesOf } from './stores.ts'
+import { Trace } from './trace.ts'
+
+export interface WorldOptions {
+  /** Decides everything that chance decides: the order of turns, ids, jitter, which instance answers. Default 1. */
+  seed?: number | string
+  /** Only what differs from {@link worldRuntime}, the runtime's defaults but for what would only make worlds slow. */
+  runtime?: Partial<Omit<RuntimeOptions, 'services' | 'instance'>>
+  /**
+   * What the gateway should be like. Without an `authenticate` of its own a token is taken for the id of its user, so that tests need not
+   * log in.
+   */
+  gateway?: Partial<Omit<GatewayOptions, 'host' | 'logger'>> | ((served: Served) => Partial<Omit<GatewayOptions, 'host' | 'logger'>>)
+}
+
+/** What is asked for along with an operation or a request. */
+export interface AskOptions {
+  /** The id of the user on whose behalf it is asked. */
+  as?: string
+}
+
+export interface RequestOptions extends AskOptions {
+  body?: unknown
+  headers?: Readonly<Record<string, string>>
+  /** Where it comes from: what the gateway remembers callers without a token by. Default `client`. */
+  address?: string
+}
+
+export interface WorldResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** The body, read as JSON; undefined if there is none. */
+  readonly body: unknown
+}
+
+/** What a line of the log said. */
+export interface Logged {
+  readonly level: 'info' | 'warn' | 'error'
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Starts a whole system in this process, in virtual time, on the engines it ships with, kept in memory: no port, no file, no sleep. Every
+ * service is an instance of its own that can crash alone. Close it, or declare it with `await using`.
+ */
+export async function world(system: System, options: WorldOptions = {}): Promise<World> {
+  const made = await World.create(system, options)
+  await made.start()
+  return made
+}
+
+/** A running system in a test. Time moves only while somebody waits for one of its methods. */
+export class World implements AsyncDisposable {
+  readonly seed: number | string
+  /** Virtual time. */
+  readonly clock: Clock
+  /** What was logged, oldest first. */
+  readonly logged: Logged[] = []
+  /** What happened so far, as one number. */
+  readonly trace: Trace
+  readonly sightings = new Sightings()
+  /** What goes wrong at the next passage of a point; simulations and {@link inject} set it. */
+  mishapAt: ((passenger: Passenger, point: Point) => Mishap | undefined) | undefined
+  readonly #options: WorldOptions
+  readonly #random: Random
+  readonly #scheduler: Scheduler
+  readonly #driver: Driver
+  readonly #engine: Actor
+  readonly #log: Log
+  readonly #stores: SharedStores
+  readonly #fleet: Fleet
+  readonly #ground: InstanceGround
+  readonly #removeGuards = installGuards()
+  readonly #injected: { service: string; point: Point; after: number; mishap: Mishap }[] = []
+  #gateway: Gateway | undefined
+  #instances = 0
+
+  static async create(system: System, options: WorldOptions): Promise<World> {
+    const seed = options.seed ?? 1
+    const random = createRandom(seed)
+    const trace = new Trace()
+    const scheduler = new Scheduler(random.fork('turns'), trace)
+    const engine = new Actor('engine', scheduler, random.fork('engine'))
+    const log = await createEmbeddedLog({ file: ':memory:', host: engine.host })
+    return new World(system, options, { seed, random, trace, scheduler, engine, log })
+  }
+
+  private constructor(system: System, options: WorldOptions, made: { seed: number | string; random: Random; trace: Trace; scheduler: Scheduler; engine: Actor; log: Log }) {
+    const { seed, random, trace, scheduler, engine, log } = made
+    this.seed = seed
+    this.trace = trace
+    this.#options = options
+    this.#random = random
+    this.#scheduler = scheduler
+    this.#engine = engine
+    this.#log = log
+    this.#driver = new Driver(scheduler)
+    this.#stores = new SharedStores(createSqliteStores({ folder: createMemoryFolder(), host: engine.host }))
+    this.#fleet = new Fleet(system, random.fork('network'), engine.host)
+    this.clock = new Clock(scheduler, this.#driver)
+    this.#ground = {
+      surroundings: engine.host,
+      stores: this.#stores,
+      log,
+      logger: this.#createLogger(),
+      calls: this.#fleet,
+      runtime: { ...worldRuntime, ...options.runtime },
+      sightings: this.sightings,
+      note: (text) => trace.note(text),
+      passes: (instance, point) => this.#pass(instance, point),
+    }
+  }
+
+  get system(): System {
+    return this.#fleet.system
+  }
+
+  /** Starts what is not up. */
+  async start(): Promise<void> {
+    this.#gateway ??= this.#createGateway()
+    await this.#run(() => Promise.all(this.system.services.filter(({ name }) => !this.#fleet.isUp(name)).map(({ name }) => this.#launch(name))))
+  }
+
+  /** Calls an operation, as the gateway would; resolves with its output. Rejects with AtollError. */
+  call<Op extends BoundOperation>(operation: Op, input: z.input<Op['input']>, options: AskOptions = {}): Promise<z.output<Op['output']>> {
+    return this.#run(async () => {
+      const caller = options.as === undefined ? undefined : { id: options.as, claims: {} }
+      const { output } = await this.#fleet.dispatch(operation.name, { input, caller })
+      return output as z.output<Op['output']> // checked against this very operation's schema
+    })
+  }
+
+  /** Sends an HTTP request through the gateway, without a socket. It remembers what the caller has seen, as ever. */
+  request(method: string, url: string, options: RequestOptions = {}): Promise<WorldResponse> {
+    const { as, body, headers = {}, address = 'client' } = options
+    const text = body === undefined ? '' : JSON.stringify(body)
+    const content: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }
+    const token: Record<string, string> = as === undefined ? {} : { authorization: `Bearer ${as}` }
+    return this.#run(async () => {
+      const response = await this.#gateway!.handle({ method, url, headers: { ...content, ...token, ...headers }, address, body: async () => text, signal: () => undefined })
+      this.trace.note(`${method} ${url} ${response.status}`)
+      return { status: response.status, headers: response.headers, body: response.body ? (JSON.parse(response.body) as unknown) : undefined }
+    })
+  }
+
+  /**
+   * Resolves when everything that was emitted has been handled, or is a dead letter, or parked behind one, by every service that is up;
+   * nothing is pending then but timers. The clock moves as far as retries need. NOT_QUIET after `within` (10 minutes by default).
+   */
+  async quiet({ within = '10m' }: { within?: Duration } = {}): Promise<void> {
+    const untilMs = this.#scheduler.monotonicMs + toMs(within)
+    let pending: readonly string[] | undefined
+    const isMet = (): boolean => pending?.length === 0 || this.#scheduler.monotonicMs >= untilMs
+    const whenStill = async (): Promise<void> => {
+      const running = this.#fleet.all.filter((instance) => instance.running)
+      pending = running.every((instance) => instance.running!.idle) ? await this.#pending() : ['something is in hand']
+    }
+    await this.#driver.reach({ isMet, whenStill, untilMs })
+    if (pending?.length !== 0) throw new AtollError('NOT_QUIET', `after ${within} of virtual time there was still: ${pending?.join('; ') ?? 'work in hand'}`)
+  }
+
+  /** Every instance of a service is gone at once, in the midst of what it does. What has committed stays. */
+  crash(service: string): void {
+    for (const instance of this.#fleet.of(service)) instance.crash()
+  }
+
+  /** The power goes: every service and the gateway are gone at once. */
+  powerLoss(): void {
+    for (const instance of this.#fleet.all) instance.crash()
+    this.#gateway = this.#createGateway()
+  }
+
+  /** Starts a service that crashed or was stopped; one that is up is drained and ended before. */
+  async restart(service: string): Promise<void> {
+    await this.stop(service)
+    await this.#run(() => this.#launch(service))
+  }
+
+  /** Drains and ends a service. */
+  async stop(service: string): Promise<void> {
+    await this.#run(() => Promise.all(this.#fleet.of(service).map((instance) => instance.stop())))
+  }
+
+  /** Makes it so many instances: starts some, or drains and ends the youngest. */
+  async scale(service: string, count: number): Promise<void> {
+    const instances = this.#fleet.of(service)
+    await this.#run(() => Promise.all([...Array.from({ length: count - instances.length }, () => this.#launch(service)), ...instances.slice(count).map((instance) => instance.stop())]))
+  }
+
+  /** One instance of a service does nothing more until the answer is called, and does not know: the pause that leases are for. */
+  pause(service: string): () => void {
+    const instance = this.#fleet.of(service)[0]
+    instance?.actor.pause()
+    this.trace.note(`pause ${instance?.actor.name}`)
+    return () => {
+      this.trace.note(`resume ${instance?.actor.name}`)
+      instance?.actor.resume()
+    }
+  }
+
+  /** Sets the wall clock of a service's instances off by so much, in either direction. */
+  skew(service: string, by: Duration): void {
+    for (const { actor } of this.#fleet.of(service)) actor.skewMs += toMs(by)
+  }
+
+  /** Another version of the system takes over, service by service: each is drained and ended, and its new version started. */
+  async deploy(next: System): Promise<void> {
+    this.#fleet.system = next
+    this.#gateway = this.#createGateway()
+    for (const { name } of next.services) await this.restart(name)
+  }
+
+  /** Makes something go wrong the next time that a service passes a point, or the `nth` time. */
+  inject(service: string, point: Point, mishap: Mishap, nth = 1): void {
+    this.#fleet.of(service)
+    this.#injected.push({ service, point, after: nth - 1, mishap })
+  }
+
+  /** The accounts of every subscription: published = handled + pending + parked + dead. */
+  ledger(): Promise<LedgerRow[]> {
+    return this.#run(() => this.#look((admin) => admin.ledger()))
+  }
+
+  /** Rejects with LEDGER_UNBALANCED if an event is lost or counts twice anywhere. */
+  async assertConserved(): Promise<void> {
+    const wrong = (await this.ledger()).filter((row) => !row.balanced)
+    if (wrong.length === 0) return
+    const accounts = wrong.map((row) => `${row.event} in ${row.subscription}: published ${row.published}, handled ${row.handled}, pending ${row.pending}, parked ${row.parked}, dead ${row.dead}`)
+    throw new AtollError('LEDGER_UNBALANCED', `events are lost or count twice (seed ${this.seed}): ${accounts.join('; ')}`)
+  }
+
+  deadLetters(): Promise<DeadLetter[]> {
+    return this.#run(() => this.#look((admin) => admin.deadLetters()))
+  }
+
+  /** Handles dead letters again, and what waits behind them. */
+  redrive(options: RedriveOptions = {}): Promise<RedriveOutcome[]> {
+    return this.#run(async () => {
+      const outcomes: RedriveOutcome[] = []
+      for (const { running, isUp } of this.#fleet.all) {
+        if (!isUp) continue
+        for await (const outcome of running!.admin.redrive(options)) outcomes.push(outcome)
+      }
+      return outcomes
+    })
+  }
+
+  /** The events in the log, in the order of their numbers per source and partition; of one definition, or of one key, if asked for. */
+  events(event?: EventDefinition, { key }: { key?: string } = {}): Promise<StoredRecord[]> {
+    return this.#run(() => this.#look((admin) => Array.fromAsync(admin.events({ type: event?.name, key }))))
+  }
+
+  /** What an event led to: in which subscriptions, with which effect, and what came of that. Print it to see it as a tree. */
+  async flow(eventId: string): Promise<Flow> {
+    return createFlow(eventId, await this.events(), this.system, this.sightings)
+  }
+
+  /** Ends it, with nothing left behind. Idempotent. */
+  async close(): Promise<void> {
+    for (const instance of this.#fleet.all) instance.actor.die()
+    await this.#gateway?.close({ drainMs: 0 })
+    this.#removeGuards()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Runs until `work`, which is done on behalf of the world, has settled. */
+  #run<T>(work: () => Promise<T>): Promise<T> {
+    return this.#driver.complete(inside.run('a test', work))
+  }
+
+  async #launch(service: string): Promise<void> {
+    const actor = new Actor(`${service}-${++this.#instances}`, this.#scheduler, this.#random.fork(`instance ${this.#instances}`))
+    const instance = new Instance(service, actor, this.#ground)
+    this.#fleet.add(instance)
+    await inside.run(actor.name, () => instance.start(this.system))
+  }
+
+  #pass(instance: Instance, point: Point): Mishap | undefined {
+    const injected = this.#injected.find((one) => one.service === instance.service && one.point === point)
+    if (injected && injected.after-- === 0) {
+      this.#injected.splice(this.#injected.indexOf(injected), 1)
+      return injected.mishap
+    }
+    return this.mishapAt?.(instance, point)
+  }
+
+  /** Opens the system to look at it, beside whatever runs. */
+  async #look<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+    const actor = this.#engine
+    const looker: Passenger = { actor, service: 'looker', surroundings: actor.host, passes: () => undefined, crash: () => {} }
+    const opened = await openSystem(this.system, { host: actor.host, stores: storesOf(looker, this.#stores), log: this.#log, logger: silentLogger }, this.#ground.runtime)
+    try {
+      return await work(opened.admin)
+    } finally {
+      await opened.close()
+    }
+  }
+
+  /** What is pending between services that are up, in words. */
+  async #pending(): Promise<string[]> {
+    const serviceOf = (subscription: string): string => subscription.split('.')[0]!
+    const rows = await this.#look((admin) => admin.ledger())
+    return rows
+      .filter((row) => row.pending > 0 && this.#fleet.isUp(row.source) && this.#fleet.isUp(serviceOf(row.subscription)))
+      .map((row) => `${row.pending} of ${row.event} pending in ${row.subscription}`)
+  }
+
+  #createGateway(): Gateway {
+    const actor = new Actor('gateway', this.#scheduler, this.#random.fork(`gateway ${++this.#instances}`))
+    const fleet = this.#fleet
+    const served: Served = {
+      system: fleet.system,
+      dispatch: (operation, request) => fleet.dispatch(operation, request),
+      readiness: () => {
+        const down = fleet.system.services.filter(({ name }) => !fleet.isUp(name)).map(({ name }) => `service ${name} is down`)
+        return { ready: down.length === 0, reasons: down }
+      },
+    }
+    const { gateway = {} } = this.#options
+    const settings = typeof gateway === 'function' ? gateway(served) : gateway
+    return createGateway(served, { authenticate: async (token) => ({ id: token, claims: {} }), ...settings, host: actor.host, logger: this.#ground.logger })
+  }
+
+  #createLogger(): Logger {
+    const at = (level: Logged['level']): Logger['info'] => (fields, message) => void this.logged.push({ level, message, fields })
+    return { info: at('info'), warn: at('warn'), error: at('error') }
+  }
+}
+
+/** The clock of a world. It stands still unless somebody waits for something, and then it jumps from timer to timer. */
+export class Clock {
+  readonly #scheduler: Scheduler
+  readonly #driver: Driver
+
+  constructor(scheduler: Scheduler, driver: Driver) {
+    this.#scheduler = scheduler
+    this.#driver = driver
+  }
+
+  /** Milliseconds since 1970; a world begins with the year 2026. */
+  now(): number {
+    return EPOCH_MS + Math.floor(this.#scheduler.monotonicMs)
+  }
+
+  /** Milliseconds since the world began. */
+  get elapsedMs(): number {
+    return this.#scheduler.monotonicMs
+  }
+
+  /** Lets so much time go by: what is due in it happens, in order. */
+  async advance(by: Duration): Promise<void> {
+    const untilMs = this.#scheduler.monotonicMs + toMs(by)
+    await this.#driver.reach({ isMet: () => this.#scheduler.monotonicMs >= untilMs, untilMs })
+  }
+}
+
+/** Few partitions, and long leases: nothing happens in between, and virtual hours go by in no time. */
+export const worldRuntime = { partitions: 4, leaseMs: 60_000, lookMs: 10_000 } as const
