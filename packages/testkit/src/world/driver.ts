@@ -15,6 +15,7 @@ export interface Goal {
 export class Driver {
   readonly #scheduler: Scheduler
   readonly #goals = new Set<Goal>()
+  readonly #onStill = new Set<() => Promise<void>>()
   #running: Promise<void> | undefined
 
   constructor(scheduler: Scheduler) {
@@ -32,6 +33,12 @@ export class Driver {
     }
   }
 
+  /** Calls `look` whenever nobody is ready, until the answer is called. What it throws is thrown to everybody who waits. */
+  onStill(look: () => Promise<void>): () => void {
+    this.#onStill.add(look)
+    return () => void this.#onStill.delete(look)
+  }
+
   /** Resolves or rejects as `work` does, with the world running meanwhile. */
   async complete<T>(work: Promise<T>): Promise<T> {
     let settled = false
@@ -46,6 +53,7 @@ export class Driver {
     await scheduler.settle()
     while (!this.#endMet()) {
       if (await scheduler.step()) continue
+      for (const look of this.#onStill) await look()
       for (const goal of this.#goals) await goal.whenStill?.()
       await scheduler.settle()
       if (this.#endMet() || scheduler.isReady) continue

@@ -3,6 +3,7 @@ import type { System } from 'atoll'
 import type { Calls, Dispatch, Dispatched } from 'atoll/runtime'
 import type { Random } from '../random.ts'
 import type { Instance } from './instance.ts'
+import { handlingNow } from './sightings.ts'
 
 /**
  * The instances of every service, and the network between them: a request goes to one that is up, drawn by the seed, and is lost with it.
@@ -69,7 +70,8 @@ export class Fleet implements Calls {
       const timer = after((request.deadlineMs ?? monotonicMs() + ANSWER_MS) - monotonicMs() + GRACE_MS, late)
       actor.onDeath.add(lost)
       actor.whenAwake(() => {
-        actor.receive(running!.dispatch(operation, request)).then(resolve, reject).finally(done)
+        // What it does for a handler of another service is not that handler's effect.
+        actor.receive(handlingNow.run(undefined, () => running!.dispatch(operation, request))).then(resolve, reject).finally(done)
       })
     })
   }

@@ -1,5 +1,5 @@
-import { AtollError, type Logger } from '@atoll/host'
-import type { Log } from '@atoll/log/driver'
+import { AtollError, type Host, type Logger } from '@atoll/host'
+import type { Log, LogRecord } from '@atoll/log/driver'
 import { startSystem, type Calls, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
 import type { System } from 'atoll'
 import type { Actor } from './actor.ts'
@@ -7,7 +7,6 @@ import { logOf } from './log.ts'
 import type { Mishap, Passenger, Point } from './passage.ts'
 import { watched, type Sightings } from './sightings.ts'
 import { storesOf, type SharedStores } from './stores.ts'
-import type { Host } from '@atoll/host'
 
 /** What an instance runs on, and where it tells what it does. */
 export interface InstanceGround {
@@ -19,7 +18,7 @@ export interface InstanceGround {
   readonly runtime: Partial<RuntimeOptions>
   readonly sightings: Sightings
   note(text: string): void
-  passes(instance: Instance, point: Point): Mishap | undefined
+  passes(instance: Instance, point: Point, subject: string | undefined): Mishap | undefined
 }
 
 /** One instance of a service: what would be a process of its own. */
@@ -51,7 +50,17 @@ export class Instance implements Passenger {
 
   async #start(system: System): Promise<void> {
     const { log, logger, calls, runtime, stores, sightings, note } = this.#ground
-    const ports = { host: this.actor.host, stores: storesOf(this, stores), log: logOf(this, log, note), logger, calls }
+    const onAppend = (source: string, records: readonly LogRecord[]): void => {
+      sightings.appended(records)
+      for (const { partition, number, type, id } of records) note(`append ${source} ${partition}/${number} ${type} ${id}`)
+    }
+    const ports = {
+      host: this.actor.host,
+      stores: storesOf(this, stores, (handling) => sightings.committed(handling)),
+      log: logOf(this, log, onAppend),
+      logger,
+      calls,
+    }
     for (;;) {
       try {
         const options = { ...runtime, services: [this.service], instance: this.actor.name }
@@ -69,7 +78,9 @@ export class Instance implements Passenger {
   /** Drains and ends. */
   async stop(): Promise<void> {
     this.#isStopping = true
-    await this.actor.receive(this.running?.stop() ?? Promise.resolve())
+    const died = new Promise<void>((resolve) => this.actor.onDeath.add(resolve))
+    const stopped = this.running?.stop().catch(() => this.#ground.note(`not drained ${this.actor.name}`)) // what it could not do is there for the next one
+    await Promise.race([died, stopped])
     this.actor.die()
   }
 
@@ -79,8 +90,8 @@ export class Instance implements Passenger {
     this.actor.die()
   }
 
-  passes(point: Point): Mishap | undefined {
-    return this.actor.isDead ? undefined : this.#ground.passes(this, point)
+  passes(point: Point, subject?: string): Mishap | undefined {
+    return this.actor.isDead ? undefined : this.#ground.passes(this, point, subject)
   }
 }
 

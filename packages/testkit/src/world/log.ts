@@ -2,12 +2,12 @@ import type { Log, LogRecord } from '@atoll/log/driver'
 import { suffer, type Passenger } from './passage.ts'
 
 /** The log as one instance sees it: through its own failures. */
-export function logOf(passenger: Passenger, log: Log, note: (text: string) => void): Log {
+export function logOf(passenger: Passenger, log: Log, onAppend: (source: string, records: readonly LogRecord[]) => void): Log {
   const { actor } = passenger
 
   async function append(source: string, records: readonly LogRecord[]): Promise<void> {
     const mishap = passenger.passes('append')
-    for (const record of records) note(`append ${source} ${record.partition}/${record.number} ${record.type} ${record.id}`)
+    onAppend(source, records)
     if (!mishap) return log.append(source, records)
     // Of what a log takes in part, the first records are there and the others are not.
     if (mishap.crash === 'during' || mishap.fail?.phase === 'during') {

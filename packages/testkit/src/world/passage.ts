@@ -28,8 +28,8 @@ export interface Passenger {
   readonly service: string
   /** Of what goes on without it: what is on its way arrives, also when its sender is gone. */
   readonly surroundings: Host
-  /** It passes a point: what goes wrong this time? */
-  passes(point: Point): Mishap | undefined
+  /** It passes a point: what goes wrong this time? `subject` says of a `handle` which event it is, and in which subscription. */
+  passes(point: Point, subject?: string): Mishap | undefined
   /** It is gone. */
   crash(): void
 }

@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { LogRecord } from '@atoll/log/driver'
 import { system as createSystem, type ReceivedEvent, type System } from 'atoll'
 import { suffer, type Passenger } from './passage.ts'
 
@@ -6,17 +8,26 @@ export interface Sighting {
   readonly subscription: string
   /** How often its handler ran. */
   tries: number
-  /** Its handler ended well the last time, or not yet. */
+  /** Its effect has committed, or, of a projection, its handler has ended well. */
   handled: boolean
   /** What it threw the last time. */
   error: string | undefined
 }
 
+/** An effect that has just committed. */
+export interface Handled {
+  readonly subscription: string
+  readonly event: ReceivedEvent<unknown>
+  /** Of the event, in its source and partition. */
+  readonly number: number
+}
+
 /** Everything that handlers did in a world, by event. */
 export class Sightings {
   readonly #byEvent = new Map<string, Map<string, Sighting>>()
-  /** Called when a handler of an `on` subscriber has ended well: its effect has committed. */
-  onHandled: ((subscription: string, event: ReceivedEvent<unknown>) => void) | undefined
+  readonly #numbers = new Map<string, number>()
+  /** Called at the commit of an `on` handler's transaction. */
+  onHandled: ((handled: Handled) => void) | undefined
 
   of(eventId: string): Sighting[] {
     return [...(this.#byEvent.get(eventId)?.values() ?? [])]
@@ -30,7 +41,26 @@ export class Sightings {
     sighting.tries++
     return sighting
   }
+
+  appended(records: readonly LogRecord[]): void {
+    for (const { id, number } of records) if (!this.#numbers.has(id)) this.#numbers.set(id, number)
+  }
+
+  committed({ sighting, event }: HandlingNow): void {
+    sighting.handled = true
+    sighting.error = undefined
+    this.onHandled?.({ subscription: sighting.subscription, event, number: this.#numbers.get(event.id) ?? 0 })
+  }
 }
+
+/** What is being handled, for the store that commits its effect. */
+export interface HandlingNow {
+  readonly service: string
+  readonly sighting: Sighting
+  readonly event: ReceivedEvent<unknown>
+}
+
+export const handlingNow = new AsyncLocalStorage<HandlingNow | undefined>()
 
 /** The same system, with its handlers watched, and passing the point `handle`. */
 export function watched(system: System, passenger: Passenger, sightings: Sightings): System {
@@ -41,12 +71,12 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
       async run(context) {
         const event = context.event
         const sighting = sightings.begin(name, event.id)
-        const mishap = passenger.passes('handle')
+        const mishap = passenger.passes('handle', `${name} ${event.id}`)
+        const run = (): Promise<void> => (mishap ? suffer(passenger, mishap, () => subscriber.run(context)) : subscriber.run(context))
         try {
-          await (mishap ? suffer(passenger, mishap, () => subscriber.run(context)) : subscriber.run(context))
+          if (subscriber.kind === 'handle') return await handlingNow.run({ service: passenger.service, sighting, event }, run)
+          await run()
           sighting.handled = true
-          sighting.error = undefined
-          if (subscriber.kind === 'handle') sightings.onHandled?.(name, event)
         } catch (error) {
           sighting.error = error instanceof Error ? error.message : String(error)
           throw error

@@ -1,4 +1,7 @@
+import { AtollError } from '@atoll/host'
+import { sqliteDialect } from '@atoll/store/sqlite'
 import type { Migrations, Reader, Store, StoreDriver, Transaction } from '@atoll/store/driver'
+import { handlingNow, type HandlingNow } from './sightings.ts'
 import { gone, suffer, type Passenger } from './passage.ts'
 
 /**
@@ -33,6 +36,26 @@ export class SharedStores {
 
   openReader(names: readonly string[]): Reader {
     return this.#driver.openReader(names)
+  }
+
+  /** Committed state of a store, whoever has it open now: it is looked for at every read. */
+  reader(name: string): Reader {
+    const current = async (): Promise<Reader> => (await this.#require(name).store).reader
+    return {
+      dialect: sqliteDialect,
+      run: async (...args) => (await current()).run(...args),
+      insert: async (...args) => (await current()).insert(...args),
+      runEach: async (...args) => (await current()).runEach(...args),
+      get: async <R>(...args: Parameters<Reader['get']>) => (await current()).get<R>(...args),
+      all: async <R>(...args: Parameters<Reader['all']>) => (await current()).all<R>(...args),
+      close: async () => {},
+    }
+  }
+
+  #require(name: string): SharedStore {
+    const shared = this.#open.get(name)
+    if (shared) return shared
+    throw new AtollError('STORE_CLOSED', `store ${name} has never been opened in this world; there are ${[...this.#open.keys()].join(', ')}`)
   }
 
   exists(name: string): Promise<boolean> {
@@ -83,7 +106,7 @@ export class SharedStore {
 }
 
 /** The stores as one instance sees them: through its own failures. */
-export function storesOf(passenger: Passenger, shared: SharedStores): StoreDriver {
+export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: (handling: HandlingNow) => void = noop): StoreDriver {
   const { actor } = passenger
   const reads = (reader: Reader): Reader => ({
     dialect: reader.dialect,
@@ -108,7 +131,7 @@ export function storesOf(passenger: Passenger, shared: SharedStores): StoreDrive
       return {
         name,
         reader: reads(inner.reader),
-        write: (work) => actor.receive(writeAs(passenger, opened, work)),
+        write: (work) => actor.receive(writeAs(passenger, opened, work, onHandled)),
         close: async () => close(),
       }
     },
@@ -119,21 +142,23 @@ export function storesOf(passenger: Passenger, shared: SharedStores): StoreDrive
   }
 }
 
-function writeAs<T>(passenger: Passenger, store: SharedStore, work: (tx: Transaction) => Promise<T>): Promise<T> {
+function writeAs<T>(passenger: Passenger, store: SharedStore, work: (tx: Transaction) => Promise<T>, onHandled: (handling: HandlingNow) => void): Promise<T> {
   const { actor } = passenger
   const mishap = passenger.passes('commit')
-  const alive = async (tx: Transaction): Promise<T> => {
-    if (actor.isDead) throw gone
-    const result = await work(tx)
-    if (actor.isDead) throw gone
-    return result
-  }
-  if (!mishap) return store.write(actor, alive)
-  return suffer(passenger, mishap, (during) =>
-    store.write(actor, async (tx) => {
-      const result = await alive(tx)
+  const handling = handlingNow.getStore()
+  const write = async (during: () => void): Promise<T> => {
+    const result = await store.write(actor, async (tx) => {
+      if (actor.isDead) throw gone
+      const result = await work(tx)
+      if (actor.isDead) throw gone
       during()
       return result
-    }),
-  )
+    })
+    // Noted here, and not when its handler hears of it: that may be much later, or never.
+    if (handling?.service === passenger.service) onHandled(handling)
+    return result
+  }
+  return mishap ? suffer(passenger, mishap, write) : write(noop)
 }
+
+function noop(): void {}

@@ -1,10 +1,13 @@
 import { createGateway, type Gateway, type GatewayOptions, type Served } from '@atoll/gateway'
-import { AtollError, silentLogger, type Logger } from '@atoll/host'
+import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import type { Log } from '@atoll/log/driver'
+import { kyselyFor } from '@atoll/store'
+import type { Reader } from '@atoll/store/driver'
 import { createMemoryFolder, createSqliteStores } from '@atoll/store/sqlite'
 import type { BoundOperation, EventDefinition, System } from 'atoll'
 import { openSystem, type Admin, type DeadLetter, type LedgerRow, type RedriveOptions, type RedriveOutcome, type RuntimeOptions, type StoredRecord } from 'atoll/runtime'
+import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import { createRandom, type Random } from '../random.ts'
 import { Actor, EPOCH_MS } from './actor.ts'
@@ -52,6 +55,15 @@ export interface WorldResponse {
   readonly body: unknown
 }
 
+/** What may be seen of a world in one moment, in which nothing moves. */
+export interface Glimpse {
+  ledger(): Promise<LedgerRow[]>
+  /** Committed state of a service's own store. */
+  db<Tables>(service: string): Kysely<Tables>
+  /** Milliseconds since the world began. */
+  elapsedMs(): number
+}
+
 /** What a line of the log said. */
 export interface Logged {
   readonly level: 'info' | 'warn' | 'error'
@@ -80,7 +92,9 @@ export class World implements AsyncDisposable {
   readonly trace: Trace
   readonly sightings = new Sightings()
   /** What goes wrong at the next passage of a point; simulations and {@link inject} set it. */
-  mishapAt: ((passenger: Passenger, point: Point) => Mishap | undefined) | undefined
+  mishapAt: ((passenger: Passenger, point: Point, subject: string | undefined) => Mishap | undefined) | undefined
+  /** Time for what is around the services: what it is asked to call comes whatever they do. */
+  readonly surroundings: Host
   readonly #options: WorldOptions
   readonly #random: Random
   readonly #scheduler: Scheduler
@@ -92,6 +106,7 @@ export class World implements AsyncDisposable {
   readonly #ground: InstanceGround
   readonly #removeGuards = installGuards()
   readonly #injected: { service: string; point: Point; after: number; mishap: Mishap }[] = []
+  readonly #readers = new Map<string, Reader>()
   #gateway: Gateway | undefined
   #instances = 0
 
@@ -113,6 +128,7 @@ export class World implements AsyncDisposable {
     this.#random = random
     this.#scheduler = scheduler
     this.#engine = engine
+    this.surroundings = engine.host
     this.#log = log
     this.#driver = new Driver(scheduler)
     this.#stores = new SharedStores(createSqliteStores({ folder: createMemoryFolder(), host: engine.host }))
@@ -127,7 +143,7 @@ export class World implements AsyncDisposable {
       runtime: { ...worldRuntime, ...options.runtime },
       sightings: this.sightings,
       note: (text) => trace.note(text),
-      passes: (instance, point) => this.#pass(instance, point),
+      passes: (instance, point, subject) => this.#pass(instance, point, subject),
     }
   }
 
@@ -236,6 +252,12 @@ export class World implements AsyncDisposable {
     this.#injected.push({ service, point, after: nth - 1, mishap })
   }
 
+  /** Calls `look` whenever the world stands still and the clock is about to move, until the answer is called. It may read, and not run. */
+  onStill(look: (glimpse: Glimpse) => Promise<void>): () => void {
+    const glimpse: Glimpse = { ledger: () => this.#look((admin) => admin.ledger()), db: (service) => this.db(service), elapsedMs: () => this.#scheduler.monotonicMs }
+    return this.#driver.onStill(() => inside.run('an invariant', () => look(glimpse)))
+  }
+
   /** The accounts of every subscription: published = handled + pending + parked + dead. */
   ledger(): Promise<LedgerRow[]> {
     return this.#run(() => this.#look((admin) => admin.ledger()))
@@ -291,20 +313,42 @@ export class World implements AsyncDisposable {
     return this.#driver.complete(inside.run('a test', work))
   }
 
-  async #launch(service: string): Promise<void> {
-    const actor = new Actor(`${service}-${++this.#instances}`, this.#scheduler, this.#random.fork(`instance ${this.#instances}`))
+  /** Starts one more instance of a service, under a name of its own: by default the first that is free of `orders-1`, `orders-2`, … */
+  launch(service: string, name?: string): Promise<void> {
+    return this.#run(() => this.#launch(service, name))
+  }
+
+  /** The names of the instances of a service that are not dead. */
+  instances(service: string): string[] {
+    return this.#fleet.of(service).map(({ actor }) => actor.name)
+  }
+
+  /** Committed state of a service's own store, for looking past its operations. */
+  db<Tables>(service: string): Kysely<Tables> {
+    let reader = this.#readers.get(service)
+    if (!reader) this.#readers.set(service, (reader = this.#stores.reader(service)))
+    return kyselyFor(reader) as Kysely<Tables> // the caller knows its tables
+  }
+
+  async #launch(service: string, wanted?: string): Promise<void> {
+    const taken = this.instances(service)
+    let slot = 1
+    while (taken.includes(`${service}-${slot}`)) slot++
+    const name = wanted ?? `${service}-${slot}`
+    if (taken.includes(name)) throw new AtollError('DATA_IN_USE', `there is an instance ${name} already`)
+    const actor = new Actor(name, this.#scheduler, this.#random.fork(`instance ${++this.#instances}`))
     const instance = new Instance(service, actor, this.#ground)
     this.#fleet.add(instance)
     await inside.run(actor.name, () => instance.start(this.system))
   }
 
-  #pass(instance: Instance, point: Point): Mishap | undefined {
+  #pass(instance: Instance, point: Point, subject: string | undefined): Mishap | undefined {
     const injected = this.#injected.find((one) => one.service === instance.service && one.point === point)
     if (injected && injected.after-- === 0) {
       this.#injected.splice(this.#injected.indexOf(injected), 1)
       return injected.mishap
     }
-    return this.mishapAt?.(instance, point)
+    return this.mishapAt?.(instance, point, subject)
   }
 
   /** Opens the system to look at it, beside whatever runs. */

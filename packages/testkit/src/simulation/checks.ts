@@ -1,0 +1,36 @@
+import { AtollError } from '@atoll/host'
+import type { World } from '../world/world.ts'
+
+/** What holds of every system, whatever it does. */
+export interface OrderBook {
+  /** What was handled out of order, in words. */
+  readonly wrong: readonly string[]
+}
+
+/** Watches what `on` handlers commit: per subscription, source and key, each event once, and in the order of their numbers. */
+export function watchOrder(world: World): OrderBook {
+  const last = new Map<string, { number: number; id: string }>()
+  const wrong: string[] = []
+  world.sightings.onHandled = ({ subscription, event: { id, type, key, source }, number }) => {
+    const place = `${subscription} ${source} ${key}`
+    const before = last.get(place)
+    if (before && before.number >= number) {
+      wrong.push(`${subscription} handled ${type} ${id} of key ${key} ${before.id === id ? 'twice' : `after ${before.id}, which comes after it`}`)
+    }
+    last.set(place, { number, id })
+  }
+  return { wrong }
+}
+
+/** Every event has a cause that came before it: a request, or an event of the log that its emitter handles. */
+export async function assertCauses(world: World): Promise<void> {
+  const events = await world.events()
+  const byId = new Map(events.map((event) => [event.id, event]))
+  const handles = new Map(world.system.services.map(({ name, subscribers }) => [name, new Set(subscribers.map(({ event }) => event.name))]))
+  if (byId.size !== events.length) throw new AtollError('INVARIANT_BROKEN', 'an event is in the log twice')
+  for (const event of events) {
+    const cause = byId.get(event.cause)
+    if (!cause || handles.get(event.source)?.has(cause.type)) continue
+    throw new AtollError('INVARIANT_BROKEN', `${event.type} ${event.id} says that ${cause.type} led to it, which ${event.source} does not handle`)
+  }
+}

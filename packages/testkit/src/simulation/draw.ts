@@ -1,0 +1,77 @@
+import type { System } from 'atoll'
+import type { Random } from '../random.ts'
+import type { Phase, Point } from '../world/passage.ts'
+import type { Fault, FaultKind } from './fault.ts'
+
+/** What faults are drawn from. */
+export interface FaultRange {
+  readonly system: System
+  readonly hasNext: boolean
+  /** Only these kinds, if given. */
+  readonly kinds: readonly FaultKind[] | undefined
+  readonly count: { readonly least: number; readonly most: number }
+  /** When timed faults happen, milliseconds. */
+  readonly spanMs: number
+  readonly leaseMs: number
+}
+
+const weights: Readonly<Record<FaultKind, number>> = {
+  crash: 8, failure: 5, delay: 4, repeat: 2, error: 3, poison: 1, pause: 2, clock: 2, second: 2, stop: 1, power: 1, deploy: 1,
+}
+const phases: readonly Phase[] = ['before', 'during', 'after']
+const points: readonly Point[] = ['commit', 'commit', 'commit', 'append', 'read', 'handle']
+
+/**
+ * Draws the faults of one seed: first which kinds may happen at all, so that runs differ in nature and rare combinations come up (swarm
+ * testing, Groce et al. 2012), then how many and which.
+ */
+export function drawFaults(random: Random, range: FaultRange): Fault[] {
+  const allowed = (Object.keys(weights) as FaultKind[]).filter((kind) => (range.kinds?.includes(kind) ?? true) && (kind !== 'deploy' || range.hasNext))
+  const kinds = allowed.filter(() => random.chance(0.6))
+  const lots = (kinds.length > 0 ? kinds : allowed).flatMap((kind) => Array<FaultKind>(weights[kind]).fill(kind))
+  const count = range.count.least + random.int(range.count.most - range.count.least + 1)
+  const faults = Array.from({ length: count }, () => drawFault(random, random.pick(lots), range))
+  const deploys = faults.filter((fault) => fault.kind === 'deploy')
+  return faults.filter((fault) => fault.kind !== 'deploy' || fault === deploys[0]) // there is one next version
+}
+
+function drawFault(random: Random, kind: FaultKind, { system, spanMs, leaseMs }: FaultRange): Fault {
+  const service = random.pick(system.services).name
+  // Early passages are as worthwhile as late ones: most of what can go wrong does at a start.
+  const nth = 1 + Math.floor(Math.exp(random.next() * Math.log(PASSAGES)))
+  const atMs = random.int(spanMs)
+  const briefMs = (): number => Math.floor(Math.exp(random.next() * Math.log(3 * leaseMs)))
+  switch (kind) {
+    case 'crash':
+      return { kind, service, point: random.pick(points), phase: random.pick(phases), nth, downMs: briefMs(), renamed: random.chance(0.3) }
+    case 'power':
+      return { kind, atMs, downMs: briefMs() }
+    case 'failure': {
+      const point = random.pick(['append', 'read', 'commit'] as const)
+      // Only of an append can the answer be lost alone: a store that rejects has undone.
+      const phase = point === 'append' ? random.pick(phases) : point === 'read' ? 'before' : random.pick(['before', 'during'] as const)
+      return { kind, service, point, phase, nth, times: 1 + random.int(4) }
+    }
+    case 'delay':
+      return { kind, service, point: random.pick(['append', 'read', 'commit', 'handle'] as const), nth, ms: briefMs() }
+    case 'repeat':
+      return { kind, service, nth, ms: briefMs() }
+    case 'error':
+      return { kind, service, nth, times: 1 + random.int(3) }
+    case 'poison':
+      return { kind, service, nth }
+    case 'pause':
+      return { kind, service, atMs, forMs: random.chance(0.5) ? briefMs() : Math.floor(leaseMs * (1 + random.next() * 2)) }
+    case 'clock':
+      return { kind, service, atMs, byMs: (random.chance(0.5) ? 1 : -1) * random.int(20 * leaseMs) }
+    case 'second':
+      return { kind, service, atMs, forMs: leaseMs + random.int(spanMs) }
+    case 'stop':
+      return { kind, service, atMs, forMs: briefMs() }
+    case 'deploy':
+      return { kind, atMs }
+  }
+}
+
+/** How far into a run faults by number reach. */
+const PASSAGES = 200

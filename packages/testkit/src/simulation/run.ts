@@ -1,0 +1,210 @@
+import { AtollError } from '@atoll/host'
+import type { System } from 'atoll'
+import type { BoundOperation } from 'atoll'
+import type { z } from 'zod'
+import { createRandom, type Random } from '../random.ts'
+import { world as createWorld, type AskOptions, type Glimpse, type RequestOptions, type World, type WorldOptions, type WorldResponse } from '../world/world.ts'
+import { assertCauses, watchOrder } from './checks.ts'
+import { drawFaults } from './draw.ts'
+import type { Fault, FaultKind } from './fault.ts'
+import { Weather } from './weather.ts'
+
+/** What is simulated, and what must hold. */
+export interface Simulation<State> {
+  /** What a run remembers, made anew for each; a model of what the system should be, for one. */
+  readonly begin?: () => State
+  /** Before anything goes wrong. */
+  readonly setup?: (run: Settled<State>) => Promise<void>
+  /**
+   * One step of one client, taken again and again. What it is refused because something is down (UNAVAILABLE, BEHIND, …) ends the step
+   * and nothing else, and whether that had an effect is not known; anything else that it throws fails the run.
+   */
+  readonly workload: (client: Client<State>) => Promise<void>
+  readonly invariants?: {
+    /** Hold in every moment. They may look, and not call: nothing moves while they do. */
+    readonly always?: Readonly<Record<string, (run: Glimpse & { readonly state: State }) => Promise<void> | void>>
+    /** Hold when everything is mended, redriven and quiet. */
+    readonly settled?: Readonly<Record<string, (run: Settled<State>) => Promise<void> | void>>
+  }
+  /** The next version of the system, for faults that deploy it in mid-flow. */
+  readonly next?: System
+  /** Clients at work side by side. Default 3. */
+  readonly clients?: number
+  /** Steps of each client. Default 30. */
+  readonly steps?: number
+  /** Which kinds of faults may happen. Default: all. */
+  readonly faults?: readonly FaultKind[]
+  /** How many faults are drawn. Default 6 to 14; not all of them come to happen. */
+  readonly faultCount?: { readonly least: number; readonly most: number }
+  readonly world?: Omit<WorldOptions, 'seed'>
+}
+
+/** One client of a workload. */
+export interface Client<State> {
+  readonly name: string
+  readonly random: Random
+  readonly state: State
+  readonly world: World
+  call: World['call']
+  request: World['request']
+  /** Lets virtual time go by. */
+  pause(ms: number): Promise<void>
+}
+
+/** A system at rest. */
+export interface Settled<State> {
+  readonly world: World
+  readonly state: State
+  readonly random: Random
+}
+
+/** What became of one run. */
+export interface RunReport {
+  readonly seed: number | string
+  readonly events: number
+  readonly faults: readonly Fault[]
+  /** Of those, the ones that happened. */
+  readonly happened: number
+  readonly trace: string
+  readonly elapsedMs: number
+  readonly failure: { readonly invariant: string; readonly error: unknown } | undefined
+}
+
+/** Runs one seed: setup, load and faults, then everything is mended, and what must hold is looked at. `faults` instead of those that the seed draws. */
+export async function runSeed<State>(system: System, simulation: Simulation<State>, seed: number | string, faults?: readonly Fault[]): Promise<RunReport> {
+  const random = createRandom(seed)
+  const drawn = faults ?? drawFaults(random.fork('faults'), {
+    system,
+    hasNext: simulation.next !== undefined,
+    kinds: simulation.faults,
+    count: simulation.faultCount ?? { least: 6, most: 14 },
+    spanMs: SPAN_MS,
+    leaseMs: LEASE_MS,
+  })
+  const runtime = { leaseMs: LEASE_MS, lookMs: 1_000, attemptsMax: 4, partitions: 2, ...simulation.world?.runtime }
+  const world = await createWorld(system, { ...simulation.world, runtime, seed })
+  const run = new Run(world, simulation, random)
+  try {
+    const weather = await run.through(drawn)
+    const { length: events } = await world.events()
+    return { seed, events, faults: drawn, happened: weather?.happened.size ?? 0, trace: world.trace.hash, elapsedMs: world.clock.elapsedMs, failure: run.failure }
+  } finally {
+    await world.close()
+  }
+}
+
+class Run<State> {
+  failure: { invariant: string; error: unknown } | undefined
+  readonly #world: World
+  readonly #simulation: Simulation<State>
+  readonly #random: Random
+  readonly #state: State
+
+  constructor(world: World, simulation: Simulation<State>, random: Random) {
+    this.#world = world
+    this.#simulation = simulation
+    this.#random = random
+    this.#state = simulation.begin?.() as State // without `begin` there is no state, and nobody has a type for it
+  }
+
+  async through(faults: readonly Fault[]): Promise<Weather | undefined> {
+    const world = this.#world
+    const settled: Settled<State> = { world, state: this.#state, random: this.#random.fork('settled') }
+    const order = watchOrder(world)
+    await this.#hold('setup', async () => this.#simulation.setup?.(settled))
+    if (this.failure) return undefined
+    await this.#hold('setup', () => world.quiet())
+    const stopLooking = this.#lookAlways()
+    const weather = new Weather(world, faults, this.#simulation.next)
+    try {
+      await this.#hold('workload', () => this.#work())
+      if (!this.failure) await this.#hold('recovery', () => this.#recover(weather))
+    } finally {
+      stopLooking()
+    }
+    await this.#hold('each event of a key has its effect once and in order', () => {
+      if (order.wrong.length > 0) throw new AtollError('INVARIANT_BROKEN', order.wrong.join('; '))
+    })
+    await this.#hold('published = handled + pending + parked + dead', () => world.assertConserved())
+    await this.#hold('nothing is handled before what caused it', () => assertCauses(world))
+    for (const [name, check] of Object.entries(this.#simulation.invariants?.settled ?? {})) await this.#hold(name, () => check(settled))
+    return weather
+  }
+
+  async #work(): Promise<void> {
+    const { clients = 3, steps = 30, workload } = this.#simulation
+    await Promise.all(Array.from({ length: clients }, async (_, index) => {
+      const client = this.#createClient(`client-${index + 1}`)
+      for (let step = 0; step < steps && !this.failure; step++) {
+        await client.pause(Math.floor(client.random.next() ** 2 * 2 * SPAN_MS / steps))
+        try {
+          await workload(client)
+        } catch (error) {
+          if (!(error instanceof AtollError && error.retryable)) throw error
+        }
+      }
+    }))
+  }
+
+  #createClient(name: string): Client<State> {
+    const world = this.#world
+    return {
+      name,
+      random: this.#random.fork(name),
+      state: this.#state,
+      world,
+      call: <Op extends BoundOperation>(operation: Op, input: z.input<Op['input']>, options?: AskOptions) => world.call(operation, input, options),
+      request: (method: string, url: string, options?: RequestOptions): Promise<WorldResponse> => world.request(method, url, { address: name, ...options }),
+      pause: (ms) => world.clock.advance(ms),
+    }
+  }
+
+  async #recover(weather: Weather): Promise<void> {
+    const world = this.#world
+    await weather.end()
+    if (weather.failures.length > 0) throw weather.failures[0]
+    await world.quiet({ within: '1h' })
+    // A letter that was written while its cause was mended may lie behind one that was redriven before.
+    for (let round = 0; round < REDRIVES && (await world.deadLetters()).length > 0; round++) {
+      await world.redrive()
+      await world.quiet({ within: '1h' })
+    }
+    const waiting = (await world.ledger()).filter((row) => row.pending + row.parked + row.dead > 0)
+    if (waiting.length > 0) {
+      throw new AtollError('INVARIANT_BROKEN', `after all was mended and redriven there is still: ${waiting.map((row) => `${row.event} in ${row.subscription} (${row.pending} pending, ${row.parked} parked, ${row.dead} dead)`).join('; ')}`)
+    }
+  }
+
+  /** Looks now and then, when nothing moves, whether what holds always does. */
+  #lookAlways(): () => void {
+    const checks = Object.entries(this.#simulation.invariants?.always ?? {})
+    const random = this.#random.fork('looks')
+    let nextMs = 0
+    return this.#world.onStill(async (glimpse) => {
+      if (this.failure || glimpse.elapsedMs() < nextMs) return
+      nextMs = glimpse.elapsedMs() + random.int(LOOK_MS)
+      for (const [name, check] of checks) await this.#hold(name, () => check({ ...glimpse, state: this.#state }))
+      await this.#hold('published = handled + pending + parked + dead', async () => {
+        const wrong = (await glimpse.ledger()).find((row) => !row.balanced)
+        if (wrong) throw new AtollError('LEDGER_UNBALANCED', JSON.stringify(wrong))
+      })
+    })
+  }
+
+  async #hold(invariant: string, check: () => Promise<void> | void): Promise<void> {
+    if (this.failure) return
+    try {
+      await check()
+    } catch (error) {
+      this.failure ??= { invariant, error }
+    }
+  }
+}
+
+/** How long the load goes on, about, in virtual time. */
+const SPAN_MS = 20_000
+/** Short, so that pauses outlast it. */
+const LEASE_MS = 3_000
+/** Time between two looks at what holds always, at the most. */
+const LOOK_MS = 4_000
+const REDRIVES = 5

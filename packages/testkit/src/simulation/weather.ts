@@ -1,0 +1,148 @@
+import { AtollError } from '@atoll/host'
+import type { System } from 'atoll'
+import type { Mishap, Passenger, Point } from '../world/passage.ts'
+import type { World } from '../world/world.ts'
+import type { Fault, PassageFault, TimedFault } from './fault.ts'
+
+/** Lets the faults of a run happen to its world, and ends them. */
+export class Weather {
+  /** Of the faults, those that have happened. */
+  readonly happened = new Set<Fault>()
+  /** What failed that should not have: a start after a crash, a stop. */
+  readonly failures: unknown[] = []
+  readonly #world: World
+  readonly #faults: readonly Fault[]
+  readonly #next: System | undefined
+  readonly #passages = new Map<string, number>()
+  readonly #poisoned = new Map<string, Fault>()
+  readonly #resume = new Set<() => void>()
+  #isOver = false
+  #names = 0
+
+  constructor(world: World, faults: readonly Fault[], next: System | undefined) {
+    this.#world = world
+    this.#faults = faults
+    this.#next = next
+    world.mishapAt = (passenger, point, subject) => this.#mishapAt(passenger, point, subject)
+    for (const fault of faults) if ('atMs' in fault) world.surroundings.after(fault.atMs, () => this.#strike(fault))
+  }
+
+  /** No more faults: what is paused goes on, what is down is started, one instance of each service. */
+  async end(): Promise<void> {
+    this.#isOver = true
+    this.#world.mishapAt = undefined
+    for (const resume of this.#resume) resume()
+    for (const { name } of this.#world.system.services) {
+      if (this.#world.instances(name).length > 1) await this.#world.scale(name, 1)
+    }
+    await this.#world.start()
+  }
+
+  #mishapAt(passenger: Passenger, point: Point, subject: string | undefined): Mishap | undefined {
+    const { service } = passenger
+    const place = `${service} ${point}`
+    const passage = (this.#passages.get(place) ?? 0) + 1
+    this.#passages.set(place, passage)
+    const poison = subject === undefined ? undefined : this.#poisoned.get(subject)
+    if (poison) return refusal('poison')
+    for (const fault of this.#faults) {
+      if (!('nth' in fault) || fault.service !== service || pointOf(fault) !== point) continue
+      const times = 'times' in fault ? fault.times : 1
+      if (passage < fault.nth || passage >= fault.nth + times) continue
+      this.#note(fault)
+      return this.#toMishap(fault, passenger, subject)
+    }
+    return undefined
+  }
+
+  #toMishap(fault: PassageFault, passenger: Passenger, subject: string | undefined): Mishap {
+    switch (fault.kind) {
+      case 'crash':
+        passenger.actor.onDeath.add(() => this.#replace(fault, passenger.actor.name))
+        return { crash: fault.phase }
+      case 'failure':
+        return { fail: { phase: fault.phase, error: new AtollError(fault.point === 'commit' ? 'STORE_FULL' : 'UNAVAILABLE', `a simulated ${fault.point} fails ${fault.phase} its effect`) } }
+      case 'delay':
+        return { delayMs: fault.ms }
+      case 'repeat':
+        return { repeatMs: fault.ms }
+      case 'error':
+        return refusal('not now')
+      case 'poison':
+        this.#poisoned.set(subject!, fault) // only handlers pass with a subject, and only they are poisoned
+        return refusal('poison')
+    }
+  }
+
+  /** Another instance takes the place of one that crashed. */
+  #replace(fault: PassageFault & { kind: 'crash' }, name: string): void {
+    this.#world.surroundings.after(fault.downMs, () => {
+      if (this.#isOver || this.#world.instances(fault.service).includes(name)) return
+      this.#attempt(() => this.#world.launch(fault.service, fault.renamed ? `${fault.service}-r${++this.#names}` : name))
+    })
+  }
+
+  #strike(fault: TimedFault): void {
+    if (this.#isOver) return
+    const world = this.#world
+    const later = (afterMs: number, work: () => Promise<void>): void => {
+      world.surroundings.after(afterMs, () => {
+        if (!this.#isOver) this.#attempt(work)
+      })
+    }
+    const launchIfDown = (service: string) => async (): Promise<void> => {
+      if (world.instances(service).length === 0) await world.launch(service)
+    }
+    switch (fault.kind) {
+      case 'power':
+        world.powerLoss()
+        for (const { name } of world.system.services) later(fault.downMs, launchIfDown(name))
+        break
+      case 'pause': {
+        if (world.instances(fault.service).length === 0) return
+        const resume = world.pause(fault.service)
+        this.#resume.add(resume)
+        world.surroundings.after(fault.forMs, resume)
+        break
+      }
+      case 'clock':
+        world.skew(fault.service, fault.byMs)
+        break
+      case 'second':
+        if (world.instances(fault.service).length !== 1) return
+        this.#attempt(() => world.launch(fault.service))
+        later(fault.forMs, async () => {
+          if (world.instances(fault.service).length > 1) await world.scale(fault.service, 1)
+        })
+        break
+      case 'stop':
+        if (world.instances(fault.service).length === 0) return
+        this.#attempt(() => world.stop(fault.service))
+        later(fault.forMs, launchIfDown(fault.service))
+        break
+      case 'deploy':
+        this.#attempt(() => world.deploy(this.#next!)) // drawn only if there is one
+        break
+    }
+    this.#note(fault)
+  }
+
+  #note(fault: Fault): void {
+    this.happened.add(fault)
+    this.#world.trace.note(`fault ${fault.kind}`)
+  }
+
+  #attempt(work: () => Promise<void>): void {
+    work().catch((error: unknown) => this.failures.push(error))
+  }
+}
+
+/** Before the handler has done anything. */
+function refusal(message: string): Mishap {
+  return { fail: { phase: 'before', error: new AtollError('INTERNAL', `a simulated handler throws: ${message}`) } }
+}
+
+function pointOf(fault: PassageFault): Point {
+  if (fault.kind === 'repeat') return 'append'
+  return fault.kind === 'error' || fault.kind === 'poison' ? 'handle' : fault.point
+}

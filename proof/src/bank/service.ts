@@ -1,0 +1,86 @@
+import { sqlStore } from '@atoll/store'
+import { event, service, type EventDefinition, type TransactionContext } from 'atoll'
+import { z } from 'zod'
+import { bankNames, banks, type BankName } from './contracts.ts'
+
+/** Everything that a bank keeps. `transfers` are those it sent, `receipts` those that came, credited or not. */
+export interface BankTables {
+  accounts: { account: string; cents: number }
+  transfers: { transfer_id: string; account: string; cents: number; status: 'open' | 'done' | 'returned'; reminders: number; answers: number; timer: string }
+  receipts: { transfer_id: string; cents: number; credited: number; times: number }
+}
+
+/** Sends as a saga: takes the money, waits for the other bank's word, and puts it back if that bank will not have it. */
+export function createBank(name: BankName) {
+  const own = banks[name]
+  const others = bankNames.filter((other) => other !== name).map((other) => banks[other])
+  const stillOpen = event(`${name}.still-open`, { version: 1, key: ({ transferId }) => transferId, data: z.object({ transferId: z.string() }) })
+  return service(own.operations, {
+    store: sqlStore<BankTables>({
+      migrations: {
+        '0001-accounts': `
+          CREATE TABLE accounts (account TEXT PRIMARY KEY, cents INTEGER NOT NULL CHECK (cents >= 0)) STRICT;
+          CREATE TABLE transfers (transfer_id TEXT PRIMARY KEY, account TEXT NOT NULL, cents INTEGER NOT NULL, status TEXT NOT NULL,
+            reminders INTEGER NOT NULL, answers INTEGER NOT NULL, timer TEXT NOT NULL) STRICT;
+          CREATE TABLE receipts (transfer_id TEXT PRIMARY KEY, cents INTEGER NOT NULL, credited INTEGER NOT NULL, times INTEGER NOT NULL) STRICT;
+        `,
+      },
+    }),
+    events: [stillOpen],
+    handlers: {
+      open: async ({ input, tx }) => {
+        await tx(({ db }) => db.insertInto('accounts').values(input).onConflict((row) => row.doNothing()).execute())
+      },
+      send: ({ input: { transferId, from, bank, account, cents }, tx }) =>
+        tx(async ({ db, emit, schedule }) => {
+          const known = await db.selectFrom('transfers').select('status').where('transfer_id', '=', transferId).executeTakeFirst()
+          if (known) return { status: 'sent' as const } // asked for again, because the answer was lost
+          const taken = await db.updateTable('accounts').set((set) => ({ cents: set('cents', '-', cents) })).where('account', '=', from).where('cents', '>=', cents).executeTakeFirst()
+          if (taken.numUpdatedRows === 0n) return { status: 'no money' as const }
+          const timer = schedule(stillOpen, { transferId }, { afterMs: REMINDER_MS })
+          await db.insertInto('transfers').values({ transfer_id: transferId, account: from, cents, status: 'open', reminders: 0, answers: 0, timer }).execute()
+          emit(own.sent, { transferId, bank, account, cents })
+          return { status: 'sent' as const }
+        }),
+      async balance({ input: { account }, db }) {
+        const row = await db.selectFrom('accounts').select('cents').where('account', '=', account).executeTakeFirst()
+        return { cents: row?.cents ?? 0 }
+      },
+    },
+    subscribe: ({ on }) => [
+      ...others.map((other) =>
+        on(other.sent, async ({ event: { data }, tx }) => {
+          if (data.bank !== name) return
+          await tx(async ({ db, emit }) => {
+            const found = await db.updateTable('accounts').set((set) => ({ cents: set('cents', '+', data.cents) })).where('account', '=', data.account).executeTakeFirst()
+            const credited = found.numUpdatedRows > 0n ? 1 : 0
+            await db
+              .insertInto('receipts')
+              .values({ transfer_id: data.transferId, cents: data.cents, credited, times: 1 })
+              .onConflict((row) => row.column('transfer_id').doUpdateSet((set) => ({ times: set('receipts.times', '+', 1) })))
+              .execute()
+            emit(credited ? own.received : own.refused, { transferId: data.transferId })
+          })
+        }),
+      ),
+      ...others.flatMap((other) => [
+        on(other.received, ({ event: { data }, tx }) => tx((work) => end(work, data.transferId, 'done'))),
+        on(other.refused, ({ event: { data }, tx }) => tx((work) => end(work, data.transferId, 'returned'))),
+      ]),
+      on(stillOpen, ({ event: { data }, tx }) =>
+        tx(({ db }) => db.updateTable('transfers').set((set) => ({ reminders: set('reminders', '+', 1) })).where('transfer_id', '=', data.transferId).execute()),
+      ),
+    ],
+  })
+}
+
+async function end({ db, cancel }: TransactionContext<BankTables, EventDefinition>, transferId: string, status: 'done' | 'returned'): Promise<void> {
+  const transfer = await db.selectFrom('transfers').selectAll().where('transfer_id', '=', transferId).executeTakeFirst()
+  if (!transfer) return // another bank's
+  await db.updateTable('transfers').set((set) => ({ status, answers: set('answers', '+', 1) })).where('transfer_id', '=', transferId).execute()
+  cancel(transfer.timer)
+  if (status === 'returned') await db.updateTable('accounts').set((set) => ({ cents: set('cents', '+', transfer.cents) })).where('account', '=', transfer.account).execute()
+}
+
+/** After this long a transfer that is still open is noted as such, once. */
+const REMINDER_MS = 2_000

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import type { Simulation } from '@atoll/testkit'
+import { bankNames, banks, type BankName } from './contracts.ts'
+import type { BankTables } from './service.ts'
+
+/** What clients know for certain: which transfers were acknowledged, which refused, and which they asked for at all. */
+interface Knowledge {
+  readonly asked: Map<string, { from: BankName; cents: number }>
+  readonly acknowledged: Set<string>
+  readonly refused: Set<string>
+}
+
+const ACCOUNTS = ['ann', 'ben', 'cid', 'dan']
+const OPENED_WITH = 1_000
+const TOTAL = bankNames.length * ACCOUNTS.length * OPENED_WITH
+
+/** Random transfers between three banks, some of them to accounts that do not exist. */
+export const bankSimulation: Simulation<Knowledge> = {
+  begin: () => ({ asked: new Map(), acknowledged: new Set(), refused: new Set() }),
+
+  async setup({ world }) {
+    for (const bank of bankNames) for (const account of ACCOUNTS) await world.call(banks[bank].operations.open, { account, cents: OPENED_WITH })
+  },
+
+  async workload({ name, random, call, state }) {
+    const [from, bank] = random.shuffle(bankNames) as [BankName, BankName] // there are three
+    const transferId = `${name}-${state.asked.size}`
+    const cents = 1 + random.int(400)
+    const account = random.chance(0.15) ? 'nobody' : random.pick(ACCOUNTS)
+    state.asked.set(transferId, { from, cents })
+    const { status } = await call(banks[from].operations.send, { transferId, from: random.pick(ACCOUNTS), bank, account, cents })
+    state[status === 'sent' ? 'acknowledged' : 'refused'].add(transferId)
+  },
+
+  invariants: {
+    always: {
+      'no money is made or lost': async ({ db }) => {
+        let total = 0
+        const transfers: BankTables['transfers'][] = []
+        const credited = new Set<string>()
+        for (const bank of bankNames) {
+          const tables = db<BankTables>(bank)
+          for (const { cents } of await tables.selectFrom('accounts').selectAll().execute()) total += cents
+          transfers.push(...(await tables.selectFrom('transfers').selectAll().execute()))
+          for (const receipt of await tables.selectFrom('receipts').selectAll().execute()) if (receipt.credited) credited.add(receipt.transfer_id)
+        }
+        for (const { transfer_id, status, cents } of transfers) {
+          if (status === 'open' && !credited.has(transfer_id)) total += cents // on its way, there or back
+          assert.ok(status !== 'returned' || !credited.has(transfer_id), `${transfer_id} was credited and returned`)
+          assert.ok(status !== 'done' || credited.has(transfer_id), `${transfer_id} is done and was not credited`)
+        }
+        assert.equal(total, TOTAL)
+      },
+      'no transfer is applied twice, and none is reminded of twice': async ({ db }) => {
+        for (const bank of bankNames) {
+          const tables = db<BankTables>(bank)
+          assert.deepEqual(await tables.selectFrom('receipts').select('transfer_id').where('times', '>', 1).execute(), [])
+          assert.deepEqual(await tables.selectFrom('transfers').select('transfer_id').where((row) => row.or([row('answers', '>', 1), row('reminders', '>', 1)])).execute(), [])
+        }
+      },
+    },
+    settled: {
+      'each acknowledged transfer is done or returned, each refused one was never sent': async ({ world, state }) => {
+        const ended = new Set<string>()
+        for (const bank of bankNames) {
+          for (const { transfer_id, status } of await world.db<BankTables>(bank).selectFrom('transfers').selectAll().execute()) {
+            assert.notEqual(status, 'open', `${transfer_id} is still on its way`)
+            assert.ok(state.asked.has(transfer_id), `nobody asked for ${transfer_id}`)
+            assert.ok(!state.refused.has(transfer_id), `${transfer_id} was refused, and sent`)
+            ended.add(transfer_id)
+          }
+        }
+        for (const transferId of state.acknowledged) assert.ok(ended.has(transferId), `${transferId} was acknowledged, and is lost`)
+      },
+    },
+  },
+}
