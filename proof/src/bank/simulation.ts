@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import type { Simulation } from '@atoll/testkit'
 import { bankNames, banks, type BankName } from './contracts.ts'
-import type { BankTables } from './service.ts'
+import type { BankTables as OwnTables } from './service.ts'
+
+/** With the runtime's timers, to look at. */
+type BankTables = OwnTables & { atoll_timers: { id: string } }
 
 /** What clients know for certain: which transfers were acknowledged, which refused, and which they asked for at all. */
 interface Knowledge {
@@ -56,6 +59,8 @@ export const bankSimulation: Simulation<Knowledge> = {
           const tables = db<BankTables>(bank)
           assert.deepEqual(await tables.selectFrom('receipts').select('transfer_id').where('times', '>', 1).execute(), [])
           assert.deepEqual(await tables.selectFrom('transfers').select('transfer_id').where((row) => row.or([row('answers', '>', 1), row('reminders', '>', 1)])).execute(), [])
+          const timers = await tables.selectFrom('transfers').innerJoin('atoll_timers', 'atoll_timers.id', 'transfers.timer').select(['transfer_id', 'status']).execute()
+          for (const { transfer_id, status } of timers) assert.equal(status, 'open', `${transfer_id} has ended, and still has a timer`)
         }
       },
     },

@@ -83,6 +83,11 @@ export class Handling implements Progress {
     return this.#position
   }
 
+  /** Its answer rests on this too. */
+  restOn(position: Position): void {
+    this.#position = mergePositions(this.#position, position)
+  }
+
   /** The id of what this handles: the cause of what it emits. */
   get cause(): string {
     return this.#subject.cause

@@ -1,4 +1,5 @@
 import { AtollError } from '@atoll/host'
+import type { Queries } from '@atoll/store/driver'
 import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { FieldMessages } from '../refusals.ts'
@@ -6,13 +7,15 @@ import { AlreadyAnswered, AnswerSlot } from './answers.ts'
 import { withDeadline } from './deadline.ts'
 import { Handling, type HandlingGround } from './handling.ts'
 import type { RuntimeOptions } from './options.ts'
-import { emptyPosition, mergePositions } from './position.ts'
+import { emptyPosition, mergePositions, type Position } from './position.ts'
 import type { Dispatch, Dispatched } from './running.ts'
 
 /** What running an operation needs of its service, besides what every handling needs. */
 export interface OperationGround extends HandlingGround {
   readonly options: RuntimeOptions
   handler(operation: BoundOperation): (context: unknown) => unknown
+  /** How far the service's own commits have got. */
+  standing(queries: Queries): Promise<Position>
   /** Resolves when the service has caught up with a position; rejects with BEHIND. */
   caughtUp(position: NonNullable<Dispatch['position']>, name: string, deadlineMs: number): Promise<void> | undefined
 }
@@ -50,6 +53,8 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
     frame: {
       before: slot && ((tx) => slot.check(tx)),
       check: (result) => answer.checkInTx(result),
+      // It may say what an earlier one has done (it is there already), and who hears that must find it elsewhere too.
+      ...(operation.kind === 'command' && { restsOn: (queries) => ground.standing(queries) }),
       settle: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),
     },
   })
@@ -85,6 +90,7 @@ async function run(ground: OperationGround, operation: BoundOperation, handling:
     // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
     const output = answer.check(returned)
     if (slot) await handling.tx(() => returned)
+    else if (operation.kind === 'command') handling.restOn(await ground.standing(ground.reader()))
     return output
   }
   if (answer.isEmpty) return undefined

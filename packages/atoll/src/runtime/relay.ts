@@ -50,7 +50,8 @@ export class Relay {
   readonly #offered = new Map<number, OutboxEvent>()
   /** What the log has and the outbox still holds. */
   #untidy = new Map<string, number>()
-  #untidyPartitions = new Set<number>()
+  /** Partitions with numbers that are not noted yet, and the last place in the commit order that each has. */
+  #untidyPartitions = new Map<number, number>()
   #tidyTimer: Timer | undefined
   #retryTimer: Timer | undefined
   #failures = 0
@@ -278,11 +279,9 @@ export class Relay {
   }
 
   #note(rows: readonly OutboxEvent[], given: ReadonlyMap<number, number>): void {
-    for (const [partition, number] of given) {
-      this.#numbers.set(partition, number)
-      this.#untidyPartitions.add(partition)
-    }
-    for (const { seq, type } of rows) {
+    for (const [partition, number] of given) this.#numbers.set(partition, number)
+    for (const { seq, type, partition } of rows) {
+      this.#untidyPartitions.set(partition, seq)
       this.#offered.delete(seq)
       this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + 1)
     }
@@ -316,9 +315,9 @@ export class Relay {
     const seq = this.#relayedSeq
     const types = this.#untidy
     const partitions = this.#untidyPartitions
-    const numbers = [...partitions].map((partition) => [partition, this.#numbers.get(partition)!, seq])
+    const numbers = [...partitions].map(([partition, last]) => [partition, this.#numbers.get(partition)!, last])
     this.#untidy = new Map()
-    this.#untidyPartitions = new Set()
+    this.#untidyPartitions = new Map()
     try {
       await this.#store.write(async (tx) => {
         await this.#checkEpoch(tx, epoch)
@@ -329,7 +328,7 @@ export class Relay {
     } catch (error) {
       if (this.#epoch !== epoch) throw error // whoever has the lease counts anew
       for (const [type, count] of types) this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + count)
-      for (const partition of partitions) this.#untidyPartitions.add(partition)
+      this.#untidyPartitions = new Map([...partitions, ...this.#untidyPartitions])
       throw error
     }
   }
@@ -343,7 +342,7 @@ export class Relay {
   #lose(): void {
     this.#epoch = undefined
     this.#untidy = new Map()
-    this.#untidyPartitions = new Set()
+    this.#untidyPartitions = new Map()
     this.#tidyTimer?.cancel()
     this.#tidyTimer = undefined
   }

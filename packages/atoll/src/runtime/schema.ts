@@ -20,7 +20,7 @@ export const runtimeMigrations: Migrations = {
       cause TEXT NOT NULL
     ) STRICT;
 
-    -- The last number that the relay gave in each partition, and how many events of each type it handed to the log.
+    -- The last number that the relay gave in each partition, and to which seq; and how many events of each type it handed to the log.
     CREATE TABLE atoll_streams (partition INTEGER PRIMARY KEY, number INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;
     CREATE TABLE atoll_published (type TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 

@@ -1,6 +1,6 @@
 import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
-import type { Reader, Statement, Store } from '@atoll/store/driver'
+import type { Queries, Reader, Statement, Store } from '@atoll/store/driver'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { EventDefinition } from '../contract/event.ts'
 import type { Service } from '../service/service.ts'
@@ -12,7 +12,7 @@ import { handleEvent } from './event-handling.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
-import type { Position } from './position.ts'
+import { emptyPosition, type Position } from './position.ts'
 import { openProjection, type ProjectionStore } from './projections.ts'
 import { Relay } from './relay.ts'
 import type { Dispatch, Dispatched, Ports, RunningService, StopOptions } from './running.ts'
@@ -23,6 +23,10 @@ import { Timers } from './timers.ts'
 
 const selectSeq: Statement = {
   sql: 'SELECT max(seq) AS seq FROM (SELECT max(seq) AS seq FROM atoll_outbox UNION ALL SELECT max(seq) FROM atoll_streams)',
+}
+
+const selectStanding: Statement = {
+  sql: 'SELECT partition, max(seq) AS seq FROM (SELECT partition, seq FROM atoll_outbox UNION ALL SELECT partition, seq FROM atoll_streams) GROUP BY partition',
 }
 
 /** What a service asks of the system around it. */
@@ -186,6 +190,12 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   reader(): Reader {
     return this.#reader!
+  }
+
+  async standing(queries: Queries): Promise<Position> {
+    if (this.declared.size === 0) return emptyPosition
+    const rows = await queries.all<{ partition: number; seq: number }>(selectStanding)
+    return rows.length === 0 ? emptyPosition : { [this.name]: Object.fromEntries(rows.map(({ partition, seq }) => [partition, String(seq)])) }
   }
 
   handler(operation: BoundOperation): (context: unknown) => unknown {

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import { kyselyFor } from '@atoll/store'
-import type { Store, Transaction } from '@atoll/store/driver'
+import type { Queries, Store, Transaction } from '@atoll/store/driver'
 import type { TransactionContext } from '../service/context.ts'
 import type { EventDefinition } from '../contract/event.ts'
 import type { Outgoing } from './outbox.ts'
@@ -12,6 +12,8 @@ export interface TransactionFrame {
   before?(tx: Transaction): Promise<void> | undefined
   /** The result as it will be answered; throws if it may not be. */
   check?(result: unknown): unknown
+  /** What the result of work that emitted nothing rests on. Without it: nothing. */
+  restsOn?(queries: Queries): Promise<Position>
   /** After the work and its events, as the last thing before the commit. */
   settle?(tx: Transaction, result: unknown, position: Position): Promise<void> | undefined | void
 }
@@ -55,7 +57,8 @@ export function transact(
     }
     progress.stage = 'worked'
     if (frame.check) result = frame.check(result)
-    const position = outgoing.isEmpty ? emptyPosition : await outgoing.write(tx)
+    let position = outgoing.isEmpty ? emptyPosition : await outgoing.write(tx)
+    if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)
     const settled = frame.settle?.(tx, result, position)
     if (settled) await settled
     return { result, position }

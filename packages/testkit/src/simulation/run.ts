@@ -164,8 +164,9 @@ class Run<State> {
     await weather.end()
     if (weather.failures.length > 0) throw weather.failures[0]
     await world.quiet({ within: '1h' })
-    // A letter that was written while its cause was mended may lie behind one that was redriven before.
+    // A letter may lie behind one that was redriven before it, or where nobody reads until a lease has run out.
     for (let round = 0; round < REDRIVES && (await world.deadLetters()).length > 0; round++) {
+      await world.clock.advance(LEASE_MS)
       await world.redrive()
       await world.quiet({ within: '1h' })
     }

@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import { sqliteDialect } from '@atoll/store/sqlite'
+import { sqliteDialect, type MemoryFolder } from '@atoll/store/sqlite'
 import type { Migrations, Reader, Store, StoreDriver, Transaction } from '@atoll/store/driver'
 import { handlingNow, type HandlingNow } from './sightings.ts'
 import { gone, suffer, type Passenger } from './passage.ts'
@@ -10,10 +10,13 @@ import { gone, suffer, type Passenger } from './passage.ts'
  */
 export class SharedStores {
   readonly #driver: StoreDriver
+  readonly #folder: MemoryFolder
   readonly #open = new Map<string, SharedStore>()
 
-  constructor(driver: StoreDriver) {
+  /** `folder` is where the driver keeps its stores. */
+  constructor(driver: StoreDriver, folder: MemoryFolder) {
     this.#driver = driver
+    this.#folder = folder
   }
 
   async open(name: string, migrations: Migrations): Promise<SharedStore> {
@@ -69,6 +72,12 @@ export class SharedStores {
     await (await known?.store)?.close()
     this.#open.delete(name)
     await this.#driver.remove(name)
+  }
+
+  /** Nobody is left who has it open: what is not committed is undone, as it is by the next who opens a file. */
+  abandon(name: string): void {
+    const database = this.#folder.databases.get(name)
+    if (database?.inTransaction) database.exec('ROLLBACK')
   }
 
   get capabilities(): StoreDriver['capabilities'] {
@@ -127,7 +136,11 @@ export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: 
         if (!closed) opened.users--
         closed = true
       }
-      actor.onDeath.add(close)
+      actor.onDeath.add(() => {
+        if (closed) return
+        close()
+        if (opened.users === 0) shared.abandon(name)
+      })
       return {
         name,
         reader: reads(inner.reader),

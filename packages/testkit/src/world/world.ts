@@ -88,6 +88,8 @@ export class World implements AsyncDisposable {
   readonly clock: Clock
   /** What was logged, oldest first. */
   readonly logged: Logged[] = []
+  /** How often the power went: as often the gateway forgot what its callers had seen. */
+  powerLosses = 0
   /** What happened so far, as one number. */
   readonly trace: Trace
   readonly sightings = new Sightings()
@@ -131,7 +133,8 @@ export class World implements AsyncDisposable {
     this.surroundings = engine.host
     this.#log = log
     this.#driver = new Driver(scheduler)
-    this.#stores = new SharedStores(createSqliteStores({ folder: createMemoryFolder(), host: engine.host }))
+    const folder = createMemoryFolder()
+    this.#stores = new SharedStores(createSqliteStores({ folder, host: engine.host }), folder)
     this.#fleet = new Fleet(system, random.fork('network'), engine.host)
     this.clock = new Clock(scheduler, this.#driver)
     this.#ground = {
@@ -202,6 +205,7 @@ export class World implements AsyncDisposable {
 
   /** The power goes: every service and the gateway are gone at once. */
   powerLoss(): void {
+    this.powerLosses++
     for (const instance of this.#fleet.all) instance.crash()
     this.#gateway = this.#createGateway()
   }
@@ -275,13 +279,17 @@ export class World implements AsyncDisposable {
     return this.#run(() => this.#look((admin) => admin.deadLetters()))
   }
 
-  /** Handles dead letters again, and what waits behind them. */
+  /** Handles dead letters again, and what waits behind them, by whichever instance reads them now. */
   redrive(options: RedriveOptions = {}): Promise<RedriveOutcome[]> {
     return this.#run(async () => {
       const outcomes: RedriveOutcome[] = []
       for (const { running, isUp } of this.#fleet.all) {
         if (!isUp) continue
-        for await (const outcome of running!.admin.redrive(options)) outcomes.push(outcome)
+        try {
+          for await (const outcome of running!.admin.redrive(options)) outcomes.push(outcome)
+        } catch (error) {
+          if (AtollError.from(error).code !== 'UNAVAILABLE') throw error // another instance reads that partition, or soon will
+        }
       }
       return outcomes
     })

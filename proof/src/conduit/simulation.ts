@@ -1,0 +1,25 @@
+import type { Simulation } from '@atoll/testkit'
+import { identity } from 'conduit/src/identity/contract.ts'
+import { act, createPerson, type People } from './people.ts'
+import { assertPagesFit } from './pages.ts'
+
+const NAMES = ['ada', 'basil', 'cleo', 'dora']
+
+/** Random people write, read, follow and delete. Each sees what it has just done, at once; in the end `reading` shows what the others own. */
+export const conduitSimulation: Simulation<People> = {
+  world: { gateway: { basePath: '/api' } },
+  clients: NAMES.length,
+  steps: 25,
+  begin: () => ({ persons: [], slugs: [], titles: new Map(), comments: new Map() }),
+
+  async setup({ world, state }) {
+    for (const username of NAMES) {
+      const { userId } = await world.call(identity.enrol, { username, email: `${username}@example.com`, passwordHash: 'none', bio: null, image: null })
+      state.persons.push(createPerson(username, userId))
+    }
+  },
+
+  workload: (client) => act(client, client.state.persons[Number(client.name.split('-')[1]) - 1]!), // one client for each
+
+  invariants: { settled: { 'reading shows what the others own': ({ world, state }) => assertPagesFit(world, state) } },
+}

@@ -1,0 +1,45 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { runTasks } from '../sim/pool.ts'
+import type { TargetName } from '../sim/targets.ts'
+import type { PlantedBug } from './bugs.ts'
+
+/** How a planted bug was found. */
+export interface Catch {
+  readonly name: string
+  /** What found it: a simulation, or a test file. */
+  readonly by: string
+  /** What was seen to be broken. */
+  readonly broken: string
+  /** How many seeds it took; 1 for a test. */
+  readonly seeds: number
+}
+
+/** Looks for a planted bug with every check, `targets` first to last, so many seeds of each at the most. Undefined if nothing notices. */
+export async function catchBug(bug: PlantedBug, targets: readonly TargetName[], seedsMax: number): Promise<Catch | undefined> {
+  if (bug.test !== undefined) return failsIn(bug, bug.test)
+  let seeds = 0
+  for (const target of targets) {
+    let found: Catch | undefined
+    const tasks = Array.from({ length: seedsMax }, (_, index) => ({ seed: index + 1 }))
+    await runTasks(tasks, { target, planted: bug.name, taskMsMax: TASK_MS_MAX }, (report) => {
+      seeds++
+      if (!report.failure) return 'go on'
+      found ??= { name: bug.name, by: target, broken: report.failure.invariant, seeds }
+      return 'stop'
+    })
+    if (found) return found
+  }
+  return undefined
+}
+
+function failsIn(bug: PlantedBug, test: string): Catch | undefined {
+  const root = fileURLToPath(new URL('../../../', import.meta.url))
+  const preload = new URL('preload.ts', import.meta.url).href
+  const run = spawnSync(process.execPath, ['--import', preload, test], { cwd: root, env: { ...process.env, ATOLL_PLANTED: bug.name, NODE_TEST_CONTEXT: undefined }, encoding: 'utf8' })
+  const first = /^✖ (?!failing tests)(.*?)(?: \([\d.]+ms\))?$/m.exec(run.stdout)?.[1] ?? /^\s*not ok \d+ - (.*)$/m.exec(run.stdout)?.[1] ?? 'the test file'
+  return run.status === 0 ? undefined : { name: bug.name, by: test, broken: first, seeds: 1 }
+}
+
+/** With some bugs a system waits for ever, in no virtual time. */
+const TASK_MS_MAX = 20_000
