@@ -31,9 +31,7 @@ export function openDatabase(file: string, options: DatabaseOptions): Database {
     const version = isThere && !readonly ? inspect(file, options) : 0
     const database = new BetterSqlite3(file, { readonly, fileMustExist: readonly })
     try {
-      database.pragma('busy_timeout = 5000')
-      database.pragma(`cache_size = -${readonly ? READER_CACHE_KIB : WRITER_CACHE_KIB}`)
-      database.pragma('foreign_keys = ON')
+      setUp(database, readonly)
       if (!readonly) makeDurable(database, file)
       if (!readonly && version < options.formatVersion) sign(database, options)
     } catch (error) {
@@ -44,6 +42,24 @@ export function openDatabase(file: string, options: DatabaseOptions): Database {
   } catch (error) {
     throw toAtollError(error, file)
   }
+}
+
+/**
+ * What a process that dies leaves of a database in memory: its committed state, in a new one. The old one is closed, so that nothing
+ * that still holds it gets any further. For tests.
+ */
+export function leaveBehind(database: Database): Database {
+  if (database.inTransaction) database.exec('ROLLBACK')
+  const left = new BetterSqlite3(database.serialize())
+  database.close()
+  setUp(left, false)
+  return left
+}
+
+function setUp(database: Database, readonly: boolean): void {
+  database.pragma('busy_timeout = 5000')
+  database.pragma(`cache_size = -${readonly ? READER_CACHE_KIB : WRITER_CACHE_KIB}`)
+  database.pragma('foreign_keys = ON')
 }
 
 /** Created, and nothing written yet. */

@@ -1,4 +1,4 @@
 // For Atoll's own drivers that keep their data in SQLite files.
-export { openDatabase, type Database, type DatabaseOptions, type Statement } from './database.ts'
+export { leaveBehind, openDatabase, type Database, type DatabaseOptions, type Statement } from './database.ts'
 export { openDataFolder, type DataFolder } from './data-folder.ts'
 export { toAtollError } from './errors.ts'

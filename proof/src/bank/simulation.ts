@@ -19,6 +19,7 @@ const TOTAL = bankNames.length * ACCOUNTS.length * OPENED_WITH
 
 /** Random transfers between three banks, some of them to accounts that do not exist. */
 export const bankSimulation: Simulation<Knowledge> = {
+  least: { events: 200, faults: 5 },
   begin: () => ({ asked: new Map(), acknowledged: new Set(), refused: new Set() }),
 
   async setup({ world }) {

@@ -9,7 +9,8 @@ const NAMES = ['ada', 'basil', 'cleo', 'dora']
 export const conduitSimulation: Simulation<People> = {
   world: { gateway: { basePath: '/api' } },
   clients: NAMES.length,
-  steps: 25,
+  steps: 40,
+  least: { events: 200, faults: 5 },
   begin: () => ({ persons: [], slugs: [], titles: new Map(), comments: new Map() }),
 
   async setup({ world, state }) {

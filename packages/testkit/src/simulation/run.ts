@@ -32,6 +32,8 @@ export interface Simulation<State> {
   readonly clients?: number
   /** Steps of each client. Default 30. */
   readonly steps?: number
+  /** Clients go on until so many events have been emitted and so many faults have happened; but not for more than ten times their steps. */
+  readonly least?: { readonly events?: number; readonly faults?: number }
   /** Which kinds of faults may happen. Default: all. */
   readonly faults?: readonly FaultKind[]
   /** How many faults are drawn. Default 6 to 14; not all of them come to happen. */
@@ -117,7 +119,7 @@ class Run<State> {
     const stopLooking = this.#lookAlways()
     const weather = new Weather(world, faults, this.#simulation.next)
     try {
-      await this.#hold('workload', () => this.#work())
+      await this.#hold('workload', () => this.#work(weather))
       if (!this.failure) await this.#hold('recovery', () => this.#recover(weather))
     } finally {
       stopLooking()
@@ -131,11 +133,12 @@ class Run<State> {
     return weather
   }
 
-  async #work(): Promise<void> {
-    const { clients = 3, steps = 30, workload } = this.#simulation
+  async #work(weather: Weather): Promise<void> {
+    const { clients = 3, steps = 30, workload, least = {} } = this.#simulation
+    const isEnough = (): boolean => this.#world.sightings.events >= (least.events ?? 0) && weather.happened.size >= (least.faults ?? 0)
     await Promise.all(Array.from({ length: clients }, async (_, index) => {
       const client = this.#createClient(`client-${index + 1}`)
-      for (let step = 0; step < steps && !this.failure; step++) {
+      for (let step = 0; !this.failure && (step < steps || (step < 10 * steps && !isEnough())); step++) {
         await client.pause(Math.floor(client.random.next() ** 2 * 2 * SPAN_MS / steps))
         try {
           await workload(client)

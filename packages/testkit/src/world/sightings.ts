@@ -29,6 +29,11 @@ export class Sightings {
   /** Called at the commit of an `on` handler's transaction. */
   onHandled: ((handled: Handled) => void) | undefined
 
+  /** How many events have been given to the log. */
+  get events(): number {
+    return this.#numbers.size
+  }
+
   of(eventId: string): Sighting[] {
     return [...(this.#byEvent.get(eventId)?.values() ?? [])]
   }

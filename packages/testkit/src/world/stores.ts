@@ -25,10 +25,7 @@ export class SharedStores {
       known.users++
       return known
     }
-    const shared = new SharedStore((known?.store ?? Promise.resolve()).then(async (old) => {
-      await old?.close()
-      return this.#driver.open(name, migrations)
-    }))
+    const shared = new SharedStore(this.#openAfter(known, name, migrations), migrations)
     this.#open.set(name, shared)
     await shared.store.catch((error: unknown) => {
       if (this.#open.get(name) === shared) this.#open.delete(name)
@@ -74,10 +71,20 @@ export class SharedStores {
     await this.#driver.remove(name)
   }
 
-  /** Nobody is left who has it open: what is not committed is undone, as it is by the next who opens a file. */
+  /** The last who had it open has died: what is not committed is undone, as it is by the next who opens a file. */
   abandon(name: string): void {
-    const database = this.#folder.databases.get(name)
-    if (database?.inTransaction) database.exec('ROLLBACK')
+    const known = this.#open.get(name)
+    if (!known) return
+    this.#folder.crash(name)
+    // Opened again at once, for whoever looks at it before its service is back.
+    const left = new SharedStore(this.#openAfter(known, name, known.migrations), known.migrations)
+    left.users = 0
+    this.#open.set(name, left)
+  }
+
+  async #openAfter(known: SharedStore | undefined, name: string, migrations: Migrations): Promise<Store> {
+    await (await known?.store)?.close()
+    return this.#driver.open(name, migrations)
   }
 
   get capabilities(): StoreDriver['capabilities'] {
@@ -88,14 +95,17 @@ export class SharedStores {
 /** One store, and who uses it. */
 export class SharedStore {
   readonly store: Promise<Store>
+  readonly migrations: Migrations
   users = 1
   /** Whose transactions are under way, and how many. */
   #owner: object | undefined
   #underWay = 0
   readonly #waiting: { who: object; begin: () => void }[] = []
 
-  constructor(store: Promise<Store>) {
+  constructor(store: Promise<Store>, migrations: Migrations) {
     this.store = store
+    this.migrations = migrations
+    store.catch(noop) // whoever opens it hears of it
   }
 
   async write<T>(who: object, work: (tx: Transaction) => Promise<T>): Promise<T> {

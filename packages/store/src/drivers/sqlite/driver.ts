@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AtollError, type Host } from '@atoll/host'
-import { openDatabase, type Database } from '@atoll/sqlite'
+import { leaveBehind, openDatabase, type Database } from '@atoll/sqlite'
 import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '../../driver.ts'
 import { Connection } from './connection.ts'
 import { defaultLimits, type SqliteLimits } from './limits.ts'
@@ -30,11 +30,20 @@ export function createSqliteStores(options: SqliteStoresOptions): StoreDriver {
 export interface MemoryFolder {
   /** By the name of the store. */
   readonly databases: Map<string, Database>
+  /** The process that has a store open dies: what it has not committed is undone, and what still runs of it is cut off. */
+  crash(name: string): void
 }
 
 /** An empty one. What is in it lives as long as it does. */
 export function createMemoryFolder(): MemoryFolder {
-  return { databases: new Map() }
+  const databases = new Map<string, Database>()
+  return {
+    databases,
+    crash(name) {
+      const database = databases.get(name)
+      if (database) databases.set(name, leaveBehind(database))
+    },
+  }
 }
 
 class SqliteStores implements StoreDriver {

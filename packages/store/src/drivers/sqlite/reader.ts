@@ -56,6 +56,7 @@ export class MemoryReader implements Reader {
   readonly dialect = sqliteDialect
   readonly #sources: readonly MemorySource[]
   readonly #onClose: () => void
+  readonly #sourceOf = new WeakMap<Statement, MemorySource>()
   #closed = false
 
   constructor(sources: readonly MemorySource[], onClose: () => void = () => {}) {
@@ -89,10 +90,19 @@ export class MemoryReader implements Reader {
     this.#onClose()
   }
 
+  /** Asked once for each statement: SQLite says no by an error, which costs more than most reads. */
+  #sourceFor(statement: Statement): MemorySource {
+    let source = this.#sourceOf.get(statement)
+    if (!source) {
+      source = this.#sources.find((one) => understands(one, statement)) ?? this.#sources[0]!
+      this.#sourceOf.set(statement, source)
+    }
+    return source
+  }
+
   #read(statement: Statement, read: (prepared: Prepared) => unknown): Promise<unknown> {
-    const [first, ...others] = this.#sources as [MemorySource, ...MemorySource[]]
-    if (this.#closed) throw closed(first.connection)
-    const source = understands(first, statement) ? first : (others.find((other) => understands(other, statement)) ?? first)
+    if (this.#closed) throw closed(this.#sources[0]!.connection)
+    const source = this.#sourceFor(statement)
     return source.writer.betweenCommits(() => {
       if (this.#closed) throw closed(source.connection)
       return readWith(source.connection, statement, read)
