@@ -4,12 +4,14 @@ import { fileURLToPath } from 'node:url'
 import { apiPages } from './generate/api-page.ts'
 import { errorsPage } from './generate/errors-page.ts'
 import { flowPicture } from './generate/flow-picture.ts'
+import { proofPage } from './generate/proof-page.ts'
 
 // Writes the files that follow from others. With --check it only says which of them are stale.
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/reference/errors.md': errorsPage,
+  'docs/internals/proof.md': proofPage,
   'docs/images/conduit.svg': flowPicture,
   ...apiPages(),
 }

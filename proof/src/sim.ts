@@ -1,13 +1,16 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { availableParallelism } from 'node:os'
+import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { describeFault, keepRegression, readRegressions, shrinkFaults } from '@atoll/testkit'
 import { runTasks, type Task, type TaskReport } from './sim/pool.ts'
 import { createProgress } from './sim/progress.ts'
+import { simRecordFile, type SimRecord, type Summary } from './sim/record.ts'
 import { targetNames, type TargetName } from './sim/targets.ts'
 
-// npm run sim -- [bank|conduit …] [--seeds 1000] [--from 1] [--twice] [--json]: simulates, on every core.
+// npm run sim -- [bank|conduit …] [--seeds 1000] [--from 1] [--twice] [--record] [--json]: simulates, on every core.
 
 /** After so many failures more of them say nothing new. */
 const FAILURES_MAX = 3
@@ -18,24 +21,11 @@ const { values, positionals } = parseArgs({
     seeds: { type: 'string', default: '200' },
     from: { type: 'string', default: '1' },
     twice: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
-
-/** What one target's seeds came to. */
-interface Summary {
-  target: TargetName
-  seeds: number
-  events: number
-  faults: number
-  leastEvents: number
-  leastFaults: number
-  seconds: number
-  /** Over all traces in the order of their seeds: the same on every machine. */
-  digest: string
-  failures: { seed: number | string; invariant: string }[]
-}
 
 if (values.help) {
   console.log(`npm run sim -- [${targetNames.join('|')} …] [options]
@@ -43,6 +33,7 @@ if (values.help) {
   --seeds N   how many seeds of each to run (200)
   --from N    the first of them (1); one seed alone: --from N --seeds 1
   --twice     run each seed twice, and see that both runs are the same
+  --record    keep what came of it in proof/recorded
   --json      one object on standard output, in place of words
 
 Seeds that failed once are kept in proof/regressions, and run first.`)
@@ -55,7 +46,11 @@ async function main(): Promise<void> {
   if (!Number.isSafeInteger(seeds) || seeds < 1 || !Number.isSafeInteger(from) || from < 0) return usage('--seeds and --from want whole numbers, as in --seeds 1000 --from 1')
   const summaries: Summary[] = []
   for (const target of positionals.length > 0 ? (positionals as TargetName[]) : targetNames) summaries.push(await simulateTarget(target, from, seeds))
-  if (values.json) console.log(JSON.stringify({ node: process.version, cores: availableParallelism(), results: summaries }))
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`
+  const record: SimRecord = { date: new Date().toISOString().slice(0, 10), machine, node: process.version, commit, results: summaries }
+  if (values.record) writeFileSync(simRecordFile, `${JSON.stringify(record, null, 2)}\n`)
+  if (values.json) console.log(JSON.stringify(record))
   if (summaries.some(({ failures }) => failures.length > 0)) process.exitCode = 1
 }
 

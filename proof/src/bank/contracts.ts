@@ -1,4 +1,4 @@
-import { command, contract, event, query } from 'atoll'
+import { command, contract, event, query, upcast, type Upcaster } from 'atoll'
 import { z } from 'zod'
 
 // Three banks that know each other by their events alone. Money on its way between two of them is in neither.
@@ -10,9 +10,13 @@ const Account = z.object({ account: z.string() })
 export const bankNames = ['north', 'east', 'south'] as const
 export type BankName = (typeof bankNames)[number]
 
-/** What one bank shows the others. */
-export function createBankContract(name: BankName) {
-  const sent = event(`${name}.sent`, { version: 1, key: byTransfer, data: Transfer.extend({ bank: z.enum(bankNames), account: z.string(), cents: z.int().positive() }) })
+const SentV1 = Transfer.extend({ bank: z.enum(bankNames), account: z.string(), cents: z.int().positive() })
+const Sent = SentV1.extend({ currency: z.literal('EUR').default('EUR') })
+
+/** What one bank shows the others. The second version says in which currency it sends; the first meant euros. */
+function createBankContract(name: BankName, version: 1 | 2) {
+  const upcasters: Record<number, Upcaster> = version === 1 ? {} : { 1: upcast(SentV1, (old) => ({ ...old, currency: 'EUR' })) }
+  const sent = event(`${name}.sent`, { version, key: byTransfer, data: version === 1 ? SentV1 : Sent, upcasters })
   const received = event(`${name}.received`, { version: 1, key: byTransfer, data: Transfer })
   const refused = event(`${name}.refused`, { version: 1, key: byTransfer, data: Transfer })
   const operations = contract(name, {
@@ -28,4 +32,11 @@ export function createBankContract(name: BankName) {
   return { name, sent, received, refused, operations }
 }
 
-export const banks = { north: createBankContract('north'), east: createBankContract('east'), south: createBankContract('south') }
+/** The contracts of all banks, of one version. */
+export function createBanks(version: 1 | 2) {
+  return { north: createBankContract('north', version), east: createBankContract('east', version), south: createBankContract('south', version) }
+}
+
+export type Banks = ReturnType<typeof createBanks>
+
+export const banks = createBanks(1)

@@ -1,7 +1,7 @@
 import { sqlStore } from '@atoll/store'
 import { event, service, type EventDefinition, type TransactionContext } from 'atoll'
 import { z } from 'zod'
-import { bankNames, banks, type BankName } from './contracts.ts'
+import { bankNames, type BankName, type Banks } from './contracts.ts'
 
 /** Everything that a bank keeps. `transfers` are those it sent, `receipts` those that came, credited or not. */
 export interface BankTables {
@@ -11,7 +11,7 @@ export interface BankTables {
 }
 
 /** Sends as a saga: takes the money, waits for the other bank's word, and puts it back if that bank will not have it. */
-export function createBank(name: BankName) {
+export function createBank(banks: Banks, name: BankName) {
   const own = banks[name]
   const others = bankNames.filter((other) => other !== name).map((other) => banks[other])
   const stillOpen = event(`${name}.still-open`, { version: 1, key: ({ transferId }) => transferId, data: z.object({ transferId: z.string() }) })

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import type { Simulation } from '@atoll/testkit'
+import type { Client, Simulation } from '@atoll/testkit'
+import type { AuditorTables } from './auditor.ts'
 import { bankNames, banks, type BankName } from './contracts.ts'
 import type { BankTables as OwnTables } from './service.ts'
+import { nextSystem } from './system.ts'
 
 /** With the runtime's timers, to look at. */
 type BankTables = OwnTables & { atoll_timers: { id: string } }
@@ -15,10 +17,23 @@ interface Knowledge {
 
 const ACCOUNTS = ['ann', 'ben', 'cid', 'dan']
 const OPENED_WITH = 1_000
+const BURST = 8
 const TOTAL = bankNames.length * ACCOUNTS.length * OPENED_WITH
+
+async function send({ name, random, call, state }: Client<Knowledge>): Promise<void> {
+  const [from, bank] = random.shuffle(bankNames) as [BankName, BankName] // there are three
+  const transferId = `${name}-${state.asked.size}`
+  const cents = 1 + random.int(400)
+  const account = random.chance(0.15) ? 'nobody' : random.pick(ACCOUNTS)
+  state.asked.set(transferId, { from, cents })
+  const { status } = await call(banks[from].operations.send, { transferId, from: random.pick(ACCOUNTS), bank, account, cents })
+  state[status === 'sent' ? 'acknowledged' : 'refused'].add(transferId)
+}
 
 /** Random transfers between three banks, some of them to accounts that do not exist. */
 export const bankSimulation: Simulation<Knowledge> = {
+  steps: 15,
+  next: nextSystem,
   least: { events: 200, faults: 5 },
   begin: () => ({ asked: new Map(), acknowledged: new Set(), refused: new Set() }),
 
@@ -26,14 +41,10 @@ export const bankSimulation: Simulation<Knowledge> = {
     for (const bank of bankNames) for (const account of ACCOUNTS) await world.call(banks[bank].operations.open, { account, cents: OPENED_WITH })
   },
 
-  async workload({ name, random, call, state }) {
-    const [from, bank] = random.shuffle(bankNames) as [BankName, BankName] // there are three
-    const transferId = `${name}-${state.asked.size}`
-    const cents = 1 + random.int(400)
-    const account = random.chance(0.15) ? 'nobody' : random.pick(ACCOUNTS)
-    state.asked.set(transferId, { from, cents })
-    const { status } = await call(banks[from].operations.send, { transferId, from: random.pick(ACCOUNTS), bank, account, cents })
-    state[status === 'sent' ? 'acknowledged' : 'refused'].add(transferId)
+  async workload(client) {
+    // Now and then many at once, which then share commits.
+    const sends = Array.from({ length: client.random.chance(0.25) ? BURST : 1 }, () => send(client))
+    for (const sent of await Promise.allSettled(sends)) if (sent.status === 'rejected') throw sent.reason
   },
 
   invariants: {
@@ -66,6 +77,13 @@ export const bankSimulation: Simulation<Knowledge> = {
       },
     },
     settled: {
+      'an auditor that came later has each transfer once': async ({ world }) => {
+        if (!world.system.services.some(({ name }) => name === 'auditor')) return
+        const sent: string[] = []
+        for (const bank of bankNames) for (const { transfer_id, cents } of await world.db<BankTables>(bank).selectFrom('transfers').selectAll().execute()) sent.push(`${transfer_id} ${cents} 1`)
+        const audited = await world.db<AuditorTables>('auditor').selectFrom('audits').selectAll().execute()
+        assert.deepEqual(audited.map(({ transfer_id, cents, times }) => `${transfer_id} ${cents} ${times}`).sort(), sent.sort())
+      },
       'each acknowledged transfer is done or returned, each refused one was never sent': async ({ world, state }) => {
         const ended = new Set<string>()
         for (const bank of bankNames) {

@@ -11,6 +11,7 @@ export const conduitSimulation: Simulation<People> = {
   clients: NAMES.length,
   steps: 40,
   least: { events: 200, faults: 5 },
+  faultCount: { least: 12, most: 20 }, // of twice as many services
   begin: () => ({ persons: [], slugs: [], titles: new Map(), comments: new Map() }),
 
   async setup({ world, state }) {

@@ -13,19 +13,28 @@ export interface Catch {
   readonly broken: string
   /** How many seeds it took; 1 for a test. */
   readonly seeds: number
+  /** The seed that found it, of a simulation. */
+  readonly seed?: number
 }
 
-/** Looks for a planted bug with every check, `targets` first to last, so many seeds of each at the most. Undefined if nothing notices. */
-export async function catchBug(bug: PlantedBug, targets: readonly TargetName[], seedsMax: number): Promise<Catch | undefined> {
+/** Where catches are recorded, of the last `npm run planted`. */
+export const recordFile = fileURLToPath(new URL('../../recorded/planted.json', import.meta.url))
+
+/**
+ * Looks for a planted bug: with its test if it has one, else in `targets`, first to last, so many seeds of each at the most, `first`
+ * before all others. Undefined if nothing notices.
+ */
+export async function catchBug(bug: PlantedBug, targets: readonly TargetName[], seedsMax: number, first?: number): Promise<Catch | undefined> {
   if (bug.test !== undefined) return failsIn(bug, bug.test)
   let seeds = 0
   for (const target of targets) {
     let found: Catch | undefined
-    const tasks = Array.from({ length: seedsMax }, (_, index) => ({ seed: index + 1 }))
-    await runTasks(tasks, { target, planted: bug.name, taskMsMax: TASK_MS_MAX }, (report) => {
+    const drawn = Array.from({ length: seedsMax }, (_, index) => ({ seed: index + 1 }))
+    const tasks = first === undefined ? drawn : [{ seed: first }, ...drawn]
+    await runTasks(tasks, { target, planted: bug.name, taskMsMax: TASK_MS_MAX, ...(first === undefined ? {} : { threads: 1 }) }, (report) => {
       seeds++
       if (!report.failure) return 'go on'
-      found ??= { name: bug.name, by: target, broken: report.failure.invariant, seeds }
+      found ??= { name: bug.name, by: target, broken: report.failure.invariant, seeds, seed: Number(report.seed) }
       return 'stop'
     })
     if (found) return found

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
+import { sqlStore } from '@atoll/store'
+import { command, contract, event, query, service, system } from 'atoll'
+import { z } from 'zod'
+import { createRandom } from '../random.ts'
+import { drawFaults } from './draw.ts'
+import { describeFault, type Fault } from './fault.ts'
+import { runSeed, type Simulation } from './run.ts'
+import { assertSame, simulate } from './simulate.ts'
+import { shrinkFaults } from './shrink.ts'
+
+// A till and a book that copies it: right as it is, and wrong in one way or another.
+
+const Coin = z.object({ id: z.string(), cents: z.int() })
+const dropped = event('coin.dropped', { version: 1, key: ({ id }) => id, data: Coin })
+const till = contract('till', { events: [dropped], drop: command({ input: Coin, output: z.void() }) })
+const book = contract('book', { total: query({ input: z.object({}), output: z.object({ cents: z.int() }) }) })
+const coins = sqlStore<{ coins: { id: string; cents: number } }>({ migrations: { '0001-coins': 'CREATE TABLE coins (id TEXT NOT NULL, cents INTEGER NOT NULL) STRICT' } })
+
+function createShop(wrong: (id: string) => void = () => {}) {
+  return system('shop', {
+    services: [
+      service(till, {
+        store: coins,
+        handlers: {
+          drop: async ({ input, tx }) => {
+            await tx(async ({ db, emit }) => {
+              await db.insertInto('coins').values(input).execute()
+              emit(dropped, input)
+            })
+          },
+        },
+      }),
+      service(book, {
+        store: coins,
+        subscribe: ({ on }) => [
+          on(dropped, ({ event: { data }, tx }) => {
+            wrong(data.id)
+            return tx(({ db }) => db.insertInto('coins').values(data).execute())
+          }),
+        ],
+        handlers: { total: async ({ db }) => ({ cents: (await db.selectFrom('coins').selectAll().execute()).reduce((sum, { cents }) => sum + cents, 0) }) },
+      }),
+    ],
+  })
+}
+
+const simulation: Simulation<{ count: number }> = {
+  begin: () => ({ count: 0 }),
+  steps: 10,
+  workload: async ({ call, state, name }) => call(till.drop, { id: `${name}-${++state.count}`, cents: 5 }),
+  invariants: {
+    settled: {
+      'the book is as the till': async ({ world }) => {
+        type Tables = { coins: { id: string; cents: number } }
+        const [own, copied] = await Promise.all(['till', 'book'].map((name) => world.db<Tables>(name).selectFrom('coins').select('id').orderBy('id').execute()))
+        assert.deepEqual(copied, own)
+      },
+    },
+  },
+}
+
+describe('simulate', () => {
+  it('says how many events and faults a system that keeps its promises has seen', async () => {
+    const report = await simulate(createShop(), { ...simulation, runs: 10, repeated: 2 })
+    assert.equal(report.runs, 10)
+    assert.ok(report.events > 100 && report.faults > 20, JSON.stringify(report))
+  })
+
+  it('rejects with the seed, the invariant, and how to replay it, and keeps the run', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'atoll-regressions-'))
+    const regressions = join(folder, 'shop.json')
+    try {
+      const untrue = { ...simulation, invariants: { settled: { 'there are few coins': ({ state }: { state: { count: number } }) => assert.ok(state.count < 5) } } }
+      await assert.rejects(simulate(createShop(), { ...untrue, runs: 3, regressions }), (error: AtollError) => {
+        assert.equal(error.code, 'INVARIANT_BROKEN')
+        for (const part of ['seed 1 of shop', 'there are few coins', 'with no fault at all', 'ATOLL_SEED=1']) assert.ok(error.message.includes(part), error.message)
+        return true
+      })
+      const [kept] = JSON.parse(readFileSync(regressions, 'utf8')) as { seed: number; faults: unknown[] }[]
+      assert.deepEqual([kept?.seed, kept?.faults], [1, []], 'no fault was needed')
+      const seeds: (number | string)[] = []
+      await simulate(createShop(), { ...simulation, runs: 2, seed: 7, repeated: 0, regressions, onRun: ({ seed }) => seeds.push(seed) })
+      assert.deepEqual(seeds, [1, 7, 8], 'what failed once is run first')
+    } finally {
+      rmSync(folder, { recursive: true })
+      assert.ok(!existsSync(folder))
+    }
+  })
+
+  it('looks at what always holds while the system runs', async () => {
+    let looks = 0
+    await simulate(createShop(), { ...simulation, runs: 1, repeated: 0, invariants: { always: { 'one looks': ({ elapsedMs }) => void (elapsedMs() > 0 && looks++) } } })
+    assert.ok(looks > 2)
+  })
+
+  it('notices what is not the same in the next run of a seed', async () => {
+    let runs = 0
+    const forgetful = createShop((id) => {
+      if (id.endsWith('-3') && runs++ === 0) throw new Error('only the first time, in this process')
+    })
+    const report = await runSeed(forgetful, simulation, 1, [])
+    await assert.rejects(assertSame(forgetful, simulation, report), { code: 'NONDETERMINISTIC' })
+  })
+
+  it('fails a run whose handler uses what a world refuses', async () => {
+    const random = createShop(() => void Math.random())
+    const { failure } = await runSeed(random, simulation, 1, [])
+    assert.equal(failure?.invariant, 'recovery')
+    assert.match(String(failure?.error), /dead/)
+  })
+})
+
+describe('faults', () => {
+  const range = { system: createShop(), hasNext: true, kinds: undefined, count: { least: 6, most: 14 }, spanMs: 20_000, leaseMs: 3_000 }
+
+  it('are the same for the same seed, and each can be said in words', () => {
+    const draw = (seed: number): Fault[] => drawFaults(createRandom(seed), range)
+    assert.deepEqual(draw(1), draw(1))
+    assert.notDeepEqual(draw(1), draw(2))
+    const kinds = new Set<string>()
+    for (let seed = 0; seed < 200; seed++) {
+      for (const fault of draw(seed)) {
+        kinds.add(fault.kind)
+        assert.match(describeFault(fault), /\d/)
+      }
+    }
+    assert.equal(kinds.size, 12, [...kinds].join())
+  })
+
+  it('are shrunk to those that a failure needs', async () => {
+    const faults = Array.from({ length: 13 }, (_, index): Fault => ({ kind: 'power', atMs: index, downMs: 1 }))
+    const needed = await shrinkFaults(faults, async (fewer) => [3, 9].every((atMs) => fewer.some((fault) => fault.kind === 'power' && fault.atMs === atMs)))
+    assert.deepEqual(needed.map((fault) => 'atMs' in fault && fault.atMs), [3, 9])
+  })
+})

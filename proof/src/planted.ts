@@ -1,0 +1,33 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { plantedBugs } from './planted/bugs.ts'
+import { catchBug, recordFile, type Catch } from './planted/catch.ts'
+import { targetNames } from './sim/targets.ts'
+
+// npm run planted -- [names …] [--seeds 300]: plants one bug after the other, notes what catches it, and after how many seeds.
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { seeds: { type: 'string', default: '300' } } })
+const wanted = positionals.length === 0 ? plantedBugs : plantedBugs.filter((bug) => positionals.includes(bug.name))
+const unknown = positionals.find((name) => !plantedBugs.some((bug) => bug.name === name))
+if (unknown !== undefined) {
+  console.error(`there is no planted bug ${unknown}; there are ${plantedBugs.map((bug) => bug.name).join(', ')}`)
+  process.exit(2)
+}
+
+const known: Catch[] = existsSync(recordFile) ? (JSON.parse(readFileSync(recordFile, 'utf8')) as Catch[]) : [] // written below
+const caught = new Map(known.map((one) => [one.name, one]))
+let missed = 0
+for (const bug of wanted) {
+  const found = await catchBug(bug, targetNames, Number(values.seeds))
+  caught.delete(bug.name)
+  if (found) {
+    caught.set(bug.name, found)
+    console.log(`✓ ${bug.name}: ${found.by}, ${found.seeds === 1 ? 'at once' : `after ${found.seeds} seeds`}: ${found.broken}`)
+  } else {
+    missed++
+    console.log(`✗ ${bug.name}: nothing noticed that ${bug.defect}`)
+  }
+}
+writeFileSync(recordFile, `${JSON.stringify(plantedBugs.flatMap(({ name }) => caught.get(name) ?? []), null, 2)}\n`)
+console.log(`${wanted.length - missed} of ${wanted.length} planted bugs were caught. npm run fix writes docs/internals/proof.md anew`)
+process.exitCode = missed === 0 ? 0 : 1

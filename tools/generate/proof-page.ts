@@ -1,0 +1,47 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { plantedBugs } from '../../proof/src/planted/bugs.ts'
+import { recordFile, type Catch } from '../../proof/src/planted/catch.ts'
+import type { SimRecord } from '../../proof/src/sim/record.ts'
+import { simRecordFile } from '../../proof/src/sim/record.ts'
+
+/** What the proof has shown, from what its last runs recorded. */
+export function proofPage(): string {
+  const catches = read<Catch[]>(recordFile) ?? []
+  const sim = read<SimRecord>(simRecordFile)
+  const caught = plantedBugs.filter(({ name }) => catches.some((one) => one.name === name))
+  return [
+    '# The proof of the proof',
+    '',
+    'A simulation that finds nothing says something only if it would have found something. So bugs are planted in the code, one at a time: text of',
+    'a module is changed as it is loaded, and the module itself stays as it is. Each must be noticed.',
+    `Of ${plantedBugs.length} planted bugs ${caught.length} were, in the last \`npm run planted\`. This page is generated from what it recorded.`,
+    '',
+    '| what is wrong | noticed by | after | what was seen to be broken |',
+    '|---|---|---|---|',
+    ...plantedBugs.map((bug) => {
+      const found = catches.find(({ name }) => name === bug.name)
+      if (!found) return `| ${bug.defect} | nothing | | |`
+      const by = found.seed === undefined ? `its test, \`${found.by}\`` : `the ${found.by}`
+      return `| ${bug.defect} | ${by} | ${found.seed === undefined ? '' : found.seeds === 1 ? '1 seed' : `${found.seeds} seeds`} | ${found.broken} |`
+    }),
+    '',
+    '## Seeds',
+    '',
+    ...(sim
+      ? [
+          `${sim.date}, ${sim.machine}, Node ${sim.node}, commit ${sim.commit}. The digest is taken over the traces of all seeds: it is the same on every machine, and with every Node.`,
+          '',
+          '| simulation | seeds | events | least of a seed | faults | least of a seed | seconds | broken | digest |',
+          '|---|---|---|---|---|---|---|---|---|',
+          ...sim.results.map((one) => `| ${one.target} | ${one.seeds} | ${one.events} | ${one.leastEvents} | ${one.faults} | ${one.leastFaults} | ${one.seconds.toFixed(0)} | ${one.failures.length} | \`${one.digest}\` |`),
+        ]
+      : ['Not recorded yet: `npm run sim -- --seeds 1000 --record`.']),
+    '',
+    'What they run, and how: [proof/README.md](../../proof/README.md).',
+    '',
+  ].join('\n')
+}
+
+function read<T>(file: string): T | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : undefined // the commands of the proof wrote it
+}
