@@ -1,12 +1,17 @@
 import { parseArgs } from 'node:util'
 import { loop } from './crash/loop.ts'
+import { watchSyncs } from './crash/oracle.ts'
 import { createProgress, formatSummary, isGood, toRecord } from './crash/report.ts'
 import { sabotages } from './crash/sabotage.ts'
 
 // `npm run crash`: real processes of Conduit under load, killed with SIGKILL, started again, and held to account.
 
 const usage = `npm run crash -- [--kills <number>] [--seed <number>] [--json]     kills Conduit so often; 100 without a number
-npm run crash -- --sabotage                                        breaks promises on purpose; each must be caught`
+npm run crash -- --sabotage                                        breaks promises on purpose; each must be caught
+npm run crash -- --oracle                                          watches by strace that answers wait for the disk`
+
+/** Enough for each to show. */
+const SABOTAGE_KILLS = 10
 
 try {
   process.exitCode = await main()
@@ -16,13 +21,14 @@ try {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { kills: { type: 'string' }, seed: { type: 'string' }, json: { type: 'boolean' }, sabotage: { type: 'boolean' }, only: { type: 'string' }, help: { type: 'boolean' } } })
+  const { values } = parseArgs({ options: { kills: { type: 'string' }, seed: { type: 'string' }, json: { type: 'boolean' }, sabotage: { type: 'boolean' }, oracle: { type: 'boolean' }, only: { type: 'string' }, help: { type: 'boolean' } } })
   if (values.help) {
     console.log(usage)
     return 0
   }
   const seed = numberOf('seed', values.seed ?? String(Date.now() % 2 ** 31))
   if (values.sabotage) return sabotageAll(seed, values.only ?? '')
+  if (values.oracle) return watch()
   const kills = numberOf('kills', values.kills ?? '100')
   const startedMs = performance.now()
   const summary = await loop({ kills, seed, onKill: createProgress(kills) })
@@ -42,11 +48,17 @@ async function sabotageAll(seed: number, only: string): Promise<number> {
   return missed === 0 ? 0 : 1
 }
 
+/** Holds every answer to its sync; and sees that the oracle would notice if that were not so. */
+async function watch(): Promise<number> {
+  const good = await watchSyncs({})
+  const broken = await watchSyncs({ changes: ['synchronous=NORMAL'] })
+  console.log(`${good.syncs} of ${good.answers} answers left after the store's file was synced${good.violations.map((text) => `\n  ${text}`).join('')}`)
+  console.log(`with synchronous=NORMAL on purpose, ${broken.syncs} of ${broken.answers} did, and the oracle ${broken.violations.length > 0 ? 'noticed' : 'DID NOT NOTICE'}`)
+  return good.violations.length === 0 && broken.violations.length > 0 ? 0 : 1
+}
+
 function numberOf(name: string, text: string): number {
   const number = Number(text)
   if (Number.isSafeInteger(number) && number > 0) return number
   throw new Error(`--${name} takes a whole number above 0, and got '${text}'\n${usage}`)
 }
-
-/** Enough for each to show. */
-const SABOTAGE_KILLS = 10

@@ -42,7 +42,7 @@ export async function loop({ kills, seed, sabotage, onKill }: LoopOptions): Prom
     const firstUntil = summary.kills + Math.min(FIRST_KILLS, Math.floor((until - summary.kills) / 4))
     try {
       while (summary.kills < until) {
-        const kill = sabotage ? killOf(sabotage, random, round.hasUsers) : summary.kills < firstUntil ? plan.first() : round.hasUsers ? plan.next() : byChance
+        const kill = sabotage ? killOf(sabotage, random, summary.kills === 0, round.hasUsers) : summary.kills < firstUntil ? plan.first() : round.hasUsers ? plan.next() : byChance
         const where = await within(HANG_MS, kill.where, perform(round, kill, summary))
         if (where === undefined) continue // it drained before the kill came
         last = kill.point ? `${where}, ${JSON.stringify(kill.point)}` : `${where}, after ${kill.afterMs} ms`
@@ -113,10 +113,10 @@ async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T>
   return Promise.race([work, hang]).finally(() => clearTimeout(timer))
 }
 
-function killOf({ point, nthMax, patches }: Sabotage, random: Random, hasUsers: boolean): Kill {
-  const isSeed = point.startsWith('seeding') && patches.length > 0
-  if (!hasUsers && !isSeed) return byChance
-  return { phase: isSeed && !hasUsers ? 'first start' : 'load', where: point, point: { name: point, nth: random.between(1, nthMax) }, afterMs: LOADED_MS * 10 }
+function killOf({ point, nthMax }: Sabotage, random: Random, isFirst: boolean, hasUsers: boolean): Kill {
+  const phase = isFirst && point.startsWith('seeding') ? 'first start' : 'load'
+  if (!hasUsers && phase === 'load') return byChance
+  return { phase, where: point, point: { name: point, nth: random.between(1, nthMax) }, afterMs: LOADED_MS * 10 }
 }
 
 function changesOf(random: Random, sabotage: Sabotage | undefined): string[] {

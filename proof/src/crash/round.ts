@@ -36,8 +36,9 @@ export class Round {
     this.#changes = changes
   }
 
+  /** The first process of a folder is as it should be, unless it is to be killed: what is broken shows later. */
   start(point: Plant['point']): Conduit {
-    return new Conduit(this.data, { point, changes: this.#changes })
+    return new Conduit(this.data, { point, changes: point || this.hasUsers ? this.#changes : [] })
   }
 
   /** Whether the client has users to write as. */
@@ -92,14 +93,18 @@ export class Round {
   /** Starts it once more, looks at everything, and lets it drain. */
   async finish(): Promise<void> {
     const conduit = this.start(undefined)
-    const url = await conduit.ready
-    if (url === undefined) throw didNotStart(await conduit.ended)
-    if (!(await this.check(conduit, url, true))) throw new Violation(`it ended while nobody killed it: ${conduit.err}`)
-    await promisify(execFile)(process.execPath, ['packages/cli/src/main.ts', 'ledger', '--data', this.data], { cwd: root }).catch((error: unknown) => {
-      throw new Violation(`atoll ledger failed: ${String(error)}`)
-    })
-    const { code } = await conduit.end('SIGTERM')
-    if (code !== 0) throw new Violation(`told to stop, it ended with ${code}`)
+    try {
+      const url = await conduit.ready
+      if (url === undefined) throw didNotStart(await conduit.ended)
+      if (!(await this.check(conduit, url, true))) throw new Violation(`it ended while nobody killed it: ${conduit.err}`)
+      await promisify(execFile)(process.execPath, ['packages/cli/src/main.ts', 'ledger', '--data', this.data], { cwd: root }).catch((error: unknown) => {
+        throw new Violation(`atoll ledger failed: ${String(error)}`)
+      })
+      const { code } = await conduit.end('SIGTERM')
+      if (code !== 0) throw new Violation(`told to stop, it ended with ${code}`)
+    } finally {
+      await conduit.end('SIGKILL')
+    }
   }
 
   /** Ends the client; deletes the folder unless it is worth a look. */
