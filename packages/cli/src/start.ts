@@ -100,7 +100,7 @@ function openFolder(data: string): Folder {
   return { data, host: createNodeHost(), isNew: !existsSync(join(data, LOG)), closing: [() => clearInterval(keepAlive), () => folder.close()] }
 }
 
-/** The same; emptied if that is wanted, or if a first start was cut off in it. */
+/** The same; emptied if that is wanted, or if a first start or an emptying was cut off in it. */
 async function openData(data: string, fresh: boolean): Promise<Folder> {
   const folder = openFolder(data)
   try {
@@ -162,7 +162,7 @@ async function catchUp(running: RunningSystem, host: Host): Promise<void> {
   timer.cancel()
 }
 
-/** Whether a first start was cut off before its seed had ended. What it left is part of a whole that nobody asked for. */
+/** Whether a first start was cut off before its seed had ended, or a deletion before its end. What it left is part of a whole that nobody asked for. */
 export function seedWasCutOff(data: string): boolean {
   return existsSync(join(data, SEEDING))
 }
@@ -174,7 +174,10 @@ function clear(data: string): void {
   if (foreign.length > 0) {
     throw new AtollError('COMMAND_USAGE', `${data} holds ${foreign[0]}, which is not Atoll's; choose a folder for data alone`)
   }
-  for (const name of names) if (!/^lock/.test(name)) rmSync(join(data, name))
+  // A process that is killed in the midst of this leaves some files of a whole: the next start must not take them for one.
+  writeFileSync(join(data, SEEDING), '')
+  for (const name of names) if (!/^lock/.test(name) && name !== SEEDING) rmSync(join(data, name))
+  rmSync(join(data, SEEDING))
 }
 
 /** What last ran in a data folder. */
