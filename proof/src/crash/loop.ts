@@ -124,5 +124,5 @@ function changesOf(random: Random, sabotage: Sabotage | undefined): string[] {
   return random.chance(0.5) ? ['small checkpoints'] : []
 }
 
-const LOADED_MS = 150
+const LOADED_MS = 250
 const byChance: Kill = { phase: 'load', where: 'by chance: under load', afterMs: 200 }

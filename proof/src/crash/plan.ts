@@ -26,7 +26,7 @@ export class Plan {
   next(): Kill {
     const random = this.#random
     const kind = random.weighted(kinds)
-    if (kind === 'under load') return { phase: 'load', where: 'by chance: under load', afterMs: random.between(5, 300) }
+    if (kind === 'under load') return { phase: 'load', where: 'by chance: under load', afterMs: random.between(20, 600) }
     if (kind === 'starting') return { phase: 'start', where: 'by chance: while it starts', afterMs: random.between(50, 450) }
     if (kind === 'just ready') return { phase: 'load', where: 'by chance: just ready', afterMs: random.between(0, 60), atOnce: true }
     if (kind === 'stopping') return { phase: 'stop', where: 'by chance: while it drains', afterMs: random.between(0, 40) }
@@ -49,13 +49,13 @@ export class Plan {
 }
 
 /** A point that was not passed often enough within this time is given up for a kill by chance. */
-const BOUND_MS = 1_000
+const BOUND_MS = 1_500
 const kinds: readonly (readonly [number, 'under load' | 'starting' | 'just ready' | 'stopping' | Phase])[] = [
-  [20, 'under load'],
+  [18, 'under load'],
   [12, 'starting'],
   [8, 'just ready'],
-  [4, 'stopping'],
-  [34, 'load'],
-  [16, 'start'],
+  [3, 'stopping'],
+  [38, 'load'],
+  [17, 'start'],
   [4, 'stop'],
 ]
