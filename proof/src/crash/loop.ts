@@ -1,5 +1,7 @@
 import type { Counts } from './history.ts'
+import { assertPatchesFit } from './patches.ts'
 import { Plan, type Kill } from './plan.ts'
+import { allPatches } from './plant.ts'
 import type { Conduit, End } from './process.ts'
 import { createRandom, type Random } from './random.ts'
 import { didNotStart, Round, Violation } from './round.ts'
@@ -32,6 +34,7 @@ const HANG_MS = 40_000
 
 /** Starts Conduit, loads it, kills it, and holds it to account, again and again. Ends with the first violation. */
 export async function loop({ kills, seed, sabotage, onKill }: LoopOptions): Promise<Summary> {
+  for (const patches of allPatches().values()) assertPatchesFit(patches)
   const random = createRandom(seed)
   const plan = new Plan(random)
   const summary: Summary = { seed, kills: 0, places: new Map(), requests: { acknowledged: 0, refused: 0, unknown: 0, again: 0 }, checks: 0, violation: undefined }

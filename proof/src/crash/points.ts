@@ -54,7 +54,7 @@ export const points: readonly Point[] = [
   after('first start: in the midst of migrations', 'first start', 8, migrations, 'note.run(name, host.digest(sql), host.now())'),
   before('first start: migrated, before commit', 'first start', 7, migrations, "database.exec('COMMIT')"),
   after('seeding: in the midst', 'first start', 700, start, 'const { output } = await running.dispatch(operation.name, { input, caller })'),
-  before('seeding: done, before it is noted', 'first start', 1, start, 'rmSync(join(data, SEEDING))'),
+  after('seeding: done, before it is noted', 'first start', 1, start, 'await seed(system, running)'),
   within('seeding: clearing what a cut-off one left', 'first start', 12, start, 'rmSync(join(data, name))'),
 
   before('stopping: between two closings', 'stop', 6, start, 'await close()'),
