@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { eventually } from './wait.ts'
 
 /** A line of the ledger, as `atoll ledger --json` prints it. */
 export interface Account {
@@ -39,12 +40,12 @@ export async function askLedger(data: string): Promise<Account[] | undefined> {
 
 /** Asks until nothing is pending any more, or the time is up. The last answer. */
 export async function whenQuiet(data: string, boundMs: number): Promise<Account[] | undefined> {
-  const untilMs = performance.now() + boundMs
-  for (;;) {
-    const accounts = await askLedger(data)
-    if (!accounts || accounts.every((account) => account.pending === 0) || performance.now() > untilMs) return accounts
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
+  let accounts: Account[] | undefined
+  await eventually(async () => {
+    accounts = await askLedger(data)
+    return !accounts || accounts.every((account) => account.pending === 0)
+  }, boundMs)
+  return accounts
 }
 
 /** What is wrong with a ledger of a system that should be quiet; `logged`: events in the log, by type. */

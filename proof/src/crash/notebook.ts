@@ -7,7 +7,7 @@ import { z } from 'zod'
 
 const Note = z.object({ text: z.string() })
 const Texts = z.object({ texts: z.array(z.string()) })
-const noteKept = event('note.kept', { version: 1, key: ({ text }) => text, data: Note })
+const noteKept = event('note.kept', { version: 1, key: ({ text }) => text.slice(0, 40), data: Note })
 const notes = contract('notes', {
   events: [noteKept],
   keep: command({ http: 'POST /notes', input: Note, output: Note }),

@@ -16,6 +16,14 @@ export interface Plant {
 const variants: Readonly<Record<string, readonly Patch[]>> = {
   /** A checkpoint every 40 pages instead of 4,000, so that kills fall into checkpoints, too. */
   'small checkpoints': [{ file: 'packages/sqlite/src/database.ts', find: 'const CHECKPOINT_PAGES = 4_000', replace: 'const CHECKPOINT_PAGES = 40' }],
+  /** SQLite's own bound on pages stands in for a full disk while the file named by CRASH_FULL is there. */
+  'files that may not grow': [
+    {
+      file: 'packages/sqlite/src/database.ts',
+      find: "database.pragma('foreign_keys = ON')",
+      replace: "database.pragma('foreign_keys = ON'); if (!readonly) setInterval(() => { if (database.open && !database.inTransaction) database.pragma(`max_page_count = ${existsSync(process.env['CRASH_FULL'] ?? '') ? Number(database.pragma('page_count', { simple: true })) : 1e9}`) }, 5).unref()",
+    },
+  ],
   /** Commits that return before they are on disk. Kills do not show that; the order of system calls does. */
   'synchronous=NORMAL': [
     { file: 'packages/sqlite/src/database.ts', find: "database.pragma('synchronous = FULL')", replace: "database.pragma('synchronous = NORMAL')" },
