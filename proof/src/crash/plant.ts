@@ -24,6 +24,11 @@ const variants: Readonly<Record<string, readonly Patch[]>> = {
       replace: "database.pragma('foreign_keys = ON'); if (!readonly) setInterval(() => { if (database.open && !database.inTransaction) database.pragma(`max_page_count = ${existsSync(process.env['CRASH_FULL'] ?? '') ? Number(database.pragma('page_count', { simple: true })) : 1e9}`) }, 5).unref()",
     },
   ],
+  /** Whoever lost a lease commits all the same. Shown by `pause.test.ts`, not by kills. */
+  'no fencing': [
+    { file: 'packages/atoll/src/runtime/subscription/cursor-book.ts', find: 'if (lease?.epoch !== this.#epoch) throw this.#fenced()', replace: '' },
+    { file: 'packages/atoll/src/runtime/subscription/cursor-book.ts', find: '[cursor.number, cursor.order, cursor.offset, ahead, ...which])) !== 1) throw this.#fenced()', replace: '[cursor.number, cursor.order, cursor.offset, ahead, ...which])) !== 1) {}' },
+  ],
   /** Commits that return before they are on disk. Kills do not show that; the order of system calls does. */
   'synchronous=NORMAL': [
     { file: 'packages/sqlite/src/database.ts', find: "database.pragma('synchronous = FULL')", replace: "database.pragma('synchronous = NORMAL')" },
