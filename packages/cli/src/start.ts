@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createGateway, type GatewayOptions } from '@atoll/gateway'
 import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
@@ -46,7 +46,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
   const folder = await openData(data, options.fresh ?? false)
   try {
     const isNew = folder.isNew
-    if (isNew && system.seed) writeFileSync(join(data, SEEDING), '')
+    if (isNew && system.seed) markUnfinished(data)
     const { host, closing } = folder
     const ports = { ...(await openPorts(folder)), logger }
     const running = await startSystem(system, ports, options.runtime)
@@ -54,7 +54,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
     const seeded = isNew && system.seed !== undefined
     if (seeded) {
       await seed(system, running)
-      rmSync(join(data, SEEDING))
+      markFinished(data)
     }
     await catchUp(running, host)
     const gateway = options.port === undefined ? undefined : createGateway(running, { ...settingsOf(options.gateway, running), host, logger })
@@ -175,9 +175,32 @@ function clear(data: string): void {
     throw new AtollError('COMMAND_USAGE', `${data} holds ${foreign[0]}, which is not Atoll's; choose a folder for data alone`)
   }
   // A process that is killed in the midst of this leaves some files of a whole: the next start must not take them for one.
-  writeFileSync(join(data, SEEDING), '')
+  markUnfinished(data)
   for (const name of names) if (!/^lock/.test(name) && name !== SEEDING) rmSync(join(data, name))
+  syncFolder(data)
+  markFinished(data)
+}
+
+function markUnfinished(data: string): void {
+  writeFileSync(join(data, SEEDING), '')
+  syncFolder(data)
+}
+
+/** A mark that came back when the power goes would have all that was acknowledged since deleted. */
+function markFinished(data: string): void {
   rmSync(join(data, SEEDING))
+  syncFolder(data)
+}
+
+/** Makes durable which files are in a folder. */
+function syncFolder(data: string): void {
+  if (process.platform === 'win32') return // keeps that by itself, and opens no folders
+  const folder = openSync(data, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
 }
 
 /** What last ran in a data folder. */

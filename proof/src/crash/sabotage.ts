@@ -111,7 +111,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'notes the seed as done before it is',
     patches: [
-      { file: 'packages/cli/src/start.ts', find: 'await seed(system, running)\n      rmSync(join(data, SEEDING))', replace: 'rmSync(join(data, SEEDING))\n      await seed(system, running)' },
+      { file: 'packages/cli/src/start.ts', find: 'await seed(system, running)\n      markFinished(data)', replace: 'markFinished(data)\n      await seed(system, running)' },
     ],
     point: 'seeding: in the midst',
     nthMax: 300,
