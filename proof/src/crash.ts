@@ -7,7 +7,7 @@ import { sabotages } from './crash/sabotage.ts'
 // `npm run crash`: real processes of Conduit under load, killed with SIGKILL, started again, and held to account.
 
 const usage = `npm run crash -- [--kills <number>] [--seed <number>] [--json]     kills Conduit so often; 100 without a number
-npm run crash -- --sabotage                                        breaks promises on purpose; each must be caught
+npm run crash -- --sabotage [--only <part of a name>]              breaks promises on purpose; each must be caught
 npm run crash -- --oracle                                          watches by strace that answers wait for the disk`
 
 /** Enough for each to show. */

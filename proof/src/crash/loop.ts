@@ -40,7 +40,7 @@ export async function loop({ kills, seed, sabotage, onKill }: LoopOptions): Prom
   const summary: Summary = { seed, kills: 0, places: new Map(), requests: { acknowledged: 0, refused: 0, unknown: 0, again: 0 }, checks: 0, violation: undefined }
   let last = 'none'
   while (summary.kills < kills && !summary.violation) {
-    const round = new Round(random.between(0, 2 ** 31), changesOf(random, sabotage))
+    const round = new Round(random.between(0, 2 ** 31), changesOf(random, sabotage), sabotage ? BROKEN_QUIET_MS : QUIET_MS)
     const until = Math.min(kills, summary.kills + ROUND_KILLS)
     const firstUntil = summary.kills + Math.min(FIRST_KILLS, Math.floor((until - summary.kills) / 4))
     try {
@@ -128,4 +128,7 @@ function changesOf(random: Random, sabotage: Sabotage | undefined): string[] {
 }
 
 const LOADED_MS = 250
+const QUIET_MS = 15_000
+/** With a promise broken, some events wait for ever. */
+const BROKEN_QUIET_MS = 3_000
 const byChance: Kill = { phase: 'load', where: 'by chance: under load', afterMs: 200 }

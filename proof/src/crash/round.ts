@@ -28,11 +28,13 @@ export class Round {
   readonly #reader = new BookReader(this.#book)
   readonly #seed: number
   readonly #changes: readonly string[]
+  readonly #quietMs: number
   #load: ChildProcess | undefined
 
-  /** `changes`: names of sabotages and variants for every process of this round. */
-  constructor(seed: number, changes: readonly string[]) {
+  /** `changes`: names of sabotages and variants for every process of this round. `quietMs`: how long what is pending may take. */
+  constructor(seed: number, changes: readonly string[], quietMs: number) {
     this.#seed = seed
+    this.#quietMs = quietMs
     this.#changes = changes
   }
 
@@ -78,7 +80,7 @@ export class Round {
    * seen: then nothing is known, and the next one is held to account.
    */
   async check(conduit: Conduit, url: string, everything = false): Promise<boolean> {
-    const accounts = await whenQuiet(this.data, QUIET_MS)
+    const accounts = await whenQuiet(this.data, this.#quietMs)
     if (!accounts || conduit.isOver) return false
     const seen = look(this.data)
     const client = new Client(url)
@@ -128,4 +130,3 @@ function alarms(err: string): string[] {
 }
 
 const USERS = 5
-const QUIET_MS = 15_000
