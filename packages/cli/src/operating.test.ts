@@ -33,6 +33,10 @@ describe('operating a system', () => {
       assert.equal((await run('dead-letters', '--data', data)).code, 0)
       assert.equal((await run('events', '--data', data)).code, 0)
       assert.equal((await run('ledger', '--data', data, '--json')).out, before.out)
+      for (const left of ['{"path":"/nowhere/control.sock","pid":1}', '{"pa', '']) {
+        writeFileSync(join(data, 'control.json'), left) // by a process that was killed, perhaps as it wrote
+        assert.equal((await run('ledger', '--data', data, '--json')).out, before.out)
+      }
       writeFileSync(join(data, 'seeding'), '') // as a first start leaves it that was cut off
       assert.equal((await run('ledger', '--data', data, '--json')).out, before.out)
       const replay = await run('replay', 'warehouse.shelves', '--data', data)

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createGateway, type GatewayOptions } from '@atoll/gateway'
 import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
@@ -46,7 +46,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
   const folder = await openData(data, options.fresh ?? false)
   try {
     const isNew = folder.isNew
-    if (isNew && system.seed) writeFileSync(join(data, SEEDING), '')
+    if (isNew && system.seed) markUnfinished(data)
     const { host, closing } = folder
     const ports = { ...(await openPorts(folder)), logger }
     const running = await startSystem(system, ports, options.runtime)
@@ -54,7 +54,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
     const seeded = isNew && system.seed !== undefined
     if (seeded) {
       await seed(system, running)
-      rmSync(join(data, SEEDING))
+      markFinished(data)
     }
     await catchUp(running, host)
     const gateway = options.port === undefined ? undefined : createGateway(running, { ...settingsOf(options.gateway, running), host, logger })
@@ -100,7 +100,7 @@ function openFolder(data: string): Folder {
   return { data, host: createNodeHost(), isNew: !existsSync(join(data, LOG)), closing: [() => clearInterval(keepAlive), () => folder.close()] }
 }
 
-/** The same; emptied if that is wanted, or if a first start was cut off in it. */
+/** The same; emptied if that is wanted, or if a first start or an emptying was cut off in it. */
 async function openData(data: string, fresh: boolean): Promise<Folder> {
   const folder = openFolder(data)
   try {
@@ -162,7 +162,7 @@ async function catchUp(running: RunningSystem, host: Host): Promise<void> {
   timer.cancel()
 }
 
-/** Whether a first start was cut off before its seed had ended. What it left is part of a whole that nobody asked for. */
+/** Whether a first start was cut off before its seed had ended, or a deletion before its end. What it left is part of a whole that nobody asked for. */
 export function seedWasCutOff(data: string): boolean {
   return existsSync(join(data, SEEDING))
 }
@@ -174,7 +174,33 @@ function clear(data: string): void {
   if (foreign.length > 0) {
     throw new AtollError('COMMAND_USAGE', `${data} holds ${foreign[0]}, which is not Atoll's; choose a folder for data alone`)
   }
-  for (const name of names) if (!/^lock/.test(name)) rmSync(join(data, name))
+  // A process that is killed in the midst of this leaves some files of a whole: the next start must not take them for one.
+  markUnfinished(data)
+  for (const name of names) if (!/^lock/.test(name) && name !== SEEDING) rmSync(join(data, name))
+  syncFolder(data)
+  markFinished(data)
+}
+
+function markUnfinished(data: string): void {
+  writeFileSync(join(data, SEEDING), '')
+  syncFolder(data)
+}
+
+/** A mark that came back when the power goes would have all that was acknowledged since deleted. */
+function markFinished(data: string): void {
+  rmSync(join(data, SEEDING))
+  syncFolder(data)
+}
+
+/** Makes durable which files are in a folder. */
+function syncFolder(data: string): void {
+  if (process.platform === 'win32') return // keeps that by itself, and opens no folders
+  const folder = openSync(data, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
 }
 
 /** What last ran in a data folder. */

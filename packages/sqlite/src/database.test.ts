@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -46,6 +46,32 @@ describe('a database file', () => {
       fill(file)
       truncateSync(file, 20_000)
       assertRefused(file, 'STORE_CORRUPT')
+    }))
+
+  it('is refused by name, and left as it is, when it ends in the midst of a page, of which SQLite would make up the rest', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      fill(file)
+      const { length } = readFileSync(file)
+      for (const missing of [1, 1_000, 4_095]) {
+        truncateSync(file, length - missing)
+        assertRefused(file, 'STORE_CORRUPT')
+      }
+    }))
+
+  it('opens when it ends in the midst of a page and its write-ahead log has that page, as a checkpoint leaves it that was cut short', () =>
+    inFolder((folder) => {
+      const file = join(folder, 'a.db')
+      const database = openDatabase(file, options)
+      database.exec('CREATE TABLE things (name TEXT)')
+      const copy = join(folder, 'b.db')
+      copyFileSync(`${file}-wal`, `${copy}-wal`)
+      database.close()
+      writeFileSync(copy, readFileSync(file).subarray(0, -1_000))
+      const again = openDatabase(copy, options)
+      assert.deepEqual(again.prepare('SELECT * FROM things').all(), [])
+      again.close()
+      assert.equal(statSync(copy).size % 4_096, 0)
     }))
 
   it('is refused by name, and left as it is, when bits have flipped', () =>

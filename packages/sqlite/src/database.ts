@@ -67,6 +67,11 @@ function isBlank(file: string): boolean {
   return statSync(file).size === 0 && !existsSync(`${file}-wal`)
 }
 
+/** Whether there are commits beside the file that it may not have yet. */
+function hasWal(file: string): boolean {
+  return (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
+}
+
 /**
  * This build of SQLite opens an existing WAL file with synchronous=NORMAL, which loses commits when the power goes, and says nothing.
  * So it is set on every open, and read back.
@@ -106,7 +111,10 @@ function inspect(file: string, options: DatabaseOptions): number {
     if (version > options.formatVersion) {
       throw new AtollError('STORE_NEWER', `${file} has format ${version}, and this version knows ${options.formatVersion} at the most. It was not touched: run the newer version`)
     }
-    if (statSync(file).size <= CHECKED_BYTES_MAX) {
+    const { size } = statSync(file)
+    // SQLite would read what is cut off from a page as zeroes. A write-ahead log has that page whole, and a checkpoint was cut short.
+    if (size % Number(database.pragma('page_size', { simple: true })) !== 0 && !hasWal(file)) throw corrupt(file, 'it ends in the midst of a page')
+    if (size <= CHECKED_BYTES_MAX) {
       const problem = database.pragma('quick_check(1)', { simple: true })
       if (problem !== 'ok') throw corrupt(file, String(problem))
     }

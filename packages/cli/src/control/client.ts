@@ -23,13 +23,13 @@ export async function* ask<Item>(data: string, request: ControlRequest, signal: 
 async function reach(data: string): Promise<Socket | undefined> {
   const file = join(data, CONTROL_FILE)
   if (!existsSync(file)) return undefined
-  const { path } = JSON.parse(readFileSync(file, 'utf8')) as { path: string } // written by listenForCommands
-  const socket = connect(path)
   try {
+    const { path } = JSON.parse(readFileSync(file, 'utf8')) as { path: string } // written by listenForCommands
+    const socket = connect(path)
     await once(socket, 'connect')
     return socket
   } catch {
-    return undefined // a process that was killed left the file behind
+    return undefined // a process that was killed left the file behind, or half of it
   }
 }
 

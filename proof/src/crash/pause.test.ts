@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, it } from 'node:test'
+import { environmentOf } from './plant.ts'
+import { inFolder, type Served } from './served.ts'
+import { eventually } from './wait.ts'
+
+const LEASE_MS = 300
+
+describe('a process that is paused in the midst of its work, for longer than its leases', () => {
+  it('loses and doubles nothing when it goes on', () =>
+    inFolder(async (folder, serve) => {
+      const data = join(folder, 'data')
+      const served = await serve(data, { leaseMs: LEASE_MS })
+      const kept = await keepWhile(served, async () => {
+        served.child.kill('SIGSTOP')
+        assert.ok(await eventually(() => leasesEnd(data) < Date.now()))
+        served.child.kill('SIGCONT')
+      })
+      await assertOnce(served, kept)
+    }))
+
+  it('doubles nothing of what it had in hand when another instance has handled it meanwhile, and goes on when that one is gone', () =>
+    inFolder(async (folder, serve) => {
+      const data = join(folder, 'data')
+      const served = await serve(data, { leaseMs: LEASE_MS })
+      await assertOnce(served, await keepWhile(served, () => pauseAndTakeOver(served, data)))
+    }))
+
+  it('is caught when it goes on without a look at its leases', () =>
+    inFolder(async (folder, serve) => {
+      const data = join(folder, 'data')
+      const served = await serve(data, { leaseMs: LEASE_MS, env: environmentOf({ changes: ['no fencing'] }) })
+      const kept = await keepWhile(served, () => pauseAndTakeOver(served, data))
+      await assert.rejects(assertOnce(served, kept), assert.AssertionError)
+    }))
+})
+
+/** Three times. Paused in the midst of a commit the process has the file to itself: then again, at another moment. */
+async function pauseAndTakeOver({ child }: Served, data: string): Promise<void> {
+  for (let takeovers = 0; takeovers < 3; ) {
+    child.kill('SIGSTOP')
+    assert.ok(await eventually(() => leasesEnd(data) < Date.now()))
+    const epoch = takeOver(data)
+    child.kill('SIGCONT')
+    if (epoch === 0) continue
+    takeovers++
+    assert.ok(await eventually(() => epochOf(data) > epoch), 'it has taken its leases back under a higher epoch')
+  }
+}
+
+/** Keeps notes from six sides at once, while `work` goes on and a little longer. Answers what was acknowledged. */
+async function keepWhile(served: Served, work: () => Promise<void>): Promise<string[]> {
+  const kept: string[] = []
+  let over = false
+  const sides = Array.from({ length: 6 }, async (_, side) => {
+    for (let count = 0, after = 0; after < 5; count++, after += over ? 1 : 0) {
+      const text = `side ${side}, note ${count}`
+      assert.equal(await served.keep(text), 200)
+      kept.push(text)
+    }
+  })
+  assert.ok(await eventually(() => kept.length > 100))
+  await work()
+  over = true
+  await Promise.all(sides)
+  return kept
+}
+
+async function assertOnce(served: Served, kept: readonly string[]): Promise<void> {
+  assert.ok(await eventually(async () => (await served.list('copies')).length >= kept.length))
+  for (const place of ['notes', 'copies'] as const) assert.deepEqual((await served.list(place)).sort(), [...kept].sort(), place)
+}
+
+/**
+ * As another instance does: takes every lease under a new epoch, for a moment, and handles what is in the log. The new epoch; 0 if the
+ * store is in use.
+ */
+function takeOver(data: string): number {
+  const database = new DatabaseSync(join(data, 'copies.db'))
+  try {
+    database.exec(`ATTACH '${join(data, 'log.db')}' AS log; BEGIN IMMEDIATE`)
+    database.prepare(`UPDATE atoll_leases SET owner = 'another', epoch = epoch + 1, expires_at = ?`).run(Date.now() + LEASE_MS)
+    database.exec(`UPDATE atoll_cursors SET epoch = epoch + 1; CREATE TEMP TABLE fresh AS ${selectFresh}; ${handleFresh}; COMMIT`)
+  } catch (error) {
+    if (error instanceof Error && /locked/.test(error.message)) return 0
+    throw error
+  } finally {
+    database.close()
+  }
+  return epochOf(data)
+}
+
+const selectFresh = `
+  SELECT events.partition, events.number, events."order", json_extract(events.data, '$.text') AS text FROM log.events JOIN atoll_cursors AS cursor USING (source, partition)
+  WHERE events.number > cursor.number AND events.number NOT IN (SELECT value FROM json_each(cursor.ahead))`
+const handleFresh = `
+  INSERT INTO notes (text) SELECT text FROM fresh ORDER BY number;
+  INSERT INTO atoll_handled SELECT 'copies', partition, 'note.kept', count(*) FROM fresh WHERE true GROUP BY partition
+    ON CONFLICT (subscription, partition, type) DO UPDATE SET count = count + excluded.count;
+  UPDATE atoll_cursors SET ahead = '[]', number = last.number, "order" = last."order", "offset" = CAST(last.number AS TEXT)
+    FROM (SELECT partition, max(number) AS number, "order" FROM log.events GROUP BY partition) AS last
+    WHERE last.partition = atoll_cursors.partition AND last.number > atoll_cursors.number`
+
+function leasesEnd(data: string): number {
+  return ask(data, 'SELECT max(expires_at) AS answer FROM atoll_leases')
+}
+
+function epochOf(data: string): number {
+  return ask(data, 'SELECT min(epoch) AS answer FROM atoll_leases')
+}
+
+function ask(data: string, sql: string): number {
+  const database = new DatabaseSync(join(data, 'copies.db'), { readOnly: true })
+  try {
+    return (database.prepare(sql).get() as { answer: number }).answer // the queries name it
+  } finally {
+    database.close()
+  }
+}
