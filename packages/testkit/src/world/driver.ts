@@ -55,12 +55,27 @@ export class Driver {
     await scheduler.settle()
     while (!this.#endMet()) {
       if (await scheduler.step()) continue
-      for (const look of this.#onStill) await look()
-      for (const goal of this.#goals) await goal.whenStill?.()
-      await scheduler.settle()
-      if (this.#endMet() || scheduler.isReady) continue
+      if (await this.#look()) {
+        await scheduler.settle()
+        if (this.#endMet() || scheduler.isReady) continue
+      }
       await this.#moveClock()
     }
+  }
+
+  /** Lets those look who asked to, if any did: nobody moves before they have seen it. */
+  async #look(): Promise<boolean> {
+    let looked = false
+    for (const look of this.#onStill) {
+      await look()
+      looked = true
+    }
+    for (const goal of this.#goals) {
+      if (!goal.whenStill) continue
+      await goal.whenStill()
+      looked = true
+    }
+    return looked
   }
 
   async #moveClock(): Promise<void> {

@@ -115,6 +115,16 @@ describe('instances of a service', () => {
     }
   })
 
+  it('read what another of them has written in time, without being tuned for it', async () => {
+    await using shop = await world(createShop())
+    await shop.scale('desk', 2)
+    await shop.scale('stock', 2)
+    for (let index = 0; index < 10; index++) {
+      await shop.call(desk.place, { id: `o${index}`, sku: 'tea' })
+      assert.equal((await shop.call(stock.boxes, {})).length, index + 1)
+    }
+  })
+
   it('answer for one another after a pause, a crash and a return', async () => {
     await using shop = await world(createShop(), short)
     await shop.scale('desk', 2)

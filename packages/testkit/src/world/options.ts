@@ -40,5 +40,8 @@ export interface Logged {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** Few partitions, and long leases: nothing happens in between, and virtual hours go by in no time. */
-export const worldRuntime = { partitions: 4, leaseMs: 60_000, lookMs: 10_000 } as const
+/**
+ * Few partitions and long leases: nothing happens in between, and virtual hours go by in no time. But an instance that looks into the outbox
+ * must find what another has committed before a causal read of it gives up (causalWaitMs).
+ */
+export const worldRuntime = { partitions: 4, leaseMs: 60_000, lookMs: 4_000 } as const
