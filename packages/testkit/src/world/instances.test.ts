@@ -117,7 +117,7 @@ describe('instances of a service', () => {
 
   it('read what another of them has written in time, without being tuned for it', async () => {
     await using shop = await world(createShop())
-    await shop.scale('desk', 2)
+    await shop.scale('mail', 2)
     await shop.scale('stock', 2)
     for (let index = 0; index < 10; index++) {
       await shop.call(desk.place, { id: `o${index}`, sku: 'tea' })
