@@ -20,6 +20,7 @@ import { installGuards } from './guards.ts'
 import { Instance, type InstanceGround } from './instance.ts'
 import type { Mishap, Passenger, Point } from './passage.ts'
 import { worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
+import { redriveOne } from './redrive.ts'
 import { inside, Scheduler } from './scheduler.ts'
 import { Sightings } from './sightings.ts'
 import { SharedStores, storesOf } from './stores.ts'
@@ -267,31 +268,10 @@ export class World implements AsyncDisposable {
       const wanted = id === undefined ? letters : letters.filter((letter) => letter.id === id)
       if (id !== undefined && wanted.length === 0) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; world.deadLetters() lists what there is`)
       const outcomes: RedriveOutcome[] = []
-      for (const letter of wanted) outcomes.push(...(await this.#redrive(letter, dryRun)))
+      const { leaseMs = worldRuntime.leaseMs } = this.#ground.runtime
+      for (const letter of wanted) outcomes.push(...(await redriveOne(letter, dryRun, this.#fleet, this.surroundings, leaseMs)))
       return outcomes
     })
-  }
-
-  /** By that instance of the service which reads the partition; if none does yet, after a crash, one will when the lease has run out. */
-  async #redrive({ subscription, id }: DeadLetter, dryRun: boolean | undefined): Promise<RedriveOutcome[]> {
-    const [service = subscription] = subscription.split('.')
-    const { leaseMs = worldRuntime.leaseMs } = this.#ground.runtime
-    const untilMs = this.#scheduler.monotonicMs + 2 * leaseMs
-    for (;;) {
-      let refusal = new AtollError('UNAVAILABLE', `${subscription} cannot redrive: no instance of ${service} is up`)
-      for (const { running, isUp } of this.#fleet.of(service)) {
-        if (!isUp) continue
-        try {
-          return await Array.fromAsync(running!.admin.redrive({ subscription, id, dryRun }))
-        } catch (error) {
-          refusal = AtollError.from(error)
-          if (refusal.code === 'COMMAND_USAGE') return [] // it was redriven with one before it
-          if (refusal.code !== 'UNAVAILABLE') throw refusal
-        }
-      }
-      if (!this.#fleet.isUp(service) || this.#scheduler.monotonicMs >= untilMs) throw refusal
-      await new Promise<void>((resolve) => this.surroundings.after(leaseMs / 10, resolve))
-    }
   }
 
   /** The events in the log, in the order of their numbers per source and partition; of one definition, or of one key, if asked for. */
