@@ -34,6 +34,13 @@ describe('packages as they are published', () => {
     assert.throws(() => typeCheck('wrong.ts'), ({ stdout }: { stdout: string }) => stdout.startsWith('wrong.ts(2,14): error TS2322'))
   })
 
+  it('bring the testkit, whose first example is a test that passes', () => {
+    const [, example] = /^```ts\n([\s\S]*?)^```/m.exec(readFileSync(`${root}packages/testkit/README.md`, 'utf8'))!
+    writeFileSync(join(folder, 'readme.test.ts'), example!)
+    const { NODE_TEST_CONTEXT: _ours, ...env } = process.env // it is a run of its own, and not part of this one
+    assert.match(execFileSync(process.execPath, ['--test', 'readme.test.ts'], { cwd: folder, encoding: 'utf8', env }), /pass 1\n[^]*fail 0\n/)
+  })
+
   it('contain what runs, its declarations and the licence, and no tests', () => {
     for (const name of ['atoll', ...readdirSync(join(folder, 'node_modules/@atoll')).map((name) => `@atoll/${name}`)]) {
       const paths = readdirSync(join(folder, 'node_modules', name), { recursive: true, encoding: 'utf8' })

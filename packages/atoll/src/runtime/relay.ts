@@ -16,6 +16,7 @@ const upsertStream: Statement = {
 const upsertPublished: Statement = {
   sql: 'INSERT INTO atoll_published (type, count) VALUES (?, ?) ON CONFLICT (type) DO UPDATE SET count = count + excluded.count',
 }
+const countOutbox: Statement = { sql: 'SELECT type, count(*) AS count FROM atoll_outbox WHERE seq <= ? GROUP BY type' }
 
 const selectEpoch: Statement = { sql: 'SELECT epoch FROM atoll_leases WHERE subscription = ? AND partition = 0' }
 const selectLastSeq: Statement = { sql: 'SELECT max(seq) AS seq FROM atoll_outbox' }
@@ -52,6 +53,8 @@ export class Relay {
   #untidy = new Map<string, number>()
   /** Partitions with numbers that are not noted yet, and the last place in the commit order that each has. */
   #untidyPartitions = new Map<number, number>()
+  /** Tidying failed, and may have lasted all the same: what is counted here may be counted there. */
+  #isUnsure = false
   #tidyTimer: Timer | undefined
   #retryTimer: Timer | undefined
   #failures = 0
@@ -321,11 +324,14 @@ export class Relay {
     try {
       await this.#store.write(async (tx) => {
         await this.#checkEpoch(tx, epoch)
+        const counts = this.#isUnsure ? (await tx.all<{ type: string; count: number }>(countOutbox, [seq])).map(({ type, count }): [string, number] => [type, count]) : [...types]
         await tx.run(deleteOutbox, [seq])
         await tx.runEach(upsertStream, numbers)
-        await tx.runEach(upsertPublished, [...types])
+        await tx.runEach(upsertPublished, counts)
       })
+      this.#isUnsure = false
     } catch (error) {
+      this.#isUnsure = true
       if (this.#epoch !== epoch) throw error // whoever has the lease counts anew
       for (const [type, count] of types) this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + count)
       this.#untidyPartitions = new Map([...partitions, ...this.#untidyPartitions])

@@ -126,6 +126,29 @@ describe('a store that cannot write', () => {
     }))
 })
 
+describe('a store whose commits last, and say that they failed', () => {
+  it('makes no event count twice', () =>
+    inWorld(async (world) => {
+      let unsure = false
+      const stores = changedWrites(world.stores, async (store, work) => {
+        const result = await store.write(work)
+        if (unsure) throw new AtollError('STORE_FULL', 'there may have been room')
+        return result
+      })
+      const shop = await world.start(createShop(), {}, { stores })
+      for (let cents = 0; cents < 10; cents++) {
+        await call(shop, book.note, { account: 'a', cents })
+        unsure = true
+        await world.host.advance(200) // the relay tidies up meanwhile
+        unsure = false
+      }
+      await world.host.advance(120_000)
+      const cents = Array.from({ length: 10 }, (_, index) => index)
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents })
+      assert.deepEqual((await shop.admin.ledger()).filter((row) => !row.balanced || row.handled !== 10 || row.published !== 10), [])
+    }))
+})
+
 describe('a store that refuses to begin', () => {
   it('makes no dead letter of events that it never came to', () =>
     inWorld(async (world) => {

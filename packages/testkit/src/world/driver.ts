@@ -39,13 +39,15 @@ export class Driver {
     return () => void this.#onStill.delete(look)
   }
 
-  /** Resolves or rejects as `work` does, with the world running meanwhile. */
+  /** Resolves or rejects as `work` does, with the world running meanwhile. NOT_QUIET if it takes longer than anything should. */
   async complete<T>(work: Promise<T>): Promise<T> {
     let settled = false
     const settle = (): void => void (settled = true)
     work.then(settle, settle)
-    await this.reach({ isMet: () => settled })
-    return work
+    const untilMs = this.#scheduler.monotonicMs + WORK_MS_MAX
+    await this.reach({ isMet: () => settled || this.#scheduler.monotonicMs >= untilMs, untilMs })
+    if (settled) return work
+    throw new AtollError('NOT_QUIET', 'what was asked for has not come in an hour of virtual time: it waits for an instance that is paused, or for something outside of this world')
   }
 
   async #run(): Promise<void> {
@@ -53,12 +55,27 @@ export class Driver {
     await scheduler.settle()
     while (!this.#endMet()) {
       if (await scheduler.step()) continue
-      for (const look of this.#onStill) await look()
-      for (const goal of this.#goals) await goal.whenStill?.()
-      await scheduler.settle()
-      if (this.#endMet() || scheduler.isReady) continue
+      if (await this.#look()) {
+        await scheduler.settle()
+        if (this.#endMet() || scheduler.isReady) continue
+      }
       await this.#moveClock()
     }
+  }
+
+  /** Lets those look who asked to, if any did: nobody moves before they have seen it. */
+  async #look(): Promise<boolean> {
+    let looked = false
+    for (const look of this.#onStill) {
+      await look()
+      looked = true
+    }
+    for (const goal of this.#goals) {
+      if (!goal.whenStill) continue
+      await goal.whenStill()
+      looked = true
+    }
+    return looked
   }
 
   async #moveClock(): Promise<void> {
@@ -85,3 +102,6 @@ export class Driver {
     return met
   }
 }
+
+/** Services look at their leases and at the log for ever, so a world never stands still by itself. */
+const WORK_MS_MAX = 3_600_000

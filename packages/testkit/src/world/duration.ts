@@ -2,8 +2,8 @@
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 export function toMs(duration: Duration): number {
-  if (typeof duration === 'number') return duration
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration)
+  if (typeof duration === 'number' && Number.isFinite(duration)) return duration
+  const match = /^(-?\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(String(duration))
   if (!match) throw new RangeError(`'${duration}' is no duration: write a number and ms, s, m, h or d, as in '15m'`)
   return Number(match[1]) * units[match[2] as keyof typeof units] // the pattern allows no other
 }

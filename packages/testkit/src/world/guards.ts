@@ -26,6 +26,7 @@ const refusals: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   'node:timers': { setTimeout: later, setInterval: later, setImmediate: later },
   'node:timers/promises': { setTimeout: later, setInterval: later, setImmediate: later },
+  'node:process.hrtime': { bigint: now },
   'node:process': { hrtime: now },
   'node:fs': { readFile: elsewhere, writeFile: elsewhere, appendFile: elsewhere, open: elsewhere, stat: elsewhere, readdir: elsewhere },
   'node:fs/promises': { readFile: elsewhere, writeFile: elsewhere, appendFile: elsewhere, open: elsewhere, stat: elsewhere, readdir: elsewhere },

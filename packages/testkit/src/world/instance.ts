@@ -4,7 +4,7 @@ import { startSystem, type Calls, type RunningSystem, type RuntimeOptions } from
 import type { System } from 'atoll'
 import type { Actor } from './actor.ts'
 import { logOf } from './log.ts'
-import type { Mishap, Passenger, Point } from './passage.ts'
+import { suffer, type Mishap, type Passenger, type Point } from './passage.ts'
 import { watched, type Sightings } from './sightings.ts'
 import { storesOf, type SharedStores } from './stores.ts'
 
@@ -59,7 +59,7 @@ export class Instance implements Passenger {
       stores: storesOf(this, stores, (handling) => sightings.committed(handling)),
       log: logOf(this, log, onAppend),
       logger,
-      calls,
+      calls: callsOf(this, calls),
     }
     for (;;) {
       try {
@@ -92,6 +92,17 @@ export class Instance implements Passenger {
 
   passes(point: Point, subject?: string): Mishap | undefined {
     return this.actor.isDead ? undefined : this.#ground.passes(this, point, subject)
+  }
+}
+
+/** The network as one instance sees it: through its own failures. */
+function callsOf(passenger: Passenger, calls: Calls): Calls {
+  return {
+    dispatch(operation, request) {
+      const mishap = passenger.passes('call')
+      const call = (): ReturnType<Calls['dispatch']> => calls.dispatch(operation, request)
+      return passenger.actor.receive(mishap ? suffer(passenger, mishap, call) : call())
+    },
   }
 }
 

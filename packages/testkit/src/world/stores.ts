@@ -139,22 +139,28 @@ export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: 
   return {
     capabilities: shared.capabilities,
     async open(name, migrations) {
-      const opened = await actor.receive(shared.open(name, migrations))
-      const inner = await opened.store
-      let closed = false
+      let opened: SharedStore | undefined
       const close = (): void => {
-        if (!closed) opened.users--
-        closed = true
+        if (opened) opened.users--
+        opened = undefined
       }
-      actor.onDeath.add(() => {
-        if (closed) return
+      const die = (): void => {
+        const left = opened
         close()
-        if (opened.users === 0) shared.abandon(name)
+        if (left?.users === 0) shared.abandon(name)
+      }
+      const opening = shared.open(name, migrations).then((store) => {
+        opened = store
+        if (actor.isDead) die()
+        else actor.onDeath.add(die)
+        return store
       })
+      const store = await actor.receive(opening) // it may die, and never come to know that it has it open
+      const inner = await store.store
       return {
         name,
         reader: reads(inner.reader),
-        write: (work) => actor.receive(writeAs(passenger, opened, work, onHandled)),
+        write: (work) => actor.receive(writeAs(passenger, store, work, onHandled)),
         close: async () => close(),
       }
     },

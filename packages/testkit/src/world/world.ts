@@ -1,4 +1,4 @@
-import { createGateway, type Gateway, type GatewayOptions, type Served } from '@atoll/gateway'
+import { createGateway, type Gateway, type Served } from '@atoll/gateway'
 import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import type { Log } from '@atoll/log/driver'
@@ -6,11 +6,12 @@ import { kyselyFor } from '@atoll/store'
 import type { Reader } from '@atoll/store/driver'
 import { createMemoryFolder, createSqliteStores } from '@atoll/store/sqlite'
 import type { BoundOperation, EventDefinition, System } from 'atoll'
-import { openSystem, type Admin, type DeadLetter, type LedgerRow, type RedriveOptions, type RedriveOutcome, type RuntimeOptions, type StoredRecord } from 'atoll/runtime'
+import { mergePositions, openSystem, type Admin, type DeadLetter, type LedgerRow, type Position, type RedriveOptions, type RedriveOutcome, type StoredRecord } from 'atoll/runtime'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import { createRandom, type Random } from '../random.ts'
-import { Actor, EPOCH_MS } from './actor.ts'
+import { Actor } from './actor.ts'
+import { Clock } from './clock.ts'
 import { Driver } from './driver.ts'
 import { toMs, type Duration } from './duration.ts'
 import { Fleet } from './fleet.ts'
@@ -18,42 +19,15 @@ import { createFlow, type Flow } from './flow.ts'
 import { installGuards } from './guards.ts'
 import { Instance, type InstanceGround } from './instance.ts'
 import type { Mishap, Passenger, Point } from './passage.ts'
+import { worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
+import { redriveOne } from './redrive.ts'
 import { inside, Scheduler } from './scheduler.ts'
 import { Sightings } from './sightings.ts'
 import { SharedStores, storesOf } from './stores.ts'
 import { Trace } from './trace.ts'
 
-export interface WorldOptions {
-  /** Decides everything that chance decides: the order of turns, ids, jitter, which instance answers. Default 1. */
-  seed?: number | string
-  /** Only what differs from {@link worldRuntime}, the runtime's defaults but for what would only make worlds slow. */
-  runtime?: Partial<Omit<RuntimeOptions, 'services' | 'instance'>>
-  /**
-   * What the gateway should be like. Without an `authenticate` of its own a token is taken for the id of its user, so that tests need not
-   * log in.
-   */
-  gateway?: Partial<Omit<GatewayOptions, 'host' | 'logger'>> | ((served: Served) => Partial<Omit<GatewayOptions, 'host' | 'logger'>>)
-}
-
-/** What is asked for along with an operation or a request. */
-export interface AskOptions {
-  /** The id of the user on whose behalf it is asked. */
-  as?: string
-}
-
-export interface RequestOptions extends AskOptions {
-  body?: unknown
-  headers?: Readonly<Record<string, string>>
-  /** Where it comes from: what the gateway remembers callers without a token by. Default `client`. */
-  address?: string
-}
-
-export interface WorldResponse {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  /** The body, read as JSON; undefined if there is none. */
-  readonly body: unknown
-}
+export type { Clock } from './clock.ts'
+export type { AskOptions, Logged, RequestOptions, WorldOptions, WorldResponse } from './options.ts'
 
 /** What may be seen of a world in one moment, in which nothing moves. */
 export interface Glimpse {
@@ -64,21 +38,19 @@ export interface Glimpse {
   elapsedMs(): number
 }
 
-/** What a line of the log said. */
-export interface Logged {
-  readonly level: 'info' | 'warn' | 'error'
-  readonly message: string
-  readonly fields: Readonly<Record<string, unknown>>
-}
-
 /**
  * Starts a whole system in this process, in virtual time, on the engines it ships with, kept in memory: no port, no file, no sleep. Every
  * service is an instance of its own that can crash alone. Close it, or declare it with `await using`.
  */
 export async function world(system: System, options: WorldOptions = {}): Promise<World> {
   const made = await World.create(system, options)
-  await made.start()
-  return made
+  try {
+    await made.start()
+    return made
+  } catch (error) {
+    await made.close() // nobody else could
+    throw error
+  }
 }
 
 /** A running system in a test. Time moves only while somebody waits for one of its methods. */
@@ -109,6 +81,8 @@ export class World implements AsyncDisposable {
   readonly #removeGuards = installGuards()
   readonly #injected: { service: string; point: Point; after: number; mishap: Mishap }[] = []
   readonly #readers = new Map<string, Reader>()
+  /** What has been seen by those for whom operations were called; by nobody in particular, if undefined. */
+  readonly #positions = new Map<string | undefined, Position>()
   #gateway: Gateway | undefined
   #instances = 0
 
@@ -160,11 +134,12 @@ export class World implements AsyncDisposable {
     await this.#run(() => Promise.all(this.system.services.filter(({ name }) => !this.#fleet.isUp(name)).map(({ name }) => this.#launch(name))))
   }
 
-  /** Calls an operation, as the gateway would; resolves with its output. Rejects with AtollError. */
-  call<Op extends BoundOperation>(operation: Op, input: z.input<Op['input']>, options: AskOptions = {}): Promise<z.output<Op['output']>> {
+  /** Calls an operation, as the gateway would: what its caller has seen is remembered. Resolves with its output. Rejects with AtollError. */
+  call<Op extends BoundOperation>(operation: Op, input: z.input<Op['input']>, { as }: AskOptions = {}): Promise<z.output<Op['output']>> {
     return this.#run(async () => {
-      const caller = options.as === undefined ? undefined : { id: options.as, claims: {} }
-      const { output } = await this.#fleet.dispatch(operation.name, { input, caller })
+      const caller = as === undefined ? undefined : { id: as, claims: {} }
+      const { output, position } = await this.#fleet.dispatch(operation.name, { input, caller, position: this.#positions.get(as) })
+      if (operation.kind === 'command') this.#positions.set(as, mergePositions(this.#positions.get(as) ?? {}, position))
       return output as z.output<Op['output']> // checked against this very operation's schema
     })
   }
@@ -192,7 +167,8 @@ export class World implements AsyncDisposable {
     const isMet = (): boolean => pending?.length === 0 || this.#scheduler.monotonicMs >= untilMs
     const whenStill = async (): Promise<void> => {
       const running = this.#fleet.all.filter((instance) => instance.running)
-      pending = running.every((instance) => instance.running!.idle) ? await this.#pending() : ['something is in hand']
+      const isDue = (this.#scheduler.nextMs ?? Infinity) <= this.#scheduler.monotonicMs // such as a timer whose service was down
+      pending = !isDue && running.every((instance) => instance.running!.idle) ? await this.#pending() : ['something is in hand']
     }
     await this.#driver.reach({ isMet, whenStill, untilMs })
     if (pending?.length !== 0) throw new AtollError('NOT_QUIET', `after ${within} of virtual time there was still: ${pending?.join('; ') ?? 'work in hand'}`)
@@ -210,10 +186,11 @@ export class World implements AsyncDisposable {
     this.#gateway = this.#createGateway()
   }
 
-  /** Starts a service that crashed or was stopped; one that is up is drained and ended before. */
+  /** Starts a service that crashed or was stopped; one that is up is drained and ended before, and has as many instances afterwards. */
   async restart(service: string): Promise<void> {
+    const count = this.#fleet.of(service).length
     await this.stop(service)
-    await this.#run(() => this.#launch(service))
+    await this.scale(service, Math.max(1, count))
   }
 
   /** Drains and ends a service. */
@@ -230,11 +207,12 @@ export class World implements AsyncDisposable {
   /** One instance of a service does nothing more until the answer is called, and does not know: the pause that leases are for. */
   pause(service: string): () => void {
     const instance = this.#fleet.of(service)[0]
-    instance?.actor.pause()
-    this.trace.note(`pause ${instance?.actor.name}`)
+    if (!instance) throw new AtollError('UNAVAILABLE', `no instance of ${service} is up that could be paused; restart it first`)
+    instance.actor.pause()
+    this.trace.note(`pause ${instance.actor.name}`)
     return () => {
-      this.trace.note(`resume ${instance?.actor.name}`)
-      instance?.actor.resume()
+      this.trace.note(`resume ${instance.actor.name}`)
+      instance.actor.resume()
     }
   }
 
@@ -243,8 +221,12 @@ export class World implements AsyncDisposable {
     for (const { actor } of this.#fleet.of(service)) actor.skewMs += toMs(by)
   }
 
-  /** Another version of the system takes over, service by service: each is drained and ended, and its new version started. */
+  /**
+   * Another version of the system takes over, service by service: each is drained and ended, and its new version started. Services that
+   * it does not have any more are ended.
+   */
   async deploy(next: System): Promise<void> {
+    for (const { name } of this.system.services) if (!next.services.some((service) => service.name === name)) await this.stop(name)
     this.#fleet.system = next
     this.#gateway = this.#createGateway()
     for (const { name } of next.services) await this.restart(name)
@@ -279,18 +261,15 @@ export class World implements AsyncDisposable {
     return this.#run(() => this.#look((admin) => admin.deadLetters()))
   }
 
-  /** Handles dead letters again, and what waits behind them, by whichever instance reads them now. */
-  redrive(options: RedriveOptions = {}): Promise<RedriveOutcome[]> {
+  /** Handles dead letters again, and what waits behind them. UNAVAILABLE if a service whose they are is down. */
+  redrive({ subscription, id, dryRun }: RedriveOptions = {}): Promise<RedriveOutcome[]> {
     return this.#run(async () => {
+      const letters = await this.#look((admin) => admin.deadLetters({ subscription }))
+      const wanted = id === undefined ? letters : letters.filter((letter) => letter.id === id)
+      if (id !== undefined && wanted.length === 0) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; world.deadLetters() lists what there is`)
       const outcomes: RedriveOutcome[] = []
-      for (const { running, isUp } of this.#fleet.all) {
-        if (!isUp) continue
-        try {
-          for await (const outcome of running!.admin.redrive(options)) outcomes.push(outcome)
-        } catch (error) {
-          if (AtollError.from(error).code !== 'UNAVAILABLE') throw error // another instance reads that partition, or soon will
-        }
-      }
+      const { leaseMs = worldRuntime.leaseMs } = this.#ground.runtime
+      for (const letter of wanted) outcomes.push(...(await redriveOne(letter, dryRun, this.#fleet, this.surroundings, leaseMs)))
       return outcomes
     })
   }
@@ -351,11 +330,9 @@ export class World implements AsyncDisposable {
   }
 
   #pass(instance: Instance, point: Point, subject: string | undefined): Mishap | undefined {
-    const injected = this.#injected.find((one) => one.service === instance.service && one.point === point)
-    if (injected && injected.after-- === 0) {
-      this.#injected.splice(this.#injected.indexOf(injected), 1)
-      return injected.mishap
-    }
+    let injected: Mishap | undefined
+    for (const one of this.#injected) if (one.service === instance.service && one.point === point && one.after-- === 0) injected = one.mishap
+    if (injected) return injected
     return this.mishapAt?.(instance, point, subject)
   }
 
@@ -401,33 +378,3 @@ export class World implements AsyncDisposable {
     return { info: at('info'), warn: at('warn'), error: at('error') }
   }
 }
-
-/** The clock of a world. It stands still unless somebody waits for something, and then it jumps from timer to timer. */
-export class Clock {
-  readonly #scheduler: Scheduler
-  readonly #driver: Driver
-
-  constructor(scheduler: Scheduler, driver: Driver) {
-    this.#scheduler = scheduler
-    this.#driver = driver
-  }
-
-  /** Milliseconds since 1970; a world begins with the year 2026. */
-  now(): number {
-    return EPOCH_MS + Math.floor(this.#scheduler.monotonicMs)
-  }
-
-  /** Milliseconds since the world began. */
-  get elapsedMs(): number {
-    return this.#scheduler.monotonicMs
-  }
-
-  /** Lets so much time go by: what is due in it happens, in order. */
-  async advance(by: Duration): Promise<void> {
-    const untilMs = this.#scheduler.monotonicMs + toMs(by)
-    await this.#driver.reach({ isMet: () => this.#scheduler.monotonicMs >= untilMs, untilMs })
-  }
-}
-
-/** Few partitions, and long leases: nothing happens in between, and virtual hours go by in no time. */
-export const worldRuntime = { partitions: 4, leaseMs: 60_000, lookMs: 10_000 } as const

@@ -1,0 +1,30 @@
+import { AtollError, type Host } from '@atoll/host'
+import type { DeadLetter, RedriveOutcome } from 'atoll/runtime'
+import type { Fleet } from './fleet.ts'
+
+/**
+ * Redrives a dead letter by that instance which reads its partition. If none does yet, after a crash, one will when the lease has run out.
+ * UNAVAILABLE if none comes to.
+ */
+export async function redriveOne({ subscription, id }: DeadLetter, dryRun: boolean | undefined, fleet: Fleet, host: Host, leaseMs: number): Promise<RedriveOutcome[]> {
+  const [service = subscription] = subscription.split('.')
+  const untilMs = host.monotonicMs() + 2 * leaseMs
+  for (;;) {
+    let refusal = new AtollError('UNAVAILABLE', `${subscription} cannot redrive: no instance of ${service} is up`)
+    for (const { running, isUp } of fleet.of(service)) {
+      if (!isUp) continue
+      try {
+        return await Array.fromAsync(running!.admin.redrive({ subscription, id, dryRun }))
+      } catch (error) {
+        refusal = AtollError.from(error)
+        if (refusal.code === 'COMMAND_USAGE') return [] // it was redriven with one before it
+        if (refusal.code !== 'UNAVAILABLE') throw refusal
+      }
+    }
+    if (!fleet.isUp(service) || host.monotonicMs() >= untilMs) throw refusal
+    await new Promise<void>((resolve) => host.after(leaseMs / LOOKS, resolve))
+  }
+}
+
+/** How often one looks in the time of a lease. */
+const LOOKS = 10
