@@ -120,6 +120,9 @@ class Run<State> {
     const weather = new Weather(world, faults, this.#simulation.next)
     try {
       await this.#hold('workload', () => this.#work(weather))
+      await this.#hold('every run of a seed is the same', () => {
+        if (world.refusals[0]) throw world.refusals[0]
+      })
       if (!this.failure) await this.#hold('recovery', () => this.#recover(weather))
     } finally {
       stopLooking()

@@ -111,8 +111,8 @@ describe('simulate', () => {
   it('fails a run whose handler uses what a world refuses', async () => {
     const random = createShop(() => void Math.random())
     const { failure } = await runSeed(random, simulation, 1, [])
-    assert.equal(failure?.invariant, 'recovery')
-    assert.match(String(failure?.error), /dead/)
+    assert.equal(failure?.invariant, 'every run of a seed is the same')
+    assert.match(String(failure?.error), /book-1 used Math\.random\(\)/)
   })
 })
 

@@ -17,12 +17,19 @@ export class Actor {
   isDead = false
   /** What is to be done when it dies. */
   readonly onDeath = new Set<() => void>()
+  readonly #scheduler: Scheduler
   #isPaused = false
   #waiting: (() => void)[] = []
 
   constructor(name: string, scheduler: Scheduler, random: Random) {
     this.name = name
+    this.#scheduler = scheduler
     this.host = createHost(this, scheduler, random)
+  }
+
+  /** Runs code of this actor. */
+  within<T>(work: () => T): T {
+    return this.#scheduler.within(this.name, work)
   }
 
   /** Calls `callback` now, or when it goes on after a pause; never if it is dead. */

@@ -3,7 +3,6 @@ import type { System } from 'atoll'
 import type { Calls, Dispatch, Dispatched } from 'atoll/runtime'
 import type { Random } from '../random.ts'
 import type { Instance } from './instance.ts'
-import { inside } from './scheduler.ts'
 import { handlingNow } from './sightings.ts'
 
 /**
@@ -72,7 +71,7 @@ export class Fleet implements Calls {
       actor.onDeath.add(lost)
       actor.whenAwake(() => {
         // What it does for a handler of another service is not that handler's effect.
-        const dispatch = (): Promise<Dispatched> => inside.run(actor.name, () => running!.dispatch(operation, request))
+        const dispatch = (): Promise<Dispatched> => actor.within(() => running!.dispatch(operation, request))
         actor.receive(handlingNow.run(undefined, dispatch)).then(resolve, reject).finally(done)
       })
     })

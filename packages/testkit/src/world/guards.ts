@@ -98,9 +98,11 @@ function guardDate(): () => void {
 }
 
 function refuseInside(what: string, instead: string): void {
-  const who = inside.getStore()
-  if (who === undefined) return
-  throw new AtollError('NONDETERMINISTIC', `${who} used ${what} in a world under a seed, where it would be different in every run. Use ${instead}`)
+  const here = inside.getStore()
+  if (here === undefined) return
+  const refusal = new AtollError('NONDETERMINISTIC', `${here.name} used ${what} in a world under a seed, where it would be different in every run. Use ${instead}`)
+  here.refusals.push(refusal)
+  throw refusal
 }
 
 function nameOf(place: string, name: string): string {

@@ -188,3 +188,16 @@ describe('clocks that disagree', () => {
     assert.deepEqual((await shop.call(desk.reminders, {})).map(({ id }) => id), ['soon', 'late'])
   })
 })
+
+describe('two instances of a service that hears itself', () => {
+  it('answer causal queries, although each passes over events that are none of its concern', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      await using shop = await world(createShop(), { ...short, seed })
+      await shop.scale('desk', 2)
+      await shop.clock.advance('10s')
+      await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
+      await shop.clock.advance('1m')
+      assert.equal((await shop.call(desk.get, { id: 'o1' })).sku, 'lamp', `seed ${seed}`)
+    }
+  })
+})

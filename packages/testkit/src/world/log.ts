@@ -33,7 +33,7 @@ export function logOf(passenger: Passenger, log: Log, onAppend: (source: string,
       return actor.receive(mishap ? suffer(passenger, mishap, read) : read())
     },
     tail: (source, partition) => actor.receive(log.tail(source, partition)),
-    watch: (source, listener) => log.watch(source, (partition) => actor.whenAwake(() => listener(partition))),
+    watch: (source, listener) => log.watch(source, (partition) => actor.whenAwake(() => actor.within(() => listener(partition)))),
     close: async () => {},
   }
 }

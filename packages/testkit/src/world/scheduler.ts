@@ -1,11 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Timer } from '@atoll/host'
+import type { AtollError, Timer } from '@atoll/host'
 import type { Random } from '../random.ts'
 import type { Actor } from './actor.ts'
 import type { Trace } from './trace.ts'
 
 /** Set while code of a world runs: what it must not touch asks for it. */
-export const inside = new AsyncLocalStorage<string>()
+export const inside = new AsyncLocalStorage<Inside>()
+
+/** Whose code runs, and what it was refused. */
+export interface Inside {
+  readonly name: string
+  readonly refusals: AtollError[]
+}
 
 /** The real one, whatever a world refuses later. */
 const realTurn = setImmediate
@@ -17,6 +23,8 @@ const realTurn = setImmediate
 export class Scheduler {
   /** Milliseconds since the world began. */
   monotonicMs = 0
+  /** What code of this world was refused. */
+  readonly refusals: AtollError[] = []
   readonly #random: Random
   readonly #trace: Trace
   /** Actors that have turns waiting. */
@@ -27,6 +35,11 @@ export class Scheduler {
   constructor(random: Random, trace: Trace) {
     this.#random = random
     this.#trace = trace
+  }
+
+  /** Runs code of this world, on behalf of `name`. */
+  within<T>(name: string, work: () => T): T {
+    return inside.run({ name, refusals: this.refusals }, work)
   }
 
   turn(actor: Actor, callback: () => void): void {
@@ -80,7 +93,7 @@ export class Scheduler {
   }
 
   #run(actor: Actor, callback: () => void): Promise<void> {
-    actor.whenAwake(() => inside.run(actor.name, callback))
+    actor.whenAwake(() => this.within(actor.name, callback))
     return this.settle()
   }
 }

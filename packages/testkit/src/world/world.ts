@@ -21,7 +21,7 @@ import { Instance, type InstanceGround } from './instance.ts'
 import type { Mishap, Passenger, Point } from './passage.ts'
 import { worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
 import { redriveOne } from './redrive.ts'
-import { inside, Scheduler } from './scheduler.ts'
+import { Scheduler } from './scheduler.ts'
 import { Sightings } from './sightings.ts'
 import { SharedStores, storesOf } from './stores.ts'
 import { Trace } from './trace.ts'
@@ -124,6 +124,11 @@ export class World implements AsyncDisposable {
     }
   }
 
+  /** What handlers used that is different in every run. `quiet` rejects with the first. */
+  get refusals(): AtollError[] {
+    return this.#scheduler.refusals
+  }
+
   get system(): System {
     return this.#fleet.system
   }
@@ -159,7 +164,8 @@ export class World implements AsyncDisposable {
 
   /**
    * Resolves when everything that was emitted has been handled, or is a dead letter, or parked behind one, by every service that is up;
-   * nothing is pending then but timers. The clock moves as far as retries need. NOT_QUIET after `within` (10 minutes by default).
+   * nothing is pending then but timers. The clock moves as far as retries need. NOT_QUIET after `within` (10 minutes by default);
+   * NONDETERMINISTIC if a handler used what is different in every run.
    */
   async quiet({ within = '10m' }: { within?: Duration } = {}): Promise<void> {
     const untilMs = this.#scheduler.monotonicMs + toMs(within)
@@ -171,6 +177,8 @@ export class World implements AsyncDisposable {
       pending = !isDue && running.every((instance) => instance.running!.idle) ? await this.#pending() : ['something is in hand']
     }
     await this.#driver.reach({ isMet, whenStill, untilMs })
+    const [refusal] = this.refusals.splice(0)
+    if (refusal) throw refusal
     if (pending?.length !== 0) throw new AtollError('NOT_QUIET', `after ${within} of virtual time there was still: ${pending?.join('; ') ?? 'work in hand'}`)
   }
 
@@ -241,7 +249,7 @@ export class World implements AsyncDisposable {
   /** Calls `look` whenever the world stands still and the clock is about to move, until the answer is called. It may read, and not run. */
   onStill(look: (glimpse: Glimpse) => Promise<void>): () => void {
     const glimpse: Glimpse = { ledger: () => this.#look((admin) => admin.ledger()), db: (service) => this.db(service), elapsedMs: () => this.#scheduler.monotonicMs }
-    return this.#driver.onStill(() => inside.run('an invariant', () => look(glimpse)))
+    return this.#driver.onStill(() => this.#scheduler.within('an invariant', () => look(glimpse)))
   }
 
   /** The accounts of every subscription: published = handled + pending + parked + dead. */
@@ -280,8 +288,8 @@ export class World implements AsyncDisposable {
   }
 
   /** What an event led to: in which subscriptions, with which effect, and what came of that. Print it to see it as a tree. */
-  async flow(eventId: string): Promise<Flow> {
-    return createFlow(eventId, await this.events(), this.system, this.sightings)
+  async flow(event: string | { readonly id: string }): Promise<Flow> {
+    return createFlow(typeof event === 'string' ? event : event.id, await this.events(), this.system, this.sightings)
   }
 
   /** Ends it, with nothing left behind. Idempotent. */
@@ -297,7 +305,7 @@ export class World implements AsyncDisposable {
 
   /** Runs until `work`, which is done on behalf of the world, has settled. */
   #run<T>(work: () => Promise<T>): Promise<T> {
-    return this.#driver.complete(inside.run('a test', work))
+    return this.#driver.complete(this.#scheduler.within('a test', work))
   }
 
   /** Starts one more instance of a service, under a name of its own: by default the first that is free of `orders-1`, `orders-2`, … */
@@ -326,7 +334,7 @@ export class World implements AsyncDisposable {
     const actor = new Actor(name, this.#scheduler, this.#random.fork(`instance ${++this.#instances}`))
     const instance = new Instance(service, actor, this.#ground)
     this.#fleet.add(instance)
-    await inside.run(actor.name, () => instance.start(this.system))
+    await actor.within(() => instance.start(this.system))
   }
 
   #pass(instance: Instance, point: Point, subject: string | undefined): Mishap | undefined {

@@ -31,6 +31,8 @@ export interface LeaseChanges {
   readonly lost: readonly number[]
   /** Partitions above our fair share, still ours, to be released once nothing is in hand there. */
   readonly surplus: readonly number[]
+  /** Whether other instances share the partitions. */
+  readonly isShared: boolean
 }
 
 /**
@@ -86,7 +88,7 @@ export class Leases {
         await tx.run(fenceCursors, [epoch, this.#subscription, partition])
         taken.set(partition, epoch)
       }
-      return { taken, lost, surplus }
+      return { taken, lost, surplus, isShared: (live?.count ?? 1) > 1 }
     })
   }
 

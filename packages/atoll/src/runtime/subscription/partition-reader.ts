@@ -90,6 +90,19 @@ export class PartitionReader {
     return this.#drive(key, () => (dryRun ? this.#attempts.driveDry(key, report) : this.#attempts.drive(key, report)))
   }
 
+  /**
+   * Notes where it stands beyond records that were none of its concern, for whoever asks the store; what is of its concern notes itself.
+   * Only while nothing is in hand: of a commit that failed, memory may be ahead of the store until its handler has ended.
+   */
+  settle(): void {
+    const isSure = (): boolean => this.#lanes.idle && !this.#stopping && !this.#failed
+    if (!isSure() || !this.#book.cursors.some((cursor) => cursor.moved)) return
+    const settled = this.#ground.store.write(async (tx) => {
+      if (isSure()) await this.#book.settle(tx)
+    })
+    settled.catch((error: unknown) => this.#fail(error))
+  }
+
   /** Lets what is in hand end, notes where it stands, and stops. */
   async stop(): Promise<void> {
     this.#stopping = true

@@ -28,6 +28,7 @@ export class Subscription {
   #lookTimer: Timer | undefined
   #reopenTimer: Timer | undefined
   #failures = 0
+  #isShared = false
   #trouble: unknown
   #renewing: Promise<void> | undefined
   /** Partitions above our share, whose readers end what is in hand; their leases are renewed until then. */
@@ -141,6 +142,7 @@ export class Subscription {
     this.#leaseTimer?.cancel()
     try {
       const changes = await this.#leases.look(this.#held())
+      this.#isShared = changes.isShared
       for (const partition of changes.lost) this.#drop(partition)
       for (const partition of changes.surplus) this.#handOver(partition)
       await Promise.all([...changes.taken].map(([partition, epoch]) => this.#open(partition, epoch)))
@@ -219,6 +221,8 @@ export class Subscription {
     this.#lookTimer = this.ground.host.after(this.ground.options.lookMs, () => {
       if (this.#state !== 'running') return
       this.wake()
+      // Other instances know what is read here by what the store says.
+      if (this.#isShared) for (const reader of this.#readers.values()) reader.settle()
       this.#armLook()
     })
   }
