@@ -61,7 +61,7 @@ async function publish(client: Client<People>, person: Person): Promise<void> {
   person.articles.set(slug, { body, state: 'there', articleVersion: undefined })
   client.state.slugs.push(slug)
   if (answer.status === 201) assert.equal(answer.body.article?.body, body, 'the answer shows the article')
-  await see(client, person, slug)
+  if (client.random.chance(0.5)) await see(client, person, slug)
 }
 
 async function edit(client: Client<People>, person: Person): Promise<void> {
@@ -103,6 +103,7 @@ async function comment(client: Client<People>, person: Person): Promise<void> {
   const answer = await send(client, person, 'POST', `/articles/${slug}/comments`, { comment: { body } }, [200, 201, 202, 404])
   if (answer.status === 404) return void client.state.comments.delete(body)
   client.state.comments.set(body, true)
+  if (client.random.chance(0.5)) return
   const { body: page, status } = await send(client, person, 'GET', `/articles/${slug}/comments`, undefined, [200, 404])
   if (status === 404) return // somebody deleted the article meanwhile
   await expectSeen(client, () => assert.ok(page.comments?.some((one) => one.body === body), `${person.username} said '${body}' under ${slug}, and did not see it`))
@@ -116,6 +117,7 @@ async function favorite(client: Client<People>, person: Person): Promise<void> {
   const answer = await send(client, person, wanted ? 'POST' : 'DELETE', `/articles/${slug}/favorite`, undefined, [200, 202, 404])
   if (answer.status === 404) return
   person.favorites.set(slug, wanted ? 'there' : 'gone')
+  if (client.random.chance(0.5)) return
   const { status, body } = await send(client, person, 'GET', `/articles/${slug}`, undefined, [200, 404])
   if (status === 404) return // somebody deleted it meanwhile
   await expectSeen(client, () => assert.equal(body.article?.favorited, wanted, `${person.username} ${wanted ? 'favorited' : 'unfavorited'} ${slug}, and did not see it`))
@@ -127,6 +129,7 @@ async function follow(client: Client<People>, person: Person): Promise<void> {
   person.following.set(username, 'unknown')
   await send(client, person, wanted ? 'POST' : 'DELETE', `/profiles/${username}/follow`, undefined, [200])
   person.following.set(username, wanted ? 'there' : 'gone')
+  if (client.random.chance(0.5)) return
   const { body } = await send(client, person, 'GET', `/profiles/${username}`, undefined, [200])
   assert.equal(body.profile?.following, wanted)
 }

@@ -56,7 +56,7 @@ class TaskWorker {
 
   constructor({ target, planted }: WorkerData) {
     this.#data = { target, planted }
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#data })
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#data, resourceLimits: { maxYoungGenerationSizeMb: 64 } })
   }
 
   run(task: Task, taskMsMax: number): Promise<TaskReport & { isLost?: boolean }> {

@@ -241,9 +241,9 @@ export class Relay {
     try {
       while (this.#wanted && isOurs()) {
         this.#wanted = false
-        const rows = await this.#next()
+        const { rows, isAll } = await this.#next()
         if (rows.length === 0) break
-        this.#wanted = true // until a look finds nothing
+        if (!isAll) this.#wanted = true
         if (!isOurs()) break
         const given = await this.#append(rows)
         if (!isOurs()) break
@@ -257,16 +257,16 @@ export class Relay {
   }
 
   /** The events that follow what is in the log: those that were handed over, if the next one is among them; else from the outbox. */
-  async #next(): Promise<readonly OutboxEvent[]> {
+  async #next(): Promise<{ readonly rows: readonly OutboxEvent[]; /** Nothing that is known of is behind them. */ readonly isAll: boolean }> {
     const handed: OutboxEvent[] = []
     for (let seq = this.#relayedSeq + 1; handed.length < this.#options.relayBatchMax; seq++) {
       const event = this.#offered.get(seq)
       if (!event) break
       handed.push(event)
     }
-    if (handed.length > 0) return handed
+    if (handed.length > 0) return { rows: handed, isAll: handed.length === this.#offered.size }
     this.#offered.clear() // what is in it comes after a hole, and will be read with what is in the hole
-    return this.#store.reader.all<OutboxEvent>(selectOutbox, [this.#relayedSeq, this.#options.relayBatchMax])
+    return { rows: await this.#store.reader.all<OutboxEvent>(selectOutbox, [this.#relayedSeq, this.#options.relayBatchMax]), isAll: false }
   }
 
   /** Gives rows to the log. Resolves with the last number given, by partition. */

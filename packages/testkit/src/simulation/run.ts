@@ -211,7 +211,7 @@ class Run<State> {
 /** How long the load goes on, about, in virtual time. */
 const SPAN_MS = 20_000
 /** Short, so that pauses outlast it. */
-const LEASE_MS = 3_000
+const LEASE_MS = 4_000
 /** Time between two looks at what holds always, at the most. */
-const LOOK_MS = 4_000
+const LOOK_MS = 6_000
 const REDRIVES = 5
