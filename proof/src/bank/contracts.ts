@@ -10,6 +10,9 @@ const Account = z.object({ account: z.string() })
 export const bankNames = ['north', 'east', 'south'] as const
 export type BankName = (typeof bankNames)[number]
 
+/** An account has changed for the `move`th time, by so many cents. */
+const Moved = Account.extend({ move: z.int().positive(), cents: z.int() })
+
 const SentV1 = Transfer.extend({ bank: z.enum(bankNames), account: z.string(), cents: z.int().positive() })
 const Sent = SentV1.extend({ currency: z.literal('EUR').default('EUR') })
 
@@ -19,8 +22,9 @@ function createBankContract(name: BankName, version: 1 | 2) {
   const sent = event(`${name}.sent`, { version, key: byTransfer, data: version === 1 ? SentV1 : Sent, upcasters })
   const received = event(`${name}.received`, { version: 1, key: byTransfer, data: Transfer })
   const refused = event(`${name}.refused`, { version: 1, key: byTransfer, data: Transfer })
+  const moved = event(`${name}.moved`, { version: 1, key: ({ account }) => `${name}/${account}`, data: Moved })
   const operations = contract(name, {
-    events: [sent, received, refused],
+    events: [sent, received, refused, moved],
     open: command({ input: Account.extend({ cents: z.int().nonnegative() }), output: z.void() }),
     send: command({
       http: `POST /${name}/transfers`,
@@ -29,7 +33,7 @@ function createBankContract(name: BankName, version: 1 | 2) {
     }),
     balance: query({ http: `GET /${name}/accounts/:account`, input: Account, output: z.object({ cents: z.int() }) }),
   })
-  return { name, sent, received, refused, operations }
+  return { name, sent, received, refused, moved, operations }
 }
 
 /** The contracts of all banks, of one version. */

@@ -3,6 +3,7 @@ import type { Client, Simulation } from '@atoll/testkit'
 import type { AuditorTables } from './auditor.ts'
 import { bankNames, banks, type BankName } from './contracts.ts'
 import type { BankTables as OwnTables } from './service.ts'
+import type { StatementTables } from './statements.ts'
 import { nextSystem } from './system.ts'
 
 /** With the runtime's timers, to look at. */
@@ -32,7 +33,8 @@ async function send({ name, random, call, state }: Client<Knowledge>): Promise<v
 
 /** Random transfers between three banks, some of them to accounts that do not exist. */
 export const bankSimulation: Simulation<Knowledge> = {
-  steps: 15,
+  steps: 4,
+  faultCount: { least: 12, most: 18 },
   next: nextSystem,
   least: { events: 200, faults: 5 },
   begin: () => ({ asked: new Map(), acknowledged: new Set(), refused: new Set() }),
@@ -66,6 +68,9 @@ export const bankSimulation: Simulation<Knowledge> = {
         }
         assert.equal(total, TOTAL)
       },
+      'statements hear of every change of an account once, one after the other': async ({ db }) => {
+        assert.deepEqual(await db<StatementTables>('statements').selectFrom('disorders').selectAll().execute(), [])
+      },
       'no transfer is applied twice, and none is reminded of twice': async ({ db }) => {
         for (const bank of bankNames) {
           const tables = db<BankTables>(bank)
@@ -77,6 +82,15 @@ export const bankSimulation: Simulation<Knowledge> = {
       },
     },
     settled: {
+      'statements are as the accounts': async ({ world }) => {
+        const stated = new Map((await world.db<StatementTables>('statements').selectFrom('statements').selectAll().execute()).map((row) => [row.account, row]))
+        for (const bank of bankNames) {
+          for (const { account, cents, moves } of await world.db<BankTables>(bank).selectFrom('accounts').selectAll().execute()) {
+            const statement = stated.get(`${bank}/${account}`)
+            assert.deepEqual([statement?.move ?? 0, OPENED_WITH + (statement?.cents ?? 0)], [moves, cents], `${bank}/${account}`)
+          }
+        }
+      },
       'an auditor that came later has each transfer once': async ({ world }) => {
         if (!world.system.services.some(({ name }) => name === 'auditor')) return
         const sent: string[] = []

@@ -59,11 +59,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [{ file: leases, from: 'const epoch = (row?.epoch ?? 0) + 1', to: 'const epoch = row?.epoch ?? 1' }],
   },
   {
-    name: 'lease-taken-while-held',
-    defect: 'an instance takes partitions that another one holds',
-    changes: [{ file: leases, from: 'if (!free) continue', to: '' }],
-  },
-  {
     name: 'relay-does-not-wait',
     defect: 'the relay counts events as handed on before the log has them',
     changes: [{ file: relay, from: 'await this.#log.append(this.#service, records)', to: 'void this.#log.append(this.#service, records).catch(() => {})' }],
@@ -118,6 +113,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'next-in-line-is-not-revived',
     defect: 'what is parked behind an event stays parked when that event has been handled, if the process ends just then',
     changes: [{ file: held, from: 'await tx.run(reviveNext, [now, this.#subscription, this.#partition, event.key])', to: '' }],
+  },
+  {
+    name: 'redrive-in-reverse',
+    defect: 'what is held of a key is handled last to first',
+    changes: [{ file: held, from: 'AND key = ? ORDER BY seq LIMIT 1` }', to: 'AND key = ? ORDER BY seq DESC LIMIT 1` }' }],
   },
   {
     name: 'retries-are-forgotten',

@@ -37,9 +37,18 @@ export async function catchBug(bug: PlantedBug, targets: readonly TargetName[], 
       found ??= { name: bug.name, by: target, broken: report.failure.invariant, seeds, seed: Number(report.seed) }
       return 'stop'
     })
-    if (found) return found
+    if (found) return controlled(found, target)
   }
   return undefined
+}
+
+/** A seed that fails without the bug as well has found something else. */
+async function controlled(found: Catch, target: TargetName): Promise<Catch> {
+  await runTasks([{ seed: found.seed! }], { target, planted: undefined }, ({ failure }) => { // a simulation found it, by a seed
+    if (failure) throw new Error(`seed ${found.seed} of the ${target} fails without the planted bug ${found.name}, too: ${failure.invariant}. Mend that first`)
+    return 'stop'
+  })
+  return found
 }
 
 function failsIn(bug: PlantedBug, test: string): Catch | undefined {

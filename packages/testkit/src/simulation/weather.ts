@@ -76,8 +76,10 @@ export class Weather {
 
   /** Another instance takes the place of one that crashed. */
   #replace(fault: PassageFault & { kind: 'crash' }, name: string): void {
-    this.#world.surroundings.after(fault.downMs, () => {
-      if (this.#isOver || this.#world.instances(fault.service).includes(name)) return
+    // A fault that was under way when faults ended strikes after that, and its instance is missed at once.
+    this.#world.surroundings.after(this.#isOver ? 0 : fault.downMs, () => {
+      const alive = this.#world.instances(fault.service)
+      if (this.#isOver ? alive.length > 0 : alive.includes(name)) return
       this.#attempt(() => this.#world.launch(fault.service, fault.renamed ? `${fault.service}-r${++this.#names}` : name))
     })
   }

@@ -51,7 +51,6 @@ export class Instance implements Passenger {
   async #start(system: System): Promise<void> {
     const { log, logger, calls, runtime, stores, sightings, note } = this.#ground
     const onAppend = (source: string, records: readonly LogRecord[]): void => {
-      sightings.appended(records)
       for (const { partition, number, type, id } of records) note(`append ${source} ${partition}/${number} ${type} ${id}`)
     }
     const ports = {

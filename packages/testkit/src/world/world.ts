@@ -105,7 +105,14 @@ export class World implements AsyncDisposable {
     this.#scheduler = scheduler
     this.#engine = engine
     this.surroundings = engine.host
-    this.#log = log
+    this.#log = {
+      ...log,
+      // What the log refused, it does not have: only what it took has its number.
+      append: async (source, records) => {
+        await log.append(source, records)
+        this.sightings.appended(records)
+      },
+    }
     this.#driver = new Driver(scheduler)
     const folder = createMemoryFolder()
     this.#stores = new SharedStores(createSqliteStores({ folder, host: engine.host }), folder)
@@ -114,7 +121,7 @@ export class World implements AsyncDisposable {
     this.#ground = {
       surroundings: engine.host,
       stores: this.#stores,
-      log,
+      log: this.#log,
       logger: this.#createLogger(),
       calls: this.#fleet,
       runtime: { ...worldRuntime, ...options.runtime },
