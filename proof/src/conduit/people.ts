@@ -50,13 +50,7 @@ async function publish(client: Client<People>, person: Person): Promise<void> {
   const slug = title.replaceAll(' ', '-')
   person.articles.set(slug, { body, state: 'unknown', articleVersion: undefined })
   const tagList = [client.random.pick(['sea', 'sand', 'palm'])]
-  const publishing = (): ReturnType<typeof send> => send(client, person, 'POST', '/articles', { article: { title, description: 'about', body, tagList } }, [201, 202], { 'idempotency-key': slug })
-  // Asked for again under its key, it must not be there twice.
-  const answer = await publishing().catch(async (error: unknown) => {
-    if (!(error instanceof AtollError)) throw error
-    await client.pause(client.random.int(3_000))
-    return publishing()
-  })
+  const { answer } = await insist(client, () => send(client, person, 'POST', '/articles', { article: { title, description: 'about', body, tagList } }, [201, 202], { 'idempotency-key': slug })) // under its key, so that it is not there twice
   client.state.titles.set(title, true)
   person.articles.set(slug, { body, state: 'there', articleVersion: undefined })
   client.state.slugs.push(slug)
@@ -114,10 +108,10 @@ async function favorite(client: Client<People>, person: Person): Promise<void> {
   if (slug === undefined) return
   const wanted = person.favorites.get(slug) !== 'there'
   person.favorites.set(slug, 'unknown')
-  const answer = await send(client, person, wanted ? 'POST' : 'DELETE', `/articles/${slug}/favorite`, undefined, [200, 202, 404])
+  const { answer, again } = await insist(client, () => send(client, person, wanted ? 'POST' : 'DELETE', `/articles/${slug}/favorite`, undefined, [200, 202, 404]))
   if (answer.status === 404) return
   person.favorites.set(slug, wanted ? 'there' : 'gone')
-  if (client.random.chance(0.5)) return
+  if (!again && client.random.chance(0.5)) return
   const { status, body } = await send(client, person, 'GET', `/articles/${slug}`, undefined, [200, 404])
   if (status === 404) return // somebody deleted it meanwhile
   await expectSeen(client, () => assert.equal(body.article?.favorited, wanted, `${person.username} ${wanted ? 'favorited' : 'unfavorited'} ${slug}, and did not see it`))
@@ -136,6 +130,17 @@ async function follow(client: Client<People>, person: Person): Promise<void> {
 
 async function browse(client: Client<People>, person: Person): Promise<void> {
   await send(client, person, 'GET', client.random.pick(['/articles?limit=5', '/articles/feed', '/tags', `/articles?author=${person.username}`]), undefined, [200])
+}
+
+/** Asks again, soon, for what was not answered: it may have been done all the same. */
+async function insist<T>(client: Client<People>, ask: () => Promise<T>): Promise<{ answer: T; again: boolean }> {
+  try {
+    return { answer: await ask(), again: false }
+  } catch (error) {
+    if (!(error instanceof AtollError)) throw error
+    await client.pause(client.random.int(1_000))
+    return { answer: await ask(), again: true }
+  }
 }
 
 /** Those fields of answers that are looked at. */

@@ -5,6 +5,8 @@ export interface PlantedBug {
   readonly defect: string
   /** Text of a module, and what stands there instead. */
   readonly changes: readonly { readonly file: string; readonly from: string; readonly to: string }[]
+  /** The simulation that is asked first, where another has nothing that it could break. */
+  readonly first?: 'conduit'
   /** The test file that must fail. Without it, a simulation must. */
   readonly test?: string
 }
@@ -70,6 +72,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'relay-orders-by-time',
+    first: 'conduit',
     defect: 'the relay hands events on in the order of their time, which a clock can set back',
     changes: [{ file: relay, from: 'WHERE seq > ? ORDER BY seq LIMIT ?', to: 'WHERE seq > ? ORDER BY at, seq LIMIT ?' }],
   },
@@ -106,6 +109,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'batch-skips-failures',
+    first: 'conduit',
     defect: 'a projection skips an event that it cannot apply',
     changes: [{ file: `${runtime}/subscription/batch.ts`, from: 'await attempts.hold(tx, record, reason)', to: '' }],
   },
@@ -152,31 +156,37 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'failed-work-stays',
+    first: 'conduit',
     defect: 'what a transaction wrote before it failed stays, if others share its commit',
     changes: [{ file: writer, from: '      this.#tx!.undo()\n', to: '      this.#tx!.keep()\n' }],
   },
   {
     name: 'answers-recorded-apart',
+    first: 'conduit',
     defect: 'the answer to an Idempotency-Key is not recorded with its command',
     changes: [{ file: `${runtime}/operations.ts`, from: 'settle: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),', to: 'settle: undefined,' }],
   },
   {
     name: 'causal-reads-do-not-wait',
+    first: 'conduit',
     defect: 'a causal query answers before its service has what its caller has seen',
     changes: [{ file: `${runtime}/causal.ts`, from: 'if (missing.length === 0 && unsure.length === 0) return undefined', to: 'if (missing.length >= 0 && unsure.length >= 0) return undefined' }],
   },
   {
     name: 'causal-reads-ignore-retries',
+    first: 'conduit',
     defect: 'a causal query answers while an event that its caller has seen waits for another try',
     changes: [{ file: reader, from: '(this.cursor(source)?.hasReached(order) ?? false) && !this.#held.isAwaited(source, order)', to: 'this.cursor(source)?.hasReached(order) ?? false' }],
   },
   {
     name: 'answers-rest-on-nothing',
+    first: 'conduit',
     defect: 'a command that finds its work done already answers so, and its caller does not find it elsewhere',
     changes: [{ file: `${runtime}/transact.ts`, from: 'if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)', to: '' }],
   },
   {
     name: 'gateway-forgets',
+    first: 'conduit',
     defect: 'the gateway does not remember what its callers have seen',
     changes: [{ file: 'packages/gateway/src/gateway/gateway.ts', from: "if (operation.kind === 'command') this.#remember(request, caller, dispatched.position)", to: '' }],
   },

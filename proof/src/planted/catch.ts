@@ -11,7 +11,7 @@ export interface Catch {
   readonly by: string
   /** What was seen to be broken. */
   readonly broken: string
-  /** How many seeds it took; 1 for a test. */
+  /** How many seeds of that simulation it took; 1 for a test. */
   readonly seeds: number
   /** The seed that found it, of a simulation. */
   readonly seed?: number
@@ -26,8 +26,8 @@ export const recordFile = fileURLToPath(new URL('../../recorded/planted.json', i
  */
 export async function catchBug(bug: PlantedBug, targets: readonly TargetName[], seedsMax: number, first?: number): Promise<Catch | undefined> {
   if (bug.test !== undefined) return failsIn(bug, bug.test)
-  let seeds = 0
-  for (const target of targets) {
+  for (const target of bug.first && targets.includes(bug.first) ? [bug.first, ...targets.filter((one) => one !== bug.first)] : targets) {
+    let seeds = 0
     let found: Catch | undefined
     const drawn = Array.from({ length: seedsMax }, (_, index) => ({ seed: index + 1 }))
     const tasks = first === undefined ? drawn : [{ seed: first }, ...drawn]

@@ -169,12 +169,12 @@ class Run<State> {
     const world = this.#world
     await weather.end()
     if (weather.failures.length > 0) throw weather.failures[0]
-    await world.quiet({ within: '1h' })
+    await world.quiet({ within: '10m' })
     // A letter may lie behind one that was redriven before it, or where nobody reads until a lease has run out.
     for (let round = 0; round < REDRIVES && (await world.deadLetters()).length > 0; round++) {
       await world.clock.advance(LEASE_MS)
       await world.redrive()
-      await world.quiet({ within: '1h' })
+      await world.quiet({ within: '10m' })
     }
     const waiting = (await world.ledger()).filter((row) => row.pending + row.parked + row.dead > 0)
     if (waiting.length > 0) {
