@@ -1,7 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
 import type { RuntimeOptions } from './options.ts'
-import type { Position } from './position.ts'
+import { latestOf, ordersOf, type Position } from './position.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
 /** What a causal wait stands on. */
@@ -55,14 +55,16 @@ function compare(ground: CausalGround, position: Position, lastOrder: (source: s
   for (const [source, partitions] of Object.entries(position)) {
     const last = lastOrder(source)
     if (last === undefined) continue
-    for (const [key, order] of Object.entries(partitions)) {
-      if (last !== 'elsewhere' && isOrderBefore(last, order)) {
+    for (const [key, orders] of Object.entries(partitions)) {
+      if (last !== 'elsewhere' && isOrderBefore(last, latestOf(orders))) {
         unsure = [...unsure, source]
         continue
       }
       const partition = Number(key)
-      for (const [subscription, reading] of ground.subscriptions) {
-        if (!reading.hasReached(source, partition, order)) missing = [...missing, { subscription, source, partition, order }]
+      for (const order of ordersOf(orders)) {
+        for (const [subscription, reading] of ground.subscriptions) {
+          if (!reading.hasReached(source, partition, order)) missing = [...missing, { subscription, source, partition, order }]
+        }
       }
     }
   }

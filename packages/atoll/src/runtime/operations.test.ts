@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { command, contract, event, forbidden, query, service, show, system } from '../index.ts'
 import { audit, createShop } from '../../test/shop.ts'
 import { call, inWorld } from '../../test/world.ts'
+import { mergePositions } from './position.ts'
 
 const Empty = z.object({})
 const happened = event('thing.happened', { version: 1, key: () => 'k', data: Empty })
@@ -252,6 +253,20 @@ describe('a causal read', () => {
         assert.equal((await call(shop, audit.total, { account: 'a' }, { position })).cents.length, cents)
         assert.equal((await call(shop, audit.sums, { account: 'a' }, { position })).cents, (cents * (cents + 1)) / 2)
       }
+    }))
+
+  it('waits for an event of its caller that is tried again, also when later ones of theirs are handled already', () =>
+    inWorld(async (world) => {
+      let failures = 3
+      const shop = await world.start(createShop(({ account }) => {
+        if (account === 'a' && failures-- > 0) throw new Error('not now')
+      }), { partitions: 1 })
+      const first = await shop.dispatch('book.note', { input: { account: 'a', cents: 1 } })
+      const second = await shop.dispatch('book.note', { input: { account: 'b', cents: 2 } })
+      await world.host.advance(5)
+      const answer = call(shop, audit.total, { account: 'a' }, { position: mergePositions(first.position, second.position) })
+      await world.host.advance(2_000)
+      assert.deepEqual((await answer).cents, [1])
     }))
 
   it('gives up within its bound when the service cannot catch up', () =>

@@ -90,7 +90,7 @@ async function run(ground: OperationGround, operation: BoundOperation, handling:
     // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
     const output = answer.check(returned)
     if (slot) await handling.tx(() => returned)
-    else if (operation.kind === 'command') handling.restOn(await ground.standing(ground.reader()))
+    else if (operation.kind === 'command') handling.restOn(await ground.standing(ground.reader()).catch(() => emptyPosition)) // it is done, whatever else cannot be said
     return output
   }
   if (answer.isEmpty) return undefined

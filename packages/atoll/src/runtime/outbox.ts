@@ -3,7 +3,7 @@ import type { LogRecord } from '@atoll/log/driver'
 import type { InsertStatement, Statement, Transaction, Value } from '@atoll/store/driver'
 import type { EventDefinition } from '../contract/event.ts'
 import { partitionOf } from './partition.ts'
-import { emptyPosition, type Position } from './position.ts'
+import { emptyPosition, mergeOrders, type Position } from './position.ts'
 
 export const insertEvent: InsertStatement = {
   sql: 'INSERT INTO atoll_outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
@@ -106,7 +106,8 @@ export class Outgoing {
       const seq = await tx.insert(insertEvent, row)
       const event = toOutboxEvent(seq, row)
       this.written.push(event)
-      partitions[event.partition] = String(seq)
+      const before = partitions[event.partition]
+      partitions[event.partition] = before === undefined ? String(seq) : mergeOrders(before, String(seq))
     }
     return { [this.#service]: partitions }
   }

@@ -1,8 +1,9 @@
 import { isOrderBefore } from '@atoll/log/driver'
 
 /**
- * How far sources had got, as somebody saw it: source → partition → order token of the last event. Handing it to a causal query
- * makes the query wait until its service has handled all of that.
+ * How far sources had got, as somebody saw it: source → partition → order token of the last event, and, behind dashes, of those that this
+ * somebody caused before it (`1042-1040`): an earlier one may be waiting for another try while the cursor is past it. Handing it to a
+ * causal query makes the query wait until its service has handled all of that.
  */
 export type Position = Readonly<Record<string, Readonly<Record<number, string>>>>
 
@@ -22,10 +23,33 @@ function mergePartitions(a: Readonly<Record<number, string>>, b: Readonly<Record
   for (const [key, order] of Object.entries(b)) {
     const partition = Number(key)
     const known = a[partition]
-    if (known === undefined || isOrderBefore(known, order)) (merged ??= { ...a })[partition] = order
+    const both = known === undefined ? order : mergeOrders(known, order)
+    if (both !== known) (merged ??= { ...a })[partition] = both
   }
   return merged ?? a
 }
+
+/** The order tokens of one partition of a position, latest first. */
+export function ordersOf(orders: string): readonly string[] {
+  return orders.includes('-') ? orders.split('-') : [orders]
+}
+
+/** The latest of them. */
+export function latestOf(orders: string): string {
+  const end = orders.indexOf('-')
+  return end < 0 ? orders : orders.slice(0, end)
+}
+
+/** Both, latest first, as far as they are worth keeping. */
+export function mergeOrders(a: string, b: string): string {
+  if (a === b) return a
+  const all = [...new Set([...ordersOf(a), ...ordersOf(b)])].sort((x, y) => (isOrderBefore(x, y) ? 1 : -1))
+  const merged = all.slice(0, ORDERS_MAX).join('-')
+  return merged === a ? a : merged
+}
+
+/** Events of one caller in one partition whose retries are waited for; those before them are taken to be handled or dead. */
+const ORDERS_MAX = 4
 
 /** The text form, for headers: `articles.3.1042,profiles.0.77`. Empty for the empty position. */
 export function encodePosition(position: Position): string {
@@ -41,7 +65,7 @@ export function decodePosition(text: string): Position | undefined {
   const position: Record<string, Record<number, string>> = {}
   if (text === '') return position
   for (const part of text.split(',')) {
-    const match = /^([a-z][a-z0-9-]*)\.(\d{1,4})\.([0-9A-Za-z:]{1,60})$/.exec(part)
+    const match = /^([a-z][a-z0-9-]*)\.(\d{1,4})\.([0-9A-Za-z:]{1,60}(?:-[0-9A-Za-z:]{1,60}){0,3})$/.exec(part)
     if (!match) return undefined
     const [, source, partition, order] = match as unknown as [string, string, string, string]
     partitionsIn(position, source)[Number(partition)] = order

@@ -1,6 +1,7 @@
 import { AtollError, type ErrorCode, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Log, LogRecord } from '@atoll/log/driver'
 import type { Statement, Store, Transaction } from '@atoll/store/driver'
+import { endsWithin } from './deadline.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
 import { Leases } from './subscription/leases.ts'
@@ -41,6 +42,7 @@ export class Relay {
   /** Of the lease; undefined while another instance has it. */
   #epoch: number | undefined
   #leaseTimer: Timer | undefined
+  #looking: Promise<void> | undefined
   #lookTimer: Timer | undefined
 
   /** Last number given, by partition. */
@@ -60,6 +62,8 @@ export class Relay {
   #failures = 0
   readonly #onRetry: (() => void)[] = []
   #wanted = false
+  /** There may be rows that were not handed over: what was is not all. */
+  #mustLook = false
   #running: Promise<void> | undefined
   #stopped = false
   #tidying: Promise<void> | undefined
@@ -90,7 +94,12 @@ export class Relay {
   }
 
   /** Renews the lease or takes it, and does so again in time; sooner, if the store would not have it. */
-  async #lookAtLease(): Promise<void> {
+  #lookAtLease(): Promise<void> {
+    this.#looking = this.#lookAtLeaseNow()
+    return this.#looking
+  }
+
+  async #lookAtLeaseNow(): Promise<void> {
     let delayMs = this.#options.leaseMs / 3
     try {
       await this.#renewLease()
@@ -110,7 +119,7 @@ export class Relay {
     if (lost.length > 0) this.#epoch = undefined
     const epoch = taken.get(0)
     if (epoch === undefined) return
-    await this.#load()
+    if (!this.#stopped) await this.#load()
     this.#epoch = epoch
     this.wake()
   }
@@ -148,7 +157,8 @@ export class Relay {
 
   /** These events have committed. Like {@link wake}, and saves a look into the outbox if nothing is missing before them. */
   offer(events: readonly OutboxEvent[]): void {
-    if (this.#offered.size < OFFERED_MAX) for (const event of events) if (event.seq > this.#relayedSeq) this.#offered.set(event.seq, event)
+    if (this.#offered.size >= OFFERED_MAX) this.#mustLook = true
+    else for (const event of events) if (event.seq > this.#relayedSeq) this.#offered.set(event.seq, event)
     this.wake()
   }
 
@@ -192,17 +202,20 @@ export class Relay {
     if (!this.#stopped) await this.drained()
   }
 
-  /** Hands on what is there, tidies up and ends. */
-  async stop(): Promise<void> {
-    await this.#flush()
+  /** Hands on what is there, tidies up and ends; all the same if the log does not answer within `flushMs`. */
+  async stop(flushMs: number): Promise<void> {
+    const flushed = await endsWithin(this.#host, flushMs, this.#flush())
     this.#stopped = true
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
     this.#tellRetried()
     for (const timer of [this.#tidyTimer, this.#leaseTimer, this.#lookTimer]) timer?.cancel()
     this.#tidyTimer = undefined
-    await this.#running
-    if (!this.#stuck) {
+    if (!flushed) {
+      this.#logger.warn({ service: this.#service }, 'the log did not answer in time; what it has not taken stays in the outbox, and the next start hands it on')
+    }
+    await this.#looking
+    if (!this.#stuck && flushed) {
       await this.#tidy().catch((error: unknown) => {
         this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; the next start will')
       })
@@ -214,6 +227,7 @@ export class Relay {
   }
 
   async #flush(): Promise<void> {
+    this.#mustLook = true
     this.wake()
     while (this.#running) await this.#running
   }
@@ -252,7 +266,8 @@ export class Relay {
         this.#trouble = undefined
       }
     } catch (error) {
-      await this.#failed(AtollError.from(error))
+      // What befell an earlier lease says nothing of this one.
+      if (this.#epoch === epoch) await this.#failed(AtollError.from(error))
     }
   }
 
@@ -264,9 +279,11 @@ export class Relay {
       if (!event) break
       handed.push(event)
     }
-    if (handed.length > 0) return { rows: handed, isAll: handed.length === this.#offered.size }
+    if (handed.length > 0) return { rows: handed, isAll: handed.length === this.#offered.size && !this.#mustLook }
     this.#offered.clear() // what is in it comes after a hole, and will be read with what is in the hole
-    return { rows: await this.#store.reader.all<OutboxEvent>(selectOutbox, [this.#relayedSeq, this.#options.relayBatchMax]), isAll: false }
+    this.#mustLook = false
+    const rows = await this.#store.reader.all<OutboxEvent>(selectOutbox, [this.#relayedSeq, this.#options.relayBatchMax])
+    return { rows, isAll: false }
   }
 
   /** Gives rows to the log. Resolves with the last number given, by partition. */
@@ -296,7 +313,9 @@ export class Relay {
     if (this.#stopped) return
     this.#tidyTimer ??= this.#host.after(this.#options.relayTidyMs, () => {
       this.#tidyTimer = undefined
+      const epoch = this.#epoch
       this.#tidy().catch((error: unknown) => {
+        if (this.#epoch !== epoch) return
         if (AtollError.from(error).code === 'FENCED') return this.#lose()
         this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; will try again')
         this.#tidyLater()

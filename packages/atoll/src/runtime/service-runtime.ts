@@ -12,7 +12,7 @@ import { handleEvent } from './event-handling.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
-import { emptyPosition, type Position } from './position.ts'
+import { emptyPosition, latestOf, type Position } from './position.ts'
 import { openProjection, type ProjectionStore } from './projections.ts'
 import { Relay } from './relay.ts'
 import type { Dispatch, Dispatched, Ports, RunningService, StopOptions } from './running.ts'
@@ -26,7 +26,9 @@ const selectSeq: Statement = {
 }
 
 const selectStanding: Statement = {
-  sql: 'SELECT partition, max(seq) AS seq FROM (SELECT partition, seq FROM atoll_outbox UNION ALL SELECT partition, seq FROM atoll_streams) GROUP BY partition',
+  // Of a backlog, the end will do: while there is one, nobody catches up anyway.
+  sql: `SELECT partition, max(seq) AS seq FROM (SELECT * FROM (SELECT partition, seq FROM atoll_outbox ORDER BY seq DESC LIMIT 1000)
+          UNION ALL SELECT partition, seq FROM atoll_streams) GROUP BY partition`,
 }
 
 /** What a service asks of the system around it. */
@@ -145,10 +147,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     if (this.state !== 'stopping') return
     await this.#ended(untilMs, () => this.#underWay === 0)
     this.#accepts = 'nobody'
-    const leftMs = Math.max(untilMs - this.host.monotonicMs(), RELAY_STOP_MS)
-    if (!(await endsWithin(this.host, leftMs, this.relay.stop()))) {
-      this.logger.warn({ service: this.name }, 'the log did not answer in time; what it has not taken stays in the outbox, and the next start hands it on')
-    }
+    await this.relay.stop(Math.max(untilMs - this.host.monotonicMs(), RELAY_STOP_MS))
     this.state = 'stopped'
   }
 
@@ -208,7 +207,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   }
 
   committed({ position, events, timers }: { position: Position; events: readonly OutboxEvent[]; timers: boolean }): void {
-    for (const order of Object.values(position[this.name] ?? {})) this.#noteCommitted(order)
+    for (const orders of Object.values(position[this.name] ?? {})) this.#noteCommitted(latestOf(orders))
     if (events.length > 0) this.relay.offer(events)
     if (timers) this.#timers!.wake()
   }

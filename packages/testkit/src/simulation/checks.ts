@@ -1,4 +1,5 @@
 import { AtollError } from '@atoll/host'
+import type { StoredRecord } from 'atoll/runtime'
 import type { World } from '../world/world.ts'
 
 /** What holds of every system, whatever it does. */
@@ -22,15 +23,18 @@ export function watchOrder(world: World): OrderBook {
   return { wrong }
 }
 
-/** Every event has a cause that came before it: a request, or an event of the log that its emitter handles. */
+/** Every event has a cause that came before it: a request that was sent, or an event that its emitter handles and that the log had taken before. */
 export async function assertCauses(world: World): Promise<void> {
   const events = await world.events()
   const byId = new Map(events.map((event) => [event.id, event]))
   const handles = new Map(world.system.services.map(({ name, subscribers }) => [name, new Set(subscribers.map(({ event }) => event.name))]))
+  const wrong = (event: StoredRecord, how: string): AtollError => new AtollError('INVARIANT_BROKEN', `${event.type} ${event.id} of ${event.source} was caused by ${event.cause}, ${how}`)
   if (byId.size !== events.length) throw new AtollError('INVARIANT_BROKEN', 'an event is in the log twice')
   for (const event of events) {
+    if (world.wasRequested(event.cause)) continue
     const cause = byId.get(event.cause)
-    if (!cause || handles.get(event.source)?.has(cause.type)) continue
-    throw new AtollError('INVARIANT_BROKEN', `${event.type} ${event.id} says that ${cause.type} led to it, which ${event.source} does not handle`)
+    if (!cause) throw wrong(event, 'which is neither an event of the log nor a request')
+    if (!handles.get(event.source)?.has(cause.type)) throw wrong(event, `a ${cause.type}, which ${event.source} does not handle`)
+    if (world.sightings.appendedAt(cause.id)! >= world.sightings.appendedAt(event.id)!) throw wrong(event, 'which the log took later') // both are in the log
   }
 }

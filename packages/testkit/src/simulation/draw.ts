@@ -42,8 +42,12 @@ function drawFault(random: Random, kind: FaultKind, { system, spanMs, leaseMs }:
   const atMs = random.int(spanMs)
   const briefMs = (): number => Math.floor(Math.exp(random.next() * Math.log(3 * leaseMs)))
   switch (kind) {
-    case 'crash':
-      return { kind, service, point: random.pick(points), phase: random.pick(phases), nth, downMs: briefMs(), renamed: random.chance(0.3) }
+    case 'crash': {
+      const point = random.pick(points)
+      // A read has no effect to be in the midst of, and what a handler does is a commit.
+      const phase = point === 'read' || point === 'handle' ? random.pick(['before', 'after'] as const) : random.pick(phases)
+      return { kind, service, point, phase, nth, downMs: briefMs(), renamed: random.chance(0.3) }
+    }
     case 'power':
       return { kind, atMs, downMs: briefMs() }
     case 'failure': {

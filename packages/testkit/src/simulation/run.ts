@@ -32,7 +32,7 @@ export interface Simulation<State> {
   readonly clients?: number
   /** Steps of each client. Default 30. */
   readonly steps?: number
-  /** Clients go on until so many events have been emitted and so many faults have happened; but not for more than ten times their steps. */
+  /** Clients go on until so many events have been emitted and so many faults have happened. A run with fewer, after ten times its steps, has failed. */
   readonly least?: { readonly events?: number; readonly faults?: number }
   /** Which kinds of faults may happen. Default: all. */
   readonly faults?: readonly FaultKind[]
@@ -120,6 +120,11 @@ class Run<State> {
     const weather = new Weather(world, faults, this.#simulation.next)
     try {
       await this.#hold('workload', () => this.#work(weather))
+      await this.#hold('the load comes about', () => {
+        const { events = 0, faults: count = 0 } = this.#simulation.least ?? {}
+        if (world.sightings.events >= events && weather.happened.size >= count) return
+        throw new AtollError('INVARIANT_BROKEN', `there were ${world.sightings.events} events and ${weather.happened.size} faults, and at the least ${events} and ${count} were wanted: is everything refused?`)
+      })
       await this.#hold('every run of a seed is the same', () => {
         if (world.refusals[0]) throw world.refusals[0]
       })

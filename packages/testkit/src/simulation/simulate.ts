@@ -31,7 +31,8 @@ export interface SimulationReport {
 /**
  * Runs a system under load, again and again: each seed draws what clients do, in which order things happen, and what goes wrong, and the
  * invariants are held against it while it runs and after it has settled. Rejects with INVARIANT_BROKEN at the first failure, with its
- * seed, the shortest list of faults that still leads to it, and how to replay it. `ATOLL_SEED` in the environment runs that seed alone.
+ * seed, the shortest list of faults that still leads to it, and how to replay it. `ATOLL_SEED` in the environment runs that seed alone,
+ * as it was kept and as it is drawn.
  */
 export async function simulate<State>(system: System, options: SimulateOptions<State>): Promise<SimulationReport> {
   const { runs = 100, seed: first = 1, repeated = 1, regressions, onRun } = options
@@ -47,9 +48,13 @@ export async function simulate<State>(system: System, options: SimulateOptions<S
     return report
   }
 
-  if (wanted !== undefined) await take(wanted)
+  const kept = readRegressions(regressions)
+  if (wanted !== undefined) {
+    for (const { seed, faults } of kept) if (String(seed) === wanted) await take(seed, faults)
+    await take(wanted)
+  }
   else {
-    for (const { seed, faults } of readRegressions(regressions)) await take(seed, faults)
+    for (const { seed, faults } of kept) await take(seed, faults)
     for (let seed = first; seed < first + runs; seed++) {
       const report = await take(seed)
       total.least = { events: Math.min(total.least.events, report.events), faults: Math.min(total.least.faults, report.happened) }

@@ -10,6 +10,8 @@ import { handlingNow } from './sightings.ts'
  */
 export class Fleet implements Calls {
   system: System
+  /** Of every request that was sent to a service: what events may have been caused by. */
+  readonly requestIds = new Set<string>()
   readonly #instances = new Map<string, Instance[]>()
   readonly #random: Random
   readonly #surroundings: Host
@@ -46,10 +48,12 @@ export class Fleet implements Calls {
     const entry = this.system.operations.get(operation)
     if (!entry) return Promise.reject(new AtollError('NOT_FOUND', `system ${this.system.name} has no operation ${operation}`))
     const service = entry.service.name
+    const requestId = request.requestId ?? this.#surroundings.uuid()
+    this.requestIds.add(requestId)
     const up = this.of(service).filter((instance) => instance.isUp)
     if (up.length === 0) return Promise.reject(new AtollError('UNAVAILABLE', `${operation} cannot be reached: no instance of ${service} is up`))
     const instance = up.length === 1 ? up[0]! : this.#random.pick(up)
-    return this.#send(instance, operation, request)
+    return this.#send(instance, operation, { ...request, requestId })
   }
 
   #send({ actor, running }: Instance, operation: string, request: Dispatch): Promise<Dispatched> {

@@ -201,3 +201,16 @@ describe('two instances of a service that hears itself', () => {
     }
   })
 })
+
+describe('a lease that was noted by a clock far ahead', () => {
+  it('holds nobody up for as long as that clock was', async () => {
+    await using shop = await world(createShop(), short)
+    shop.skew('stock', '1h')
+    await shop.clock.advance('1m')
+    shop.crash('stock')
+    await shop.launch('stock', 'stock-elsewhere')
+    await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
+    await shop.quiet({ within: '1m' })
+    assert.deepEqual(await shop.call(mail.letters, {}), ['nobody: lamp'], 'its relay has a lease, too')
+  })
+})

@@ -25,13 +25,19 @@ export interface Handled {
 /** Everything that handlers did in a world, by event. */
 export class Sightings {
   readonly #byEvent = new Map<string, Map<string, Sighting>>()
-  readonly #numbers = new Map<string, number>()
+  /** In the order in which the log took them. */
+  readonly #appended = new Map<string, { readonly number: number; readonly at: number }>()
   /** Called at the commit of an `on` handler's transaction. */
   onHandled: ((handled: Handled) => void) | undefined
 
   /** How many events have been given to the log. */
   get events(): number {
-    return this.#numbers.size
+    return this.#appended.size
+  }
+
+  /** Which event it was that the log took: the first is 0. Undefined if it did not take it. */
+  appendedAt(eventId: string): number | undefined {
+    return this.#appended.get(eventId)?.at
   }
 
   of(eventId: string): Sighting[] {
@@ -48,13 +54,13 @@ export class Sightings {
   }
 
   appended(records: readonly LogRecord[]): void {
-    for (const { id, number } of records) if (!this.#numbers.has(id)) this.#numbers.set(id, number)
+    for (const { id, number } of records) if (!this.#appended.has(id)) this.#appended.set(id, { number, at: this.#appended.size })
   }
 
   committed({ sighting, event }: HandlingNow): void {
     sighting.handled = true
     sighting.error = undefined
-    this.onHandled?.({ subscription: sighting.subscription, event, number: this.#numbers.get(event.id) ?? 0 })
+    this.onHandled?.({ subscription: sighting.subscription, event, number: this.#appended.get(event.id)?.number ?? 0 })
   }
 }
 

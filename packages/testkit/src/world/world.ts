@@ -294,6 +294,11 @@ export class World implements AsyncDisposable {
     return this.#run(() => this.#look((admin) => Array.fromAsync(admin.events({ type: event?.name, key }))))
   }
 
+  /** Whether a request of this id was sent to any service. */
+  wasRequested(requestId: string): boolean {
+    return this.#fleet.requestIds.has(requestId)
+  }
+
   /** What an event led to: in which subscriptions, with which effect, and what came of that. Print it to see it as a tree. */
   async flow(event: string | { readonly id: string }): Promise<Flow> {
     return createFlow(typeof event === 'string' ? event : event.id, await this.events(), this.system, this.sightings)

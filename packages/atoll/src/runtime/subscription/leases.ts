@@ -5,7 +5,7 @@ import type { RuntimeOptions } from '../options.ts'
 const upsertInstance: Statement = {
   sql: 'INSERT INTO atoll_instances (subscription, instance, expires_at) VALUES (?, ?, ?) ON CONFLICT (subscription, instance) DO UPDATE SET expires_at = excluded.expires_at',
 }
-const deleteInstances: Statement = { sql: 'DELETE FROM atoll_instances WHERE subscription = ? AND expires_at <= ?' }
+const deleteInstances: Statement = { sql: 'DELETE FROM atoll_instances WHERE subscription = ? AND (expires_at <= ? OR expires_at > ?)' }
 const deleteInstance: Statement = { sql: 'DELETE FROM atoll_instances WHERE subscription = ? AND instance = ?' }
 const countInstances: Statement = { sql: 'SELECT count(*) AS count FROM atoll_instances WHERE subscription = ?' }
 const selectLeases: Statement = { sql: 'SELECT partition, owner, epoch, expires_at FROM atoll_leases WHERE subscription = ?' }
@@ -60,7 +60,7 @@ export class Leases {
     const expiresAt = now + leaseMs
     return this.#store.write(async (tx) => {
       await tx.run(upsertInstance, [this.#subscription, instance, expiresAt])
-      await tx.run(deleteInstances, [this.#subscription, now])
+      await tx.run(deleteInstances, [this.#subscription, now, now + CREDIBLE * leaseMs])
       const live = await tx.get<{ count: number }>(countInstances, [this.#subscription])
       const share = Math.ceil(partitions / Math.max(1, live?.count ?? 1))
 
@@ -81,7 +81,7 @@ export class Leases {
       for (let partition = 0; partition < partitions && ours.length + taken.size < share; partition++) {
         if (held.has(partition) && !lost.includes(partition)) continue
         const row = rows.get(partition)
-        const free = !row || row.owner === '' || row.expires_at <= now || (row.owner === instance && !lost.includes(partition))
+        const free = !row || row.owner === '' || row.expires_at <= now || row.expires_at > now + CREDIBLE * leaseMs || (row.owner === instance && !lost.includes(partition))
         if (!free) continue
         const epoch = (row?.epoch ?? 0) + 1
         await tx.run(takeLease, [this.#subscription, partition, instance, epoch, expiresAt])
@@ -105,3 +105,9 @@ export class Leases {
     })
   }
 }
+
+/**
+ * In leases: one that ends later than this was noted by a clock that was ahead, and would else hold for as long as that clock was. Taking it
+ * from an owner who is alive after all is safe: the epoch fences.
+ */
+const CREDIBLE = 2

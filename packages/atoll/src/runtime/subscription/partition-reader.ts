@@ -100,7 +100,9 @@ export class PartitionReader {
     const settled = this.#ground.store.write(async (tx) => {
       if (isSure()) await this.#book.settle(tx)
     })
-    settled.catch((error: unknown) => this.#fail(error))
+    settled.catch((error: unknown) => {
+      if (!isStoreFailure(error) || (error as AtollError).code === 'FENCED') this.#fail(error) // a store that is full is asked again at the next look
+    })
   }
 
   /** Lets what is in hand end, notes where it stands, and stops. */
