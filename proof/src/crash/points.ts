@@ -34,7 +34,7 @@ export const points: readonly Point[] = [
   after('relay: between append and tidying', 'load', 160, relay, 'await this.#log.append(this.#service, records)'),
   after('relay: inside tidying, rows deleted', 'load', 50, relay, 'await tx.run(deleteOutbox, [seq])'),
   after('relay: inside tidying, numbers noted', 'load', 50, relay, 'await tx.runEach(upsertStream, numbers)'),
-  before('relay: after tidying', 'load', 50, relay, '} catch (error) {\n      for (const [type, count] of types)'),
+  before('relay: after tidying', 'load', 50, relay, 'this.#isUnsure = false\n    } catch (error) {'),
   after('subscription: between two effects', 'load', 300, `${runtime}/subscription/batch.ts`, 'handled.add(record)'),
   before('subscription: between effect and cursor', 'load', 300, writer, 'runHooks(group, queries).then('),
   after('subscription: between cursor and count', 'load', 300, `${runtime}/subscription/cursor-book.ts`, 'for (const cursor of moved) await this.#write(queries, cursor)'),

@@ -85,7 +85,7 @@ export async function runSeed<State>(system: System, simulation: Simulation<Stat
   })
   const runtime = { leaseMs: LEASE_MS, lookMs: 1_000, attemptsMax: 4, partitions: 2, ...simulation.world?.runtime }
   const world = await createWorld(system, { ...simulation.world, runtime, seed })
-  const run = new Run(world, simulation, random)
+  const run = new Run(world, simulation, random, faults === undefined)
   try {
     const weather = await run.through(drawn)
     const { length: events } = await world.events()
@@ -101,8 +101,11 @@ class Run<State> {
   readonly #simulation: Simulation<State>
   readonly #random: Random
   readonly #state: State
+  readonly #least: { readonly events: number; readonly faults: number }
 
-  constructor(world: World, simulation: Simulation<State>, random: Random) {
+  /** `isDrawn`: its faults are those of the seed. Of a list that was shrunk, nobody can ask for more. */
+  constructor(world: World, simulation: Simulation<State>, random: Random, isDrawn: boolean) {
+    this.#least = { events: simulation.least?.events ?? 0, faults: isDrawn ? (simulation.least?.faults ?? 0) : 0 }
     this.#world = world
     this.#simulation = simulation
     this.#random = random
@@ -121,7 +124,7 @@ class Run<State> {
     try {
       await this.#hold('workload', () => this.#work(weather))
       await this.#hold('the load comes about', () => {
-        const { events = 0, faults: count = 0 } = this.#simulation.least ?? {}
+        const { events, faults: count } = this.#least
         if (world.sightings.events >= events && weather.happened.size >= count) return
         throw new AtollError('INVARIANT_BROKEN', `there were ${world.sightings.events} events and ${weather.happened.size} faults, and at the least ${events} and ${count} were wanted: is everything refused?`)
       })
@@ -142,8 +145,9 @@ class Run<State> {
   }
 
   async #work(weather: Weather): Promise<void> {
-    const { clients = 3, steps = 30, workload, least = {} } = this.#simulation
-    const isEnough = (): boolean => this.#world.sightings.events >= (least.events ?? 0) && weather.happened.size >= (least.faults ?? 0)
+    const { clients = 3, steps = 30, workload } = this.#simulation
+    const least = this.#least
+    const isEnough = (): boolean => this.#world.sightings.events >= least.events && weather.happened.size >= least.faults
     await Promise.all(Array.from({ length: clients }, async (_, index) => {
       const client = this.#createClient(`client-${index + 1}`)
       for (let step = 0; !this.failure && (step < steps || (step < 10 * steps && !isEnough())); step++) {
