@@ -109,11 +109,16 @@ async function remove(client: Client<People>, person: Person): Promise<void> {
   await see(client, person, slug)
 }
 
-/** What a person wrote some steps ago is there as well, whatever that person has written since. */
+/**
+ * What a person wrote some steps ago is there as well, whatever that person has written since. Mostly what is not long ago, which may
+ * still be on its way.
+ */
 async function lookBack(client: Client<People>, person: Person): Promise<void> {
-  const slug = pickKnown(client, person.articles, (article) => article.state === 'there')
-  if (slug !== undefined) await see(client, person, slug)
+  const known = [...person.articles].filter(([, { state }]) => state === 'there').map(([slug]) => slug)
+  if (known.length > 0) await see(client, person, client.random.pick(client.random.chance(0.8) ? known.slice(-RECENT) : known))
 }
+
+const RECENT = 3
 
 /** A person's own article is as that person last left it, at once. */
 async function see(client: Client<People>, person: Person, slug: string): Promise<void> {
