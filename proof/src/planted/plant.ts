@@ -1,19 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { plantedBugs } from './bugs.ts'
+import type { PlantedBug } from './bugs.ts'
 
 /**
  * Plants a bug in the code that this thread loads from now on: the text of a module is changed as it is loaded, and the module itself
- * stays as it is. Throws if the text is not there exactly once, so that no bug is ever planted in vain.
+ * stays as it is. Throws as {@link assertPlantable} does.
  */
-export function plant(name: string): void {
-  const bug = plantedBugs.find((one) => one.name === name)
-  if (!bug) throw new Error(`there is no planted bug ${name}; there are ${plantedBugs.map((one) => one.name).join(', ')}`)
-  for (const { file, from } of bug.changes) {
-    const count = readFileSync(new URL(file, ROOT), 'utf8').split(from).length - 1
-    if (count !== 1) throw new Error(`planted bug ${name} cannot be planted: ${file} has its text ${count} times, and must have it once. The code has changed; change the bug`)
-  }
+export function plant(bug: PlantedBug): void {
+  assertPlantable(bug)
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
@@ -25,6 +20,18 @@ export function plant(name: string): void {
       return { ...loaded, source }
     },
   })
+}
+
+/**
+ * Throws unless each text that a bug changes is there exactly once. Whoever looks for a bug asks this first, in a thread that loads
+ * nothing: one that only dies in the attempt looks as if it had noticed something.
+ */
+export function assertPlantable({ name, changes }: PlantedBug): void {
+  if (changes.length === 0) throw new Error(`planted bug ${name} changes nothing; say what it changes`)
+  for (const { file, from } of changes) {
+    const count = readFileSync(new URL(file, ROOT), 'utf8').split(from).length - 1
+    if (count !== 1) throw new Error(`planted bug ${name} cannot be planted: ${file} has its text ${count} times, and must have it once. The code has changed; change the bug`)
+  }
 }
 
 const ROOT = new URL('../../../', import.meta.url)

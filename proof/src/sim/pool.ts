@@ -1,12 +1,13 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { Fault, RunReport } from '@atoll/testkit'
+import type { PlantedBug } from '../planted/bugs.ts'
 import type { TargetName } from './targets.ts'
 
 export interface WorkerData {
   readonly target: TargetName
   /** A bug that is planted in the code under test. */
-  readonly planted: string | undefined
+  readonly planted: PlantedBug | undefined
 }
 
 /** One seed to run. */
@@ -21,6 +22,8 @@ export interface Task {
 export interface TaskReport extends Omit<RunReport, 'failure'> {
   readonly tookMs: number
   readonly failure: { readonly invariant: string; readonly message: string } | undefined
+  /** It hung, or brought its thread down: nothing was found out. */
+  readonly isLost?: boolean
 }
 
 export interface PoolOptions extends WorkerData {
@@ -59,7 +62,7 @@ class TaskWorker {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#data, resourceLimits: { maxYoungGenerationSizeMb: 64 } })
   }
 
-  run(task: Task, taskMsMax: number): Promise<TaskReport & { isLost?: boolean }> {
+  run(task: Task, taskMsMax: number): Promise<TaskReport> {
     const worker = this.#worker
     return new Promise((resolve) => {
       const lost = (message: string): void => {
