@@ -179,6 +179,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [{ file: reader, from: '(this.cursor(source)?.hasReached(order) ?? false) && !this.#held.isAwaited(source, order)', to: 'this.cursor(source)?.hasReached(order) ?? false' }],
   },
   {
+    name: 'causal-reads-wait-for-the-last-alone',
+    defect: 'a causal query does not wait for an event that is tried again, once its caller has caused a later one',
+    changes: [{ file: `${runtime}/position.ts`, from: 'all.slice(0, ORDERS_MAX)', to: 'all.slice(0, 1)' }],
+    test: `${runtime}/operations.test.ts`,
+  },
+  {
     name: 'answers-rest-on-nothing',
     first: 'conduit',
     defect: 'a command that finds its work done already answers so, and its caller does not find it elsewhere',

@@ -7,7 +7,7 @@ import type { Phase, Point } from '../world/passage.ts'
 export type Fault =
   /** An instance is gone in the midst of what it does. Another takes its place after `downMs`, under the same name or another. */
   | { readonly kind: 'crash'; readonly service: string; readonly point: Point; readonly phase: Phase; readonly nth: number; readonly downMs: number; readonly renamed: boolean }
-  /** The power goes: everything is gone at once. What was not acknowledged may be lost. */
+  /** The power goes: every service and the gateway are gone at once, with what they had not committed. The log keeps what it was given. */
   | { readonly kind: 'power'; readonly atMs: number; readonly downMs: number }
   /** The log or the store fails `times` times: `after` means that it did what it was asked, and the answer was lost. */
   | { readonly kind: 'failure'; readonly service: string; readonly point: 'append' | 'read' | 'commit'; readonly phase: Phase; readonly nth: number; readonly times: number }
