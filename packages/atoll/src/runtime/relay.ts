@@ -4,6 +4,7 @@ import type { Statement, Store, Transaction } from '@atoll/store/driver'
 import { endsWithin } from './deadline.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
+import { assertLogHas, isInOutbox, lastInOutbox } from './relayed.ts'
 import { Leases } from './subscription/leases.ts'
 
 const selectOutbox: Statement = {
@@ -20,8 +21,6 @@ const upsertPublished: Statement = {
 const countOutbox: Statement = { sql: 'SELECT type, count(*) AS count FROM atoll_outbox WHERE seq <= ? GROUP BY type' }
 
 const selectEpoch: Statement = { sql: 'SELECT epoch FROM atoll_leases WHERE subscription = ? AND partition = 0' }
-const selectLastSeq: Statement = { sql: 'SELECT max(seq) AS seq FROM atoll_outbox' }
-const selectWaiting: Statement = { sql: 'SELECT EXISTS (SELECT 1 FROM atoll_outbox WHERE seq <= ?) AS waiting' }
 
 /**
  * Moves events from an outbox to the log: in the order of their commits, each numbered once. The numbers follow from the order of the
@@ -95,8 +94,7 @@ export class Relay {
 
   /** Renews the lease or takes it, and does so again in time; sooner, if the store would not have it. */
   #lookAtLease(): Promise<void> {
-    this.#looking = this.#lookAtLeaseNow()
-    return this.#looking
+    return (this.#looking = this.#lookAtLeaseNow())
   }
 
   async #lookAtLeaseNow(): Promise<void> {
@@ -131,18 +129,6 @@ export class Relay {
       this.wake()
       this.#armLook()
     })
-  }
-
-  async #checkTails(): Promise<void> {
-    for (const [partition, number] of this.#numbers) {
-      const tail = await this.#log.tail(this.#service, partition)
-      if ((tail?.number ?? 0) < number) {
-        throw new AtollError(
-          'LOG_GAP',
-          `the log ends at number ${tail?.number ?? 0} in partition ${partition} of ${this.#service}, and ${number} were given to it: events are lost. Restore the log`,
-        )
-      }
-    }
   }
 
   /** There may be new rows. Cheap; call it after each commit that emitted. */
@@ -194,9 +180,9 @@ export class Relay {
   /** Another instance relays: waits until it has. */
   async #drainedByOthers(): Promise<void> {
     const { reader } = this.#store
-    const last = (await reader.get<{ seq: number | null }>(selectLastSeq))?.seq ?? 0
+    const last = await lastInOutbox(reader)
     while (this.#epoch === undefined && !this.#stopped) {
-      if ((await reader.get<{ waiting: number }>(selectWaiting, [last]))?.waiting === 0) return
+      if (!(await isInOutbox(reader, last))) return
       await new Promise<void>((resolve) => this.#host.after(this.#options.relayTidyMs, resolve))
     }
     if (!this.#stopped) await this.drained()
@@ -206,11 +192,9 @@ export class Relay {
   async stop(flushMs: number): Promise<void> {
     const flushed = await endsWithin(this.#host, flushMs, this.#flush())
     this.#stopped = true
-    this.#retryTimer?.cancel()
-    this.#retryTimer = undefined
+    for (const timer of [this.#retryTimer, this.#tidyTimer, this.#leaseTimer, this.#lookTimer]) timer?.cancel()
+    this.#retryTimer = this.#tidyTimer = undefined
     this.#tellRetried()
-    for (const timer of [this.#tidyTimer, this.#leaseTimer, this.#lookTimer]) timer?.cancel()
-    this.#tidyTimer = undefined
     if (!flushed) {
       this.#logger.warn({ service: this.#service }, 'the log did not answer in time; what it has not taken stays in the outbox, and the next start hands it on')
     }
@@ -246,7 +230,7 @@ export class Relay {
       this.#numbers.set(row.partition, row.number)
       this.#relayedSeq = Math.max(this.#relayedSeq, row.seq)
     }
-    await this.#checkTails()
+    await assertLogHas(this.#log, this.#service, this.#numbers)
   }
 
   async #run(): Promise<void> {

@@ -184,8 +184,7 @@ export class World implements AsyncDisposable {
       pending = !isDue && running.every((instance) => instance.running!.idle) ? await this.#pending() : ['something is in hand']
     }
     await this.#driver.reach({ isMet, whenStill, untilMs })
-    const [refusal] = this.refusals.splice(0)
-    if (refusal) throw refusal
+    for (const refusal of this.refusals.splice(0)) throw refusal
     if (pending?.length !== 0) throw new AtollError('NOT_QUIET', `after ${within} of virtual time there was still: ${pending?.join('; ') ?? 'work in hand'}`)
   }
 

@@ -1,0 +1,30 @@
+import { AtollError } from '@atoll/host'
+import type { Log } from '@atoll/log/driver'
+import type { Reader, Statement } from '@atoll/store/driver'
+
+// What has become of a service's events, as its outbox and the log say.
+
+const selectLastSeq: Statement = { sql: 'SELECT max(seq) AS seq FROM atoll_outbox' }
+const selectWaiting: Statement = { sql: 'SELECT EXISTS (SELECT 1 FROM atoll_outbox WHERE seq <= ?) AS waiting' }
+
+/** The last place in the commit order that the outbox holds; 0 if it holds nothing. */
+export async function lastInOutbox(reader: Reader): Promise<number> {
+  return (await reader.get<{ seq: number | null }>(selectLastSeq))?.seq ?? 0
+}
+
+/** Whether the outbox still holds anything up to a place. */
+export async function isInOutbox(reader: Reader, seq: number): Promise<boolean> {
+  return (await reader.get<{ waiting: number }>(selectWaiting, [seq]))?.waiting === 1
+}
+
+/** Rejects with LOG_GAP if the log does not have all that was given to it, by partition the last number. */
+export async function assertLogHas(log: Log, service: string, numbers: ReadonlyMap<number, number>): Promise<void> {
+  for (const [partition, number] of numbers) {
+    const tail = await log.tail(service, partition)
+    if ((tail?.number ?? 0) >= number) continue
+    throw new AtollError(
+      'LOG_GAP',
+      `the log ends at number ${tail?.number ?? 0} in partition ${partition} of ${service}, and ${number} were given to it: events are lost. Restore the log`,
+    )
+  }
+}
