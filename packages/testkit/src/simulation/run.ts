@@ -89,7 +89,7 @@ export async function runSeed<State>(system: System, simulation: Simulation<Stat
   try {
     const weather = await run.through(drawn)
     const { length: events } = await world.events()
-    return { seed, events, faults: drawn, happened: weather?.happened.size ?? 0, trace: world.trace.hash, elapsedMs: world.clock.elapsedMs, failure: run.failure }
+    return { seed, events, faults: [...drawn, ...(weather?.added ?? [])], happened: weather?.happened.size ?? 0, trace: world.trace.hash, elapsedMs: world.clock.elapsedMs, failure: run.failure }
   } finally {
     await world.close()
   }
@@ -151,6 +151,7 @@ class Run<State> {
     await Promise.all(Array.from({ length: clients }, async (_, index) => {
       const client = this.#createClient(`client-${index + 1}`)
       for (let step = 0; !this.failure && (step < steps || (step < 10 * steps && !isEnough())); step++) {
+        if (step >= 5 * steps && weather.happened.size < least.faults) weather.add(client.random)
         await client.pause(Math.floor(client.random.next() ** 2 * 2 * SPAN_MS / steps))
         try {
           await workload(client)

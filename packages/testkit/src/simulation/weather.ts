@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { System } from 'atoll'
+import type { Random } from '../random.ts'
 import type { Mishap, Passenger, Point } from '../world/passage.ts'
 import type { World } from '../world/world.ts'
 import type { Fault, PassageFault, TimedFault } from './fault.ts'
@@ -8,6 +9,8 @@ import type { Fault, PassageFault, TimedFault } from './fault.ts'
 export class Weather {
   /** Of the faults, those that have happened. */
   readonly happened = new Set<Fault>()
+  /** Faults that were added because too few of those drawn came to happen. */
+  readonly added: Fault[] = []
   /** What failed that should not have: a start after a crash, a stop. */
   readonly failures: unknown[] = []
   readonly #world: World
@@ -16,11 +19,13 @@ export class Weather {
   readonly #passages = new Map<string, number>()
   readonly #poisoned = new Map<string, Fault>()
   readonly #resume = new Set<() => void>()
+  readonly #beganMs: number
   #isOver = false
   #names = 0
 
   constructor(world: World, faults: readonly Fault[], next: System | undefined) {
     this.#world = world
+    this.#beganMs = world.clock.elapsedMs
     this.#faults = faults
     this.#next = next
     world.mishapAt = (passenger, point, subject) => this.#mishapAt(passenger, point, subject)
@@ -36,6 +41,14 @@ export class Weather {
       if (this.#world.instances(name).length > 1) await this.#world.scale(name, 1)
     }
     await this.#world.start()
+  }
+
+  /** One more fault, now. */
+  add(random: Random): void {
+    const service = random.pick(this.#world.system.services).name
+    const fault: TimedFault = { kind: 'stop', service, atMs: Math.floor(this.#world.clock.elapsedMs - this.#beganMs), forMs: 1 + random.int(1_000) }
+    this.added.push(fault)
+    this.#strike(fault)
   }
 
   #mishapAt(passenger: Passenger, point: Point, subject: string | undefined): Mishap | undefined {
