@@ -56,15 +56,16 @@ function compare(ground: CausalGround, position: Position, lastOrder: (source: s
     const last = lastOrder(source)
     if (last === undefined) continue
     for (const [key, orders] of Object.entries(partitions)) {
-      if (last !== 'elsewhere' && isOrderBefore(last, latestOf(orders))) {
+      const latest = latestOf(orders)
+      if (last !== 'elsewhere' && isOrderBefore(last, latest)) {
         unsure = [...unsure, source]
         continue
       }
       const partition = Number(key)
-      for (const order of ordersOf(orders)) {
-        for (const [subscription, reading] of ground.subscriptions) {
-          if (!reading.hasReached(source, partition, order)) missing = [...missing, { subscription, source, partition, order }]
-        }
+      for (const [subscription, reading] of ground.subscriptions) {
+        // Earlier ones can only be missing where something waits for another try.
+        const wanted = latest !== orders && reading.mayHold(partition) ? ordersOf(orders) : [latest]
+        for (const order of wanted) if (!reading.hasReached(source, partition, order)) missing = [...missing, { subscription, source, partition, order }]
       }
     }
   }

@@ -75,6 +75,11 @@ export class PartitionReader {
     return (this.cursor(source)?.hasReached(order) ?? false) && !this.#held.isAwaited(source, order)
   }
 
+  /** Whether any event is held. */
+  get holds(): boolean {
+    return !this.#held.isEmpty
+  }
+
   /** Why it stands still, if records are missing. */
   get gap(): AtollError | undefined {
     return this.#gap

@@ -78,6 +78,11 @@ export class Subscription {
     return this.#readers.get(partition)?.hasReached(source, order) ?? false
   }
 
+  /** Whether an event of a partition may be held; of one that is not read here, nobody here knows. */
+  mayHold(partition: number): boolean {
+    return this.#readers.get(partition)?.holds ?? true
+  }
+
   /** The same of a partition that another instance reads, as the store knows. False for one that is read here. */
   async hasCommitted(source: string, partition: number, order: string): Promise<boolean> {
     if (this.#readers.has(partition)) return false
