@@ -3,30 +3,19 @@ import { connect } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { LedgerRow } from 'atoll/runtime'
 import { eventually } from './wait.ts'
 
-/** A line of the ledger, as `atoll ledger --json` prints it. */
-export interface Account {
-  readonly event: string
-  readonly subscription: string
-  readonly published: number
-  readonly handled: number
-  readonly pending: number
-  readonly parked: number
-  readonly dead: number
-  readonly balanced: boolean
-}
-
 /** Asks a running system for its ledger, as `atoll ledger` does, without the time that a process takes to start. Undefined if the system is gone. */
-export async function askLedger(data: string): Promise<Account[] | undefined> {
-  const accounts: Account[] = []
+export async function askLedger(data: string): Promise<LedgerRow[] | undefined> {
+  const accounts: LedgerRow[] = []
   try {
     const { path } = JSON.parse(readFileSync(join(data, 'control.json'), 'utf8')) as { path: string } // the system wrote it when it got ready
     const socket = connect(path)
     await once(socket, 'connect')
     socket.write(`${JSON.stringify({ verb: 'ledger' })}\n`)
     for await (const line of createInterface(socket)) {
-      const reply = JSON.parse(line) as { item?: Account; end?: true; error?: { message: string } }
+      const reply = JSON.parse(line) as { item?: LedgerRow; end?: true; error?: { message: string } }
       if (reply.error) throw new Error(`the ledger was refused: ${reply.error.message}`)
       if (reply.end) return accounts
       if (reply.item) accounts.push(reply.item)
@@ -39,8 +28,8 @@ export async function askLedger(data: string): Promise<Account[] | undefined> {
 }
 
 /** Asks until nothing is pending any more, or the time is up. The last answer. */
-export async function whenQuiet(data: string, boundMs: number): Promise<Account[] | undefined> {
-  let accounts: Account[] | undefined
+export async function whenQuiet(data: string, boundMs: number): Promise<LedgerRow[] | undefined> {
+  let accounts: LedgerRow[] | undefined
   await eventually(async () => {
     accounts = await askLedger(data)
     return !accounts || accounts.every((account) => account.pending === 0)
@@ -49,7 +38,7 @@ export async function whenQuiet(data: string, boundMs: number): Promise<Account[
 }
 
 /** What is wrong with a ledger of a system that should be quiet; `logged`: events in the log, by type. */
-export function* judgeLedger(accounts: readonly Account[], logged: ReadonlyMap<string, number>): Iterable<string> {
+export function* judgeLedger(accounts: readonly LedgerRow[], logged: ReadonlyMap<string, number>): Iterable<string> {
   for (const account of accounts) {
     const { event, subscription, published, pending, parked, dead, balanced } = account
     if (!balanced || pending + parked + dead > 0) yield `the ledger of ${event} in ${subscription} is not in order: ${JSON.stringify(account)}`
