@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { applyPatches, assertPatchesFit, root, type Patch } from './patches.ts'
+import { applyPatches, assertPatchesFit, root, type Patch } from '../patches.ts'
 import { patchesOf } from './plant.ts'
 
 const { CRASH_POINT, CRASH_NTH, CRASH_PATCHES } = process.env

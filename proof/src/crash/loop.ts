@@ -1,5 +1,5 @@
 import type { Counts } from './history.ts'
-import { assertPatchesFit } from './patches.ts'
+import { assertPatchesFit } from '../patches.ts'
 import { Plan, type Kill } from './plan.ts'
 import { allPatches } from './plant.ts'
 import type { Conduit, End } from './process.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { applyPatches, assertPatchesFit } from './patches.ts'
+import { applyPatches, assertPatchesFit } from '../patches.ts'
 import { allPatches } from './plant.ts'
 
 describe('a patch at load time', () => {

@@ -1,4 +1,4 @@
-import type { Patch } from './patches.ts'
+import type { Patch } from '../patches.ts'
 import { points } from './points.ts'
 import { sabotages } from './sabotage.ts'
 

@@ -1,4 +1,4 @@
-import { reach, type Patch } from './patches.ts'
+import { reach, type Patch } from '../patches.ts'
 
 /** When a point is passed: while requests come in, at each start, only at the first start of a data folder, or while it drains. */
 export type Phase = 'load' | 'start' | 'first start' | 'stop'

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { root } from './patches.ts'
+import { root } from '../patches.ts'
 import { environmentOf, type Plant } from './plant.ts'
 
 /** How a process ended. */

@@ -1,4 +1,4 @@
-import { reach, type Patch } from './patches.ts'
+import { reach, type Patch } from '../patches.ts'
 
 /** The code with one promise broken, and where a kill shows it. Whoever proves the code must catch every one of them. */
 export interface Sabotage {

@@ -1,10 +1,12 @@
+import type { Patch } from '../patches.ts'
+
 /** A defect that is planted on purpose, to see whether anything notices. */
 export interface PlantedBug {
   readonly name: string
   /** What is wrong then, as somebody would say who found it. */
   readonly defect: string
   /** Text of a module, and what stands there instead. */
-  readonly changes: readonly { readonly file: string; readonly from: string; readonly to: string }[]
+  readonly changes: readonly Patch[]
   /** The simulation that is asked first, where another has nothing that it could break. */
   readonly first?: 'conduit'
   /** The test file that must fail. Without it, a simulation must. */
@@ -25,71 +27,71 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'answer-before-commit',
     defect: 'whoever writes is answered before the commit',
-    changes: [{ file: writer, from: 'group.written.push(write)\n', to: 'group.written.push(write)\n    write.resolve(result)\n' }],
+    changes: [{ file: writer, find: 'group.written.push(write)\n', replace: 'group.written.push(write)\n    write.resolve(result)\n' }],
   },
   {
     name: 'events-beside-the-transaction',
     defect: 'events are written in a transaction of their own, after the state',
-    changes: [{ file: `${runtime}/transact.ts`, from: 'await outgoing.write(tx)', to: '(void store.write((later) => outgoing.write(later)).catch(() => {}), emptyPosition)' }],
+    changes: [{ file: `${runtime}/transact.ts`, find: 'await outgoing.write(tx)', replace: '(void store.write((later) => outgoing.write(later)).catch(() => {}), emptyPosition)' }],
   },
   {
     name: 'cursor-in-a-second-transaction',
     defect: 'the cursor moves after the effect has committed, and not with it',
-    changes: [{ file: reader, from: '(tx) => this.#book.mark(tx, cursor, record, record.type))', to: '() => {}); await this.#commit(async (tx) => this.#book.mark(tx, cursor, record, record.type))' }],
+    changes: [{ file: reader, find: '(tx) => this.#book.mark(tx, cursor, record, record.type))', replace: '() => {}); await this.#commit(async (tx) => this.#book.mark(tx, cursor, record, record.type))' }],
   },
   {
     name: 'cursor-passes-what-was-undone',
     defect: 'the cursor moves over an event whose transaction was undone, if others shared its commit',
-    changes: [{ file: book, from: 'if (tx.undone) continue', to: '' }],
+    changes: [{ file: book, find: 'if (tx.undone) continue', replace: '' }],
   },
   {
     name: 'cursor-forgets-what-is-ahead',
     defect: 'what is handled beyond the cursor is not kept, and is handled again after a restart',
-    changes: [{ file: book, from: `const ahead = cursor.ahead.size === 0 ? '[]' : JSON.stringify([...cursor.ahead.keys()])`, to: `const ahead = '[]'` }],
+    changes: [{ file: book, find: `const ahead = cursor.ahead.size === 0 ? '[]' : JSON.stringify([...cursor.ahead.keys()])`, replace: `const ahead = '[]'` }],
   },
   {
     name: 'no-fence',
     defect: 'an instance that was paused past its lease commits all the same',
     changes: [
-      { file: book, from: 'if (lease?.epoch !== this.#epoch) throw this.#fenced()', to: '' },
-      { file: book, from: 'AND until = ? AND epoch = ?`', to: 'AND until = ? AND ? > 0`' },
+      { file: book, find: 'if (lease?.epoch !== this.#epoch) throw this.#fenced()', replace: '' },
+      { file: book, find: 'AND until = ? AND epoch = ?`', replace: 'AND until = ? AND ? > 0`' },
     ],
   },
   {
     name: 'lease-without-epoch',
     defect: 'a lease changes hands, and the epoch stays as it was',
-    changes: [{ file: leases, from: 'const epoch = (row?.epoch ?? 0) + 1', to: 'const epoch = row?.epoch ?? 1' }],
+    changes: [{ file: leases, find: 'const epoch = (row?.epoch ?? 0) + 1', replace: 'const epoch = row?.epoch ?? 1' }],
   },
   {
     name: 'relay-does-not-wait',
     defect: 'the relay counts events as handed on before the log has them',
-    changes: [{ file: relay, from: 'await this.#log.append(this.#service, records)', to: 'void this.#log.append(this.#service, records).catch(() => {})' }],
+    changes: [{ file: relay, find: 'await this.#log.append(this.#service, records)', replace: 'void this.#log.append(this.#service, records).catch(() => {})' }],
   },
   {
     name: 'relay-tidies-too-much',
     defect: 'the relay deletes an event from the outbox that it has not handed on',
-    changes: [{ file: relay, from: 'const seq = this.#relayedSeq\n', to: 'const seq = this.#relayedSeq + 1\n' }],
+    changes: [{ file: relay, find: 'const seq = this.#relayedSeq\n', replace: 'const seq = this.#relayedSeq + 1\n' }],
   },
   {
     name: 'relay-orders-by-time',
     first: 'conduit',
     defect: 'the relay hands events on in the order of their time, which a clock can set back',
-    changes: [{ file: relay, from: 'WHERE seq > ? ORDER BY seq LIMIT ?', to: 'WHERE seq > ? ORDER BY at, seq LIMIT ?' }],
+    changes: [{ file: relay, find: 'WHERE seq > ? ORDER BY seq LIMIT ?', replace: 'WHERE seq > ? ORDER BY at, seq LIMIT ?' }],
   },
   {
     name: 'relay-forgets-its-numbers',
     defect: 'numbers are not noted, and are given again after a restart',
-    changes: [{ file: relay, from: 'await tx.runEach(upsertStream, numbers)', to: '' }],
+    changes: [{ file: relay, find: 'await tx.runEach(upsertStream, numbers)', replace: '' }],
   },
   {
     name: 'relay-tidies-without-its-lease',
     defect: 'a relay that was paused past its lease tidies and counts what the next one has',
-    changes: [{ file: relay, from: 'await this.#checkEpoch(tx, epoch)', to: '' }],
+    changes: [{ file: relay, find: 'await this.#checkEpoch(tx, epoch)', replace: '' }],
   },
   {
     name: 'retry-overtakes-its-key',
     defect: 'later events of a key are handled while an earlier one waits for its next try',
-    changes: [{ file: reader, from: 'if (this.#held.has(record.key)) await this.#hold(cursor, record, parked)', to: 'if (false as boolean) await this.#hold(cursor, record, parked)' }],
+    changes: [{ file: reader, find: 'if (this.#held.has(record.key)) await this.#hold(cursor, record, parked)', replace: 'if (false as boolean) await this.#hold(cursor, record, parked)' }],
   },
   {
     name: 'held-outside-the-transaction',
@@ -97,46 +99,46 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       {
         file: reader,
-        from: 'await this.#attempts.hold(tx, record, reason)\n      this.#book.mark(tx, cursor, record)\n',
-        to: 'this.#book.mark(tx, cursor, record)\n    })\n    await this.#commit(async (tx) => {\n      await this.#attempts.hold(tx, record, reason)\n',
+        find: 'await this.#attempts.hold(tx, record, reason)\n      this.#book.mark(tx, cursor, record)\n',
+        replace: 'this.#book.mark(tx, cursor, record)\n    })\n    await this.#commit(async (tx) => {\n      await this.#attempts.hold(tx, record, reason)\n',
       },
     ],
   },
   {
     name: 'dead-letters-are-dropped',
     defect: 'an event whose tries are used up is dropped',
-    changes: [{ file: attempts, from: '  async #retry(event: HeldEvent): Promise<AtollError | undefined> {\n', to: "  async #retry(event: HeldEvent): Promise<AtollError | undefined> {\n    if (event.attempts >= 3) return void (await this.#commit(async (tx) => this.#held.release(tx, event, 0)), this.#held.forget(event))\n" }],
+    changes: [{ file: attempts, find: '  async #retry(event: HeldEvent): Promise<AtollError | undefined> {\n', replace: "  async #retry(event: HeldEvent): Promise<AtollError | undefined> {\n    if (event.attempts >= 3) return void (await this.#commit(async (tx) => this.#held.release(tx, event, 0)), this.#held.forget(event))\n" }],
   },
   {
     name: 'batch-skips-failures',
     first: 'conduit',
     defect: 'a projection skips an event that it cannot apply',
-    changes: [{ file: `${runtime}/subscription/batch.ts`, from: 'await attempts.hold(tx, record, reason)', to: '' }],
+    changes: [{ file: `${runtime}/subscription/batch.ts`, find: 'await attempts.hold(tx, record, reason)', replace: '' }],
   },
   {
     name: 'next-in-line-is-not-revived',
     defect: 'what is parked behind an event stays parked when that event has been handled, if the process ends just then',
-    changes: [{ file: held, from: 'await tx.run(reviveNext, [now, this.#subscription, this.#partition, event.key])', to: '' }],
+    changes: [{ file: held, find: 'await tx.run(reviveNext, [now, this.#subscription, this.#partition, event.key])', replace: '' }],
   },
   {
     name: 'redrive-in-reverse',
     defect: 'what is held of a key is handled last to first',
-    changes: [{ file: held, from: 'AND key = ? ORDER BY seq LIMIT 1` }', to: 'AND key = ? ORDER BY seq DESC LIMIT 1` }' }],
+    changes: [{ file: held, find: 'AND key = ? ORDER BY seq LIMIT 1` }', replace: 'AND key = ? ORDER BY seq DESC LIMIT 1` }' }],
   },
   {
     name: 'retries-are-forgotten',
     defect: 'events that wait for another try are not tried again after a restart',
-    changes: [{ file: reader, from: 'for (const cursor of this.#book.cursors) this.#dirty.add(cursor)\n    await this.#armRetries()\n', to: 'for (const cursor of this.#book.cursors) this.#dirty.add(cursor)\n' }],
+    changes: [{ file: reader, find: 'for (const cursor of this.#book.cursors) this.#dirty.add(cursor)\n    await this.#armRetries()\n', replace: 'for (const cursor of this.#book.cursors) this.#dirty.add(cursor)\n' }],
   },
   {
     name: 'redriven-are-not-counted',
     defect: 'the ledger does not count events that were handled after they had been held',
-    changes: [{ file: attempts, from: 'this.#book.count(tx, event.type)', to: '' }],
+    changes: [{ file: attempts, find: 'this.#book.count(tx, event.type)', replace: '' }],
   },
   {
     name: 'ledger-misses-the-outbox',
     defect: 'the ledger does not see events that are on their way to the log',
-    changes: [{ file: `${runtime}/ledger.ts`, from: "if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)", to: '' }],
+    changes: [{ file: `${runtime}/ledger.ts`, find: "if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)", replace: '' }],
   },
   {
     name: 'timer-deleted-later',
@@ -144,64 +146,64 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       {
         file: `${runtime}/timers.ts`,
-        from: 'await tx.runEach(deleteTimer, rows.map((row) => [row.id]))',
-        to: 'void this.#store.write((later) => later.runEach(deleteTimer, rows.map((row) => [row.id]))).catch(() => {})',
+        find: 'await tx.runEach(deleteTimer, rows.map((row) => [row.id]))',
+        replace: 'void this.#store.write((later) => later.runEach(deleteTimer, rows.map((row) => [row.id]))).catch(() => {})',
       },
     ],
   },
   {
     name: 'cancelled-timers-stay',
     defect: 'a cancelled timer is still there',
-    changes: [{ file: `${runtime}/outbox.ts`, from: 'for (const id of this.#cancelled) await tx.run(deleteTimer, [id])', to: '' }],
+    changes: [{ file: `${runtime}/outbox.ts`, find: 'for (const id of this.#cancelled) await tx.run(deleteTimer, [id])', replace: '' }],
   },
   {
     name: 'failed-work-stays',
     first: 'conduit',
     defect: 'what a transaction wrote before it failed stays, if others share its commit',
-    changes: [{ file: writer, from: '      this.#tx!.undo()\n', to: '      this.#tx!.keep()\n' }],
+    changes: [{ file: writer, find: '      this.#tx!.undo()\n', replace: '      this.#tx!.keep()\n' }],
   },
   {
     name: 'answers-recorded-apart',
     first: 'conduit',
     defect: 'the answer to an Idempotency-Key is not recorded with its command',
-    changes: [{ file: `${runtime}/operations.ts`, from: 'settle: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),', to: 'settle: undefined,' }],
+    changes: [{ file: `${runtime}/operations.ts`, find: 'settle: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),', replace: 'settle: undefined,' }],
   },
   {
     name: 'causal-reads-do-not-wait',
     first: 'conduit',
     defect: 'a causal query answers before its service has what its caller has seen',
-    changes: [{ file: `${runtime}/causal.ts`, from: 'if (missing.length === 0 && unsure.length === 0) return undefined', to: 'if (missing.length >= 0 && unsure.length >= 0) return undefined' }],
+    changes: [{ file: `${runtime}/causal.ts`, find: 'if (missing.length === 0 && unsure.length === 0) return undefined', replace: 'if (missing.length >= 0 && unsure.length >= 0) return undefined' }],
   },
   {
     name: 'causal-reads-ignore-retries',
     first: 'conduit',
     defect: 'a causal query answers while an event that its caller has seen waits for another try',
-    changes: [{ file: reader, from: '(this.cursor(source)?.hasReached(order) ?? false) && !this.#held.isAwaited(source, order)', to: 'this.cursor(source)?.hasReached(order) ?? false' }],
+    changes: [{ file: reader, find: '(this.cursor(source)?.hasReached(order) ?? false) && !this.#held.isAwaited(source, order)', replace: 'this.cursor(source)?.hasReached(order) ?? false' }],
   },
   {
     name: 'causal-reads-wait-for-the-last-alone',
     defect: 'a causal query does not wait for an event that is tried again, once its caller has caused a later one',
-    changes: [{ file: `${runtime}/position.ts`, from: 'all.slice(0, ORDERS_MAX)', to: 'all.slice(0, 1)' }],
+    changes: [{ file: `${runtime}/position.ts`, find: 'all.slice(0, ORDERS_MAX)', replace: 'all.slice(0, 1)' }],
     test: `${runtime}/operations.test.ts`,
   },
   {
     name: 'answers-rest-on-nothing',
     first: 'conduit',
     defect: 'a command that finds its work done already answers so, and its caller does not find it elsewhere',
-    changes: [{ file: `${runtime}/transact.ts`, from: 'if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)', to: '' }],
+    changes: [{ file: `${runtime}/transact.ts`, find: 'if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)', replace: '' }],
   },
   {
     name: 'gateway-forgets',
     first: 'conduit',
     defect: 'the gateway does not remember what its callers have seen',
-    changes: [{ file: 'packages/gateway/src/gateway/gateway.ts', from: "if (operation.kind === 'command') this.#remember(request, caller, dispatched.position)", to: '' }],
+    changes: [{ file: 'packages/gateway/src/gateway/gateway.ts', find: "if (operation.kind === 'command') this.#remember(request, caller, dispatched.position)", replace: '' }],
   },
   {
     name: 'synchronous-normal',
     defect: 'a store or log that is opened again does not sync its commits',
     changes: [
-      { file: database, from: "database.pragma('synchronous = FULL')", to: "database.pragma('synchronous = NORMAL')" },
-      { file: database, from: "if (journal !== 'wal' || synchronous !== FULL) {", to: "if (journal !== 'wal') {" },
+      { file: database, find: "database.pragma('synchronous = FULL')", replace: "database.pragma('synchronous = NORMAL')" },
+      { file: database, find: "if (journal !== 'wal' || synchronous !== FULL) {", replace: "if (journal !== 'wal') {" },
     ],
     test: 'packages/store/src/drivers/sqlite/driver.test.ts',
   },

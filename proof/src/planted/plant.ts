@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { applyPatches, assertPatchesFit, root } from '../patches.ts'
 import type { PlantedBug } from './bugs.ts'
 
 /**
@@ -9,15 +10,13 @@ import type { PlantedBug } from './bugs.ts'
  */
 export function plant(bug: PlantedBug): void {
   assertPlantable(bug)
+  const files = new Map(bug.changes.map(({ file }) => [root + file, file]))
   registerHooks({
-    load(url, context, nextLoad) {
-      const loaded = nextLoad(url, context)
-      const changes = bug.changes.filter(({ file }) => url === new URL(file, ROOT).href)
-      if (changes.length === 0 || loaded.source === undefined || loaded.source === null) return loaded
-      let source = typeof loaded.source === 'string' ? loaded.source : Buffer.from(loaded.source as Uint8Array).toString() // the text of a module is text or bytes
-      if (source === '') source = readFileSync(fileURLToPath(url), 'utf8')
-      for (const { from, to } of changes) source = source.replace(from, () => to)
-      return { ...loaded, source }
+    load(url, context, next) {
+      const loaded = next(url, context)
+      const file = url.startsWith('file:') ? files.get(fileURLToPath(url)) : undefined
+      if (file === undefined) return loaded
+      return { ...loaded, source: applyPatches(readFileSync(root + file, 'utf8'), file, bug.changes) }
     },
   })
 }
@@ -28,10 +27,9 @@ export function plant(bug: PlantedBug): void {
  */
 export function assertPlantable({ name, changes }: PlantedBug): void {
   if (changes.length === 0) throw new Error(`planted bug ${name} changes nothing; say what it changes`)
-  for (const { file, from } of changes) {
-    const count = readFileSync(new URL(file, ROOT), 'utf8').split(from).length - 1
-    if (count !== 1) throw new Error(`planted bug ${name} cannot be planted: ${file} has its text ${count} times, and must have it once. The code has changed; change the bug`)
+  try {
+    assertPatchesFit(changes)
+  } catch (error) {
+    throw new Error(`planted bug ${name} cannot be planted`, { cause: error })
   }
 }
-
-const ROOT = new URL('../../../', import.meta.url)

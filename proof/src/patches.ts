@@ -10,10 +10,10 @@ export interface Patch {
   readonly replace: string
 }
 
-/** What a patch inserts where the process may be killed: see `hook.ts`. */
+/** What a patch inserts where the process may be killed: see `crash/hook.ts`. */
 export const reach = (name: string): string => `globalThis[Symbol.for('atoll.crash')](${JSON.stringify(name)});`
 
-export const root = fileURLToPath(new URL('../../../', import.meta.url))
+export const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** The text with all patches of its file in it. Throws if a snippet is not there exactly once: the code has moved on, the patch must too. */
 export function applyPatches(text: string, file: string, patches: readonly Patch[]): string {
@@ -22,7 +22,7 @@ export function applyPatches(text: string, file: string, patches: readonly Patch
     if (patch.file !== file) continue
     const parts = patched.split(patch.find)
     if (parts.length !== 2) {
-      throw new Error(`a patch looks for this in ${file} and found it ${parts.length - 1} times instead of once; bring proof/src/crash/points.ts or sabotage.ts up to date:\n${patch.find}`)
+      throw new Error(`a patch looks for this in ${file} and found it ${parts.length - 1} times instead of once; bring the patch up to date (proof/src/crash/points.ts and sabotage.ts, proof/src/planted/bugs.ts):\n${patch.find}`)
     }
     patched = parts.join(patch.replace)
   }
