@@ -3,13 +3,16 @@ import { resolve, sep } from 'node:path'
 import { run } from 'node:test'
 import report from './reporter.ts'
 
-// Runs every test that needs no other server. Arguments narrow it down to files whose path contains one of them.
+// Runs every test that needs no other server; with --engines, those that do, one file at a time. Other arguments narrow it down to files
+// whose path contains one of them.
 
 /** A test that takes this long hangs. */
 const TIMEOUT_MS = 120_000
 
-const wanted = process.argv.slice(2)
-const files = globSync('{packages,apps,examples,tools,bench,proof}/**/*.test.ts', { exclude: (path) => path.split(sep).includes('node_modules') })
+const onEngines = process.argv.includes('--engines')
+const wanted = process.argv.slice(2).filter((argument) => argument !== '--engines')
+const files = globSync('{packages,apps,examples,tools,bench,proof,engines}/**/*.test.ts', { exclude: (path) => path.split(sep).includes('node_modules') })
+  .filter((file) => file.endsWith('.engine.test.ts') === onEngines)
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .sort()
   .map((file) => resolve(file))
@@ -18,7 +21,7 @@ if (files.length === 0) {
   console.log(`no test file matches ${wanted.join(', ')}\n0 passed, 0 failed`)
   process.exit(1)
 }
-const stream = run({ files, concurrency: true, timeout: TIMEOUT_MS })
+const stream = run({ files, concurrency: !onEngines, timeout: TIMEOUT_MS })
 let failed = false
 let ran = false
 stream.on('test:fail', () => (failed = true))

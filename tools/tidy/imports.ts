@@ -5,17 +5,23 @@ import { isTest, lineAt, type Finding, type SourceFile } from './source-file.ts'
 const layers: Readonly<Record<string, readonly string[]>> = {
   host: [],
   sqlite: ['host'],
-  log: ['host', 'sqlite'],
-  store: ['host', 'sqlite'],
+  postgres: ['host'],
+  log: ['host', 'sqlite', 'postgres'],
+  store: ['host', 'sqlite', 'postgres'],
   atoll: ['host', 'log', 'store'],
   gateway: ['host', 'atoll'],
   testkit: ['host', 'log', 'store', 'atoll', 'gateway'],
-  cli: ['host', 'sqlite', 'log', 'store', 'atoll', 'gateway'],
+  cli: ['host', 'sqlite', 'postgres', 'log', 'store', 'atoll', 'gateway'],
 }
 
 /** Client libraries, and the one place that may import each. */
 const owners: Readonly<Record<string, RegExp>> = {
   'better-sqlite3': /^(packages\/sqlite|bench)\//,
+  pg: /^(packages\/postgres|bench)\//,
+  '@nats-io/jetstream': /^(packages\/log\/src\/drivers\/nats|bench)\//,
+  '@nats-io/transport-node': /^(packages\/log\/src\/drivers\/nats|bench)\//,
+  '@platformatic/kafka': /^(packages\/log\/src\/drivers\/kafka|bench)\//,
+  redis: /^(packages\/log\/src\/drivers\/redis|bench)\//,
   'find-my-way': /^packages\/gateway\//,
   commander: /^packages\/cli\//,
   pino: /^packages\/cli\//,
@@ -53,7 +59,7 @@ function checkImport({ path }: SourceFile, { specifier, line }: Import): Finding
     if (own !== 'atoll' || isTest(path)) return []
     return [{ path, line, message: `packages/atoll has no I/O of its own and imports ${specifier}; ask for it through a port` }]
   }
-  const target = /^(?:@atoll\/)?(host|sqlite|log|store|atoll|gateway|testkit|cli)(?:\/|$)/.exec(specifier)?.[1]
+  const target = /^(?:@atoll\/)?(host|sqlite|postgres|log|store|atoll|gateway|testkit|cli)(?:\/|$)/.exec(specifier)?.[1]
   if (target !== undefined && own !== undefined && own in layers && target !== own && !layers[own]!.includes(target) && !isTest(path)) {
     return [{ path, line, message: `packages/${own} may not import ${specifier}; it may see ${layers[own]!.join(', ') || 'no other package'}` }]
   }

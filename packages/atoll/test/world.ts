@@ -67,6 +67,7 @@ function keepOpen(driver: StoreDriver): StoreDriver {
       const kept = await store
       return { name, reader: kept.reader, write: (work) => kept.write(work), close: async () => {} }
     },
+    examine: () => driver.examine(),
     openReader: (names) => driver.openReader(names),
     exists: (name) => driver.exists(name),
     async remove(name) {

@@ -1,11 +1,14 @@
 // For the runtime and for authors of drivers: the port that every log fulfils, held to by `@atoll/log/conformance`.
 
+import type { Examination } from '@atoll/host'
+
 /**
  * The event log of a system: for each source (a service that emits) and partition, an ordered, durable sequence of records.
  * It appends and it reads; it knows nothing of subscribers. Cursors, leases, retries and dedupe live above it.
  *
- * Every method may be called concurrently. Nothing here retries: a failed call failed, and the caller decides. After
- * {@link Log.close} every method rejects with LOG_CLOSED.
+ * Every method may be called concurrently. Nothing here retries: a failed call failed, and the caller decides. While an engine cannot
+ * be reached, calls reject with UNAVAILABLE, promptly, and the driver goes on trying to reach it. After {@link Log.close} every
+ * method rejects with LOG_CLOSED.
  */
 export interface Log {
   readonly capabilities: LogCapabilities
@@ -25,7 +28,8 @@ export interface Log {
 
   /**
    * Records of one source and partition that come after `after` (null: from the beginning), in order, `limit` at the most.
-   * An empty answer means that there are none yet. Only durable records are returned.
+   * An empty answer means that there are none yet. Only durable records are returned. Rejects with LOG_GAP if the log no longer has
+   * what comes after `after`: its records have been deleted or have expired, or the log ends before that offset.
    */
   read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]>
 
@@ -37,6 +41,9 @@ export interface Log {
    * fault, not at all; readers look for themselves now and then. Returns what ends it.
    */
   watch(source: string, listener: (partition: number) => void): () => void
+
+  /** Reads the engine's real settings, and says what they mean for the promises. Changes nothing. UNAVAILABLE if it cannot be reached. */
+  examine(): Promise<Examination>
 
   /** Waits for appends under way, then frees everything. Idempotent. */
   close(): Promise<void>

@@ -82,7 +82,9 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
     async read(source, partition, after, limit) {
       assertOpen()
       const start = Number(after ?? 0)
-      return stream(source, partition)
+      const stored = stream(source, partition)
+      if (start > stored.length) throw new AtollError('LOG_GAP', `partition ${partition} of ${source} ends at ${stored.length}, and has been read up to ${start}: records are lost`)
+      return stored
         .slice(start, start + limit)
         .map((record) => ({ ...record }))
     },
@@ -102,6 +104,11 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
         entries.delete(entry)
         entry.tell = () => {}
       }
+    },
+
+    async examine() {
+      const survives = { 'process kill': false, 'OS crash': false, 'power loss': false, 'loss of a node': false }
+      return { engine: 'memory', version: '1', findings: [], survives }
     },
 
     async close() {

@@ -7,7 +7,7 @@ export function createMemoryHarness(create: (storage: MemoryStorage) => Log, dec
   const capabilities = { ...create(createMemoryStorage()).capabilities, ...declares }
   return {
     capabilities,
-    faults: capabilities.persistent ? ['stopWrites', 'crash'] : [],
+    faults: capabilities.persistent ? ['stopWrites', 'crash', 'lose'] : [],
     pause: () => new Promise((resolve) => setImmediate(resolve)),
 
     async open() {
@@ -21,6 +21,7 @@ export function createMemoryHarness(create: (storage: MemoryStorage) => Log, dec
           storage.full = true
           return () => void (storage.full = false)
         },
+        lose: async (source) => void storage.sources.delete(source),
         dispose: () => log.close(),
       }
     },

@@ -1,5 +1,6 @@
 // For the runtime and for authors of drivers: the port that every store fulfils, held to by `@atoll/store/conformance`.
 
+import type { Examination } from '@atoll/host'
 import type { Dialect } from 'kysely'
 
 /** Opens the stores of a system. One store is one service's own database (or one projection's); nobody else opens it. */
@@ -25,6 +26,9 @@ export interface StoreDriver {
 
   /** Deletes a closed store and all that is in it. Deleting what is not there does nothing. */
   remove(name: string): Promise<void>
+
+  /** Reads the engine's real settings, and says what they mean for the promises. Changes nothing. UNAVAILABLE if it cannot be reached. */
+  examine(): Promise<Examination>
 
   /** Closes what is still open. Idempotent. */
   close(): Promise<void>

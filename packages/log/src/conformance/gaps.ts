@@ -66,6 +66,31 @@ export const gaps: LogChapter = {
       },
     },
     {
+      id: 'gap.lost-reader',
+      promise: 'whoever has read further than a log reaches, because its records were deleted, is told with LOG_GAP',
+      fault: 'lose',
+      async run(world) {
+        const { log } = world
+        await log.append('orders', createRecords('orders', 0, 1, 3))
+        const { offset } = (await log.tail('orders', 0))!
+        await world.lose!('orders')
+        await assertRefused('LOG_GAP', log.read('orders', 0, offset, 10))
+        assert.equal(await log.tail('orders', 0), null)
+      },
+    },
+    {
+      id: 'gap.lost-writer',
+      promise: 'whoever goes on with its numbers after its records were deleted is refused with LOG_GAP',
+      when: checks,
+      fault: 'lose',
+      async run(world) {
+        const { log } = world
+        await log.append('orders', createRecords('orders', 0, 1, 3))
+        await world.lose!('orders')
+        await assertRefused('LOG_GAP', log.append('orders', createRecords('orders', 0, 4, 5)))
+      },
+    },
+    {
       id: 'gap.unchecked',
       promise: 'a log that does not check appends shows a hole as a hole, so that readers detect it',
       when: checksNot,

@@ -33,12 +33,14 @@ export interface LogWorld {
   stopWrites?(): () => void
   /** A fault: opens what the log would leave behind if its process died this moment. The old log is not used any more. */
   crash?(): Promise<Log>
+  /** A fault: every record of a source is gone, as if somebody had deleted its stream, its topic, or its rows. */
+  lose?(source: string): Promise<void>
   /** Closes what is open and removes what is left. */
   dispose(): Promise<void>
 }
 
 /** A fault that a {@link LogWorld} may be able to cause. */
-export type FaultName = 'stopWrites' | 'crash'
+export type FaultName = 'stopWrites' | 'crash' | 'lose'
 
 /** What a test needs of a test runner. `node:test`, Vitest, Jest and Mocha have it. */
 export interface TestRunner {

@@ -20,6 +20,23 @@ export const gapSaboteurs: readonly Saboteur[] = [
     },
   },
   {
+    breaks: 'it has nothing to say to a reader whose records are gone',
+    caughtBy: ['gap.lost-reader'],
+    create(storage) {
+      const log = honest(storage)
+      return { ...log, read: (source, partition, after, limit) => log.read(source, partition, after, limit).catch(() => []) }
+    },
+  },
+  {
+    breaks: 'it begins anew, at any number, when its records are gone',
+    caughtBy: ['gap.lost-writer'],
+    create(storage) {
+      const log = honest(storage)
+      const unchecked = careless(storage)
+      return { ...log, append: (source, records) => (storage.sources.has(source) || records[0]?.number === 1 ? log : unchecked).append(source, records) }
+    },
+  },
+  {
     breaks: 'it accepts holes',
     caughtBy: ['gap.at-start', 'gap.later', 'gap.within-append', 'gap.other-partitions'],
     create(storage) {

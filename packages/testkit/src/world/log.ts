@@ -34,6 +34,7 @@ export function logOf(passenger: Passenger, log: Log, onAppend: (source: string,
     },
     tail: (source, partition) => actor.receive(log.tail(source, partition)),
     watch: (source, listener) => log.watch(source, (partition) => actor.whenAwake(() => actor.within(() => listener(partition)))),
+    examine: () => log.examine(),
     close: async () => {},
   }
 }

@@ -87,6 +87,10 @@ export class SharedStores {
     return this.#driver.open(name, migrations)
   }
 
+  examine(): ReturnType<StoreDriver['examine']> {
+    return this.#driver.examine()
+  }
+
   get capabilities(): StoreDriver['capabilities'] {
     return this.#driver.capabilities
   }
@@ -138,6 +142,7 @@ export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: 
   })
   return {
     capabilities: shared.capabilities,
+    examine: () => shared.examine(),
     async open(name, migrations) {
       let opened: SharedStore | undefined
       const close = (): void => {

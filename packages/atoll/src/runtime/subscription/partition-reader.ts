@@ -137,13 +137,30 @@ export class PartitionReader {
       const cursor = this.#nextDirty()
       if (!cursor) return
       this.#dirty.delete(cursor)
-      const records = await this.#ground.log.read(cursor.source, this.partition, cursor.readOffset, this.#ground.options.readBatchMax)
+      const records = await this.#readOn(cursor)
       if (records.length === 0) continue
       this.#dirty.add(cursor)
       if (this.#ground.batched) await this.#lanes.run(null, () => this.#applyBatch(cursor, records))
       else await this.#dispatch(cursor, records)
       if (cursor.done) this.wake(cursor.source)
     }
+  }
+
+  /** What comes next for a cursor. What the log has lost of it is a gap like any other: nothing is skipped. */
+  async #readOn({ source, readOffset }: Cursor): Promise<StoredRecord[]> {
+    try {
+      return await this.#ground.log.read(source, this.partition, readOffset, this.#ground.options.readBatchMax)
+    } catch (thrown) {
+      const error = AtollError.from(thrown)
+      if (error.code !== 'LOG_GAP') throw error
+      this.#stopAt(error)
+      return []
+    }
+  }
+
+  #stopAt(gap: AtollError): void {
+    this.#gap = gap
+    this.#ground.logger.error({ subscription: this.#ground.name, partition: this.partition, error: gap }, 'ALARM: events are missing from the log; this partition stands still')
   }
 
   /** Backfills of a source go before its own cursor, so that a late event's past comes before its present. */
@@ -168,8 +185,7 @@ export class PartitionReader {
         continue
       }
       if (record.number !== cursor.readNumber + 1) {
-        this.#gap = new AtollError('LOG_GAP', `${this.#ground.name} has read ${cursor.source} up to number ${cursor.readNumber} in partition ${this.partition}, and the next is ${record.number}`)
-        this.#ground.logger.error({ subscription: this.#ground.name, partition: this.partition, error: this.#gap }, 'ALARM: events are missing from the log; this partition stands still')
+        this.#stopAt(new AtollError('LOG_GAP', `${this.#ground.name} has read ${cursor.source} up to number ${cursor.readNumber} in partition ${this.partition}, and the next is ${record.number}`))
         break
       }
       cursor.readNumber = record.number

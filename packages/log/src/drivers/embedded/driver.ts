@@ -1,5 +1,5 @@
 import { AtollError, type Host } from '@atoll/host'
-import { toAtollError, type Database } from '@atoll/sqlite'
+import { examineSqlite, toAtollError, type Database } from '@atoll/sqlite'
 import type { Log, LogRecord, Offset } from '../../driver.ts'
 import { Committer, type Append } from './commit.ts'
 import type { EmbeddedLogLimits } from './limits.ts'
@@ -85,6 +85,7 @@ export function openEmbeddedLog(database: Database, writer: Writer, file: string
       assertOpen()
       const stream = streams.find(source, partition)
       const afterNumber = after === null ? 0 : numberOf(after)
+      if (afterNumber > (stream?.last ?? 0)) throw endsBefore(file, source, partition, afterNumber, stream?.last ?? 0)
       const count = Math.min(limit, limits.readRecordsMax)
       if (!stream || afterNumber >= stream.last || count <= 0) return []
       try {
@@ -103,6 +104,11 @@ export function openEmbeddedLog(database: Database, writer: Writer, file: string
     watch(source, listener) {
       assertOpen()
       return listeners.add(source, listener)
+    },
+
+    async examine() {
+      assertOpen()
+      return examineSqlite()
     },
 
     close() {
@@ -128,6 +134,11 @@ function assertFits(source: string, record: LogRecord, dataBytesMax: number): vo
   throw new AtollError('BODY_TOO_LARGE', `the data of ${record.type} ${record.id} of ${source} has ${bytes} bytes, and dataBytesMax of the log is ${dataBytesMax}`, {
     details: { source, type: record.type, bytes, dataBytesMax },
   })
+}
+
+/** The reader has been further than the log reaches now. */
+function endsBefore(file: string, source: string, partition: number, after: number, last: number): AtollError {
+  return new AtollError('LOG_GAP', `the log ${file} ends at number ${last} in partition ${partition} of ${source}, and has been read up to ${after}: records are lost. Restore it`)
 }
 
 function numberOf(offset: Offset): number {

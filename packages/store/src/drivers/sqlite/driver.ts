@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { AtollError, type Host } from '@atoll/host'
-import { leaveBehind, openDatabase, type Database } from '@atoll/sqlite'
+import { AtollError, type Examination, type Host } from '@atoll/host'
+import { examineSqlite, leaveBehind, openDatabase, type Database } from '@atoll/sqlite'
 import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '../../driver.ts'
 import { Connection } from './connection.ts'
 import { defaultLimits, type SqliteLimits } from './limits.ts'
@@ -119,6 +119,8 @@ class SqliteStores implements StoreDriver {
     if (this.#inMemory) return
     for (const suffix of ['', '-wal', '-shm']) rmSync(this.#fileOf(name) + suffix, { force: true })
   }
+
+  readonly examine = async (): Promise<Examination> => examineSqlite()
 
   readonly close = async (): Promise<void> => {
     for (const reader of [...this.#readers]) await reader.close()

@@ -1,0 +1,2 @@
+// For tests that need an engine.
+export { engineNames, engineUrl, type EngineName } from './url.ts'
