@@ -48,6 +48,9 @@ export interface Store {
    * `work` may wait for nothing but the store. If it does (a fetch, a timer, another transaction), it is undone and rejected
    * with TX_WAITED; what it does with `tx` from then on rejects with TX_CLOSED.
    *
+   * After a statement that failed, also if the work caught the failure, nothing more runs in the transaction: it is refused with
+   * TX_FAILED, and so is the write. What may fail belongs into a {@link Transaction.savepoint}.
+   *
    * More than `capabilities.writesQueuedMax` waiting transactions are refused with OVERLOADED.
    */
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
@@ -111,7 +114,18 @@ export type Value = string | number | bigint | Uint8Array | null
 export type Row = Record<string, Value>
 
 /** Name → SQL, in the order in which they are applied. A name never changes its SQL once released; a change is a new name. */
-export type Migrations = Readonly<Record<string, string>>
+export type Migrations = Readonly<Record<string, Migration>>
+
+/**
+ * SQL that every engine understands, or a text for each. PostgreSQL reads the column types and table options of SQLite (`INTEGER`, `BLOB`,
+ * `STRICT`, …) as what they mean there; the README of this package has the list.
+ */
+export type Migration = string | Readonly<Record<StoreCapabilities['sql'], string>>
+
+/** The SQL of a migration for one kind of engine. */
+export function textOf(migration: Migration, sql: StoreCapabilities['sql']): string {
+  return typeof migration === 'string' ? migration : migration[sql]
+}
 
 /** The parts of a Kysely dialect that do not run anything. */
 export type DialectParts = Pick<Dialect, 'createAdapter' | 'createIntrospector' | 'createQueryCompiler'>

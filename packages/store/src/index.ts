@@ -1,6 +1,6 @@
 // For service authors.
 export { sqlStore, type StoreDefinition } from './definition.ts'
-export type { Migrations } from './driver.ts'
+export type { Migration, Migrations } from './driver.ts'
 export { prepared, type Buildable, type Prepared } from './prepared.ts'
 export { changeVersion, type VersionChange, type Versioned } from './version.ts'
 

@@ -2,7 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import type { Queries, Statement, Transaction } from '@atoll/store/driver'
 import { decodePosition, emptyPosition, encodePosition, type Position } from './position.ts'
 
-const selectAnswer: Statement = { sql: 'SELECT input_digest AS inputDigest, output, position FROM atoll_answers WHERE operation = ? AND caller = ? AND key = ?' }
+const selectAnswer: Statement = { sql: 'SELECT input_digest AS "inputDigest", output, position FROM atoll_answers WHERE operation = ? AND caller = ? AND key = ?' }
 const insertAnswer: Statement = {
   sql: 'INSERT INTO atoll_answers (operation, caller, key, input_digest, output, position, at) VALUES (?, ?, ?, ?, ?, ?, ?)',
 }

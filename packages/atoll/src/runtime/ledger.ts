@@ -14,7 +14,7 @@ const selectSubscriber: Statement = {
 const selectSource: Statement = {
   sql: `SELECT 'published' AS kind, type, count, '' AS seq, 0 AS partition FROM atoll_published
         UNION ALL SELECT 'outbox', type, 1, CAST(seq AS TEXT), partition FROM atoll_outbox
-        UNION ALL SELECT 'last', '', 0, CAST(max(seq) AS TEXT), 0 FROM (SELECT max(seq) AS seq FROM atoll_streams UNION ALL SELECT max(seq) FROM atoll_outbox)`,
+        UNION ALL SELECT 'last', '', 0, CAST(max(seq) AS TEXT), 0 FROM (SELECT max(seq) AS seq FROM atoll_streams UNION ALL SELECT max(seq) FROM atoll_outbox) AS places`,
 }
 
 interface SubscriberRow extends Row {

@@ -16,7 +16,7 @@ const upsertStream: Statement = {
   sql: 'INSERT INTO atoll_streams (partition, number, seq) VALUES (?, ?, ?) ON CONFLICT (partition) DO UPDATE SET number = excluded.number, seq = excluded.seq',
 }
 const upsertPublished: Statement = {
-  sql: 'INSERT INTO atoll_published (type, count) VALUES (?, ?) ON CONFLICT (type) DO UPDATE SET count = count + excluded.count',
+  sql: 'INSERT INTO atoll_published (type, count) VALUES (?, ?) ON CONFLICT (type) DO UPDATE SET count = atoll_published.count + excluded.count',
 }
 const countOutbox: Statement = { sql: 'SELECT type, count(*) AS count FROM atoll_outbox WHERE seq <= ? GROUP BY type' }
 

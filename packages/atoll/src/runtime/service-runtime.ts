@@ -22,13 +22,13 @@ import { Subscription } from './subscription/subscription.ts'
 import { Timers } from './timers.ts'
 
 const selectSeq: Statement = {
-  sql: 'SELECT max(seq) AS seq FROM (SELECT max(seq) AS seq FROM atoll_outbox UNION ALL SELECT max(seq) FROM atoll_streams)',
+  sql: 'SELECT max(seq) AS seq FROM (SELECT max(seq) AS seq FROM atoll_outbox UNION ALL SELECT max(seq) FROM atoll_streams) AS places',
 }
 
 const selectStanding: Statement = {
   // Of a backlog, the end will do: while there is one, nobody catches up anyway.
-  sql: `SELECT partition, max(seq) AS seq FROM (SELECT * FROM (SELECT partition, seq FROM atoll_outbox ORDER BY seq DESC LIMIT 1000)
-          UNION ALL SELECT partition, seq FROM atoll_streams) GROUP BY partition`,
+  sql: `SELECT partition, max(seq) AS seq FROM (SELECT * FROM (SELECT partition, seq FROM atoll_outbox ORDER BY seq DESC LIMIT 1000) AS waiting
+          UNION ALL SELECT partition, seq FROM atoll_streams) AS places GROUP BY partition`,
 }
 
 /** What a service asks of the system around it. */

@@ -3,7 +3,7 @@ import type { Statement, Store, Value } from '@atoll/store/driver'
 import type { RuntimeOptions } from './options.ts'
 import { deleteTimer, insertEvent } from './outbox.ts'
 
-const selectNext: Statement = { sql: 'SELECT min(due_at) AS dueAt FROM atoll_timers' }
+const selectNext: Statement = { sql: 'SELECT min(due_at) AS "dueAt" FROM atoll_timers' }
 const selectDue: Statement = {
   sql: 'SELECT id, partition, type, version, key, data, trace, cause FROM atoll_timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?',
 }

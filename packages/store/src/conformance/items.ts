@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { AtollError, type ErrorCode } from '@atoll/host'
-import type { Migrations, Queries, Statement, Store, StoreDriver } from '../driver.ts'
+import type { Queries, Statement, Store, StoreDriver } from '../driver.ts'
 
 /** A table that most tests get by with. */
-export const itemsMigrations: Migrations = { '0001-items': 'CREATE TABLE items (id TEXT PRIMARY KEY, cents BIGINT)' }
+export const itemsMigrations = { '0001-items': 'CREATE TABLE items (id TEXT PRIMARY KEY, cents BIGINT)' }
 
 const insertItem: Statement = { sql: 'INSERT INTO items (id, cents) VALUES (?, ?)' }
 const itemIds: Statement = { sql: 'SELECT id FROM items ORDER BY id' }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import type { Migrations, StoreDriver } from '../driver.ts'
+import type { StoreDriver } from '../driver.ts'
 import type { StoreChapter } from './harness.ts'
 import { assertIds, assertRefused, insert, itemsMigrations, openItems } from './items.ts'
 
-const later: Migrations = { '0002-more': `INSERT INTO items (id) VALUES ('by migration')` }
-const broken: Migrations = { '0002-more': `INSERT INTO items (id) VALUES ('by migration')`, '0003-broken': 'INSERT INTO nowhere (id) VALUES (1)' }
+const later = { '0002-more': `INSERT INTO items (id) VALUES ('by migration')` }
+const broken = { '0002-more': `INSERT INTO items (id) VALUES ('by migration')`, '0003-broken': 'INSERT INTO nowhere (id) VALUES (1)' }
 
 /** Opens a store, writes a row and closes it: the next opening is an upgrade. */
 async function leaveItems(driver: StoreDriver): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { StoreChapter } from './harness.ts'
-import { assertIds, insert, Mishap, openItems } from './items.ts'
+import { assertIds, assertRefused, insert, Mishap, openItems } from './items.ts'
 
 export const savepoints: StoreChapter = {
   name: 'savepoints',
@@ -69,6 +69,23 @@ export const savepoints: StoreChapter = {
         await store.write(async (tx) => {
           await insert(tx, 'a')
           await assert.rejects(tx.savepoint(() => insert(tx, 'b', 'a')))
+          await insert(tx, 'c')
+        })
+        await assertIds(store.reader, ['a', 'c'])
+      },
+    },
+    {
+      id: 'savepoint.failed-statement-caught',
+      promise: 'a savepoint in which a statement failed is undone and refused with TX_FAILED, also if the failure was caught there',
+      async run(driver) {
+        const store = await openItems(driver)
+        await store.write(async (tx) => {
+          await insert(tx, 'a')
+          const inner = tx.savepoint(async () => {
+            await insert(tx, 'b')
+            await insert(tx, 'a').catch(() => 'caught')
+          })
+          await assertRefused('TX_FAILED', inner)
           await insert(tx, 'c')
         })
         await assertIds(store.reader, ['a', 'c'])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { outcomesOf, type StoreChapter } from './harness.ts'
-import { assertIds, insert, Mishap, openItems, readIds } from './items.ts'
+import { assertCode, assertIds, assertRefused, insert, Mishap, openItems, readIds } from './items.ts'
 
 export const transactions: StoreChapter = {
   name: 'transactions',
@@ -71,6 +71,26 @@ export const transactions: StoreChapter = {
         await store.write((tx) => insert(tx, 'a'))
         await assert.rejects(store.write((tx) => insert(tx, 'b', 'a')))
         await assertIds(store.reader, ['a'])
+      },
+    },
+    {
+      id: 'tx.failed-statement-caught',
+      promise: 'after a statement that failed nothing more runs, also if the failure was caught: TX_FAILED, and nothing is left',
+      async run(driver, harness) {
+        const store = await openItems(driver)
+        await store.write((tx) => insert(tx, 'a'))
+        const failing = store.write(async (tx) => {
+          await insert(tx, 'b')
+          await insert(tx, 'a').catch(() => 'caught')
+          await assertRefused('TX_FAILED', insert(tx, 'c'))
+        })
+        const silent = store.write(async (tx) => void (await insert(tx, 'a').catch(() => 'caught')))
+        for (const outcome of await outcomesOf(harness, [failing, silent])) {
+          assert.ok(!outcome.ok, 'a statement of this transaction failed, and it was committed')
+          assertCode('TX_FAILED', outcome.error)
+        }
+        await store.write((tx) => insert(tx, 'then'))
+        await assertIds(store.reader, ['a', 'then'])
       },
     },
     {

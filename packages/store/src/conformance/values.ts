@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { StoreDriver, Value } from '../driver.ts'
 import type { StoreChapter, StoreTest } from './harness.ts'
+import { assertRefused } from './items.ts'
 
 const types = {
   sqlite: { text: 'TEXT', integer: 'INTEGER', fraction: 'REAL', bytes: 'BLOB' },
@@ -56,6 +57,27 @@ export const values: StoreChapter = {
       async run(driver) {
         const [inside] = await writeAndRead(driver, 'integer', [5n, BigInt(Number.MAX_SAFE_INTEGER)])
         assert.deepEqual(inside.map(Number), [5, Number.MAX_SAFE_INTEGER])
+      },
+    },
+    {
+      id: 'value.truth',
+      promise: 'what a condition comes to is 1 or 0, and sums and counts are numbers',
+      async run(driver) {
+        const store = await driver.open('orders', { '0001': 'CREATE TABLE found (place BIGINT PRIMARY KEY)' })
+        await store.write((tx) => tx.runEach({ sql: 'INSERT INTO found (place) VALUES (?)' }, [[1], [2]]))
+        const row = await store.reader.get({ sql: 'SELECT EXISTS (SELECT 1 FROM found) AS some, place = 2 AS two, (SELECT sum(place) FROM found) AS total, (SELECT count(*) FROM found) AS many FROM found WHERE place = 1' })
+        assert.deepEqual({ ...row }, { some: 1, two: 0, total: 3, many: 2 })
+      },
+    },
+    {
+      id: 'value.nul',
+      promise: 'a text with the character U+0000, which not every engine can keep, is refused with INVALID',
+      async run(driver) {
+        const store = await driver.open('orders', { '0001': 'CREATE TABLE found (value TEXT)' })
+        for (const use of ['run', 'get', 'all'] as const) {
+          await assertRefused('INVALID', store.write<unknown>((tx) => tx[use]({ sql: 'INSERT INTO found (value) VALUES (?)' }, ['a\0b'])))
+        }
+        assert.deepEqual(await store.reader.all({ sql: 'SELECT value FROM found' }), [])
       },
     },
     {

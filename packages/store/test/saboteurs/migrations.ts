@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { Migrations, StoreDriver } from '../../src/driver.ts'
+import { textOf, type Migrations, type StoreDriver } from '../../src/driver.ts'
 import { changingStores, type Saboteur } from './saboteur.ts'
 
 export const manifestSaboteurs: readonly Saboteur[] = [
@@ -24,7 +24,7 @@ export const migrationSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it applies the first statement of a migration alone',
     caughtBy: ['migration.several-statements'],
-    spoil: changingMigrations((migrations) => Object.fromEntries(Object.entries(migrations).map(([name, sql]) => [name, sql.split(';')[0]!]))),
+    spoil: changingMigrations((migrations) => Object.fromEntries(Object.entries(migrations).map(([name, migration]) => [name, textOf(migration, 'sqlite').split(';')[0]!]))),
   },
   {
     breaks: 'it refuses a store without migrations',

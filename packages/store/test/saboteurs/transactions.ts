@@ -1,6 +1,6 @@
 import { PostgresQueryCompiler } from 'kysely'
 import type { Queries, StoreDriver, Transaction, Value } from '../../src/driver.ts'
-import { calledDone, changed, changingTransactions, changingWrites, Undo, type Saboteur } from './saboteur.ts'
+import { calledDone, changed, changingReaders, changingTransactions, changingWrites, Undo, type Saboteur } from './saboteur.ts'
 
 export const transactionSaboteurs: readonly Saboteur[] = [
   {
@@ -15,7 +15,7 @@ export const transactionSaboteurs: readonly Saboteur[] = [
   },
   {
     breaks: 'it forgets to roll back',
-    caughtBy: ['tx.undone', 'tx.failed-statement', 'savepoint.rejects'],
+    caughtBy: ['tx.undone', 'savepoint.rejects'],
     spoil: changingWrites((store) => async (work) => {
       let failure: unknown
       const result = await store.write((tx) => work(tx).catch((error: unknown) => void (failure = error)))
@@ -49,6 +49,11 @@ export const transactionSaboteurs: readonly Saboteur[] = [
         return 1
       },
     })),
+  },
+  {
+    breaks: 'it undoes a statement that failed, and goes on',
+    caughtBy: ['tx.failed-statement-caught', 'savepoint.failed-statement-caught'],
+    spoil: changingTransactions((tx) => ({ run: (statement, params) => tx.savepoint(() => tx.run(statement, params)) })),
   },
   {
     breaks: 'it says that every statement changed one row',
@@ -122,6 +127,17 @@ export const savepointSaboteurs: readonly Saboteur[] = [
 ]
 
 export const valueSaboteurs: readonly Saboteur[] = [
+  {
+    breaks: 'it answers what was computed as text',
+    caughtBy: ['value.truth'],
+    spoil: changingReaders((reader) => ({
+      get: async <R>(...[statement, params]: Parameters<Queries['get']>) => {
+        const row = await reader.get(statement, params)
+        return row && (Object.fromEntries(Object.entries(row).map(([column, value]) => [column, String(value)])) as R)
+      },
+    })),
+  },
+  { breaks: 'it leaves the character U+0000 out', caughtBy: ['value.nul'], spoil: changingValues((value) => (typeof value === 'string' ? value.replaceAll('\0', '') : value)) },
   { breaks: 'it takes an empty text for null', caughtBy: ['value.null'], spoil: changingValues((value) => (value === '' ? null : value)) },
   { breaks: 'it composes what was written decomposed', caughtBy: ['value.text'], spoil: changingValues((value) => (typeof value === 'string' ? value.normalize() : value)) },
   { breaks: 'it knows 32 bits of an integer', caughtBy: ['value.integer'], spoil: changingValues((value) => (Number.isInteger(value) ? Number(value) | 0 : value)) },

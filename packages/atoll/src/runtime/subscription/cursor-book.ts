@@ -25,7 +25,7 @@ const deleteSubscribed: Statement = { sql: 'DELETE FROM atoll_subscribed WHERE s
 const insertSubscribed: Statement = { sql: 'INSERT INTO atoll_subscribed (subscription, partition, type, source) VALUES (?, ?, ?, ?)' }
 const countHandled: Statement = {
   sql: `INSERT INTO atoll_handled (subscription, partition, type, count) VALUES (?, ?, ?, ?)
-        ON CONFLICT (subscription, partition, type) DO UPDATE SET count = count + excluded.count`,
+        ON CONFLICT (subscription, partition, type) DO UPDATE SET count = atoll_handled.count + excluded.count`,
 }
 
 interface CursorRow {

@@ -13,7 +13,7 @@ export interface HeldEvent extends Envelope {
   readonly dueAt: number
 }
 
-const columns = `seq, state, attempts, due_at AS dueAt, source, partition, number, "order", id, type, version, key, at, data, trace, cause`
+const columns = `seq, state, attempts, due_at AS "dueAt", source, partition, number, "order", id, type, version, key, at, data, trace, cause`
 const insertHeld: Statement = {
   sql: `INSERT INTO atoll_held (subscription, partition, key, state, attempts, due_at, changed_at, error_code, error_message, error_stack,
           source, number, "order", id, type, version, at, data, trace, cause)
@@ -34,7 +34,7 @@ const selectDue: Statement = {
   sql: `SELECT DISTINCT key FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying' AND due_at <= ?`,
 }
 const selectNext: Statement = {
-  sql: `SELECT key, min(due_at) AS dueAt FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying' GROUP BY key ORDER BY dueAt LIMIT ?`,
+  sql: `SELECT key, min(due_at) AS "dueAt" FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying' GROUP BY key ORDER BY "dueAt" LIMIT ?`,
 }
 
 /** What is noted of the error that an event met. */

@@ -54,6 +54,15 @@ function notForServices(sql: string): AtollError {
   return new AtollError('UNSUPPORTED', `'${sql.slice(0, 40)}' is not for services: a store begins, ends and undoes transactions itself, and is one file`)
 }
 
+/** Refuses what another engine could not keep: texts with U+0000, on which C strings end. */
+export function assertStorable(params: readonly Value[]): void {
+  for (const param of params) if (typeof param === 'string' && param.includes('\0')) throw notStorable()
+}
+
+function notStorable(): AtollError {
+  return new AtollError('INVALID', 'a text with the character U+0000 cannot be stored; take it out, or store bytes')
+}
+
 /** A prepared statement, and what is worth knowing of it without asking SQLite again. */
 export interface Prepared {
   readonly native: SqliteStatement

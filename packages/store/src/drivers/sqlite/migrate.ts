@@ -1,15 +1,15 @@
 import { AtollError, type Host } from '@atoll/host'
 import { toAtollError, type Database } from '@atoll/sqlite'
-import type { Migrations } from '../../driver.ts'
+import { textOf, type Migrations } from '../../driver.ts'
 
 /** Refuses a store whose migrations are not what this code has, or had. Only looks. */
 export function checkMigrations(database: Database, file: string, migrations: Migrations, host: Host): void {
   for (const [name, digest] of appliedTo(database)) {
-    const sql = migrations[name]
-    if (sql === undefined) {
+    const migration = migrations[name]
+    if (migration === undefined) {
       throw new AtollError('STORE_NEWER', `${file} has had migration ${name}, which this code does not know. It was not touched: run the newer version`)
     }
-    if (host.digest(sql) !== digest) {
+    if (host.digest(textOf(migration, 'sqlite')) !== digest) {
       throw new AtollError('MIGRATION_CHANGED', `migration ${name} differs from what was applied to ${file}; restore it, and put the change into a new migration`)
     }
   }
@@ -24,7 +24,8 @@ export function migrate(database: Database, file: string, migrations: Migrations
   try {
     database.exec('CREATE TABLE IF NOT EXISTS atoll_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT')
     const note = database.prepare('INSERT INTO atoll_migrations (name, digest, applied_at) VALUES (?, ?, ?)')
-    for (const [name, sql] of missing) {
+    for (const [name, migration] of missing) {
+      const sql = textOf(migration, 'sqlite')
       apply(database, file, name, sql)
       note.run(name, host.digest(sql), host.now())
     }

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { InsertStatement, Queries, Row, Statement, Transaction, Value } from '../../driver.ts'
-import { allPrepared, getPrepared, insertPrepared, noParams, runPrepared, runPreparedEach, sqliteDialect, type Connection } from './connection.ts'
+import { allPrepared, assertStorable, getPrepared, insertPrepared, noParams, runPrepared, runPreparedEach, sqliteDialect, type Connection } from './connection.ts'
 import type { Control, Group, Hook } from './group.ts'
 
 /**
@@ -28,6 +28,7 @@ export class GroupQueries implements Queries {
   run(statement: Statement, params: readonly Value[] = noParams): Promise<number> {
     try {
       this.assertOpen()
+      assertStorable(params)
       const prepared = this.connection.prepare(statement)
       if (prepared.writes) this.beforeWriting()
       return Promise.resolve(runPrepared(prepared, params))
@@ -39,6 +40,7 @@ export class GroupQueries implements Queries {
   insert(statement: InsertStatement, params: readonly Value[] = noParams): Promise<number> {
     try {
       this.assertOpen()
+      assertStorable(params)
       const prepared = this.connection.prepare(statement)
       this.beforeWriting()
       return Promise.resolve(insertPrepared(prepared, params))
@@ -50,6 +52,7 @@ export class GroupQueries implements Queries {
   runEach(statement: Statement, rows: readonly (readonly Value[])[]): Promise<void> {
     try {
       this.assertOpen()
+      for (const params of rows) assertStorable(params)
       const prepared = this.connection.prepare(statement)
       if (prepared.writes) this.beforeWriting()
       return Promise.resolve(runPreparedEach(prepared, rows))
@@ -61,6 +64,7 @@ export class GroupQueries implements Queries {
   get<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R | undefined> {
     try {
       this.assertOpen()
+      assertStorable(params)
       const prepared = this.connection.prepare(statement)
       if (prepared.writes) this.beforeWriting()
       return Promise.resolve(getPrepared(prepared, params) as R | undefined) // the caller knows its columns
@@ -72,6 +76,7 @@ export class GroupQueries implements Queries {
   all<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R[]> {
     try {
       this.assertOpen()
+      assertStorable(params)
       const prepared = this.connection.prepare(statement)
       if (prepared.writes) this.beforeWriting()
       return Promise.resolve(allPrepared(prepared, params) as R[]) // the caller knows its columns
@@ -106,6 +111,8 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
   #writing = false
   #depth = 0
   #broken: AtollError | undefined
+  /** What a statement failed with. Until its savepoint is undone, nothing more runs: other engines could not go on, so none does. */
+  #failure: AtollError | undefined
 
   async savepoint<T>(work: () => Promise<T>): Promise<T> {
     const depth = this.#enter()
@@ -113,11 +120,13 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
     let result: T
     try {
       result = await work()
+      if (this.#failure) throw goesNoFurther(this.#failure)
     } catch (error) {
       if (this.#leave(depth)) {
         this.control.inner.undo.run()
         this.control.inner.release.run()
         this.#hooks?.splice(hooksBefore)
+        this.#failure = undefined
       }
       throw error
     }
@@ -138,6 +147,7 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
     this.ended = true
     if (this.commit.failure) throw this.commit.failure
     if (this.#broken) throw this.#broken
+    if (this.#failure) throw goesNoFurther(this.#failure)
     if (this.#writing) this.control.work.release.run()
     if (this.#hooks) for (const [key, hook] of this.#hooks) if (!this.commit.hooks.has(key)) this.commit.hooks.set(key, hook)
   }
@@ -149,6 +159,17 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
     if (!this.#writing || !this.control.isOpen) return
     this.control.work.undo.run()
     this.control.work.release.run()
+  }
+
+  protected override assertOpen(): void {
+    super.assertOpen()
+    if (this.#failure) throw goesNoFurther(this.#failure)
+  }
+
+  protected override failed(error: unknown): AtollError {
+    const failure = super.failed(error)
+    if (!this.ended && !(error instanceof AtollError)) this.#failure ??= failure // what the driver refuses by itself has not run
+    return failure
   }
 
   /** The savepoint of a work is set when it first writes: many only read, or fail before. */
@@ -178,4 +199,9 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
     if (this.#depth-- !== depth) this.#broken ??= new AtollError('UNSUPPORTED', 'two savepoints of one transaction overlapped; await each before the next begins')
     return this.#broken === undefined
   }
+}
+
+/** What a transaction answers after one of its statements has failed. */
+function goesNoFurther(failure: AtollError): AtollError {
+  return new AtollError('TX_FAILED', `a statement of this transaction failed, and the failure was caught; nothing more can run in it: ${failure.message}`, { cause: failure })
 }
