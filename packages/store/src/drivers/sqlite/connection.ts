@@ -2,6 +2,7 @@ import { AtollError } from '@atoll/host'
 import { toAtollError, type Database, type Statement as SqliteStatement } from '@atoll/sqlite'
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import type { DialectParts, Statement, Value } from '../../driver.ts'
+import { notForServices } from '../../refusals.ts'
 
 /** How Kysely writes for SQLite. One object, because compiled statements are kept by it. */
 export const sqliteDialect: DialectParts = {
@@ -49,19 +50,6 @@ export class Connection {
 
 /** A setting takes effect when it is prepared, and one failed row would undo the works of others. */
 const refused = /^\s*pragma\b|\bor\s+rollback\b/i
-
-function notForServices(sql: string): AtollError {
-  return new AtollError('UNSUPPORTED', `'${sql.slice(0, 40)}' is not for services: a store begins, ends and undoes transactions itself, and is one file`)
-}
-
-/** Refuses what another engine could not keep: texts with U+0000, on which C strings end. */
-export function assertStorable(params: readonly Value[]): void {
-  for (const param of params) if (typeof param === 'string' && param.includes('\0')) throw notStorable()
-}
-
-function notStorable(): AtollError {
-  return new AtollError('INVALID', 'a text with the character U+0000 cannot be stored; take it out, or store bytes')
-}
 
 /** A prepared statement, and what is worth knowing of it without asking SQLite again. */
 export interface Prepared {

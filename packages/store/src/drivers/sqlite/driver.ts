@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { AtollError, type Examination, type Host } from '@atoll/host'
 import { examineSqlite, leaveBehind, openDatabase, type Database } from '@atoll/sqlite'
 import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '../../driver.ts'
+import { assertName, refuseTwins } from '../../refusals.ts'
 import { Connection } from './connection.ts'
 import { defaultLimits, type SqliteLimits } from './limits.ts'
 import { checkMigrations, migrate } from './migrate.ts'
@@ -103,7 +104,7 @@ class SqliteStores implements StoreDriver {
     if (stores.length > READER_STORES_MAX) {
       throw new AtollError('UNSUPPORTED', `one reader over ${stores.length} stores (${names.join(', ')}) is more than SQLite can attach, which is ${READER_STORES_MAX}; put some projections into one`)
     }
-    refuseTwins(stores)
+    refuseTwins(stores.map((store) => ({ name: store.name, tables: tablesOf(store) })))
     const onClose = (): void => void this.#readers.delete(reader)
     const reader = this.#inMemory ? new MemoryReader(stores, onClose) : new FileReader(attach(first, others), onClose)
     this.#readers.add(reader)
@@ -132,7 +133,7 @@ class SqliteStores implements StoreDriver {
   }
 
   #fileOf(name: string): string {
-    if (!/^[a-z][a-z0-9.-]*$/.test(name)) throw new AtollError('DEFINITION_INVALID', `store name '${name}' must be lower case letters, digits, dots and dashes`)
+    assertName(name)
     return this.#inMemory ? ':memory:' : join(this.#folder, `${name}.db`)
   }
 
@@ -152,17 +153,10 @@ function checksAtCommit(database: Database): boolean {
   return tables.some((sql) => /\binitially\s+deferred\b/i.test(sql))
 }
 
-/** Of two tables of one name, queries would see the first alone and say nothing. Names with `atoll_` are the runtime's, which asks each store by itself. */
-function refuseTwins(stores: readonly SqliteStore[]): void {
-  const owners = new Map<string, string>()
-  for (const { name, connection } of stores) {
-    const tables = connection.database.prepare(`SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'atoll\\_%' ESCAPE '\\'`).pluck().all() as string[] // the column is text
-    for (const table of tables) {
-      const owner = owners.get(table)
-      if (owner !== undefined) throw new AtollError('DEFINITION_INVALID', `stores ${owner} and ${name} both have a table ${table}, and queries read both stores: name one of them otherwise`)
-      owners.set(table, name)
-    }
-  }
+/** Names with `atoll_` are the runtime's, which asks each store by itself. */
+function tablesOf({ connection }: SqliteStore): string[] {
+  const tables = connection.database.prepare(`SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'atoll\\_%' ESCAPE '\\'`)
+  return tables.pluck().all() as string[] // the column is text
 }
 
 /** Committed state of several files through one connection. */

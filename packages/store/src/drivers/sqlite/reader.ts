@@ -1,5 +1,5 @@
-import { AtollError } from '@atoll/host'
 import type { Reader, Row, Statement, Value } from '../../driver.ts'
+import { readOnly, usedAfterClose } from '../../refusals.ts'
 import { allPrepared, getPrepared, noParams, sqliteDialect, type Connection, type Prepared } from './connection.ts'
 import type { Writer } from './writer.ts'
 
@@ -16,15 +16,15 @@ export class FileReader implements Reader {
   }
 
   async run(): Promise<never> {
-    throw readOnly(this.#connection)
+    throw readOnly(this.#connection.file)
   }
 
   async insert(): Promise<never> {
-    throw readOnly(this.#connection)
+    throw readOnly(this.#connection.file)
   }
 
   async runEach(): Promise<never> {
-    throw readOnly(this.#connection)
+    throw readOnly(this.#connection.file)
   }
 
   async get<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R | undefined> {
@@ -43,7 +43,7 @@ export class FileReader implements Reader {
   }
 
   #read(statement: Statement, read: (prepared: Prepared) => unknown): unknown {
-    if (this.#closed) throw closed(this.#connection)
+    if (this.#closed) throw usedAfterClose(this.#connection.file, 'read')
     return readWith(this.#connection, statement, read)
   }
 }
@@ -65,15 +65,15 @@ export class MemoryReader implements Reader {
   }
 
   async run(): Promise<never> {
-    throw readOnly(this.#sources[0]!.connection)
+    throw readOnly(this.#sources[0]!.connection.file)
   }
 
   async insert(): Promise<never> {
-    throw readOnly(this.#sources[0]!.connection)
+    throw readOnly(this.#sources[0]!.connection.file)
   }
 
   async runEach(): Promise<never> {
-    throw readOnly(this.#sources[0]!.connection)
+    throw readOnly(this.#sources[0]!.connection.file)
   }
 
   async get<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R | undefined> {
@@ -101,10 +101,10 @@ export class MemoryReader implements Reader {
   }
 
   #read(statement: Statement, read: (prepared: Prepared) => unknown): Promise<unknown> {
-    if (this.#closed) throw closed(this.#sources[0]!.connection)
+    if (this.#closed) throw usedAfterClose(this.#sources[0]!.connection.file, 'read')
     const source = this.#sourceFor(statement)
     return source.writer.betweenCommits(() => {
-      if (this.#closed) throw closed(source.connection)
+      if (this.#closed) throw usedAfterClose(source.connection.file, 'read')
       return readWith(source.connection, statement, read)
     })
   }
@@ -119,7 +119,7 @@ export interface MemorySource {
 function readWith(connection: Connection, statement: Statement, read: (prepared: Prepared) => unknown): unknown {
   try {
     const prepared = connection.prepare(statement)
-    if (prepared.writes) throw readOnly(connection)
+    if (prepared.writes) throw readOnly(connection.file)
     return read(prepared)
   } catch (error) {
     throw connection.error(error)
@@ -134,12 +134,4 @@ function understands({ connection }: MemorySource, statement: Statement): boolea
   } catch {
     return false // another database will have them, or the first one will say what is wrong
   }
-}
-
-function readOnly({ file }: Connection): AtollError {
-  return new AtollError('UNSUPPORTED', `${file} was to be written through a reader; write in a transaction`)
-}
-
-function closed({ file }: Connection): AtollError {
-  return new AtollError('STORE_CLOSED', `${file} was read after close`)
 }

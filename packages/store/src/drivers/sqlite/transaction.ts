@@ -1,7 +1,9 @@
 import { AtollError } from '@atoll/host'
 import type { InsertStatement, Queries, Row, Statement, Transaction, Value } from '../../driver.ts'
-import { allPrepared, assertStorable, getPrepared, insertPrepared, noParams, runPrepared, runPreparedEach, sqliteDialect, type Connection } from './connection.ts'
-import type { Control, Group, Hook } from './group.ts'
+import { allPrepared, getPrepared, insertPrepared, noParams, runPrepared, runPreparedEach, sqliteDialect, type Connection } from './connection.ts'
+import type { Group, Hook } from '../../group.ts'
+import { assertStorable, goesNoFurther, overlapped, usedAfterEnd } from '../../refusals.ts'
+import type { Control } from './control.ts'
 
 /**
  * Queries inside a physical commit, for as long as their user may. The methods are not async functions: they answer at once, and an
@@ -88,7 +90,7 @@ export class GroupQueries implements Queries {
   protected beforeWriting(): void {}
 
   protected assertOpen(): void {
-    if (this.ended) throw new AtollError('TX_CLOSED', `a transaction of ${this.connection.file} was used after it had ended; await everything inside its callback`)
+    if (this.ended) throw usedAfterEnd(this.connection.file)
     if (this.commit.failure) throw this.commit.failure
   }
 
@@ -196,12 +198,7 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
    */
   #leave(depth: number): boolean {
     if (this.ended || this.commit.failure) return false
-    if (this.#depth-- !== depth) this.#broken ??= new AtollError('UNSUPPORTED', 'two savepoints of one transaction overlapped; await each before the next begins')
+    if (this.#depth-- !== depth) this.#broken ??= overlapped()
     return this.#broken === undefined
   }
-}
-
-/** What a transaction answers after one of its statements has failed. */
-function goesNoFurther(failure: AtollError): AtollError {
-  return new AtollError('TX_FAILED', `a statement of this transaction failed, and the failure was caught; nothing more can run in it: ${failure.message}`, { cause: failure })
 }

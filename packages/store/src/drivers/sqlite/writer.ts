@@ -1,7 +1,9 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Transaction } from '../../driver.ts'
 import type { Connection } from './connection.ts'
-import { Control, Group, type Write } from './group.ts'
+import { Group, type Write } from '../../group.ts'
+import { usedAfterClose, waited } from '../../refusals.ts'
+import { Control } from './control.ts'
 import type { SqliteLimits } from './limits.ts'
 import { GroupQueries, SqliteTransaction } from './transaction.ts'
 
@@ -46,7 +48,7 @@ export class Writer {
   }
 
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(new AtollError('STORE_CLOSED', `${this.#connection.file} was written after close`))
+    if (this.#closed) return Promise.reject(usedAfterClose(this.#connection.file, 'written'))
     if (this.#queue.length - this.#head >= this.#limits.writesQueuedMax) {
       return Promise.reject(new AtollError('OVERLOADED', `${this.#connection.file} has ${this.#limits.writesQueuedMax} transactions waiting (writesQueuedMax)`))
     }
@@ -260,11 +262,4 @@ interface Settle {
 
 async function runHooks(group: Group, queries: GroupQueries): Promise<void> {
   for (const hook of group.hooks.values()) await hook(queries)
-}
-
-function waited(file: string, who: string): AtollError {
-  return new AtollError(
-    'TX_WAITED',
-    `${who} of ${file} waited for something other than its store, and was undone. Do the waiting (fetch, call, timers, crypto) before tx, and pass the result in`,
-  )
 }
