@@ -1,0 +1,94 @@
+import { AtollError, type Host } from '@atoll/host'
+import type pg from 'pg'
+import type { Client, Param, Result, Row } from './client.ts'
+import { leavesUsable, toAtollError } from './errors.ts'
+import type { Statements } from './statements.ts'
+import { types } from './values.ts'
+
+/** What the sessions of a pool have in common. */
+export interface Talk {
+  /** Whom they talk to, for messages. */
+  readonly name: string
+  readonly host: Host
+  readonly statements: Statements
+  readonly callMs: number
+  /** Called with each answer: the server is there. */
+  answered(): void
+}
+
+/** One connection, of which it is known at any time whether it may still be used. */
+export class Session implements Client {
+  readonly raw: pg.Client
+  readonly #talk: Talk
+  #broken: Error | undefined
+  #waiting = 0
+
+  constructor(raw: pg.Client, talk: Talk) {
+    this.raw = raw
+    this.#talk = talk
+    // Without a listener, an error of a connection that nobody uses at the moment would end the process.
+    raw.on('error', (error) => this.#break(toAtollError(error, talk.name)))
+    raw.on('notice', ({ routine }) => {
+      if (routine === 'SyncRepWaitForLSN') this.destroy(unconfirmed(talk.name))
+    })
+  }
+
+  /** Whether another may use it: no error of the connection, nothing unanswered, no transaction open. */
+  get isClean(): boolean {
+    return !this.#broken && this.#waiting === 0 && this.raw.getTransactionStatus() === 'I'
+  }
+
+  query<R = Row>(sql: string, params: readonly Param[] = [], callMs: number = this.#talk.callMs): Promise<Result<R>> {
+    if (this.#broken) return Promise.reject(this.#broken)
+    const { host, name } = this.#talk
+    return new Promise((resolve, reject) => {
+      // The server's own bound does not help where the server does not answer: it may be gone without a word, behind a connection that looks healthy.
+      const watchdog = host.after(callMs, () => {
+        const error = new AtollError('UNAVAILABLE', `${name} did not answer within ${callMs} ms; whether the statement took effect is unknown`)
+        this.destroy(error)
+        reject(error)
+      })
+      this.#waiting++
+      this.#run<R>(sql, params)
+        .then(resolve, reject)
+        .finally(() => {
+          watchdog.cancel()
+          this.#waiting--
+        })
+    })
+  }
+
+  async #run<R>(sql: string, params: readonly Param[]): Promise<Result<R>> {
+    const { name, statements, answered } = this.#talk
+    try {
+      // The library takes an array that may be written to, and does not write to it.
+      const result = await this.raw.query({ text: sql, values: params as Param[], name: statements.nameOf(sql), types })
+      answered()
+      if (this.#broken) throw this.#broken
+      // The library types rows as `any`; they are what the statement selects, which the caller knows.
+      return { rows: result.rows as R[], count: result.rowCount ?? 0, command: result.command }
+    } catch (thrown) {
+      if (leavesUsable(thrown)) answered()
+      else this.destroy(toAtollError(thrown, name))
+      throw this.#broken ?? toAtollError(thrown, name)
+    }
+  }
+
+  /** Ends the connection at once, whatever the server says or does not say. What waits for an answer is rejected with `error`. */
+  destroy(error: Error): void {
+    this.#break(error)
+    this.raw.connection.stream.destroy()
+  }
+
+  #break(error: Error): void {
+    this.#broken ??= error
+  }
+}
+
+/**
+ * The server says so in a warning: a commit that was to wait for its standbys, and was told to wait no longer, is a success to the protocol.
+ * It is durable here, and may be lost with this node.
+ */
+function unconfirmed(name: string): AtollError {
+  return new AtollError('UNAVAILABLE', `${name} committed without its standbys: the wait for them was cancelled. Whether the commit outlives this node is unknown`)
+}

@@ -1,0 +1,33 @@
+import pg from 'pg'
+import type { Value } from './client.ts'
+
+type Parser = (text: string) => Value
+
+/** A whole number: as a number where it is exact, else as a bigint. */
+function parseInteger(text: string): number | bigint {
+  const number = Number(text)
+  return Number.isSafeInteger(number) ? number : BigInt(text)
+}
+
+const toBuffer = pg.types.getTypeParser(pg.types.builtins.BYTEA, 'text') as (text: string) => Uint8Array // the library does not say which parser it is
+/** A copy, because a Buffer may lie in memory that it shares with others. */
+const parseBytes: Parser = (text) => new Uint8Array(toBuffer(text))
+
+const parsers: ReadonlyMap<number, Parser> = new Map([
+  [pg.types.builtins.BOOL, (text: string) => text === 't'],
+  [pg.types.builtins.INT2, Number],
+  [pg.types.builtins.INT4, Number],
+  [pg.types.builtins.INT8, parseInteger],
+  [pg.types.builtins.OID, Number],
+  [pg.types.builtins.FLOAT4, Number],
+  [pg.types.builtins.FLOAT8, Number],
+  [pg.types.builtins.BYTEA, parseBytes],
+])
+
+const asText: Parser = (text) => text
+
+/** How values come out of statements, for this package alone: the library's own settings are shared by the whole process. */
+export const types: pg.CustomTypesConfig = {
+  // The library declares getTypeParser to answer whatever the caller wishes; this answers what `Value` says.
+  getTypeParser: ((oid: number) => parsers.get(oid) ?? asText) as typeof pg.types.getTypeParser,
+}
