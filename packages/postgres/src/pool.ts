@@ -4,6 +4,7 @@ import type { Client, Param, Result, Row } from './client.ts'
 import { toAtollError } from './errors.ts'
 import { Session, type Talk } from './session.ts'
 import { Statements } from './statements.ts'
+import { types } from './values.ts'
 
 export interface PoolOptions {
   /** `postgres://user:password@host:port/database`, with the parameters of node-postgres. */
@@ -27,6 +28,8 @@ export interface PoolOptions {
   preparedMax?: number
   /** Further settings of each session, such as `{ work_mem: '64MB' }`. */
   options?: Readonly<Record<string, string>>
+  /** `plain`: conditions come out as 1 and 0, and `numeric` as numbers, as they do of stores that have no such types. Default `exact`. */
+  values?: keyof typeof types
   /** Lets one client send statements without waiting for the answers of those before. Default false. */
   pipeline?: boolean
 }
@@ -62,7 +65,7 @@ export function openPool(options: PoolOptions): Pool {
   const config = toConfig(options, connectMs)
   const name = nameOf(config)
   let answeredAt = host.monotonicMs()
-  const talk: Talk = { name, host, callMs, statements: new Statements(preparedMax), answered: () => (answeredAt = host.monotonicMs()) }
+  const talk: Talk = { name, host, callMs, types: types[options.values ?? 'exact'], statements: new Statements(preparedMax), answered: () => (answeredAt = host.monotonicMs()) }
   const settings = settingsOf(options, callMs)
   const sessions = new Map<pg.Client, Session>()
   let closed: Promise<void> | undefined

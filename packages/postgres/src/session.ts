@@ -3,7 +3,7 @@ import type pg from 'pg'
 import type { Client, Param, Result, Row } from './client.ts'
 import { leavesUsable, toAtollError } from './errors.ts'
 import type { Statements } from './statements.ts'
-import { types } from './values.ts'
+import type { types } from './values.ts'
 
 /** What the sessions of a pool have in common. */
 export interface Talk {
@@ -12,6 +12,8 @@ export interface Talk {
   readonly host: Host
   readonly statements: Statements
   readonly callMs: number
+  /** How values come out. */
+  readonly types: (typeof types)[keyof typeof types]
   /** Called with each answer: the server is there. */
   answered(): void
 }
@@ -62,7 +64,7 @@ export class Session implements Client {
     const { name, statements, answered } = this.#talk
     try {
       // The library takes an array that may be written to, and does not write to it.
-      const result = await this.raw.query({ text: sql, values: params as Param[], name: statements.nameOf(sql), types })
+      const result = await this.raw.query({ text: sql, values: params as Param[], name: statements.nameOf(sql), types: this.#talk.types })
       answered()
       if (this.#broken) throw this.#broken
       // The library types rows as `any`; they are what the statement selects, which the caller knows.

@@ -26,8 +26,18 @@ const parsers: ReadonlyMap<number, Parser> = new Map([
 
 const asText: Parser = (text) => text
 
+/** A number as text, which `numeric` is: as a number where that is exact or a fraction, else as the text. */
+function parseNumeric(text: string): number | string {
+  const number = Number(text)
+  return Number.isSafeInteger(number) || text.includes('.') ? number : text
+}
+
+const plainParsers: ReadonlyMap<number, Parser> = new Map([...parsers, [pg.types.builtins.BOOL, (text: string) => (text === 't' ? 1 : 0)], [pg.types.builtins.NUMERIC, parseNumeric]])
+
 /** How values come out of statements, for this package alone: the library's own settings are shared by the whole process. */
-export const types: pg.CustomTypesConfig = {
+export const types = { exact: typesOf(parsers), plain: typesOf(plainParsers) } as const
+
+function typesOf(known: ReadonlyMap<number, Parser>): pg.CustomTypesConfig {
   // The library declares getTypeParser to answer whatever the caller wishes; this answers what `Value` says.
-  getTypeParser: ((oid: number) => parsers.get(oid) ?? asText) as typeof pg.types.getTypeParser,
+  return { getTypeParser: ((oid: number) => known.get(oid) ?? asText) as typeof pg.types.getTypeParser }
 }

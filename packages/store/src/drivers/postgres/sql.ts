@@ -15,7 +15,12 @@ export function numberParameters(sql: string): string {
  * it kept and sorts as it sorted. Everything else stays as it is. Throws UNSUPPORTED for what has no counterpart.
  */
 export function translateMigration(sql: string): string {
-  return statementsOf(tokenize(sql)).map(translateStatement).join('')
+  return migrationStatements(sql).join('')
+}
+
+/** The same, statement by statement, for they can only be sent so. */
+export function migrationStatements(sql: string): string[] {
+  return statementsOf(tokenize(sql)).filter((tokens) => tokens.some(isMeaning)).map(translateStatement)
 }
 
 type Kind = 'space' | 'word' | 'quoted' | 'string' | 'parameter' | 'mark'

@@ -1,0 +1,160 @@
+import { AtollError, type Host } from '@atoll/host'
+import type { Pool } from '@atoll/postgres'
+import type { Transaction } from '../../driver.ts'
+import { Group, type Write } from '../../group.ts'
+import { usedAfterClose, waited } from '../../refusals.ts'
+import { Activity } from './activity.ts'
+import type { PostgresLimits } from './limits.ts'
+import { GroupSession } from './session.ts'
+import { GroupQueries, PostgresTransaction } from './transaction.ts'
+
+/**
+ * The one writer of a store in this process. Works run one after the other, each under a savepoint, and those that come while others are
+ * at work share their commit. Nobody is answered before it.
+ */
+export class Writer {
+  readonly #name: string
+  readonly #pool: Pool
+  readonly #host: Host
+  readonly #limits: PostgresLimits
+  /** Constraints that only a commit would check must be checked for each work, or one would take others with it. */
+  readonly #checksAtCommit: boolean
+  readonly #queue: Write[] = []
+  #running: Promise<void> | undefined
+  #closed = false
+  /** Of the work under way; committed state that is read meanwhile may be read by it. */
+  #activity: Activity | undefined
+
+  constructor(name: string, pool: Pool, host: Host, limits: PostgresLimits, checksAtCommit: boolean) {
+    this.#name = name
+    this.#pool = pool
+    this.#host = host
+    this.#limits = limits
+    this.#checksAtCommit = checksAtCommit
+  }
+
+  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(usedAfterClose(this.#name, 'written'))
+    if (this.#queue.length >= this.#limits.writesQueuedMax) {
+      return Promise.reject(new AtollError('OVERLOADED', `${this.#name} has ${this.#limits.writesQueuedMax} transactions waiting (writesQueuedMax)`))
+    }
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ work, resolve: resolve as (result: unknown) => void, reject, result: undefined }) // the work's own result comes back to it
+      this.#running ??= Promise.resolve().then(() => this.#run())
+    })
+  }
+
+  /** Runs `read`, of committed state, as what a work may wait for. */
+  beside<T>(read: () => Promise<T>): Promise<T> {
+    return this.#activity ? this.#activity.during(read) : read()
+  }
+
+  /** Resolves when all that was asked for is done. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const group = new Group(this.#host.monotonicMs() + this.#limits.groupOpenMs)
+      try {
+        await this.#pool.use(async (client) => {
+          const session = new GroupSession(this.#name, group, client)
+          await this.#begin(session)
+          await this.#carryOut(session)
+        })
+        for (const write of group.written) write.resolve(write.result)
+      } catch (error) {
+        const failure = AtollError.from(error)
+        for (const write of group.written) write.reject(failure)
+        // Those that wait would meet the same, and must not wait for ever.
+        if (group.count === 0) for (const write of this.#queue.splice(0)) write.reject(failure)
+      }
+    }
+    this.#running = undefined
+  }
+
+  async #begin(session: GroupSession): Promise<void> {
+    try {
+      await session.begin()
+    } catch (error) {
+      await session.rollBack().catch(() => undefined) // then the connection is of no more use, and is not used
+      throw AtollError.from(error)
+    }
+  }
+
+  /** Runs the works that wait, and those that come to wait meanwhile, up to the limits of a group; then commits. */
+  async #carryOut(session: GroupSession): Promise<void> {
+    const { group } = session
+    const { groupWritesMax } = this.#limits
+    try {
+      while (this.#queue.length > 0 && !group.failure && (group.count === 0 || (group.count < groupWritesMax && this.#host.monotonicMs() < group.untilMs))) {
+        group.count++
+        await this.#carryOutOne(session, this.#queue.shift()!)
+      }
+      if (group.failure) throw group.failure
+      await this.#runHooks(session)
+    } catch (error) {
+      group.failure ??= AtollError.from(error)
+      await session.rollBack().catch(() => undefined) // a connection that cannot even do that is not used again
+      throw error
+    }
+    await session.commit()
+  }
+
+  async #carryOutOne(session: GroupSession, write: Write): Promise<void> {
+    session.renew()
+    const { promise: over, resolve: end } = Promise.withResolvers<Outcome>()
+    const giveUp = (): void => end({ failure: waited(this.#name, 'a transaction') })
+    const activity = new Activity(this.#host, giveUp)
+    const timer = this.#host.after(this.#limits.workMs, giveUp)
+    const tx = new PostgresTransaction(session, activity)
+    this.#activity = activity
+    try {
+      write.work(tx).then((result) => end({ result }), (failure: unknown) => end({ failure }))
+    } catch (failure) {
+      end({ failure })
+    }
+    const outcome = await over
+    this.#activity = undefined
+    timer.cancel()
+    if ('failure' in outcome) return this.#undo(session, tx, write, outcome.failure)
+    try {
+      tx.keep()
+      if (this.#checksAtCommit) await session.checkConstraints()
+    } catch (failure) {
+      return this.#undo(session, tx, write, failure)
+    }
+    write.result = outcome.result
+    session.group.written.push(write)
+  }
+
+  async #undo({ group }: GroupSession, tx: PostgresTransaction, write: Write, failure: unknown): Promise<void> {
+    try {
+      await tx.undo()
+    } catch (error) {
+      group.failure ??= AtollError.from(error)
+    }
+    write.reject(failure)
+  }
+
+  async #runHooks(session: GroupSession): Promise<void> {
+    const { hooks } = session.group
+    if (hooks.size === 0) return
+    const { promise: idle, reject: giveUp } = Promise.withResolvers<never>()
+    idle.catch(() => undefined) // it is raced with the hooks, and may come too late
+    const queries = new GroupQueries(session, new Activity(this.#host, () => giveUp(waited(this.#name, 'a beforeCommit hook'))))
+    try {
+      await Promise.race([idle, runAll(hooks.values(), queries)])
+    } finally {
+      queries.end()
+    }
+  }
+}
+
+type Outcome = { readonly result: unknown } | { readonly failure: unknown }
+
+async function runAll(hooks: Iterable<(queries: GroupQueries) => Promise<void>>, queries: GroupQueries): Promise<void> {
+  for (const hook of hooks) await hook(queries)
+}
