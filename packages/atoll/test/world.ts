@@ -65,7 +65,7 @@ function keepOpen(driver: StoreDriver): StoreDriver {
       let store = open.get(name)
       if (!store) open.set(name, (store = driver.open(name, migrations)))
       const kept = await store
-      return { name, reader: kept.reader, write: (work) => kept.write(work), close: async () => {} }
+      return { ...kept, close: async () => {} }
     },
     examine: () => driver.examine(),
     openReader: (names) => driver.openReader(names),
@@ -86,9 +86,7 @@ export function changedWrites(driver: StoreDriver, write: (store: Store, work: P
     async open(name, migrations) {
       const store = await driver.open(name, migrations)
       return {
-        name,
-        reader: store.reader,
-        close: () => store.close(),
+        ...store,
         write: <T>(work: (tx: Transaction) => Promise<T>) => write(store, work) as Promise<T>, // what it answers is what `work` answers
       }
     },

@@ -58,6 +58,12 @@ export interface Store {
   /** Committed state, for reading. */
   readonly reader: Reader
 
+  /** Tells the other processes that have the store open that there is news in it. A hint, which may be lost. */
+  tell(): void
+
+  /** Calls `listener` when another process tells of news. Returns what ends it. */
+  watch(listener: () => void): () => void
+
   /** Waits for the transactions under way, then frees everything. Later writes reject with STORE_CLOSED. Idempotent. */
   close(): Promise<void>
 }

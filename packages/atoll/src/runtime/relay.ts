@@ -1,10 +1,10 @@
 import { AtollError, type ErrorCode, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Log, LogRecord } from '@atoll/log/driver'
-import type { Statement, Store, Transaction } from '@atoll/store/driver'
+import type { Statement, Store } from '@atoll/store/driver'
 import { endsWithin } from './deadline.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
-import { assertLogHas, isInOutbox, lastInOutbox } from './relayed.ts'
+import { assertLogHas, assertRelays, isInOutbox, lastInOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
 import { Leases } from './subscription/leases.ts'
 
 const selectOutbox: Statement = {
@@ -19,8 +19,6 @@ const upsertPublished: Statement = {
   sql: 'INSERT INTO atoll_published (type, count) VALUES (?, ?) ON CONFLICT (type) DO UPDATE SET count = atoll_published.count + excluded.count',
 }
 const countOutbox: Statement = { sql: 'SELECT type, count(*) AS count FROM atoll_outbox WHERE seq <= ? GROUP BY type' }
-
-const selectEpoch: Statement = { sql: 'SELECT epoch FROM atoll_leases WHERE subscription = ? AND partition = 0' }
 
 /**
  * Moves events from an outbox to the log: in the order of their commits, each numbered once. The numbers follow from the order of the
@@ -77,7 +75,7 @@ export class Relay {
     this.#host = host
     this.#logger = logger
     this.#options = options
-    this.#leases = new Leases(store, LEASE, host, { ...options, partitions: 1 })
+    this.#leases = new Leases(store, RELAY_LEASE, host, { ...options, partitions: 1 })
   }
 
   /** Takes up where the last one ended, if the lease is free; else stands by. Rejects with LOG_GAP if the log has lost what it was given. */
@@ -141,6 +139,17 @@ export class Relay {
     })
   }
 
+  /** Another process has committed events. */
+  look(): void {
+    this.#mustLook = true
+    this.wake()
+  }
+
+  /** Whether it is this instance that relays. */
+  get leads(): boolean {
+    return this.#epoch !== undefined
+  }
+
   /** These events have committed. Like {@link wake}, and saves a look into the outbox if nothing is missing before them. */
   offer(events: readonly OutboxEvent[]): void {
     if (this.#offered.size >= OFFERED_MAX) this.#mustLook = true
@@ -156,7 +165,7 @@ export class Relay {
     return undefined
   }
 
-  /** Whether everything that it knows of is in the log. */
+  /** Whether all that it knows of is in the log. */
   get idle(): boolean {
     return !this.#running && !this.#retryTimer
   }
@@ -211,8 +220,7 @@ export class Relay {
   }
 
   async #flush(): Promise<void> {
-    this.#mustLook = true
-    this.wake()
+    this.look()
     while (this.#running) await this.#running
   }
 
@@ -326,7 +334,7 @@ export class Relay {
     this.#untidyPartitions = new Map()
     try {
       await this.#store.write(async (tx) => {
-        await this.#checkEpoch(tx, epoch)
+        await assertRelays(tx, this.#service, epoch)
         const counts = this.#isUnsure ? (await tx.all<{ type: string; count: number }>(countOutbox, [seq])).map(({ type, count }): [string, number] => [type, count]) : [...types]
         await tx.run(deleteOutbox, [seq])
         await tx.runEach(upsertStream, numbers)
@@ -342,11 +350,6 @@ export class Relay {
     }
   }
 
-  async #checkEpoch(tx: Transaction, epoch: number): Promise<void> {
-    const row = await tx.get<{ epoch: number }>(selectEpoch, [LEASE])
-    if (row?.epoch !== epoch) throw new AtollError('FENCED', `another instance relays for ${this.#service} now; this one was away for longer than its lease (leaseMs)`)
-  }
-
   /** The lease is somebody else's; the next look at it may bring it back. */
   #lose(): void {
     this.#epoch = undefined
@@ -360,8 +363,7 @@ export class Relay {
   async #isFenced(): Promise<boolean> {
     const epoch = this.#epoch
     if (epoch === undefined) return true
-    const row = await this.#store.reader.get<{ epoch: number }>(selectEpoch, [LEASE]).catch(() => undefined)
-    return row?.epoch !== epoch
+    return (await relayEpoch(this.#store.reader).catch(() => undefined)) !== epoch
   }
 
   #stand(error: AtollError): void {
@@ -391,9 +393,6 @@ export class Relay {
 
 /** What the log would say again, however often it is asked. */
 const final: ReadonlySet<ErrorCode> = new Set(['LOG_GAP', 'LOG_DIVERGED', 'BODY_TOO_LARGE', 'INVALID', 'UNSUPPORTED'])
-
-/** Names the lease of a relay among those of the service's subscriptions, none of which can be called so. */
-const LEASE = '@relay'
 
 /** Handed-over events kept; beyond that they are read back. */
 const OFFERED_MAX = 10_000

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
-import type { Reader, Statement } from '@atoll/store/driver'
+import type { Queries, Reader, Statement } from '@atoll/store/driver'
 
 // What has become of a service's events, as its outbox and the log say.
 
@@ -27,4 +27,20 @@ export async function assertLogHas(log: Log, service: string, numbers: ReadonlyM
       `the log ends at number ${tail?.number ?? 0} in partition ${partition} of ${service}, and ${number} were given to it: events are lost. Restore the log`,
     )
   }
+}
+
+/** Names the lease of a relay among those of the service's subscriptions, none of which can be called so. */
+export const RELAY_LEASE = '@relay'
+
+const selectEpoch: Statement = { sql: 'SELECT epoch FROM atoll_leases WHERE subscription = ? AND partition = 0' }
+
+/** The epoch of whoever relays now. */
+export async function relayEpoch(queries: Queries): Promise<number | undefined> {
+  return (await queries.get<{ epoch: number }>(selectEpoch, [RELAY_LEASE]))?.epoch
+}
+
+/** Rejects with FENCED if another instance relays by now. */
+export async function assertRelays(queries: Queries, service: string, epoch: number): Promise<void> {
+  if ((await relayEpoch(queries)) === epoch) return
+  throw new AtollError('FENCED', `another instance relays for ${service} now; this one was away for longer than its lease (leaseMs)`)
 }

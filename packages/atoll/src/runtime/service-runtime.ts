@@ -67,6 +67,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   #fromOutside = 0
   #accepts: 'everybody' | 'handlers' | 'nobody' = 'nobody'
   #answersTimer: Timer | undefined
+  #unwatch: (() => void) | undefined
   /** Told when an operation has ended. */
   #onEnded: (() => void)[] = []
 
@@ -91,7 +92,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     }
     this.#openReader()
     this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options)
-    this.#timers = new Timers(this.name, this.#store, this.host, this.logger, this.options, () => this.#relay!.wake())
+    this.#timers = new Timers(this.name, this.#store, this.host, this.logger, this.options, () => this.#emitted(() => this.relay.wake()))
     await this.readCommittedOrder()
     for (const facts of this.#surroundings.system.subscriptions) {
       if (facts.service === this.name) this.#subscriptions.set(facts.name, new Subscription(this.#groundOf(facts, this.#storeOf(facts))))
@@ -103,6 +104,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.state = 'starting'
     try {
       await this.relay.start()
+      this.#unwatch = this.store.watch(() => this.relay.look())
       this.state = 'running' // from here on the log may bring events whose handlers call
       this.#accepts = 'everybody'
       await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.start()))
@@ -147,6 +149,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     if (this.state !== 'stopping') return
     await this.#ended(untilMs, () => this.#underWay === 0)
     this.#accepts = 'nobody'
+    this.#unwatch?.()
     await this.relay.stop(Math.max(untilMs - this.host.monotonicMs(), RELAY_STOP_MS))
     this.state = 'stopped'
   }
@@ -208,8 +211,14 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   committed({ position, events, timers }: { position: Position; events: readonly OutboxEvent[]; timers: boolean }): void {
     for (const orders of Object.values(position[this.name] ?? {})) this.#noteCommitted(latestOf(orders))
-    if (events.length > 0) this.relay.offer(events)
+    if (events.length > 0) this.#emitted(() => this.relay.offer(events))
     if (timers) this.#timers!.wake()
+  }
+
+  /** Hands events to the relay, which may be another process's. */
+  #emitted(handOn: () => void): void {
+    if (!this.relay.leads) this.store.tell()
+    handOn()
   }
 
   /** Runs an operation of this service, asked for from outside or by a handler. */

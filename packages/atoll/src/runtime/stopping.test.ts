@@ -105,7 +105,7 @@ function changedReads(driver: StoreDriver, get: (reader: Reader, statement: Stat
         all: (statement, params) => kept.all(statement, params),
         close: () => kept.close(),
       }
-      return { name, reader, write: (work) => store.write(work), close: () => store.close() }
+      return { ...store, reader }
     },
   }
 }

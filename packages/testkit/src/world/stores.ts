@@ -166,6 +166,8 @@ export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: 
         name,
         reader: reads(inner.reader),
         write: (work) => actor.receive(writeAs(passenger, store, work, onHandled)),
+        tell: noop, // hints may be lost, and here they always are
+        watch: () => noop,
         close: async () => close(),
       }
     },

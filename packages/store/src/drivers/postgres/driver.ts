@@ -2,6 +2,7 @@ import { AtollError, type Examination, type Host } from '@atoll/host'
 import { examinePostgres, openPool, quoteIdentifier, type Pool, type PoolOptions } from '@atoll/postgres'
 import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '../../driver.ts'
 import { refuseTwins } from '../../refusals.ts'
+import { Hints } from './hints.ts'
 import { defaultLimits, type PostgresLimits } from './limits.ts'
 import { assertSystemName, placeOf } from './names.ts'
 import { provision } from './provision.ts'
@@ -37,6 +38,7 @@ class PostgresStores implements StoreDriver {
   readonly #limits: PostgresLimits
   /** For making stores ready, and asking what is there. */
   readonly #pool: Pool
+  readonly #hints: Hints
   readonly #open = new Map<string, PostgresStore>()
   readonly #opening = new Set<string>()
   /** Those over several stores, which belong to none of them. */
@@ -46,6 +48,7 @@ class PostgresStores implements StoreDriver {
     this.#options = options
     this.#limits = limits
     this.#pool = this.#openPool('stores', { connectionsMax: 2 })
+    this.#hints = new Hints(this.#pool, options.system, options.host)
     this.capabilities = { sql: 'postgres', persistent: true, durable: true, groupsCommits: true, writesQueuedMax: limits.writesQueuedMax }
   }
 
@@ -60,7 +63,7 @@ class PostgresStores implements StoreDriver {
       const pool = this.#openPool(name, { ...session, connectionsMax: 1, pipeline: true })
       const writer = new Writer(place.schema, pool, host, this.#limits, provisioned.checksAtCommit)
       const reader = new PostgresReader(place.schema, this.#openReading(name, session), [writer])
-      const store = new PostgresStore(name, place, provisioned, { pool, writer, reader }, () => this.#open.delete(name))
+      const store = new PostgresStore(name, place, provisioned, { pool, writer, reader, hints: this.#hints }, () => this.#open.delete(name))
       this.#open.set(name, store)
       return store
     } finally {
@@ -95,6 +98,7 @@ class PostgresStores implements StoreDriver {
   readonly examine = (): Promise<Examination> => examinePostgres(this.#pool)
 
   readonly close = async (): Promise<void> => {
+    this.#hints.close()
     for (const reader of [...this.#readers]) await reader.close()
     for (const store of [...this.#open.values()]) await store.close()
     await this.#pool.close()

@@ -22,6 +22,10 @@ export class SqliteStore implements Store {
 
   readonly write = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => this.writer.write(work)
 
+  // A file belongs to one process.
+  readonly tell = (): void => {}
+  readonly watch = (): (() => void) => () => {}
+
   readonly close = (): Promise<void> => {
     this.#closing ??= this.#close()
     return this.#closing
