@@ -4,7 +4,7 @@ import { createEmbeddedLog } from '@atoll/log/embedded'
 import { changeVersion, sqlStore } from '@atoll/store'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import { command, contract, event, notFound, query, service, show, system, type ErrorShape } from 'atoll'
-import { startSystem, type RunningSystem } from 'atoll/runtime'
+import { startSystem, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
 import { z } from 'zod'
 import { createGateway, type Gateway, type GatewayOptions } from '../src/index.ts'
 
@@ -67,7 +67,7 @@ const unwordedServices = unworded.map((errors, number) => {
 })
 
 /** Runs `work` against a gateway over services in memory. */
-export async function inSystem(work: (bench: Bench) => Promise<void>, options: Partial<GatewayOptions> = {}): Promise<void> {
+export async function inSystem(work: (bench: Bench) => Promise<void>, options: Partial<GatewayOptions> = {}, runtime: Partial<RuntimeOptions> = {}): Promise<void> {
   let gate: Promise<void> = Promise.resolve()
   const notesService = service(notes, {
     store: sqlStore<{ notes: { note_id?: number; text: string; version: number } }>({
@@ -119,7 +119,7 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, options: P
   const logged: { fields: LogFields; message: string }[] = []
   const note = (fields: LogFields, message: string): void => void logged.push({ fields, message })
   const logger = { info: note, warn: note, error: note }
-  const running = await startSystem(system('bench', { services: [notesService, counterService, shapedService, ...unwordedServices] }), { host, log, stores, logger })
+  const running = await startSystem(system('bench', { services: [notesService, counterService, shapedService, ...unwordedServices] }), { host, log, stores, logger }, runtime)
   const gateway = createGateway(running, {
     ...options,
     host,

@@ -51,6 +51,7 @@ export const errorCodes = {
   STORE_CLOSED: { meaning: 'The store was used after close.', remedy: 'Stop using it before closing it.' },
   STORE_CORRUPT: { meaning: 'A file is damaged. It was not touched.', remedy: 'Keep a copy; restore the file from a backup.' },
   STORE_NEWER: { meaning: 'A file was written by a newer version. It was not touched.', remedy: 'Run that version or a later one.' },
+  SETTING_UNSAFE: { meaning: 'A setting of an engine breaks a promise, and the start was refused.', remedy: 'Change the setting that the message names; or accept it by name, and live with what the message says.' },
   STORE_NOT_DURABLE: { meaning: 'The store reports settings that could lose acknowledged writes.', remedy: 'Restore the settings that the message names.' },
   DATA_IN_USE: { meaning: 'Another process holds the data folder.', remedy: 'Stop it, or use another folder.' },
   PORT_TAKEN: { meaning: 'The port is taken.', remedy: 'Stop what listens there, or set PORT.' },

@@ -6,6 +6,8 @@ export interface RuntimeOptions {
   readonly services: readonly string[] | 'all'
   /** Names this process among the instances of a system. One that comes back under its name takes its leases back at once. Default `main`. */
   readonly instance: string
+  /** What readiness says beside its verdict, for as long as the system runs: settings that break a promise and were accepted. Default none. */
+  readonly warnings: readonly string[]
   /** How long a lease holds without renewal, milliseconds. Default 10,000. */
   readonly leaseMs: number
   /** Tries of an event before it becomes a dead letter. Default 8. */
@@ -42,6 +44,7 @@ export const defaultOptions: RuntimeOptions = {
   partitions: 16,
   services: 'all',
   instance: 'main',
+  warnings: [],
   leaseMs: 10_000,
   attemptsMax: 8,
   retryDelayMs: 100,

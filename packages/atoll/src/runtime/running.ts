@@ -4,6 +4,7 @@ import type { StoreDriver } from '@atoll/store/driver'
 import type { Caller } from '../service/context.ts'
 import type { System } from '../system.ts'
 import type { Admin } from './admin.ts'
+import type { RuntimeOptions } from './options.ts'
 import type { Position } from './position.ts'
 
 /** What a running system stands on. All of its I/O, time and chance comes through here. */
@@ -29,8 +30,8 @@ export interface RunningSystem {
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
   readonly services: ReadonlyMap<string, RunningService>
   readonly admin: Admin
-  /** Whether every service is running and every subscription reads. With reasons, when not. */
-  readiness(): { ready: boolean; reasons: readonly string[] }
+  /** Whether every service is running and every subscription reads. With reasons, when not; and what somebody should know all the same. */
+  readiness(): Readiness
   /** Whether nothing is in hand here: no operation, no event, nothing on its way to the log, as far as this process knows. */
   readonly idle: boolean
   /**
@@ -41,6 +42,15 @@ export interface RunningSystem {
   quiet(signal?: Cancellation): Promise<void>
   /** Drains: refuses new work, lets work under way end (10 s at the most by default), hands events on, closes everything. Idempotent. */
   stop(options?: StopOptions): Promise<void>
+}
+
+/** Whether a system can do its work. */
+export interface Readiness {
+  readonly ready: boolean
+  /** Why it is not. */
+  readonly reasons: readonly string[]
+  /** What weakens its promises, though it is ready: {@link RuntimeOptions.warnings}. */
+  readonly warnings: readonly string[]
 }
 
 /** A system that is open to be looked at, and does not run. */

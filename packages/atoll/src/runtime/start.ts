@@ -9,7 +9,7 @@ import { readLedger } from './ledger.ts'
 import { defaultOptions, type RuntimeOptions } from './options.ts'
 import { mergePositions } from './position.ts'
 import { replayProjection } from './replay.ts'
-import type { Cancellation, Dispatch, Dispatched, OpenSystem, Ports, RunningSystem, StopOptions } from './running.ts'
+import type { Cancellation, Dispatch, Dispatched, OpenSystem, Ports, Readiness, RunningSystem, StopOptions } from './running.ts'
 import type { Ran } from './operations.ts'
 import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
 
@@ -39,11 +39,13 @@ class SystemRuntime implements RunningSystem {
   readonly services = new Map<string, ServiceRuntime>()
   readonly admin: Admin
   readonly #ports: Ports
+  readonly #warnings: readonly string[]
   #stopping: Promise<void> | undefined
 
   constructor(system: System, ports: Ports, options: RuntimeOptions) {
     this.system = system
     this.#ports = ports
+    this.#warnings = options.warnings
     for (const service of servicesHere(system, options)) {
       const surroundings = {
         system,
@@ -117,9 +119,9 @@ class SystemRuntime implements RunningSystem {
     }
   }
 
-  readiness(): { ready: boolean; reasons: readonly string[] } {
+  readiness(): Readiness {
     const reasons = [...this.services.values()].flatMap((service) => service.problems)
-    return { ready: reasons.length === 0, reasons }
+    return { ready: reasons.length === 0, reasons, warnings: this.#warnings }
   }
 
   get idle(): boolean {

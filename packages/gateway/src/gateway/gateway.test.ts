@@ -197,6 +197,16 @@ describe('the gateway', () => {
       assert.deepEqual([status, state['reasons']], [503, ['service counter is stopped']])
     }))
 
+  it('says what weakens the promises, for as long as it is so, ready or not', () =>
+    inSystem(
+      async ({ send }) => {
+        const { status, json: state } = await send({ method: 'GET', url: '/readyz' })
+        assert.deepEqual([status, state['warnings']], [200, ['log.sync-interval is 2m, and was accepted']])
+      },
+      {},
+      { warnings: ['log.sync-interval is 2m, and was accepted'] },
+    ))
+
   it('keeps the id and the trace of a request that brings them, if they are sane', () =>
     inSystem(async ({ send }) => {
       const id = async (header: string) => (await send({ method: 'GET', url: '/count', headers: { 'x-request-id': header } })).headers['x-request-id']

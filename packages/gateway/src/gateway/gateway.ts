@@ -108,9 +108,10 @@ class SystemGateway implements Gateway {
   #health(request: GatewayRequest): GatewayResponse | undefined {
     if (request.url === '/livez') return json(200, { live: true })
     if (request.url !== '/readyz') return undefined
-    const { ready, reasons } = this.#running.readiness()
-    if (this.#draining) return json(503, { ready: false, reasons: ['the gateway is draining', ...reasons] })
-    return json(ready ? 200 : 503, { ready, reasons })
+    const { ready, reasons, warnings } = this.#running.readiness()
+    const more = warnings.length === 0 ? {} : { warnings }
+    if (this.#draining) return json(503, { ready: false, reasons: ['the gateway is draining', ...reasons], ...more })
+    return json(ready ? 200 : 503, { ready, reasons, ...more })
   }
 
   #refuseRoute(request: GatewayRequest): never {

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Examination, Finding } from '@atoll/host'
+import { assertSafe, diagnose, warningsOf } from './diagnosis.ts'
+import { formatDiagnosis } from './text.ts'
+
+const safe: Finding = { name: 'store.fsync', value: 'on', verdict: 'holds', message: 'commits wait for the disk' }
+const unsafe: Finding = { name: 'log.sync-interval', value: '2m', verdict: 'breaks', message: 'acknowledged records may be lost when the power goes; set it to always' }
+
+function examination(findings: readonly Finding[], survives: Partial<Examination['survives']> = {}): Examination {
+  return { engine: 'Engine', version: '1', findings, survives: { 'process kill': true, 'OS crash': true, 'power loss': true, 'loss of a node': true, ...survives } }
+}
+
+const stores = examination([safe], { 'loss of a node': false })
+const log = examination([unsafe], { 'OS crash': false, 'power loss': false })
+
+describe('the doctor', () => {
+  it('says of each promise what holds after which mishap', () => {
+    const rows = Object.fromEntries(diagnose(stores, log).promises.map(({ promise, after }) => [promise.split(':')[0]!, after]))
+    assert.deepEqual(rows['Durable'], { 'process kill': 'holds', 'OS crash': 'holds', 'power loss': 'holds', 'loss of a node': 'lost' })
+    assert.deepEqual(rows['Complete'], { 'process kill': 'holds', 'OS crash': 'detected', 'power loss': 'detected', 'loss of a node': 'lost' })
+  })
+
+  it('refuses a setting that breaks a promise, naming it, what it is and what to do', () => {
+    assert.throws(() => assertSafe(diagnose(stores, log)), { code: 'SETTING_UNSAFE', message: /log\.sync-interval is 2m: .* set it to always.*ATOLL_ACCEPT=log\.sync-interval/ })
+  })
+
+  it('goes on with one that was accepted by name, and says so for good', () => {
+    const diagnosis = diagnose(stores, log, ['log.sync-interval'])
+    assertSafe(diagnosis)
+    assert.match(warningsOf(diagnosis).join(), /log\.sync-interval is 2m, and was accepted/)
+  })
+
+  it('accepts nothing else with it', () => {
+    const worse = examination([unsafe, { ...unsafe, name: 'log.retention' }])
+    assert.throws(() => assertSafe(diagnose(stores, worse, ['log.sync-interval'])), { message: /^SETTING_UNSAFE: log\.retention|^log\.retention/ })
+  })
+
+  it('tells of what was accepted and is found nowhere', () => {
+    assert.match(formatDiagnosis(diagnose(stores, log, ['log.sync'])), /accepted, and found nowhere: log\.sync;/)
+  })
+
+  it('shows everything on one page', () => {
+    const text = formatDiagnosis(diagnose(stores, log))
+    for (const part of ['stores: Engine 1', '✓ store.fsync = on', '✗ log.sync-interval = 2m', 'power loss', 'a start is refused: log.sync-interval']) assert.ok(text.includes(part), `${part} is not in\n${text}`)
+  })
+})

@@ -1,0 +1,69 @@
+import { AtollError, type Examination, type Finding, type Mishap } from '@atoll/host'
+
+/** What the settings of a system's engines come to. */
+export interface Diagnosis {
+  /** Of the stores and of the log, in this order. */
+  readonly engines: readonly ExaminedEngine[]
+  /** What holds after which mishap, promise by promise. */
+  readonly promises: readonly PromiseRow[]
+  /** Findings that break a promise and that nobody has accepted by name. */
+  readonly broken: readonly Finding[]
+  /** Findings that break a promise and have been accepted. */
+  readonly accepted: readonly Finding[]
+  /** Names that were accepted and fit no finding: a typo, or something that is mended by now. */
+  readonly idle: readonly string[]
+}
+
+export interface ExaminedEngine extends Examination {
+  readonly part: 'stores' | 'log'
+}
+
+export interface PromiseRow {
+  readonly promise: string
+  readonly after: Readonly<Record<Mishap, Outcome>>
+}
+
+/** `holds`; or what happens instead. `detected`: records may be lost, and the gap stops their readers instead of being skipped. */
+export type Outcome = 'holds' | 'detected' | 'lost'
+
+export const mishaps: readonly Mishap[] = ['process kill', 'OS crash', 'power loss', 'loss of a node']
+
+/**
+ * Judges what was found: an acknowledged change is as safe as the store that it was committed to; an event reaches everybody if neither
+ * the store of its source nor the log loses it. What the log alone loses is detected, because its records are numbered without gaps and
+ * the source's store knows how many there were.
+ */
+export function diagnose(stores: Examination, log: Examination, accept: readonly string[] = []): Diagnosis {
+  const engines: ExaminedEngine[] = [{ part: 'stores', ...stores }, { part: 'log', ...log }]
+  const broken = engines.flatMap(({ findings }) => findings).filter((finding) => finding.verdict === 'breaks')
+  const after = (judge: (mishap: Mishap) => Outcome): PromiseRow['after'] => Object.fromEntries(mishaps.map((mishap) => [mishap, judge(mishap)])) as PromiseRow['after'] // one for each
+  const ofStore = after((mishap) => (stores.survives[mishap] ? 'holds' : 'lost'))
+  return {
+    engines,
+    promises: [
+      { promise: 'Atomic: state, events and timers commit together', after: after(() => 'holds') },
+      { promise: 'Durable: what was acknowledged is there', after: ofStore },
+      { promise: 'Complete: every committed event reaches everybody', after: after((mishap) => (!stores.survives[mishap] ? 'lost' : log.survives[mishap] ? 'holds' : 'detected')) },
+      { promise: 'Once and in order: effects happen once, per key in order', after: ofStore },
+      { promise: 'Loss is detected, and stops who would miss it', after: after((mishap) => (stores.survives[mishap] ? 'holds' : 'lost')) },
+    ],
+    broken: broken.filter(({ name }) => !accept.includes(name)),
+    accepted: broken.filter(({ name }) => accept.includes(name)),
+    idle: accept.filter((name) => !broken.some((finding) => finding.name === name)),
+  }
+}
+
+/** Refuses to go on with settings that break a promise and that nobody has accepted by name: SETTING_UNSAFE. */
+export function assertSafe({ broken }: Diagnosis): void {
+  if (broken.length === 0) return
+  const names = broken.map(({ name }) => name)
+  const reasons = broken.map(({ name, value, message }) => `${name} is ${value}: ${message}`)
+  throw new AtollError('SETTING_UNSAFE', `${reasons.join('; ')}. To run all the same, accept by name: accept ${JSON.stringify(names)} in the configuration, or ATOLL_ACCEPT=${names.join(',')}`, {
+    details: { findings: names },
+  })
+}
+
+/** What readiness says for as long as the system runs so. */
+export function warningsOf({ accepted }: Diagnosis): string[] {
+  return accepted.map(({ name, value, message }) => `${name} is ${value}, and was accepted: ${message}`)
+}
