@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { AtollError } from '@atoll/host'
+import { AtollError, silentLogger } from '@atoll/host'
+import type { Log, LogRecord } from '@atoll/log/driver'
+import { createMemoryLog } from '@atoll/log/memory'
 import { audit, book, createShop } from '../../test/shop.ts'
 import { call, inWorld } from '../../test/world.ts'
+import { openSystem } from '../runtime.ts'
 
 describe('delivery', () => {
   it('brings a committed event to every subscription, once', () =>
@@ -94,6 +97,37 @@ describe('delivery', () => {
       assert.equal(events.length, 3)
     }))
 
+  it('handles, shows and counts each event once on a log that keeps what it is given twice, also late', () =>
+    inWorld(async (world) => {
+      const careless = createMemoryLog({ checksAppends: false })
+      const given: LogRecord[] = []
+      const log = { ...careless, async append(source: string, records: readonly LogRecord[]): Promise<void> {
+        given.push(...records)
+        await careless.append(source, given) // all of it again, each time
+      } }
+      const shop = await world.start(createShop(), {}, { log })
+      for (const cents of [1, 2, 3]) await call(shop, book.note, { account: 'a', cents })
+      await shop.quiet()
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1, 2, 3] })
+      assert.deepEqual((await Array.fromAsync(shop.admin.events({}))).map((event) => event.number), [1, 2, 3])
+      for (const row of await shop.admin.ledger()) assert.ok(row.balanced, JSON.stringify(row))
+    }))
+
+  it('shows in the ledger what the log has lost', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop())
+      await call(shop, book.note, { account: 'a', cents: 1 })
+      await shop.quiet()
+      await shop.services.get('audit')!.stop()
+      await call(shop, book.note, { account: 'a', cents: 2 })
+      await shop.services.get('book')!.stop()
+      await shop.stop()
+      const lost: Log = { ...world.log, read: () => Promise.reject(new AtollError('LOG_GAP', 'its records were deleted')) }
+      const looking = await openSystem(createShop(), { host: world.host, log: lost, stores: world.stores, logger: silentLogger })
+      assert.ok((await looking.admin.ledger()).some((row) => !row.balanced))
+      await looking.close()
+    }))
+
   it('stops a partition at a gap, raises an alarm, and does not skip', () =>
     inWorld(async (world) => {
       const holes = Object.assign(Object.create(world.log), {
@@ -129,7 +163,7 @@ describe('delivery', () => {
       await world.host.advance(60_000)
       await quiet
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
-      assert.deepEqual(shop.readiness(), { ready: true, reasons: [] })
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], warnings: [] })
     }))
 
   it('stands still with an alarm when the log refuses it for good', () =>

@@ -57,6 +57,8 @@ class Slice {
   #batch: StoredRecord[] = []
   #index = 0
   #after: string | null = null
+  /** Of the last record that was taken: a log that does not check appends may repeat some. */
+  #number = 0
 
   constructor(log: Log, source: string, partition: number) {
     this.#log = log
@@ -65,20 +67,24 @@ class Slice {
   }
 
   async head(): Promise<StoredRecord | undefined> {
-    if (this.next || this.exhausted) return this.next
-    if (this.#index >= this.#batch.length) {
-      this.#batch = await this.#log.read(this.#source, this.#partition, this.#after, BATCH)
-      this.#index = 0
-      this.exhausted = this.#batch.length === 0
+    while (!this.next && !this.exhausted) {
+      if (this.#index >= this.#batch.length) {
+        this.#batch = await this.#log.read(this.#source, this.#partition, this.#after, BATCH)
+        this.#index = 0
+        this.exhausted = this.#batch.length === 0
+      }
+      const record = this.#batch[this.#index++]
+      if (!record) break
+      this.#after = record.offset
+      if (record.number > this.#number) this.next = record
     }
-    this.next = this.#batch[this.#index++]
     return this.next
   }
 
   take(): StoredRecord {
     const record = this.next! // the caller has seen head()
     this.next = undefined
-    this.#after = record.offset
+    this.#number = record.number
     return record
   }
 }
