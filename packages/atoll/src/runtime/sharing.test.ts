@@ -122,7 +122,7 @@ describe('a store that cannot write', () => {
       await world.host.advance(120_000)
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: Array.from({ length: 11 }, (_, cents) => cents) })
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 11 && row.dead === 0))
-      assert.deepEqual(shop.readiness(), { ready: true, reasons: [] })
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], warnings: [] })
     }))
 })
 
