@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { apiPages } from './generate/api-page.ts'
+import { enginesPage } from './generate/engines-page.ts'
 import { errorsPage } from './generate/errors-page.ts'
 import { flowPicture } from './generate/flow-picture.ts'
 import { proofPage } from './generate/proof-page.ts'
@@ -11,6 +12,7 @@ import { proofPage } from './generate/proof-page.ts'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/reference/errors.md': errorsPage,
+  'docs/reference/engines.md': enginesPage,
   'docs/internals/proof.md': proofPage,
   'docs/images/conduit.svg': flowPicture,
   ...apiPages(),

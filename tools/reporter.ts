@@ -8,7 +8,8 @@ interface Failure {
   readonly error: Error
 }
 
-export default async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+/** `tell` hears of each test, by its path of names. */
+export default async function* report(source: AsyncIterable<TestEvent>, tell: (path: string, passed: boolean) => void = () => {}): AsyncGenerator<string> {
   const failures: Failure[] = []
   const skipped: string[] = []
   let passed = 0
@@ -18,6 +19,7 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
     if (type !== 'test:pass' && type !== 'test:fail') continue
     const isSuite = data.details.type === 'suite'
     const path = names.slice(0, data.nesting).concat(data.name).join(' › ')
+    if (!isSuite) tell(path, type === 'test:pass' && data.skip === undefined)
     if (data.skip !== undefined) skipped.push(`${path}: ${data.skip === true ? 'no reason given' : data.skip}`)
     else if (type === 'test:pass') passed += isSuite ? 0 : 1
     else if (!isSuite || !isFailureOfSubtests(data.details.error)) {

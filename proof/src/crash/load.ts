@@ -1,4 +1,5 @@
 // The client: a process of its own, which sends requests while it is told to and writes down what became of each.
+import { setTimeout } from 'node:timers/promises'
 import { Book } from './book.ts'
 import { createRandom } from './random.ts'
 import { Client, type Reply } from './requests.ts'
@@ -10,10 +11,14 @@ export interface Rested {
   readonly rested: true
 }
 
+/** Between tries to reach a process that is being started again. */
+const AGAIN_MS = 50
 /** Requests under way at a time. */
 const WORKERS = 12
 
-const [, , path, seed, prefix, users] = process.argv as unknown as [string, string, string, string, string, string] // as Load starts it
+const [, , path, seed, prefix, users, through] = process.argv as unknown as [string, string, string, string, string, string, 'through' | undefined] // as who starts it gives them
+/** Whether the process that answers passes requests on: then it does not end with what it answers for, and may not know what became of them. */
+const passesOn = through !== undefined
 const book = new Book(path)
 const workload = new Workload(createRandom(Number(seed)), JSON.parse(users) as User[], prefix)
 /** Of the last process: unknown, and sent again under their Idempotency-Key before anything else. */
@@ -28,7 +33,7 @@ process.on('disconnect', () => process.exit(0))
 function run(url: string): void {
   for (const task of lost.splice(0)) workload.free(task)
   const queue = again.splice(0)
-  const state = { client: new Client(url), isOn: true, workers: Promise.resolve<unknown>(undefined) }
+  const state = { client: new Client(url, passesOn), isOn: true, workers: Promise.resolve<unknown>(undefined) }
   state.workers = Promise.all(Array.from({ length: WORKERS }, () => work(state, queue)))
   running = state
 }
@@ -47,7 +52,9 @@ async function work(state: { readonly client: Client; readonly isOn: boolean }, 
   while (state.isOn) {
     const repeated = queue.shift()
     const reply = await perform(state.client, repeated ?? workload.next(), repeated !== undefined)
-    if (reply.status === 0) break // that process is gone
+    if (reply.status !== 0) continue
+    if (!passesOn) break // that process is gone
+    await setTimeout(AGAIN_MS)
   }
   again.push(...queue.splice(0))
 }

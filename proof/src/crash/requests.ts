@@ -19,10 +19,13 @@ export interface Sending {
 /** Sends requests to one process over kept-alive connections. */
 export class Client {
   readonly #url: string
+  readonly #passesOn: boolean
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 })
 
-  constructor(url: string) {
+  /** `passesOn`: what answers asks others in turn, so that 503 may mean that it heard no more of them. */
+  constructor(url: string, passesOn = false) {
     this.#url = url
+    this.#passesOn = passesOn
   }
 
   /** Never rejects: a connection that breaks is an outcome, too. */
@@ -36,7 +39,7 @@ export class Client {
         let answer = ''
         response.setEncoding('utf8')
         response.on('data', (chunk: string) => (answer += chunk))
-        response.on('end', () => resolve(toReply(response.statusCode!, answer))) // a response has a status
+        response.on('end', () => resolve(toReply(response.statusCode!, answer, this.#passesOn))) // a response has a status
         response.on('error', () => resolve(broken))
         response.on('close', () => resolve(broken)) // before its end
       })
@@ -56,8 +59,8 @@ const broken: Reply = { outcome: 'unknown', status: 0, body: undefined }
 /** Longer than any bound within which Atoll answers. */
 const ANSWER_MS = 30_000
 
-/** A 500 or 504 leaves open what became of the request; every other refusal says that it did nothing. */
-function toReply(status: number, text: string): Reply {
-  const outcome = status < 300 ? 'acknowledged' : status === 500 || status === 504 ? 'unknown' : 'refused'
+/** A 500 or 504 leaves open what became of the request, and a 503 of somebody who asked others; every other refusal says that it did nothing. */
+function toReply(status: number, text: string, passesOn: boolean): Reply {
+  const outcome = status < 300 ? 'acknowledged' : status === 500 || status === 504 || (passesOn && status === 503) ? 'unknown' : 'refused'
   return { outcome, status, body: text === '' ? undefined : JSON.parse(text) }
 }
