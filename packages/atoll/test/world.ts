@@ -1,7 +1,7 @@
 import type { Logger } from '@atoll/host'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import type { Log } from '@atoll/log/driver'
-import type { Store, StoreDriver, Transaction } from '@atoll/store/driver'
+import type { Reader, Statement, Store, StoreDriver, Transaction } from '@atoll/store/driver'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { z } from 'zod'
 import type { BoundOperation } from '../src/contract/operation.ts'
@@ -89,6 +89,27 @@ export function changedWrites(driver: StoreDriver, write: (store: Store, work: P
         ...store,
         write: <T>(work: (tx: Transaction) => Promise<T>) => write(store, work) as Promise<T>, // what it answers is what `work` answers
       }
+    },
+  }
+}
+
+/** A driver whose readers answer when `before` lets them: to fail, or to wait. */
+export function changedReads(driver: StoreDriver, before: (statement: Statement) => Promise<void>): StoreDriver {
+  return {
+    ...driver,
+    async open(name, migrations) {
+      const store = await driver.open(name, migrations)
+      const { reader } = store
+      const changed: Reader = {
+        dialect: reader.dialect,
+        run: (statement, params) => reader.run(statement, params),
+        insert: (statement, params) => reader.insert(statement, params),
+        runEach: (statement, rows) => reader.runEach(statement, rows),
+        get: async (statement, params) => (await before(statement), reader.get(statement, params)),
+        all: async (statement, params) => (await before(statement), reader.all(statement, params)),
+        close: () => reader.close(),
+      }
+      return { ...store, reader: changed }
     },
   }
 }

@@ -4,7 +4,7 @@ import { AtollError, silentLogger } from '@atoll/host'
 import type { Log, LogRecord } from '@atoll/log/driver'
 import { createMemoryLog } from '@atoll/log/memory'
 import { audit, book, createShop } from '../../test/shop.ts'
-import { call, inWorld } from '../../test/world.ts'
+import { call, changedReads, inWorld } from '../../test/world.ts'
 import { openSystem } from '../runtime.ts'
 
 describe('delivery', () => {
@@ -163,6 +163,22 @@ describe('delivery', () => {
       await world.host.advance(60_000)
       await quiet
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], warnings: [] })
+    }))
+
+  it('is ready again once its store can be read again, though there is nothing to hand on', () =>
+    inWorld(async (world) => {
+      let down = false
+      const stores = changedReads(world.stores, async (statement) => {
+        if (down && statement.sql.includes('FROM atoll_outbox')) throw new AtollError('UNAVAILABLE', 'the store is away')
+      })
+      const shop = await world.start(createShop(), {}, { stores })
+      await shop.quiet()
+      down = true
+      await world.host.advance(2_000)
+      assert.ok(shop.readiness().reasons.some((reason) => reason.includes('the store is away')), JSON.stringify(shop.readiness()))
+      down = false
+      await world.host.advance(20_000)
       assert.deepEqual(shop.readiness(), { ready: true, reasons: [], warnings: [] })
     }))
 

@@ -248,14 +248,15 @@ export class Relay {
       while (this.#wanted && isOurs()) {
         this.#wanted = false
         const { rows, isAll } = await this.#next()
-        if (rows.length === 0) break
-        if (!isAll) this.#wanted = true
-        if (!isOurs()) break
-        const given = await this.#append(rows)
-        if (!isOurs()) break
-        this.#note(rows, given)
+        if (rows.length > 0) {
+          if (!isAll) this.#wanted = true
+          if (!isOurs()) break
+          const given = await this.#append(rows)
+          if (!isOurs()) break
+          this.#note(rows, given)
+        }
         this.#failures = 0
-        this.#trouble = undefined
+        this.#trouble = undefined // also with nothing to hand on: what stood in the way does so no more
       }
     } catch (error) {
       // What befell an earlier lease says nothing of this one.
