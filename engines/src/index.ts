@@ -1,2 +1,4 @@
-// For tests that need an engine.
+// For tests and tools that need an engine.
 export { engineNames, engineUrl, type EngineName } from './url.ts'
+export { startEngine } from './start.ts'
+export type { RunningEngine } from './engine.ts'

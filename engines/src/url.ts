@@ -7,8 +7,13 @@ export type EngineName = (typeof engineNames)[number]
  * a test that needs an engine fails without it.
  */
 export function engineUrl(name: EngineName): string {
-  const variable = `ATOLL_ENGINE_${name.toUpperCase()}`
+  const variable = variableOf(name)
   const url = process.env[variable]
   if (url) return url
   throw new Error(`${variable} is not set: run the test by \`npm run test:engines\`, or start the engines with \`npm run engines\` and set what it prints`)
+}
+
+/** The environment variable by which programs and tests are told where an engine is. */
+export function variableOf(name: EngineName): string {
+  return `ATOLL_ENGINE_${name.toUpperCase()}`
 }

@@ -1,0 +1,76 @@
+import type { EngineName } from './url.ts'
+
+/** One engine that Atoll runs on: how it gets here, and how it is started. Each is a module in `engines/`. */
+export interface Engine {
+  readonly name: EngineName
+  /** Where `npm run engines` starts it. */
+  readonly port: number
+  /** How many ports it takes, from its first one upwards. Only the first is for clients unless its URL says otherwise. */
+  readonly ports: number
+  /** How it is told to end in good order. */
+  readonly stopSignal: NodeJS.Signals
+  /** Finds its programs, or installs them. Throws with what to do if neither works. */
+  install(): Promise<Program>
+  /** Where it is reached at this port, with the rights of its administrator. */
+  url(port: number): string
+  /** A question in its own protocol, to its first port, that only an engine in working order answers. */
+  readonly probe: Probe
+}
+
+/** An engine whose programs are there. */
+export interface Program {
+  /** Writes its settings and, the first time, its empty data. May be called again on a folder with data. */
+  prepare(place: Place): Promise<void>
+  /** What runs it in the foreground. */
+  command(place: Place): Command
+}
+
+export interface Place {
+  /** For everything that it keeps. Its log is `engine.log` there. */
+  readonly folder: string
+  /** The first of its ports, on loopback. */
+  readonly port: number
+}
+
+export interface Command {
+  readonly file: string
+  readonly args: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** As whom; as ourselves without it. */
+  readonly user?: User
+}
+
+export interface User {
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface Probe {
+  readonly send: string | Buffer
+  /** Whether what it answered so far says that it works. */
+  accepts(answer: Buffer): boolean
+}
+
+/** An engine that runs, and what can be done to it. Calls to one engine are not for several callers at once. */
+export interface RunningEngine {
+  readonly name: EngineName
+  /** With the rights of its administrator; the same for its whole life. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  readonly folder: string
+  /** Resolves when it answers in its own protocol. Throws after a bound, or when it has ended, with the end of its log. */
+  ready(): Promise<void>
+  /** A crash: SIGKILL to all its processes at once. Resolves when none is left. */
+  kill(): Promise<void>
+  /** Stops it if it runs, starts it again on the same port and data, and resolves when it is ready. */
+  restart(): Promise<void>
+  /** Halts all its processes (SIGSTOP): connections stay open and nothing answers. */
+  pause(): Promise<void>
+  /** Lets a paused engine go on. */
+  resume(): Promise<void>
+  /** Ends it in good order; after a bound, as {@link kill} does. Its data stay. */
+  stop(): Promise<void>
+  /** Whether it was started and has not ended since. A paused engine runs. */
+  readonly runs: boolean
+}

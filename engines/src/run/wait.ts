@@ -1,0 +1,14 @@
+import { setInterval } from 'node:timers/promises'
+
+/** Asks again and again until it holds, or the time is up. Another process can be asked, not waited for. */
+export async function eventually(holds: () => boolean | Promise<boolean>, boundMs: number): Promise<boolean> {
+  const untilMs = performance.now() + boundMs
+  if (await holds()) return true
+  for await (const _ of setInterval(ASK_MS)) {
+    if (await holds()) return true
+    if (performance.now() > untilMs) break
+  }
+  return false
+}
+
+const ASK_MS = 20
