@@ -11,7 +11,7 @@ const bans: readonly Ban[] = [
   { pattern: /\b(?:it|test|describe|suite)\.only\(/g, message: 'a focused test hides the others; remove .only' },
   { pattern: /\b(?:FIXME|TODO|XXX)\b/g, message: 'finish it, or open an issue and remove the mark' },
   { pattern: /\bas any\b|@ts-(?:ignore|nocheck)/g, message: 'say what the type is; a cast needs a type and a reason beside it' },
-  { pattern: /\bconsole\.\w+\(/g, message: 'use the logger', except: /^(?:packages\/cli|tools|examples|bench|proof)\/|\/test\/|\.test\.ts$/ },
+  { pattern: /\bconsole\.\w+\(/g, message: 'use the logger', except: /^(?:packages\/cli|tools|examples|bench|proof|engines)\/|\/test\/|\.test\.ts$/ },
   { pattern: /await (?:sleep|delay)\(|new Promise\(\(?r(?:es|esolve)?\)? => setTimeout/g, message: 'wait for what happens, not for time to pass' },
   { pattern: /(?<![\w.])\/(?:work|home|Users|root)\/[a-z]/g, message: 'a path of one machine has no place here' },
 ]
