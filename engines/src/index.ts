@@ -2,3 +2,4 @@
 export { engineNames, engineUrl, type EngineName } from './url.ts'
 export { startEngine } from './start.ts'
 export type { RunningEngine } from './engine.ts'
+export { startProxy, type Proxy } from './proxy.ts'

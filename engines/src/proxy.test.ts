@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import { describe, it, type TestContext } from 'node:test'
+import { startProxy, type Proxy } from './proxy.ts'
+import { eventually } from './run/wait.ts'
+
+const BOUND_MS = 10_000
+
+/** A server on loopback and what its connections brought. */
+class Target {
+  readonly sockets: Socket[] = []
+  readonly server: Server
+
+  constructor(onConnection: (socket: Socket) => void) {
+    this.server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => {})
+      this.sockets.push(socket)
+      onConnection(socket)
+    })
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port // it listens on TCP
+  }
+}
+
+/** A client that keeps what it received, and how it ended. */
+class Client {
+  text = ''
+  isEnded = false
+  error: string | undefined
+  readonly socket: Socket
+
+  constructor(port: number) {
+    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    this.socket
+      .on('data', (chunk) => (this.text += chunk))
+      .on('end', () => (this.isEnded = true))
+      .on('error', (error: NodeJS.ErrnoException) => (this.error = error.code))
+  }
+
+  receives(text: string): Promise<boolean> {
+    return eventually(() => this.text === text, BOUND_MS)
+  }
+}
+
+const echo = (socket: Socket): unknown => socket.pipe(socket)
+
+async function world(context: TestContext, onConnection: (socket: Socket) => unknown): Promise<{ target: Target; proxy: Proxy; client: () => Client }> {
+  const target = new Target(onConnection)
+  target.server.listen(0, '127.0.0.1')
+  await once(target.server, 'listening')
+  const proxy = await startProxy({ target: { host: '127.0.0.1', port: target.port } })
+  const clients: Client[] = []
+  context.after(async () => {
+    await proxy.close()
+    for (const socket of [...target.sockets, ...clients.map(({ socket }) => socket)]) socket.destroy()
+    target.server.close()
+  })
+  const client = (): Client => {
+    clients.push(new Client(proxy.port))
+    return clients.at(-1)!
+  }
+  return { target, proxy, client }
+}
+
+/** Long enough for anything on its way through loopback to arrive: some things that were sent later have made their round. */
+async function othersMadeTheirRound(target: Target): Promise<void> {
+  const other = new Client(target.port)
+  for (let round = 1; round <= 20; round++) {
+    other.socket.write('.')
+    assert.ok(await other.receives('.'.repeat(round)))
+  }
+  other.socket.destroy()
+}
+
+describe('the proxy', () => {
+  it('passes on what comes, in both directions, and the end of each', async (context) => {
+    const { client } = await world(context, echo)
+    const one = client()
+    one.socket.end('hello')
+    assert.ok(await one.receives('hello'))
+    assert.ok(await eventually(() => one.isEnded, BOUND_MS))
+    assert.equal(one.error, undefined)
+  })
+
+  it('passes on a megabyte as it is', async (context) => {
+    const { client } = await world(context, echo)
+    const one = client()
+    const text = Array.from({ length: 100_000 }, (_, index) => `${index}`.padStart(10)).join('')
+    one.socket.end(text)
+    assert.ok(await one.receives(text))
+  })
+
+  it('delays what comes in each direction, in order', async (context) => {
+    const { proxy, client } = await world(context, echo)
+    await proxy.delay(50)
+    const one = client()
+    const sentMs = performance.now()
+    one.socket.write('a')
+    one.socket.write('b')
+    assert.ok(await one.receives('ab'))
+    assert.ok(performance.now() - sentMs >= 99, 'each direction took its 50 ms (timers are exact to the millisecond)')
+    one.socket.end('c')
+    assert.ok(await one.receives('abc'))
+    assert.ok(await eventually(() => one.isEnded, BOUND_MS))
+  })
+
+  it('gives out what it held up when it passes again', async (context) => {
+    const { target, proxy, client } = await world(context, echo)
+    const one = client()
+    one.socket.write('a')
+    assert.ok(await one.receives('a'))
+    await proxy.delay(3_600_000)
+    one.socket.write('b')
+    await othersMadeTheirRound(target)
+    assert.equal(one.text, 'a')
+    await proxy.pass()
+    one.socket.write('c')
+    assert.ok(await one.receives('abc'))
+  })
+
+  it('tears connections on both sides and refuses new ones, until it passes again', async (context) => {
+    const { target, proxy, client } = await world(context, echo)
+    const one = client()
+    one.socket.write('a')
+    assert.ok(await one.receives('a'))
+    const torn = once(target.sockets[0]!, 'error')
+    await proxy.reset()
+    assert.ok(await eventually(() => one.error === 'ECONNRESET', BOUND_MS))
+    assert.equal(((await torn)[0] as NodeJS.ErrnoException).code, 'ECONNRESET')
+    const two = client()
+    assert.ok(await eventually(() => two.error === 'ECONNREFUSED', BOUND_MS))
+    await proxy.pass()
+    const three = client()
+    three.socket.write('b')
+    assert.ok(await three.receives('b'))
+  })
+
+  it('is silent without ending anything, takes new connections, and passes all of it on in the end', async (context) => {
+    const { target, proxy, client } = await world(context, echo)
+    const one = client()
+    one.socket.write('a')
+    assert.ok(await one.receives('a'))
+    await proxy.silence()
+    one.socket.write('b')
+    const two = client()
+    await once(two.socket, 'connect')
+    two.socket.write('c')
+    target.sockets[0]!.write('d')
+    await othersMadeTheirRound(target)
+    assert.deepEqual([one.text, two.text, one.error, two.error], ['a', '', undefined, undefined])
+    assert.ok(!one.isEnded && !one.socket.destroyed && !two.socket.destroyed)
+    await proxy.pass()
+    assert.ok(await one.receives('adb'))
+    assert.ok(await two.receives('c'))
+  })
+
+  it('tells nobody in its silence that the other side has gone, and then does', async (context) => {
+    const { target, proxy, client } = await world(context, echo)
+    const one = client()
+    one.socket.write('a')
+    assert.ok(await one.receives('a'))
+    await proxy.silence()
+    target.sockets[0]!.resetAndDestroy()
+    await othersMadeTheirRound(target)
+    assert.ok(!one.isEnded && !one.socket.destroyed && one.error === undefined)
+    await proxy.pass()
+    assert.ok(await eventually(() => one.error === 'ECONNRESET', BOUND_MS))
+  })
+
+  it('tears a client whose server is not there', async (context) => {
+    const { target, client } = await world(context, echo)
+    target.server.close()
+    await once(target.server, 'close')
+    const one = client()
+    assert.ok(await eventually(() => one.error === 'ECONNRESET', BOUND_MS))
+  })
+
+  it('holds little: who sends to somebody that does not read has to wait', async (context) => {
+    const { target, client } = await world(context, (socket) => socket.pause())
+    const one = client()
+    const chunk = Buffer.alloc(64 * 1024)
+    let sent = 0
+    const source = Readable.from((function* () {
+      for (; sent < 64 * 1024 * 1024; sent += chunk.length) yield chunk
+    })())
+    source.pipe(one.socket)
+    // It stands still when several looks in a row see the same. The kernel takes some megabytes on either side of the proxy.
+    let [last, looks] = [0, 0]
+    assert.ok(await eventually(() => (([looks, last] = [sent === last ? looks + 1 : 0, sent]), looks > 10), BOUND_MS))
+    assert.ok(sent > 0 && sent < 32 * 1024 * 1024, `it took ${sent} bytes`)
+    let received = 0
+    target.sockets[0]!.on('data', (chunk: Buffer) => (received += chunk.length)).resume()
+    assert.ok(await eventually(() => received === 64 * 1024 * 1024, BOUND_MS))
+  })
+})
