@@ -15,6 +15,8 @@ export interface Engine {
   url(port: number): string
   /** A question in its own protocol, to its first port, that only an engine in working order answers. */
   readonly probe: Probe
+  /** Whether its folder holds what it must before it is ready, where an answer alone does not say so. */
+  isSettled?(folder: string): Promise<boolean>
 }
 
 /** An engine whose programs are there. */

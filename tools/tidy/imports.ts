@@ -17,11 +17,12 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 /** Client libraries, and the one place that may import each. */
 const owners: Readonly<Record<string, RegExp>> = {
   'better-sqlite3': /^(packages\/sqlite|bench)\//,
-  pg: /^(packages\/postgres|bench)\//,
-  '@nats-io/jetstream': /^(packages\/log\/src\/drivers\/nats|bench)\//,
-  '@nats-io/transport-node': /^(packages\/log\/src\/drivers\/nats|bench)\//,
-  '@platformatic/kafka': /^(packages\/log\/src\/drivers\/kafka|bench)\//,
-  redis: /^(packages\/log\/src\/drivers\/redis|bench)\//,
+  pg: /^(packages\/postgres|bench|engines)\//,
+  '@nats-io/jetstream': /^(packages\/log\/src\/drivers\/nats|bench|engines)\//,
+  '@nats-io/transport-node': /^(packages\/log\/src\/drivers\/nats|bench|engines)\//,
+  '@platformatic/kafka': /^(packages\/log\/src\/drivers\/kafka|bench|engines)\//,
+  redis: /^(packages\/log\/src\/drivers\/redis|bench|engines)\//,
+  amqplib: /^(packages\/log\/src\/drivers\/rabbitmq|bench|engines)\//,
   'find-my-way': /^packages\/gateway\//,
   commander: /^packages\/cli\//,
   pino: /^packages\/cli\//,
