@@ -86,7 +86,7 @@ class EngineProcess implements RunningEngine {
   async kill(): Promise<void> {
     const leader = this.#child?.pid
     if (leader === undefined) return
-    const pids = halt(leader)
+    const pids = await halt(leader)
     for (const pid of pids) signal(pid, 'SIGKILL')
     this.#isPaused = false
     if (!(await eventually(() => !this.runs && !pids.some(isAlive), GONE_MS))) {
@@ -98,7 +98,7 @@ class EngineProcess implements RunningEngine {
 
   async pause(): Promise<void> {
     if (!this.runs) throw new AtollError('UNAVAILABLE', `${this.name} does not run, so it cannot be paused; restart() it first`)
-    halt(this.#child!.pid!) // it runs, so it was spawned
+    await halt(this.#child!.pid!) // it runs, so it was spawned
     this.#isPaused = true
   }
 

@@ -24,7 +24,7 @@ describe('processes of an engine', () => {
   it('are also those children that have a group of their own', async (context) => {
     const { pid, printed } = await run(context, `${spawnOne}; console.log(JSON.stringify({ printed: [one.pid] })); setInterval(() => {}, 1000)`)
     assert.deepEqual(membersOf(pid).sort(), [pid, ...printed].sort())
-    assert.deepEqual(halt(pid).sort(), [pid, ...printed].sort())
+    assert.deepEqual((await halt(pid)).sort(), [pid, ...printed].sort())
     for (const member of [pid, ...printed]) signal(member, 'SIGKILL')
     assert.ok(await eventually(() => ![pid, ...printed].some(isAlive), BOUND_MS))
   })

@@ -1,17 +1,20 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { eventually } from './wait.ts'
 
 interface Process {
   readonly pid: number
+  /** T for halted, Z for ended. */
+  readonly state: string
   readonly parent: number
   readonly group: number
 }
 
 /**
  * Halts an engine: the leader of its group, the group, and everything that descends from it, for PostgreSQL gives each of its children a group of
- * its own. Returns whom it halted. Who is halted cannot start others, so nobody is missed.
+ * its own. Resolves with whom it halted, when they stand still. Who is halted cannot start others, so nobody is missed.
  */
-export function halt(leader: number): number[] {
+export async function halt(leader: number): Promise<number[]> {
   const halted = new Set<number>()
   for (;;) {
     const more = membersOf(leader).filter((pid) => !halted.has(pid))
@@ -20,8 +23,12 @@ export function halt(leader: number): number[] {
       halted.add(pid)
       signal(pid, 'SIGSTOP')
     }
+    await eventually(() => more.every(standsStill), HALT_MS)
   }
 }
+
+/** A thread that waits for a disk stands still when it has it. */
+const HALT_MS = 10_000
 
 /** All processes of an engine that are still alive. */
 export function membersOf(leader: number): number[] {
@@ -39,6 +46,16 @@ export function isAlive(pid: number): boolean {
   return list().some((process) => process.pid === pid)
 }
 
+/** Whether all its threads are halted: a signal takes its time. */
+function standsStill(pid: number): boolean {
+  if (!HAS_PROC) return list().every((process) => process.pid !== pid || process.state.startsWith('T'))
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => /^[TtZX]$/.test(fieldsOf(`/proc/${pid}/task/${thread}/stat`)[0]!)) // it has fields
+  } catch {
+    return true // ended while we looked
+  }
+}
+
 /** Sends a signal; a process that has ended meanwhile is no error. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
@@ -50,7 +67,7 @@ export function signal(pid: number, name: NodeJS.Signals): void {
 
 /** Every process of the machine but those that have ended and were not yet collected. */
 function list(): Process[] {
-  return existsSync('/proc/self/stat') ? listProc() : listPs()
+  return (HAS_PROC ? listProc() : listPs()).filter(({ state }) => !/^[ZX]/.test(state))
 }
 
 function listProc(): Process[] {
@@ -58,20 +75,26 @@ function listProc(): Process[] {
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
       try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
-        // The second field is the name of the program, in parentheses, and may hold anything.
-        const [state, parent, group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-        return state === 'Z' || state === 'X' ? [] : [{ pid: Number(name), parent: Number(parent), group: Number(group) }]
+        const [state, parent, group] = fieldsOf(`/proc/${name}/stat`)
+        return [{ pid: Number(name), state: state!, parent: Number(parent), group: Number(group) }] // it has fields
       } catch {
         return [] // ended while we looked
       }
     })
 }
 
+/** What follows the name of the program, which stands in parentheses and may hold anything. */
+function fieldsOf(path: string): string[] {
+  const stat = readFileSync(path, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+}
+
 function listPs(): Process[] {
   return execFileSync('ps', ['-A', '-o', 'pid=,ppid=,pgid=,state='], { encoding: 'utf8' })
+    .trim()
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter(([pid, , , state]) => pid && !state?.startsWith('Z'))
-    .map(([pid, parent, group]) => ({ pid: Number(pid), parent: Number(parent), group: Number(group) }))
+    .map(([pid, parent, group, state]) => ({ pid: Number(pid), state: state ?? '', parent: Number(parent), group: Number(group) }))
 }
+
+const HAS_PROC = existsSync('/proc/self/stat')
