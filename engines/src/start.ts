@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { AtollError } from '@atoll/host'
 import { engines } from './engines.ts'
@@ -19,6 +20,8 @@ const STOP_MS = 15_000
 /** For the system to clear away what was killed. */
 const GONE_MS = 10_000
 const LOG_LINES = 30
+/** What it said since {@link startEngine}. */
+const LOG = 'engine.log'
 
 /**
  * Starts an engine from programs of this machine, installing them if need be, and resolves when it is ready. `folder` keeps its data: an engine
@@ -31,6 +34,7 @@ export async function startEngine(name: EngineName, { folder, port }: { folder: 
   if (port !== undefined) await assertFree(name, port, engine.ports)
   const place = { folder: resolve(folder), port: port ?? (await findPorts(engine.ports)) }
   mkdirSync(place.folder, { recursive: true })
+  await rm(join(place.folder, LOG), { force: true })
   await program.prepare(place)
   const running = new EngineProcess(engine, program, place)
   await running.restart()
@@ -57,7 +61,7 @@ class EngineProcess implements RunningEngine {
     this.folder = folder
     this.#engine = engine
     this.#program = program
-    this.#log = join(folder, 'engine.log')
+    this.#log = join(folder, LOG)
   }
 
   get runs(): boolean {

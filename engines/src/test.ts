@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { RunningEngine } from './engine.ts'
 import { toNames, toText } from './names.ts'
+import { guard } from './run/guard.ts'
+import { signal } from './run/processes.ts'
 import { startEngine } from './start.ts'
 import { engineNames, variableOf } from './url.ts'
 
@@ -52,8 +54,11 @@ async function main(): Promise<number> {
 /** Runs the tests, shows what they say except for their last line, and returns what that counts. */
 async function runTests(parts: readonly string[], engines: readonly RunningEngine[]): Promise<{ passed: number; failed: number; more: string; isGood: boolean }> {
   const urls = Object.fromEntries(engines.map(({ name, url }) => [variableOf(name), url]))
-  const child = spawn(process.execPath, ['tools/test.ts', '--engines', ...parts], { cwd: root, env: { ...process.env, ...urls }, stdio: ['ignore', 'pipe', 'inherit'] })
-  const interrupt = (signal: NodeJS.Signals): boolean => child.kill(signal)
+  const child = spawn(process.execPath, ['tools/test.ts', '--engines', ...parts], { cwd: root, env: { ...process.env, ...urls }, stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+  await once(child, 'spawn')
+  // Each file runs in a process of its own: all of them end with it, and with us.
+  const release = guard(child.pid!) // it was spawned
+  const interrupt = (name: NodeJS.Signals): void => signal(-child.pid!, name)
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
   let counts: RegExpExecArray | null = null
   createInterface(child.stdout).on('line', (line) => {
@@ -63,6 +68,7 @@ async function runTests(parts: readonly string[], engines: readonly RunningEngin
   })
   const [code] = (await once(child, 'close')) as [number | null]
   process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+  release()
   const [, passed, failed, more] = counts ?? ['', '0', '1', ''] // without counts it did not come to its end
   return { passed: Number(passed), failed: Number(failed), more: more ?? '', isGood: code === 0 }
 }
