@@ -1,12 +1,9 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
-import { createNodeHost } from '@atoll/host/node'
-import { openPool } from '../src/index.ts'
-import { until } from './until.ts'
 
 /** A PostgreSQL server of a test's own, to be killed. */
 export interface Server {
@@ -42,11 +39,13 @@ export async function startServer(): Promise<Server> {
 
   async function start(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     const options = Object.entries({ listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-    await until('PostgreSQL to take connections', async () => {
+    const end = performance.now() + 60_000
+    do {
+      if (performance.now() > end) throw new Error('PostgreSQL takes no connections')
       // Until the children of a killed one have ended, it refuses to start beside them.
       if (!child || child.exitCode !== null) child = spawn(join(programs(), 'postgres'), ['-D', data, '-p', String(port), ...options], { ...user, stdio: 'ignore' })
-      return answers(url)
-    })
+      await new Promise((resolve) => void setTimeout(resolve, 20))
+    } while (spawnSync(join(programs(), 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]).status !== 0)
   }
 
   await start()
@@ -61,16 +60,6 @@ export async function startServer(): Promise<Server> {
       rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }) // its last children may still be at it
     },
   }
-}
-
-async function answers(url: string): Promise<boolean> {
-  const pool = openPool({ url, host: createNodeHost(), applicationName: 'test', connectionsMax: 1 })
-  const answered = await pool.query('SELECT').then(
-    () => true,
-    () => false,
-  )
-  await pool.close()
-  return answered
 }
 
 function programs(): string {
