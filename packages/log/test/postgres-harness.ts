@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import type { Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { openPool, quoteIdentifier, type Pool } from '@atoll/postgres'
 import { engineUrl } from '@atoll/engines'
@@ -16,7 +18,7 @@ export interface PostgresWorld {
   /** For looking and for mischief, past the log. */
   readonly pool: Pool
   /** Another log of the same system, as another process would open it. */
-  open(limits?: Partial<PostgresLogLimits>): Promise<Log>
+  open(limits?: Partial<PostgresLogLimits>, way?: { url?: string; logger?: Logger }): Promise<Log>
   /** Closes every log, and drops what they left. */
   dispose(): Promise<void>
 }
@@ -31,8 +33,8 @@ export function createPostgresWorld(limits: Partial<PostgresLogLimits> = {}, url
     system,
     schema,
     pool,
-    async open(others = {}) {
-      const log = await createPostgresLog({ url, system, host, limits: { ...limits, ...others } })
+    async open(others = {}, way = {}) {
+      const log = await createPostgresLog({ url, system, host, limits: { ...limits, ...others }, ...way })
       opened.push(log)
       return log
     },
@@ -68,11 +70,22 @@ export async function until(what: string, reached: () => boolean | Promise<boole
   }
 }
 
+/** Runs SQL, and returns when it is done: in a process of its own, because the fault must be there when the function returns. */
+function runNow(url: string, sql: string): void {
+  const program = `
+    import { createNodeHost } from '@atoll/host/node'
+    import { openPool } from '@atoll/postgres'
+    const pool = openPool({ url: process.argv[1], host: createNodeHost(), applicationName: 'atoll test', connectionsMax: 1 })
+    await pool.query(process.argv[2])
+    await pool.close()`
+  execFileSync(process.execPath, ['--input-type=module', '--eval', program, url, sql], { cwd: import.meta.dirname })
+}
+
 /** Worlds of PostgreSQL logs, each a schema of its own. */
 export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['crash', 'lose'],
+    faults: ['stopWrites', 'crash', 'lose'],
     pause,
     async open() {
       const world = createPostgresWorld(limits)
@@ -82,6 +95,12 @@ export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): 
         reopen: () => world.open(),
         // What a killed process leaves behind is what the server has of it; the first log is simply not asked any more.
         crash: () => world.open(),
+        stopWrites() {
+          runNow(world.url, `
+            CREATE FUNCTION ${quoteIdentifier(world.schema)}.full() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END';
+            CREATE TRIGGER full_disk BEFORE INSERT ON ${records} FOR EACH STATEMENT EXECUTE FUNCTION ${quoteIdentifier(world.schema)}.full()`)
+          return () => runNow(world.url, `DROP TRIGGER full_disk ON ${records}; DROP FUNCTION ${quoteIdentifier(world.schema)}.full()`)
+        },
         async lose(source) {
           await world.pool.query(`DELETE FROM ${records} WHERE source = $1`, [source])
         },

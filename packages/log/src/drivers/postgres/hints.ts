@@ -4,6 +4,8 @@ import type { Stream } from './commit.ts'
 
 /** So many partitions go into one notification, which has 8000 bytes at the most. */
 const partitionsPerHint = 1000
+/** The least time between notifications, so that a busy log sends few large ones. */
+const pauseMs = 5
 /** A notification does not take a longer name than this. Such a source is polled. */
 const sourceCharsMax = 500
 
@@ -22,6 +24,8 @@ export class Hints {
   readonly #pending = new Map<string, Set<number>>()
   #listening: Listening | undefined
   #sending: Promise<void> | undefined
+  #endPause = (): void => {}
+  #closed = false
 
   constructor(pool: Pool, channel: string) {
     this.#pool = pool
@@ -54,8 +58,20 @@ export class Hints {
       }
       this.#pending.clear()
       await this.#pool.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS hints (payload)', [this.#channel, payloads]).catch(() => 'a hint may be lost')
+      await this.#pause()
     }
     this.#sending = undefined
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#closed) return
+    await new Promise<void>((resolve) => {
+      const timer = this.#pool.host.after(pauseMs, resolve)
+      this.#endPause = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
   }
 
   /** Anybody may notify on the channel: what is not ours is not understood, and does no harm. */
@@ -73,6 +89,8 @@ export class Hints {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
+    this.#endPause()
     this.#listeners.clear()
     this.#listening?.close()
     await this.#sending
