@@ -90,11 +90,10 @@ export function openPool(options: PoolOptions): Pool {
     if (pool.waitingCount >= waitingMax) {
       throw new AtollError('OVERLOADED', `${pool.waitingCount} callers wait for one of ${connectionsMax} connections to ${name} already, which is waitingMax`)
     }
-    const since = host.monotonicMs()
     try {
       return await pool.connect()
     } catch (error) {
-      const isBusy = pool.totalCount >= connectionsMax && answeredAt > since
+      const isBusy = pool.totalCount >= connectionsMax && host.monotonicMs() - answeredAt < connectMs / 2 // else nobody answers
       if (isBusy) throw new AtollError('OVERLOADED', `all ${connectionsMax} connections to ${name} were busy for ${connectMs} ms`, { cause: error })
       throw toAtollError(error, name)
     }

@@ -50,18 +50,15 @@ export class Session implements Client {
         this.destroy(error)
         reject(error)
       })
-      this.#waiting++
       this.#run<R>(sql, params)
         .then(resolve, reject)
-        .finally(() => {
-          watchdog.cancel()
-          this.#waiting--
-        })
+        .finally(() => watchdog.cancel())
     })
   }
 
   async #run<R>(sql: string, params: readonly Param[]): Promise<Result<R>> {
     const { name, statements, answered } = this.#talk
+    this.#waiting++
     try {
       // The library takes an array that may be written to, and does not write to it.
       const result = await this.raw.query({ text: sql, values: params as Param[], name: statements.nameOf(sql), types: this.#talk.types })
@@ -73,6 +70,8 @@ export class Session implements Client {
       if (leavesUsable(thrown)) answered()
       else this.destroy(toAtollError(thrown, name))
       throw this.#broken ?? toAtollError(thrown, name)
+    } finally {
+      this.#waiting-- // before the caller hears of the answer, who may give the connection back at once
     }
   }
 

@@ -1,0 +1,82 @@
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+
+/** A PostgreSQL server of a test's own, to be killed. */
+export interface Server {
+  readonly host: string
+  readonly port: number
+  readonly url: string
+  /** SIGKILL to the postmaster; its children end by themselves. Resolves when it is gone. */
+  kill(): Promise<void>
+  /** Starts it again on the same data, with these settings; resolves when it answers. */
+  start(settings?: Readonly<Record<string, string>>): Promise<void>
+  /** Kills it and deletes its data. */
+  dispose(): Promise<void>
+}
+
+export async function startServer(): Promise<Server> {
+  const folder = mkdtempSync(join(tmpdir(), 'atoll-postgres-'))
+  const user = process.getuid?.() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : {} // it refuses to run as root
+  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid)
+  const data = join(folder, 'data')
+  const password = join(folder, 'password')
+  writeFileSync(password, 'atoll')
+  execFileSync(join(programs(), 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${password}`, '-E', 'UTF8', '--locale=C', '--no-sync'], { ...user, stdio: 'ignore' })
+  const port = await freePort()
+  const url = `postgres://postgres:atoll@127.0.0.1:${port}/postgres`
+  let child: ChildProcess | undefined
+
+  async function kill(): Promise<void> {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    child = undefined
+  }
+
+  async function start(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    const options = Object.entries({ listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+    const end = performance.now() + 60_000
+    do {
+      if (performance.now() > end) throw new Error('PostgreSQL takes no connections')
+      // Until the children of a killed one have ended, it refuses to start beside them.
+      if (!child || child.exitCode !== null) child = spawn(join(programs(), 'postgres'), ['-D', data, '-p', String(port), ...options], { ...user, stdio: 'ignore' })
+      await new Promise((resolve) => void setTimeout(resolve, 20))
+    } while (spawnSync(join(programs(), 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]).status !== 0)
+  }
+
+  await start()
+  return {
+    host: '127.0.0.1',
+    port,
+    url,
+    kill,
+    start,
+    async dispose() {
+      await kill()
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }) // its last children may still be at it
+    },
+  }
+}
+
+function programs(): string {
+  const root = '/usr/lib/postgresql'
+  const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : []
+  return versions[0] === undefined ? '' : join(root, versions[0], 'bin')
+}
+
+function idOf(option: '-u' | '-g'): number {
+  return Number(execFileSync('id', [option, 'postgres'], { encoding: 'utf8' }))
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  if (address === null || typeof address === 'string') throw new Error('a server on a port has an address with a port')
+  return address.port
+}

@@ -1,0 +1,111 @@
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import type { Logger } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import { openPool, quoteIdentifier, type Pool } from '@atoll/postgres'
+import { engineUrl } from '@atoll/engines'
+import type { LogHarness } from '../src/conformance.ts'
+import type { Log } from '../src/driver.ts'
+import { createPostgresLog, defaultLimits, type PostgresLogLimits } from '../src/postgres.ts'
+
+export const host = createNodeHost()
+
+/** A log of a system of its own, and a way around it. */
+export interface PostgresWorld {
+  readonly url: string
+  readonly system: string
+  readonly schema: string
+  /** For looking and for mischief, past the log. */
+  readonly pool: Pool
+  /** Another log of the same system, as another process would open it. */
+  open(limits?: Partial<PostgresLogLimits>, way?: { url?: string; logger?: Logger }): Promise<Log>
+  /** Closes every log, and drops what they left. */
+  dispose(): Promise<void>
+}
+
+export function createPostgresWorld(limits: Partial<PostgresLogLimits> = {}, url: string = engineUrl('postgres')): PostgresWorld {
+  const system = `t${randomBytes(6).toString('hex')}`
+  const schema = `atoll_log_${system}`
+  const pool = openPool({ url, host, applicationName: 'atoll test', connectionsMax: 20 })
+  const opened: Log[] = []
+  return {
+    url,
+    system,
+    schema,
+    pool,
+    async open(others = {}, way = {}) {
+      const log = await createPostgresLog({ url, system, host, limits: { ...limits, ...others }, ...way })
+      opened.push(log)
+      return log
+    },
+    async dispose() {
+      await Promise.all(opened.map((log) => log.close()))
+      await pool.query(`DROP SCHEMA IF EXISTS ${quoteIdentifier(schema)} CASCADE`)
+      await pool.close()
+    },
+  }
+}
+
+/** Runs `body` in a world of its own. */
+export async function withPostgres(limits: Partial<PostgresLogLimits>, body: (world: PostgresWorld) => Promise<void>): Promise<void> {
+  const world = createPostgresWorld(limits)
+  try {
+    await body(world)
+  } finally {
+    await world.dispose()
+  }
+}
+
+/** Some milliseconds, in which a server goes on with what it does. */
+export function pause(ms: number = 5): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms))
+}
+
+/** Resolves once `reached` does; looks again and again, for ten seconds at the most. */
+export async function until(what: string, reached: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 10_000
+  while (!(await reached())) {
+    if (performance.now() > end) throw new Error(`waited ten seconds for this in vain: ${what}`)
+    await pause()
+  }
+}
+
+/** Runs SQL, and returns when it is done: in a process of its own, because the fault must be there when the function returns. */
+function runNow(url: string, sql: string): void {
+  const program = `
+    import { createNodeHost } from '@atoll/host/node'
+    import { openPool } from '@atoll/postgres'
+    const pool = openPool({ url: process.argv[1], host: createNodeHost(), applicationName: 'atoll test', connectionsMax: 1 })
+    await pool.query(process.argv[2])
+    await pool.close()`
+  execFileSync(process.execPath, ['--input-type=module', '--eval', program, url, sql], { cwd: import.meta.dirname })
+}
+
+/** Worlds of PostgreSQL logs, each a schema of its own. */
+export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): LogHarness {
+  return {
+    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
+    faults: ['stopWrites', 'crash', 'lose'],
+    pause,
+    async open() {
+      const world = createPostgresWorld(limits)
+      const records = `${quoteIdentifier(world.schema)}.records`
+      return {
+        log: await world.open(),
+        reopen: () => world.open(),
+        // What a killed process leaves behind is what the server has of it; the first log is simply not asked any more.
+        crash: () => world.open(),
+        stopWrites() {
+          runNow(world.url, `
+            CREATE FUNCTION ${quoteIdentifier(world.schema)}.full() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END';
+            CREATE TRIGGER full_disk BEFORE INSERT ON ${records} FOR EACH STATEMENT EXECUTE FUNCTION ${quoteIdentifier(world.schema)}.full()`)
+          return () => runNow(world.url, `DROP TRIGGER full_disk ON ${records}; DROP FUNCTION ${quoteIdentifier(world.schema)}.full()`)
+        },
+        async lose(source) {
+          await world.pool.query(`DELETE FROM ${records} WHERE source = $1`, [source])
+        },
+        dispose: () => world.dispose(),
+      }
+    },
+  }
+}
