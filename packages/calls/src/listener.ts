@@ -65,7 +65,7 @@ export class Listener {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EADDRINUSE') throw new AtollError('PORT_TAKEN', `port ${port} is taken; stop what listens there, or choose another one`, { cause: error })
-      throw new AtollError('COMMAND_USAGE', `cannot listen at ${host}:${port}: ${code}`, { cause: error })
+      throw new AtollError('CONFIG_INVALID', `cannot listen at ${host}:${port}: ${code}`, { cause: error })
     }
     const { port: taken } = this.#server.address() as AddressInfo // it listens on TCP
     return { url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`, port: taken }

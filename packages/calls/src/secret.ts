@@ -17,14 +17,14 @@ function digest(text: string): Buffer {
 
 /**
  * Refuses to listen for all the world without a secret: whoever reaches the port could be every user, since who asks is passed in clear.
- * COMMAND_USAGE, because it is a matter of settings.
+ * CONFIG_INVALID, because it is a matter of settings.
  */
 export function assertGuarded(host: string, secret: string | undefined, what: string): void {
   if (secret !== undefined && secret.length < SECRET_CHARS_MIN) {
-    throw new AtollError('COMMAND_USAGE', `the secret for calls has ${secret.length} characters; give at least ${SECRET_CHARS_MIN}, such as \`openssl rand -hex 32\` prints`)
+    throw new AtollError('CONFIG_INVALID', `the secret for calls has ${secret.length} characters; give at least ${SECRET_CHARS_MIN}, such as \`openssl rand -hex 32\` prints`)
   }
   if (secret !== undefined || isLoopback(host)) return
-  throw new AtollError('COMMAND_USAGE', `${what} would listen at ${host} without a secret, and whoever reaches it could act in the name of every user: set ATOLL_CALLS_SECRET (calls.secret), the same for every process of the system, or listen at 127.0.0.1`)
+  throw new AtollError('CONFIG_INVALID', `${what} would listen at ${host} without a secret, and whoever reaches it could act in the name of every user: set ATOLL_CALLS_SECRET (calls.secret), the same for every process of the system, or listen at 127.0.0.1`)
 }
 
 export function isLoopback(host: string): boolean {

@@ -76,7 +76,7 @@ describe('discovery by DNS', () => {
 
   it('refuses a template that names no service', () => {
     for (const template of ['http://shop:4100', 'shop/{service}', 'https://{service}:1', '']) {
-      assert.throws(() => discover(template, () => []), /COMMAND_USAGE: .*does not say where services are found/)
+      assert.throws(() => discover(template, () => []), /CONFIG_INVALID: .*does not say where services are found/)
     }
   })
 })

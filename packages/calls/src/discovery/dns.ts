@@ -117,7 +117,7 @@ const system: Resolver = {
 
 function assertTemplate(template: string): void {
   const valid = /^(http|srv):\/\/[^/]*\{service\}[^/]*$/.test(template) && URL.canParse(template.replaceAll('{service}', 'x'))
-  if (!valid) throw new AtollError('COMMAND_USAGE', `'${template}' does not say where services are found: give http://{service}.<domain>:<port>, or srv://_calls._tcp.{service}.<domain>`)
+  if (!valid) throw new AtollError('CONFIG_INVALID', `'${template}' does not say where services are found: give http://{service}.<domain>:<port>, or srv://_calls._tcp.{service}.<domain>`)
 }
 
 function isSame(a: readonly Instance[] | undefined, b: readonly Instance[]): boolean {

@@ -10,7 +10,7 @@ export class RegistryLink {
   readonly #agent: Agent
 
   constructor(host: Host, url: string, secret: string | undefined) {
-    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new AtollError('COMMAND_USAGE', `'${url}' is not the address of a registry; give http://<host>:<port>`)
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new AtollError('CONFIG_INVALID', `'${url}' is not the address of a registry; give http://<host>:<port>`)
     this.#host = host
     this.#url = url.replace(/\/+$/, '')
     this.#headers = secret === undefined ? {} : { authorization: `Bearer ${secret}` }

@@ -107,7 +107,7 @@ describe('a registry', () => {
       const discovery = discover(url)
       await until('it has been tried', () => /ECONNREFUSED/.test(discovery.problem ?? ''))
       const open = createRegistry({ host, logger: silentLogger })
-      await assert.rejects(open.listen({ port: 0, host: '0.0.0.0' }), /COMMAND_USAGE: .*the registry would listen/)
+      await assert.rejects(open.listen({ port: 0, host: '0.0.0.0' }), /CONFIG_INVALID: .*the registry would listen/)
       await open.close()
       assert.throws(() => registryDiscovery({ host, logger: silentLogger, url: 'registry', system: 'x' }), AtollError)
       const { url: full } = await registry(0, { instancesMax: 0 })

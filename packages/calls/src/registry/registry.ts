@@ -45,7 +45,7 @@ export const defaultRegistryLimits: RegistryLimits = {
 
 /** Knows which instances there are. Its state is soft: a new one learns of everybody within a lease, and meanwhile nobody forgets anybody. */
 export interface Registry {
-  /** PORT_TAKEN if the port is, COMMAND_USAGE for an address other than loopback without a secret. */
+  /** PORT_TAKEN if the port is, CONFIG_INVALID for an address other than loopback without a secret. */
   listen(at: { port: number; host: string }): Promise<{ url: string; port: number }>
   /** Idempotent. */
   close(): Promise<void>

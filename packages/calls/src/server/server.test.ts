@@ -26,8 +26,8 @@ describe('the server for calls', () => {
   it('does not listen for all the world without a secret, or with a short one', () =>
     inNetwork(async ({ play }) => {
       const open = await play(() => ({}))
-      await assert.rejects(open.server.listen({ port: 0, host: '0.0.0.0' }), /COMMAND_USAGE: .*ATOLL_CALLS_SECRET/)
-      await assert.rejects(play(() => ({}), { secret: 'short' }), /COMMAND_USAGE: the secret for calls has 5 characters/)
+      await assert.rejects(open.server.listen({ port: 0, host: '0.0.0.0' }), /CONFIG_INVALID: .*ATOLL_CALLS_SECRET/)
+      await assert.rejects(play(() => ({}), { secret: 'short' }), /CONFIG_INVALID: the secret for calls has 5 characters/)
     }))
 
   it('takes nothing from web pages', () =>

@@ -21,7 +21,7 @@ export interface CallServerOptions {
 
 /** Where the other processes of a system reach the services of this one. */
 export interface CallServer {
-  /** Listens. `port` 0 takes a free one. PORT_TAKEN if the port is, COMMAND_USAGE for an address other than loopback without a secret. */
+  /** Listens. `port` 0 takes a free one. PORT_TAKEN if the port is, CONFIG_INVALID for an address other than loopback without a secret. */
   listen(at: { port: number; host: string }): Promise<{ url: string; port: number }>
   /** From now on it is not ready, and refuses calls in a way that lets callers turn to another instance. What is under way goes on. */
   refuse(): void
