@@ -84,9 +84,10 @@ class HttpCallServer implements CallServer {
   }
 
   #readiness(exchange: Exchange): void {
-    const { ready, reasons } = this.#refusingSinceMs === undefined ? this.#reached.readiness() : { ready: false, reasons: ['it is stopping'] }
+    const { warnings, ...own } = this.#reached.readiness()
+    const { ready, reasons } = this.#refusingSinceMs === undefined ? own : { ready: false, reasons: ['it is stopping'] }
     const services = [...this.#reached.services.keys()]
-    exchange.answer(ready ? 200 : 503, JSON.stringify({ ready, reasons, system: this.#reached.system.name, services }))
+    exchange.answer(ready ? 200 : 503, JSON.stringify({ ready, reasons, ...(warnings.length > 0 && { warnings }), system: this.#reached.system.name, services }))
   }
 
   async #call(exchange: Exchange, operation: string): Promise<void> {

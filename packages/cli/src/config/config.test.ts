@@ -47,7 +47,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'discovery.static': [{ articles: 'http://a' }, 'articles'],
   'discovery.dns': ['shop.svc', 'shop.svc'],
   'discovery.registry': ['registry', 'registry'],
-  override: ['nats.sync-interval', undefined],
+  accept: ['nats.sync-interval', undefined],
   drainMs: [-1, '-1'],
   'logging.level': ['loud', 'loud'],
   'runtime.partitions': [0, '0'],
@@ -71,8 +71,8 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
 describe('the configuration', () => {
   it('is read from the file, the environment over it, the command line over that, and says what came from where', () => {
     const config = load(
-      { $schema: 'ignored', store: { url: 'postgres://shop@db/shop' }, calls: { port: 4101, host: '10.0.0.7' }, runtime: { leaseMs: 3_000 }, override: ['nats.replicas'] },
-      { ATOLL_CALLS_PORT: '4102', PORT: '8080', ATOLL_RUNTIME_LOOK_MS: '100', ATOLL_DISCOVERY_STATIC: 'articles=http://a:1,http://b:2; profiles=http://c:3', ATOLL_OVERRIDE: 'a, b', ATOLL_INSTANCE: '' },
+      { $schema: 'ignored', store: { url: 'postgres://shop@db/shop' }, calls: { port: 4101, host: '10.0.0.7' }, runtime: { leaseMs: 3_000 }, accept: ['nats.replicas'] },
+      { ATOLL_CALLS_PORT: '4102', PORT: '8080', ATOLL_RUNTIME_LOOK_MS: '100', ATOLL_DISCOVERY_STATIC: 'articles=http://a:1,http://b:2; profiles=http://c:3', ATOLL_ACCEPT: 'a, b', ATOLL_INSTANCE: '' },
       { '--calls-port': { key: 'calls.port', text: '4103' } },
     )
     assert.deepEqual(config.values, {
@@ -80,14 +80,14 @@ describe('the configuration', () => {
       'calls.port': 4103,
       'calls.host': '10.0.0.7',
       'runtime.leaseMs': 3_000,
-      override: ['a', 'b'],
+      accept: ['a', 'b'],
       'gateway.port': 8080,
       'runtime.lookMs': 100,
       'discovery.static': { articles: ['http://a:1', 'http://b:2'], profiles: ['http://c:3'] },
     })
     const { origins } = config
     assert.match(origins['store.url']!, /shop\.json$/)
-    assert.deepEqual([origins['calls.port'], origins['gateway.port'], origins.override, origins.instance], ['--calls-port', 'PORT', 'ATOLL_OVERRIDE', undefined])
+    assert.deepEqual([origins['calls.port'], origins['gateway.port'], origins.accept, origins.instance], ['--calls-port', 'PORT', 'ATOLL_ACCEPT', undefined])
   })
 
   it('names the key, the place and what is expected, for each setting that is wrong, in a file and in the environment', () => {

@@ -70,10 +70,10 @@ export const settings = {
   } satisfies Setting<Record<string, string[]>>,
   'discovery.dns': address(['http://', 'srv://'], 'names by which instances are found: http://{service}.<domain>:<port>', 'none'),
   'discovery.registry': address(['http://', 'https://'], 'address of `atoll registry`', 'none'),
-  override: {
+  accept: {
     schema: z.array(z.string().min(1)),
     expects: 'names of findings: ["nats.sync-interval"], or, as a variable, nats.sync-interval,nats.replicas',
-    meaning: 'findings of the doctor that are accepted although they break a promise',
+    meaning: 'settings of engines that are accepted by name although they break a promise; `atoll doctor` names them',
     fromText: (text) => text.split(',').map((name) => name.trim()).filter((name) => name !== ''),
     otherwise: 'none',
   } satisfies Setting<string[]>,

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { System } from 'atoll'
-import type { Admin, Cancellation, Dispatch, Dispatched, RunningService, RunningSystem, StopOptions } from 'atoll/runtime'
+import type { Admin, Cancellation, Dispatch, Dispatched, Readiness, RunningService, RunningSystem, StopOptions } from 'atoll/runtime'
 
 /**
  * A system that is there before its services are: they may have to wait for their engines. Until then it is not ready, says why, and refuses
@@ -51,10 +51,10 @@ export class LateSystem implements RunningSystem {
     return this.#there.admin
   }
 
-  readiness(): { ready: boolean; reasons: readonly string[] } {
-    const own = this.#running ? this.#running.readiness().reasons : [this.#waitsFor]
-    const reasons = [...(this.#stopping ? ['the process is stopping'] : []), ...own, ...this.#problems()]
-    return { ready: reasons.length === 0, reasons }
+  readiness(): Readiness {
+    const own = this.#running?.readiness() ?? { reasons: [this.#waitsFor], warnings: [] }
+    const reasons = [...(this.#stopping ? ['the process is stopping'] : []), ...own.reasons, ...this.#problems()]
+    return { ready: reasons.length === 0, reasons, warnings: own.warnings }
   }
 
   get idle(): boolean {
