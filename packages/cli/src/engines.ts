@@ -2,7 +2,9 @@ import { join } from 'node:path'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
 import type { StoreDriver } from '@atoll/store/driver'
+import { defaultOptions } from 'atoll/runtime'
 import type { Config } from './config/config.ts'
+import type { Values } from './config/settings.ts'
 
 // The one place that knows which driver is behind which address. Drivers are loaded when they are asked for: their client libraries are
 // installed by those who use them.
@@ -75,8 +77,8 @@ async function openPostgresStores(url: string, { system, host }: EngineOptions):
 /** How each engine's log is made; by its scheme. */
 const logs: Readonly<Record<string, LogDriver>> = {
   postgres: { module: '@atoll/log/postgres', create: 'createPostgresLog', place: (url) => ({ url }), libraries: [] },
-  nats: { module: '@atoll/log/nats', create: 'createNatsLog', place: (url) => ({ servers: serversOf(url) }), libraries: ['@nats-io/jetstream', '@nats-io/transport-node'] },
-  kafka: { module: '@atoll/log/kafka', create: 'createKafkaLog', place: (url) => ({ url }), libraries: ['@platformatic/kafka'] },
+  nats: { module: '@atoll/log/nats', create: 'createNatsLog', place: natsPlace, libraries: ['@nats-io/jetstream', '@nats-io/transport-node'] },
+  kafka: { module: '@atoll/log/kafka', create: 'createKafkaLog', place: kafkaPlace, libraries: ['@platformatic/kafka'] },
   rabbitmq: { module: '@atoll/log/rabbitmq', create: 'createRabbitmqLog', place: (url) => ({ url }), libraries: [] },
   redis: { module: '@atoll/log/redis', create: 'createRedisLog', place: (url) => ({ url }), libraries: ['redis'] },
 }
@@ -84,19 +86,20 @@ const logs: Readonly<Record<string, LogDriver>> = {
 interface LogDriver {
   readonly module: string
   readonly create: string
-  readonly place: (url: string) => object
+  /** What its options say of the engine. */
+  readonly place: (url: string, values: Values) => object
   /** Client libraries that the driver needs, and npm does not install by itself. */
   readonly libraries: readonly string[]
 }
 
-const synonyms: Readonly<Record<string, string>> = { postgresql: 'postgres', tls: 'nats', rabbitmqs: 'rabbitmq', rediss: 'redis' }
+const synonyms: Readonly<Record<string, string>> = { postgresql: 'postgres', tls: 'nats', kafkas: 'kafka', rabbitmqs: 'rabbitmq', rediss: 'redis' }
 
-async function openLog(url: string, { system, host, logger }: EngineOptions): Promise<Log> {
+async function openLog(url: string, { config, system, host, logger }: EngineOptions): Promise<Log> {
   const scheme = url.slice(0, url.indexOf('://'))
   const { module, create, place, libraries } = logs[synonyms[scheme] ?? scheme]! // the setting's schema knows no others
   const entry = await load(module, libraries)
   const open = entry[create] as (options: object) => Log | Promise<Log> // each driver's entry has it, with options of this form
-  return open({ ...place(url), system, host, logger })
+  return open({ ...place(url, config.values), system, host, logger })
 }
 
 async function load(module: string, libraries: readonly string[]): Promise<Record<string, unknown>> {
@@ -109,8 +112,17 @@ async function load(module: string, libraries: readonly string[]): Promise<Recor
   }
 }
 
-/** `nats://a:4222,b:4222` names several servers of one engine. */
-function serversOf(url: string): string[] {
+/** `nats://a:4222,b:4222` names several servers of one engine, each as `tls://…` if the first is. */
+function natsPlace(url: string, { 'log.replicas': replicas, 'log.monitoring': monitoring }: Values): object {
   const [scheme, rest] = url.split('://', 2) as [string, string] // the setting's schema asks for it
-  return rest.split(',').map((server) => `${scheme}://${server}`)
+  const servers = rest.split(',').map((server) => `${scheme}://${server}`)
+  return { servers, ...(replicas !== undefined && { replicas }), ...(monitoring && { monitoring }) }
+}
+
+/** `kafkas://user:password@a:9092,b:9092?mechanism=SCRAM-SHA-512` logs in over TLS; without `mechanism` it is PLAIN. */
+function kafkaPlace(url: string, { 'log.replicas': replicas, 'runtime.partitions': partitions = defaultOptions.partitions }: Values): object {
+  const [, scheme, user, password, hosts, mechanism = 'PLAIN'] = /^(kafkas?):\/\/(?:([^:@/]*):([^@/]*)@)?([^/?]*)\/?(?:\?mechanism=([A-Z0-9-]+))?$/.exec(url) ?? []
+  if (hosts === undefined) throw new AtollError('CONFIG_INVALID', 'log.url: expected kafka://<host>:<port>,… or kafkas://<user>:<password>@<host>:<port>,…?mechanism=SCRAM-SHA-512')
+  const sasl = user === undefined ? {} : { sasl: { mechanism, username: decodeURIComponent(user), password: decodeURIComponent(password!) } } // they come together
+  return { brokers: hosts.split(','), partitions, ...sasl, ...(scheme === 'kafkas' && { tls: {} }), ...(replicas !== undefined && { replicas }) }
 }

@@ -38,6 +38,8 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   instance: ['a b', 'a b'],
   'store.url': ['mysql://u:hush@h', 'mysql://u:hush@h'],
   'log.url': ['mqtt://u:hush@h', 'mqtt://u:hush@h'],
+  'log.replicas': [0, '0'],
+  'log.monitoring': ['http://a:8222', 'a:8222'],
   'calls.host': ['', undefined],
   'calls.port': [70_000, '70000'],
   'calls.secret': ['hush', 'hush'],

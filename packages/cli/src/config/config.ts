@@ -114,7 +114,7 @@ const fromKubernetes = /_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|U
 
 /** What was given, where it can be shown. */
 function given(key: Key, value: unknown): string {
-  const mayHoldSecret = settingOf(key).isSecret || key.endsWith('url') || key.startsWith('discovery.') || key === 'calls.advertise'
+  const mayHoldSecret = settingOf(key).isSecret || key.endsWith('url') || key.startsWith('discovery.') || key === 'log.monitoring' || key === 'calls.advertise'
   return mayHoldSecret ? '' : `, not ${JSON.stringify(value)}`
 }
 

@@ -54,7 +54,15 @@ export const settings = {
     expects: 'up to 100 letters, digits, dots, dashes and underscores',
   }),
   'store.url': address(['sqlite:', 'postgres://', 'postgresql://'], 'where the stores are: sqlite:<folder> or postgres://…', 'sqlite:data/<system>'),
-  'log.url': address(['embedded', 'postgres://', 'postgresql://', 'nats://', 'tls://', 'kafka://', 'rabbitmq://', 'rabbitmqs://', 'redis://', 'rediss://'], 'where the event log is: embedded, or the address of an engine', 'embedded'),
+  'log.url': address(['embedded', 'postgres://', 'postgresql://', 'nats://', 'tls://', 'kafka://', 'kafkas://', 'rabbitmq://', 'rabbitmqs://', 'redis://', 'rediss://'], 'where the event log is: embedded, or the address of an engine', 'embedded'),
+  'log.replicas': count('on how many servers of the engine each record is to lie (NATS, Kafka)', 'as the driver says'),
+  'log.monitoring': {
+    schema: addresses,
+    expects: 'addresses: ["http://nats-1:8222"], or, as a variable, http://nats-1:8222,http://nats-2:8222',
+    meaning: 'where servers tell their settings, for the doctor (NATS)',
+    fromText: readList,
+    otherwise: 'none',
+  } satisfies Setting<string[]>,
   'calls.host': text('address at which services take calls of other processes', '127.0.0.1'),
   'calls.port': port('port of the same', '4100; a free one with a registry'),
   'calls.secret': text('what all processes of the system share; needed unless they listen on loopback', 'none', { isSecret: true, schema: z.string().min(16), expects: 'at least 16 characters' }),
@@ -74,7 +82,7 @@ export const settings = {
     schema: z.array(z.string().min(1)),
     expects: 'names of findings: ["nats.sync-interval"], or, as a variable, nats.sync-interval,nats.replicas',
     meaning: 'settings of engines that are accepted by name although they break a promise; `atoll doctor` names them',
-    fromText: (text) => text.split(',').map((name) => name.trim()).filter((name) => name !== ''),
+    fromText: readList,
     otherwise: 'none',
   } satisfies Setting<string[]>,
   drainMs: count('how long work under way may take when the process is told to stop, milliseconds', 10_000, 0),
@@ -116,6 +124,10 @@ export function isKey(text: string): text is Key {
 /** `runtime.leaseMs` is `ATOLL_RUNTIME_LEASE_MS`. */
 export function variableOf(key: Key): string {
   return `ATOLL_${key.replace(/[A-Z]/g, '_$&').replace('.', '_').toUpperCase()}`
+}
+
+function readList(text: string): unknown {
+  return text.split(',').map((part) => part.trim()).filter((part) => part !== '')
 }
 
 function readStatic(text: string): unknown {
