@@ -142,7 +142,9 @@ export class Peer {
   /** Resolves if it answers well in time. */
   async #ask(path: '/livez' | '/readyz'): Promise<void> {
     const late = new AbortController()
-    const timer = this.#host.after(this.#limits.aliveMs, () => late.abort(new Fault('hangs', `${this.instance.id} does not answer ${path}`)))
+    // If this process itself stood still, the answer is there and has not been read: turns let it come in first.
+    const afterTurns = (then: () => void): void => this.#host.turn(() => this.#host.turn(then))
+    const timer = this.#host.after(this.#limits.aliveMs, () => afterTurns(() => late.abort(new Fault('hangs', `${this.instance.id} does not answer ${path}`))))
     try {
       const { statusCode, body } = await this.#health.request({ method: 'GET', path, signal: late.signal })
       await body.dump()

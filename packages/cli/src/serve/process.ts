@@ -71,7 +71,7 @@ class Launch {
     this.#options = options
     this.#values = options.config.values
     this.#host = createNodeHost()
-    this.#running = new LateSystem(system, () => (this.#discovery?.problem === undefined ? [] : [this.#discovery.problem]))
+    this.#running = new LateSystem(system, () => this.#problems())
   }
 
   async launch(): Promise<Process> {
@@ -116,12 +116,24 @@ class Launch {
     return { running: this.#running, callsUrl, gatewayUrl, folder: () => this.#folder, started, stop: () => (stopping ??= stop()) }
   }
 
+  /** What keeps the process from doing its work, besides its services. */
+  #problems(): readonly string[] {
+    const discovery = this.#discovery
+    if (discovery?.problem !== undefined) return [discovery.problem]
+    const isIdle = this.#options.gateway && this.#elsewhere.length > 0 && this.#elsewhere.length === this.#system.services.length
+    return isIdle && discovery && this.#elsewhere.every((name) => discovery.instances(name).length === 0) ? ['no instance of any service is known'] : []
+  }
+
+  /** The services that run in other processes. */
+  get #elsewhere(): readonly string[] {
+    return this.#system.services.map(({ name }) => name).filter((name) => !this.#options.services.includes(name))
+  }
+
   #createDiscovery(): Discovery {
     const shared = { host: this.#host, logger: this.#options.logger, secret: this.#values['calls.secret'], system: this.#system.name }
     const { 'discovery.registry': url, 'discovery.dns': template, 'discovery.static': list } = this.#values
-    const elsewhere = this.#system.services.map(({ name }) => name).filter((name) => !this.#options.services.includes(name))
     if (url !== undefined) return registryDiscovery({ ...shared, url })
-    if (template !== undefined) return dnsDiscovery({ ...shared, template, services: elsewhere })
+    if (template !== undefined) return dnsDiscovery({ ...shared, template, services: this.#elsewhere })
     return fixedDiscovery(list ?? {})
   }
 
