@@ -10,8 +10,9 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   store: ['host', 'sqlite', 'postgres'],
   atoll: ['host', 'log', 'store'],
   gateway: ['host', 'atoll'],
+  calls: ['host', 'atoll'],
   testkit: ['host', 'log', 'store', 'atoll', 'gateway'],
-  cli: ['host', 'sqlite', 'postgres', 'log', 'store', 'atoll', 'gateway'],
+  cli: ['host', 'sqlite', 'postgres', 'log', 'store', 'atoll', 'gateway', 'calls'],
 }
 
 /** Client libraries, and the one place that may import each. */
@@ -24,6 +25,8 @@ const owners: Readonly<Record<string, RegExp>> = {
   redis: /^(packages\/log\/src\/drivers\/redis|bench|engines)\//,
   amqplib: /^(packages\/log\/src\/drivers\/rabbitmq|bench|engines)\//,
   'find-my-way': /^packages\/gateway\//,
+  cockatiel: /^packages\/calls\//,
+  undici: /^packages\/calls\//,
   commander: /^packages\/cli\//,
   pino: /^packages\/cli\//,
   jose: /^apps\//,
@@ -60,7 +63,7 @@ function checkImport({ path }: SourceFile, { specifier, line }: Import): Finding
     if (own !== 'atoll' || isTest(path)) return []
     return [{ path, line, message: `packages/atoll has no I/O of its own and imports ${specifier}; ask for it through a port` }]
   }
-  const target = /^(?:@atoll\/)?(host|sqlite|postgres|log|store|atoll|gateway|testkit|cli)(?:\/|$)/.exec(specifier)?.[1]
+  const target = /^(?:@atoll\/)?(host|sqlite|postgres|log|store|atoll|gateway|calls|testkit|cli)(?:\/|$)/.exec(specifier)?.[1]
   if (target !== undefined && own !== undefined && own in layers && target !== own && !layers[own]!.includes(target) && !isTest(path)) {
     return [{ path, line, message: `packages/${own} may not import ${specifier}; it may see ${layers[own]!.join(', ') || 'no other package'}` }]
   }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { AtollError } from '@atoll/host'
 import type { System } from 'atoll'
+import type { Config } from './config/config.ts'
 import type { GatewaySettings } from './start.ts'
 
 /** What a system module exports. */
@@ -20,6 +21,13 @@ export async function loadSystem(module: string): Promise<SystemModule> {
   const exports = await load(path)
   if (!isSystem(exports.default)) throw new AtollError('COMMAND_USAGE', `${path} has no system as its default export: export default system('name', { services: […] })`)
   return { system: exports.default, gateway: exports.gateway, path }
+}
+
+/** The module that was named, here or in the configuration. */
+export async function loadSystemOf(module: string | undefined, config: Config): Promise<SystemModule> {
+  const path = module ?? config.values.system
+  if (path === undefined) throw new AtollError('COMMAND_USAGE', 'name the module of the system: atoll start src/system.ts, or set `system` in atoll.json')
+  return loadSystem(path)
 }
 
 async function load(path: string): Promise<{ default?: unknown; gateway?: GatewaySettings }> {

@@ -5,12 +5,18 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 import { join } from 'node:path'
 import { events, ledger, listDeadLetters, redrive, replay, showDeadLetter } from './commands/ask.ts'
+import { config } from './commands/config.ts'
 import { dev } from './commands/dev.ts'
 import { map } from './commands/map.ts'
+import { registry } from './commands/registry.ts'
+import { start } from './commands/start.ts'
+import { loadConfig } from './config/config.ts'
+import type { Place } from './control/client.ts'
 import { CONTROL_FILE } from './control/server.ts'
 import { notedSystem } from './start.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
+const CONFIG = ['--config <file>', 'configuration of a system that many processes share (default: atoll.json, if there is one)'] as const
 const JSON_LINES = ['--json', 'one JSON object per line on standard output'] as const
 
 const program = new Command('atoll')
@@ -18,7 +24,7 @@ const program = new Command('atoll')
   .version(ownVersion())
   .exitOverride()
   .configureHelp({ sortSubcommands: false })
-  .addHelpText('after', '\nEvery command but dev and map asks the running system of the data folder; if none runs, it looks into the folder itself\n(replay and redrive start the system for as long as they take).')
+  .addHelpText('after', '\nEvery command but dev, start, registry, config and map asks the running system of the data folder; if none runs, it looks into the folder itself\n(replay and redrive start the system for as long as they take). With --config they look into the engines that the processes of a system\nshare, and replay and redrive go to the instance in question.')
 
 program
   .command('dev')
@@ -33,73 +39,134 @@ program
   .action(dev)
 
 program
+  .command('start')
+  .description('run services of a system, its gateway, or both, in this process, and others elsewhere')
+  .argument('[module]', 'module whose default export is the system (default: `system` in the configuration)')
+  .option('--service <name...>', 'services to run (default: all, unless only the gateway is wanted)')
+  .option('--gateway', 'run the gateway')
+  .option('--config <file>', 'configuration (default: atoll.json, if there is one); the environment goes before it, see `atoll config`')
+  .option('--instance <name>', 'names this process; default: host name, process id and chance')
+  .option('--port <number>', 'port of the gateway (default: PORT, or 4000)')
+  .option('--calls-port <number>', 'port at which others call the services that run here (default: 4100, or a free one with a registry)')
+  .option('--print-config', 'say what is in force, and start nothing')
+  .option('--json', 'the ready line as a JSON object')
+  .addHelpText('after', '\nCtrl-C and SIGTERM drain. Exit codes: 0 drained, 1 failed, 2 not understood or configured, 3 the time to drain ran out, 130 told twice.\n\nExample: atoll start src/system.ts --service articles --service profiles --config shop.json')
+  .action(start)
+
+program
+  .command('registry')
+  .description('run the place where instances make themselves known (discovery.registry)')
+  .option('--config <file>', 'configuration; calls.secret is taken from it, or from ATOLL_CALLS_SECRET')
+  .option('--host <address>', 'where to listen', '127.0.0.1')
+  .option('--port <number>', 'port; 0 takes a free one', '4200')
+  .option('--json', 'the ready line as a JSON object')
+  .addHelpText('after', '\nIts state is soft: when it is gone, instances go on reaching each other, and a new one learns of all within seconds.\n\nExample: atoll registry --port 4200')
+  .action(registry)
+
+program
+  .command('config')
+  .description('show every setting, its value, where that comes from, and its variable; secrets are masked')
+  .option('--config <file>', 'configuration (default: atoll.json, if there is one)')
+  .option(...JSON_LINES)
+  .addHelpText('after', '\nExample: ATOLL_CALLS_PORT=4101 atoll config --config shop.json')
+  .action(config)
+
+program
   .command('map')
   .description('show the flow of events')
   .argument('[module]', 'module of the system (default: the one that last ran in the data folder)')
   .option(...DATA)
+  .option(...CONFIG)
   .option('--svg <file>', 'draw it into a file')
   .option('--json', 'the flow as one JSON object')
   .addHelpText('after', '\nExample: atoll map src/system.ts --svg flow.svg')
-  .action((module: string | undefined, options) => map(module ?? notedSystem(dataFolder(options.data))?.module, options))
+  .action((module: string | undefined, options) => map(module ?? moduleOf(options), options))
 
 program
   .command('events')
   .description('show the events of the log, oldest first')
   .option(...DATA)
+  .option(...CONFIG)
   .option('--type <name>', 'only events of this name')
   .option('--key <key>', 'only events of this key')
   .option('--source <service>', 'only events of this service')
   .option('--follow', 'go on as they come')
   .option(...JSON_LINES)
   .addHelpText('after', '\nExample: atoll events --type article.published --follow')
-  .action((options) => events({ ...options, data: dataFolder(options.data) }))
+  .action((options) => events({ ...options, place: placeOf(options) }))
 
 program
   .command('replay')
   .description('rebuild a projection from the log, beside the live one, and swap it in')
   .argument('<subscription>', 'such as reading.pages')
   .option(...DATA)
+  .option(...CONFIG)
   .option(...JSON_LINES)
   .addHelpText('after', '\nExample: atoll replay reading.pages')
-  .action((subscription: string, options) => replay(subscription, { ...options, data: dataFolder(options.data) }))
+  .action((subscription: string, options) => replay(subscription, { ...options, place: placeOf(options) }))
 
 const deadLetters = program.command('dead-letters').description('events whose handlers failed for good, and what waits behind them')
 deadLetters
   .command('list', { isDefault: true })
   .description('list them')
   .option(...DATA)
+  .option(...CONFIG)
   .option('--subscription <name>', 'only those of one subscription')
   .option(...JSON_LINES)
-  .action((options) => listDeadLetters({ ...options, data: dataFolder(options.data) }))
+  .action((options) => listDeadLetters({ ...options, place: placeOf(options) }))
 deadLetters
   .command('show')
   .description('show one, with its error and its data')
   .argument('<id>', 'as the list gives it')
   .option(...DATA)
+  .option(...CONFIG)
   .option(...JSON_LINES)
-  .action((id: string, options) => showDeadLetter(id, { ...options, data: dataFolder(options.data) }))
+  .action((id: string, options) => showDeadLetter(id, { ...options, place: placeOf(options) }))
 deadLetters
   .command('redrive')
   .description('handle them again, each with what waits behind it, in order')
   .argument('[id]', 'only this one')
   .option(...DATA)
+  .option(...CONFIG)
   .option('--subscription <name>', 'only those of one subscription')
   .option('--dry-run', 'run the handlers and undo everything')
   .option(...JSON_LINES)
   .addHelpText('after', '\nExample: atoll dead-letters redrive --dry-run')
-  .action((id: string | undefined, options) => redrive(id, { ...options, data: dataFolder(options.data) }))
+  .action((id: string | undefined, options) => redrive(id, { ...options, place: placeOf(options) }))
 
 program
   .command('ledger')
   .description('account for every event: published = handled + pending + parked + dead')
   .option(...DATA)
+  .option(...CONFIG)
   .option(...JSON_LINES)
   .addHelpText('after', '\nExit code 1 if a line does not balance.')
-  .action((options) => ledger({ ...options, data: dataFolder(options.data) }))
+  .action((options) => ledger({ ...options, place: placeOf(options) }))
 
 function ownVersion(): string {
   const manifest = findPackageJSON(import.meta.url)! // every package has one
   return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
+}
+
+interface PlaceOptions {
+  data?: string
+  config?: string
+}
+
+/** What to ask: a data folder that was named, else what a configuration names, else a data folder that is there. */
+function placeOf(options: PlaceOptions): Place {
+  if (options.data !== undefined && options.config !== undefined) throw new AtollError('COMMAND_USAGE', 'give --data or --config: a system lies in a folder, or on engines')
+  const isConfigured = options.config !== undefined || (options.data === undefined && existsSync('atoll.json'))
+  if (!isConfigured) return { data: dataFolder(options.data) }
+  const config = loadConfig({ file: options.config })
+  const folder = /^sqlite:(.*)$/.exec(config.values['store.url'] ?? '')?.[1]
+  const isEmbedded = (config.values['log.url'] ?? 'embedded') === 'embedded'
+  return isEmbedded ? { data: folder ?? dataFolder(undefined) } : { config }
+}
+
+function moduleOf(options: PlaceOptions): string | undefined {
+  const place = placeOf(options)
+  return 'data' in place ? notedSystem(place.data)?.module : place.config.values.system
 }
 
 /** The data folder that was named; or the only one there is; or the only one of a system that runs. */
@@ -125,6 +192,6 @@ try {
     if (error.code === 'INTERNAL') console.error(thrown)
     else if (error.cause instanceof Error && !(error.cause instanceof AtollError)) console.error(error.cause)
     // What could not be put away must not keep the process: it has failed, and has said so.
-    process.exit(error.code === 'COMMAND_USAGE' ? 2 : 1)
+    process.exit(error.code === 'COMMAND_USAGE' || error.code === 'CONFIG_INVALID' ? 2 : 1)
   }
 }

@@ -8,6 +8,7 @@ import { openDataFolder } from '@atoll/sqlite'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { System } from 'atoll'
 import { openSystem, startSystem, type Admin, type Ports, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
+import { closeAll } from './closing.ts'
 
 /** What a system's gateway should be like; or how to find out once the system runs. */
 export type GatewaySettings = Partial<Omit<GatewayOptions, 'host' | 'logger'>> | ((running: RunningSystem) => Partial<Omit<GatewayOptions, 'host' | 'logger'>>)
@@ -119,19 +120,6 @@ async function openPorts({ data, host, closing }: Folder): Promise<Omit<Ports, '
   const stores = createSqliteStores({ folder: data, host })
   closing.unshift(() => stores.close())
   return { host, log, stores }
-}
-
-/** Closes everything, also what comes after something that fails to close; then tells of the first failure. */
-async function closeAll(closing: readonly (() => unknown)[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const close of closing) {
-    try {
-      await close()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  if (failures.length > 0) throw failures[0]
 }
 
 function settingsOf(settings: GatewaySettings | undefined, running: RunningSystem): Partial<GatewayOptions> {

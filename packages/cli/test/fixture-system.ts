@@ -15,7 +15,8 @@ const shelves = projection('shelves', {
   subscribe: ({ project }) => [project(placed, ({ data }, { db }) => db.insertInto('shelves').values({ sku: data.sku }).onConflict((known) => known.doNothing()).execute())],
 })
 
-export default system('fixture', {
+// Tests on an engine that others use too give it a name of its own.
+export default system(process.env['FIXTURE_NAME'] ?? 'fixture', {
   services: [
     service(shop, { handlers: { place: ({ input, tx }) => tx(({ emit }) => { emit(placed, input); return input }) } }),
     service(warehouse, {

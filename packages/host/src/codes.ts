@@ -67,6 +67,7 @@ export const errorCodes = {
   INVARIANT_BROKEN: { meaning: 'A simulated system broke a promise.', remedy: 'Replay the seed with the command that the message names, and mend the code.' },
 
   UNSUPPORTED: { meaning: 'What was asked for is not offered there.', remedy: 'Read the message: it says why, and what there is.' },
+  CONFIG_INVALID: { meaning: 'A setting is missing, unknown or of the wrong kind, or settings do not go together.', remedy: 'Mend the setting that the message names, in the file or the variable that it names; `atoll config` prints all of them.' },
   COMMAND_USAGE: { meaning: 'The command line was not understood, or names something that does not exist.', remedy: 'Read the message; --help lists what there is.' },
 } as const satisfies Record<string, { status?: number; retryable?: boolean; meaning: string; remedy: string }>
 

@@ -67,6 +67,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   #fromOutside = 0
   #accepts: 'everybody' | 'handlers' | 'nobody' = 'nobody'
   #answersTimer: Timer | undefined
+  #followTimer: Timer | undefined
+  #following: Promise<void> | undefined
   #unwatch: (() => void) | undefined
   /** Told when an operation has ended. */
   #onEnded: (() => void)[] = []
@@ -88,7 +90,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     const { stores, log } = this.#surroundings.ports
     this.#store = await stores.open(this.name, { ...runtimeMigrations, ...this.definition.store?.migrations })
     for (const projection of this.definition.projections) {
-      this.#projections.set(projection.name, await openProjection(stores, this.#store, projection))
+      const ground = { stores, serviceStore: this.#store, host: this.host, instance: this.options.instance }
+      this.#projections.set(projection.name, await openProjection(ground, projection))
     }
     this.#openReader()
     this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options)
@@ -103,6 +106,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     if (this.state === 'running' || this.state === 'starting') return
     this.state = 'starting'
     try {
+      for (const projection of this.#projections.values()) await projection.tidyUp()
       await this.relay.start()
       this.#unwatch = this.store.watch(() => this.relay.look())
       this.state = 'running' // from here on the log may bring events whose handlers call
@@ -110,6 +114,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.start()))
       await this.#timers!.start()
       this.#forgetOldAnswers()
+      this.#followLater()
     } catch (error) {
       this.state = 'running' // part of it
       await this.stop({ drainMs: 0 })
@@ -131,6 +136,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.state = 'stopping'
     this.#accepts = 'handlers'
     this.#answersTimer?.cancel()
+    this.#followTimer?.cancel()
     if (!(await this.#ended(untilMs, () => this.#fromOutside === 0))) {
       this.logger.warn({ service: this.name, underWay: this.#fromOutside }, 'operations were still under way when the time to drain ran out')
     }
@@ -139,6 +145,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   /** The second step: lets events that are in hand end. When all services have taken it, no handler is left that could call. */
   async endSubscriptions(untilMs: number): Promise<void> {
     if (this.state !== 'stopping') return
+    await this.#following
     await this.#timers!.stop()
     const leftMs = Math.max(0, untilMs - this.host.monotonicMs())
     await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(leftMs)))
@@ -256,15 +263,23 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   /** Builds the next generation of a projection beside the live one; the caller starts it, and calls {@link swap} or discards it. */
   async beside(facts: SubscriptionFacts): Promise<{ next: ProjectionStore; subscription: Subscription }> {
+    await this.#follow()
     const next = await this.#projections.get(facts.projection!)!.next()
     return { next, subscription: new Subscription(this.#groundOf(facts, next.store)) }
   }
 
   /** Puts a rebuilt generation in the place of the live one. */
   async swap(facts: SubscriptionFacts, next: ProjectionStore, subscription: Subscription): Promise<void> {
+    await this.#following
+    const installing = next.goLive().then(() => this.#install(facts, next, subscription))
+    this.#following = installing.then(noop, noop).finally(() => (this.#following = undefined)) // it is live here before anybody looks whether it is
+    await (await installing).retire(RETIRE_LEASES * this.options.leaseMs)
+  }
+
+  /** From here on a projection is this generation; returns the one before, once nobody here uses it any more. */
+  async #install(facts: SubscriptionFacts, next: ProjectionStore, subscription: Subscription): Promise<ProjectionStore> {
     const old = this.#projections.get(facts.projection!)!
     const oldSubscription = this.#subscriptions.get(facts.name)!
-    await next.goLive()
     this.#projections.set(facts.projection!, next)
     this.#subscriptions.set(facts.name, subscription)
     const oldReader = this.#reader!
@@ -272,7 +287,36 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     await oldSubscription.stop(DRAIN_MS)
     await this.#ended(this.host.monotonicMs() + DRAIN_MS, () => this.#underWay === 0) // they may still read from the old one
     await oldReader.close()
-    await old.discard()
+    return old
+  }
+
+  #followLater(): void {
+    if (this.#projections.size === 0) return
+    this.#followTimer = this.host.after(this.options.lookMs, () => {
+      const looking = this.#follow().catch((error: unknown) => this.logger.warn({ service: this.name, error }, 'could not look for rebuilt projections; will try again'))
+      void looking.then(() => this.state === 'running' && this.#followLater())
+    })
+  }
+
+  /** Takes up what other instances have rebuilt: which generation of a projection is live stands in the service's store. */
+  #follow(): Promise<void> {
+    return (this.#following ??= this.#followNow().finally(() => (this.#following = undefined)))
+  }
+
+  async #followNow(): Promise<void> {
+    for (const facts of this.#surroundings.system.subscriptions) {
+      const here = facts.service === this.name && facts.projection !== undefined ? this.#projections.get(facts.projection) : undefined
+      const next = await here?.successor()
+      if (!next || this.state !== 'running') {
+        await next?.store.close()
+        continue
+      }
+      const subscription = new Subscription(this.#groundOf(facts, next.store))
+      await subscription.start()
+      const old = await this.#install(facts, next, subscription)
+      await old.store.close()
+      this.logger.info({ subscription: facts.name, generation: next.generation }, 'another instance has rebuilt this projection; it is live here from now on')
+    }
   }
 
   /** Whether nothing is in hand, as far as known here. */
@@ -339,4 +383,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 export const DRAIN_MS = 10_000
 /** What a relay gets to end, also when the time to drain is over. */
 const RELAY_STOP_MS = 1_000
+/** How many leases to wait for others to take up a rebuilt projection. */
+const RETIRE_LEASES = 2
 const FORGET_MS = 10 * 60 * 1000
+
+function noop(): void {}

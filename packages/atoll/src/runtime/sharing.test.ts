@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Log } from '@atoll/log/driver'
 import type { StoreDriver } from '@atoll/store/driver'
-import { AtollError } from '@atoll/host'
+import { AtollError, silentLogger } from '@atoll/host'
+import { openSystem } from '../runtime.ts'
 import { audit, book, createShop } from '../../test/shop.ts'
 import { call, changedWrites, inWorld } from '../../test/world.ts'
 
@@ -189,6 +190,64 @@ describe('a projection', () => {
       const { position } = await shop.dispatch('book.note', { input: { account: 'a1', cents: 1 } })
       assert.equal((await call(shop, audit.sums, { account: 'a1' }, { position })).cents, 1718)
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced))
+    }))
+
+  it('that one instance rebuilds is taken up by the others, and by those that start meanwhile', () =>
+    inWorld(async (world) => {
+      const options = { leaseMs: 3_000 }
+      const a = await world.start(createShop(), { ...options, instance: 'a' })
+      const b = await world.start(createShop(), { ...options, instance: 'b' })
+      for (let cents = 1; cents <= 100; cents++) await call(a, book.note, { account: `a${cents % 3}`, cents })
+      await world.host.advance(10_000)
+      const rebuild = a.admin.replay('audit.sums')[Symbol.asyncIterator]()
+      let last: { done: boolean } | undefined
+      let c: typeof a | undefined
+      for (;;) {
+        const step = rebuild.next()
+        await world.host.advance(50)
+        c ??= await world.start(createShop(), { ...options, instance: 'c' })
+        for (const instance of [a, b, c]) assert.equal((await call(instance, audit.sums, { account: 'a1' })).cents, 1717)
+        await world.host.advance(500)
+        const { value, done } = await step
+        if (done) break
+        last = value
+      }
+      assert.equal(last!.done, true)
+      await world.host.advance(10_000)
+      const { position } = await a.dispatch('book.note', { input: { account: 'a1', cents: 1 } })
+      await world.host.advance(10_000)
+      for (const instance of [a, b, c!]) {
+        const reading = call(instance, audit.sums, { account: 'a1' }, { position })
+        await world.host.advance(1_000)
+        assert.equal((await reading).cents, 1718)
+        assert.deepEqual(instance.readiness().reasons, [])
+        assert.ok((await instance.admin.ledger()).every((row) => row.balanced && row.handled === 101))
+      }
+      assert.deepEqual([await world.stores.exists('audit.sums.1'), await world.stores.exists('audit.sums.2')], [false, true])
+      await a.stop()
+      await world.host.advance(10_000)
+      await call(b, book.note, { account: 'a1', cents: 1 })
+      await world.host.advance(10_000)
+      assert.equal((await call(c!, audit.sums, { account: 'a1' })).cents, 1719)
+    }))
+
+  it('that is being rebuilt is not touched by those who only look', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop())
+      for (let cents = 1; cents <= 100; cents++) await call(shop, book.note, { account: 'a', cents })
+      await shop.quiet()
+      const rebuild = shop.admin.replay('audit.sums')[Symbol.asyncIterator]()
+      const step = rebuild.next()
+      await world.host.advance(1)
+      const open = await openSystem(createShop(), { host: world.host, log: world.log, stores: world.stores, logger: silentLogger })
+      assert.ok(await world.stores.exists('audit.sums.2'))
+      await open.close()
+      await world.host.advance(1_000)
+      await step
+      const rest = Array.fromAsync({ [Symbol.asyncIterator]: () => rebuild })
+      await world.host.advance(5_000)
+      await rest
+      assert.equal((await call(shop, audit.sums, { account: 'a' })).cents, 5050)
     }))
 
   it('is not replaced by one that cannot handle what it could', () =>

@@ -1,11 +1,11 @@
 import type { DeadLetter, LedgerRow, ReplayProgress, RedriveOutcome, StoredRecord } from 'atoll/runtime'
 import { AtollError } from '@atoll/host'
-import { ask } from '../control/client.ts'
+import { ask, type Place } from '../control/client.ts'
 import type { ControlRequest } from '../control/protocol.ts'
 import { formatTable } from '../table.ts'
 
 export interface AskOptions {
-  data: string
+  place: Place
   json?: boolean
 }
 
@@ -106,7 +106,7 @@ async function* items<Item>(options: AskOptions, request: ControlRequest): Async
   const enough = new AbortController()
   process.once('SIGINT', () => enough.abort())
   process.stdout.on('error', () => enough.abort())
-  yield* ask<Item>(options.data, request, enough.signal)
+  yield* ask<Item>(options.place, request, enough.signal)
 }
 
 function print(item: unknown): void {

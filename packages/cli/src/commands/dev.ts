@@ -4,6 +4,7 @@ import { listenForCommands } from '../control/server.ts'
 import { loadSystem } from '../load.ts'
 import { createLogger } from '../logger.ts'
 import { noteSystem, notedSystem, start } from '../start.ts'
+import { toldToStop } from './told-to-stop.ts'
 
 export interface DevOptions {
   data?: string
@@ -42,20 +43,6 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
   await stopListening()
   await started.stop()
   console.log(options.json ? JSON.stringify({ stopped: true }) : 'stopped; everything that was acknowledged is on disk')
-}
-
-/** Resolves at the first Ctrl-C or SIGTERM; at the second the process ends at once. */
-function toldToStop(): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false
-    const stop = (): void => {
-      if (asked) process.exit(130)
-      asked = true
-      resolve()
-    }
-    process.on('SIGINT', stop)
-    process.on('SIGTERM', stop)
-  })
 }
 
 function portOf(text: string): number {

@@ -3,18 +3,30 @@ import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
-import { loadSystem } from '../load.ts'
+import type { Config } from '../config/config.ts'
+import { loadSystem, loadSystemOf } from '../load.ts'
 import { createLogger } from '../logger.ts'
 import { look, notedSystem, seedWasCutOff, start } from '../start.ts'
 import { linesOf } from './lines.ts'
 import { answer, handlesEvents, type ControlReply, type ControlRequest } from './protocol.ts'
 import { CONTROL_FILE } from './server.ts'
+import { askShared } from './shared.ts'
+
+/** What to ask: a data folder, or what a configuration names. */
+export type Place = { readonly data: string } | { readonly config: Config }
+
+/** Asks whatever place it is. `signal` ends a question that goes on. */
+export async function* ask<Item>(place: Place, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
+  if ('data' in place) return yield* askFolder<Item>(place.data, request, signal)
+  const { system } = await loadSystemOf(undefined, place.config)
+  yield* askShared(system, place.config, request, signal, createLogger('error')) as AsyncGenerator<Item> // each verb has its item
+}
 
 /**
  * Asks the system of a data folder: the running one, or, if none runs, what lies in the folder.
  * `signal` ends a question that goes on.
  */
-export async function* ask<Item>(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
+async function* askFolder<Item>(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
   if (!existsSync(data)) throw new AtollError('COMMAND_USAGE', `there is no data folder ${data}; start a system first, or name its folder with --data`)
   const socket = await reach(data)
   yield* (socket ? askRunning(socket, request, signal) : askStopped(data, request, signal)) as AsyncGenerator<Item> // each verb has its item

@@ -1,0 +1,12 @@
+// For what runs the services of a system in processes of their own: the command line, and programs like it.
+export { createCallClient, type CallClient, type CallClientOptions } from './client/client.ts'
+export { defaultClientLimits, type ClientLimits } from './client/limits.ts'
+export { createCallServer, type CallServer, type CallServerOptions, type Reached } from './server/server.ts'
+export { defaultServerLimits, type ServerLimits } from './server/limits.ts'
+export { askInstance, type AdminOptions } from './client/admin.ts'
+export type { Discovery, Instance } from './discovery/discovery.ts'
+export { fixedDiscovery } from './discovery/fixed.ts'
+export { dnsDiscovery, type DnsDiscoveryOptions } from './discovery/dns.ts'
+export { registryDiscovery, type RegistryDiscoveryOptions } from './registry/discovery.ts'
+export { registerInstance, type Registration, type RegistrationOptions } from './registry/registration.ts'
+export { createRegistry, type Registry, type RegistryOptions } from './registry/registry.ts'

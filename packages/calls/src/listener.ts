@@ -1,0 +1,220 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { AtollError, type Logger } from '@atoll/host'
+import type { Cancellation } from 'atoll/runtime'
+import { createSecretCheck } from './secret.ts'
+
+export interface ListenerLimits {
+  /** Largest body of a request, bytes. */
+  readonly bodyBytesMax: number
+  /** Time for a whole request to arrive, milliseconds. */
+  readonly requestTimeoutMs: number
+  /** How long an idle connection is kept, milliseconds. */
+  readonly keepAliveTimeoutMs: number
+  /** Connections at a time; more are closed at once. */
+  readonly connectionsMax: number
+}
+
+/** One request, and the means to answer it. */
+export interface Exchange {
+  readonly method: string
+  /** Path without the query string, decoded. */
+  readonly path: string
+  readonly query: URLSearchParams
+  /** Reads the body as text. BODY_TOO_LARGE, CANCELLED. */
+  body(): Promise<string>
+  /** Aborts when the other side goes away before its answer is out. */
+  readonly gone: Cancellation
+  answer(status: number, body: string): void
+  /** Begins an answer of many lines. */
+  stream(): { write(line: string): Promise<void>; end(): void }
+}
+
+/**
+ * HTTP/1.1 between processes of one system. Refuses who does not know the secret, and web pages: a browser on the same machine reaches
+ * loopback addresses too, and must not call with the rights of a service.
+ */
+export class Listener {
+  readonly #server: Server
+  readonly #limits: ListenerLimits
+  readonly #logger: Logger
+  readonly #knowsSecret: (header: string | undefined) => boolean
+  readonly #serve: (exchange: Exchange) => Promise<void>
+  readonly #toFailure: (error: AtollError) => string
+  #closing: Promise<void> | undefined
+  /** Whether connections end with the answer under way. */
+  #lastAnswers = false
+
+  constructor(limits: ListenerLimits, secret: string | undefined, logger: Logger, serve: (exchange: Exchange) => Promise<void>, toFailure: (error: AtollError) => string) {
+    this.#limits = limits
+    this.#logger = logger
+    this.#knowsSecret = createSecretCheck(secret)
+    this.#serve = serve
+    this.#toFailure = toFailure
+    this.#server = createServer({ requestTimeout: limits.requestTimeoutMs, headersTimeout: Math.min(10_000, limits.requestTimeoutMs), keepAliveTimeout: limits.keepAliveTimeoutMs })
+    this.#server.maxConnections = limits.connectionsMax
+    this.#server.on('request', (request, response) => void this.#exchange(request, response))
+  }
+
+  /** PORT_TAKEN if the port is. */
+  async listen(port: number, host: string): Promise<{ url: string; port: number }> {
+    this.#server.listen(port, host)
+    try {
+      await once(this.#server, 'listening')
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EADDRINUSE') throw new AtollError('PORT_TAKEN', `port ${port} is taken; stop what listens there, or choose another one`, { cause: error })
+      throw new AtollError('CONFIG_INVALID', `cannot listen at ${host}:${port}: ${code}`, { cause: error })
+    }
+    const { port: taken } = this.#server.address() as AddressInfo // it listens on TCP
+    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`, port: taken }
+  }
+
+  /** From now on each answer is the last of its connection, so that whoever calls often opens none here any more. */
+  endConnections(): void {
+    this.#lastAnswers = true
+  }
+
+  /** Takes no more connections, lets answers go out, `drainMs` at the most, and closes. Idempotent. */
+  close(drainMs: number): Promise<void> {
+    this.#closing ??= this.#close(drainMs)
+    return this.#closing
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    this.#lastAnswers = true
+    if (!this.#server.listening) return
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeIdleConnections()
+    const late = setTimeout(() => this.#server.closeAllConnections(), drainMs)
+    await closed
+    clearTimeout(late)
+  }
+
+  /** Never rejects: nobody waits for it, so a rejection would end the process. */
+  async #exchange(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const url = new URL(request.url ?? '/', 'http://here')
+      const exchange = new HttpExchange(request, response, url, this.#limits.bodyBytesMax, () => this.#lastAnswers)
+      if (request.headers.origin !== undefined) throw new AtollError('FORBIDDEN', 'web pages may not call services')
+      if (!isOpen(request.method, url.pathname) && !this.#knowsSecret(request.headers.authorization)) {
+        throw new AtollError('UNAUTHENTICATED', 'the secret for calls is missing or wrong; every process of a system needs the same ATOLL_CALLS_SECRET')
+      }
+      await this.#serve(exchange)
+    } catch (thrown) {
+      this.#fail(request, response, AtollError.from(thrown))
+    }
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, error: AtollError): void {
+    if (error.code === 'INTERNAL') this.#logger.error({ path: request.url, error }, 'a request between processes failed')
+    if (response.destroyed) return
+    if (response.headersSent) return void response.destroy()
+    send(request, response, error.status, this.#toFailure(error), true)
+  }
+}
+
+/** Health has no secrets, and those who ask for it cannot keep one. */
+function isOpen(method: string | undefined, path: string): boolean {
+  return method === 'GET' && (path === '/livez' || path === '/readyz')
+}
+
+function send(request: IncomingMessage, response: ServerResponse, status: number, body: string, isLast: boolean): void {
+  if (response.destroyed) return
+  const headers: Record<string, string | number> = { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }
+  if (isLast || !request.complete) headers['connection'] = 'close' // what is left of a refused body is not read
+  response.writeHead(status, headers)
+  response.end(body)
+  if (!request.complete) request.resume()
+}
+
+class HttpExchange implements Exchange {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly gone: Gone
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #bodyBytesMax: number
+  readonly #isLast: () => boolean
+
+  constructor(request: IncomingMessage, response: ServerResponse, url: URL, bodyBytesMax: number, isLast: () => boolean) {
+    this.method = request.method ?? 'GET'
+    this.path = decodePath(url.pathname)
+    this.query = url.searchParams
+    this.gone = new Gone(response)
+    this.#request = request
+    this.#response = response
+    this.#bodyBytesMax = bodyBytesMax
+    this.#isLast = isLast
+  }
+
+  body(): Promise<string> {
+    // A browser can send other types without asking first.
+    if (!/^application\/json\b/.test(this.#request.headers['content-type'] ?? '')) {
+      return Promise.reject(new AtollError('UNSUPPORTED_MEDIA_TYPE', 'the body is not application/json'))
+    }
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      this.#request.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes <= this.#bodyBytesMax) return void chunks.push(chunk)
+        this.#request.removeAllListeners('data').pause()
+        reject(new AtollError('BODY_TOO_LARGE', `the body has more than ${this.#bodyBytesMax} bytes (bodyBytesMax)`))
+      })
+      this.#request.once('end', () => resolve(Buffer.concat(chunks).toString()))
+      this.#request.once('error', (error) => reject(new AtollError('CANCELLED', 'the other side went away before its request had arrived', { cause: error })))
+    })
+  }
+
+  answer(status: number, body: string): void {
+    send(this.#request, this.#response, status, body, this.#isLast())
+  }
+
+  stream(): { write(line: string): Promise<void>; end(): void } {
+    const response = this.#response
+    response.writeHead(200, { 'content-type': 'application/x-ndjson; charset=utf-8', connection: 'close' })
+    return {
+      async write(line) {
+        if (response.destroyed || response.write(`${line}\n`)) return
+        await Promise.race([once(response, 'drain'), once(response, 'close')])
+      },
+      end: () => void response.end(),
+    }
+  }
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    throw new AtollError('MALFORMED', 'the path is not well-formed')
+  }
+}
+
+/** Says when the other side has gone before it had its answer. */
+class Gone implements Cancellation {
+  aborted = false
+  readonly reason = 'the caller went away'
+  readonly #listeners: (() => void)[] = []
+
+  constructor(response: ServerResponse) {
+    response.once('close', () => {
+      if (response.writableFinished) return
+      this.aborted = true
+      for (const listener of this.#listeners.splice(0)) listener()
+    })
+  }
+
+  addEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  removeEventListener(_type: 'abort', listener: () => void): void {
+    const at = this.#listeners.indexOf(listener)
+    if (at >= 0) this.#listeners.splice(at, 1)
+  }
+}

@@ -1,0 +1,29 @@
+import type { ListenerLimits } from '../listener.ts'
+
+/** Every limit of a call server. */
+export interface ServerLimits extends ListenerLimits {
+  /** Largest call, bytes; more is BODY_TOO_LARGE. Default 2 MiB: what the gateway takes, and what stands around it. */
+  readonly bodyBytesMax: number
+  /** Time for a whole call to arrive, milliseconds. Default 10,000. */
+  readonly requestTimeoutMs: number
+  /** How long an idle connection is kept, milliseconds. Default 60,000; callers are told, and let go a second before. */
+  readonly keepAliveTimeoutMs: number
+  /** Connections at a time; more are closed at once. Default 10,000. */
+  readonly connectionsMax: number
+  /** Calls under way at a time; more are refused with OVERLOADED before they begin. Default 1,000. */
+  readonly callsInFlightMax: number
+  /** The most time that a caller can give a call, milliseconds. Default 10 minutes. */
+  readonly callMsMax: number
+  /** How long a server that stops goes on refusing calls by name at least, milliseconds, so that callers turn to others. Default 500. */
+  readonly lingerMs: number
+}
+
+export const defaultServerLimits: ServerLimits = {
+  bodyBytesMax: 2 * 2 ** 20,
+  requestTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 60_000,
+  connectionsMax: 10_000,
+  callsInFlightMax: 1_000,
+  callMsMax: 600_000,
+  lingerMs: 500,
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
+import { inNetwork, until, type Playing } from '../../test/network.ts'
+
+const secret = 'a secret of the library'
+
+function post({ instance }: Playing, path: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(instance.url + path, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body })
+}
+
+async function codeOf(response: Promise<Response>): Promise<string> {
+  return ((await (await response).json()) as { code: string }).code
+}
+
+describe('the server for calls', () => {
+  it('lets in who knows the secret, and nobody else', () =>
+    inNetwork(async ({ play, client }) => {
+      const server = await play(() => ({}), { secret })
+      await client([server.instance], {}, secret).dispatch('shelf.put', { input: {} })
+      await assert.rejects(client([server.instance], {}, 'another secret of 16').dispatch('shelf.put', { input: {} }), /UNAVAILABLE: .*the secret for calls is missing or wrong/)
+      for (const authorization of ['', secret, `bearer ${secret}`, `Bearer ${secret} `.repeat(2)]) assert.equal(await codeOf(post(server, '/call/shelf.put', '{}', { authorization })), 'UNAUTHENTICATED')
+      assert.equal(server.received.length, 1)
+    }))
+
+  it('does not listen for all the world without a secret, or with a short one', () =>
+    inNetwork(async ({ play }) => {
+      const open = await play(() => ({}))
+      await assert.rejects(open.server.listen({ port: 0, host: '0.0.0.0' }), /CONFIG_INVALID: .*ATOLL_CALLS_SECRET/)
+      await assert.rejects(play(() => ({}), { secret: 'short' }), /CONFIG_INVALID: the secret for calls has 5 characters/)
+    }))
+
+  it('takes nothing from web pages', () =>
+    inNetwork(async ({ play }) => {
+      const server = await play(() => ({}))
+      assert.equal(await codeOf(post(server, '/call/shelf.put', '{}', { origin: 'http://evil.example' })), 'FORBIDDEN')
+      assert.equal(await codeOf(post(server, '/call/shelf.put', '{}', { 'content-type': 'text/plain' })), 'UNSUPPORTED_MEDIA_TYPE')
+      assert.equal(server.received.length, 0)
+    }))
+
+  it('refuses what is no call, too large, for another system, or for a service that is not here, before anything begins', () =>
+    inNetwork(async ({ play, client }) => {
+      const server = await play(() => ({}), { limits: { bodyBytesMax: 1_000 } })
+      const call = { system: 'library', remainingMs: 1_000, input: {} }
+      const sent = (body: unknown, operation = 'shelf.put'): Promise<string> => codeOf(post(server, `/call/${operation}`, typeof body === 'string' ? body : JSON.stringify(body)))
+      assert.deepEqual(
+        await Promise.all([sent('{'), sent('[]'), sent({}), sent({ ...call, remainingMs: 'much' }), sent({ ...call, caller: { id: 7 } }), sent({ ...call, position: { a: 1 } }), sent({ ...call, trace: 1 })]),
+        Array.from({ length: 7 }, () => 'MALFORMED'),
+      )
+      assert.deepEqual(await Promise.all([sent({ ...call, input: 'x'.repeat(1_000) }), sent({ ...call, system: 'other' }), sent(call, 'desk.read'), sent(call, 'desk.eat')]), ['BODY_TOO_LARGE', 'UNAVAILABLE', 'UNAVAILABLE', 'NOT_FOUND'])
+      assert.equal(await codeOf(post(server, '/admin/redrive', '{}')), 'NOT_FOUND')
+      assert.equal(server.received.length, 0)
+      await assert.rejects(client([server.instance]).dispatch('shelf.put', { input: 'x'.repeat(1_000) }), { code: 'BODY_TOO_LARGE' })
+    }))
+
+  it('says how it is to whoever asks', () =>
+    inNetwork(async ({ play }) => {
+      const server = await play(() => ({}), { secret })
+      const asked = async (path: string): Promise<unknown> => {
+        const response = await fetch(server.instance.url + path)
+        return [response.status, await response.json()]
+      }
+      assert.deepEqual(await asked('/livez'), [200, { live: true }])
+      assert.deepEqual(await asked('/readyz'), [200, { ready: true, reasons: [], system: 'library', services: ['shelf'] }])
+      server.isReady = false
+      assert.deepEqual(await asked('/readyz'), [503, { ready: false, reasons: ['it is not'], system: 'library', services: ['shelf'] }])
+      server.isReady = true
+      server.server.refuse()
+      assert.deepEqual(await asked('/readyz'), [503, { ready: false, reasons: ['it is stopping'], system: 'library', services: ['shelf'] }])
+    }))
+
+  it('lets calls under way end when it stops, and refuses others by name', () =>
+    inNetwork(async ({ play, client }) => {
+      let release = (): void => {}
+      const server = await play(() => new Promise((resolve) => (release = () => resolve({ output: { text: 'done' } }))))
+      const call = client([server.instance]).dispatch('shelf.put', { input: {} })
+      await until('it has come', () => server.received.length === 1)
+      server.server.refuse()
+      await assert.rejects(client([server.instance]).dispatch('shelf.put', { input: {} }), /UNAVAILABLE: .*this instance is stopping\. It had no effect/)
+      const closed = server.server.close()
+      release()
+      assert.deepEqual((await call).output, { text: 'done' })
+      await closed
+      await assert.rejects(fetch(`${server.instance.url}/livez`))
+    }))
+
+  it('gives operators a line for each item, and the error at the end', () =>
+    inNetwork(async ({ play }) => {
+      const server = await play(() => ({}), {
+        async *admin(verb, body) {
+          yield { verb, body }
+          throw new AtollError('UNAVAILABLE', 'not here')
+        },
+      })
+      const lines = (await (await post(server, '/admin/redrive', '{"id":"x"}')).text()).trim().split('\n').map((line) => JSON.parse(line) as unknown)
+      assert.deepEqual(lines, [{ item: { verb: 'redrive', body: { id: 'x' } } }, { error: { code: 'UNAVAILABLE', message: 'not here' } }])
+    }))
+
+  it('tells a failed handler from a refusal, whatever its answer is made of', () =>
+    inNetwork(async ({ play, client, logged }) => {
+      const server = await play(() => ({ output: 1n })) // which JSON does not know
+      await assert.rejects(client([server.instance]).dispatch('shelf.put', { input: {} }), { code: 'INTERNAL' })
+      assert.ok(logged.some(({ message }) => message === 'call failed: INTERNAL'))
+    }))
+})

@@ -1,0 +1,146 @@
+import { AtollError, type Host, type Logger } from '@atoll/host'
+import type { RunningSystem } from 'atoll/runtime'
+import { Listener, type Exchange } from '../listener.ts'
+import { decodeCall, encodeProblem, parse } from '../protocol.ts'
+import { assertGuarded } from '../secret.ts'
+import { defaultServerLimits, type ServerLimits } from './limits.ts'
+
+/** What a call server needs of the system behind it. */
+export type Reached = Pick<RunningSystem, 'system' | 'dispatch' | 'readiness' | 'services'>
+
+export interface CallServerOptions {
+  readonly host: Host
+  readonly logger: Logger
+  /** What the processes of the system share; needed unless it listens on loopback. At least 16 characters. */
+  readonly secret?: string | undefined
+  /** What operators may ask for below `/admin/`: the verb and what came with it to the items that go back, one on a line. Default: nothing. */
+  readonly admin?: ((verb: string, body: unknown, signal: AbortSignal) => AsyncIterable<unknown>) | undefined
+  /** Only what differs from {@link defaultServerLimits}. */
+  readonly limits?: Partial<ServerLimits> | undefined
+}
+
+/** Where the other processes of a system reach the services of this one. */
+export interface CallServer {
+  /** Listens. `port` 0 takes a free one. PORT_TAKEN if the port is, CONFIG_INVALID for an address other than loopback without a secret. */
+  listen(at: { port: number; host: string }): Promise<{ url: string; port: number }>
+  /** From now on it is not ready, and refuses calls in a way that lets callers turn to another instance. What is under way goes on. */
+  refuse(): void
+  /** Refuses for `lingerMs` in all, lets calls under way end, `drainMs` at the most, and closes. Idempotent. */
+  close(options?: { drainMs?: number }): Promise<void>
+}
+
+/** Makes the server through which other processes call the services that run here. */
+export function createCallServer(reached: Reached, options: CallServerOptions): CallServer {
+  return new HttpCallServer(reached, options)
+}
+
+class HttpCallServer implements CallServer {
+  readonly #reached: Reached
+  readonly #options: CallServerOptions
+  readonly #limits: ServerLimits
+  readonly #listener: Listener
+  #inFlight = 0
+  #refusingSinceMs: number | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(reached: Reached, options: CallServerOptions) {
+    this.#reached = reached
+    this.#options = options
+    this.#limits = { ...defaultServerLimits, ...options.limits }
+    this.#listener = new Listener(this.#limits, options.secret, options.logger, (exchange) => this.#serve(exchange), (error) => encodeProblem(error, true))
+  }
+
+  async listen({ port, host }: { port: number; host: string }): Promise<{ url: string; port: number }> {
+    assertGuarded(host, this.#options.secret, 'calls')
+    return this.#listener.listen(port, host)
+  }
+
+  refuse(): void {
+    if (this.#refusingSinceMs !== undefined) return
+    this.#refusingSinceMs = this.#options.host.monotonicMs()
+    this.#listener.endConnections()
+  }
+
+  close({ drainMs = 10_000 }: { drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(drainMs)
+    return this.#closing
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    this.refuse()
+    const { host } = this.#options
+    const lingerMs = this.#refusingSinceMs! + this.#limits.lingerMs - host.monotonicMs() // set by refuse
+    if (lingerMs > 0) await new Promise<void>((resolve) => setTimeout(resolve, lingerMs)) // it keeps the process, which a timer of the host does not
+    await this.#listener.close(drainMs)
+  }
+
+  async #serve(exchange: Exchange): Promise<void> {
+    const { method, path } = exchange
+    if (method === 'GET' && path === '/livez') return exchange.answer(200, '{"live":true}')
+    if (method === 'GET' && path === '/readyz') return this.#readiness(exchange)
+    if (method === 'POST' && path.startsWith('/call/')) return this.#call(exchange, path.slice('/call/'.length))
+    if (method === 'POST' && path.startsWith('/admin/') && this.#options.admin) return this.#administer(exchange, path.slice('/admin/'.length))
+    throw new AtollError('NOT_FOUND', `there is nothing at ${method} ${path}`)
+  }
+
+  #readiness(exchange: Exchange): void {
+    const { warnings, ...own } = this.#reached.readiness()
+    const { ready, reasons } = this.#refusingSinceMs === undefined ? own : { ready: false, reasons: ['it is stopping'] }
+    const services = [...this.#reached.services.keys()]
+    exchange.answer(ready ? 200 : 503, JSON.stringify({ ready, reasons, ...(warnings.length > 0 && { warnings }), system: this.#reached.system.name, services }))
+  }
+
+  async #call(exchange: Exchange, operation: string): Promise<void> {
+    if (this.#inFlight >= this.#limits.callsInFlightMax) {
+      throw new AtollError('OVERLOADED', `${operation} was refused: ${this.#inFlight} calls are under way here (callsInFlightMax)`)
+    }
+    this.#inFlight++
+    let begun = false
+    try {
+      const { system, remainingMs, ...call } = decodeCall(await exchange.body())
+      this.#assertTakes(system, operation)
+      // Nothing is waited for between that check and the dispatch: what was not refused by then has begun.
+      begun = true
+      const deadlineMs = this.#options.host.monotonicMs() + Math.min(remainingMs, this.#limits.callMsMax)
+      const { output, outcome, position, etag, replayed } = await this.#reached.dispatch(operation, { ...call, input: call.input, deadlineMs, signal: exchange.gone })
+      exchange.answer(200, JSON.stringify({ output, outcome, position, etag, replayed }))
+    } catch (thrown) {
+      const error = AtollError.from(thrown)
+      // Only here is it known where it comes from; callers get code and message.
+      if (error.status === 500) this.#options.logger.error({ operation, error }, `call failed: ${error.code}`)
+      exchange.answer(error.status, encodeProblem(error, !begun))
+    } finally {
+      this.#inFlight--
+    }
+  }
+
+  /** Refuses, before anything begins, what would not begin here. */
+  #assertTakes(system: string, operation: string): void {
+    const own = this.#reached.system
+    if (system !== own.name) throw new AtollError('UNAVAILABLE', `${operation} was refused: this is a process of system ${own.name}, and the caller belongs to ${system}`)
+    if (this.#refusingSinceMs !== undefined) throw new AtollError('UNAVAILABLE', `${operation} was refused: this instance is stopping`)
+    const service = own.operations.get(operation)?.service.name
+    const state = service === undefined ? undefined : this.#reached.services.get(service)?.state
+    if (state === 'running') return
+    if (service === undefined) throw new AtollError('NOT_FOUND', `${operation} was refused: this instance does not know it; is it of an older version?`)
+    throw new AtollError('UNAVAILABLE', `${operation} was refused: service ${service} ${state === undefined ? 'does not run in this instance' : `is ${state} here`}`)
+  }
+
+  async #administer(exchange: Exchange, verb: string): Promise<void> {
+    const gone = new AbortController()
+    exchange.gone.addEventListener('abort', () => gone.abort())
+    const items = this.#options.admin!(verb, parse(await exchange.body()), gone.signal) // it was looked at before
+    const lines = exchange.stream()
+    try {
+      for await (const item of items) {
+        if (gone.signal.aborted) return
+        await lines.write(JSON.stringify({ item }))
+      }
+      await lines.write('{"end":true}')
+    } catch (thrown) {
+      const error = AtollError.from(thrown)
+      await lines.write(JSON.stringify({ error: { code: error.code, message: error.reason } }))
+    }
+    lines.end()
+  }
+}

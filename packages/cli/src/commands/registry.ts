@@ -1,0 +1,30 @@
+import { createRegistry } from '@atoll/calls'
+import { AtollError } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import { loadConfig } from '../config/config.ts'
+import { createLogger } from '../logger.ts'
+import { toldToStop } from './told-to-stop.ts'
+
+export interface RegistryCommandOptions {
+  config?: string
+  port: string
+  host: string
+  json?: boolean
+}
+
+/** `atoll registry`: where instances make themselves known, until it is told to stop. */
+export async function registry(options: RegistryCommandOptions): Promise<void> {
+  const told = toldToStop()
+  const { values } = loadConfig({ file: options.config })
+  const port = Number(options.port)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new AtollError('COMMAND_USAGE', `'${options.port}' is not a port; give a number from 0 to 65535`)
+  const serving = createRegistry({ host: createNodeHost(), logger: createLogger(values['logging.level'] ?? 'info'), secret: values['calls.secret'] })
+  try {
+    const { url } = await serving.listen({ port, host: options.host })
+    console.log(options.json ? JSON.stringify({ ready: true, url, pid: process.pid }) : `registry ready at ${url}`)
+    await told
+  } finally {
+    await serving.close()
+  }
+  console.log(options.json ? JSON.stringify({ stopped: true }) : 'stopped')
+}

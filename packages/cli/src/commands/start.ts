@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { AtollError } from '@atoll/host'
+import type { System } from 'atoll'
+import { loadConfig, maskSecrets, type Config } from '../config/config.ts'
+import { listenForCommands } from '../control/server.ts'
+import { loadSystemOf } from '../load.ts'
+import { createLogger } from '../logger.ts'
+import { startProcess } from '../serve/process.ts'
+import { noteSystem } from '../start.ts'
+import { printConfig } from './config.ts'
+import { toldToStop } from './told-to-stop.ts'
+
+export interface StartOptions {
+  service?: readonly string[]
+  gateway?: boolean
+  config?: string
+  instance?: string
+  port?: string
+  callsPort?: string
+  printConfig?: boolean
+  json?: boolean
+}
+
+/** `atoll start`: some services of a system, or its gateway, in this process, until it is told to stop. */
+export async function start(module: string | undefined, options: StartOptions): Promise<void> {
+  const startedMs = performance.now()
+  const told = toldToStop() // from here on: whoever is told to stop while it starts must drain, too
+  const config = loadConfig({
+    file: options.config,
+    options: {
+      '--instance': { key: 'instance', text: options.instance },
+      '--port': { key: 'gateway.port', text: options.port },
+      '--calls-port': { key: 'calls.port', text: options.callsPort },
+    },
+  })
+  if (options.printConfig) return printConfig(config, options.json ?? false)
+  if (options.port !== undefined && !options.gateway) throw new AtollError('COMMAND_USAGE', '--port is that of the gateway, which does not start here; the one for calls is --calls-port')
+  const loaded = await loadSystemOf(module, config)
+  const services = servicesOf(loaded.system, options)
+  const instance = config.values.instance ?? `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
+  const logger = createLogger(config.values['logging.level'] ?? 'info')
+  const gateway = options.gateway ? { settings: loaded.gateway } : undefined
+  const running = await startProcess(loaded.system, { config, services, instance, gateway, logger })
+  const say = (text: string, facts: object): void => console.log(options.json ? JSON.stringify(facts) : text)
+
+  let endListening = async (): Promise<void> => {}
+  const failed = running.started.then(async () => {
+    if (!running.running.isRunning) return // told to stop before
+    const { folder } = running
+    if (folder() !== undefined && (config.values['log.url'] ?? 'embedded') === 'embedded') {
+      noteSystem(folder()!, { module: loaded.path, system: loaded.system.name })
+      endListening = await listenForCommands(running.running, folder()!)
+    }
+    const seconds = (performance.now() - startedMs) / 1_000
+    const { callsUrl, gatewayUrl } = running
+    const parts = [...(callsUrl === undefined ? [] : [`${services.join(', ')} at ${callsUrl}`]), ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`])]
+    say(`${loaded.system.name} ready in ${seconds.toFixed(1)} s as ${instance}: ${parts.join('; ')}${placeOf(config, services)}`, { ready: true, system: loaded.system.name, instance, services, callsUrl, gatewayUrl, seconds, pid: process.pid })
+    return new Promise<never>(() => {})
+  })
+  try {
+    await Promise.race([told, failed])
+  } finally {
+    if (!options.json) console.log('draining …')
+    await endListening()
+    const isDrained = await running.stop()
+    if (!isDrained) process.exitCode = NOT_DRAINED
+    say(isDrained ? 'stopped; everything that was acknowledged is kept' : 'stopped; work was still under way when the time to drain ran out (drainMs). Everything that was acknowledged is kept', { stopped: true, isDrained })
+  }
+}
+
+/** Those that were named; all, if there is nothing else to start. */
+function servicesOf(system: System, { service = [], gateway = false }: StartOptions): readonly string[] {
+  const names = system.services.map(({ name }) => name)
+  const unknown = service.find((name) => !names.includes(name))
+  if (unknown !== undefined) throw new AtollError('COMMAND_USAGE', `system ${system.name} has no service ${unknown}; it has ${names.join(', ')}`)
+  if (service.length === 0 && !gateway) return names
+  return [...new Set(service)]
+}
+
+function placeOf({ values }: Config, services: readonly string[]): string {
+  if (services.length === 0) return ''
+  return ` — store ${maskSecrets(values['store.url'] ?? 'sqlite')}, log ${maskSecrets(values['log.url'] ?? 'embedded')}`
+}
+
+/** Exit code of a process that had to leave work behind. */
+const NOT_DRAINED = 3

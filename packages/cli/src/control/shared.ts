@@ -1,0 +1,126 @@
+import { askInstance, dnsDiscovery, fixedDiscovery, registryDiscovery, type Discovery, type Instance } from '@atoll/calls'
+import { AtollError, type Logger } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import type { System } from 'atoll'
+import { openSystem, type Admin, type DeadLetter } from 'atoll/runtime'
+import type { Config } from '../config/config.ts'
+import { openEngines } from '../engines.ts'
+import { runtimeOptions } from '../serve/process.ts'
+import { answer, handlesEvents, type ControlRequest } from './protocol.ts'
+
+/**
+ * Asks a system that many processes share. What only looks is read from the engines, whoever runs; what handles events goes to the instance
+ * that has the partition in question.
+ */
+export async function* askShared(system: System, config: Config, request: ControlRequest, signal: AbortSignal, logger: Logger): AsyncGenerator<unknown> {
+  if (!handlesEvents(request)) {
+    yield* withAdmin(system, config, logger, (admin) => answer(admin, request, signal))
+    return
+  }
+  const fleet = new Fleet(system, config, signal, logger)
+  try {
+    if (request.verb === 'redrive') yield* redrive(system, config, request, fleet, logger)
+    else if (request.verb === 'replay') yield* replay(system, request.subscription, fleet)
+  } finally {
+    await fleet.close()
+  }
+}
+
+async function* withAdmin(system: System, config: Config, logger: Logger, work: (admin: Admin) => AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  const engines = await openEngines({ config, system: system.name, host: host, logger })
+  try {
+    const open = await openSystem(system, { host, logger, stores: engines.stores, log: engines.log }, runtimeOptions(config.values))
+    try {
+      yield* work(open.admin)
+    } finally {
+      await open.close()
+    }
+  } finally {
+    await engines.close()
+  }
+}
+
+/** Letter by letter: each is redriven by the instance that has its partition, and takes with it what is parked behind it. */
+async function* redrive(system: System, config: Config, request: Extract<ControlRequest, { verb: 'redrive' }>, fleet: Fleet, logger: Logger): AsyncGenerator<unknown> {
+  const { id, subscription, dryRun } = request.options
+  const listed = await Array.fromAsync(withAdmin(system, config, logger, (admin) => answer(admin, { verb: 'dead-letters', subscription }, fleet.signal)))
+  const letters = (listed as DeadLetter[]).filter((letter) => id === undefined || letter.id === id) // it was asked for dead letters
+  if (id !== undefined && letters.length === 0) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is`)
+  for (const letter of letters) {
+    const service = serviceOf(system, letter.subscription)
+    try {
+      yield* fleet.askOwner(service, 'redrive', { options: { id: letter.id, dryRun } })
+    } catch (error) {
+      const isGone = error instanceof AtollError && error.code === 'COMMAND_USAGE'
+      if (!isGone || id !== undefined) throw error // one before it in its key took it along
+    }
+  }
+}
+
+async function* replay(system: System, subscription: string, fleet: Fleet): AsyncGenerator<unknown> {
+  if (!system.subscriptions.some(({ name }) => name === subscription)) {
+    const projections = system.subscriptions.filter(({ projection }) => projection !== undefined).map(({ name }) => name)
+    throw new AtollError('COMMAND_USAGE', `there is no subscription ${subscription}; the projections are ${projections.join(', ') || 'none'}`)
+  }
+  yield* fleet.askOwner(serviceOf(system, subscription), 'replay', { subscription })
+}
+
+function serviceOf(system: System, subscription: string): string {
+  return system.subscriptions.find(({ name }) => name === subscription)!.service // it is one of the system
+}
+
+const host = createNodeHost()
+
+/** The instances of a system, to be asked one after the other. */
+class Fleet {
+  readonly signal: AbortSignal
+  readonly #discovery: Discovery
+  readonly #secret: string | undefined
+
+  constructor(system: System, { values }: Config, signal: AbortSignal, logger: Logger) {
+    this.signal = signal
+    this.#secret = values['calls.secret']
+    const shared = { host, logger, secret: this.#secret, system: system.name }
+    const { 'discovery.registry': url, 'discovery.dns': template, 'discovery.static': list } = values
+    if (url !== undefined) this.#discovery = registryDiscovery({ ...shared, url })
+    else if (template !== undefined) this.#discovery = dnsDiscovery({ ...shared, template, services: system.services.map(({ name }) => name) })
+    else if (list !== undefined) this.#discovery = fixedDiscovery(list)
+    else throw new AtollError('CONFIG_INVALID', 'nothing says where the instances are that should do it: set discovery.registry, discovery.dns or discovery.static (ATOLL_DISCOVERY_…)')
+  }
+
+  /** What the first instance says that does not refuse. While partitions change hands nobody may have the one in question, so it asks again. */
+  async *askOwner(service: string, verb: string, body: object): AsyncGenerator<unknown> {
+    const untilMs = host.monotonicMs() + OWNER_MS
+    for (;;) {
+      let refusal = new AtollError('UNAVAILABLE', `no instance of ${service} is known${this.#discovery.problem === undefined ? '' : `: ${this.#discovery.problem}`}`)
+      for (const { url } of this.#instances(service)) {
+        let answered = false
+        try {
+          for await (const item of askInstance(url, verb, body, { host, secret: this.#secret, signal: this.signal })) {
+            answered = true
+            yield item
+          }
+          return
+        } catch (thrown) {
+          const error = AtollError.from(thrown)
+          if (answered || error.code !== 'UNAVAILABLE') throw error
+          refusal = error
+        }
+      }
+      if (host.monotonicMs() > untilMs || this.signal.aborted) throw refusal
+      await new Promise<void>((resolve) => void setTimeout(resolve, ASK_AGAIN_MS))
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#discovery.close()
+  }
+
+  #instances(service: string): readonly Instance[] {
+    return this.#discovery.problem === undefined ? this.#discovery.instances(service) : []
+  }
+}
+
+/** How long to look for the instance that has a partition: a lease and some more. */
+const OWNER_MS = 15_000
+const ASK_AGAIN_MS = 250

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { desk, fixtureShop, freePort, inFleet, readiness, until, type Environment, type Fleet, type Running } from '../test/fleet.ts'
+
+/** Two instances of the desk, each with notes of its own, and a gateway before them. */
+async function twoDesks(fleet: Fleet): Promise<Desks> {
+  const names = ['a', 'b'] as const
+  const ports = { a: await freePort(), b: await freePort() }
+  const startDesk = (name: 'a' | 'b'): Running => fleet.start(['start', desk, '--instance', name], { ATOLL_STORE_URL: `sqlite:${name}`, ATOLL_CALLS_PORT: String(ports[name]) })
+  const running = { a: startDesk('a'), b: startDesk('b') }
+  const urls = { a: (await running.a.ready()).callsUrl!, b: (await running.b.ready()).callsUrl! }
+  const gateway = fleet.start(['start', desk, '--gateway'], { PORT: '0', ATOLL_DISCOVERY_STATIC: `desk=${urls.a},${urls.b}` })
+  const gatewayUrl = (await gateway.ready()).gatewayUrl!
+  return {
+    running,
+    gateway,
+    gatewayUrl,
+    async restart(name) {
+      running[name] = startDesk(name)
+      await running[name].ready()
+    },
+    async notes() {
+      const all = await Promise.all(names.map((name) => askDesk(urls[name])))
+      return all.flat()
+    },
+  }
+}
+
+interface Desks {
+  readonly running: { a: Running; b: Running }
+  readonly gateway: Running
+  readonly gatewayUrl: string
+  restart(name: 'a' | 'b'): Promise<void>
+  /** All that either has noted down. */
+  notes(): Promise<readonly string[]>
+}
+
+async function askDesk(url: string): Promise<readonly string[]> {
+  const body = JSON.stringify({ system: 'desks', input: {}, remainingMs: 5_000 })
+  const response = await fetch(`${url}/call/desk.all`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  return ((await response.json()) as { output: string[] }).output
+}
+
+/** Sends note after note, so many at a time, until it is told to end. */
+function writeOn(url: string, writersMax = 8): { acknowledged: string[]; failed: { text: string; status: number; detail: string }[]; end(): Promise<void> } {
+  const [acknowledged, failed]: [string[], { text: string; status: number; detail: string }[]] = [[], []]
+  let [count, isOver] = [0, false]
+  async function write(): Promise<void> {
+    while (!isOver) {
+      const text = `note-${count++}`
+      const response = await fetch(`${url}/notes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text }) })
+      const answer = (await response.json()) as { detail?: string }
+      if (response.status === 200) acknowledged.push(text)
+      else failed.push({ text, status: response.status, detail: answer.detail ?? '' })
+    }
+  }
+  const writers = Array.from({ length: writersMax }, write)
+  return {
+    acknowledged,
+    failed,
+    async end() {
+      isOver = true
+      await Promise.all(writers)
+    },
+  }
+}
+
+/** Nothing that was acknowledged is missing, and nothing at all was done twice. */
+async function assertKept(desks: Desks, acknowledged: readonly string[]): Promise<void> {
+  const notes = await desks.notes()
+  assert.equal(new Set(notes).size, notes.length, 'something was done twice')
+  const there = new Set(notes)
+  assert.deepEqual(acknowledged.filter((text) => !there.has(text)), [])
+}
+
+describe('a system in several processes', () => {
+  it('loses nothing that was acknowledged when an instance is killed, and does nothing twice', () =>
+    inFleet(async (fleet) => {
+      const desks = await twoDesks(fleet)
+      const { acknowledged, failed, end } = writeOn(desks.gatewayUrl)
+      await until('it is under load', () => acknowledged.length > 200)
+      await desks.running.a.end('SIGKILL')
+      const before = acknowledged.length
+      await until('the other one goes on', () => acknowledged.length > before + 200)
+      await desks.restart('a')
+      await until('it is back', () => /an instance is back/.test(desks.gateway.log()))
+      await end()
+      assert.ok(failed.length <= 8, JSON.stringify(failed)) // those that were under way in it
+      for (const { status, detail } of failed) assert.deepEqual([status, /not known, and it was not sent again/.test(detail)], [503, true], detail)
+      await assertKept(desks, acknowledged)
+    }))
+
+  it('goes on within the deadline when an instance stands still', () =>
+    inFleet(async (fleet) => {
+      const desks = await twoDesks(fleet)
+      const { acknowledged, failed, end } = writeOn(desks.gatewayUrl)
+      await until('it is under load', () => acknowledged.length > 200)
+      desks.running.a.signal('SIGSTOP')
+      const startedMs = performance.now()
+      const queries = await Promise.all(Array.from({ length: 20 }, () => fetch(`${desks.gatewayUrl}/notes/note-1`)))
+      assert.deepEqual(queries.map(({ status }) => status), queries.map(() => 200))
+      assert.ok(performance.now() - startedMs < 8_000)
+      await until('it is left out', () => /an instance is left out/.test(desks.gateway.log()))
+      const before = acknowledged.length
+      await until('the other one goes on', () => acknowledged.length > before + 200)
+      desks.running.a.signal('SIGCONT')
+      await until('it is back', () => /an instance is back/.test(desks.gateway.log()))
+      await end()
+      assert.ok(failed.length <= 8, JSON.stringify(failed))
+      await assertKept(desks, acknowledged)
+    }))
+
+  it('fails nobody in a rolling restart', () =>
+    inFleet(async (fleet) => {
+      const desks = await twoDesks(fleet)
+      const { acknowledged, failed, end } = writeOn(desks.gatewayUrl)
+      for (const name of ['a', 'b', 'a'] as const) {
+        const before = acknowledged.length
+        await until('it is under load', () => acknowledged.length > before + 100)
+        const { code } = await desks.running[name].end('SIGTERM')
+        assert.equal(code, 0)
+        await desks.restart(name)
+        const isBack = (): boolean => (desks.gateway.log().match(/an instance is left out/g)?.length ?? 0) === (desks.gateway.log().match(/an instance is back/g)?.length ?? 0)
+        await until('it takes calls again', isBack)
+      }
+      await end()
+      assert.deepEqual(failed, [])
+      await assertKept(desks, acknowledged)
+      assert.equal((await desks.gateway.end('SIGTERM')).code, 0)
+    }))
+
+  it('finds its instances by a registry, which may be gone', () =>
+    inFleet(async (fleet) => {
+      const secret = { ATOLL_CALLS_SECRET: 'a secret of all desks' }
+      const registry = fleet.start(['registry', '--port', '0'], secret)
+      const env: Environment = { ...secret, ATOLL_DISCOVERY_REGISTRY: (await registry.ready()).url! }
+      const gateway = fleet.start(['start', desk, '--gateway', '--port', '0'], env)
+      const url = (await gateway.ready()).gatewayUrl!
+      await until('it says what it waits for', async () => (await readiness(url)).reasons.join() === 'no instance of any service is known')
+      assert.equal((await fetch(`${url}/notes`)).status, 503)
+      const first = fleet.start(['start', desk, '--instance', 'first'], { ...env, ATOLL_STORE_URL: 'sqlite:first' })
+      await until('it is found', async () => (await readiness(url)).ready)
+      await registry.end('SIGKILL')
+      for (let query = 0; query < 20; query++) assert.equal((await fetch(`${url}/notes`)).status, 200)
+      assert.equal((await first.end('SIGTERM')).code, 0)
+    }))
+
+  it('waits for its engines, says so, and stops when it is told to', () =>
+    inFleet(async (fleet) => {
+      const [port, nobody] = [await freePort(), await freePort()]
+      const env = { ATOLL_STORE_URL: `postgres://desk:hush@127.0.0.1:${nobody}/desks`, ATOLL_LOG_URL: `postgres://desk:hush@127.0.0.1:${nobody}/desks`, ATOLL_CALLS_PORT: String(port) }
+      const waiting = fleet.start(['start', desk], env)
+      const url = `http://127.0.0.1:${port}`
+      await until('it says what it waits for', () => /will try again/.test(waiting.log()))
+      const { ready, reasons } = await readiness(url)
+      assert.deepEqual([ready, /ECONNREFUSED|cannot be reached|connect/i.test(reasons.join())], [false, true], reasons.join())
+      assert.equal((await fetch(`${url}/livez`)).status, 200)
+      const { code, log } = await waiting.end('SIGTERM')
+      assert.deepEqual([code, log.includes('hush')], [0, false])
+    }))
+
+  it('refuses what cannot work, and says which setting to mend', () =>
+    inFleet(async ({ run, folder }) => {
+      const refused = async (args: readonly string[], env: Environment = {}): Promise<string> => {
+        const { code, err } = await run(args, env)
+        assert.equal(code, 2, err)
+        return err
+      }
+      assert.match(await refused(['start', desk, '--service', 'chair']), /COMMAND_USAGE: system desks has no service chair; it has desk/)
+      assert.match(await refused(['start', desk, '--gateway']), /CONFIG_INVALID: the gateway would reach nobody: desk run elsewhere.*ATOLL_DISCOVERY_/)
+      assert.match(await refused(['start', fixtureShop, '--service', 'shop']), /CONFIG_INVALID: log\.url is embedded.*warehouse could not share it/)
+      assert.match(await refused(['start', desk], { ATOLL_STORE_URL: 'postgres://h/d' }), /CONFIG_INVALID: log\.url is embedded/)
+      assert.match(await refused(['start', desk], { ATOLL_CALLS_HOST: '0.0.0.0' }), /CONFIG_INVALID: .*without a secret.*ATOLL_CALLS_SECRET/)
+      assert.match(await refused(['start', desk, '--port', '1']), /--calls-port/)
+      assert.match(await refused(['start', desk, '--gateway'], { ATOLL_DISCOVERY_STATIC: 'chair=http://a:1' }), /discovery\.static names service chair/)
+      assert.match(await refused(['start']), /name the module/)
+      writeFileSync(join(folder, 'atoll.json'), '{ "calls": { "prot": 1 } }')
+      assert.match(await refused(['start', desk]), /CONFIG_INVALID: calls\.prot in atoll\.json: there is no such setting; is calls\.port \(ATOLL_CALLS_PORT\) meant\?/)
+    }))
+
+  it('shows what is in force, and where it comes from', () =>
+    inFleet(async ({ run, folder }) => {
+      writeFileSync(join(folder, 'shop.json'), JSON.stringify({ calls: { secret: 'hush, this is a secret' }, store: { url: 'postgres://shop:hush@db/shop' } }))
+      for (const args of [['config'], ['start', desk, '--print-config']]) {
+        const { code, out } = await run([...args, '--config', 'shop.json'], { ATOLL_CALLS_PORT: '4101' })
+        assert.equal(code, 0)
+        assert.match(out, /^store\.url +postgres:\/\/shop:\*\*\*@db\/shop +shop\.json +ATOLL_STORE_URL$/m)
+        assert.match(out, /^calls\.port +4101 +ATOLL_CALLS_PORT +ATOLL_CALLS_PORT$/m)
+        assert.match(out, /^runtime\.leaseMs +10000 +default +ATOLL_RUNTIME_LEASE_MS$/m)
+        assert.ok(!out.includes('hush'))
+      }
+    }))
+})

@@ -1,0 +1,253 @@
+import { networkInterfaces } from 'node:os'
+import { createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, type Discovery } from '@atoll/calls'
+import { createGateway } from '@atoll/gateway'
+import { AtollError, type Host, type Logger } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import type { System } from 'atoll'
+import { startSystem, type Ports, type RuntimeOptions } from 'atoll/runtime'
+import { closeAll } from '../closing.ts'
+import type { Config } from '../config/config.ts'
+import type { Values } from '../config/settings.ts'
+import { answer, type ControlRequest } from '../control/protocol.ts'
+import { assertSafe, diagnose, warningsOf } from '../doctor/diagnosis.ts'
+import { openEngines, type Engines } from '../engines.ts'
+import type { GatewaySettings } from '../start.ts'
+import { LateSystem } from './late.ts'
+import { noLog, noStores } from './nothing.ts'
+
+export interface ProcessOptions {
+  readonly config: Config
+  /** The services that run here; may be none. */
+  readonly services: readonly string[]
+  /** Names this process. */
+  readonly instance: string
+  /** Whether the gateway listens here, and what it should be like. */
+  readonly gateway: { readonly settings: GatewaySettings | undefined } | undefined
+  readonly logger: Logger
+}
+
+/** Some services of a system, its gateway, or both, in this process; others elsewhere. */
+export interface Process {
+  readonly running: LateSystem
+  /** Where other processes call the services that run here. */
+  readonly callsUrl: string | undefined
+  readonly gatewayUrl: string | undefined
+  /** The data folder, once the services run, if they have one for themselves. */
+  readonly folder: () => string | undefined
+  /** Resolves when the services run; rejects with what will not pass by waiting. An engine that cannot be reached is waited for. */
+  readonly started: Promise<void>
+  /** Turns callers away, drains, and closes everything. Idempotent. Resolves with whether all work under way came to its end. */
+  stop(): Promise<boolean>
+}
+
+/**
+ * Starts what should run in this process. It listens at once, and is not ready until its services run. PORT_TAKEN, CONFIG_INVALID if it
+ * cannot; with everything closed again.
+ */
+export async function startProcess(system: System, options: ProcessOptions): Promise<Process> {
+  const launch = new Launch(system, options)
+  try {
+    return await launch.launch()
+  } catch (error) {
+    await closeAll(launch.closing).catch(() => undefined) // the first error is the one to tell
+    throw error
+  }
+}
+
+class Launch {
+  readonly #system: System
+  readonly #options: ProcessOptions
+  readonly #values: Values
+  readonly #host: Host
+  readonly #running: LateSystem
+  #discovery: Discovery | undefined
+  #folder: string | undefined
+  readonly #stop = new AbortController()
+  /** What must be closed in the end, in this order. */
+  readonly closing: (() => unknown)[] = []
+
+  constructor(system: System, options: ProcessOptions) {
+    this.#system = system
+    this.#options = options
+    this.#values = options.config.values
+    this.#host = createNodeHost()
+    this.#running = new LateSystem(system, () => this.#problems())
+  }
+
+  async launch(): Promise<Process> {
+    const { gateway, logger, services } = this.#options
+    const shared = { host: this.#host, logger, secret: this.#values['calls.secret'] }
+    // The runtime's timers do not keep a process alive; one at work should be.
+    const keepAlive = setInterval(() => {}, 2 ** 30)
+    this.closing.unshift(() => clearInterval(keepAlive))
+    assertFits(this.#system, this.#options)
+
+    this.#discovery = this.#createDiscovery()
+    this.closing.unshift(() => this.#discovery!.close()) // created just now
+    const calls = createCallClient(this.#system, { ...shared, discovery: this.#discovery })
+    this.closing.unshift(() => calls.close())
+    const server = services.length > 0 ? createCallServer(this.#running, { ...shared, admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
+    const callsUrl = server && (await this.#listen(server))
+    const front = gateway && createGateway(this.#running, { ...settingsOf(gateway.settings, this.#running), host: this.#host, logger })
+    if (front) this.closing.unshift(() => front.close({ drainMs: 0 }))
+    const at = { port: this.#values['gateway.port'] ?? 4_000, host: this.#values['gateway.host'] ?? '127.0.0.1' }
+    const gatewayUrl = front && (await front.listen(at)).url
+    const registration = callsUrl === undefined ? undefined : this.#register(callsUrl)
+
+    const started = this.#start({ host: this.#host, logger, calls, stores: noStores, log: noLog })
+    started.catch(() => undefined) // whoever started this process waits for it, too
+    let stopping: Promise<boolean> | undefined
+    const stop = async (): Promise<boolean> => {
+      const drainMs = this.#values.drainMs ?? 10_000
+      this.#stop.abort()
+      this.#running.stepBack()
+      server?.refuse()
+      await registration?.leave()
+      await started.catch(() => undefined)
+      if (front) await new Promise<void>((resolve) => setTimeout(resolve, LINGER_MS)) // who balances hears of it, and is answered meanwhile
+      const begunMs = this.#host.monotonicMs()
+      await front?.close({ drainMs })
+      await this.#running.stop({ drainMs: Math.max(0, drainMs - (this.#host.monotonicMs() - begunMs)) })
+      await server?.close({ drainMs: Math.max(0, drainMs - (this.#host.monotonicMs() - begunMs)) })
+      const isDrained = this.#host.monotonicMs() - begunMs < Math.max(drainMs, 1)
+      await closeAll(this.closing)
+      return isDrained
+    }
+    return { running: this.#running, callsUrl, gatewayUrl, folder: () => this.#folder, started, stop: () => (stopping ??= stop()) }
+  }
+
+  /** What keeps the process from doing its work, besides its services. */
+  #problems(): readonly string[] {
+    const discovery = this.#discovery
+    if (discovery?.problem !== undefined) return [discovery.problem]
+    const isIdle = this.#options.gateway && this.#elsewhere.length > 0 && this.#elsewhere.length === this.#system.services.length
+    return isIdle && discovery && this.#elsewhere.every((name) => discovery.instances(name).length === 0) ? ['no instance of any service is known'] : []
+  }
+
+  /** The services that run in other processes. */
+  get #elsewhere(): readonly string[] {
+    return this.#system.services.map(({ name }) => name).filter((name) => !this.#options.services.includes(name))
+  }
+
+  #createDiscovery(): Discovery {
+    const shared = { host: this.#host, logger: this.#options.logger, secret: this.#values['calls.secret'], system: this.#system.name }
+    const { 'discovery.registry': url, 'discovery.dns': template, 'discovery.static': list } = this.#values
+    if (url !== undefined) return registryDiscovery({ ...shared, url })
+    if (template !== undefined) return dnsDiscovery({ ...shared, template, services: this.#elsewhere })
+    return fixedDiscovery(list ?? {})
+  }
+
+  async #listen(server: ReturnType<typeof createCallServer>): Promise<string> {
+    this.closing.unshift(() => server.close({ drainMs: 0 }))
+    const host = this.#values['calls.host'] ?? '127.0.0.1'
+    const { url, port } = await server.listen({ host, port: this.#values['calls.port'] ?? (this.#values['discovery.registry'] === undefined ? 4_100 : 0) })
+    return this.#values['calls.advertise'] ?? (isAnyAddress(host) ? `http://${ownAddress()}:${port}` : url)
+  }
+
+  #register(url: string): { leave(): Promise<void> } | undefined {
+    const registry = this.#values['discovery.registry']
+    if (registry === undefined) return undefined
+    const { services, instance, logger } = this.#options
+    const registration = registerInstance({ host: this.#host, logger, registry, secret: this.#values['calls.secret'], system: this.#system.name, id: instance, url, services })
+    this.closing.unshift(() => registration.leave())
+    return registration
+  }
+
+  /** Opens engines and starts services; again and again, while it is an engine that cannot be reached. */
+  async #start(ports: Ports): Promise<void> {
+    const { services, instance, logger } = this.#options
+    const options = { ...runtimeOptions(this.#values), services, instance }
+    if (services.length === 0) return this.#running.become(await startSystem(this.#system, ports, options))
+    for (let delayMs = RETRY_MS; ; delayMs = Math.min(2 * delayMs, RETRY_MS_MAX)) {
+      try {
+        return await this.#startOnce(ports, options)
+      } catch (thrown) {
+        const error = AtollError.from(thrown)
+        if (!waitable.has(error.code)) throw error
+        this.#running.waitFor(error.reason)
+        if (this.#stop.signal.aborted) return
+        logger.warn({ services, retryInMs: delayMs, error }, 'the services cannot start yet; will try again')
+        await this.#pause(delayMs)
+        if (this.#stop.signal.aborted) return
+      }
+    }
+  }
+
+  async #startOnce(ports: Ports, options: Partial<RuntimeOptions>): Promise<void> {
+    const engines = await openEngines({ config: this.#options.config, system: this.#system.name, host: this.#host, logger: this.#options.logger })
+    try {
+      const warnings = await this.#examine(engines)
+      this.#running.become(await startSystem(this.#system, { ...ports, stores: engines.stores, log: engines.log }, { ...options, warnings }))
+    } catch (error) {
+      await engines.close().catch(() => undefined) // the first error is the one to tell
+      throw error
+    }
+    this.#folder = engines.folder
+    this.closing.unshift(() => this.#running.stop({ drainMs: 0 }), () => engines.close())
+  }
+
+  /** Settings that break a promise are refused, unless they were accepted by name; then they are told of for as long as it runs. */
+  async #examine({ stores, log }: Engines): Promise<readonly string[]> {
+    const diagnosis = diagnose(await stores.examine(), await log.examine(), this.#values.accept)
+    assertSafe(diagnosis)
+    if (diagnosis.idle.length > 0) this.#options.logger.warn({ accept: diagnosis.idle }, 'what was accepted breaks no promise here: a misspelt name, or something that is mended by now')
+    return warningsOf(diagnosis)
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#host.after(delayMs, resolve)
+      this.#stop.signal.addEventListener('abort', () => (timer.cancel(), resolve()), { once: true })
+    })
+  }
+
+  #administer(verb: string, body: unknown, signal: AbortSignal): AsyncIterable<unknown> {
+    if (verb !== 'redrive' && verb !== 'replay') throw new AtollError('NOT_FOUND', `an instance does not ${verb}; it does redrive and replay`)
+    return answer(this.#running.admin, { ...(body as object), verb } as ControlRequest, signal) // the other end is this same program
+  }
+}
+
+/** Settings that leave something unsaid, or do not go with what should run here. */
+function assertFits(system: System, { config, services, gateway }: ProcessOptions): void {
+  const { values } = config
+  const names = system.services.map(({ name }) => name)
+  const elsewhere = names.filter((name) => !services.includes(name))
+  const isEmbedded = services.length > 0 && (values['log.url'] ?? 'embedded') === 'embedded'
+  if (isEmbedded && elsewhere.length > 0) {
+    throw new AtollError('CONFIG_INVALID', `log.url is embedded, a log that one process has for itself: ${elsewhere.join(', ')} could not share it. Give the address of an engine (ATOLL_LOG_URL), or run all services here`)
+  }
+  const hasDiscovery = values['discovery.static'] ?? values['discovery.dns'] ?? values['discovery.registry']
+  if (gateway && elsewhere.length > 0 && hasDiscovery === undefined) {
+    throw new AtollError('CONFIG_INVALID', `the gateway would reach nobody: ${elsewhere.join(', ')} run elsewhere, and nothing says where. Set discovery.registry, discovery.dns or discovery.static (ATOLL_DISCOVERY_…)`)
+  }
+  const foreign = Object.keys(values['discovery.static'] ?? {}).find((name) => !names.includes(name))
+  if (foreign !== undefined) throw new AtollError('CONFIG_INVALID', `discovery.static names service ${foreign}, and system ${system.name} has ${names.join(', ')}`)
+}
+
+/** What the configuration says of the runtime. */
+export function runtimeOptions(values: Values): Partial<RuntimeOptions> {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => key.startsWith('runtime.')).map(([key, value]) => [key.slice('runtime.'.length), value]))
+}
+
+function settingsOf(settings: GatewaySettings | undefined, running: LateSystem): ReturnType<Extract<GatewaySettings, (...args: never) => unknown>> {
+  return typeof settings === 'function' ? settings(running) : (settings ?? {})
+}
+
+function isAnyAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+/** An address of this machine by which others may reach it. */
+function ownAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  const outside = all.find(({ family, internal }) => family === 'IPv4' && !internal) ?? all.find(({ family, internal }) => family === 'IPv6' && !internal)
+  if (!outside) return '127.0.0.1'
+  return outside.family === 'IPv6' ? `[${outside.address}]` : outside.address
+}
+
+/** What passes by itself when the engine is there. */
+const waitable: ReadonlySet<string> = new Set(['UNAVAILABLE', 'OVERLOADED', 'STORE_FULL', 'DEADLINE_EXCEEDED'])
+const RETRY_MS = 250
+const RETRY_MS_MAX = 5_000
+/** How long a gateway that stops says that it is not ready before it takes no more connections. */
+const LINGER_MS = 500
