@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { engineUrl } from '@atoll/engines'
 import { createNodeHost } from '@atoll/host/node'
 import { openPool, quoteIdentifier } from '@atoll/postgres'
@@ -20,7 +21,7 @@ export function createPostgresHarness(): StoreHarness {
         },
       }
     },
-    pause: () => new Promise((resolve) => setTimeout(resolve, 5)),
+    pause: () => setTimeout(5),
   }
 }
 

@@ -25,8 +25,8 @@ const countOutbox: Statement = { sql: 'SELECT type, count(*) AS count FROM atoll
  * rows and from the last number that was tidied away, so a relay that died between append and tidying gives the same event the same
  * number again, and the log ignores it.
  *
- * Of several instances of a service one relays, under a lease. One that was paused past it, and appends all the same, gives a record the
- * number that it has, or one that the log has already, and is ignored or refused; and it cannot tidy, because the epoch has changed.
+ * Of several instances one relays, under a lease. One that was paused past it, and appends all the same, gives a record the number that it
+ * has, or one that the log has already, and is ignored or refused; and it cannot tidy, because the epoch has changed.
  */
 export class Relay {
   readonly #service: string
@@ -112,7 +112,7 @@ export class Relay {
 
   async #renewLease(): Promise<void> {
     const { taken, lost } = await this.#leases.look(this.#held())
-    if (lost.length > 0) this.#epoch = undefined
+    if (lost.length > 0) this.#lose()
     const epoch = taken.get(0)
     if (epoch === undefined) return
     if (!this.#stopped) await this.#load()
@@ -145,10 +145,8 @@ export class Relay {
     this.wake()
   }
 
-  /** Whether it is this instance that relays. */
-  get leads(): boolean {
-    return this.#epoch !== undefined
-  }
+  /** Whether this instance relays. */
+  readonly leads = (): boolean => this.#epoch !== undefined
 
   /** These events have committed. Like {@link wake}, and saves a look into the outbox if nothing is missing before them. */
   offer(events: readonly OutboxEvent[]): void {
@@ -175,7 +173,7 @@ export class Relay {
     return this.#relayedSeq
   }
 
-  /** Resolves when everything that was in the outbox at the call is in the log. Rejects if that cannot be without help. */
+  /** Resolves when all that was in the outbox at the call is in the log. Rejects if that cannot be without help. */
   async drained(): Promise<void> {
     await this.#flush()
     while (this.#retryTimer && !this.#stopped) {
@@ -351,9 +349,10 @@ export class Relay {
     }
   }
 
-  /** The lease is somebody else's; the next look at it may bring it back. */
+  /** The lease is somebody else's, and so is what stands in the way; the next look at it may bring it back. */
   #lose(): void {
     this.#epoch = undefined
+    this.#trouble = undefined
     this.#untidy = new Map()
     this.#untidyPartitions = new Map()
     this.#tidyTimer?.cancel()
@@ -382,7 +381,7 @@ export class Relay {
     this.#failures++
     this.#trouble = error
     this.#wanted = false
-    const delayMs = Math.min(this.#options.retryDelayMs * 2 ** (this.#failures - 1), this.#options.retryDelayMsMax)
+    const delayMs = Math.min(this.#options.retryDelayMs * 2 ** (this.#failures - 1), this.#options.lookMs) // when the log is back, nobody tells
     this.#logger.warn({ service: this.#service, error, delayMs }, 'could not hand events to the log; they stay in the outbox and go out later')
     this.#retryTimer = this.#host.after(delayMs, () => {
       this.#retryTimer = undefined

@@ -224,7 +224,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   /** Hands events to the relay, which may be another process's. */
   #emitted(handOn: () => void): void {
-    if (!this.relay.leads) this.store.tell()
+    if (!this.relay.leads()) this.store.tell()
     handOn()
   }
 

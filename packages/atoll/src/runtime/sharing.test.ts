@@ -107,6 +107,28 @@ describe('two instances that emit', () => {
     }))
 })
 
+describe('an instance that was cut off', () => {
+  it('is ready again once it has its engines back, though another relays by then', () =>
+    inWorld(async (world) => {
+      let cut = false
+      const away = (): Promise<never> => Promise.reject(new AtollError('UNAVAILABLE', 'the network is gone'))
+      const log: Log = { ...world.log, append: (...args) => (cut ? away() : world.log.append(...args)) }
+      const stores = changedWrites(world.stores, (store, work) => (cut ? away() : store.write(work)))
+      const first = await world.start(createShop(), { instance: 'a', leaseMs: 3_000 }, { log, stores })
+      const calling = call(first, book.note, { account: 'a', cents: 1 })
+      cut = true // its event is committed, and cannot be handed on
+      await calling.catch(() => undefined)
+      await world.host.advance(500)
+      world.host.jump(10_000)
+      const second = await world.start(createShop(), { instance: 'b', leaseMs: 3_000 })
+      await world.host.advance(2_000)
+      cut = false
+      await world.host.advance(5_000)
+      assert.deepEqual(first.readiness(), { ready: true, reasons: [], warnings: [] })
+      assert.equal(second.readiness().ready, true)
+    }))
+})
+
 describe('a store that cannot write', () => {
   it('refuses commands, loses nothing that was acknowledged, and goes on when there is room', () =>
     inWorld(async (world) => {
