@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { startProxy, type Proxy } from './proxy.ts'
 import { eventually } from './run/wait.ts'
 
-const BOUND_MS = 10_000
+const BOUND_MS = 30_000
 
 /** A server on loopback and what its connections brought. */
 class Target {
@@ -182,18 +182,54 @@ describe('the proxy', () => {
   it('holds little: who sends to somebody that does not read has to wait', async (context) => {
     const { target, client } = await world(context, (socket) => socket.pause())
     const one = client()
-    const chunk = Buffer.alloc(64 * 1024)
-    let sent = 0
-    const source = Readable.from((function* () {
-      for (; sent < 64 * 1024 * 1024; sent += chunk.length) yield chunk
-    })())
-    source.pipe(one.socket)
-    // It stands still when several looks in a row see the same. The kernel takes some megabytes on either side of the proxy.
-    let [last, looks] = [0, 0]
-    assert.ok(await eventually(() => (([looks, last] = [sent === last ? looks + 1 : 0, sent]), looks > 10), BOUND_MS))
-    assert.ok(sent > 0 && sent < 32 * 1024 * 1024, `it took ${sent} bytes`)
-    let received = 0
-    target.sockets[0]!.on('data', (chunk: Buffer) => (received += chunk.length)).resume()
-    assert.ok(await eventually(() => received === 64 * 1024 * 1024, BOUND_MS))
+    const sent = flood(one)
+    const stood = await standsStill(sent)
+    assert.ok(stood > 0 && stood < 32 * 1024 * 1024, `it took ${stood} bytes`)
+    const received = read(target)
+    assert.ok(await eventually(() => received() === FLOOD_BYTES, BOUND_MS))
+  })
+
+  it('keeps in its silence what it held', async (context) => {
+    const { target, proxy, client } = await world(context, (socket) => socket.pause())
+    const one = client()
+    const sent = flood(one)
+    await standsStill(sent)
+    await proxy.silence()
+    const received = read(target)
+    assert.ok((await standsStill(received)) < FLOOD_BYTES)
+    await proxy.pass()
+    assert.ok(await eventually(() => received() === FLOOD_BYTES, BOUND_MS))
   })
 })
+
+/** More than kernels take on either side of the proxy, which is some megabytes. */
+const FLOOD_BYTES = 64 * 1024 * 1024
+
+/** Sends as much as goes; returns how much that was so far. */
+function flood({ socket }: Client): () => number {
+  const chunk = Buffer.alloc(64 * 1024)
+  let sent = 0
+  Readable.from((function* () {
+    for (; sent < FLOOD_BYTES; sent += chunk.length) yield chunk
+  })()).pipe(socket)
+  return () => sent
+}
+
+/** Lets the target read; returns how much it has read so far. */
+function read({ sockets }: Target): () => number {
+  let received = 0
+  sockets[0]!.on('data', (chunk: Buffer) => (received += chunk.length)).resume()
+  return () => received
+}
+
+/** Resolves with a count when several looks in a row saw the same. */
+async function standsStill(count: () => number): Promise<number> {
+  let [last, looks] = [0, 0]
+  const look = (): boolean => {
+    looks = count() > 0 && count() === last ? looks + 1 : 0
+    last = count()
+    return looks > 10
+  }
+  assert.ok(await eventually(look, BOUND_MS))
+  return last
+}

@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { halt, isAlive, membersOf, signal } from './processes.ts'
 import { eventually } from './wait.ts'
 
-const BOUND_MS = 10_000
+const BOUND_MS = 30_000
 
 /** Runs a script in a process group of its own and returns its process id and the numbers that it prints first. */
 async function run(context: TestContext, script: string): Promise<{ pid: number; printed: number[] }> {
