@@ -1,13 +1,16 @@
+import { createNodeHost } from '@atoll/host/node'
 import type { LogHarness } from '../src/conformance.ts'
 import { defaultLimits, type NatsLogLimits } from '../src/nats.ts'
 import { createNatsWorld } from './nats-world.ts'
+
+const host = createNodeHost()
 
 /** Worlds of logs on a NATS server, each a system of its own. */
 export function createNatsHarness(url: string, limits: Partial<NatsLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
     faults: ['crash', 'lose'],
-    pause: () => new Promise((resolve) => setTimeout(resolve, 5)),
+    pause: () => new Promise((resolve) => void host.after(5, resolve)),
 
     async open() {
       const { world, dispose } = await createNatsWorld(url)

@@ -1,4 +1,5 @@
 import { AtollError } from '@atoll/host'
+import type { StreamInfo } from '@nats-io/jetstream'
 import type { Msg } from '@nats-io/transport-node'
 import type { Offset, StoredRecord, Tail } from '../../driver.ts'
 import { decodeChunk, follows, lastOf, parseOffset, type Chunk, type Place } from './format.ts'
@@ -8,10 +9,12 @@ import { RecentChunks } from './recent.ts'
 import { NobodyAnswers, type Session } from './session.ts'
 import { toAtollError, type Streams } from './streams.ts'
 
-/** When the end of a partition was last seen to be the end: where it was, and how many messages the partition had then. */
+/** When the end of a partition was last seen to be the end: which it was, of which stream, and how many messages the partition had. */
 interface SeenEnd {
-  readonly offset: Offset
-  readonly count: number
+  readonly number: number
+  readonly id: string
+  readonly made: string | undefined
+  readonly count: number | undefined
 }
 
 /**
@@ -25,8 +28,8 @@ export class Reader {
   readonly #limits: NatsLogLimits
   readonly #recent: RecentChunks
   readonly #seenEnds = new Map<string, SeenEnd>()
-  /** Questions for counts under way, by source. */
-  readonly #counting = new Map<string, Promise<Readonly<Record<string, number>> | undefined>>()
+  /** Questions for counts that are about to be asked, by source. */
+  readonly #counting = new Map<string, Promise<StreamInfo | undefined>>()
   readonly #sources = new Set<string>()
 
   constructor(streams: Streams, names: Names, limits: NatsLogLimits) {
@@ -122,48 +125,50 @@ export class Reader {
     return chunks
   }
 
-  /** Whether a partition has grown no message since its end was seen to be there. Cheap; the leader answers. */
+  /** Whether a partition has as many messages as when its end was seen. Cheap; the leader answers. */
   async #isStillTheEnd(session: Session, source: string, partition: number, after: Place): Promise<boolean> {
     const seen = this.#seenEnds.get(keyOf(source, partition))
-    if (seen?.offset !== offsetOf(after)) return false
-    return (await this.#counts(session, source))?.[this.#names.subject(source, partition)] === seen.count
+    if (seen?.number !== after.number || seen.id !== after.id) return false
+    const { made, count } = await this.#count(session, source, partition)
+    return made !== undefined && made === seen.made && count === seen.count
   }
 
-  /** Readers of many partitions find nothing new at the same time; they share a question that was asked after they found that. */
-  #counts(session: Session, source: string): Promise<Readonly<Record<string, number>> | undefined> {
+  /** Readers of many partitions find nothing new at the same time; they share a question that is asked after they found that. */
+  async #count(session: Session, source: string, partition: number): Promise<Pick<SeenEnd, 'made' | 'count'>> {
     let counting = this.#counting.get(source)
     if (!counting) {
       counting = Promise.resolve().then(() => {
         this.#counting.delete(source)
-        return this.#streams.counts(session, source)
+        return this.#streams.findWithCounts(session, source)
       })
       this.#counting.set(source, counting)
     }
-    return counting
+    const found = await counting
+    return { made: found?.created, count: found?.state.subjects?.[this.#names.subject(source, partition)] }
   }
 
   /** What comes next, in the leader's words; undefined if nothing does yet. Rejects with LOG_GAP if it is lost. */
   async #askLeader(session: Session, source: string, partition: number, after: Place | null): Promise<Chunk | undefined> {
-    const counts = await this.#counts(session, source)
+    const counted = await this.#count(session, source, partition) // before the end is looked at: a message that comes between makes us look again
     const last = await this.#streams.last(session, source, partition)
     const end = last && lastOf(last)
     if (!end && after === null) return undefined
     if (end && after && end.number === after.number && end.id === after.id) {
-      this.#seenEnds.set(keyOf(source, partition), { offset: offsetOf(after), count: counts?.[this.#names.subject(source, partition)] ?? 0 })
+      this.#seenEnds.set(keyOf(source, partition), { number: after.number, id: after.id, ...counted })
       return undefined
     }
     if (end && end.number > (after?.number ?? 0)) {
       const next = await this.#streams.next(session, source, partition, startOf(after))
       if (next && follows(after, next)) return next
-      if (next && after === null) throw this.#gap(source, partition, after, `begins with number ${next.records[0]!.number} there`) // a chunk has a record
+      if (next && after === null) throw this.#gap(source, partition, after, `begins with number ${next.records[0]!.number}`) // a chunk has a record
     }
-    throw this.#gap(source, partition, after, end ? `has number ${end.number} as its last there, or another event in its place` : 'has nothing there')
+    throw this.#gap(source, partition, after, end ? `ends with number ${end.number}, or is another history` : 'has nothing')
   }
 
   #gap(source: string, partition: number, after: Place | null, what: string): AtollError {
     this.#recent.forget(source)
     const stream = this.#names.stream(source)
-    return new AtollError('LOG_GAP', `partition ${partition} of ${source} has been read up to number ${after?.number ?? 0}, and its stream '${stream}' ${what}: records were deleted or have expired. Restore the stream`, {
+    return new AtollError('LOG_GAP', `partition ${partition} of ${source} has been read up to number ${after?.number ?? 0}, and in its stream '${stream}' it ${what}: records were deleted or have expired. Restore the stream`, {
       details: { source, partition, number: after?.number ?? 0 },
     })
   }
@@ -177,10 +182,6 @@ function startOf(after: Place | null): number {
 
 function keyOf(source: string, partition: number): string {
   return `${source}/${partition}`
-}
-
-function offsetOf({ number, id }: Place): Offset {
-  return `${number}.${id}`
 }
 
 /** Readers get copies: what one does to a record is not for the next one to see. */

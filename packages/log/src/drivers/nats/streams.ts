@@ -38,24 +38,18 @@ export class Streams {
     }
   }
 
-  async find(session: Session, source: string): Promise<StreamInfo | undefined> {
+  async find(session: Session, source: string, question: object = {}): Promise<StreamInfo | undefined> {
     try {
-      return await this.#ask<StreamInfo>(session, `STREAM.INFO.${this.#names.stream(source)}`, {})
+      return await this.#ask<StreamInfo>(session, `STREAM.INFO.${this.#names.stream(source)}`, question)
     } catch (error) {
       if (error instanceof Refused && error.code === JetStreamApiCodes.StreamNotFound) return undefined
       throw error
     }
   }
 
-  /** How many messages each partition of a source has; undefined without a stream. */
-  async counts(session: Session, source: string): Promise<Readonly<Record<string, number>> | undefined> {
-    try {
-      const { state } = await this.#ask<StreamInfo>(session, `STREAM.INFO.${this.#names.stream(source)}`, { subjects_filter: this.#names.subjects(source) })
-      return state.subjects ?? {}
-    } catch (error) {
-      if (error instanceof Refused && error.code === JetStreamApiCodes.StreamNotFound) return undefined
-      throw error
-    }
+  /** The stream of a source with the number of messages of each subject. */
+  findWithCounts(session: Session, source: string): Promise<StreamInfo | undefined> {
+    return this.find(session, source, { subjects_filter: this.#names.subjects(source) })
   }
 
   /** The last message of a partition. */
