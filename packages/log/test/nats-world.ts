@@ -33,7 +33,7 @@ export async function withNats(url: string, body: (world: NatsWorld) => Promise<
 export async function createNatsWorld(url: string): Promise<{ world: NatsWorld; dispose(): Promise<void> }> {
   const system = `test-${host.hex(6)}`
   const opened: Log[] = []
-  const connection = new Connection({ servers: [url], name: 'test' }, host, silentLogger, defaultLimits, () => {})
+  const connection = new Connection({ servers: [url], name: 'test' }, host, silentLogger, { ...defaultLimits, callMs: 20_000 }, () => {})
   await connection.start()
 
   async function ask(what: string, question: object = {}): Promise<Record<string, unknown>> {
@@ -57,9 +57,12 @@ export async function createNatsWorld(url: string): Promise<{ world: NatsWorld; 
 
   async function dispose(): Promise<void> {
     for (const log of opened) await log.close()
-    const { streams } = (await ask('STREAM.NAMES', { subject: `atoll.${system}.>` })) as { streams?: string[] } // as the server documents it
-    for (const name of streams ?? []) await ask(`STREAM.DELETE.${name}`)
-    connection.close(new AtollError('LOG_CLOSED', 'the test is over'))
+    try {
+      const { streams } = (await ask('STREAM.NAMES', { subject: `atoll.${system}.>` })) as { streams?: string[] } // as the server documents it
+      for (const name of streams ?? []) await ask(`STREAM.DELETE.${name}`)
+    } finally {
+      connection.close(new AtollError('LOG_CLOSED', 'the test is over'))
+    }
   }
   return { world, dispose }
 }

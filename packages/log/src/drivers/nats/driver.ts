@@ -19,7 +19,7 @@ export interface NatsLogSettings extends ConnectionSettings {
 export async function openNatsLog(settings: NatsLogSettings, host: Host, logger: Logger, limits: NatsLogLimits): Promise<Log> {
   assertName('system', settings.system)
   const names = new Names(settings.system)
-  const streams = new Streams(names, settings.replicas)
+  const streams = new Streams(names, settings.replicas, limits)
   const reader = new Reader(streams, names, limits)
   const news = new News(names)
   const connection = new Connection(settings, host, logger, limits, (session) => news.onSession(session))

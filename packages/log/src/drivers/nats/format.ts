@@ -1,7 +1,8 @@
 // What a message of a stream holds: a line of JSON about the whole, then for each record a line of JSON and its data, as they are.
 //
 // Several records share a message, because a server that syncs before it acknowledges does so for each message. A message names the event
-// before its first one, so that a reader sees by what it reads whether anything is missing in between, or whether history was exchanged.
+// before its first one, so that a reader sees by what it reads whether anything is missing in between, or whether history was exchanged. It
+// also names its own place in the stream, which its writer knows since it writes on that condition: so readers need no headers.
 
 import { AtollError } from '@atoll/host'
 import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
@@ -29,6 +30,7 @@ export interface Place {
 
 interface Head {
   readonly atoll: number
+  readonly seq: number
   readonly first: number
   readonly count: number
   readonly before: string
@@ -43,17 +45,17 @@ export function encodeRecord(record: LogRecord): string {
 }
 
 /** The line that goes before the records. */
-export function encodeHead(first: number, count: number, before: string): string {
-  const head: Head = { atoll: formatVersion, first, count, before }
+export function encodeHead(seq: number, first: number, count: number, before: string): string {
+  const head: Head = { atoll: formatVersion, seq, first, count, before }
   return `${JSON.stringify(head)}\n`
 }
 
 type Line = readonly [order: string, id: string, type: string, version: number, key: string, at: number, trace: string, cause: string, dataLength: number]
 
-/** Rejects with STORE_CORRUPT what nobody of Atoll wrote, and with STORE_NEWER what a newer version did. */
-export function decodeChunk(source: string, partition: number, seq: number, payload: Uint8Array): Chunk {
+/** Rejects with STORE_CORRUPT what nobody of Atoll wrote there, and with STORE_NEWER what a newer version did. */
+export function decodeChunk(source: string, partition: number, payload: Uint8Array, isAt?: number): Chunk {
   const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8')
-  const where = `message ${seq} in the stream of ${source}`
+  const where = `${isAt === undefined ? 'a message' : `message ${isAt}`} of partition ${partition} in the stream of ${source}`
   let at = 0
   function line(): unknown {
     const end = text.indexOf('\n', at)
@@ -62,7 +64,7 @@ export function decodeChunk(source: string, partition: number, seq: number, payl
     return JSON.parse(text.slice(from, end))
   }
   try {
-    const { atoll, first, count, before } = line() as Head // checked next
+    const { atoll, seq, first, count, before } = line() as Head // checked next
     if (atoll > formatVersion) throw new AtollError('STORE_NEWER', `${where} was written by a newer version (format ${atoll}); run that version or a later one`)
     const records: StoredRecord[] = []
     for (let index = 0; index < count; index++) {
@@ -73,11 +75,11 @@ export function decodeChunk(source: string, partition: number, seq: number, payl
       const offset = toOffset({ seq, left: count - index - 1, number, id })
       records.push({ source, partition, number, offset, order, id, type, version, key, at: time, data, trace, cause })
     }
-    if (atoll !== formatVersion || records.length === 0 || at !== text.length) throw new Error('its parts do not add up')
+    if (atoll !== formatVersion || records.length === 0 || at !== text.length || seq !== (isAt ?? seq)) throw new Error('its parts do not add up')
     return { seq, before, records, bytes: payload.byteLength }
   } catch (error) {
     if (error instanceof AtollError) throw error
-    throw new AtollError('STORE_CORRUPT', `${where} is not of this log: somebody else publishes to its subjects, or it is damaged. Restore the stream`, { cause: error })
+    throw new AtollError('STORE_CORRUPT', `${where} is not of this log: somebody else publishes to its subjects, or it was copied to another place, or it is damaged. Restore the stream`, { cause: error })
   }
 }
 

@@ -177,7 +177,7 @@ describe('readers of a log on NATS', () => {
       await log.append('orders', [createRecord('orders', 0, 1)])
       await session.request(`atoll.${system}.orders.0`, 'hello')
       const { message } = await assertRefused('STORE_CORRUPT', log.read('orders', 0, null, 10))
-      assert.match(message, /message 2 in the stream of orders is not of this log/)
+      assert.match(message, /a message of partition 0 in the stream of orders is not of this log/)
       await assertRefused('STORE_CORRUPT', (await open()).append('orders', [createRecord('orders', 0, 2)]))
     }))
 

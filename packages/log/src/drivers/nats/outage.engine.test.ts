@@ -115,6 +115,16 @@ describe('a log on NATS, when the network fails', () => {
       await assertWhole(log, 'orders', 0, 4)
     }))
 
+  it('leaves no connections behind while it tries to reach a server that accepts them and says nothing', () =>
+    withProxy(async (_, proxy, log) => {
+      const before = proxy.accepted
+      proxy.silence()
+      await eventually(async () => void (proxy.accepted >= before + 6 || refuse('it has not tried often yet')))
+      assert.ok(proxy.open <= 2, `${proxy.open} connections are open`)
+      proxy.heal()
+      await eventually(() => log.append('orders', [createRecord('orders', 0, 1)]))
+    }))
+
   it('a listener hears of news again once the network is back', () =>
     withProxy(async ({ open }, proxy, log) => {
       let hints = 0

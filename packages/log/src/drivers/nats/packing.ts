@@ -73,8 +73,8 @@ export function pack(source: string, added: ReadonlyMap<number, readonly LogReco
 }
 
 /** What goes over the wire. */
-export function toPayload({ records, before, lines }: Message): Uint8Array {
-  return Buffer.from(encodeHead(records[0]!.number, records.length, before) + lines.join('')) // a message has a record
+export function toPayload({ records, before, lines }: Message, seq: number): Uint8Array {
+  return Buffer.from(encodeHead(seq, records[0]!.number, records.length, before) + lines.join('')) // a message has a record
 }
 
 /** A message as it will be read back. */

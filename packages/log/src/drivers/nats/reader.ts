@@ -71,8 +71,12 @@ export class Reader {
   }
 
   #keep(source: string, partition: number, after: Place | null, chunks: readonly Chunk[], count: number): StoredRecord[] {
-    for (const chunk of chunks) this.#recent.add(source, partition, chunk)
-    return chunks.flatMap(({ records }) => records).filter(({ number }) => number > (after?.number ?? 0)).slice(0, count).map(copyOf)
+    const found: StoredRecord[] = []
+    for (const chunk of chunks) {
+      this.#recent.add(source, partition, chunk)
+      for (const record of chunk.records) if (record.number > (after?.number ?? 0) && found.length < count) found.push(copyOf(record))
+    }
+    return found
   }
 
   /** As much as there is in memory. */
@@ -105,12 +109,11 @@ export class Reader {
     if (!session.hasBatchedGets) return chunks
     let isWhole = true
     let at: Pick<Place, 'number' | 'id'> | null = after
-    const question = { seq: startOf(after), next_by_subj: this.#names.subject(source, partition), batch: count, max_bytes: this.#limits.readBytesMax }
+    const question = { seq: startOf(after), next_by_subj: this.#names.subject(source, partition), batch: count, max_bytes: this.#limits.readBytesMax, no_hdr: true }
     const take = (answer: Msg): boolean => {
-      const head = answer.headers
-      if (!head || head.code !== 0) return true // that was all; or there is nothing
+      if (answer.headers?.code) return true // that was all; or there is nothing
       if (!isWhole) return false
-      const chunk = decodeChunk(source, partition, Number(head.get('Nats-Sequence')), answer.data)
+      const chunk = decodeChunk(source, partition, answer.data)
       isWhole = follows(at, chunk)
       if (!isWhole) return false
       chunks.push(chunk)
@@ -185,6 +188,6 @@ function keyOf(source: string, partition: number): string {
 }
 
 /** Readers get copies: what one does to a record is not for the next one to see. */
-function copyOf(record: StoredRecord): StoredRecord {
-  return { ...record }
+function copyOf({ source, partition, number, offset, order, id, type, version, key, at, data, trace, cause }: StoredRecord): StoredRecord {
+  return { source, partition, number, offset, order, id, type, version, key, at, data, trace, cause }
 }

@@ -72,18 +72,19 @@ export class Session {
     this.#send(subject, payload, headers, undefined)
   }
 
-  /** One request, one answer. Rejects with UNAVAILABLE after `callMs`, or as soon as the session falls. */
-  async request(subject: string, payload: string | Uint8Array, headers?: MsgHdrs): Promise<Msg> {
+  /** One request, one answer. Rejects with {@link Unanswered} after `boundMs` (`callMs`), or with UNAVAILABLE as soon as the session falls. */
+  async request(subject: string, payload: string | Uint8Array, headers?: MsgHdrs, boundMs?: number): Promise<Msg> {
     let only: Msg | undefined
-    await this.exchange(subject, payload, headers, (answer) => {
+    const take = (answer: Msg): boolean => {
       only = answer
       return true
-    })
+    }
+    await this.exchange(subject, payload, headers, take, boundMs)
     return only! // exchange resolves only after it was taken
   }
 
-  /** One request, and answers until `take` has enough, within `callMs` in all. */
-  exchange(subject: string, payload: string | Uint8Array, headers: MsgHdrs | undefined, take: Take): Promise<void> {
+  /** One request, and answers until `take` has enough, within `boundMs` in all. */
+  exchange(subject: string, payload: string | Uint8Array, headers: MsgHdrs | undefined, take: Take, boundMs = this.#limits.callMs): Promise<void> {
     return new Promise((resolve, reject) => {
       const token = String(++this.#lastToken)
       const settle = (): void => {
@@ -94,8 +95,8 @@ export class Session {
         settle()
         reject(error as Error) // whatever was thrown is what the caller is to see
       }
-      const timer = this.#afterAll(this.#limits.callMs, () => {
-        if (this.#waiting.has(token)) fail(new AtollError('UNAVAILABLE', `NATS did not answer '${subject}' within callMs (${this.#limits.callMs} ms)`))
+      const timer = this.#afterAll(boundMs, () => {
+        if (this.#waiting.has(token)) fail(new Unanswered(subject, this.#limits.callMs))
       })
       this.#waiting.set(token, {
         subject,
@@ -170,6 +171,13 @@ export class Session {
   /** Like {@link Host.after}, and what has come in by then is looked at first: a process that stood still must not blame the server. */
   #afterAll(delayMs: number, callback: () => void): Timer {
     return this.#host.after(delayMs, () => this.#host.turn(() => this.#host.turn(callback)))
+  }
+}
+
+/** There was no answer in time. Whether what was asked was done, nobody knows. */
+export class Unanswered extends AtollError {
+  constructor(subject: string, callMs: number) {
+    super('UNAVAILABLE', `NATS did not answer '${subject}' within callMs (${callMs} ms)`)
   }
 }
 

@@ -1,8 +1,9 @@
 import { AtollError } from '@atoll/host'
 import { DiscardPolicy, JetStreamApiCodes, RetentionPolicy, StorageType, type ApiError, type StreamConfig, type StreamInfo } from '@nats-io/jetstream'
 import { decodeChunk, type Chunk } from './format.ts'
+import type { NatsLogLimits } from './limits.ts'
 import type { Names } from './names.ts'
-import { NobodyAnswers, type Session } from './session.ts'
+import { NobodyAnswers, Unanswered, type Session } from './session.ts'
 
 /** What the server said in place of an answer. */
 export class Refused extends Error {
@@ -18,10 +19,12 @@ export class Refused extends Error {
 export class Streams {
   readonly #names: Names
   readonly #replicas: number
+  readonly #callMs: number
 
-  constructor(names: Names, replicas: number) {
+  constructor(names: Names, replicas: number, { callMs }: Pick<NatsLogLimits, 'callMs'>) {
     this.#names = names
     this.#replicas = replicas
+    this.#callMs = callMs
   }
 
   /** The stream of a source, made if it is not there. One that is there stays as it is, whatever its settings. */
@@ -95,21 +98,33 @@ export class Streams {
   async #get(session: Session, source: string, partition: number, query: object): Promise<Chunk | undefined> {
     try {
       const { message } = await this.#ask<{ message: { seq: number; data?: string } }>(session, `STREAM.MSG.GET.${this.#names.stream(source)}`, query)
-      return decodeChunk(source, partition, message.seq, Buffer.from(message.data ?? '', 'base64'))
+      return decodeChunk(source, partition, Buffer.from(message.data ?? '', 'base64'), message.seq)
     } catch (error) {
       if (error instanceof Refused && isAbsence.has(error.code)) return undefined
       throw error
     }
   }
 
+  /** Asks again until `callMs` are over: in a cluster, what comes while there is no leader is never answered. Nothing here does harm twice. */
   async #ask<Answer>(session: Session, what: string, question: object): Promise<Answer> {
-    const { data } = await session.request(`$JS.API.${what}`, JSON.stringify(question))
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#askOnce(session, what, question)
+      } catch (error) {
+        if (!(error instanceof Unanswered) || tries === triesMax) throw error
+      }
+    }
+  }
+
+  async #askOnce<Answer>(session: Session, what: string, question: object): Promise<Answer> {
+    const { data } = await session.request(`$JS.API.${what}`, JSON.stringify(question), undefined, this.#callMs / triesMax)
     const answer = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8')) as Answer & { error?: ApiError } // as the server documents it
     if (answer.error) throw new Refused(answer.error)
     return answer
   }
 }
 
+const triesMax = 5
 const nameInUse = 10058
 const isAbsence: ReadonlySet<number> = new Set([JetStreamApiCodes.NoMessageFound, JetStreamApiCodes.StreamNotFound])
 /** What the server says when it, or the account, has no room. */

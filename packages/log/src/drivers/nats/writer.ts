@@ -131,8 +131,9 @@ export class Writer {
         if (isLast) head.set('Nats-Batch-Commit', '1')
       }
       const subject = this.#names.subject(this.#source, message.partition)
-      if (isLast) answer = session.request(subject, toPayload(message), head)
-      else session.publish(subject, toPayload(message), head)
+      const payload = toPayload(message, known.seq + index + 1)
+      if (isLast) answer = session.request(subject, payload, head)
+      else session.publish(subject, payload, head)
     }
     const { seq } = acknowledged(await answer!, this.#names.stream(this.#source)) // there is a last message
     if (seq !== known.seq + messages.length) throw new AtollError('UNAVAILABLE', `the stream of ${this.#source} says that it ends at ${seq} after ${messages.length} messages behind ${known.seq}; looking again`)
