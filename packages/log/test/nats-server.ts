@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { engines } from '@atoll/engines'
 
 /** A NATS server of one test's own, to be killed and started as it likes. */
 export interface NatsServer {
@@ -19,8 +20,9 @@ export interface NatsServer {
   resume(): void
 }
 
-/** Runs `body` with a server that is not started yet. `nats-server` must be on the path, or named by `ATOLL_NATS_SERVER`. */
+/** Runs `body` with a server that is not started yet. `startEngine` has one set of settings; what is tested here needs others. */
 export async function withNatsServer(body: (server: NatsServer) => Promise<void>): Promise<void> {
+  const program = await engines.nats.install()
   const folder = mkdtempSync(join(tmpdir(), 'atoll-nats-'))
   const [port, monitoringPort] = await freePorts()
   let child: ChildProcess | undefined
@@ -30,7 +32,8 @@ export async function withNatsServer(body: (server: NatsServer) => Promise<void>
     monitoring: `http://127.0.0.1:${monitoringPort}`,
     async start(settings = 'jetstream { store_dir: "data", sync_interval: always }') {
       writeFileSync(join(folder, 'nats.conf'), `listen: "127.0.0.1:${port}"\nhttp: "127.0.0.1:${monitoringPort}"\n${settings}\n`)
-      child = spawn(process.env['ATOLL_NATS_SERVER'] ?? 'nats-server', ['--config', 'nats.conf'], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+      const { file, args } = program.command({ folder, port })
+      child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
       await saysReady(child)
     },
     async kill() {
