@@ -1,0 +1,202 @@
+import { connect as connectSocket } from 'node:net'
+import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
+import { connect, credsAuthenticator, errors, nkeyAuthenticator, type ConnectionOptions } from '@nats-io/transport-node'
+import type { NatsLogLimits } from './limits.ts'
+import { Session } from './session.ts'
+
+/** How to prove who one is; without it, what the server's URL says, or nothing. */
+export type NatsCredentials =
+  | { readonly user: string; readonly password: string }
+  | { readonly token: string }
+  | { readonly nkeySeed: string }
+  /** The contents of a `.creds` file. */
+  | { readonly creds: string }
+
+/** Files for TLS. It is used anyway where the server asks for it. */
+export interface NatsTls {
+  readonly caFile?: string
+  readonly certFile?: string
+  readonly keyFile?: string
+  /** The server speaks TLS from the first byte on. */
+  readonly handshakeFirst?: boolean
+}
+
+export interface ConnectionSettings {
+  readonly servers: readonly string[]
+  readonly name: string
+  readonly credentials?: NatsCredentials | undefined
+  readonly tls?: NatsTls | undefined
+}
+
+/** Keeps a session with one of the servers: makes it, and makes it anew whenever it falls, until it is closed. */
+export class Connection {
+  readonly #settings: ConnectionSettings
+  readonly #servers: readonly Server[]
+  readonly #host: Host
+  readonly #logger: Logger
+  readonly #limits: NatsLogLimits
+  readonly #onSession: (session: Session) => void
+  #session: Session | undefined
+  #reason = 'there was no time to connect yet'
+  /** What was logged since a session last held for a while: each thing once, also where connections come and go. */
+  readonly #said = new Set<string>()
+  #failures = 0
+  /** Other servers of the cluster, as one of them told. */
+  #learned: readonly Server[] = []
+  /** One of the servers accepted a connection and said nothing. */
+  #someAreSilent = false
+  #closed = false
+  #retryTimer: Timer | undefined
+
+  constructor(settings: ConnectionSettings, host: Host, logger: Logger, limits: NatsLogLimits, onSession: (session: Session) => void) {
+    this.#settings = settings
+    this.#servers = settings.servers.map(toServer)
+    this.#host = host
+    this.#logger = logger
+    this.#limits = limits
+    this.#onSession = onSession
+  }
+
+  /** Begins. Resolves after the first try, however it went, or after `startMs`. */
+  start(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#host.after(this.#limits.startMs, resolve)
+      void this.#connect().then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+
+  /** The session of the moment. Throws UNAVAILABLE, with the reason, while there is none. */
+  session(): Session {
+    if (this.#session) return this.#session
+    throw new AtollError('UNAVAILABLE', `NATS cannot be reached at ${this.#places}: ${this.#reason}; trying again`)
+  }
+
+  /** Ends the session, and the trying. Whoever still waits is told `failure`. */
+  close(failure: AtollError): void {
+    this.#closed = true
+    this.#retryTimer?.cancel()
+    this.#session?.end('it is not used any more', failure)
+  }
+
+  get #places(): string {
+    return this.#servers.map(({ place }) => place).join(', ')
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      await this.#open()
+    } catch (error) {
+      this.#fail(reasonOf(error))
+    }
+  }
+
+  async #open(): Promise<void> {
+    const servers = await this.#answering([...this.#servers, ...this.#learned])
+    const { credentials, tls, name } = this.#settings
+    const connection = await connect({
+      servers: servers.map(({ place }) => place),
+      name,
+      ...authentication(credentials ?? this.#servers.find((server) => server.credentials)?.credentials),
+      ...(tls ? { tls } : this.#servers.some((server) => server.isTls) && { tls: {} }),
+      reconnect: false, // what one connection was told must not be sent by the next: see Session
+      noEcho: true, // hints are for others
+      timeout: this.#limits.connectMs,
+    })
+    if (this.#closed) return void connection.close()
+    const session = new Session(connection, this.#host, this.#limits)
+    const steadyTimer = this.#host.after(this.#limits.retryDelayMsMax, () => {
+      this.#failures = 0
+      this.#said.clear()
+    })
+    session.onEnd((reason) => {
+      steadyTimer.cancel()
+      this.#session = undefined
+      this.#fail(reason)
+    })
+    this.#session = session
+    this.#learned = (connection.info?.connect_urls ?? []).filter((place) => !this.#servers.some((server) => server.place === place)).map(toServer)
+    this.#someAreSilent = false
+    if (this.#isNews('connected')) this.#logger.info({ server: connection.getServer(), version: connection.info?.version }, 'connected to NATS')
+    this.#onSession(session)
+  }
+
+  #fail(reason: string): void {
+    if (this.#closed) return
+    this.#reason = reason
+    this.#someAreSilent ||= reason === silence
+    if (this.#isNews(reason)) this.#logger.warn({ servers: this.#places, reason }, 'NATS cannot be reached; appends and reads are refused with UNAVAILABLE until it can, which is tried again and again')
+    const delayMs = Math.min(this.#limits.retryDelayMs * 2 ** this.#failures++, this.#limits.retryDelayMsMax)
+    this.#retryTimer = this.#host.after(delayMs * (0.75 + this.#host.random() / 4), () => void this.#connect())
+  }
+
+  #isNews(what: string): boolean {
+    return !this.#said.has(what) && this.#said.add(what) !== undefined
+  }
+
+  /**
+   * The client leaves a socket open for each try with a server that accepts and says nothing. So once one did, they are asked first
+   * whether they speak.
+   */
+  async #answering(servers: readonly Server[]): Promise<readonly Server[]> {
+    if (!this.#someAreSilent || this.#settings.tls?.handshakeFirst) return servers
+    const speaking = await Promise.all(servers.map((server) => this.#speaks(server)))
+    const answering = servers.filter((_, index) => speaking[index])
+    if (answering.length === 0) throw new Error(silence)
+    return answering
+  }
+
+  #speaks({ hostname, port }: Server): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connectSocket({ host: hostname, port })
+      const settle = (speaks: boolean): void => {
+        timer.cancel()
+        socket.destroy()
+        resolve(speaks)
+      }
+      const timer = this.#host.after(this.#limits.connectMs, () => settle(false))
+      socket.once('data', () => settle(true)) // a server introduces itself at once
+      socket.once('error', () => settle(true)) // refused is not silent: let the client say so
+      socket.once('close', () => settle(true))
+    })
+  }
+}
+
+/** A server by its URL; `place` has no secrets. */
+interface Server {
+  readonly place: string
+  readonly hostname: string
+  readonly port: number
+  readonly isTls: boolean
+  readonly credentials: NatsCredentials | undefined
+}
+
+function toServer(text: string): Server {
+  try {
+    const { protocol, hostname, port, username, password } = new URL(text.includes('://') ? text : `nats://${text}`)
+    if (hostname === '') throw new Error('no host')
+    const user = decodeURIComponent(username)
+    const credentials = user === '' ? undefined : password === '' ? { token: user } : { user, password: decodeURIComponent(password) }
+    return { place: `${hostname}:${port || '4222'}`, hostname: hostname.replace(/^\[|\]$/g, ''), port: Number(port || '4222'), isTls: protocol === 'tls:', credentials }
+  } catch (cause) {
+    throw new AtollError('INVALID', 'one of the servers is not the URL of a NATS server; write it as nats://host:port', { cause })
+  }
+}
+
+function authentication(credentials: NatsCredentials | undefined): ConnectionOptions {
+  if (!credentials) return {}
+  if ('user' in credentials) return { user: credentials.user, pass: credentials.password }
+  if ('token' in credentials) return { token: credentials.token }
+  const encoder = new TextEncoder()
+  return { authenticator: 'creds' in credentials ? credsAuthenticator(encoder.encode(credentials.creds)) : nkeyAuthenticator(encoder.encode(credentials.nkeySeed)) }
+}
+
+const silence = 'a server accepts connections and does not answer'
+
+function reasonOf(error: unknown): string {
+  if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) return `the server refuses the credentials (${error.message}); correct them`
+  if (error instanceof errors.TimeoutError) return silence
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,192 @@
+import { AtollError, type Host } from '@atoll/host'
+import { JetStreamApiCodes, type ApiError, type PubAck } from '@nats-io/jetstream'
+import { headers, type Msg } from '@nats-io/transport-node'
+import type { LogRecord } from '../../driver.ts'
+import { lastOf, type Chunk } from './format.ts'
+import type { NatsLogLimits } from './limits.ts'
+import type { Names } from './names.ts'
+import { findNew, pack, toChunk, toPayload, type End, type Message } from './packing.ts'
+import { NobodyAnswers, type Session } from './session.ts'
+import { Refused, toAtollError, type Streams } from './streams.ts'
+
+/** What is known of a stream, as long as nobody else writes to it. */
+interface Known {
+  readonly session: Session
+  /** The stream's last sequence number, on which everything else here rests. */
+  seq: number
+  readonly ends: Map<number, End>
+  /** Whether the stream takes several messages as one. */
+  readonly isAtomic: boolean
+}
+
+/**
+ * Appends to the stream of one source, one append at a time.
+ *
+ * It looks where the partitions end, decides what is new, and writes that under a condition: that the stream's last sequence number is
+ * still the one it was when it looked. The server checks this in the same step as it writes. So whatever another writer did meanwhile,
+ * a relay that was paused past its lease, or an earlier try of our own whose outcome nobody knows, the condition fails and nothing is
+ * written; it looks again and decides anew.
+ *
+ * Several messages are written as one batch, all or none. Sent one behind the other, each with a condition of its own, they could follow a
+ * stranger's message that took the place of one that was refused, and leave a hole.
+ */
+export class Writer {
+  readonly #source: string
+  readonly #streams: Streams
+  readonly #names: Names
+  readonly #host: Host
+  readonly #limits: NatsLogLimits
+  readonly #session: () => Session
+  readonly #onWritten: (session: Session, chunks: readonly Chunk[]) => void
+  #known: Known | undefined
+  #queue: Promise<unknown> = Promise.resolve()
+  #queuedRecords = 0
+
+  constructor(source: string, streams: Streams, names: Names, host: Host, limits: NatsLogLimits, session: () => Session, onWritten: (session: Session, chunks: readonly Chunk[]) => void) {
+    this.#source = source
+    this.#streams = streams
+    this.#names = names
+    this.#host = host
+    this.#limits = limits
+    this.#session = session
+    this.#onWritten = onWritten
+  }
+
+  append(records: readonly LogRecord[]): Promise<void> {
+    if (this.#queuedRecords > 0 && this.#queuedRecords + records.length > this.#limits.queuedRecordsMax) {
+      return Promise.reject(new AtollError('OVERLOADED', `${this.#queuedRecords} records of ${this.#source} wait for the log already; ${records.length} more are over queuedRecordsMax (${this.#limits.queuedRecordsMax})`))
+    }
+    this.#queuedRecords += records.length
+    const done = this.#queue.then(() => this.#append(records)).finally(() => (this.#queuedRecords -= records.length))
+    this.#queue = done.catch(() => undefined) // whoever appended hears of it
+    return done
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    await this.#queue
+  }
+
+  async #append(records: readonly LogRecord[]): Promise<void> {
+    try {
+      for (let conflicts = 0; conflicts <= this.#limits.conflictsMax; conflicts++) {
+        if (await this.#tryToAppend(this.#session(), records, conflicts > 0)) return
+      }
+      throw new AtollError('UNAVAILABLE', `${records.length} records of ${this.#source} could not be appended: other writers came first ${this.#limits.conflictsMax} times in a row`)
+    } catch (error) {
+      this.#known = undefined // perhaps it was written, perhaps not: look before the next
+      throw toAtollError(error, `appending ${records.length} records of ${this.#source}`)
+    }
+  }
+
+  /** Whether it is done; false if somebody else wrote since we looked. */
+  async #tryToAppend(session: Session, records: readonly LogRecord[], isAgain: boolean): Promise<boolean> {
+    const known = await this.#look(session, records)
+    if (!known) return false
+    const added = await findNew(this.#source, records, known.ends, (partition, from, to) => this.#idsOf(session, partition, from, to))
+    const messages = pack(this.#source, added, known.ends, this.#limits, session.payloadBytesMax)
+    for (const batch of batches(messages, known.isAtomic ? this.#limits : { batchMessagesMax: 1, batchBytesMax: 0 })) {
+      try {
+        await this.#write(known, batch)
+      } catch (error) {
+        if (!isConflict(error) && !(error instanceof NobodyAnswers && !isAgain)) throw error // a stream that was deleted is missed here first
+        this.#known = undefined
+        return false
+      }
+    }
+    return true
+  }
+
+  /** Where the stream and the partitions of these records end; undefined if somebody wrote while we looked. */
+  async #look(session: Session, records: readonly LogRecord[]): Promise<Known | undefined> {
+    if (this.#known?.session !== session) {
+      const { state, config } = await this.#streams.findOrCreate(session, this.#source)
+      this.#known = { session, seq: state.last_seq, ends: new Map(), isAtomic: config.allow_atomic === true }
+    }
+    const known = this.#known
+    const unknown = [...new Set(records.map(({ partition }) => partition))].filter((partition) => !known.ends.has(partition))
+    const chunks = known.seq === 0 ? [] : await Promise.all(unknown.map((partition) => this.#streams.last(session, this.#source, partition)))
+    for (const [index, partition] of unknown.entries()) {
+      const chunk = chunks[index]
+      if (chunk && chunk.seq > known.seq) {
+        this.#known = undefined
+        return undefined
+      }
+      known.ends.set(partition, chunk ? lastOf(chunk) : null)
+    }
+    return known
+  }
+
+  async #write(known: Known, messages: readonly Message[]): Promise<void> {
+    const { session } = known
+    const batchId = messages.length > 1 ? this.#host.uuid() : undefined
+    let answer: Promise<Msg> | undefined
+    for (const [index, message] of messages.entries()) {
+      const isLast = index === messages.length - 1
+      const head = headers()
+      if (index === 0) head.set('Nats-Expected-Last-Sequence', String(known.seq))
+      if (batchId) {
+        head.set('Nats-Batch-Id', batchId)
+        head.set('Nats-Batch-Sequence', String(index + 1))
+        if (isLast) head.set('Nats-Batch-Commit', '1')
+      }
+      const subject = this.#names.subject(this.#source, message.partition)
+      const payload = toPayload(message, known.seq + index + 1)
+      if (isLast) answer = session.request(subject, payload, head)
+      else session.publish(subject, payload, head)
+    }
+    const { seq } = acknowledged(await answer!, this.#names.stream(this.#source)) // there is a last message
+    if (seq !== known.seq + messages.length) throw new AtollError('UNAVAILABLE', `the stream of ${this.#source} says that it ends at ${seq} after ${messages.length} messages behind ${known.seq}; looking again`)
+    const chunks = messages.map((message, index) => toChunk(this.#source, message, known.seq + index + 1))
+    known.seq = seq
+    for (const { partition, records } of messages) known.ends.set(partition, records[records.length - 1]!) // a message has a record
+    this.#onWritten(session, chunks)
+  }
+
+  /** Ids of what is there, from the message that holds `from` on: found by halving, since numbers grow with their place in the stream. */
+  async #idsOf(session: Session, partition: number, from: number, to: number): Promise<ReadonlyMap<number, string>> {
+    const next = (seq: number): Promise<Chunk | undefined> => this.#streams.next(session, this.#source, partition, seq)
+    let low = 1
+    let high = this.#known?.seq ?? 1
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const chunk = await next(middle)
+      if (!chunk || lastOf(chunk).number >= from) high = middle
+      else low = chunk.seq + 1
+    }
+    const ids = new Map<number, string>()
+    for (let chunk = await next(low); chunk; chunk = await next(chunk.seq + 1)) {
+      for (const { number, id } of chunk.records) ids.set(number, id)
+      if (lastOf(chunk).number >= to) break
+    }
+    return ids
+  }
+}
+
+/** Cuts messages into what is committed as one. */
+function* batches(messages: readonly Message[], { batchMessagesMax, batchBytesMax }: Pick<NatsLogLimits, 'batchMessagesMax' | 'batchBytesMax'>): Generator<readonly Message[]> {
+  let batch: Message[] = []
+  let bytes = 0
+  for (const message of messages) {
+    if (batch.length > 0 && (batch.length >= batchMessagesMax || bytes + message.bytes > batchBytesMax)) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+    batch.push(message)
+    bytes += message.bytes
+  }
+  if (batch.length > 0) yield batch
+}
+
+function acknowledged(answer: Msg, stream: string): PubAck {
+  const ack = answer.json<PubAck & { error?: ApiError }>()
+  if (ack.error) throw new Refused(ack.error)
+  if (ack.stream !== stream) throw new AtollError('UNAVAILABLE', `the stream '${ack.stream}' took what was meant for '${stream}'; narrow its subjects`)
+  return ack
+}
+
+/** The stream has grown since we looked. */
+function isConflict(error: unknown): boolean {
+  return error instanceof Refused && (error.code === JetStreamApiCodes.StreamWrongLastSequence || error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
+}

@@ -1,0 +1,26 @@
+import { createNodeHost } from '@atoll/host/node'
+import type { LogHarness } from '../src/conformance.ts'
+import { defaultLimits, type NatsLogLimits } from '../src/nats.ts'
+import { createNatsWorld } from './nats-world.ts'
+
+const host = createNodeHost()
+
+/** Worlds of logs on a NATS server, each a system of its own. */
+export function createNatsHarness(url: string, limits: Partial<NatsLogLimits> = {}): LogHarness {
+  return {
+    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
+    faults: ['crash', 'lose'],
+    pause: () => new Promise((resolve) => void host.after(5, resolve)),
+
+    async open() {
+      const { world, dispose } = await createNatsWorld(url)
+      return {
+        log: await world.open({ limits }),
+        reopen: () => world.open({ limits }),
+        crash: () => world.open({ limits }), // what a process that died would leave behind is all on the server
+        lose: async (source) => void (await world.ask(`STREAM.DELETE.${world.stream(source)}`)),
+        dispose,
+      }
+    },
+  }
+}
