@@ -21,7 +21,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   pg: /^(packages\/postgres|bench|engines)\//,
   '@nats-io/jetstream': /^(packages\/log\/src\/drivers\/nats|bench|engines)\//,
   '@nats-io/transport-node': /^(packages\/log\/src\/drivers\/nats|bench|engines)\//,
-  '@platformatic/kafka': /^(packages\/log\/src\/drivers\/kafka|bench|engines)\//,
+  '@platformatic/kafka': /^(packages\/log\/(src\/drivers|test)\/kafka|bench|engines)\//,
   redis: /^(packages\/log\/src\/drivers\/redis|bench|engines)\//,
   amqplib: /^(packages\/log\/src\/drivers\/rabbitmq|bench|engines)\//,
   'find-my-way': /^packages\/gateway\//,

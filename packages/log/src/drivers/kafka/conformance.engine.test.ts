@@ -1,0 +1,23 @@
+import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { engineUrl } from '@atoll/engines'
+import { testLog } from '../../conformance.ts'
+import { brokerOf, createKafkaWorld } from '../../../test/kafka/world.ts'
+import { defaultLimits } from './limits.ts'
+
+testLog('the Kafka log', { describe, it }, {
+  capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: defaultLimits.dataBytesMax },
+  faults: ['crash', 'lose'],
+  pause: () => delay(5),
+
+  async open() {
+    const world = createKafkaWorld(brokerOf(engineUrl('kafka')))
+    return {
+      log: await world.open(),
+      reopen: () => world.open(),
+      crash: () => world.open(), // the first one is left as it is, with what it has under way
+      lose: (source) => world.deleteTopic(source),
+      dispose: () => world.dispose(),
+    }
+  },
+})
