@@ -127,7 +127,7 @@ export function openPool(options: PoolOptions): Pool {
     connectionsMax,
     callMs,
     use,
-    query: <R = Row>(sql: string, params?: readonly Param[]): Promise<Result<R>> => use((client) => client.query<R>(sql, params)),
+    query: <R = Row>(sql: string, params?: readonly Param[], callMs?: number): Promise<Result<R>> => use((client) => client.query<R>(sql, params, callMs)),
     async connect({ replica = false } = {}) {
       const raw = new pg.Client(config)
       const session = new Session(raw, talk)
