@@ -30,8 +30,8 @@ export function freshSystem(): string {
 }
 
 /** Every schema and role of a system. */
-export async function removeSystem(system: string): Promise<void> {
-  const pool = openPool({ url: engineUrl('postgres'), host: createNodeHost(), applicationName: 'tests', connectionsMax: 1 })
+export async function removeSystem(system: string, url = engineUrl('postgres')): Promise<void> {
+  const pool = openPool({ url, host: createNodeHost(), applicationName: 'tests', connectionsMax: 1 })
   const { rows: schemas } = await pool.query<{ nspname: string }>('SELECT nspname::text FROM pg_namespace WHERE nspname LIKE $1', [`${system}\\_%`])
   for (const { nspname } of schemas) await pool.query(`DROP SCHEMA ${quoteIdentifier(nspname)} CASCADE`)
   const { rows: roles } = await pool.query<{ rolname: string }>('SELECT rolname::text FROM pg_roles WHERE rolname LIKE $1', [`${system}\\_%`])

@@ -44,7 +44,8 @@ async function provisionAlone(client: Client, place: Place, migrations: Migratio
     // Whoever writes the store locks this table, which belongs to nobody else and holds nothing.
     await client.query('CREATE TABLE IF NOT EXISTS atoll_writer ()')
     await migrate(client, place, migrations, host)
-    const provisioned = toProvisioned(await examinePlace(client, place), place)
+    const { tables, deferred } = await examinePlace(client, place)
+    const provisioned = toProvisioned({ user: found.user, tables, deferred }, place) // by now the session acts as the role
     await client.query('COMMIT')
     return provisioned
   } catch (error) {
@@ -53,7 +54,7 @@ async function provisionAlone(client: Client, place: Place, migrations: Migratio
   }
 }
 
-function toProvisioned({ user, tables, deferred }: Found, { schema, role }: Place): Provisioned {
+function toProvisioned({ user, tables, deferred }: Pick<Found, 'user' | 'tables' | 'deferred'>, { schema, role }: Place): Provisioned {
   const names = deferred.map((name) => `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`)
   return { role: user === role ? undefined : role, tables, deferred: names.length > 0 ? names.join(', ') : undefined }
 }

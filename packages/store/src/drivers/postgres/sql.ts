@@ -23,9 +23,9 @@ export function migrationStatements(sql: string): string[] {
   return statementsOf(tokenize(sql)).filter((tokens) => tokens.some(isMeaning)).map(translateStatement)
 }
 
-/** The words and marks of a statement, in upper case, without what is quoted and what is only said in passing. */
+/** The words, names and marks of a statement, in upper case: without texts, and without what is only said in passing. */
 export function meaningOf(sql: string): string[] {
-  return tokenize(sql).filter((token) => token.kind === 'word' || token.kind === 'mark').map(upper)
+  return tokenize(sql).filter((token) => token.kind === 'word' || token.kind === 'quoted' || token.kind === 'mark').map((token) => token.text.replaceAll('"', '').toUpperCase())
 }
 
 type Kind = 'space' | 'word' | 'quoted' | 'string' | 'parameter' | 'mark'

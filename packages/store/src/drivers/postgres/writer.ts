@@ -104,7 +104,7 @@ export class Writer {
     const { promise: over, resolve: end } = Promise.withResolvers<Outcome>()
     const giveUp = (): void => end({ failure: waited(this.#name, 'a transaction') })
     const activity = new Activity(this.#host, giveUp)
-    const timer = this.#host.after(this.#limits.workMs, giveUp)
+    const timer = this.#host.after(this.#limits.workMs, () => end({ failure: tookTooLong(this.#name, this.#limits.workMs) }))
     const tx = new PostgresTransaction(session, activity)
     this.#activity = activity
     try {
@@ -155,6 +155,11 @@ const ANSWER_MS = 2_000
 /** A function, because the compiler does not see that a group was made in another one. */
 function written(group: Group | undefined): readonly Write[] {
   return group?.written ?? []
+}
+
+/** It may have waited for something outside while others read, or have asked too much of its store. */
+function tookTooLong(store: string, ms: number): AtollError {
+  return new AtollError('TX_WAITED', `a transaction of ${store} took longer than ${ms} ms (workMs), and was undone: others wait for the same writer. Do before tx what needs no tx, and do less in one`)
 }
 
 type Outcome = { readonly result: unknown } | { readonly failure: unknown }
