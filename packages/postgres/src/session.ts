@@ -12,6 +12,8 @@ export interface Talk {
   readonly host: Host
   readonly statements: Statements
   readonly callMs: number
+  /** Whether statements are sent without waiting for the answers of those before. */
+  readonly pipeline: boolean
   /** How values come out. */
   readonly types: (typeof types)[keyof typeof types]
   /** Called with each answer: the server is there. */
@@ -24,6 +26,7 @@ export class Session implements Client {
   readonly #talk: Talk
   #broken: Error | undefined
   #waiting = 0
+  #isGathering = false
   /** Names of statements that the server has prepared; and of those that it is preparing at this moment, with whose answer. */
   readonly #prepared = new Set<string>()
   readonly #preparing = new Set<string>()
@@ -63,6 +66,7 @@ export class Session implements Client {
     const { name, types, answered } = this.#talk
     const statement = this.#statementOf(sql)
     this.#waiting++
+    if (this.#talk.pipeline) this.#gather()
     try {
       // The library takes an array that may be written to, and does not write to it. `extended` is one statement at a time: the other way of asking
       // would run all that a text holds, a COMMIT among it.
@@ -81,6 +85,18 @@ export class Session implements Client {
       if (statement !== undefined) this.#preparing.delete(statement)
       this.#waiting-- // before the caller hears of the answer, who may give the connection back at once
     }
+  }
+
+  /** What is asked in one go is sent in one go: a write to the socket costs more than all the rest of a statement. */
+  #gather(): void {
+    if (this.#isGathering) return
+    this.#isGathering = true
+    const { stream } = this.raw.connection
+    stream.cork()
+    process.nextTick(() => {
+      this.#isGathering = false
+      stream.uncork()
+    })
   }
 
   /**
