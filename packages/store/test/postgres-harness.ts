@@ -20,7 +20,7 @@ export function createPostgresHarness(): StoreHarness {
         },
       }
     },
-    pause: () => new Promise((resolve) => setTimeout(resolve, 5)),
+    pause: () => new Promise((resolve) => void setTimeout(resolve, 5)),
   }
 }
 

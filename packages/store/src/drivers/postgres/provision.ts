@@ -3,7 +3,7 @@ import { quoteIdentifier, sqlStateOf, type Client } from '@atoll/postgres'
 import { textOf, type Migrations } from '../../driver.ts'
 import { examinePlace, type Found } from './found.ts'
 import type { Place } from './names.ts'
-import { migrationStatements } from './sql.ts'
+import { meaningOf, migrationStatements } from './sql.ts'
 
 /** A store as it is once it has been made ready. */
 export interface Provisioned {
@@ -134,7 +134,7 @@ async function migrate(client: Client, place: Place, migrations: Migrations, hos
 async function apply(client: Client, schema: string, name: string, text: string): Promise<void> {
   try {
     for (const statement of migrationStatements(text)) {
-      if (/^\s*(begin|start|commit|end|rollback|abort)\b/i.test(statement)) throw new Error('take BEGIN, COMMIT, END and ROLLBACK out of it: migrations run in one transaction')
+      assertForMigrations(statement)
       await client.query(statement)
     }
   } catch (error) {
@@ -142,4 +142,12 @@ async function apply(client: Client, schema: string, name: string, text: string)
     if (failure.code !== 'INTERNAL' && failure.code !== 'UNSUPPORTED') throw failure
     throw new AtollError('MIGRATION_FAILED', `migration ${name} of schema ${schema} failed and was undone: ${failure.reason}`, { cause: error })
   }
+}
+
+function assertForMigrations(statement: string): void {
+  const words = meaningOf(statement)
+  const [order = ''] = words
+  if (/^(ABORT|BEGIN|COMMIT|END|PREPARE|RELEASE|ROLLBACK|SAVEPOINT|START)$/.test(order)) throw new Error(`take ${order} out of it: migrations run in one transaction`)
+  const changesWho = (order === 'SET' || order === 'RESET' || order === 'DISCARD') && words.some((word) => /^(ALL|AUTHORIZATION|ROLE|SEARCH_PATH)$/.test(word))
+  if (changesWho || words.includes('SET_CONFIG')) throw new Error(`take ${order} out of it: migrations run as the role of their service, in its schema`)
 }

@@ -56,6 +56,15 @@ describe('roles of services in PostgreSQL', () => {
       assert.deepEqual(await store.reader.get(who), { name: world.schemaOf('orders') })
     }))
 
+  it('cannot be left by a migration, nor its transaction ended', () =>
+    inPostgresWorld(async (world) => {
+      const driver = world.createDriver()
+      for (const sql of ['RESET ROLE', '/* a */ SET ROLE NONE', `SELECT set_config('role', 'none', false)`, 'SET search_path = public', '-- a\nCOMMIT', 'SELECT 1; ROLLBACK']) {
+        await assert.rejects(driver.open('orders', { '0001': sql }), { code: 'MIGRATION_FAILED' }, sql)
+      }
+      assert.equal(await driver.exists('orders'), false)
+    }))
+
   it('are shared by a service and its projections', () =>
     inPostgresWorld(async (world) => {
       const driver = world.createDriver()
