@@ -20,7 +20,7 @@ export interface Result<R> {
 export interface Client {
   /**
    * Runs one statement. A statement that is run again is prepared, once per connection. Rejects with UNAVAILABLE and so on as `toAtollError` has it; with the
-   * library's own error where that leaves it as it is. After one that is not answered within `callMs`, or after any error of the connection, this client is of no more use, and what it did is unknown.
+   * library's own error where that leaves it as it is. After one that is not answered within `callMs` (the pool's, unless given), or after any error of the connection, this client is of no more use, and what it did is unknown.
    */
-  query<R = Row>(sql: string, params?: readonly Param[]): Promise<Result<R>>
+  query<R = Row>(sql: string, params?: readonly Param[], callMs?: number): Promise<Result<R>>
 }

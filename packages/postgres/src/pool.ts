@@ -65,7 +65,7 @@ export function openPool(options: PoolOptions): Pool {
   const config = toConfig(options, connectMs)
   const name = nameOf(config)
   let answeredAt = host.monotonicMs()
-  const talk: Talk = { name, host, callMs, types: types[options.values ?? 'exact'], statements: new Statements(preparedMax), answered: () => (answeredAt = host.monotonicMs()) }
+  const talk: Talk = { name, host, callMs, pipeline: options.pipeline ?? false, types: types[options.values ?? 'exact'], statements: new Statements(preparedMax), answered: () => (answeredAt = host.monotonicMs()) }
   const settings = settingsOf(options, callMs)
   const sessions = new Map<pg.Client, Session>()
   let closed: Promise<void> | undefined
@@ -127,7 +127,7 @@ export function openPool(options: PoolOptions): Pool {
     connectionsMax,
     callMs,
     use,
-    query: <R = Row>(sql: string, params?: readonly Param[]): Promise<Result<R>> => use((client) => client.query<R>(sql, params)),
+    query: <R = Row>(sql: string, params?: readonly Param[], callMs?: number): Promise<Result<R>> => use((client) => client.query<R>(sql, params, callMs)),
     async connect({ replica = false } = {}) {
       const raw = new pg.Client(config)
       const session = new Session(raw, talk)

@@ -12,6 +12,8 @@ export interface Talk {
   readonly host: Host
   readonly statements: Statements
   readonly callMs: number
+  /** Whether statements are sent without waiting for the answers of those before. */
+  readonly pipeline: boolean
   /** How values come out. */
   readonly types: (typeof types)[keyof typeof types]
   /** Called with each answer: the server is there. */
@@ -24,6 +26,10 @@ export class Session implements Client {
   readonly #talk: Talk
   #broken: Error | undefined
   #waiting = 0
+  #isGathering = false
+  /** Names of statements that the server has prepared; and of those that it is preparing at this moment, with whose answer. */
+  readonly #prepared = new Set<string>()
+  readonly #preparing = new Set<string>()
 
   constructor(raw: pg.Client, talk: Talk) {
     this.raw = raw
@@ -57,11 +63,16 @@ export class Session implements Client {
   }
 
   async #run<R>(sql: string, params: readonly Param[]): Promise<Result<R>> {
-    const { name, statements, answered } = this.#talk
+    const { name, types, answered } = this.#talk
+    const statement = this.#statementOf(sql)
     this.#waiting++
+    if (this.#talk.pipeline) this.#gather()
     try {
-      // The library takes an array that may be written to, and does not write to it.
-      const result = await this.raw.query({ text: sql, values: params as Param[], name: statements.nameOf(sql), types: this.#talk.types })
+      // The library takes an array that may be written to, and does not write to it. `extended` is one statement at a time: the other way of asking
+      // would run all that a text holds, a COMMIT among it.
+      const question: pg.QueryConfig & { queryMode: 'extended' } = { text: sql, values: params as Param[], name: statement, types, queryMode: 'extended' }
+      const result = await this.raw.query(question)
+      if (statement !== undefined) this.#prepared.add(statement)
       answered()
       if (this.#broken) throw this.#broken
       // The library types rows as `any`; they are what the statement selects, which the caller knows.
@@ -71,8 +82,33 @@ export class Session implements Client {
       else this.destroy(toAtollError(thrown, name))
       throw this.#broken ?? toAtollError(thrown, name)
     } finally {
+      if (statement !== undefined) this.#preparing.delete(statement)
       this.#waiting-- // before the caller hears of the answer, who may give the connection back at once
     }
+  }
+
+  /** What is asked in one go is sent in one go: a write to the socket costs more than all the rest of a statement. */
+  #gather(): void {
+    if (this.#isGathering) return
+    this.#isGathering = true
+    const { stream } = this.raw.connection
+    stream.cork()
+    process.nextTick(() => {
+      this.#isGathering = false
+      stream.uncork()
+    })
+  }
+
+  /**
+   * The name to run it by, if any. While one question prepares a statement, those behind it do not rely on that: in a transaction that failed before, it
+   * is not prepared, and they would meet a name that the server does not know.
+   */
+  #statementOf(sql: string): string | undefined {
+    const name = this.#talk.statements.nameOf(sql)
+    if (name === undefined || this.#prepared.has(name)) return name
+    if (this.#preparing.has(name)) return undefined
+    this.#preparing.add(name)
+    return name
   }
 
   /** Ends the connection at once, whatever the server says or does not say. What waits for an answer is rejected with `error`. */

@@ -26,10 +26,10 @@ const parsers: ReadonlyMap<number, Parser> = new Map([
 
 const asText: Parser = (text) => text
 
-/** A number as text, which `numeric` is: as a number where that is exact or a fraction, else as the text. */
-function parseNumeric(text: string): number | string {
-  const number = Number(text)
-  return Number.isSafeInteger(number) || text.includes('.') ? number : text
+/** What `numeric` holds (sums and averages are such): whole numbers as those of other types, fractions as numbers, and what is neither as text. */
+function parseNumeric(text: string): number | bigint | string {
+  if (/^-?\d+$/.test(text)) return parseInteger(text)
+  return text.includes('.') ? Number(text) : text
 }
 
 const plainParsers: ReadonlyMap<number, Parser> = new Map([...parsers, [pg.types.builtins.BOOL, (text: string) => (text === 't' ? 1 : 0)], [pg.types.builtins.NUMERIC, parseNumeric]])

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout } from 'node:timers/promises'
 import { engineUrl } from '@atoll/engines'
 import { createNodeHost } from '@atoll/host/node'
 import { openPool, quoteIdentifier } from '@atoll/postgres'
@@ -21,7 +20,7 @@ export function createPostgresHarness(): StoreHarness {
         },
       }
     },
-    pause: () => setTimeout(5),
+    pause: () => new Promise((resolve) => void setTimeout(resolve, 5)),
   }
 }
 
@@ -31,8 +30,8 @@ export function freshSystem(): string {
 }
 
 /** Every schema and role of a system. */
-export async function removeSystem(system: string): Promise<void> {
-  const pool = openPool({ url: engineUrl('postgres'), host: createNodeHost(), applicationName: 'tests', connectionsMax: 1 })
+export async function removeSystem(system: string, url = engineUrl('postgres')): Promise<void> {
+  const pool = openPool({ url, host: createNodeHost(), applicationName: 'tests', connectionsMax: 1 })
   const { rows: schemas } = await pool.query<{ nspname: string }>('SELECT nspname::text FROM pg_namespace WHERE nspname LIKE $1', [`${system}\\_%`])
   for (const { nspname } of schemas) await pool.query(`DROP SCHEMA ${quoteIdentifier(nspname)} CASCADE`)
   const { rows: roles } = await pool.query<{ rolname: string }>('SELECT rolname::text FROM pg_roles WHERE rolname LIKE $1', [`${system}\\_%`])

@@ -43,6 +43,7 @@ class PostgresStores implements StoreDriver {
   readonly #opening = new Set<string>()
   /** Those over several stores, which belong to none of them. */
   readonly #readers = new Set<Reader>()
+  #closing: Promise<void> | undefined
 
   constructor(options: PostgresStoresOptions, limits: PostgresLimits) {
     this.#options = options
@@ -55,13 +56,15 @@ class PostgresStores implements StoreDriver {
   readonly open = async (name: string, migrations: Migrations): Promise<Store> => {
     if (this.#open.has(name) || this.#opening.has(name)) throw new AtollError('DATA_IN_USE', `store ${name} is open already; in one process a store has one owner`)
     const place = placeOf(this.#options.system, name)
+    this.#assertOpen(name)
     const { host } = this.#options
     this.#opening.add(name)
     try {
       const provisioned = await this.#pool.use((client) => provision(client, place, migrations, host))
+      this.#assertOpen(name)
       const session = { searchPath: [place.schema], ...(provisioned.role !== undefined && { role: provisioned.role }) }
-      const pool = this.#openPool(name, { ...session, connectionsMax: 1, pipeline: true })
-      const writer = new Writer(place.schema, pool, host, this.#limits, provisioned.checksAtCommit)
+      const pool = this.#openWriting(name, session)
+      const writer = new Writer(place.schema, pool, host, this.#limits, provisioned.deferred)
       const reader = new PostgresReader(place.schema, this.#openReading(name, session), [writer])
       const store = new PostgresStore(name, place, provisioned, { pool, writer, reader, hints: this.#hints }, () => this.#open.delete(name))
       this.#open.set(name, store)
@@ -97,11 +100,20 @@ class PostgresStores implements StoreDriver {
 
   readonly examine = (): Promise<Examination> => examinePostgres(this.#pool)
 
-  readonly close = async (): Promise<void> => {
+  readonly close = (): Promise<void> => {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#hints.close()
-    for (const reader of [...this.#readers]) await reader.close()
-    for (const store of [...this.#open.values()]) await store.close()
+    await Promise.all([...this.#readers, ...this.#open.values()].map((open) => open.close()))
     await this.#pool.close()
+  }
+
+  /** A server that sends an answer to a process that stopped does not count as idle; so it gives up the connection after as long. */
+  #openWriting(name: string, session: Partial<PoolOptions>): Pool {
+    return this.#openPool(name, { ...session, connectionsMax: 1, pipeline: true, options: { tcp_user_timeout: String(this.#limits.idleMs) } })
   }
 
   #openReading(name: string, session: Partial<PoolOptions>): Pool {
@@ -113,6 +125,10 @@ class PostgresStores implements StoreDriver {
     const { callMs, lockMs, idleMs } = this.#limits
     const options = { lock_timeout: String(lockMs), idle_in_transaction_session_timeout: String(idleMs), ...more.options }
     return openPool({ url, host, applicationName: `atoll ${system} ${name}`.slice(0, 63), callMs, values: 'plain', ...more, options })
+  }
+
+  #assertOpen(name: string): void {
+    if (this.#closing) throw new AtollError('STORE_CLOSED', `store ${name} was to be opened after its driver was closed`)
   }
 
   #require(name: string): PostgresStore {

@@ -8,8 +8,12 @@ export interface Place {
   readonly role: string
 }
 
-/** A system's name keeps it apart from others in the same database; it has no underscore, so no two places can be the same. */
+/**
+ * A system's name keeps it apart from others in the same database; it has no underscore, so no two places can be the same. What begins with
+ * `pg_` PostgreSQL keeps for itself.
+ */
 export function assertSystemName(system: string): void {
+  if (system === 'pg') throw new AtollError('DEFINITION_INVALID', "a system cannot be called 'pg' on PostgreSQL, which keeps names that begin with pg_ for itself")
   if (/^[a-z][a-z0-9-]{0,30}$/.test(system)) return
   throw new AtollError('DEFINITION_INVALID', `system name '${system}' must be up to 31 lower case letters, digits and dashes, for schemas and roles are called after it`)
 }

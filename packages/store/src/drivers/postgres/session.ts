@@ -1,11 +1,28 @@
-import type { Client, Param, Result } from '@atoll/postgres'
+import { sqlStateOf, type Client, type Param, type Result } from '@atoll/postgres'
 import { AtollError } from '@atoll/host'
 import type { Row, Value } from '../../driver.ts'
 import type { Group } from '../../group.ts'
 
 /**
- * One physical commit on its connection. Statements are sent without waiting for the answers of those before (the server takes them in
- * order), so that beginning, and a savepoint for each work, cost no round trip of their own.
+ * Begins a physical commit, as the only writer of the store: whoever else writes it, here or in another process, waits. So transactions run
+ * one after the other as they do everywhere, and what one leaves in the outbox commits before the next begins. OVERLOADED if another
+ * process keeps the writer for longer than the `lock_timeout` of the connection.
+ */
+export async function begin(client: Client, store: string, callMs: number): Promise<void> {
+  try {
+    await Promise.all(['BEGIN', 'LOCK TABLE atoll_writer IN EXCLUSIVE MODE', 'SAVEPOINT work'].map((sql) => client.query(sql, [], callMs)))
+  } catch (error) {
+    await client.query('ROLLBACK', [], callMs).catch(() => undefined) // then the connection is of no more use, and is not used
+    if (sqlStateOf(error) === LOCK_NOT_AVAILABLE) throw new AtollError('OVERLOADED', `${store} is being written by another process, which did not let go of it for as long as lockMs says`, { cause: error })
+    throw AtollError.from(error)
+  }
+}
+
+const LOCK_NOT_AVAILABLE = '55P03'
+
+/**
+ * One physical commit on its connection, once it has begun. Statements are sent without waiting for the answers of those before (the server
+ * takes them in order), so that a savepoint for each work costs no round trip of its own.
  */
 export class GroupSession {
   /** The store's, for messages. */
@@ -19,14 +36,6 @@ export class GroupSession {
     this.name = name
     this.group = group
     this.#client = client
-  }
-
-  /**
-   * Begins, as the only writer of the store: whoever else writes it, here or in another process, waits. So transactions run one after the
-   * other as they do everywhere, and what one leaves in the outbox commits before the next begins.
-   */
-  async begin(): Promise<void> {
-    await Promise.all(['BEGIN', 'LOCK TABLE atoll_writer IN EXCLUSIVE MODE', 'SAVEPOINT work'].map((sql) => this.#client.query(sql)))
   }
 
   /** The next work begins: what it does must be undone without what came before. */
@@ -53,21 +62,27 @@ export class GroupSession {
     await this.query(`SAVEPOINT ${savepoint}`, [])
   }
 
-  async release(savepoint: string): Promise<void> {
-    await this.query(`RELEASE SAVEPOINT ${savepoint}`, [])
+  /** Where every statement before has been answered, and well, this cannot fail but with the connection. */
+  release(savepoint: string): void {
+    this.#send(`RELEASE SAVEPOINT ${savepoint}`)
   }
 
   async rollBackTo(savepoint: string): Promise<void> {
     await Promise.all([this.query(`ROLLBACK TO SAVEPOINT ${savepoint}`, []), this.query(`RELEASE SAVEPOINT ${savepoint}`, [])])
   }
 
-  /** Checks what would be checked at the commit, for what was done until now. */
-  async checkConstraints(): Promise<void> {
-    await Promise.all([this.query('SET CONSTRAINTS ALL IMMEDIATE', []), this.query('SET CONSTRAINTS ALL DEFERRED', [])])
+  /** Checks, for what the present work did, the constraints that would be checked at the commit. `names` as they stand in SQL. */
+  async check(names: string): Promise<void> {
+    if (this.#isFresh) return
+    await Promise.all([this.query(`SET CONSTRAINTS ${names} IMMEDIATE`, []), this.query(`SET CONSTRAINTS ${names} DEFERRED`, [])])
   }
 
   async commit(): Promise<void> {
-    const { command } = await this.#client.query('COMMIT')
+    const { command } = await this.#client.query('COMMIT').catch((error: unknown) => {
+      const failure = AtollError.from(error)
+      if (failure.code !== 'UNAVAILABLE') throw failure
+      throw new AtollError('UNAVAILABLE', `a commit of ${this.name} was not answered; whether it took effect is unknown: ${failure.reason}`, { cause: failure })
+    })
     if (command !== 'COMMIT') throw new AtollError('UNAVAILABLE', `${this.name} undid a transaction that was to be committed`)
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { numberParameters, translateMigration } from './sql.ts'
+import { migrationStatements, numberParameters, translateMigration } from './sql.ts'
 
 describe('the SQL of services, in PostgreSQL', () => {
   it('numbers parameters, and leaves question marks in texts, names and comments alone', () => {
@@ -37,6 +37,17 @@ describe('the SQL of services, in PostgreSQL', () => {
   it('leaves PostgreSQL as it is', () => {
     const sql = `CREATE TABLE t (a BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, b JSONB NOT NULL DEFAULT '{}', c NUMERIC(10, 2), d TEXT COLLATE "de_DE"); INSERT INTO t (b) SELECT 'INTEGER'`
     assert.equal(translateMigration(sql), sql)
+  })
+
+  it('takes quoted bodies as they are, with whatever tag, and texts with escapes', () => {
+    for (const sql of [
+      'CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $body$ SELECT 1; -- INTEGER ? $$ ; \n $body$; CREATE TABLE t (a BIGINT)',
+      'CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1; SELECT 2 $$',
+    ]) {
+      assert.equal(translateMigration(sql), sql)
+    }
+    assert.deepEqual(migrationStatements('DO $a$ BEGIN; END $a$; SELECT 1').length, 2)
+    assert.equal(numberParameters(`SELECT E'it\\'s ?', $q$ ? $q$, ?`), `SELECT E'it\\'s ?', $q$ ? $q$, $1`)
   })
 
   it('refuses what has no counterpart, and says what to do', () => {

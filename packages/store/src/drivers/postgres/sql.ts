@@ -23,6 +23,11 @@ export function migrationStatements(sql: string): string[] {
   return statementsOf(tokenize(sql)).filter((tokens) => tokens.some(isMeaning)).map(translateStatement)
 }
 
+/** The words, names and marks of a statement, in upper case: without texts, and without what is only said in passing. */
+export function meaningOf(sql: string): string[] {
+  return tokenize(sql).filter((token) => token.kind === 'word' || token.kind === 'quoted' || token.kind === 'mark').map((token) => token.text.replaceAll('"', '').toUpperCase())
+}
+
 type Kind = 'space' | 'word' | 'quoted' | 'string' | 'parameter' | 'mark'
 
 interface Token {
@@ -33,7 +38,7 @@ interface Token {
 const pattern = new RegExp(
   [
     /(?<space>\s+|--[^\n]*|\/\*[\s\S]*?\*\/)/,
-    /(?<string>[eE]?'(?:[^']|'')*'|\$\$[\s\S]*?\$\$)/,
+    /(?<string>[eE]'(?:[^'\\]|''|\\[\s\S])*'|'(?:[^']|'')*'|\$(?<tag>(?:[A-Za-z_]\w*)?)\$[\s\S]*?\$\k<tag>\$)/,
     /(?<quoted>"(?:[^"]|"")*")/,
     /(?<parameter>\?|\$\d+)/,
     /(?<word>[A-Za-z_][A-Za-z0-9_]*)/,

@@ -2,7 +2,7 @@ import { quoteIdentifier } from '@atoll/postgres'
 import { PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
 import type { DialectParts, InsertStatement, Statement, Value } from '../../driver.ts'
 import { notForServices } from '../../refusals.ts'
-import { numberParameters } from './sql.ts'
+import { meaningOf, numberParameters } from './sql.ts'
 
 /** How Kysely writes for PostgreSQL. One object, because compiled statements are kept by it. */
 export const postgresDialect: DialectParts = {
@@ -14,8 +14,22 @@ export const postgresDialect: DialectParts = {
 /** What a caller means who gives no parameters. */
 export const noParams: readonly Value[] = []
 
-/** What begins, ends or undoes transactions, changes who asks or what for, or leaves something behind in the connection. */
-const refused = /^\s*(begin|start|commit|end|rollback|abort|savepoint|release|prepare|deallocate|set|reset|discard|lock|listen|unlisten|notify|copy|vacuum|declare|fetch|close|grant|revoke|create\s+(role|user|database|schema))\b/i
+/** What a statement begins with that begins, ends or undoes transactions, changes who asks or what for, runs what cannot be seen, or leaves something behind in the connection. */
+const refusedOrders = new Set(
+  `ABORT BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMIT COPY DEALLOCATE DECLARE DISCARD DO END EXECUTE FETCH GRANT LISTEN LOAD LOCK MOVE NOTIFY PREPARE
+   REASSIGN REINDEX RELEASE RESET REVOKE ROLLBACK SAVEPOINT SECURITY SET START UNLISTEN VACUUM`.split(/\s+/),
+)
+/** What is not to be made, changed or dropped: what is the server's, and what would be another thing on the next connection. */
+const refusedThings = new Set('DATABASE EXTENSION GLOBAL GROUP LOCAL ROLE SCHEMA SYSTEM TABLESPACE TEMP TEMPORARY USER'.split(' '))
+/** Functions that do the same: settings, and locks that outlive their transaction. */
+const refusedFunction = /^(SET_CONFIG|PG_(TRY_)?ADVISORY_(UN)?LOCK(_ALL|_SHARED)?)$/
+
+function isForServices(sql: string): boolean {
+  const [order = '', thing = '', ...more] = meaningOf(sql).filter((word) => word !== '(' && word !== ';')
+  if (refusedOrders.has(order)) return false
+  if ((order === 'CREATE' || order === 'ALTER' || order === 'DROP') && refusedThings.has(thing)) return false
+  return ![thing, ...more].some((word) => refusedFunction.test(word))
+}
 
 const texts = new WeakMap<Statement, string>()
 
@@ -23,7 +37,7 @@ const texts = new WeakMap<Statement, string>()
 export function textOf(statement: Statement): string {
   let text = texts.get(statement)
   if (text === undefined) {
-    if (refused.test(statement.sql)) throw notForServices(statement.sql)
+    if (!isForServices(statement.sql)) throw notForServices(statement.sql)
     texts.set(statement, (text = numberParameters(statement.sql)))
   }
   return text

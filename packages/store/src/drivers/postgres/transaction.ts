@@ -14,6 +14,9 @@ export class GroupQueries implements Queries {
   protected readonly session: GroupSession
   protected readonly activity: Activity
   protected ended = false
+  #unanswered = 0
+  /** Who waits until nothing is. */
+  #onAnswered: (() => void)[] = []
 
   constructor(session: GroupSession, activity: Activity) {
     this.session = session
@@ -36,9 +39,13 @@ export class GroupQueries implements Queries {
     return rows[0]!.key // of the one row that it inserted
   }
 
+  /** The rows are sent one behind the other, and so many at a time, for each takes up memory until it is answered. */
   async runEach(statement: Statement, rows: readonly (readonly Value[])[]): Promise<void> {
     const text = textOf(statement)
-    await Promise.all(rows.map((params) => this.ask(text, params)))
+    for (const params of rows) assertStorable(params)
+    for (let from = 0; from < rows.length; from += rowsInFlightMax) {
+      await Promise.all(rows.slice(from, from + rowsInFlightMax).map((params) => this.ask(text, params)))
+    }
   }
 
   async get<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R | undefined> {
@@ -57,11 +64,19 @@ export class GroupQueries implements Queries {
 
   /** Asks the server, and notes what it says. */
   protected async guarded<T>(ask: () => Promise<T>): Promise<T> {
+    this.#unanswered++
     try {
       return await this.activity.during(ask)
     } catch (error) {
       throw this.failed(error)
+    } finally {
+      if (--this.#unanswered === 0) for (const resolve of this.#onAnswered.splice(0)) resolve()
     }
+  }
+
+  /** Resolves when nothing that was asked is unanswered. Its user may have forgotten to wait for it, and it may fail. */
+  protected async answered(): Promise<void> {
+    if (this.#unanswered > 0) await new Promise<void>((resolve) => this.#onAnswered.push(resolve))
   }
 
   protected failed(error: unknown): AtollError {
@@ -73,6 +88,8 @@ export class GroupQueries implements Queries {
     if (this.commit.failure) throw this.commit.failure
   }
 }
+
+const rowsInFlightMax = 500
 
 /** One work's share of a physical commit. */
 export class PostgresTransaction extends GroupQueries implements Transaction {
@@ -89,22 +106,19 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
     const depth = ++this.#depth
     const name = `inner_${depth}`
     const hooksBefore = this.#hooks.length
-    await this.guarded(() => this.session.set(name))
+    this.guarded(() => this.session.set(name)).catch(() => undefined) // it fails where the statement before it has, which is noted
     let result: T
     try {
       result = await work()
+      await this.answered()
       if (this.#failure) throw goesNoFurther(this.#failure)
     } catch (error) {
-      if (this.#leave(depth)) {
-        await this.guarded(() => this.session.rollBackTo(name))
-        this.#hooks.splice(hooksBefore)
-        this.#failure = undefined
-      }
+      if (this.#leave(depth)) await this.#undoTo(name, hooksBefore)
       throw error
     }
     this.assertOpen()
     if (!this.#leave(depth)) throw this.#broken!
-    await this.guarded(() => this.session.release(name))
+    this.session.release(name)
     return result
   }
 
@@ -113,9 +127,10 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
     if (!this.#hooks.some(([known]) => known === key)) this.#hooks.push([key, hook])
   }
 
-  /** The work has ended well. Throws if it has not. */
-  keep(): void {
+  /** The work has come to its end. Rejects if it has not ended well after all. */
+  async keep(): Promise<void> {
     this.end()
+    await this.answered()
     if (this.commit.failure) throw this.commit.failure
     if (this.#broken) throw this.#broken
     if (this.#failure) throw goesNoFurther(this.#failure)
@@ -136,8 +151,19 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
 
   protected override failed(error: unknown): AtollError {
     const failure = super.failed(error)
-    if (!this.ended) this.#failure ??= failure
+    this.#failure ??= failure
     return failure
+  }
+
+  /** What goes wrong here is noted like any failure, and fails the work. */
+  async #undoTo(savepoint: string, hooks: number): Promise<void> {
+    try {
+      await this.guarded(() => this.session.rollBackTo(savepoint))
+      this.#hooks.splice(hooks)
+      this.#failure = undefined
+    } catch {
+      // its user hears of what went wrong before
+    }
   }
 
   /** Whether the innermost savepoint is the one to end. Two that overlap would undo each other's changes, so then nothing is ended, and the whole work fails. */

@@ -5,7 +5,7 @@ import { Group, type Write } from '../../group.ts'
 import { usedAfterClose, waited } from '../../refusals.ts'
 import { Activity } from './activity.ts'
 import type { PostgresLimits } from './limits.ts'
-import { GroupSession } from './session.ts'
+import { begin, GroupSession } from './session.ts'
 import { GroupQueries, PostgresTransaction } from './transaction.ts'
 
 /**
@@ -17,20 +17,20 @@ export class Writer {
   readonly #pool: Pool
   readonly #host: Host
   readonly #limits: PostgresLimits
-  /** Constraints that only a commit would check must be checked for each work, or one would take others with it. */
-  readonly #checksAtCommit: boolean
+  /** Constraints that only a commit would check, as they stand in SQL. They are checked for each work, or one would take others with it. */
+  readonly #deferred: string | undefined
   readonly #queue: Write[] = []
   #running: Promise<void> | undefined
   #closed = false
   /** Of the work under way; committed state that is read meanwhile may be read by it. */
   #activity: Activity | undefined
 
-  constructor(name: string, pool: Pool, host: Host, limits: PostgresLimits, checksAtCommit: boolean) {
+  constructor(name: string, pool: Pool, host: Host, limits: PostgresLimits, deferred: string | undefined) {
     this.#name = name
     this.#pool = pool
     this.#host = host
     this.#limits = limits
-    this.#checksAtCommit = checksAtCommit
+    this.#deferred = deferred
   }
 
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -56,32 +56,28 @@ export class Writer {
   }
 
   async #run(): Promise<void> {
+    let isSecondTry = false
     while (this.#queue.length > 0) {
-      const group = new Group(this.#host.monotonicMs() + this.#limits.groupOpenMs)
+      let group: Group | undefined
       try {
         await this.#pool.use(async (client) => {
-          const session = new GroupSession(this.#name, group, client)
-          await this.#begin(session)
-          await this.#carryOut(session)
+          await begin(client, this.#name, this.#limits.lockMs + ANSWER_MS)
+          group = new Group(this.#host.monotonicMs() + this.#limits.groupOpenMs)
+          await this.#carryOut(new GroupSession(this.#name, group, client))
         })
-        for (const write of group.written) write.resolve(write.result)
+        for (const write of written(group)) write.resolve(write.result)
+        isSecondTry = false
       } catch (error) {
         const failure = AtollError.from(error)
-        for (const write of group.written) write.reject(failure)
+        for (const write of written(group)) write.reject(failure)
+        if (group) continue
+        // A connection may have been lost while nobody used it. No work has begun, so another one may be tried, once.
+        isSecondTry = !isSecondTry && failure.code === 'UNAVAILABLE'
         // Those that wait would meet the same, and must not wait for ever.
-        if (group.count === 0) for (const write of this.#queue.splice(0)) write.reject(failure)
+        if (!isSecondTry) for (const write of this.#queue.splice(0)) write.reject(failure)
       }
     }
     this.#running = undefined
-  }
-
-  async #begin(session: GroupSession): Promise<void> {
-    try {
-      await session.begin()
-    } catch (error) {
-      await session.rollBack().catch(() => undefined) // then the connection is of no more use, and is not used
-      throw AtollError.from(error)
-    }
   }
 
   /** Runs the works that wait, and those that come to wait meanwhile, up to the limits of a group; then commits. */
@@ -93,8 +89,8 @@ export class Writer {
         group.count++
         await this.#carryOutOne(session, this.#queue.shift()!)
       }
-      if (group.failure) throw group.failure
       await this.#runHooks(session)
+      if (group.failure) throw group.failure
     } catch (error) {
       group.failure ??= AtollError.from(error)
       await session.rollBack().catch(() => undefined) // a connection that cannot even do that is not used again
@@ -108,7 +104,7 @@ export class Writer {
     const { promise: over, resolve: end } = Promise.withResolvers<Outcome>()
     const giveUp = (): void => end({ failure: waited(this.#name, 'a transaction') })
     const activity = new Activity(this.#host, giveUp)
-    const timer = this.#host.after(this.#limits.workMs, giveUp)
+    const timer = this.#host.after(this.#limits.workMs, () => end({ failure: tookTooLong(this.#name, this.#limits.workMs) }))
     const tx = new PostgresTransaction(session, activity)
     this.#activity = activity
     try {
@@ -121,8 +117,8 @@ export class Writer {
     timer.cancel()
     if ('failure' in outcome) return this.#undo(session, tx, write, outcome.failure)
     try {
-      tx.keep()
-      if (this.#checksAtCommit) await session.checkConstraints()
+      await tx.keep()
+      if (this.#deferred !== undefined) await session.check(this.#deferred)
     } catch (failure) {
       return this.#undo(session, tx, write, failure)
     }
@@ -141,7 +137,7 @@ export class Writer {
 
   async #runHooks(session: GroupSession): Promise<void> {
     const { hooks } = session.group
-    if (hooks.size === 0) return
+    if (session.group.failure || hooks.size === 0) return
     const { promise: idle, reject: giveUp } = Promise.withResolvers<never>()
     idle.catch(() => undefined) // it is raced with the hooks, and may come too late
     const queries = new GroupQueries(session, new Activity(this.#host, () => giveUp(waited(this.#name, 'a beforeCommit hook'))))
@@ -151,6 +147,19 @@ export class Writer {
       queries.end()
     }
   }
+}
+
+/** How long beginning may take beyond the wait for the writer, milliseconds, before the connection is held to be lost. */
+const ANSWER_MS = 2_000
+
+/** A function, because the compiler does not see that a group was made in another one. */
+function written(group: Group | undefined): readonly Write[] {
+  return group?.written ?? []
+}
+
+/** It may have waited for something outside while others read, or have asked too much of its store. */
+function tookTooLong(store: string, ms: number): AtollError {
+  return new AtollError('TX_WAITED', `a transaction of ${store} took longer than ${ms} ms (workMs), and was undone: others wait for the same writer. Do before tx what needs no tx, and do less in one`)
 }
 
 type Outcome = { readonly result: unknown } | { readonly failure: unknown }

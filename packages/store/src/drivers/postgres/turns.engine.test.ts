@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { quoteIdentifier } from '@atoll/postgres'
+import type { Store, Transaction } from '../../driver.ts'
+import { emit, inPostgresWorld, insertCounter, readCounter, setCounter, until, type PostgresWorld } from '../../../test/postgres-world.ts'
+
+const PROCESSES = 16
+
+describe('processes that write one store in PostgreSQL', () => {
+  it('take turns: counters that are read, then written come out exact', () =>
+    inPostgresWorld(async (world) => {
+      const stores = await openMany(world)
+      await stores[0]!.write((tx) => tx.runEach(insertCounter, [['a', 0], ['b', 0]]))
+      const each = 25
+      await Promise.all(stores.flatMap((store) => Array.from({ length: each }, () => store.write(async (tx) => (await countUp(tx, 'a'), await countUp(tx, 'b'))))))
+      for (const name of ['a', 'b']) assert.deepEqual(await stores[0]!.reader.get(readCounter, [name]), { count: PROCESSES * each })
+    }))
+
+  it('share commits also while they wait for one another', () =>
+    inPostgresWorld(async (world) => {
+      const stores = await openMany(world, 4)
+      const commits = await Promise.all(stores.flatMap((store) => Array.from({ length: 50 }, () => store.write(async (tx) => (await tx.run(emit, ['x']), tx.commit)))))
+      assert.ok(new Set(commits).size <= commits.length / 5, `${commits.length} works took ${new Set(commits).size} commits`)
+    }))
+
+  it('show their outboxes in the order of the numbers, however slow a commit is: none appears below one that was seen', () =>
+    inPostgresWorld(async (world) => {
+      const stores = await openMany(world)
+      await slowCommits(world)
+      const each = 12
+      const writing = Promise.all(stores.map((store) => writeOneByOne(store, each)))
+      const arrivals = await watchOutbox(world, PROCESSES * each)
+      await writing
+      assert.deepEqual(arrivals, arrivals.toSorted((a, b) => a - b))
+    }))
+
+  it('are refused with OVERLOADED when another one keeps the store for longer than lockMs, and go on after it', () =>
+    inPostgresWorld(async (world) => {
+      const store = await world.open('orders', undefined, { lockMs: 100 })
+      await world.admin.use(async (other) => {
+        await other.query('BEGIN')
+        await other.query(`LOCK TABLE ${quoteIdentifier(world.schemaOf('orders'))}.atoll_writer IN EXCLUSIVE MODE`)
+        const writes = await Promise.allSettled([store.write((tx) => tx.run(emit, ['a'])), store.write((tx) => tx.run(emit, ['b']))])
+        for (const write of writes) assert.equal(write.status === 'rejected' && write.reason.code, 'OVERLOADED')
+        await other.query('COMMIT')
+      })
+      await store.write((tx) => tx.run(emit, ['c']))
+    }))
+})
+
+async function openMany(world: PostgresWorld, count = PROCESSES): Promise<Store[]> {
+  return Promise.all(Array.from({ length: count }, () => world.open('orders', undefined, { lockMs: 60_000 })))
+}
+
+async function countUp(tx: Transaction, name: string): Promise<void> {
+  const row = await tx.get<{ count: number }>(readCounter, [name])
+  await tx.run(setCounter, [row!.count + 1, name])
+}
+
+async function writeOneByOne(store: Store, count: number): Promise<void> {
+  for (let index = 0; index < count; index++) await store.write((tx) => tx.run(emit, ['x']))
+}
+
+/** Each commit with something in its outbox takes up to 20 ms, as it may where a disk is busy or a standby far away. */
+async function slowCommits(world: PostgresWorld): Promise<void> {
+  const schema = quoteIdentifier(world.schemaOf('orders'))
+  await world.admin.query(`CREATE FUNCTION ${schema}.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(random() * 0.02); RETURN NULL; END $$`)
+  await world.admin.query(`CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON ${schema}.outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${schema}.dawdle()`)
+}
+
+/** The numbers of the outbox in the order in which they came to be seen. */
+async function watchOutbox(world: PostgresWorld, count: number): Promise<number[]> {
+  const seen = new Set<number>()
+  await until('every event to be there', async () => {
+    const { rows } = await world.admin.query<{ seq: number }>(`SELECT seq FROM ${quoteIdentifier(world.schemaOf('orders'))}.outbox ORDER BY seq`)
+    for (const { seq } of rows) seen.add(seq)
+    return seen.size === count
+  })
+  return [...seen]
+}
