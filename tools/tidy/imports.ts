@@ -21,7 +21,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   '@nats-io/jetstream': /^(packages\/log\/src\/drivers\/nats|bench)\//,
   '@nats-io/transport-node': /^(packages\/log\/src\/drivers\/nats|bench)\//,
   '@platformatic/kafka': /^(packages\/log\/src\/drivers\/kafka|bench)\//,
-  redis: /^(packages\/log\/src\/drivers\/redis|bench)\//,
+  redis: /^(packages\/log\/(src\/drivers|test)\/redis|bench)\//,
   'find-my-way': /^packages\/gateway\//,
   commander: /^packages\/cli\//,
   pino: /^packages\/cli\//,
