@@ -21,6 +21,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   '@nats-io/jetstream': /^(packages\/log\/src\/drivers\/nats|bench)\//,
   '@nats-io/transport-node': /^(packages\/log\/src\/drivers\/nats|bench)\//,
   '@platformatic/kafka': /^(packages\/log\/src\/drivers\/kafka|bench)\//,
+  amqplib: /^(packages\/log\/(src\/drivers|test)\/rabbitmq|bench)\//,
   redis: /^(packages\/log\/(src\/drivers|test)\/redis|bench)\//,
   'find-my-way': /^packages\/gateway\//,
   commander: /^packages\/cli\//,
