@@ -1,0 +1,156 @@
+import { AtollError } from '@atoll/host'
+import type { LogRecord } from '../../driver.ts'
+import { assertCount, assertPlace, dataBytesOf } from '../checks.ts'
+import type { RedisConnection } from './client.ts'
+import { replyOf } from './errors.ts'
+import { foreign, headOf, hintsChannel, streamKey } from './format.ts'
+import type { Hints } from './hints.ts'
+import type { RedisLogLimits } from './limits.ts'
+import { appendScript, type Script } from './scripts.ts'
+
+/** Why the script refuses, and where. */
+type Answer = [verdict: string, place: number, there: string]
+
+/** What one run of the script is about. */
+interface Part {
+  readonly records: LogRecord[]
+  /** The partitions, in the order of KEYS. */
+  readonly partitions: number[]
+  readonly args: string[]
+}
+
+/**
+ * Appends by a script, which looks at all records of a call before it writes the first. What is too much for one run is looked at as a
+ * whole first and then written in parts, each of which is looked at again: whatever came between, nothing is written that leaves a hole.
+ */
+export class Appender {
+  readonly #system: string
+  readonly #connection: RedisConnection
+  readonly #hints: Hints
+  readonly #limits: RedisLogLimits
+  /** By source, the last append of several parts under way: nothing may come between them. */
+  readonly #inParts = new Map<string, Promise<unknown>>()
+  #queuedRecords = 0
+  #queuedBytes = 0
+
+  constructor(system: string, connection: RedisConnection, hints: Hints, limits: RedisLogLimits) {
+    this.#system = system
+    this.#connection = connection
+    this.#hints = hints
+    this.#limits = limits
+  }
+
+  async append(source: string, records: readonly LogRecord[]): Promise<void> {
+    assertCount(source, records.length, this.#limits.appendRecordsMax)
+    const { parts, bytes } = this.#divide(source, records)
+    this.#assertRoom(source, records.length, bytes)
+    this.#queuedRecords += records.length
+    this.#queuedBytes += bytes
+    try {
+      await this.#inTurn(source, parts)
+    } finally {
+      this.#queuedRecords -= records.length
+      this.#queuedBytes -= bytes
+    }
+    this.#hints.tell(source, new Set(parts.flatMap(({ partitions }) => partitions)))
+  }
+
+  /** Copies the records into the arguments of the script, as many runs of it as they need. */
+  #divide(source: string, records: readonly LogRecord[]): { parts: Part[]; bytes: number } {
+    const { dataBytesMax, scriptRecordsMax, scriptBytesMax } = this.#limits
+    const parts: Part[] = []
+    let part: Part | undefined
+    let partBytes = 0
+    let bytes = 0
+    for (const record of records) {
+      assertPlace(source, record)
+      const recordBytes = dataBytesOf(source, record, dataBytesMax)
+      if (!part || part.records.length >= scriptRecordsMax || partBytes + recordBytes > scriptBytesMax) {
+        part = { records: [], partitions: [], args: [] }
+        parts.push(part)
+        partBytes = 0
+      }
+      part.args.push(placeIn(part, record.partition), String(record.number), record.id, headOf(record), record.data)
+      part.records.push(record)
+      partBytes += recordBytes
+      bytes += recordBytes
+    }
+    return { parts, bytes }
+  }
+
+  #assertRoom(source: string, count: number, bytes: number): void {
+    const { queuedRecordsMax, queuedBytesMax } = this.#limits
+    if (this.#queuedRecords === 0 || (this.#queuedRecords + count <= queuedRecordsMax && this.#queuedBytes + bytes <= queuedBytesMax)) return
+    throw new AtollError('OVERLOADED', `${this.#queuedRecords} records wait for ${this.#connection.engine} already; ${count} of ${source} are over queuedRecordsMax (${queuedRecordsMax}) or queuedBytesMax (${queuedBytesMax})`)
+  }
+
+  /** Commands of one connection are run in their order, so an append of one part needs to wait for none before it but one of several. */
+  async #inTurn(source: string, parts: readonly Part[]): Promise<void> {
+    for (let before; (before = this.#inParts.get(source)); ) await before.catch(() => undefined) // whoever made it hears of it
+    if (parts.length === 1) return this.#run('write', source, parts[0]!)
+    const written = this.#writeAll(source, parts)
+    this.#inParts.set(source, written)
+    try {
+      await written
+    } finally {
+      this.#inParts.delete(source)
+    }
+  }
+
+  async #writeAll(source: string, parts: readonly Part[]): Promise<void> {
+    const whole: Part = { records: [], partitions: [], args: [] }
+    for (const { records } of parts) {
+      for (const record of records) {
+        whole.args.push(placeIn(whole, record.partition), String(record.number), record.id)
+        whole.records.push(record)
+      }
+    }
+    await this.#run('check', source, whole)
+    for (const part of parts) await this.#run('write', source, part)
+  }
+
+  async #run(mode: 'write' | 'check', source: string, part: Part): Promise<void> {
+    const keys = part.partitions.map((partition) => streamKey(this.#system, source, partition))
+    const args = [String(keys.length), ...keys, mode, hintsChannel(this.#system, source), this.#hints.token]
+    for (const arg of part.args) args.push(arg) // too many to spread
+    const answer = await runScript(this.#connection, appendScript, args)
+    if (answer[0] !== 'ok') throw this.#refusal(source, part, answer)
+  }
+
+  #refusal(source: string, { records, partitions }: Part, [verdict, place, there]: Answer): AtollError {
+    if (verdict === 'foreign') return foreign(source, partitions[place]!, there)
+    if (verdict === 'lost') {
+      const partition = partitions[place]!
+      return new AtollError('LOG_GAP', `the stream of partition ${partition} of ${source} had entries up to ${there}, and its last ones have been deleted: records are lost. Restore it`, { details: { source, partition } })
+    }
+    const { partition, number, id } = records[place]!
+    const details = { source, partition, number }
+    if (verdict === 'gap') {
+      return new AtollError('LOG_GAP', `record ${number} cannot be appended to partition ${partition} of ${source}: the next number is ${there}`, { details: { ...details, expected: Number(there) } })
+    }
+    if (verdict === 'gone') {
+      return new AtollError('LOG_GAP', `record ${number} of partition ${partition} of ${source} has been deleted from its stream, so that nobody can say whether it was event ${id}. Restore it`, { details })
+    }
+    return new AtollError(
+      'LOG_DIVERGED',
+      `record ${number} in partition ${partition} of ${source} is event ${there}, and event ${id} was to be appended under that number: log and store are from different histories`,
+      { details },
+    )
+  }
+}
+
+/** The place of a partition's stream among the KEYS of a part, from 1 as Lua counts. */
+function placeIn({ partitions }: Part, partition: number): string {
+  const at = partitions.indexOf(partition)
+  return String(at >= 0 ? at + 1 : partitions.push(partition))
+}
+
+/** Redis forgets scripts when it restarts; the connection loads them again, but somebody may have flushed them since. */
+async function runScript(connection: RedisConnection, { sha, text }: Script, args: readonly string[]): Promise<Answer> {
+  try {
+    return await connection.call((client) => client.sendCommand<Answer>(['EVALSHA', sha, ...args]))
+  } catch (error) {
+    if (!replyOf(error)?.startsWith('NOSCRIPT')) throw error
+    return connection.call((client) => client.sendCommand<Answer>(['EVAL', text, ...args]))
+  }
+}

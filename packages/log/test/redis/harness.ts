@@ -1,0 +1,77 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { createNodeHost } from '@atoll/host/node'
+import { createClient } from 'redis'
+import type { LogHarness } from '../../src/conformance.ts'
+import type { Log } from '../../src/driver.ts'
+import { createRedisLog, defaultLimits, type RedisLogLimits } from '../../src/redis.ts'
+import { pause } from '../waiting.ts'
+
+const host = createNodeHost()
+
+/** A system name that no other test has. */
+export function freshSystem(): string {
+  return `test-${host.hex(6)}`
+}
+
+/** Worlds of logs on a running Redis, each of a system of its own. */
+export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> = {}): LogHarness {
+  return {
+    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
+    faults: ['crash', 'lose', 'stopWrites'],
+    pause,
+
+    async open() {
+      const system = freshSystem()
+      const opened: Log[] = []
+      async function openAnother(): Promise<Log> {
+        const log = await createRedisLog({ url, system, host, limits })
+        opened.push(log)
+        return log
+      }
+      return {
+        log: await openAnother(),
+        reopen: openAnother,
+        crash: openAnother, // what a killed process leaves behind is what Redis has
+        lose: (source) => deleteStreams(url, `${system}/${source}`),
+        stopWrites() {
+          const before = setConfig(url, 'maxmemory', '1')
+          return () => void setConfig(url, 'maxmemory', before)
+        },
+        async dispose() {
+          await Promise.all(opened.map((log) => log.close()))
+          await deleteStreams(url, `${system}/*`)
+        },
+      }
+    },
+  }
+}
+
+/** Deletes the streams of what a pattern of system and source matches. */
+export async function deleteStreams(url: string, pattern: string): Promise<void> {
+  await withClient(url, async (client) => {
+    for await (const keys of client.scanIterator({ MATCH: `atoll:{${pattern}}:*`, COUNT: 1000 })) if (keys.length > 0) await client.del(keys)
+  })
+}
+
+/** Runs `body` with a client that is nobody's log. */
+export async function withClient<T>(url: string, body: (client: TestClient) => Promise<T>): Promise<T> {
+  const client = openClient(url)
+  client.on('error', () => {}) // its commands say so
+  await client.connect()
+  try {
+    return await body(client)
+  } finally {
+    client.destroy()
+  }
+}
+
+type TestClient = ReturnType<typeof openClient>
+
+function openClient(url: string) {
+  return createClient({ url, socket: { reconnectStrategy: false } })
+}
+
+function setConfig(url: string, name: string, value: string): string {
+  return execFileSync(process.execPath, [join(import.meta.dirname, 'set-config.ts'), url, name, value], { encoding: 'utf8' })
+}
