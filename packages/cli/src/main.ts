@@ -7,9 +7,11 @@ import { join } from 'node:path'
 import { events, ledger, listDeadLetters, redrive, replay, showDeadLetter } from './commands/ask.ts'
 import { config } from './commands/config.ts'
 import { dev } from './commands/dev.ts'
+import { doctor } from './commands/doctor.ts'
 import { map } from './commands/map.ts'
 import { registry } from './commands/registry.ts'
 import { start } from './commands/start.ts'
+import { up } from './commands/up.ts'
 import { loadConfig } from './config/config.ts'
 import type { Place } from './control/client.ts'
 import { CONTROL_FILE } from './control/server.ts'
@@ -52,6 +54,25 @@ program
   .option('--json', 'the ready line as a JSON object')
   .addHelpText('after', '\nCtrl-C and SIGTERM drain. Exit codes: 0 drained, 1 failed, 2 not understood or configured, 3 the time to drain ran out, 130 told twice.\n\nExample: atoll start src/system.ts --service articles --service profiles --config shop.json')
   .action(start)
+
+program
+  .command('up')
+  .description('run a process for each service and one for the gateway, on this machine')
+  .argument('[module]', 'module whose default export is the system (default: `system` in the configuration)')
+  .option('--config <file>', 'configuration (default: atoll.json, if there is one); needs engines that processes can share')
+  .option('--port <number>', 'port of the gateway (default: PORT, or 4000)')
+  .option('--instances <number>', 'processes for each service', '1')
+  .addHelpText('after', '\nCtrl-C drains and stops them all. A process that ends is started again.\n\nExample: ATOLL_STORE_URL=postgres://… ATOLL_LOG_URL=nats://… atoll up src/system.ts --instances 2')
+  .action(up)
+
+program
+  .command('doctor')
+  .description("read the engines' settings, and say what they mean for each promise")
+  .argument('[module]', 'module whose default export is the system (default: `system` in the configuration)')
+  .option('--config <file>', 'configuration (default: atoll.json, if there is one)')
+  .option('--json', 'the diagnosis as one JSON object')
+  .addHelpText('after', '\nExit code 1 if a setting breaks a promise and was not accepted by name (accept, ATOLL_ACCEPT): a start would be refused.\n\nExample: atoll doctor src/system.ts --config shop.json')
+  .action(doctor)
 
 program
   .command('registry')

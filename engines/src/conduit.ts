@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { engines } from './engines.ts'
+import { toNames, toText } from './names.ts'
+import { startEngine } from './start.ts'
+import { variableOf, type EngineName } from './url.ts'
+
+// `npm run start:engines`: Conduit as separate processes on PostgreSQL and an engine for its log, until Ctrl-C. Data stay in .atoll/engines.
+
+const usage = `npm run start:engines -- [--log nats|postgres|kafka|rabbitmq|redis] [--instances <number>] [--port <number>]`
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(toText(error))
+  process.exitCode = 2
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { log: { type: 'string', default: 'nats' }, instances: { type: 'string', default: '1' }, port: { type: 'string' }, help: { type: 'boolean' } } })
+  if (values.help) {
+    console.log(usage)
+    return 0
+  }
+  const [log] = toNames([values.log]) as [EngineName] // one name in, one out
+  const running = await Promise.all([...new Set<EngineName>(['postgres', log])].map((name) => startEngine(name, { folder: join(root, '.atoll/engines', name), port: engines[name].port })))
+  const urls = new Map(running.map(({ name, url }) => [name, url]))
+  for (const [name, url] of urls) console.log(`${name} at ${url}`)
+  const env = { ...process.env, ATOLL_STORE_URL: urls.get('postgres'), ATOLL_LOG_URL: urls.get(log), ...Object.fromEntries([...urls].map(([name, url]) => [variableOf(name), url])) }
+  const args = ['packages/cli/src/main.ts', 'up', 'apps/conduit/src/system.ts', '--instances', values.instances, ...(values.port === undefined ? [] : ['--port', values.port])]
+  // In a group of its own, so that Ctrl-C comes to it once: from us.
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true })
+  const pass = (signal: NodeJS.Signals): boolean => child.kill(signal)
+  process.on('SIGINT', pass).on('SIGTERM', pass)
+  const [code] = (await once(child, 'close')) as [number | null]
+  await Promise.all(running.map((engine) => engine.stop()))
+  return code ?? 1
+}

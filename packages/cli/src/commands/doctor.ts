@@ -1,0 +1,26 @@
+import { silentLogger } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import { loadConfig } from '../config/config.ts'
+import { diagnose } from '../doctor/diagnosis.ts'
+import { formatDiagnosis } from '../doctor/text.ts'
+import { openEngines } from '../engines.ts'
+import { loadSystemOf } from '../load.ts'
+
+export interface DoctorOptions {
+  config?: string
+  json?: boolean
+}
+
+/** `atoll doctor`: what the engines' settings mean for the promises. Exit code 1 if a start would be refused. */
+export async function doctor(module: string | undefined, options: DoctorOptions): Promise<void> {
+  const config = loadConfig({ file: options.config })
+  const { system } = await loadSystemOf(module, config)
+  const { stores, log, close } = await openEngines({ config, system: system.name, host: createNodeHost(), logger: silentLogger })
+  try {
+    const diagnosis = diagnose(await stores.examine(), await log.examine(), config.values.accept)
+    console.log(options.json ? JSON.stringify(diagnosis) : formatDiagnosis(diagnosis))
+    if (diagnosis.broken.length > 0) process.exitCode = 1
+  } finally {
+    await close()
+  }
+}
