@@ -106,7 +106,7 @@ export class KafkaProxy {
 }
 
 /** Calls `take` with each whole frame, its length included. */
-function onFrames(socket: Socket, take: (frame: Buffer) => void): void {
+export function onFrames(socket: Socket, take: (frame: Buffer) => void): void {
   let rest: Buffer = Buffer.alloc(0)
   socket.on('data', (chunk: Buffer) => {
     rest = Buffer.concat([rest, chunk])

@@ -7,13 +7,13 @@ export class Call {
   readonly #timer: Timer
   readonly #expired: Promise<never>
 
-  constructor(host: Host, ms: number, what: string) {
+  constructor(host: Host, ms: number, what: string, limit: 'callMs' | 'connectMs' = 'callMs') {
     const { promise, reject } = Promise.withResolvers<never>()
     promise.catch(() => undefined) // whoever waits is told; nobody may be waiting
     this.#host = host
     this.#endMs = host.monotonicMs() + ms
     this.#expired = promise
-    this.#timer = host.after(ms, () => reject(new AtollError('UNAVAILABLE', `Kafka did not answer within callMs (${ms}): ${what}; look at the brokers, and try again`)))
+    this.#timer = host.after(ms, () => reject(new AtollError('UNAVAILABLE', `Kafka did not answer within ${limit} (${ms}): ${what}; look at the brokers, and try again`)))
   }
 
   /** Resolves or rejects like `promise`; rejects with UNAVAILABLE if that takes longer than the call may. */

@@ -153,10 +153,6 @@ export class Cluster {
     return this.#metadataFrom(await this.any(), names)
   }
 
-  get nodes(): readonly number[] {
-    return [...this.#nodes.keys()]
-  }
-
   /** Ends all connections, which rejects what waits for them. */
   async close(): Promise<void> {
     this.#closed = true
@@ -262,7 +258,7 @@ export class Cluster {
   }
 
   async #ask(address: Address): Promise<void> {
-    const call = new Call(this.#host, this.#limits.connectMs, `${address.host}:${address.port} does not answer`)
+    const call = new Call(this.#host, this.#limits.connectMs, `connecting to ${address.host}:${address.port}`, 'connectMs')
     try {
       await call.wait(this.#metadataFrom(await call.wait(this.#link(address, 'control')), []))
     } catch (error) {

@@ -252,6 +252,7 @@ describe('the Kafka log', () => {
     inWorld(async (world) => {
       const configs = { 'retention.ms': '60000', 'retention.bytes': '1000000', 'cleanup.policy': 'compact,delete', 'max.message.bytes': '1000', 'flush.messages': '1000', 'message.timestamp.type': 'LogAppendTime' }
       await world.admin.createTopics({ topics: [world.topicOf('orders')], partitions: 3, replicas: 1, configs: Object.entries(configs).map(([name, value]) => ({ name, value })) })
+      await eventually('the broker shows the topic', async () => (await world.admin.listTopics()).includes(world.topicOf('orders')))
       const log = await world.open()
       const examination = await log.examine()
       const names = ['kafka.retention-ms', 'kafka.retention-bytes', 'kafka.cleanup-policy', 'kafka.max-message-bytes', 'kafka.log-flush-interval-messages', 'kafka.partitions']
