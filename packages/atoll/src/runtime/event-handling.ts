@@ -61,6 +61,7 @@ async function settleAlone({ store }: HandlingGround, frame: TransactionFrame): 
       await frame.before?.(tx)
       await frame.settle?.(tx, undefined, emptyPosition)
     })
+    frame.committed?.()
   } catch (error) {
     throw new StoreFailure(error)
   }

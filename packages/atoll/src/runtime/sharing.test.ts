@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Log } from '@atoll/log/driver'
-import type { StoreDriver } from '@atoll/store/driver'
+import type { StoreDriver, Transaction } from '@atoll/store/driver'
 import { AtollError, silentLogger } from '@atoll/host'
-import { openSystem } from '../runtime.ts'
+import { openSystem, type Position } from '../runtime.ts'
 import { audit, book, createShop } from '../../test/shop.ts'
 import { call, changedWrites, inWorld } from '../../test/world.ts'
 
@@ -146,6 +146,29 @@ describe('a store that cannot write', () => {
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: Array.from({ length: 11 }, (_, cents) => cents) })
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 11 && row.dead === 0))
       assert.deepEqual(shop.readiness(), { ready: true, reasons: [], warnings: [] })
+    }))
+})
+
+describe('a store whose commit fails when all is written', () => {
+  it('loses no event, also if another one is handled meanwhile, and shows nobody what has not lasted', () =>
+    inWorld(async (world) => {
+      const second = Promise.withResolvers<void>()
+      const seen = Promise.withResolvers<readonly number[]>()
+      let position: Position = {}
+      const stores = beforeCommits(world.stores, 'audit', () => {
+        second.resolve() // its transaction comes to the store while this commit is under way, and is the next
+        void call(shop, audit.total, { account: 'first' }, { position }).then(({ cents }) => seen.resolve(cents), seen.reject)
+        throw new AtollError('STORE_FULL', 'there is no room')
+      })
+      const shop = await world.start(createShop(({ account }) => (account === 'second' ? second.promise : undefined)), { partitions: 1 }, { stores })
+      await shop.services.get('audit')!.stop()
+      position = (await shop.dispatch('book.note', { input: { account: 'first', cents: 1 } })).position
+      await call(shop, book.note, { account: 'second', cents: 2 })
+      await shop.services.get('audit')!.start()
+      await world.host.advance(120_000)
+      assert.deepEqual(await seen.promise, [1])
+      for (const [account, cents] of [['first', 1], ['second', 2]] as const) assert.deepEqual(await call(shop, audit.total, { account }), { cents: [cents] })
+      assert.deepEqual((await shop.admin.ledger()).filter((row) => !row.balanced || row.handled !== 2), [])
     }))
 })
 
@@ -307,6 +330,30 @@ describe('a projection', () => {
 function partitionsOf(running: { services: ReadonlyMap<string, unknown> }): number {
   const service = running.services.get('audit') as { subscriptions: ReadonlyMap<string, { partitions: ReadonlyMap<number, unknown> }> }
   return service.subscriptions.get('audit')!.partitions.size
+}
+
+/** A driver one of whose stores calls `trouble`, once, when everything is written that moves a cursor, and nothing has committed. */
+function beforeCommits(driver: StoreDriver, name: string, trouble: () => void): StoreDriver {
+  let isDone = false
+  return changedWrites(driver, (store, work) => {
+    if (store.name !== name) return store.write(work)
+    return store.write((tx) => {
+      const beforeCommit: Transaction['beforeCommit'] = (key, hook) =>
+        tx.beforeCommit(key, async (queries) => {
+          await hook(queries)
+          if (isDone) return
+          isDone = true
+          trouble()
+        })
+      return work(new Proxy(tx, { get: (target, member) => (member === 'beforeCommit' ? beforeCommit : bound(target, member)) }))
+    })
+  })
+}
+
+/** A member of an object as it is there; methods keep their `this`, and private fields are found. */
+function bound(target: object, member: string | symbol): unknown {
+  const value: unknown = Reflect.get(target, member, target)
+  return typeof value === 'function' ? value.bind(target) : value
 }
 
 /** A driver whose stores do not write while `full` says so. */

@@ -16,6 +16,8 @@ export interface TransactionFrame {
   restsOn?(queries: Queries): Promise<Position>
   /** After the work and its events, as the last thing before the commit. */
   settle?(tx: Transaction, result: unknown, position: Position): Promise<void> | undefined | void
+  /** As soon as it has committed. */
+  committed?(): void
 }
 
 /** A transaction's result, and the position of what it emitted. */
@@ -42,7 +44,7 @@ export function transact(
   progress: Progress,
   work: (context: TransactionContext<unknown, EventDefinition>) => unknown,
 ): Promise<Transacted> {
-  return store.write(async (tx) => {
+  const written = store.write(async (tx) => {
     const ready = frame.before?.(tx)
     if (ready) await ready
     progress.stage = 'working'
@@ -62,6 +64,11 @@ export function transact(
     const settled = frame.settle?.(tx, result, position)
     if (settled) await settled
     return { result, position }
+  })
+  if (!frame.committed) return written
+  return written.then((transacted) => {
+    frame.committed!() // looked at just now
+    return transacted
   })
 }
 

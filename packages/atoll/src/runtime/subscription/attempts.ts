@@ -26,8 +26,13 @@ export class Attempts {
 
   /** Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. */
   async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'dry' = 'live'): Promise<void> {
-    const before = (tx: Transaction): Promise<void> | undefined => this.#book.check(tx)
-    if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { before, settle }, mode)
+    let commit: object | undefined
+    const before = (tx: Transaction): Promise<void> | undefined => {
+      commit = tx.commit
+      return this.#book.check(tx)
+    }
+    const committed = (): void => this.#book.confirm(commit)
+    if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { before, settle, committed }, mode)
     let isProjecting = false
     try {
       await this.#ground.store.write(async (tx) => {
@@ -37,6 +42,7 @@ export class Attempts {
         isProjecting = false
         await settle(tx)
       })
+      committed()
     } catch (error) {
       // A store that never came to the event, or could not commit it, is not the event's fault.
       throw !isProjecting || isStoreFailure(error) ? new StoreFailure(error) : error

@@ -43,9 +43,11 @@ export async function applyBatch(batch: Batch): Promise<void> {
 async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<HeldReason | undefined>): Promise<void> {
   const { ground, book, held, attempts, cursor } = batch
   let isApplying = false
+  let physical: object | undefined
   const newlyHeld = new Map<StoredRecord, HeldReason>()
   try {
     await ground.store.write(async (tx) => {
+      physical = tx.commit
       await book.check(tx)
       isApplying = true
       const handled = new Set<StoredRecord>()
@@ -67,7 +69,8 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
   } catch (error) {
     throw !isApplying || isStoreFailure(error) ? new StoreFailure(error) : error
   }
-  for (const [record, { state }] of newlyHeld) held.note(record, state)
+  for (const [record, { state }] of newlyHeld) held.note(record, state) // before anybody hears that the cursor has passed them
+  book.confirm(physical)
 }
 
 /** Applies a record so that it can be undone alone. Answers why it must be held, if it must. */

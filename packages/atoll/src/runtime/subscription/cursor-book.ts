@@ -42,8 +42,8 @@ interface CursorRow {
  * The cursors of one partition of a subscription, and how they move: in the transaction of the effect, written once per physical
  * commit however many effects share it, and only by the owner of the lease.
  *
- * Cursors in memory move when the hook runs, right before the commit. If that commit fails, every transaction of it rejects, and the
- * partition is read anew from the store.
+ * Cursors in memory move when the hook runs, right before the commit. Until that commit is known to have lasted, nobody is told that they have
+ * moved, and no later commit may build on it: if it failed, every transaction of it rejects, and the partition is read anew from the store.
  */
 export class CursorBook {
   readonly cursors: Cursor[] = []
@@ -53,6 +53,8 @@ export class CursorBook {
   #checkedIn: object | undefined
   #marks: Mark[] = []
   #marksIn: object | undefined
+  /** The commit that cursors have moved for, and that is not known to have lasted. */
+  #unconfirmed: object | undefined
   readonly #flushHook = (queries: Queries): Promise<void> => this.#flush(queries)
 
   constructor(subscription: string, partition: number, epoch: number) {
@@ -123,6 +125,9 @@ export class CursorBook {
   }
 
   async #check(tx: Transaction): Promise<void> {
+    if (this.#unconfirmed !== undefined && this.#unconfirmed !== tx.commit) {
+      throw new AtollError('UNAVAILABLE', `the commit before this one failed: partition ${this.#partition} of ${this.#subscription} is read anew`)
+    }
     const lease = await tx.get<{ epoch: number }>(selectEpoch, [this.#subscription, this.#partition])
     if (lease?.epoch !== this.#epoch) throw this.#fenced()
     this.#checkedIn = tx.commit
@@ -131,6 +136,19 @@ export class CursorBook {
   /** Notes in `tx` that a record needs no more work. `handled`: its type, if it was handled. */
   mark(tx: Transaction, cursor: Cursor, place: Place, handled?: string): void {
     this.#collect({ tx, passed: { cursor, place }, handled })
+  }
+
+  /** The commit that carried a work has lasted. Called as soon as the work hears of it, before anybody else does. */
+  confirm(commit: object | undefined): void {
+    if (commit === undefined || this.#unconfirmed !== commit) return
+    this.#unconfirmed = undefined
+    for (const cursor of this.cursors) cursor.confirm()
+  }
+
+  /** Tells those who wait for a cursor, as far as its moves are known to have lasted. */
+  announce(cursor: Cursor): void {
+    if (this.#unconfirmed === undefined) cursor.confirm()
+    cursor.announce()
   }
 
   /** Counts an event as handled that the cursor had passed before: one that had been held. */
@@ -153,6 +171,7 @@ export class CursorBook {
     const counts = new Map<string, number>()
     for (const { tx, passed, handled } of this.#marks) {
       if (tx.undone) continue
+      this.#unconfirmed = tx.commit
       if (passed) {
         passed.cursor.pass(passed.place)
         moved.add(passed.cursor)

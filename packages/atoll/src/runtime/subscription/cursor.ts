@@ -22,6 +22,8 @@ export class Cursor {
   number: number
   order: string
   offset: Offset | null
+  /** How much of that is known to have lasted; the commit that carries the rest is under way. */
+  #reached: string
   /** Handled beyond `number`. After a restart a number may be known before its place is. */
   readonly ahead = new Map<number, Place | undefined>()
   /** How far the log has been read. */
@@ -37,6 +39,7 @@ export class Cursor {
     this.until = until
     this.number = at.number
     this.order = at.order
+    this.#reached = at.order
     this.offset = at.offset
     this.readNumber = at.number
     this.readOffset = at.offset
@@ -62,9 +65,14 @@ export class Cursor {
     return this.until !== undefined && this.number >= this.until
   }
 
-  /** Whether everything up to the order token is passed. */
+  /** Everything that is passed has lasted. */
+  confirm(): void {
+    this.#reached = this.order
+  }
+
+  /** Whether everything up to the order token is passed, and has lasted: whoever reads now finds what came of it. */
   hasReached(order: string): boolean {
-    return !isOrderBefore(this.order, order)
+    return !isOrderBefore(this.#reached, order)
   }
 
   /** Calls `resolve` once {@link hasReached}; returns what takes that back. */
@@ -77,7 +85,7 @@ export class Cursor {
     }
   }
 
-  /** Tells those who wait. Called after the commit that carries the move. */
+  /** Tells those who wait. */
   announce(): void {
     for (let index = this.#waiting.length - 1; index >= 0; index--) {
       const waiter = this.#waiting[index]!

@@ -1,6 +1,5 @@
 import { AtollError, type Timer } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
-import type { Transaction } from '@atoll/store/driver'
 import type { RedriveOutcome } from '../admin.ts'
 import { isStoreFailure } from '../handling.ts'
 import { Attempts } from './attempts.ts'
@@ -213,7 +212,7 @@ export class PartitionReader {
       records: fresh,
       concerns: (record) => this.#concerns(cursor, record),
     })
-    cursor.announce()
+    this.#book.announce(cursor)
     await this.#armRetries()
   }
 
@@ -227,7 +226,7 @@ export class PartitionReader {
       if (this.#stopping || this.#failed) return
       if (!this.#concerns(cursor, record)) {
         cursor.pass(record)
-        cursor.announce()
+        this.#book.announce(cursor)
         continue
       }
       await this.#lanes.room()
@@ -251,26 +250,23 @@ export class PartitionReader {
         await this.#armRetries()
       }
     }
-    cursor.announce()
+    this.#book.announce(cursor)
   }
 
   async #hold(cursor: Cursor, record: StoredRecord, reason: HeldReason): Promise<void> {
-    await this.#commit(async (tx) => {
-      await this.#attempts.hold(tx, record, reason)
-      this.#book.mark(tx, cursor, record)
-    })
-    this.#held.note(record, reason.state)
-  }
-
-  async #commit(work: (tx: Transaction) => Promise<void>): Promise<void> {
+    let commit: object | undefined
     try {
       await this.#ground.store.write(async (tx) => {
+        commit = tx.commit
         await this.#book.check(tx)
-        await work(tx)
+        await this.#attempts.hold(tx, record, reason)
+        this.#book.mark(tx, cursor, record)
       })
     } catch (error) {
       throw new StoreFailure(error)
     }
+    this.#held.note(record, reason.state) // before anybody hears that the cursor has passed it
+    this.#book.confirm(commit)
   }
 
   /** Sets the timer for the next try that is due, of keys that are not being tried now. */
@@ -304,7 +300,7 @@ export class PartitionReader {
         await work()
       } finally {
         this.#driving.delete(key)
-        for (const cursor of this.#book.cursors) cursor.announce()
+        for (const cursor of this.#book.cursors) this.#book.announce(cursor)
       }
       await this.#armRetries()
     })
