@@ -7,7 +7,7 @@ export function createMemoryHarness(create: (storage: MemoryStorage) => Log, dec
   const capabilities = { ...create(createMemoryStorage()).capabilities, ...declares }
   return {
     capabilities,
-    faults: capabilities.persistent ? ['stopWrites', 'crash', 'lose'] : [],
+    faults: capabilities.persistent ? ['stopWrites', 'crash', 'lose', 'share'] : [],
     pause: () => new Promise((resolve) => setImmediate(resolve)),
 
     async open() {
@@ -17,6 +17,7 @@ export function createMemoryHarness(create: (storage: MemoryStorage) => Log, dec
         log,
         reopen: async () => create(storage),
         crash: async () => create(structuredClone(storage)),
+        share: async () => create(storage),
         stopWrites() {
           storage.full = true
           return () => void (storage.full = false)

@@ -9,7 +9,7 @@ const host = createNodeHost()
 export function createNatsHarness(url: string, limits: Partial<NatsLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['crash', 'lose'],
+    faults: ['crash', 'lose', 'share'],
     pause: () => new Promise((resolve) => void host.after(5, resolve)),
 
     async open() {
@@ -18,6 +18,7 @@ export function createNatsHarness(url: string, limits: Partial<NatsLogLimits> = 
         log: await world.open({ limits }),
         reopen: () => world.open({ limits }),
         crash: () => world.open({ limits }), // what a process that died would leave behind is all on the server
+        share: () => world.open({ limits }),
         lose: async (source) => void (await world.ask(`STREAM.DELETE.${world.stream(source)}`)),
         dispose,
       }

@@ -85,7 +85,7 @@ function runNow(url: string, sql: string): void {
 export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['stopWrites', 'crash', 'lose'],
+    faults: ['stopWrites', 'crash', 'lose', 'share'],
     pause,
     async open() {
       const world = createPostgresWorld(limits)
@@ -95,6 +95,7 @@ export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): 
         reopen: () => world.open(),
         // What a killed process leaves behind is what the server has of it; the first log is simply not asked any more.
         crash: () => world.open(),
+        share: () => world.open(),
         stopWrites() {
           runNow(world.url, `
             CREATE FUNCTION ${quoteIdentifier(world.schema)}.full() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END';

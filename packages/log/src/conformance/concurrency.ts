@@ -63,5 +63,15 @@ export const concurrency: LogChapter = {
         assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(100))
       },
     },
+    {
+      id: 'concurrency.turns',
+      promise: 'processes that take turns append each where the other ended, and each reads what the other wrote',
+      fault: 'share',
+      async run(world) {
+        const logs = [world.log, await world.share!()]
+        for (let number = 1; number <= 12; number++) await logs[Math.floor((number - 1) / 2) % 2]!.append('orders', [createRecord('orders', 0, number)])
+        for (const log of logs) assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(12))
+      },
+    },
   ],
 }

@@ -33,6 +33,8 @@ export interface LogWorld {
   stopWrites?(): () => void
   /** A fault: opens what the log would leave behind if its process died this moment. The old log is not used any more. */
   crash?(): Promise<Log>
+  /** Opens the same log beside the first, as another process does. Both are used. */
+  share?(): Promise<Log>
   /** A fault: every record of a source is gone, as if somebody had deleted its stream, its topic, or its rows. */
   lose?(source: string): Promise<void>
   /** Closes what is open and removes what is left. */
@@ -40,7 +42,7 @@ export interface LogWorld {
 }
 
 /** A fault that a {@link LogWorld} may be able to cause. */
-export type FaultName = 'stopWrites' | 'crash' | 'lose'
+export type FaultName = 'stopWrites' | 'crash' | 'lose' | 'share'
 
 /** What a test needs of a test runner. `node:test`, Vitest, Jest and Mocha have it. */
 export interface TestRunner {

@@ -18,7 +18,7 @@ export function freshSystem(): string {
 export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['crash', 'lose', 'stopWrites'],
+    faults: ['crash', 'lose', 'stopWrites', 'share'],
     pause,
 
     async open() {
@@ -33,6 +33,7 @@ export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> 
         log: await openAnother(),
         reopen: openAnother,
         crash: openAnother, // what a killed process leaves behind is what Redis has
+        share: openAnother,
         lose: (source) => deleteStreams(url, `${system}/${source}`),
         stopWrites() {
           const before = setConfig(url, 'maxmemory', '1')

@@ -5,6 +5,25 @@ import { dataBytesMax, honest, turn, type Saboteur } from './saboteur.ts'
 
 export const concurrencySaboteurs: readonly Saboteur[] = [
   {
+    breaks: 'it believes that nobody else appends',
+    caughtBy: ['concurrency.turns'],
+    create(storage) {
+      const log = honest(storage)
+      const ends = new Map<string, number>()
+      return {
+        ...log,
+        async append(source, records) {
+          for (const { partition, number } of records) {
+            const end = ends.get(`${source} ${partition}`)
+            if (end !== undefined && number > end + 1) throw new AtollError('LOG_GAP', `${number} would follow ${end}`)
+          }
+          await log.append(source, records)
+          for (const { partition, number } of records) ends.set(`${source} ${partition}`, Math.max(number, ends.get(`${source} ${partition}`) ?? 0))
+        },
+      }
+    },
+  },
+  {
     breaks: 'it forgets an append when another comes in the same turn, and acknowledges both',
     caughtBy: ['concurrency.sources'],
     create(storage) {

@@ -7,7 +7,7 @@ import { defaultLimits } from './limits.ts'
 
 testLog('the Kafka log', { describe, it }, {
   capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: defaultLimits.dataBytesMax },
-  faults: ['crash', 'lose'],
+  faults: ['crash', 'lose', 'share'],
   pause: () => delay(5),
 
   async open() {
@@ -16,6 +16,7 @@ testLog('the Kafka log', { describe, it }, {
       log: await world.open(),
       reopen: () => world.open(),
       crash: () => world.open(), // the first one is left as it is, with what it has under way
+      share: () => world.open(),
       lose: (source) => world.deleteTopic(source),
       dispose: () => world.dispose(),
     }

@@ -81,9 +81,17 @@ export class Writer {
 
   /** Whether it is done; false if somebody else wrote since we looked. */
   async #tryToAppend(session: Session, records: readonly LogRecord[], isAgain: boolean): Promise<boolean> {
+    const isRemembered = this.#known !== undefined
     const known = await this.#look(session, records)
     if (!known) return false
-    const added = await findNew(this.#source, records, known.ends, (partition, from, to) => this.#idsOf(session, partition, from, to))
+    let added: ReadonlyMap<number, readonly LogRecord[]>
+    try {
+      added = await findNew(this.#source, records, known.ends, (partition, from, to) => this.#idsOf(session, partition, from, to))
+    } catch (error) {
+      if (!isRemembered) throw error
+      this.#known = undefined // another process may have appended since; only what is looked up now can refuse
+      return false
+    }
     const messages = pack(this.#source, added, known.ends, this.#limits, session.payloadBytesMax)
     for (const batch of batches(messages, known.isAtomic ? this.#limits : { batchMessagesMax: 1, batchBytesMax: 0 })) {
       try {
