@@ -1,3 +1,2 @@
-// For tests that crash a PostgreSQL server of their own, or cut the way to one.
+// For tests that crash a PostgreSQL server of their own, and start it again with other settings than the promises need.
 export { startServer, type Server } from './server.ts'
-export { startProxy, type Proxy } from './proxy.ts'

@@ -70,15 +70,15 @@ export async function until(what: string, reached: () => boolean | Promise<boole
   }
 }
 
-/** Runs SQL, and returns when it is done: in a process of its own, because the fault must be there when the function returns. */
-function runNow(url: string, sql: string): void {
+/** Runs statements, and returns when it is done: in a process of its own, because the fault must be there when the function returns. */
+function runNow(url: string, statements: readonly string[]): void {
   const program = `
     import { createNodeHost } from '@atoll/host/node'
     import { openPool } from '@atoll/postgres'
     const pool = openPool({ url: process.argv[1], host: createNodeHost(), applicationName: 'atoll test', connectionsMax: 1 })
-    await pool.query(process.argv[2])
+    for (const statement of process.argv.slice(2)) await pool.query(statement)
     await pool.close()`
-  execFileSync(process.execPath, ['--input-type=module', '--eval', program, url, sql], { cwd: import.meta.dirname })
+  execFileSync(process.execPath, ['--input-type=module', '--eval', program, url, ...statements], { cwd: import.meta.dirname })
 }
 
 /** Worlds of PostgreSQL logs, each a schema of its own. */
@@ -97,10 +97,12 @@ export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): 
         crash: () => world.open(),
         share: () => world.open(),
         stopWrites() {
-          runNow(world.url, `
-            CREATE FUNCTION ${quoteIdentifier(world.schema)}.full() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END';
-            CREATE TRIGGER full_disk BEFORE INSERT ON ${records} FOR EACH STATEMENT EXECUTE FUNCTION ${quoteIdentifier(world.schema)}.full()`)
-          return () => runNow(world.url, `DROP TRIGGER full_disk ON ${records}; DROP FUNCTION ${quoteIdentifier(world.schema)}.full()`)
+          const full = `${quoteIdentifier(world.schema)}.full_disk`
+          runNow(world.url, [
+            `CREATE FUNCTION ${full}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END'`,
+            `CREATE TRIGGER full_disk BEFORE INSERT ON ${records} FOR EACH STATEMENT EXECUTE FUNCTION ${full}()`,
+          ])
+          return () => runNow(world.url, [`DROP FUNCTION ${full} CASCADE`])
         },
         async lose(source) {
           await world.pool.query(`DELETE FROM ${records} WHERE source = $1`, [source])

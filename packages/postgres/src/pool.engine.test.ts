@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import { engineUrl } from '@atoll/engines'
-import { startProxy, startServer, type Server } from '@atoll/engines/postgres'
+import { engineUrl, startProxy } from '@atoll/engines'
+import { startServer, type Server } from '@atoll/engines/postgres'
 import type { AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { until } from '../test/until.ts'
@@ -183,16 +183,16 @@ describe('a pool of connections to PostgreSQL', () => {
 describe('a pool whose server is gone without a word', () => {
   it('rejects within the bound, opens nothing that it cannot use, and works again by itself', async () => {
     const url = new URL(engineUrl('postgres'))
-    const proxy = await startProxy({ host: url.hostname, port: Number(url.port) })
+    const proxy = await startProxy({ target: { host: url.hostname, port: Number(url.port) } })
     url.host = `127.0.0.1:${proxy.port}`
     await withPool({ url: url.href, callMs: 400, connectMs: 300, connectionsMax: 2 }, async (pool) => {
       await pool.query('SELECT')
-      proxy.silence()
+      await proxy.silence()
       const start = performance.now()
       await Promise.all(Array.from({ length: 6 }, () => assert.rejects(pool.query('SELECT'), unavailable)))
       assert.ok(performance.now() - start < 2_000)
       await assert.rejects(pool.query('SELECT'), unavailable) // now there is no connection at all, and a new one gets no answer
-      proxy.pass()
+      await proxy.pass()
       await until('the pool to work again', () => pool.query('SELECT').then(() => true, () => false))
     })
     await proxy.close()
@@ -200,11 +200,11 @@ describe('a pool whose server is gone without a word', () => {
 
   it('closes all the same', async () => {
     const url = new URL(engineUrl('postgres'))
-    const proxy = await startProxy({ host: url.hostname, port: Number(url.port) })
+    const proxy = await startProxy({ target: { host: url.hostname, port: Number(url.port) } })
     url.host = `127.0.0.1:${proxy.port}`
     await withPool({ url: url.href, callMs: 400 }, async (pool) => {
       await pool.query('SELECT')
-      proxy.silence()
+      await proxy.silence()
     })
     await proxy.close()
   })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { AtollError, type LogFields } from '@atoll/host'
-import { startProxy, startServer, type Server } from '@atoll/engines/postgres'
+import { startProxy } from '@atoll/engines'
+import { startServer, type Server } from '@atoll/engines/postgres'
 import { createPostgresWorld, pause, until, type PostgresWorld } from '../../../test/postgres-harness.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
@@ -134,15 +135,15 @@ describe('a PostgreSQL log whose server crashes', () => {
 describe('a PostgreSQL log whose server is gone without a word', () => {
   it('says so within callMs, and works again by itself, with nothing lost or doubled', () =>
     withServer(async (world) => {
-      const proxy = await startProxy(server)
+      const proxy = await startProxy({ target: server })
       const url = world.url.replace(`:${server.port}/`, `:${proxy.port}/`)
       const log = await world.open({}, { url })
       const stop = startAppending(log)
       await until('some appends', async () => ((await log.tail('orders', 0))?.number ?? 0) > 30)
-      proxy.silence()
+      await proxy.silence()
       await assertUnavailable(log, 1_500)
       await assertUnavailable(log, 1_500)
-      proxy.pass()
+      await proxy.pass()
       await until('the log to work', () => works(log))
       const tail = (await log.tail('orders', 0))!.number
       await until('more appends', async () => (await log.tail('orders', 0))!.number > tail)
@@ -150,7 +151,7 @@ describe('a PostgreSQL log whose server is gone without a word', () => {
       const numbers = await readNumbers(log, 'orders', 0)
       assertNumbers(numbers, numbersTo(numbers.length))
       assert.ok(numbers.length >= acknowledged)
-      proxy.silence()
+      await proxy.silence()
       const under = log.append('late', [createRecord('late', 0, 1)]).catch(() => 'rejected')
       const start = performance.now()
       await log.close()
