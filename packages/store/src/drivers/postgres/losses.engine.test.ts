@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { engineUrl } from '@atoll/engines'
+import { engineUrl, startEngine, startProxy, type Proxy } from '@atoll/engines'
 import { quoteIdentifier, type Pool } from '@atoll/postgres'
 import type { Store, Transaction } from '../../driver.ts'
-import { programOf, startPostgres } from '../../../test/postgres-server.ts'
+import { programOf } from '../../../test/postgres-programs.ts'
 import { counters, emit, inPostgresWorld, insertCounter, namesIn, until, type PostgresWorld } from '../../../test/postgres-world.ts'
-import { startProxy, type Proxy } from '../../../test/proxy.ts'
 
 const unavailable = { code: 'UNAVAILABLE' }
 
@@ -83,10 +85,9 @@ describe('a store in PostgreSQL behind a network', () => {
         await askOn(tx)
       })
       await begun
-      proxy.cut()
-      await assert.rejects(during, unavailable)
+      await Promise.all([cut(proxy), assert.rejects(during, unavailable)])
       await store.write((tx) => tx.run(insertCounter, ['next', 1]))
-      proxy.cut()
+      await cut(proxy)
       await store.write((tx) => tx.run(insertCounter, ['next but one', 1]))
       assert.deepEqual(await namesIn(store), ['next', 'next but one'])
     }))
@@ -99,14 +100,15 @@ describe('a store in PostgreSQL behind a network', () => {
         begin()
         await askOn(tx)
       })
+      const lost = assert.rejects(during, unavailable)
       await begun
-      proxy.silence()
+      await proxy.silence()
       const other = await world.open('orders', counters, { lockMs: 15_000 })
-      await Promise.all([assert.rejects(during, unavailable), other.write((tx) => tx.run(insertCounter, ['of another', 1]))])
+      await Promise.all([lost, other.write((tx) => tx.run(insertCounter, ['of another', 1]))])
       const since = performance.now()
       await assert.rejects(store.write((tx) => tx.run(insertCounter, ['into the void', 1])), unavailable)
       assert.ok(performance.now() - since < 20_000)
-      proxy.pass()
+      await proxy.pass()
       await store.write((tx) => tx.run(insertCounter, ['next', 1]))
       assert.deepEqual(await namesIn(store), ['next', 'of another'])
     }))
@@ -114,7 +116,8 @@ describe('a store in PostgreSQL behind a network', () => {
 
 describe('a store in a PostgreSQL that is killed', () => {
   it('rejects while there is no server, goes on when there is one again, and has what it acknowledged, once', async () => {
-    const server = await startPostgres()
+    const folder = mkdtempSync(join(tmpdir(), 'atoll-postgres-'))
+    const server = await startEngine('postgres', { folder })
     try {
       await inPostgresWorld(async (world) => {
         const stores = [await world.open('orders'), await world.open('orders')]
@@ -127,7 +130,7 @@ describe('a store in a PostgreSQL that is killed', () => {
           await server.kill()
           outcomes.push(...(await Promise.all(writing)).flat())
           await assert.rejects(stores[0]!.write((tx) => tx.run(insertCounter, ['nobody is there', 1])), unavailable)
-          await server.start()
+          await server.restart()
           const name = `after ${round}`
           outcomes.push({ name, ok: await stores[0]!.write((tx) => tx.run(insertCounter, [name, 1])).then(() => true) })
         }
@@ -136,7 +139,8 @@ describe('a store in a PostgreSQL that is killed', () => {
         await until('the listener to hear again', () => (stores[0]!.tell(), heard > 0))
       }, server.url)
     } finally {
-      await server.dispose()
+      await server.kill()
+      rmSync(folder, { recursive: true, force: true })
     }
   })
 })
@@ -170,7 +174,7 @@ async function assertExact(admin: Pool, schema: string, outcomes: readonly Outco
 async function behindProxy(limits: Parameters<PostgresWorld['open']>[2], work: (store: Store, proxy: Proxy, world: PostgresWorld) => Promise<void>): Promise<void> {
   await inPostgresWorld(async (world) => {
     const url = new URL(engineUrl('postgres'))
-    const proxy = await startProxy({ host: url.hostname, port: Number(url.port) })
+    const proxy = await startProxy({ target: { host: url.hostname, port: Number(url.port) } })
     url.port = String(proxy.port)
     try {
       await work(await world.createDriver({ url: url.href, limits: limits ?? {} }).open('orders', counters), proxy, world)
@@ -178,6 +182,11 @@ async function behindProxy(limits: Parameters<PostgresWorld['open']>[2], work: (
       await proxy.close()
     }
   })
+}
+
+async function cut(proxy: Proxy): Promise<void> {
+  await proxy.reset()
+  await proxy.pass()
 }
 
 async function pidOf(tx: Transaction): Promise<number> {

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
 import { quoteIdentifier } from '@atoll/postgres'
 import type { Migrations } from '../../driver.ts'
-import { programOf } from '../../../test/postgres-server.ts'
+import { programOf } from '../../../test/postgres-programs.ts'
 import { counters, emit, inPostgresWorld, insertCounter, namesIn, until } from '../../../test/postgres-world.ts'
 
 const newer: Migrations = { ...counters, '0002': `ALTER TABLE counters ADD COLUMN note TEXT NOT NULL DEFAULT ''; CREATE INDEX ON outbox (body); ALTER TABLE outbox ADD COLUMN at BIGINT` }

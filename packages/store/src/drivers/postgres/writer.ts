@@ -59,8 +59,10 @@ export class Writer {
     let isSecondTry = false
     while (this.#queue.length > 0) {
       let group: Group | undefined
+      let isConnected = false
       try {
         await this.#pool.use(async (client) => {
+          isConnected = true
           await begin(client, this.#name, this.#limits.lockMs + ANSWER_MS)
           group = new Group(this.#host.monotonicMs() + this.#limits.groupOpenMs)
           await this.#carryOut(new GroupSession(this.#name, group, client))
@@ -72,7 +74,7 @@ export class Writer {
         for (const write of written(group)) write.reject(failure)
         if (group) continue
         // A connection may have been lost while nobody used it. No work has begun, so another one may be tried, once.
-        isSecondTry = !isSecondTry && failure.code === 'UNAVAILABLE'
+        isSecondTry = isConnected && !isSecondTry && failure.code === 'UNAVAILABLE'
         // Those that wait would meet the same, and must not wait for ever.
         if (!isSecondTry) for (const write of this.#queue.splice(0)) write.reject(failure)
       }
