@@ -79,7 +79,7 @@ const logs: Readonly<Record<string, LogDriver>> = {
   postgres: { module: '@atoll/log/postgres', create: 'createPostgresLog', place: (url) => ({ url }), libraries: [] },
   nats: { module: '@atoll/log/nats', create: 'createNatsLog', place: natsPlace, libraries: ['@nats-io/jetstream', '@nats-io/transport-node'] },
   kafka: { module: '@atoll/log/kafka', create: 'createKafkaLog', place: kafkaPlace, libraries: ['@platformatic/kafka'] },
-  rabbitmq: { module: '@atoll/log/rabbitmq', create: 'createRabbitmqLog', place: (url) => ({ url }), libraries: [] },
+  rabbitmq: { module: '@atoll/log/rabbitmq', create: 'createRabbitmqLog', place: (url) => ({ url }), libraries: ['amqplib'] },
   redis: { module: '@atoll/log/redis', create: 'createRedisLog', place: (url) => ({ url }), libraries: ['redis'] },
 }
 
@@ -92,7 +92,7 @@ interface LogDriver {
   readonly libraries: readonly string[]
 }
 
-const synonyms: Readonly<Record<string, string>> = { postgresql: 'postgres', tls: 'nats', kafkas: 'kafka', rabbitmqs: 'rabbitmq', rediss: 'redis' }
+const synonyms: Readonly<Record<string, string>> = { postgresql: 'postgres', tls: 'nats', kafkas: 'kafka', amqp: 'rabbitmq', amqps: 'rabbitmq', rediss: 'redis' }
 
 async function openLog(url: string, { config, system, host, logger }: EngineOptions): Promise<Log> {
   const scheme = url.slice(0, url.indexOf('://'))

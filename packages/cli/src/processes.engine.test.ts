@@ -66,8 +66,9 @@ async function found({ start, run, folder }: Fleet, system: string): Promise<Tow
     place: (sku, count = 1) => fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku, count }) }),
     async stock() {
       const response = await fetch(`${url}/stock`)
-      assert.equal(response.status, 200)
-      return (await response.json()) as readonly string[] // as its contract says
+      const text = await response.text()
+      assert.equal(response.status, 200, text)
+      return JSON.parse(text) as readonly string[] // as its contract says
     },
     async ledger() {
       const { out, err } = await run(['ledger', '--json'], env)
@@ -131,7 +132,8 @@ describe('a system in several processes over PostgreSQL', () => {
   it('lets everybody read their own writes, whichever instances answer', () =>
     inTown(async (town) => {
       for (let index = 0; index < 30; index++) {
-        assert.equal((await town.place(`sku-${index}`)).status, 200)
+        const placed = await town.place(`sku-${index}`)
+        assert.equal(placed.status, 200, await placed.text())
         const stock = await town.stock()
         assert.ok(stock.includes(`sku-${index} 1`), stock.join())
       }

@@ -54,7 +54,7 @@ export const settings = {
     expects: 'up to 100 letters, digits, dots, dashes and underscores',
   }),
   'store.url': address(['sqlite:', 'postgres://', 'postgresql://'], 'where the stores are: sqlite:<folder> or postgres://…', 'sqlite:data/<system>'),
-  'log.url': address(['embedded', 'postgres://', 'postgresql://', 'nats://', 'tls://', 'kafka://', 'kafkas://', 'rabbitmq://', 'rabbitmqs://', 'redis://', 'rediss://'], 'where the event log is: embedded, or the address of an engine', 'embedded'),
+  'log.url': address(['embedded', 'postgres://', 'postgresql://', 'nats://', 'tls://', 'kafka://', 'kafkas://', 'amqp://', 'amqps://', 'rabbitmq://', 'redis://', 'rediss://'], 'where the event log is: embedded, or the address of an engine', 'embedded'),
   'log.replicas': count('on how many servers of the engine each record is to lie (NATS, Kafka)', 'as the driver says'),
   'log.monitoring': {
     schema: addresses,
