@@ -12,6 +12,7 @@ export class Breaker {
   readonly #host: Host
   readonly #probe: () => Promise<void>
   #timer: Timer | undefined
+  #isProbing = false
   #closed = false
 
   constructor(host: Host, limits: ClientLimits, probe: () => Promise<void>, onChange: (isOut: boolean, why: string) => void) {
@@ -24,8 +25,9 @@ export class Breaker {
     this.#policy = policy
     policy.onStateChange((state) => {
       if (state === CircuitState.Closed) onChange(false, '')
-      if (state !== CircuitState.Open) return
-      if (!this.#timer) onChange(true, this.why)
+      if (state !== CircuitState.Open || this.#isProbing) return
+      this.#isProbing = true
+      onChange(true, this.why)
       this.#probeLater()
     })
   }
@@ -55,7 +57,7 @@ export class Breaker {
     if (this.#closed) return
     this.#timer = this.#host.after(LOOK_MS, () => {
       this.#policy.execute(this.#probe).then(
-        () => (this.#timer = undefined),
+        () => (this.#isProbing = false),
         () => this.#probeLater(),
       )
     })

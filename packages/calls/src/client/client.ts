@@ -22,7 +22,7 @@ export interface CallClientOptions {
 
 /** Reaches the services that run in other processes. */
 export interface CallClient extends Calls {
-  /** Lets connections end with the calls under way. The discovery stays the caller's. Idempotent. */
+  /** Gives up what is under way, and closes all connections. The discovery stays the caller's. Idempotent. */
   close(): Promise<void>
 }
 

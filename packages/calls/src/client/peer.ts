@@ -74,8 +74,15 @@ export class Peer {
   /** Its connections end when the calls under way have. */
   async close(): Promise<void> {
     this.#breaker.close()
-    this.#watch?.cancel()
     await Promise.all([this.#pool.close(), this.#health.destroy()])
+    this.#watch?.cancel()
+  }
+
+  /** The same at once: nobody waits for the calls under way any more. */
+  async destroy(): Promise<void> {
+    this.#breaker.close()
+    this.#watch?.cancel()
+    await Promise.all([this.#pool.destroy(), this.#health.destroy()])
   }
 
   async #send(attempt: Attempt): Promise<Dispatched> {

@@ -29,7 +29,7 @@ export class Peers {
 
   async close(): Promise<void> {
     this.#unwatch()
-    for (const peers of this.#known.values()) for (const peer of peers.values()) this.#end(peer)
+    for (const peers of this.#known.values()) for (const peer of peers.values()) this.#end(peer.destroy())
     this.#known.clear()
     this.#lists.clear()
     await Promise.all(this.#closing)
@@ -43,7 +43,7 @@ export class Peers {
       for (const [key, peer] of peers) {
         if (present.has(key)) continue
         peers.delete(key)
-        this.#end(peer)
+        this.#end(peer.close())
         this.#logger.info({ service, instance: peer.instance.id, url: peer.instance.url }, 'an instance went')
       }
       for (const [key, instance] of present) {
@@ -55,8 +55,8 @@ export class Peers {
     }
   }
 
-  #end(peer: Peer): void {
-    const closing = peer.close().catch(() => undefined) // its connections broke, which is an end too
+  #end(ending: Promise<void>): void {
+    const closing = ending.catch(() => undefined) // its connections broke, which is an end too
     this.#closing.add(closing)
     void closing.then(() => this.#closing.delete(closing))
   }
