@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import type { Assignment, Batch, Report } from './program.ts'
+import type { Assignment, Batch, Report, Times } from './program.ts'
 
 /** A program that does the work: as two services in two processes, on stores in PostgreSQL and an engine that carries the events. */
 export interface Contender {
@@ -24,10 +24,16 @@ export interface Round {
   readonly p99Ms: number
   /** From a request until its answer. */
   readonly answerP50Ms: number
+  /** What both processes computed for one order; that of the engines is not in it. */
+  readonly cpuMs: number
 }
 
 export interface RunningContender {
+  readonly contender: Contender
   measure(count: number, inFlight: number): Promise<Round>
+  /** Halts both processes, so that what they do when idle takes nothing from others. What they had not finished waits. */
+  pause(): void
+  resume(): void
 }
 
 /** Runs `work` with the two processes of a contender, on a fresh database, and removes both. */
@@ -46,6 +52,9 @@ export async function withContender<T>(contender: Contender, postgres: string, w
       children.push(orders)
       await orders.ready
       return await work({
+        contender,
+        pause: () => children.forEach((child) => child.signal('SIGSTOP')),
+        resume: () => children.forEach((child) => child.signal('SIGCONT')),
         async measure(count, inFlight) {
           const batch: Batch = { from: placed, count, inFlight }
           placed += count
@@ -62,16 +71,16 @@ export async function withContender<T>(contender: Contender, postgres: string, w
   })
 }
 
-function toRound(placed: Times, shipped: Times): Round {
+type Answer = Extract<Report, { times: Times }>
+
+function toRound({ times: placed, cpuMs: placing }: Answer, { times: shipped, cpuMs: shipping }: Answer): Round {
   const latencies = shipped.map(([at], index) => at - placed[index]![0]).sort((a, b) => a - b)
   const answers = placed.map(([begun, ended]) => ended - begun).sort((a, b) => a - b)
   const begun = placed.reduce((first, [at]) => Math.min(first, at), Number.POSITIVE_INFINITY)
   const ended = shipped.reduce((last, [at]) => Math.max(last, at), 0)
   const at = (sorted: readonly number[], share: number): number => sorted[Math.floor(sorted.length * share)]!
-  return { perSecond: (placed.length / (ended - begun)) * 1_000, p50Ms: at(latencies, 0.5), p99Ms: at(latencies, 0.99), answerP50Ms: at(answers, 0.5) }
+  return { perSecond: (placed.length / (ended - begun)) * 1_000, p50Ms: at(latencies, 0.5), p99Ms: at(latencies, 0.99), answerP50Ms: at(answers, 0.5), cpuMs: (placing + shipping) / placed.length }
 }
-
-type Times = Extract<Report, { times: unknown }>['times']
 
 /** One of the two processes. Whatever goes wrong in it ends the measuring. */
 class Child {
@@ -79,20 +88,22 @@ class Child {
   readonly #process: ChildProcess
   readonly #exited: Promise<unknown>
   readonly #failed: Promise<never>
+  readonly #kill = (): boolean => this.#process.kill('SIGKILL')
 
   constructor(file: string, assignment: Assignment) {
-    this.#process = fork(file, [JSON.stringify(assignment)], { stdio: ['ignore', 2, 2, 'ipc'] })
-    this.#exited = once(this.#process, 'exit')
+    this.#process = fork(file, [JSON.stringify(assignment)], { stdio: ['ignore', 2, 2, 'ipc'], execArgv: ['--disable-warning=DeprecationWarning'] })
+    process.once('exit', this.#kill) // one that is halted would not notice that it is alone
+    this.#exited = once(this.#process, 'exit').then(() => process.off('exit', this.#kill))
     this.#failed = this.#exited.then(() => Promise.reject(new Error(`${file} (${assignment.role}) ended by itself, see above`)))
     this.#failed.catch(() => undefined) // raced with what is waited for
     this.ready = this.#next()
   }
 
-  async ask(batch: Batch): Promise<Times> {
+  async ask(batch: Batch): Promise<Answer> {
     const answer = this.#next()
     this.#process.send(batch)
     const report = await answer
-    if ('times' in report) return report.times
+    if ('times' in report) return report
     throw new Error('a program answered with something else than times')
   }
 
@@ -101,9 +112,14 @@ class Child {
     return Promise.race([next, this.#failed, deadline()])
   }
 
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process.kill(signal)
+  }
+
   async stop(): Promise<void> {
+    this.signal('SIGCONT')
     if (this.#process.connected) this.#process.disconnect()
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_MS)
+    const timer = setTimeout(this.#kill, STOP_MS)
     await this.#exited
     clearTimeout(timer)
   }

@@ -24,8 +24,11 @@ export interface Batch {
   readonly inFlight: number
 }
 
-/** What it says: that it is ready, or when what happened to each order of the batch, in milliseconds of the machine's monotonic clock. */
-export type Report = { readonly ready: true } | { readonly times: readonly (readonly [begun: number, ended: number])[] }
+/** When something began and ended, in milliseconds of the machine's monotonic clock. */
+export type Times = readonly (readonly [begun: number, ended: number])[]
+
+/** What it says: that it is ready; or of each order of the batch when it was placed, or shipped, and how long the process computed meanwhile. */
+export type Report = { readonly ready: true } | { readonly times: Times; readonly cpuMs: number }
 
 export function readAssignment(): Assignment {
   // The bench wrote it; see `Contender` there.
@@ -55,22 +58,23 @@ export function serveOrders(place: (order: Order) => Promise<unknown>, close: ()
  */
 export async function serveShipping(start: (shipped: (orderId: string) => void) => Promise<() => Promise<unknown>>): Promise<void> {
   const shipped = new Map<number, number>()
+  /** Orders before it have been told of; some may be shipped once more. */
+  let from = 0
   let check = (): void => {}
   const close = await start((orderId) => {
-    shipped.set(indexOf(orderId), nowMs())
+    const index = indexOf(orderId)
+    if (index < from || shipped.has(index)) return
+    shipped.set(index, nowMs())
     check()
   })
   serve(
-    ({ from, count }) =>
+    ({ count }) =>
       new Promise((resolve) => {
         check = () => {
           if (shipped.size < count) return
           check = () => {}
-          const times = Array.from({ length: count }, (_, index) => {
-            const at = shipped.get(from + index)
-            if (at === undefined) throw new Error(`order ${from + index} was not shipped, others were`)
-            return [at, at] as const
-          })
+          const times = [...shipped].sort(([a], [b]) => a - b).map(([, at]) => [at, at] as const)
+          from += count
           shipped.clear()
           resolve(times)
         }
@@ -80,8 +84,14 @@ export async function serveShipping(start: (shipped: (orderId: string) => void) 
   )
 }
 
-function serve(work: (batch: Batch) => Promise<readonly (readonly [number, number])[]>, close: () => Promise<unknown>): void {
-  process.on('message', (batch: Batch) => void work(batch).then((times) => say({ times })))
+function serve(work: (batch: Batch) => Promise<Times>, close: () => Promise<unknown>): void {
+  process.on('message', (batch: Batch) => {
+    const before = process.cpuUsage()
+    void work(batch).then((times) => {
+      const { user, system } = process.cpuUsage(before)
+      say({ times, cpuMs: (user + system) / 1_000 })
+    })
+  })
   process.once('disconnect', () => void close().then(() => process.exit(0)))
   say({ ready: true })
 }
