@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { createOrder } from './shop.ts'
+import { createOrder } from './order.ts'
 
 /**
  * The ceiling of the durable path: a loop written by hand that leaves the same rows in the same kind of files, with prepared statements

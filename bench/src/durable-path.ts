@@ -1,6 +1,7 @@
 import { measureCeiling } from './ceiling.ts'
+import { createOrder } from './order.ts'
 import { median, type Result } from './result.ts'
-import { createOrder, createShop } from './shop.ts'
+import { createShop } from './shop.ts'
 import { runConcurrently, withFolder, withSystem } from './world.ts'
 
 /** Requests under way at a time, and so the most that share a commit; the ceiling commits in groups of the same size. */

@@ -6,8 +6,9 @@ import { silentLogger } from '@atoll/host'
 import { createGateway } from '@atoll/gateway'
 import Database from 'better-sqlite3'
 import Fastify from 'fastify'
+import { createOrder, type Order } from './order.ts'
 import { median, type Result } from './result.ts'
-import { createOrder, createOrders, type Order } from './shop.ts'
+import { createOrders } from './shop.ts'
 import { withFolder, withSystem } from './world.ts'
 
 const CONNECTIONS = 64

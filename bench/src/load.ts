@@ -1,5 +1,5 @@
 import autocannon from 'autocannon'
-import { createOrder } from './shop.ts'
+import { createOrder } from './order.ts'
 
 // Runs as a process of its own, so that making load does not take time from the server that is measured.
 // Arguments: url, `query` or `command`, connections, seconds. Prints requests a second.

@@ -1,5 +1,6 @@
+import { createOrder } from './order.ts'
 import type { Result } from './result.ts'
-import { createCatalogue, createOrder } from './shop.ts'
+import { createCatalogue } from './shop.ts'
 import { runConcurrently, withSystem } from './world.ts'
 
 const COUNT = 100_000

@@ -8,7 +8,7 @@ export interface Result {
   readonly unit: string
   /** Against the ceiling or peer measured in the same run. */
   readonly ratio?: number
-  /** What the ratio should reach; or the value, where there is no ratio. */
+  /** What the ratio should reach; or the value, where there is no ratio. 0 for what others are held against. */
   readonly goal: number
   /** Whether the goal is an upper bound (times, memory). */
   readonly atMost?: boolean
@@ -52,11 +52,11 @@ export function median(values: readonly number[]): number {
 /** The report as a table for people. */
 export function formatReport(report: Report): string {
   const rows = report.results.map((result) => [
-    isMet(result) ? '✓' : '✗',
+    result.goal === 0 ? '' : isMet(result) ? '✓' : '✗',
     result.name,
     `${format(result.value)} ${result.unit}`,
     result.ratio === undefined ? '' : `${Math.round(result.ratio * 100)} %`,
-    `${result.atMost ? '≤' : '≥'} ${result.ratio === undefined ? `${format(result.goal)} ${result.unit}` : `${Math.round(result.goal * 100)} %`}`,
+    result.goal === 0 ? '' : `${result.atMost ? '≤' : '≥'} ${result.ratio === undefined ? `${format(result.goal)} ${result.unit}` : `${Math.round(result.goal * 100)} %`}`,
   ])
   const header = ['', 'workload', 'measured', 'of ceiling', 'goal']
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)))

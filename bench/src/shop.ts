@@ -5,7 +5,6 @@ import { z } from 'zod'
 // The workload of the durable path: orders are placed in one service and shipped by another.
 
 const Order = z.object({ orderId: z.string(), buyerId: z.string(), sku: z.string(), cents: z.int().positive() })
-export type Order = z.output<typeof Order>
 
 export const orderPlaced = event('order.placed', { version: 1, key: ({ orderId }) => orderId, data: Order })
 
@@ -29,7 +28,7 @@ const shippingStore = sqlStore<ShippingTables>({
   migrations: { '0001-shipments': 'CREATE TABLE shipments (order_id TEXT PRIMARY KEY, sku TEXT NOT NULL) STRICT, WITHOUT ROWID' },
 })
 
-const insertOrder = prepared<OrderTables, Order>()((db, $) =>
+const insertOrder = prepared<OrderTables, z.output<typeof Order>>()((db, $) =>
   db.insertInto('orders').values({ order_id: $.orderId, buyer_id: $.buyerId, sku: $.sku, cents: $.cents }),
 )
 const insertShipment = prepared<ShippingTables, { orderId: string; sku: string }>()((db, $) =>
@@ -99,9 +98,4 @@ export function createCatalogue(): System {
   })
   const reading = service(contract('reading', {}), { projections: [list], handlers: {} })
   return system('bench-catalogue', { services: [ordersService, reading] })
-}
-
-export function createOrder(index: number): Order {
-  const id = index.toString(16).padStart(12, '0')
-  return { orderId: `0193e0a0-0000-7000-8000-${id}`, buyerId: `0193e0a0-0000-7000-9000-${id}`, sku: `sku-${index % 100}`, cents: 100 + (index % 900) }
 }
