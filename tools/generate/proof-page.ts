@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { plantedBugs } from '../../proof/src/planted/bugs.ts'
 import { recordFile, type Catch } from '../../proof/src/planted/catch.ts'
+import { readRecords } from '../../proof/src/outages/record.ts'
 import type { SimRecord } from '../../proof/src/sim/record.ts'
 import { simRecordFile } from '../../proof/src/sim/record.ts'
 
@@ -8,6 +9,7 @@ import { simRecordFile } from '../../proof/src/sim/record.ts'
 export function proofPage(): string {
   const catches = read<Catch[]>(recordFile) ?? []
   const sim = read<SimRecord>(simRecordFile)
+  const runs = readRecords()
   const caught = plantedBugs.filter(({ name }) => catches.some((one) => one.name === name))
   return [
     '# The proof of the proof',
@@ -36,6 +38,23 @@ export function proofPage(): string {
           ...sim.results.map((one) => `| ${one.target} | ${one.seeds} | ${one.events} | ${one.leastEvents} | ${one.faults} | ${one.leastFaults} | ${one.seconds.toFixed(0)} | ${one.failures.length} | \`${one.digest}\` |`),
         ]
       : ['Not recorded yet: `npm run sim -- --seeds 1000 --record`.']),
+    '',
+    '## Outages',
+    '',
+    ...(runs.length > 0
+      ? [
+          'Conduit as seven processes on PostgreSQL and an engine for the log, under load, by `npm run outages -- --record`. Every kill of a service is one of its relays.',
+          '',
+          '| log | kills of services | of the log | of PostgreSQL | of the gateway | other mishaps | acknowledged | unknown | held to account | at rest after, at most | violations | |',
+          '|---|---|---|---|---|---|---|---|---|---|---|---|',
+          ...runs.map((run) => {
+            const { kills } = run
+            const others = Object.entries(run.mishaps).filter(([name]) => !name.includes('killed')).reduce((sum, [, count]) => sum + count, 0)
+            const when = `${run.date.slice(0, 10)}, commit ${run.commit}, seed ${run.seed}, ${run.seconds} s`
+            return `| ${run.log} | ${kills.service} | ${run.log === 'postgres' ? kills.stores : kills.log} | ${kills.stores} | ${kills.gateway} | ${others} | ${run.requests.acknowledged} | ${run.requests.unknown} | ${run.accounts} | ${(run.recoveryMsMax / 1_000).toFixed(1)} s | ${run.violation ? '**1**' : 0} | ${when} |`
+          }),
+        ]
+      : ['Not recorded yet: `npm run outages -- --kills 200 --record`.']),
     '',
     'What they run, and how: [proof/README.md](../../proof/README.md).',
     '',

@@ -57,7 +57,7 @@ export const points: readonly Point[] = [
   after('seeding: done, before it is noted', 'first start', 1, start, 'await seed(system, running)'),
   within('seeding: clearing what a cut-off one left', 'first start', 12, start, 'rmSync(join(data, name))'),
 
-  before('stopping: between two closings', 'stop', 6, start, 'await close()'),
+  before('stopping: between two closings', 'stop', 6, 'packages/cli/src/closing.ts', 'await close()'),
   before('stopping: before leases are given up', 'stop', 6, `${runtime}/subscription/subscription.ts`, 'await this.#leases.leave(this.#held())'),
 ]
 

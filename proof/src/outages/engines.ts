@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+import { startEngine, startProxy, type EngineName, type Proxy, type RunningEngine } from '@atoll/engines'
+import { createNodeHost } from '@atoll/host/node'
+import type { Log } from '@atoll/log/driver'
+
+/** Which engine keeps the log; stores are in PostgreSQL. */
+export type LogName = EngineName
+
+/** An engine, and the network between it and the processes of the system. */
+export interface Served {
+  readonly engine: RunningEngine
+  /** Missing where clients go on to addresses that the engine tells them: they would pass it by. */
+  readonly proxy: Proxy | undefined
+  /** Where the processes of the system reach it: through the proxy. */
+  readonly url: string
+}
+
+/** The engines of a system; both are one if PostgreSQL keeps the log, too. */
+export interface Engines {
+  readonly stores: Served
+  readonly log: Served
+}
+
+export async function startEngines(name: LogName, folder: string): Promise<Engines> {
+  const stores = await serve('postgres', folder)
+  return { stores, log: name === 'postgres' ? stores : await serve(name, folder) }
+}
+
+export async function stopEngines({ stores, log }: Engines): Promise<void> {
+  for (const { engine, proxy } of new Set([log, stores])) {
+    await proxy?.close()
+    await engine.kill()
+  }
+}
+
+async function serve(name: EngineName, folder: string): Promise<Served> {
+  const engine = await startEngine(name, { folder: join(folder, name) })
+  if (name === 'kafka') return { engine, proxy: undefined, url: engine.url }
+  const proxy = await startProxy({ target: engine })
+  const url = engine.url.replace(`:${engine.port}`, `:${proxy.port}`)
+  return { engine, proxy, url }
+}
+
+/** The log of a system, as one more client of its engine. */
+export async function openLog(name: LogName, url: string, system: string): Promise<Log> {
+  const options = { system, host: createNodeHost() }
+  if (name === 'postgres') return (await import('@atoll/log/postgres')).createPostgresLog({ ...options, url })
+  if (name === 'nats') return (await import('@atoll/log/nats')).createNatsLog({ ...options, servers: [url] })
+  if (name === 'kafka') return (await import('@atoll/log/kafka')).createKafkaLog({ ...options, brokers: [new URL(url).host], partitions: PARTITIONS })
+  if (name === 'redis') return (await import('@atoll/log/redis')).createRedisLog({ ...options, url })
+  return (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ ...options, url })
+}
+
+/** Few, so that a run has time for every one of them. */
+export const PARTITIONS = 4

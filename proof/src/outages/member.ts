@@ -1,0 +1,75 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually } from '../crash/wait.ts'
+import { root } from '../patches.ts'
+
+/** One process of the system: some of its services, or its gateway. It can be ended and started again, with the same address and name. */
+export class Member {
+  readonly name: string
+  /** Where it says whether it is ready. */
+  readonly #health: string
+  readonly #args: readonly string[]
+  #child: ChildProcess | undefined
+  #ended: Promise<unknown> = Promise.resolve()
+  #errs: string[] = []
+
+  constructor(name: string, health: string, args: readonly string[]) {
+    this.name = name
+    this.#health = health
+    this.#args = args
+  }
+
+  start(): void {
+    const env = { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE }
+    const child = spawn(process.execPath, ['packages/cli/src/main.ts', 'start', ...this.#args], { cwd: root, env, stdio: ['ignore', 'ignore', 'pipe'] })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#errs.push(text)
+      if (this.#errs.length > 2_000) this.#errs.splice(0, 1_000)
+    })
+    this.#child = child
+    this.#ended = once(child, 'close')
+  }
+
+  /** Resolves with whether it got ready within a bound. */
+  async ready(boundMs: number): Promise<boolean> {
+    let isReady = false
+    await eventually(async () => {
+      if (this.isOver) return true
+      const answer = await fetch(`${this.#health}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
+      await answer?.body?.cancel()
+      return (isReady = answer?.status === 200)
+    }, boundMs)
+    return isReady
+  }
+
+  /** What it says of its state. */
+  async state(): Promise<string> {
+    const answer = await fetch(`${this.#health}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(String)
+    return typeof answer === 'string' ? answer : answer.text()
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal)
+  }
+
+  /** Ends it, and resolves when it has ended: with its exit code. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    this.signal(signal)
+    await this.#ended
+    return this.#child?.exitCode ?? null
+  }
+
+  get isOver(): boolean {
+    return this.#child?.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  /** What it has said on standard error of late. */
+  get err(): string {
+    return this.#errs.join('')
+  }
+}
+
+/** Makes starts faster by a third; it changes nothing else. */
+const NODE_COMPILE_CACHE = join(tmpdir(), 'atoll-crash-compiled')

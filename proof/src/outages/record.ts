@@ -1,0 +1,55 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { RECOVERY_MS, type Summary } from './loop.ts'
+
+/** What is kept of a run. */
+export interface OutageRecord {
+  readonly date: string
+  readonly commit: string
+  readonly machine: string
+  readonly log: string
+  readonly seed: number
+  readonly seconds: number
+  readonly kills: Summary['kills']
+  readonly mishaps: Readonly<Record<string, number>>
+  readonly requests: Summary['requests']
+  /** How often everything was held to account. */
+  readonly accounts: number
+  /** The longest that it took to be at rest, and the bound, milliseconds. */
+  readonly recoveryMsMax: number
+  readonly recoveryMsBound: number
+  readonly violation: Summary['violation']
+}
+
+/** The last recorded run of each log. */
+export const outagesFile = fileURLToPath(new URL('../../recorded/outages.json', import.meta.url))
+
+export function toRecord({ log, seed, kills, mishaps, requests, recoveriesMs, violation }: Summary, seconds: number): OutageRecord {
+  const [cpu] = cpus()
+  return {
+    date: new Date().toISOString(),
+    commit: execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim(),
+    machine: `${cpus().length} × ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, ${process.platform}`,
+    log,
+    seed,
+    seconds,
+    kills,
+    mishaps: Object.fromEntries([...mishaps].sort(([a], [b]) => a.localeCompare(b))),
+    requests,
+    accounts: recoveriesMs.length,
+    recoveryMsMax: Math.round(Math.max(0, ...recoveriesMs)),
+    recoveryMsBound: RECOVERY_MS,
+    violation,
+  }
+}
+
+export function record(run: OutageRecord): void {
+  const others = readRecords().filter(({ log }) => log !== run.log)
+  writeFileSync(outagesFile, `${JSON.stringify([...others, run].sort((a, b) => a.log.localeCompare(b.log)), null, 2)}\n`)
+}
+
+export function readRecords(): OutageRecord[] {
+  return existsSync(outagesFile) ? (JSON.parse(readFileSync(outagesFile, 'utf8')) as OutageRecord[]) : [] // written above
+}
