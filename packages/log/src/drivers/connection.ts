@@ -6,8 +6,8 @@ export interface Opening<Client> {
   readonly engine: string
   /** Resolves with a client of which everything can be asked. It calls `lost` when that ends, and gives up when the signal aborts. */
   open(lost: (why: unknown) => void, signal: AbortSignal): Promise<Client>
-  /** Ends a client, of which nothing more is wanted. Does not throw. */
-  end(client: Client): void
+  /** Ends a client, of which nothing more is wanted: politely if it is well, at once if it is not. Does not throw. */
+  end(client: Client, isWell: boolean): void
   /** What a client said, as an AtollError. */
   toError(thrown: unknown): AtollError
 }
@@ -85,7 +85,7 @@ export class Connection<Client> {
   close(): void {
     this.#ended.abort()
     this.#retryTimer?.cancel()
-    this.#drop(new AtollError('UNAVAILABLE', `the connection to ${this.engine} was closed`))
+    this.#drop(new AtollError('UNAVAILABLE', `the connection to ${this.engine} was closed`), this.#waiting.size === 0)
   }
 
   /** Libraries do not notice a peer that takes everything and answers nothing, or only after minutes. */
@@ -133,9 +133,9 @@ export class Connection<Client> {
     }
     const timer = this.#host.after(connectMs, () => attempt.abort(new AtollError('UNAVAILABLE', `${this.engine} accepts connections and does not answer within ${connectMs} ms (connectMs)`)))
     try {
-      const client = await unlessAborted(signal, this.#opening.open(lost, signal), (late) => this.#opening.end(late))
+      const client = await unlessAborted(signal, this.#opening.open(lost, signal), (late) => this.#opening.end(late, false))
       if ('lost' in current) {
-        this.#opening.end(client)
+        this.#opening.end(client, false)
         throw current.lost
       }
       current = { client }
@@ -154,15 +154,15 @@ export class Connection<Client> {
   #lose(client: Client, thrown: unknown): void {
     if (this.#client !== client) return
     const why = this.#opening.toError(thrown)
-    this.#drop(why)
+    this.#drop(why, false)
     this.#fail(why)
   }
 
-  #drop(why: AtollError): void {
+  #drop(why: AtollError, isWell: boolean): void {
     const client = this.#client
     this.#client = undefined
     for (const fail of [...this.#waiting]) fail(why)
-    if (client !== undefined) this.#opening.end(client)
+    if (client !== undefined) this.#opening.end(client, isWell)
   }
 
   /** Says so once, and tries again a little later each time. */

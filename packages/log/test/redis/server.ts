@@ -1,9 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../ports.ts'
 import { eventually } from '../waiting.ts'
 import { withClient } from './harness.ts'
 
@@ -49,14 +49,4 @@ export async function withServer(settings: Readonly<Record<string, string>>, bod
     await server.kill()
     rmSync(folder, { recursive: true, force: true })
   }
-}
-
-/** A port that nothing listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // it listens on a port, not on a path
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,0 +1,99 @@
+import { AtollError, type Host } from '@atoll/host'
+import type { LogRecord } from '../../driver.ts'
+import { assertCount, assertPlace, dataBytesOf } from '../checks.ts'
+import type { WriterConnection } from './client.ts'
+import { streamName, toRow } from './format.ts'
+import type { Hints } from './hints.ts'
+import type { KnownNumbers } from './known.ts'
+import { Lane } from './lane.ts'
+import type { RabbitmqLogLimits } from './limits.ts'
+
+/** What an append holds for one partition. */
+interface Part {
+  readonly rows: string[]
+  readonly numbers: number[]
+}
+
+/** Takes appends apart by partition, each of which has a lane of its own. */
+export class Appender {
+  readonly #system: string
+  readonly #connection: WriterConnection
+  readonly #known: KnownNumbers
+  readonly #hints: Hints
+  readonly #host: Host
+  readonly #limits: RabbitmqLogLimits
+  readonly #onWritten: (stream: string) => void
+  readonly #lanes = new Map<string, Lane>()
+  #queuedRecords = 0
+  #queuedBytes = 0
+
+  constructor(system: string, connection: WriterConnection, known: KnownNumbers, hints: Hints, host: Host, limits: RabbitmqLogLimits, onWritten: (stream: string) => void) {
+    this.#system = system
+    this.#connection = connection
+    this.#known = known
+    this.#hints = hints
+    this.#host = host
+    this.#limits = limits
+    this.#onWritten = onWritten
+  }
+
+  /** The names of streams that have been written to. */
+  get streams(): readonly string[] {
+    return [...this.#lanes.keys()]
+  }
+
+  /** Settles when nothing of it is under way any more. */
+  async append(source: string, records: readonly LogRecord[]): Promise<void> {
+    assertCount(source, records.length, this.#limits.appendRecordsMax)
+    const { parts, bytes } = this.#divide(source, records)
+    this.#assertRoom(source, records.length, bytes)
+    this.#queuedRecords += records.length
+    this.#queuedBytes += bytes
+    const written = await Promise.allSettled([...parts].map(([partition, part]) => this.#write(source, partition, part)))
+    this.#queuedRecords -= records.length
+    this.#queuedBytes -= bytes
+    const numbers = new Map(written.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])))
+    if (numbers.size > 0) this.#hints.tell(source, numbers, this.#connection)
+    for (const result of written) if (result.status === 'rejected') throw result.reason
+  }
+
+  /** Answers the partition and its last number. */
+  async #write(source: string, partition: number, { rows, numbers }: Part): Promise<[partition: number, number: number]> {
+    const stream = streamName(this.#system, source, partition)
+    let lane = this.#lanes.get(stream)
+    if (!lane) this.#lanes.set(stream, (lane = new Lane(stream, this.#connection, this.#host, this.#limits)))
+    try {
+      await lane.write(rows, numbers)
+    } catch (error) {
+      if (AtollError.from(error).code === 'LOG_GAP') this.#known.forget(stream)
+      throw error
+    }
+    const last = numbers.reduce((most, number) => Math.max(most, number))
+    this.#known.raise(stream, last, true)
+    this.#onWritten(stream)
+    return [partition, last]
+  }
+
+  #divide(source: string, records: readonly LogRecord[]): { parts: Map<number, Part>; bytes: number } {
+    const parts = new Map<number, Part>()
+    let bytes = 0
+    for (const record of records) {
+      assertPlace(source, record)
+      bytes += dataBytesOf(source, record, this.#limits.dataBytesMax)
+      let part = parts.get(record.partition)
+      if (!part) {
+        streamName(this.#system, source, record.partition) // throws for what cannot be one, before anything is written
+        parts.set(record.partition, (part = { rows: [], numbers: [] }))
+      }
+      part.rows.push(toRow(record))
+      part.numbers.push(record.number)
+    }
+    return { parts, bytes }
+  }
+
+  #assertRoom(source: string, count: number, bytes: number): void {
+    const { queuedRecordsMax, queuedBytesMax } = this.#limits
+    if (this.#queuedRecords === 0 || (this.#queuedRecords + count <= queuedRecordsMax && this.#queuedBytes + bytes <= queuedBytesMax)) return
+    throw new AtollError('OVERLOADED', `${this.#queuedRecords} records wait for ${this.#connection.engine} already; ${count} of ${source} are over queuedRecordsMax (${queuedRecordsMax}) or queuedBytesMax (${queuedBytesMax})`)
+  }
+}

@@ -1,0 +1,103 @@
+import type { Socket } from 'node:net'
+import { AtollError, type Host } from '@atoll/host'
+import { connect, type Channel, type ChannelModel, type ConfirmChannel } from 'amqplib'
+import type { Connection, Opening } from '../connection.ts'
+import { toAtollError } from './errors.ts'
+
+/** A connection that writes. RabbitMQ blocks those that do when it is short of disk or memory, so what reads has another one. */
+export interface Writer {
+  readonly model: ChannelModel
+  readonly channel: ConfirmChannel
+  /** Why RabbitMQ takes no messages now; undefined if it does. */
+  blocked: string | undefined
+  /** Ids of messages that no stream took. */
+  readonly returned: Set<string>
+}
+
+/** A connection that reads. */
+export interface Reading {
+  readonly model: ChannelModel
+  /** For hints, and for asking whether RabbitMQ is there. */
+  readonly channel: Channel
+}
+
+export type WriterConnection = Connection<Writer>
+export type ReadingConnection = Connection<Reading>
+
+export interface Rabbitmq {
+  readonly url: string
+  /** As the management page shows it. */
+  readonly name: string
+  readonly connectMs: number
+  readonly host: Host
+}
+
+export function openWriter(rabbitmq: Rabbitmq): Opening<Writer> {
+  return opening(rabbitmq, 'writes', async (model, lost) => {
+    const channel = await model.createConfirmChannel()
+    const writer: Writer = { model, channel, blocked: undefined, returned: new Set() }
+    channel.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
+    channel.on('return', ({ properties }) => writer.returned.add(String(properties.messageId)))
+    model.on('blocked', (reason) => (writer.blocked = reason))
+    model.on('unblocked', () => (writer.blocked = undefined))
+    return writer
+  })
+}
+
+export function openReading(rabbitmq: Rabbitmq, prepare: (channel: Channel) => Promise<void>): Opening<Reading> {
+  return opening(rabbitmq, 'reads', async (model, lost) => {
+    const channel = await model.createChannel()
+    channel.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
+    await prepare(channel)
+    return { model, channel }
+  })
+}
+
+function opening<Client extends { readonly model: ChannelModel }>(
+  { url, name, connectMs, host }: Rabbitmq,
+  purpose: string,
+  prepare: (model: ChannelModel, lost: (why: unknown) => void) => Promise<Client>,
+): Opening<Client> {
+  const { address, amqp } = toAmqp(url)
+  const engine = `RabbitMQ at ${address}`
+  return {
+    engine,
+    async open(lost, signal) {
+      const model = await connect(amqp, { timeout: connectMs, noDelay: true, keepAlive: true, clientProperties: { connection_name: `${name} ${purpose}` } })
+      model.on('error', lost).on('close', (error) => lost(error ?? new Error('the connection was closed')))
+      signal.addEventListener('abort', () => cut(model), { once: true })
+      if (signal.aborted) cut(model)
+      try {
+        return await prepare(model, lost)
+      } catch (error) {
+        cut(model)
+        throw error
+      }
+    },
+    end({ model }, isWell) {
+      if (!isWell) return cut(model)
+      const timer = host.after(politeMs, () => cut(model))
+      model.close().then(
+        () => timer.cancel(),
+        () => cut(model),
+      )
+    },
+    toError: (thrown) => toAtollError(thrown, engine),
+  }
+}
+
+/** How long RabbitMQ may take to agree that a connection ends, milliseconds. */
+const politeMs = 1_000
+
+/** Ends it at once, also where nobody answers: what is still to be sent is not sent. */
+function cut(model: ChannelModel): void {
+  const { stream } = model.connection as unknown as { readonly stream: Socket } // the types leave it out, and there is no other way to end a silent connection
+  stream.destroy(new Error('the connection was given up'))
+}
+
+function toAmqp(url: string): { address: string; amqp: string } {
+  const match = /^(amqp|rabbitmq)(s?):\/\//.exec(url)
+  const { hostname, port } = URL.parse(url.replace(/^[a-z]+/, 'http')) ?? {} // a scheme that URL knows how to take apart
+  if (!match || hostname === undefined) throw new AtollError('INVALID', 'the url of a log on RabbitMQ begins with amqp:// or amqps://, such as amqp://user:password@host:5672/vhost')
+  return { address: `${hostname}:${port || (match[2] ? '5671' : '5672')}`, amqp: url.replace(match[0], `amqp${match[2]}://`) }
+}

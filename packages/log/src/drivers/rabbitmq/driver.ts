@@ -1,0 +1,98 @@
+import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
+import type { Log } from '../../driver.ts'
+import { Connection } from '../connection.ts'
+import { Appender } from './appender.ts'
+import { openReading, openWriter } from './client.ts'
+import { examineRabbitmq } from './examine.ts'
+import { Hints } from './hints.ts'
+import { KnownNumbers } from './known.ts'
+import type { RabbitmqLogLimits } from './limits.ts'
+import { Reader } from './reader.ts'
+
+/** The log of a system on the RabbitMQ at `url`. Its methods need no `this`, so that it can be wrapped by spreading. Resolves after the first try to connect. */
+export async function openRabbitmqLog(url: string, system: string, host: Host, logger: Logger, limits: RabbitmqLogLimits): Promise<Log> {
+  const rabbitmq = { url, name: `atoll ${system}`, connectMs: limits.connectMs, host }
+  const known = new KnownNumbers()
+  const hints = new Hints(system, host.hex(8), known, (stream) => reader.appeared(stream))
+  const writing = new Connection(openWriter(rabbitmq), host, logger, limits)
+  const reading = new Connection(
+    openReading(rabbitmq, (channel) => hints.prepare(channel)),
+    host,
+    silentLogger, // the other connection tells of the same trouble
+    limits,
+  )
+  const appender = new Appender(system, writing, known, hints, host, limits, (stream) => reader.appeared(stream))
+  const reader = new Reader(system, reading, known, host, limits)
+  const appends = new Set<Promise<void>>()
+  let closed: Promise<void> | undefined
+
+  function assertOpen(): void {
+    if (closed) throw new AtollError('LOG_CLOSED', `the log on ${writing.engine} was used after close; stop what uses it before closing it`)
+  }
+
+  /** What is rejected because the log was closed meanwhile, says so. */
+  async function whileOpen<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      assertOpen()
+      throw error
+    }
+  }
+
+  async function close(): Promise<void> {
+    const timeout = host.after(limits.closeMs, () => writing.close()) // rejects what is still under way
+    await Promise.allSettled(appends)
+    timeout.cancel()
+    hints.clear()
+    reader.close()
+    writing.close()
+    reading.close()
+  }
+
+  await Promise.all([writing.start(), reading.start()])
+  return {
+    // It never syncs: what it confirms is in the memory of the kernel, on one node or on several.
+    capabilities: { checksAppends: false, persistent: true, durable: false, dataBytesMax: limits.dataBytesMax },
+
+    async append(source, records) {
+      assertOpen()
+      if (records.length === 0) return
+      const append = appender.append(source, records)
+      appends.add(append)
+      try {
+        await append
+      } finally {
+        appends.delete(append)
+      }
+    },
+
+    async read(source, partition, after, limit) {
+      assertOpen()
+      hints.follow(source, reading)
+      return whileOpen(reader.read(source, partition, after, limit))
+    },
+
+    async tail(source, partition) {
+      assertOpen()
+      hints.follow(source, reading)
+      return whileOpen(reader.tail(source, partition))
+    },
+
+    watch(source, listener) {
+      assertOpen()
+      hints.follow(source, reading)
+      return hints.add(source, listener)
+    },
+
+    async examine() {
+      assertOpen()
+      return whileOpen(examineRabbitmq(writing, [...new Set([...appender.streams, ...reader.streams])]))
+    },
+
+    close() {
+      closed ??= close()
+      return closed
+    },
+  }
+}

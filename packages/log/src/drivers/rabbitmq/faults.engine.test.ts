@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { engineUrl } from '@atoll/engines'
+import type { AtollError } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import { readOnce } from '../../../test/numbers.ts'
+import { freePort } from '../../../test/ports.ts'
+import { createProxy, type Proxy } from '../../../test/proxy.ts'
+import { deleteStreams, freshSystem, noting } from '../../../test/rabbitmq/harness.ts'
+import { withServer } from '../../../test/rabbitmq/server.ts'
+import { createRecorder } from '../../../test/recorder.ts'
+import { eventually } from '../../../test/waiting.ts'
+import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo } from '../../conformance/records.ts'
+import type { Log } from '../../driver.ts'
+import { createRabbitmqLog, type RabbitmqLogLimits } from '../../rabbitmq.ts'
+
+const url = engineUrl('rabbitmq')
+const host = createNodeHost()
+/** Short, and yet longer than a machine at its limits takes for a call. */
+const callMs = 2_000
+const limits: Partial<RabbitmqLogLimits> = { callMs, connectMs: callMs, reconnectMsMax: 100 }
+
+/** Runs `body` with a log that reaches its RabbitMQ through a proxy, and another that reaches it directly. */
+async function withProxy(body: (log: Log, proxy: Proxy, lines: readonly string[], other: Log) => Promise<void>): Promise<void> {
+  const [, credentials, hostname, port] = /^[a-z]+:\/\/(?:(.*)@)?([^:/]+)(?::(\d+))?/.exec(url) as string[] // what engineUrl answers is a url
+  const proxy = await createProxy({ host: hostname!, port: Number(port ?? 5672) })
+  const system = freshSystem()
+  const streams = new Set<string>()
+  const recorder = createRecorder()
+  const log = noting(await createRabbitmqLog({ url: `amqp://${credentials ?? 'guest:guest'}@127.0.0.1:${proxy.port}`, system, host, logger: recorder, limits }), system, streams)
+  const other = noting(await createRabbitmqLog({ url, system, host }), system, streams)
+  try {
+    await eventually('the log is connected', async () => (await log.tail('orders', 0)) === null)
+    await body(log, proxy, recorder.lines, other)
+  } finally {
+    await Promise.all([log.close(), other.close()])
+    await proxy.close()
+    await deleteStreams(url, streams)
+  }
+}
+
+/** Resolves when the log does again what it is for. */
+async function appendsAgain(log: Log, first: number, last: number): Promise<void> {
+  await eventually('the log appends again', async () => {
+    await log.append('orders', createRecords('orders', 0, first, last))
+    return true
+  })
+}
+
+/** Asserts that who drops known numbers gets these; after a fault the connection that reads may need a moment. */
+async function shows(log: Log, last: number): Promise<void> {
+  await eventually(`the log shows ${last} records`, async () => {
+    assertNumbers(await readOnce(log, 'orders', 0), numbersTo(last))
+    return true
+  })
+}
+
+const calls: Readonly<Record<string, (log: Log) => Promise<unknown>>> = {
+  append: (log) => log.append('orders', [createRecord('orders', 0, 4)]),
+  read: (log) => log.read('orders', 0, null, 10),
+  'read of a stream that is not there': (log) => log.read('orders', 7, null, 10),
+  tail: (log) => log.tail('orders', 0),
+  examine: (log) => log.examine(),
+}
+
+describe('a log on a RabbitMQ that cannot be reached', () => {
+  it('opens, refuses calls at once, says so once, and works when RabbitMQ has come', () =>
+    withServer(async (server) => {
+      await server.kill()
+      const recorder = createRecorder()
+      const log = await createRabbitmqLog({ url: server.url, system: 'shop', host, logger: recorder, limits })
+      try {
+        for (const call of Object.values(calls)) {
+          const startedAt = performance.now()
+          await assertRefused('UNAVAILABLE', call(log))
+          assert.ok(performance.now() - startedAt < callMs)
+        }
+        log.watch('orders', () => {})
+        await server.restart()
+        await eventually('the log reads', async () => (await log.read('orders', 0, null, 10)).length === 0) // what was refused is not written now
+        await appendsAgain(log, 1, 3)
+        assert.equal(recorder.lines.length, 2, recorder.lines.join('\n'))
+        assert.match(recorder.lines[0]!, /^warn .*cannot be reached.*ECONN/)
+        assert.match(recorder.lines[1]!, /^info .*answers again/)
+      } finally {
+        await log.close()
+      }
+    }))
+
+  it('opens where something accepts connections and never answers', async () => {
+    const silent = await createProxy({ host: '127.0.0.1', port: await freePort() })
+    silent.silence()
+    const startedAt = performance.now()
+    const log = await createRabbitmqLog({ url: `amqp://127.0.0.1:${silent.port}`, system: 'shop', host, limits })
+    assert.ok(performance.now() - startedAt < callMs * 2)
+    await assertRefused('UNAVAILABLE', log.tail('orders', 0))
+    await log.close()
+    await silent.close()
+  })
+
+  it('says that the credentials are wrong, or the virtual host', async () => {
+    const { host: address } = new URL(url.replace(/^[a-z]+/, 'http'))
+    for (const [wrong, why] of [[`amqp://guest:not-this@${address}`, /refuses the credentials/], [`amqp://nobody:a-secret@${address}`, /refuses the credentials/]] as const) {
+      const log = await createRabbitmqLog({ url: wrong, system: 'shop', host, limits: { ...limits, connectMs: 20_000 } })
+      for (const call of [calls.append!, calls.read!]) {
+        const error = await assertRefused('UNAVAILABLE', call(log))
+        assert.match(error.message, why)
+        assert.doesNotMatch(error.message, /not-this|a-secret/)
+      }
+      await log.close()
+    }
+    const log = await createRabbitmqLog({ url: `${url.replace(/\/[^/]*$/, (path) => (path.includes('@') ? path : ''))}/nowhere`, system: 'shop', host, limits: { ...limits, connectMs: 20_000 } })
+    const error = await assertRefused('UNAVAILABLE', log.tail('orders', 0))
+    assert.match(error.message, /virtual host/)
+    await log.close()
+  })
+})
+
+describe('a log on a RabbitMQ that is killed', () => {
+  it('has every record whose append resolved, and takes nothing for lost while RabbitMQ gets ready', () =>
+    withServer(async (server) => {
+      const log = await createRabbitmqLog({ url: server.url, system: 'shop', host, limits })
+      let acknowledged = 0
+      const appendAll = async (): Promise<void> => {
+        for (;;) {
+          await log.append('orders', createRecords('orders', 0, acknowledged + 1, acknowledged + 20))
+          acknowledged += 20
+        }
+      }
+      const appending = assertRefused('UNAVAILABLE', appendAll())
+      await eventually('some appends', () => acknowledged > 200)
+      const { offset } = (await log.tail('orders', 0))!
+      await log.read('orders', 0, offset, 10)
+      await server.kill()
+      await appending
+      const refusals = new Set<unknown>()
+      const restarting = server.restart()
+      await eventually('the log answers as before', async () => {
+        const answers = await Promise.allSettled([log.read('orders', 0, offset, 10), log.tail('orders', 0), log.append('orders', createRecords('orders', 0, acknowledged + 1, acknowledged + 1))])
+        for (const answer of answers) if (answer.status === 'rejected') refusals.add((answer.reason as AtollError).code) // a log rejects with nothing else
+        return answers.every(({ status }) => status === 'fulfilled')
+      })
+      await restarting
+      assert.deepEqual([...refusals], ['UNAVAILABLE'])
+      await shows(log, acknowledged + 1)
+      assert.equal((await log.tail('orders', 0))?.number, acknowledged + 1)
+      await log.close()
+    }))
+})
+
+describe('a log whose connection is cut', () => {
+  it('in the middle of an append, rejects it and what waits behind it, and has all of it in order after it is made again', () =>
+    withProxy(async (log, proxy) => {
+      await log.append('orders', createRecords('orders', 0, 1, 3))
+      for (const [time, bytes] of [50, 2_000, 15_000].entries()) {
+        const [first, last] = [4 + time * 100, 103 + time * 100]
+        proxy.cutAfter(bytes)
+        const append = assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, first, last)))
+        await Promise.resolve().then(() => undefined) // the message of the first is on its way
+        const behind = assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, last + 1, last + 5)))
+        await Promise.all([append, behind])
+        await appendsAgain(log, first, last)
+        await shows(log, last) // both connections are there again
+      }
+    }))
+
+  it('after RabbitMQ has taken an append and before it could say so, shows each record once to who drops known numbers', () =>
+    withProxy(async (log, proxy, _lines, other) => {
+      await log.append('orders', createRecords('orders', 0, 1, 3))
+      proxy.deafen()
+      await assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, 4, 40)))
+      await eventually('RabbitMQ has it all the same', async () => (await other.tail('orders', 0))?.number === 40)
+      proxy.heal()
+      await appendsAgain(log, 4, 41)
+      await shows(log, 41)
+      await shows(other, 41)
+      assert.equal((await log.tail('orders', 0))?.number, 41)
+    }))
+
+  for (const fault of ['cut', 'silence'] as const) {
+    it(`hears hints of others again, and reads on, after a ${fault}`, () =>
+      withProxy(async (log, proxy, _lines, other) => {
+        let hints = 0
+        let number = 0
+        const isHeard = async (): Promise<boolean> => {
+          await other.append('orders', [createRecord('orders', 0, ++number)])
+          return hints > 0
+        }
+        log.watch('orders', () => hints++)
+        await eventually('a hint', isHeard)
+        const { offset } = (await log.tail('orders', 0))!
+        await log.read('orders', 0, offset, 10)
+        proxy[fault](true)
+        await eventually('the log notices', () => log.read('orders', 0, offset, 10).then(() => fault === 'cut', () => true))
+        proxy.heal()
+        await eventually('the log answers', async () => (await log.tail('orders', 0)) !== null)
+        hints = 0
+        await eventually('a hint', isHeard)
+        await eventually('what came meanwhile', async () => (await readOnce(log, 'orders', 0)).length === number)
+      }))
+  }
+})
+
+describe('a log on a RabbitMQ that falls silent', () => {
+  it('rejects every call within callMs, and works again when RabbitMQ answers', () =>
+    withProxy(async (log, proxy, lines) => {
+      await log.append('orders', createRecords('orders', 0, 1, 3))
+      assert.equal((await log.read('orders', 0, null, 10)).length, 3)
+      const { offset } = (await log.tail('orders', 0))!
+      proxy.silence()
+      for (const [name, call] of Object.entries({ ...calls, read: (silent: Log) => silent.read('orders', 0, offset, 10) })) {
+        const startedAt = performance.now()
+        await assertRefused('UNAVAILABLE', call(log))
+        const tookMs = performance.now() - startedAt
+        assert.ok(tookMs < callMs * 2, `${name} took ${tookMs} ms`)
+      }
+      proxy.heal()
+      await eventually('the log answers', async () => (await log.tail('orders', 0))?.number === 3)
+      await appendsAgain(log, 4, 6)
+      await shows(log, 6)
+      assert.equal(lines.length, 2, lines.join('\n'))
+    }))
+
+  it('closes within a bound', () =>
+    withProxy(async (log, proxy) => {
+      await log.append('orders', createRecords('orders', 0, 1, 3))
+      proxy.silence()
+      const append = assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, 4, 4)))
+      const startedAt = performance.now()
+      await log.close()
+      assert.ok(performance.now() - startedAt < callMs * 2)
+      await append
+    }))
+})

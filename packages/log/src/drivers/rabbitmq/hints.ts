@@ -1,0 +1,85 @@
+import type { Channel } from 'amqplib'
+import { Listeners } from '../embedded/listeners.ts'
+import type { ReadingConnection, WriterConnection } from './client.ts'
+import { hintsKey, streamName } from './format.ts'
+import type { KnownNumbers } from './known.ts'
+
+/** The exchange for hints. Every virtual host has it, so nobody needs to make one. */
+const exchange = 'amq.direct'
+/** Hints that wait for a slow process; older ones are dropped. */
+const waitingMax = 1_000
+
+/** What a log tells the others: from whom, and by partition the last number. */
+interface Hint {
+  readonly from: string
+  readonly numbers: Readonly<Record<string, number>>
+}
+
+/** Tells listeners of new records: of those of this log at once, of those of others by messages that nobody waits for. */
+export class Hints {
+  readonly #system: string
+  readonly #token: string
+  readonly #known: KnownNumbers
+  readonly #onHeard: (stream: string) => void
+  readonly #listeners = new Listeners()
+  readonly #sources = new Set<string>()
+  #queue: string | undefined
+
+  constructor(system: string, token: string, known: KnownNumbers, onHeard: (stream: string) => void) {
+    this.#system = system
+    this.#token = token
+    this.#known = known
+    this.#onHeard = onHeard
+  }
+
+  /** Makes a queue on a new connection that is as short-lived as it. */
+  async prepare(channel: Channel): Promise<void> {
+    const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true, maxLength: waitingMax })
+    await channel.consume(queue, (message) => message && this.#hear(message.fields.routingKey, message.content), { noAck: true })
+    this.#queue = queue
+    await Promise.all([...this.#sources].map((source) => channel.bindQueue(queue, exchange, hintsKey(this.#system, source))))
+  }
+
+  /** From now on hears of a source. What cannot be bound now is bound on the next connection. */
+  follow(source: string, connection: ReadingConnection): void {
+    if (this.#sources.has(source)) return
+    this.#sources.add(source)
+    connection.call(({ channel }) => channel.bindQueue(this.#queue!, exchange, hintsKey(this.#system, source))).catch(() => undefined) // a connection has been prepared, so there is a queue
+  }
+
+  add(source: string, listener: (partition: number) => void): () => void {
+    return this.#listeners.add(source, listener)
+  }
+
+  /** Tells everybody. Losing it costs others a moment, no more. */
+  tell(source: string, numbers: ReadonlyMap<number, number>, connection: WriterConnection): void {
+    for (const partition of numbers.keys()) this.#listeners.tell(source, partition)
+    const hint: Hint = { from: this.#token, numbers: Object.fromEntries(numbers) }
+    connection.call(async ({ channel }) => channel.publish(exchange, hintsKey(this.#system, source), Buffer.from(JSON.stringify(hint)))).catch(() => undefined)
+  }
+
+  clear(): void {
+    this.#listeners.clear()
+  }
+
+  #hear(key: string, content: Buffer): void {
+    const source = key.slice(hintsKey(this.#system, '').length)
+    const { from, numbers } = toHint(content)
+    if (from === this.#token) return
+    for (const [partition, number] of Object.entries(numbers)) {
+      const stream = streamName(this.#system, source, Number(partition))
+      this.#known.raise(stream, number, false)
+      this.#onHeard(stream)
+      this.#listeners.tell(source, Number(partition))
+    }
+  }
+}
+
+/** What is no hint says nothing. */
+function toHint(content: Buffer): Hint {
+  try {
+    return JSON.parse(content.toString()) as Hint // by another log; what else comes by is caught, or names no partition
+  } catch {
+    return { from: '', numbers: {} }
+  }
+}

@@ -1,0 +1,224 @@
+import { AtollError, type Host, type Timer } from '@atoll/host'
+import type { Offset, StoredRecord, Tail } from '../../driver.ts'
+import type { ReadingConnection } from './client.ts'
+import { StreamChannel } from './consumer.ts'
+import { Follower, gap } from './follower.ts'
+import { streamName, toPlace, toRecords, type Place } from './format.ts'
+import type { KnownNumbers } from './known.ts'
+import type { RabbitmqLogLimits } from './limits.ts'
+
+/** Reads streams. Whoever reads on from where a read ended is served by the follower that brought it there. */
+export class Reader {
+  readonly #system: string
+  readonly #connection: ReadingConnection
+  readonly #known: KnownNumbers
+  readonly #host: Host
+  readonly #limits: RabbitmqLogLimits
+  readonly #followers = new Map<string, Follower[]>()
+  /** Followers on their way, by stream and place. */
+  readonly #attaching = new Map<string, Promise<Follower | undefined>>()
+  /** Streams that were not there, and until when that is believed. RabbitMQ logs an error each time that it is asked for one. */
+  readonly #missing = new Map<string, number>()
+  /** Streams that are there and of which nothing came, and since when. */
+  readonly #silentSince = new Map<string, number>()
+  /** Every stream that this log has found. */
+  readonly #found = new Set<string>()
+  #sweepTimer: Timer | undefined
+  #closed = false
+
+  constructor(system: string, connection: ReadingConnection, known: KnownNumbers, host: Host, limits: RabbitmqLogLimits) {
+    this.#system = system
+    this.#connection = connection
+    this.#known = known
+    this.#host = host
+    this.#limits = limits
+    this.#armSweep()
+  }
+
+  /** The names of streams that have been read. */
+  get streams(): readonly string[] {
+    return [...this.#found]
+  }
+
+  /** There is something in a stream. */
+  appeared(stream: string): void {
+    this.#missing.delete(stream)
+  }
+
+  async read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]> {
+    const place = after === null ? null : toPlace(after)
+    const stream = streamName(this.#system, source, partition)
+    const count = Math.min(limit, this.#limits.readRecordsMax)
+    if (count <= 0) return []
+    if (place === null && (await this.#isMissing(stream))) return []
+    for (let isLast = false; ; ) {
+      const follower = this.#find(stream, place) ?? (await this.#attach(stream, source, partition, place))
+      if (!follower) {
+        this.#known.forget(stream)
+        if (place) throw gap(source, partition, `is not there, and has been read up to number ${place.number}`)
+        return []
+      }
+      try {
+        const records = await follower.read(place, count)
+        if (records) return records
+      } catch (error) {
+        if (isLast || !follower.isLost || !this.#connection.isConnected) throw error // one that was interrupted may have had its reasons: deleted, moved to another node
+        isLast = true
+      }
+    }
+  }
+
+  /** The largest number near the end of a stream: an old relay may have appended there what was in it already. */
+  async tail(source: string, partition: number): Promise<Tail | null> {
+    const stream = streamName(this.#system, source, partition)
+    if (await this.#isMissing(stream)) return null
+    const until = this.#host.monotonicMs() + this.#limits.callMs
+    for (;;) {
+      const tail = await this.#look(stream, source, partition)
+      if (!tail) this.#known.forget(stream)
+      if ((tail?.number ?? 0) >= this.#known.own(stream)) return tail
+      // A replica may lag behind what the leader of the stream confirmed.
+      if (this.#host.monotonicMs() > until) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has confirmed record ${this.#known.own(stream)} of ${stream}, and does not show it within ${this.#limits.callMs} ms (callMs)`)
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#sweepTimer?.cancel()
+    for (const follower of [...this.#followers.values()].flat()) follower.close()
+    this.#followers.clear()
+  }
+
+  async #isMissing(stream: string): Promise<boolean> {
+    const until = this.#missing.get(stream)
+    if (until === undefined) return false
+    if (this.#host.monotonicMs() < until) {
+      await this.#connection.call(({ channel }) => channel.checkExchange('amq.direct')) // an answer is only good while RabbitMQ is there
+      return this.#missing.has(stream)
+    }
+    this.#missing.delete(stream)
+    return false
+  }
+
+  #find(stream: string, place: Place | null): Follower | undefined {
+    const followers = this.#followers.get(stream)
+    if (!followers) return undefined
+    const alive = followers.filter((follower) => !follower.isLost)
+    if (alive.length < followers.length) this.#followers.set(stream, alive)
+    return alive.find((follower) => follower.covers(place))
+  }
+
+  /** One attachment for all who ask for the same place. */
+  #attach(stream: string, source: string, partition: number, place: Place | null): Promise<Follower | undefined> {
+    const key = `${stream} ${place ? `${place.message}.${place.index}.${place.number}` : ''}`
+    let attaching = this.#attaching.get(key)
+    if (!attaching) {
+      attaching = this.#attachNow(stream, source, partition, place).finally(() => this.#attaching.delete(key))
+      this.#attaching.set(key, attaching)
+    }
+    return attaching
+  }
+
+  /** Undefined if there is no such stream. */
+  async #attachNow(stream: string, source: string, partition: number, place: Place | null): Promise<Follower | undefined> {
+    this.#makeRoom()
+    const end = await this.#endOf(stream)
+    if (end === undefined) return undefined
+    const channel = await this.#open(stream, this.#limits.readAheadMessages)
+    try {
+      const follower = await Follower.attach(channel, source, partition, place, end, this.#known, this.#host, this.#limits)
+      if (this.#closed) follower.close()
+      else this.#followers.set(stream, [...(this.#followers.get(stream) ?? []), follower])
+      return follower
+    } catch (error) {
+      channel.close()
+      throw error
+    }
+  }
+
+  #open(stream: string, prefetch: number): Promise<StreamChannel> {
+    return StreamChannel.open(stream, this.#connection, prefetch, this.#host)
+  }
+
+  /**
+   * The place of the last message; -1 for a stream without any, undefined if there is no stream. That a stream is empty shows only in that
+   * nothing comes, and in RabbitMQ's count, which is seconds old; so it is believed when it has been so for a while, and until then nobody
+   * is told anything.
+   */
+  async #endOf(stream: string): Promise<number | undefined> {
+    const { tailMessages, missingMs, callMs, emptyMs } = this.#limits
+    const startedAt = this.#host.monotonicMs()
+    const channel = await this.#open(stream, tailMessages)
+    try {
+      if (!(await channel.look())) {
+        this.#silentSince.delete(stream)
+        this.#missing.set(stream, startedAt + missingMs)
+        return undefined
+      }
+      this.#found.add(stream)
+      const silentSince = this.#silentSince.get(stream) ?? startedAt
+      const isEmpty = startedAt - silentSince > emptyMs
+      const end = await channel.end(isEmpty ? emptyAgainMs : callMs)
+      if (end !== undefined) this.#silentSince.delete(stream)
+      else {
+        this.#silentSince.set(stream, silentSince)
+        if (!isEmpty) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has stream ${stream}, and has sent nothing of it within ${callMs} ms (callMs): it may be empty, which will show soon`)
+      }
+      return end ?? -1
+    } finally {
+      channel.close()
+    }
+  }
+
+  /** The largest number among the last messages. */
+  async #look(stream: string, source: string, partition: number): Promise<Tail | null> {
+    const { tailMessages, callMs } = this.#limits
+    const end = await this.#endOf(stream)
+    if (end === undefined || end < 0) return null
+    const channel = await this.#open(stream, tailMessages)
+    try {
+      let reached = -1
+      let tail: Tail | null = null
+      let trouble: unknown
+      await channel.consume(Math.max(0, end - tailMessages + 1), ({ place, message }) => {
+        reached = place
+        channel.ack(message)
+        try {
+          for (const { number, offset } of toRecords(source, partition, place, message.content)) if (number > (tail?.number ?? 0)) tail = { number, offset }
+        } catch (error) {
+          trouble = error
+        }
+      })
+      if (!(await channel.arrival(() => reached >= end, callMs))) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has not sent the end of ${stream} within ${callMs} ms (callMs)`)
+      if (trouble) throw trouble
+      return tail
+    } finally {
+      channel.close()
+    }
+  }
+
+  /** Of those that nobody reads at, the ones that have waited for longest make room for a new one. */
+  #makeRoom(): void {
+    const { followersMax } = this.#limits
+    const all = [...this.#followers.values()].flat()
+    const free = all.filter(({ idleMs }) => idleMs > 0).sort((a, b) => b.idleMs - a.idleMs)
+    for (const follower of free.slice(0, Math.max(0, all.length + this.#attaching.size + 1 - followersMax))) follower.close()
+  }
+
+  #armSweep(): void {
+    const { followerIdleMs } = this.#limits
+    this.#sweepTimer = this.#host.after(followerIdleMs / 2, () => {
+      if (this.#closed) return
+      for (const [stream, followers] of this.#followers) {
+        for (const follower of followers) if (follower.idleMs > followerIdleMs) follower.close()
+        const alive = followers.filter(({ isLost }) => !isLost)
+        if (alive.length > 0) this.#followers.set(stream, alive)
+        else this.#followers.delete(stream)
+      }
+      this.#armSweep()
+    })
+  }
+}
+
+/** How long a stream that was empty has, to show that it is not any more, milliseconds. */
+const emptyAgainMs = 300
