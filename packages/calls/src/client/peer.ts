@@ -74,8 +74,9 @@ export class Peer {
   /** Its connections end when the calls under way have. */
   async close(): Promise<void> {
     this.#breaker.close()
-    await Promise.all([this.#pool.close(), this.#health.destroy()])
+    await this.#pool.close()
     this.#watch?.cancel()
+    await this.#health.destroy()
   }
 
   /** The same at once: nobody waits for the calls under way any more. */
