@@ -16,7 +16,11 @@ import { engineNames, variableOf } from './url.ts'
 // `npm run test:engines`: starts the engines on free ports with empty data, runs the tests that need them, and takes all away again.
 
 const usage = `npm run test:engines -- [part of a path …]          the tests on engines whose path contains one of these; all without
-npm run test:engines -- --only nats,postgres        starts only these, and runs the tests with their names in the path`
+npm run test:engines -- --only nats,postgres        starts only these, and runs the tests with their names in the path
+npm run test:engines -- conformance --record        writes down what became of each test, for docs/reference/engines.md`
+
+/** From the root of the repository. */
+const RECORDED = 'engines/recorded/conformance.json'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -28,7 +32,7 @@ try {
 }
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, help: { type: 'boolean' } } })
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, record: { type: 'boolean', default: false }, help: { type: 'boolean' } } })
   if (values.help) {
     console.log(usage)
     return 0
@@ -42,7 +46,7 @@ async function main(): Promise<number> {
   const engines = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
   console.log(`${engines.map(({ name }) => name).join(', ') || 'no engine'} ready after ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`)
   for (const [index, start] of starts.entries()) if (start.status === 'rejected') console.log(`✗ ${names[index]} did not start\n${toText(start.reason).replaceAll(/^/gm, '  ')}\n`)
-  const counts = await runTests(parts, engines)
+  const counts = await runTests(values.record ? [`--record=${RECORDED}`, ...parts] : parts, engines)
   const failed = counts.failed + names.length - engines.length
   // Nobody needs the data, so nobody waits for an orderly end.
   await Promise.all(engines.map((engine) => engine.kill()))

@@ -20,7 +20,7 @@ export function enginesPage(): string {
   return [
     '# Engines: what each keeps',
     '',
-    'From the last recorded run of the conformance suites on real engines (`npm run test:engines -- --record`). A suite chooses its tests by what a',
+    'From the last recorded run of the conformance suites on real engines (`npm run test:engines -- conformance --record`). A suite chooses its tests by what a',
     'driver says that it can do; what is left out stands below each table, so that nothing is skipped unseen.',
     '',
     ...section('Logs', ', as a log', logChapters, outcomes),
@@ -69,7 +69,7 @@ function cell(results: readonly (Result | undefined)[]): string {
 function exceptionsOf(driver: string, chapters: readonly Chapter[], results: ReadonlyMap<string, Result>): string[] {
   const lines = chapters.flatMap(({ tests }) => tests).flatMap(({ id, promise }) => {
     const result = results.get(id)
-    if (!result) return [`- not for it: ${promise} (\`${id}\`)`]
+    if (!result) return [`- not tried on it: ${promise} (\`${id}\`)`]
     if (result.deviation !== undefined) return [`- not kept, ${result.deviation}: ${promise} (\`${id}\`)`]
     return result.passed ? [] : [`- **broken**: ${promise} (\`${id}\`)`]
   })
