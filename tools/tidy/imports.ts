@@ -33,6 +33,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   '@node-rs/argon2': /^apps\//,
   fastify: /^bench\//,
   autocannon: /^bench\//,
+  'pg-copy-streams': /^bench\//,
 }
 
 /** What packages/atoll may not touch: the runtime has no time, chance or I/O of its own, so that it can run under a seed. */

@@ -13,7 +13,13 @@ import { insertOrder, insertShipment, openDatabase } from './database.ts'
 
 const { role, database, engine, name } = readAssignment()
 const pool = openDatabase(database)
-const options: RmqOptions['options'] = { urls: [engine], queue: name, persistent: true, queueOptions: { durable: true, arguments: { 'x-queue-type': 'quorum' } } }
+const options: RmqOptions['options'] = {
+  urls: [engine],
+  queue: name,
+  persistent: true,
+  queueOptions: { durable: true, arguments: { 'x-queue-type': 'quorum' } },
+  socketOptions: { heartbeatIntervalInSeconds: 60 }, // the default, 5, would take it for dead while it is not its turn
+}
 const logger = ['error'] as const
 
 if (role === 'orders') {

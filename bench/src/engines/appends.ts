@@ -15,7 +15,7 @@ const BATCHES_MIN = 4
 const APPENDING_MS = 400
 
 /** What the log should reach of its engine's raw client. */
-const goals: Readonly<Record<LogEngine, number>> = { postgres: 0.6, nats: 0.5, kafka: 0.5, redis: 0.5 }
+const goals: Readonly<Record<LogEngine, number>> = { postgres: 0.6, nats: 0.5, kafka: 0.5, rabbitmq: 0.5, redis: 0.5 }
 
 /**
  * The log beside its engine's raw client, which writes the same events in the same batches, one batch after the other is durable, and reads
@@ -73,6 +73,8 @@ async function openRaw(engine: LogEngine, url: string): Promise<Raw[]> {
       return (await import('./raw/nats.ts')).createRawNats(url)
     case 'kafka':
       return (await import('./raw/kafka.ts')).createRawKafka(url)
+    case 'rabbitmq':
+      return (await import('./raw/rabbitmq.ts')).createRawRabbitmq(url)
     case 'redis':
       return (await import('./raw/redis.ts')).createRawRedis(url)
   }

@@ -24,6 +24,7 @@ export interface Peer {
 
 export const peers: readonly Peer[] = [
   { name: 'Moleculer Channels', program: 'moleculer', engine: 'nats', isAtomic: false },
+  { name: 'NestJS microservices', program: 'nest', engine: 'rabbitmq', isAtomic: false },
   { name: 'Moleculer Channels', program: 'moleculer', engine: 'redis', isAtomic: false },
   { name: 'BullMQ', program: 'bullmq', engine: 'redis', isAtomic: false },
   { name: 'pg-boss, polling', program: 'pg-boss', engine: 'postgres', isAtomic: true },
