@@ -37,7 +37,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'cursor-in-a-second-transaction',
     defect: 'the cursor moves after the effect has committed, and not with it',
-    changes: [{ file: reader, find: '(tx) => this.#book.mark(tx, cursor, record, record.type))', replace: '() => {}); await this.#commit(async (tx) => this.#book.mark(tx, cursor, record, record.type))' }],
+    changes: [{ file: reader, find: '(tx) => this.#book.mark(tx, cursor, record, record.type))', replace: '() => {}); let later: object | undefined; await this.#ground.store.write(async (tx) => { later = tx.commit; await this.#book.check(tx); this.#book.mark(tx, cursor, record, record.type) }); this.#book.confirm(later)' }],
   },
   {
     name: 'cursor-passes-what-was-undone',
@@ -86,7 +86,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'relay-tidies-without-its-lease',
     defect: 'a relay that was paused past its lease tidies and counts what the next one has',
-    changes: [{ file: relay, find: 'await this.#checkEpoch(tx, epoch)', replace: '' }],
+    changes: [{ file: relay, find: 'await assertRelays(tx, this.#service, epoch)', replace: '' }],
   },
   {
     name: 'retry-overtakes-its-key',
@@ -99,8 +99,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       {
         file: reader,
-        find: 'await this.#attempts.hold(tx, record, reason)\n      this.#book.mark(tx, cursor, record)\n',
-        replace: 'this.#book.mark(tx, cursor, record)\n    })\n    await this.#commit(async (tx) => {\n      await this.#attempts.hold(tx, record, reason)\n',
+        find: 'await this.#attempts.hold(tx, record, reason)\n        this.#book.mark(tx, cursor, record)\n',
+        replace: 'this.#book.mark(tx, cursor, record)\n      })\n      this.#book.confirm(commit)\n      await this.#ground.store.write(async (tx) => {\n        commit = tx.commit\n        await this.#book.check(tx)\n        await this.#attempts.hold(tx, record, reason)\n',
       },
     ],
   },
