@@ -44,7 +44,7 @@ export const defaultLimits: NatsLogLimits = {
   messageBytesMax: 256 * 1024,
   batchMessagesMax: 512,
   batchBytesMax: 8 * 1024 * 1024,
-  conflictsMax: 20,
+  conflictsMax: 100,
   readRecordsMax: 10_000,
   readBytesMax: 1024 * 1024,
   recentBytesMax: 16 * 1024 * 1024,
