@@ -93,8 +93,9 @@ class Child {
   constructor(file: string, assignment: Assignment) {
     this.#process = fork(file, [JSON.stringify(assignment)], { stdio: ['ignore', 2, 2, 'ipc'], execArgv: ['--disable-warning=DeprecationWarning'] })
     process.once('exit', this.#kill) // one that is halted would not notice that it is alone
-    this.#exited = once(this.#process, 'exit').then(() => process.off('exit', this.#kill))
-    this.#failed = this.#exited.then(() => Promise.reject(new Error(`${file} (${assignment.role}) ended by itself, see above`)))
+    const exited = once(this.#process, 'exit') as Promise<[code: number | null, signal: string | null]>
+    this.#exited = exited.then(() => process.off('exit', this.#kill))
+    this.#failed = exited.then(([code, signal]) => Promise.reject(new Error(`${file} (${assignment.role}) ended with ${signal ?? `code ${code}`} before it was told to; what it said is above`)))
     this.#failed.catch(() => undefined) // raced with what is waited for
     this.ready = this.#next()
   }
