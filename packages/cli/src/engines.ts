@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
+import type { KafkaLogOptions } from '@atoll/log/kafka'
+import type { NatsLogOptions } from '@atoll/log/nats'
 import type { StoreDriver } from '@atoll/store/driver'
 import { defaultOptions } from 'atoll/runtime'
 import type { Config } from './config/config.ts'
@@ -74,21 +76,17 @@ async function openPostgresStores(url: string, { system, host }: EngineOptions):
   return createPostgresStores({ url, system, host })
 }
 
-/** How each engine's log is made; by its scheme. */
+/** How each engine's log is opened, by its scheme; and which client libraries npm does not install by itself. */
 const logs: Readonly<Record<string, LogDriver>> = {
-  postgres: { module: '@atoll/log/postgres', create: 'createPostgresLog', place: (url) => ({ url }), libraries: [] },
-  nats: { module: '@atoll/log/nats', create: 'createNatsLog', place: natsPlace, libraries: ['@nats-io/jetstream', '@nats-io/transport-node'] },
-  kafka: { module: '@atoll/log/kafka', create: 'createKafkaLog', place: kafkaPlace, libraries: ['@platformatic/kafka'] },
-  rabbitmq: { module: '@atoll/log/rabbitmq', create: 'createRabbitmqLog', place: (url) => ({ url }), libraries: ['amqplib'] },
-  redis: { module: '@atoll/log/redis', create: 'createRedisLog', place: (url) => ({ url }), libraries: ['redis'] },
+  postgres: { open: async (url, _, shared) => (await import('@atoll/log/postgres')).createPostgresLog({ url, ...shared }), libraries: [] },
+  nats: { open: async (url, values, shared) => (await import('@atoll/log/nats')).createNatsLog({ ...natsPlace(url, values), ...shared }), libraries: ['@nats-io/jetstream', '@nats-io/transport-node'] },
+  kafka: { open: async (url, values, shared) => (await import('@atoll/log/kafka')).createKafkaLog({ ...kafkaPlace(url, values), ...shared }), libraries: ['@platformatic/kafka'] },
+  rabbitmq: { open: async (url, _, shared) => (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ url, ...shared }), libraries: ['amqplib'] },
+  redis: { open: async (url, _, shared) => (await import('@atoll/log/redis')).createRedisLog({ url, ...shared }), libraries: ['redis'] },
 }
 
 interface LogDriver {
-  readonly module: string
-  readonly create: string
-  /** What its options say of the engine. */
-  readonly place: (url: string, values: Values) => object
-  /** Client libraries that the driver needs, and npm does not install by itself. */
+  readonly open: (url: string, values: Values, shared: { readonly system: string; readonly host: Host; readonly logger: Logger }) => Promise<Log>
   readonly libraries: readonly string[]
 }
 
@@ -96,33 +94,30 @@ const synonyms: Readonly<Record<string, string>> = { postgresql: 'postgres', tls
 
 async function openLog(url: string, { config, system, host, logger }: EngineOptions): Promise<Log> {
   const scheme = url.slice(0, url.indexOf('://'))
-  const { module, create, place, libraries } = logs[synonyms[scheme] ?? scheme]! // the setting's schema knows no others
-  const entry = await load(module, libraries)
-  const open = entry[create] as (options: object) => Log | Promise<Log> // each driver's entry has it, with options of this form
-  return open({ ...place(url, config.values), system, host, logger })
-}
-
-async function load(module: string, libraries: readonly string[]): Promise<Record<string, unknown>> {
+  const { open, libraries } = logs[synonyms[scheme] ?? scheme]! // the setting's schema knows no others
   try {
-    return (await import(module)) as Record<string, unknown>
+    return await open(url, config.values, { system, host, logger })
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error
-    const remedy = libraries.length > 0 ? `its client library is not installed: npm install ${libraries.join(' ')}` : 'this version has no driver for it'
-    throw new AtollError('CONFIG_INVALID', `log.url names an engine that cannot be used: ${remedy}`, { cause: error })
+    throw new AtollError('CONFIG_INVALID', `log.url names an engine whose client library is not installed: npm install ${libraries.join(' ')}`, { cause: error })
   }
 }
 
 /** `nats://a:4222,b:4222` names several servers of one engine, each as `tls://…` if the first is. */
-function natsPlace(url: string, { 'log.replicas': replicas, 'log.monitoring': monitoring }: Values): object {
+function natsPlace(url: string, { 'log.replicas': replicas, 'log.monitoring': monitoring }: Values): Pick<NatsLogOptions, 'servers' | 'replicas' | 'monitoring'> {
   const [scheme, rest] = url.split('://', 2) as [string, string] // the setting's schema asks for it
   const servers = rest.split(',').map((server) => `${scheme}://${server}`)
   return { servers, ...(replicas !== undefined && { replicas }), ...(monitoring && { monitoring }) }
 }
 
 /** `kafkas://user:password@a:9092,b:9092?mechanism=SCRAM-SHA-512` logs in over TLS; without `mechanism` it is PLAIN. */
-function kafkaPlace(url: string, { 'log.replicas': replicas, 'runtime.partitions': partitions = defaultOptions.partitions }: Values): object {
-  const [, scheme, user, password, hosts, mechanism = 'PLAIN'] = /^(kafkas?):\/\/(?:([^:@/]*):([^@/]*)@)?([^/?]*)\/?(?:\?mechanism=([A-Z0-9-]+))?$/.exec(url) ?? []
+function kafkaPlace(url: string, { 'log.replicas': replicas, 'runtime.partitions': partitions = defaultOptions.partitions }: Values): Pick<KafkaLogOptions, 'brokers' | 'partitions' | 'sasl' | 'tls' | 'replicas'> {
+  const [, scheme, user, password, hosts, mechanism] = /^(kafkas?):\/\/(?:([^:@/]*):([^@/]*)@)?([^/?]+)\/?(?:\?mechanism=(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512))?$/.exec(url) ?? []
   if (hosts === undefined) throw new AtollError('CONFIG_INVALID', 'log.url: expected kafka://<host>:<port>,… or kafkas://<user>:<password>@<host>:<port>,…?mechanism=SCRAM-SHA-512')
-  const sasl = user === undefined ? {} : { sasl: { mechanism, username: decodeURIComponent(user), password: decodeURIComponent(password!) } } // they come together
-  return { brokers: hosts.split(','), partitions, ...sasl, ...(scheme === 'kafkas' && { tls: {} }), ...(replicas !== undefined && { replicas }) }
+  const brokers = hosts.split(',')
+  // The pattern takes no other mechanism, and a user only with a password.
+  const sasl = user === undefined ? undefined : { mechanism: (mechanism ?? 'PLAIN') as ScramOrPlain, username: decodeURIComponent(user), password: decodeURIComponent(password!) }
+  return { brokers, partitions, ...(sasl && { sasl }), ...(scheme === 'kafkas' && { tls: {} }), ...(replicas !== undefined && { replicas }) }
 }
+
+type ScramOrPlain = Extract<NonNullable<KafkaLogOptions['sasl']>, { username: string }>['mechanism']
