@@ -14,8 +14,7 @@ describe('a process that is paused in the midst of its work, for longer than its
       const data = join(folder, 'data')
       const served = await serve(data, { leaseMs: LEASE_MS })
       const kept = await keepWhile(served, async () => {
-        served.child.kill('SIGSTOP')
-        assert.ok(await eventually(() => leasesEnd(data) < Date.now()))
+        await pause(served, data)
         served.child.kill('SIGCONT')
       })
       await assertOnce(served, kept)
@@ -37,16 +36,27 @@ describe('a process that is paused in the midst of its work, for longer than its
     }))
 })
 
-/** Three times. Paused in the midst of a commit the process has the file to itself: then again, at another moment. */
-async function pauseAndTakeOver({ child }: Served, data: string): Promise<void> {
+/** Three times. */
+async function pauseAndTakeOver(served: Served, data: string): Promise<void> {
   for (let takeovers = 0; takeovers < 3; ) {
-    child.kill('SIGSTOP')
-    assert.ok(await eventually(() => leasesEnd(data) < Date.now()))
-    const epoch = takeOver(data)
-    child.kill('SIGCONT')
-    if (epoch === 0) continue
+    await pause(served, data)
+    const epoch = unlessInUse(() => takeOver(data))
+    served.child.kill('SIGCONT')
+    if (epoch === undefined) continue
     takeovers++
-    assert.ok(await eventually(() => epochOf(data) > epoch), 'it has taken its leases back under a higher epoch')
+    assert.ok(await eventually(() => (unlessInUse(() => epochOf(data)) ?? 0) > epoch), 'it has taken its leases back under a higher epoch')
+  }
+}
+
+/** Halts the process until its leases have ended. Halted in the midst of a commit it has the file to itself: then again, at another moment. */
+async function pause({ child }: Served, data: string): Promise<void> {
+  for (;;) {
+    child.kill('SIGSTOP')
+    let end: number | undefined
+    assert.ok(await eventually(() => (end = unlessInUse(() => leasesEnd(data))) === undefined || end < Date.now()))
+    if (end !== undefined) return
+    child.kill('SIGCONT')
+    assert.ok(await eventually(() => unlessInUse(() => leasesEnd(data)) !== undefined))
   }
 }
 
@@ -73,23 +83,27 @@ async function assertOnce(served: Served, kept: readonly string[]): Promise<void
   for (const place of ['notes', 'copies'] as const) assert.deepEqual((await served.list(place)).sort(), [...kept].sort(), place)
 }
 
-/**
- * As another instance does: takes every lease under a new epoch, for a moment, and handles what is in the log. The new epoch; 0 if the
- * store is in use.
- */
+/** As another instance does: takes every lease under a new epoch, for a moment, and handles what is in the log. The new epoch. */
 function takeOver(data: string): number {
   const database = new DatabaseSync(join(data, 'copies.db'))
   try {
     database.exec(`ATTACH '${join(data, 'log.db')}' AS log; BEGIN IMMEDIATE`)
     database.prepare(`UPDATE atoll_leases SET owner = 'another', epoch = epoch + 1, expires_at = ?`).run(Date.now() + LEASE_MS)
     database.exec(`UPDATE atoll_cursors SET epoch = epoch + 1; CREATE TEMP TABLE fresh AS ${selectFresh}; ${handleFresh}; COMMIT`)
-  } catch (error) {
-    if (error instanceof Error && /locked/.test(error.message)) return 0
-    throw error
   } finally {
     database.close()
   }
   return epochOf(data)
+}
+
+/** Undefined if a process keeps the file locked, of which SQLite says one or the other. */
+function unlessInUse(ask: () => number): number | undefined {
+  try {
+    return ask()
+  } catch (error) {
+    if (error instanceof Error && /database is locked|locking protocol/.test(error.message)) return undefined
+    throw error
+  }
 }
 
 const selectFresh = `
