@@ -12,6 +12,7 @@ import { overload } from './conformance/overload.ts'
 import { reader } from './conformance/reader.ts'
 import { readers } from './conformance/readers.ts'
 import { savepoints } from './conformance/savepoints.ts'
+import { sending } from './conformance/sending.ts'
 import { transactions } from './conformance/transactions.ts'
 import { values } from './conformance/values.ts'
 import { waiting } from './conformance/waiting.ts'
@@ -24,6 +25,7 @@ export const storeChapters: readonly StoreChapter[] = [
   migrations,
   transactions,
   savepoints,
+  sending,
   values,
   group,
   hooks,

@@ -99,6 +99,11 @@ export interface Transaction extends Queries {
    * is written once. A hook that throws fails the whole physical commit.
    */
   beforeCommit(key: object, hook: (queries: Queries) => Promise<void>): void
+  /**
+   * Inserts one row as `insert` does, and does not wait for it: the work may go on, and end. `onKey` hears the value that the store gave by
+   * the time that `write` resolves. For what cannot fail by itself: if it does, the work fails, and on some engines its whole physical commit.
+   */
+  send(statement: InsertStatement, params: readonly Value[], onKey: (key: number) => void): void
   /** Stands for the physical commit that this work is part of: what was checked once under it need not be checked again. */
   readonly commit: object
   /** Whether this work has been undone. Hooks before the commit look, when they speak for several works of it. */

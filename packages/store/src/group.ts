@@ -10,6 +10,8 @@ export class Group {
   readonly untilMs: number
   /** How many works it has run, well or not. */
   count = 0
+  /** What was asked without waiting for the answer; none of it rejects. */
+  readonly sent: Promise<void>[] = []
   /** Why nothing of it can be committed, if that is so. */
   failure: AtollError | undefined
 

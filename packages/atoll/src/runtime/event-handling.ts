@@ -58,8 +58,8 @@ export async function handleEvent(
 async function settleAlone({ store }: HandlingGround, frame: TransactionFrame): Promise<void> {
   try {
     await store.write(async (tx) => {
-      await frame.before?.(tx)
-      await frame.settle?.(tx, undefined, emptyPosition)
+      await frame.guard?.(tx)
+      await frame.settle?.(tx)
     })
     frame.committed?.()
   } catch (error) {

@@ -234,6 +234,20 @@ describe('an Idempotency-Key', () => {
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
     }))
 
+  it('brings the recorded answer back, whatever a second run made of what the first one had left', () =>
+    inWorld(async (world) => {
+      const { system } = acting(({ tx }) =>
+        tx(async ({ db }) => {
+          if (await db.selectFrom('rows').selectAll().executeTakeFirst()) throw forbidden('there is one already')
+          await db.insertInto('rows').values({ n: 1 }).execute()
+          return { ok: true }
+        }),
+      )
+      const running = await world.start(system)
+      const answers = await Promise.all([1, 2, 3].map(() => running.dispatch('s.act', { input: {}, idempotencyKey: 'k1' })))
+      assert.deepEqual(answers.map(({ output, replayed = false }) => ({ output, replayed })), [false, true, true].map((replayed) => ({ output: { ok: true }, replayed })))
+    }))
+
   it('is refused for another input, and free for another caller', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop())

@@ -51,11 +51,11 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
     position: request.position ?? emptyPosition,
     signal: request.signal,
     frame: {
-      before: slot && ((tx) => slot.check(tx)),
+      guard: slot && ((tx) => slot.check(tx)),
       check: (result) => answer.checkInTx(result),
       // It may say what an earlier one has done (it is there already), and who hears that must find it elsewhere too.
       ...(operation.kind === 'command' && { restsOn: (queries) => ground.standing(queries) }),
-      settle: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),
+      record: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),
     },
   })
   handling.input = parsed.data

@@ -96,20 +96,24 @@ export class Outgoing {
   /** The events as {@link write} left them in the outbox. Good for the relay once the transaction has committed. */
   readonly written: OutboxEvent[] = []
 
-  /** Writes it all. Resolves with the position of the events, which is known from here on. */
-  async write(tx: Transaction): Promise<Position> {
+  /** Writes it all. Resolves with the position of the events; it is complete by the time of the commit, and at once if it is to be `known`. */
+  async write(tx: Transaction, known: boolean): Promise<Position> {
     if (this.#timers.length > 0) await tx.runEach(insertTimer, this.#timers)
     for (const id of this.#cancelled) await tx.run(deleteTimer, [id])
     if (this.#events.length === 0) return emptyPosition
     const partitions: Record<number, string> = {}
     for (const row of this.#events) {
-      const seq = await tx.insert(insertEvent, row)
-      const event = toOutboxEvent(seq, row)
-      this.written.push(event)
-      const before = partitions[event.partition]
-      partitions[event.partition] = before === undefined ? String(seq) : mergeOrders(before, String(seq))
+      if (known) this.#place(row, await tx.insert(insertEvent, row), partitions)
+      else tx.send(insertEvent, row, (seq) => this.#place(row, seq, partitions))
     }
     return { [this.#service]: partitions }
+  }
+
+  #place(row: readonly Value[], seq: number, partitions: Record<number, string>): void {
+    const event = toOutboxEvent(seq, row)
+    this.written.push(event)
+    const before = partitions[event.partition]
+    partitions[event.partition] = before === undefined ? String(seq) : mergeOrders(before, String(seq))
   }
 
   #check(event: EventDefinition, data: unknown): { key: string; json: string } {

@@ -8,14 +8,19 @@ import { emptyPosition, type Position } from './position.ts'
 
 /** What surrounds the work of one transaction. */
 export interface TransactionFrame {
-  /** Before the work: fencing, a recorded answer. Throwing undoes and rejects. */
-  before?(tx: Transaction): Promise<void> | undefined
+  /**
+   * Says, while the work is under way, whether it may take effect: fencing, a recorded answer. If it rejects, all is undone, and that is
+   * what the transaction rejects with, whatever became of the work.
+   */
+  guard?(tx: Transaction): Promise<void> | undefined
   /** The result as it will be answered; throws if it may not be. */
   check?(result: unknown): unknown
   /** What the result of work that emitted nothing rests on. Without it: nothing. */
   restsOn?(queries: Queries): Promise<Position>
-  /** After the work and its events, as the last thing before the commit. */
-  settle?(tx: Transaction, result: unknown, position: Position): Promise<void> | undefined | void
+  /** After the work and its events: what else is true from its commit on. */
+  settle?(tx: Transaction): Promise<void> | undefined | void
+  /** The same, and records the result. */
+  record?(tx: Transaction, result: unknown, position: Position): Promise<void>
   /** As soon as it has committed. */
   committed?(): void
 }
@@ -45,8 +50,11 @@ export function transact(
   work: (context: TransactionContext<unknown, EventDefinition>) => unknown,
 ): Promise<Transacted> {
   const written = store.write(async (tx) => {
-    const ready = frame.before?.(tx)
-    if (ready) await ready
+    const guarded = frame.guard?.(tx)?.catch((error: unknown) => {
+      progress.stage = 'waiting' // as if it had not begun
+      throw error
+    })
+    guarded?.catch(() => undefined) // heard below
     progress.stage = 'working'
     if (progress.reason !== undefined) throw progress.reason
     const context = new OpenTransaction(tx, outgoing)
@@ -56,13 +64,15 @@ export function transact(
       if (result instanceof Promise || isThenable(result)) result = await result
     } finally {
       context.end()
+      if (guarded) await guarded
     }
     progress.stage = 'worked'
     if (frame.check) result = frame.check(result)
-    let position = outgoing.isEmpty ? emptyPosition : await outgoing.write(tx)
+    let position = outgoing.isEmpty ? emptyPosition : await outgoing.write(tx, frame.record !== undefined)
     if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)
-    const settled = frame.settle?.(tx, result, position)
+    const settled = frame.settle?.(tx)
     if (settled) await settled
+    if (frame.record) await frame.record(tx, result, position)
     return { result, position }
   })
   if (!frame.committed) return written

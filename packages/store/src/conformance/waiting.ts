@@ -107,6 +107,7 @@ export const waiting: StoreChapter = {
     refusedAfterEnd('get', (tx) => tx.get({ sql: 'SELECT id FROM items' })),
     refusedAfterEnd('all', (tx) => tx.all({ sql: 'SELECT id FROM items' })),
     refusedAfterEnd('savepoint', (tx) => tx.savepoint(async () => {})),
+    refusedAfterEnd('send', (tx) => tx.send({ sql: 'INSERT INTO items (id) VALUES (?)', key: 'cents' }, ['late'], () => {})),
     refusedAfterEnd('beforeCommit', (tx) => tx.beforeCommit({}, async () => {})),
   ],
 }

@@ -179,7 +179,7 @@ export const waitingSaboteurs: readonly Saboteur[] = [
   },
   {
     breaks: 'it never says TX_CLOSED',
-    caughtBy: ['waiting.closed', 'ended.run', 'ended.insert', 'ended.runEach', 'ended.get', 'ended.all', 'ended.savepoint', 'ended.beforeCommit'],
+    caughtBy: ['waiting.closed', 'ended.run', 'ended.insert', 'ended.runEach', 'ended.get', 'ended.all', 'ended.savepoint', 'ended.send', 'ended.beforeCommit'],
     spoil: changingTransactions((tx) => ({
       run: (statement, params) => tx.run(statement, params).catch(unlessClosed(0)),
       insert: (statement, params) => tx.insert(statement, params).catch(unlessClosed(0)),
@@ -187,6 +187,13 @@ export const waitingSaboteurs: readonly Saboteur[] = [
       get: <R>(...[statement, params]: Parameters<Queries['get']>) => tx.get<R>(statement, params).catch(unlessClosed(undefined)),
       all: <R>(...[statement, params]: Parameters<Queries['all']>) => tx.all<R>(statement, params).catch(unlessClosed<R[]>([])),
       savepoint: <T>(work: () => Promise<T>) => tx.savepoint(work).catch(unlessClosed(undefined as T)), // the lie is the point
+      send(statement, params, onKey) {
+        try {
+          tx.send(statement, params, onKey)
+        } catch {
+          // never said
+        }
+      },
       beforeCommit(key, hook) {
         try {
           tx.beforeCommit(key, hook)

@@ -53,6 +53,7 @@ export function changed(tx: Transaction, { undone, ...members }: Partial<Transac
     commit: tx.commit,
     savepoint: (work) => tx.savepoint(work),
     beforeCommit: (key, hook) => tx.beforeCommit(key, hook),
+    send: (statement, params, onKey) => tx.send(statement, params, onKey),
     ...members,
     get undone() {
       return undone ?? tx.undone

@@ -66,6 +66,21 @@ export const transactionSaboteurs: readonly Saboteur[] = [
     spoil: changingTransactions((tx) => ({ insert: (statement, params) => tx.run(statement, params) })),
   },
   {
+    breaks: 'it keeps what is sent for the end of the commit',
+    caughtBy: ['send.order'],
+    spoil: changingTransactions((tx) => ({ send: (statement, params, onKey) => tx.beforeCommit({}, async (queries) => onKey(await queries.insert(statement, params))) })),
+  },
+  {
+    breaks: 'it keeps what is sent for a transaction of its own',
+    caughtBy: ['send.order', 'send.undone', 'send.fails'],
+    spoil: changingTransactions((_tx, store) => ({ send: (statement, params, onKey) => void store.write((own) => own.insert(statement, params)).then(onKey, () => {}) })),
+  },
+  {
+    breaks: 'it does not mind when a row that was sent is not taken',
+    caughtBy: ['send.fails'],
+    spoil: changingTransactions((tx) => ({ send: (statement, params, onKey) => void tx.savepoint(() => tx.insert(statement, params)).then(onKey, () => {}) })),
+  },
+  {
     breaks: 'it runs the last row of many first',
     caughtBy: ['tx.run-each'],
     spoil: changingTransactions((tx) => ({ runEach: (statement, rows) => tx.runEach(statement, [...rows].reverse()) })),

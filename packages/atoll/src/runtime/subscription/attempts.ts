@@ -27,16 +27,16 @@ export class Attempts {
   /** Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. */
   async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'dry' = 'live'): Promise<void> {
     let commit: object | undefined
-    const before = (tx: Transaction): Promise<void> | undefined => {
+    const guard = (tx: Transaction): Promise<void> | undefined => {
       commit = tx.commit
       return this.#book.check(tx)
     }
     const committed = (): void => this.#book.confirm(commit)
-    if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { before, settle, committed }, mode)
+    if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
     let isProjecting = false
     try {
       await this.#ground.store.write(async (tx) => {
-        await before(tx)
+        await guard(tx)
         isProjecting = true
         await this.project(subscriber, envelope, tx)
         isProjecting = false

@@ -178,8 +178,9 @@ export class CursorBook {
       }
       if (handled !== undefined) counts.set(handled, (counts.get(handled) ?? 0) + 1)
     }
-    for (const cursor of moved) await this.#write(queries, cursor)
-    for (const [type, count] of counts) await queries.run(countHandled, [this.#subscription, this.#partition, type, count])
+    const writes = Array.from(moved, (cursor) => this.#write(queries, cursor))
+    const counted = Array.from(counts, ([type, count]) => queries.run(countHandled, [this.#subscription, this.#partition, type, count]))
+    await Promise.all([...writes, ...counted])
   }
 
   /** Writes cursors that moved past records of no concern, so that a restart need not read them again. */

@@ -51,6 +51,11 @@ export class GroupSession {
     return this.#client.query<R>(sql, params as readonly Param[])
   }
 
+  /** Asks without waiting. What fails here fails the whole commit, for the works behind it may have begun by then. */
+  send<R = Row>(sql: string, params: readonly Value[], onAnswer: (result: Result<R>) => void): void {
+    this.group.sent.push(this.query<R>(sql, params).then(onAnswer, (error: unknown) => void (this.group.failure ??= AtollError.from(error))))
+  }
+
   /** Undoes what the present work did. */
   async undo(): Promise<void> {
     if (this.#isFresh) return
@@ -83,7 +88,8 @@ export class GroupSession {
       if (failure.code !== 'UNAVAILABLE') throw failure
       throw new AtollError('UNAVAILABLE', `a commit of ${this.name} was not answered; whether it took effect is unknown: ${failure.reason}`, { cause: failure })
     })
-    if (command !== 'COMMIT') throw new AtollError('UNAVAILABLE', `${this.name} undid a transaction that was to be committed`)
+    await Promise.all(this.group.sent) // answered before it, but not told to who asked
+    if (command !== 'COMMIT') throw this.group.failure ?? new AtollError('UNAVAILABLE', `${this.name} undid a transaction that was to be committed`)
   }
 
   async rollBack(): Promise<void> {

@@ -122,6 +122,12 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
     return result
   }
 
+  send(statement: InsertStatement, params: readonly Value[], onKey: (key: number) => void): void {
+    this.assertOpen()
+    assertStorable(params)
+    this.session.send<{ key: number }>(insertTextOf(statement), params, ({ rows }) => onKey(rows[0]!.key)) // of the one row that it inserted
+  }
+
   beforeCommit(key: object, hook: Hook): void {
     this.assertOpen()
     if (!this.#hooks.some(([known]) => known === key)) this.#hooks.push([key, hook])

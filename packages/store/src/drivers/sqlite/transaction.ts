@@ -138,6 +138,20 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
     return result
   }
 
+  send(statement: InsertStatement, params: readonly Value[], onKey: (key: number) => void): void {
+    let key: number
+    try {
+      this.assertOpen()
+      assertStorable(params)
+      const prepared = this.connection.prepare(statement)
+      this.beforeWriting()
+      key = insertPrepared(prepared, params)
+    } catch (error) {
+      throw this.failed(error)
+    }
+    onKey(key)
+  }
+
   beforeCommit(key: object, hook: Hook): void {
     this.assertOpen()
     if (!this.#hooks) this.#hooks = [[key, hook]]
