@@ -2,9 +2,12 @@
 export interface PostgresLimits {
   /** The most transactions that may wait for the writer of one store in this process. Default 10,000. */
   readonly writesQueuedMax: number
-  /** The most transactions that share one physical commit. PostgreSQL keeps track of 64 savepoints cheaply, and of more it does not. Default 50. */
+  /** The most transactions that share one physical commit. PostgreSQL keeps track of 64 savepoints cheaply, and of more it does not. Default 60. */
   readonly groupWritesMax: number
-  /** How long a group may stay open for more transactions to join, milliseconds. Default 20. */
+  /**
+   * How long a group may stay open for more transactions to join, milliseconds; it stays open no longer than some wait. Default 100: where
+   * the server answers slowly, as many as wait share a commit, and other processes that write the store get their turn.
+   */
   readonly groupOpenMs: number
   /** How long a work may take in all, milliseconds, whatever it waits for. Others wait for the same writer. Default 5,000. */
   readonly workMs: number
@@ -20,8 +23,8 @@ export interface PostgresLimits {
 
 export const defaultLimits: PostgresLimits = {
   writesQueuedMax: 10_000,
-  groupWritesMax: 50,
-  groupOpenMs: 20,
+  groupWritesMax: 60,
+  groupOpenMs: 100,
   workMs: 5_000,
   lockMs: 10_000,
   idleMs: 3_000,
