@@ -68,7 +68,10 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** Runs statements. Kysely stands on it (`kyselyFor`), prepared statements run on it, and so does the runtime. */
+/**
+ * Runs statements. Kysely stands on it (`kyselyFor`), prepared statements run on it, and so does the runtime. Inside a transaction they take
+ * effect in the order in which they were asked for, whether or not anybody waited for the ones before.
+ */
 export interface Queries {
   /** What Kysely needs to write this store's SQL. */
   readonly dialect: DialectParts

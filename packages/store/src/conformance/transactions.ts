@@ -150,6 +150,22 @@ export const transactions: StoreChapter = {
       },
     },
     {
+      id: 'tx.order',
+      promise: 'statements take effect in the order in which they were asked for, whether or not the ones before were waited for',
+      async run(driver) {
+        const store = await openItems(driver)
+        const count = { sql: 'SELECT count(*) AS count FROM items' }
+        const counts = await store.write((tx) => Promise.all([
+          tx.get<{ count: number }>(count),
+          insert(tx, 'a'),
+          tx.all<{ count: number }>(count),
+          tx.runEach({ sql: 'INSERT INTO items (id) VALUES (?)' }, [['b'], ['c']]),
+          tx.get<{ count: number }>(count),
+        ]))
+        assert.deepEqual([counts[0]?.count, counts[2][0]?.count, counts[4]?.count], [0, 1, 3])
+      },
+    },
+    {
       id: 'tx.run-each',
       promise: 'runEach runs its statement once for each row, in order',
       async run(driver) {

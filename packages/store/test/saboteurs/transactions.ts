@@ -66,6 +66,11 @@ export const transactionSaboteurs: readonly Saboteur[] = [
     spoil: changingTransactions((tx) => ({ insert: (statement, params) => tx.run(statement, params) })),
   },
   {
+    breaks: 'it takes its time over statements that change something, and none over those that look',
+    caughtBy: ['tx.order'],
+    spoil: changingTransactions((tx) => ({ run: (statement, params) => Promise.resolve().then(() => tx.run(statement, params)) })),
+  },
+  {
     breaks: 'it keeps what is sent for the end of the commit',
     caughtBy: ['send.order'],
     spoil: changingTransactions((tx) => ({ send: (statement, params, onKey) => tx.beforeCommit({}, async (queries) => onKey(await queries.insert(statement, params))) })),

@@ -70,10 +70,12 @@ export class CursorBook {
    */
   async open(tx: Transaction, events: readonly HandledEvent[]): Promise<void> {
     const here = [this.#subscription, this.#partition]
-    await tx.run(deleteDone, here)
-    const rows = await tx.all<CursorRow>(selectCursors, here)
+    const [, rows, known] = await Promise.all([
+      tx.run(deleteDone, here),
+      tx.all<CursorRow>(selectCursors, here),
+      tx.all<{ type: string; source: string }>(selectSubscribed, here),
+    ])
     const mainOf = (source: string): CursorRow | undefined => rows.find((row) => row.source === source && row.type === '')
-    const known = await tx.all<{ type: string; source: string }>(selectSubscribed, here)
     for (const { type, source } of known) {
       if (events.some((event) => event.type === type)) continue
       await tx.run(deleteSubscribed, [...here, type])

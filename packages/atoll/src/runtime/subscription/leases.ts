@@ -59,13 +59,14 @@ export class Leases {
     const now = this.#host.now()
     const expiresAt = now + leaseMs
     return this.#store.write(async (tx) => {
-      await tx.run(upsertInstance, [this.#subscription, instance, expiresAt])
-      await tx.run(deleteInstances, [this.#subscription, now, now + CREDIBLE * leaseMs])
-      const live = await tx.get<{ count: number }>(countInstances, [this.#subscription])
+      const [, , live, leases] = await Promise.all([
+        tx.run(upsertInstance, [this.#subscription, instance, expiresAt]),
+        tx.run(deleteInstances, [this.#subscription, now, now + CREDIBLE * leaseMs]),
+        tx.get<{ count: number }>(countInstances, [this.#subscription]),
+        tx.all<LeaseRow>(selectLeases, [this.#subscription]),
+      ])
       const share = Math.ceil(partitions / Math.max(1, live?.count ?? 1))
-
-      const rows = new Map<number, LeaseRow>()
-      for (const row of await tx.all<LeaseRow>(selectLeases, [this.#subscription])) rows.set(row.partition, row)
+      const rows = new Map(leases.map((row) => [row.partition, row]))
 
       const taken = new Map<number, number>()
       const lost: number[] = []
@@ -75,19 +76,16 @@ export class Leases {
         else lost.push(partition)
       }
       const surplus = ours.splice(share)
-      for (const partition of [...ours, ...surplus]) {
-        await tx.run(takeLease, [this.#subscription, partition, instance, held.get(partition)!, expiresAt])
-      }
       for (let partition = 0; partition < partitions && ours.length + taken.size < share; partition++) {
         if (held.has(partition) && !lost.includes(partition)) continue
         const row = rows.get(partition)
         const free = !row || row.owner === '' || row.expires_at <= now || row.expires_at > now + CREDIBLE * leaseMs || (row.owner === instance && !lost.includes(partition))
         if (!free) continue
-        const epoch = (row?.epoch ?? 0) + 1
-        await tx.run(takeLease, [this.#subscription, partition, instance, epoch, expiresAt])
-        await tx.run(fenceCursors, [epoch, this.#subscription, partition])
-        taken.set(partition, epoch)
+        taken.set(partition, (row?.epoch ?? 0) + 1)
       }
+      const kept = [...ours, ...surplus].map((partition) => [partition, held.get(partition)!] as const)
+      await tx.runEach(takeLease, [...kept, ...taken].map(([partition, epoch]) => [this.#subscription, partition, instance, epoch, expiresAt]))
+      await tx.runEach(fenceCursors, [...taken].map(([partition, epoch]) => [epoch, this.#subscription, partition]))
       return { taken, lost, surplus, isShared: (live?.count ?? 1) > 1 }
     })
   }
@@ -100,7 +98,7 @@ export class Leases {
   /** Gives up everything that is held, so that others need not wait for it to run out. */
   async leave(held: ReadonlyMap<number, number>): Promise<void> {
     await this.#store.write(async (tx) => {
-      for (const [partition, epoch] of held) await tx.run(releaseLease, [this.#subscription, partition, epoch])
+      await tx.runEach(releaseLease, [...held].map(([partition, epoch]) => [this.#subscription, partition, epoch]))
       await tx.run(deleteInstance, [this.#subscription, this.#options.instance])
     })
   }

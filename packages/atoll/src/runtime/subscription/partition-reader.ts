@@ -48,8 +48,7 @@ export class PartitionReader {
   async open(): Promise<void> {
     const { store, events } = this.#ground
     await store.write(async (tx) => {
-      await this.#book.check(tx)
-      await this.#book.open(tx, events)
+      await Promise.all([this.#book.check(tx), this.#book.open(tx, events)])
     })
     await this.#book.load(store.reader, events)
     await this.#held.load(store.reader)
