@@ -6,7 +6,11 @@ import { targetNames } from './sim/targets.ts'
 
 // npm run planted -- [names …] [--seeds 300]: plants one bug after the other, notes what catches it, and after how many seeds.
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { seeds: { type: 'string', default: '300' } } })
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { seeds: { type: 'string', default: '300' }, help: { type: 'boolean' } } })
+if (values.help) {
+  console.log(`npm run planted -- [names …] [--seeds 300]\nplants one bug after the other, and notes what catches it\n\n${plantedBugs.map(({ name, defect }) => `  ${name}: ${defect}`).join('\n')}`)
+  process.exit(0)
+}
 const wanted = positionals.length === 0 ? plantedBugs : plantedBugs.filter((bug) => positionals.includes(bug.name))
 const unknown = positionals.find((name) => !plantedBugs.some((bug) => bug.name === name))
 if (unknown !== undefined) {

@@ -40,6 +40,14 @@ describe('the doctor', () => {
     assert.match(formatDiagnosis(diagnose(stores, log, ['log.sync'])), /accepted, and found nowhere: log\.sync;/)
   })
 
+  it('says once what stores and log have in common, being on one server', () => {
+    const diagnosis = diagnose(examination([safe, unsafe]), examination([safe, unsafe, { ...safe, name: 'log.size' }]))
+    assert.equal(diagnosis.broken.length, 1)
+    const text = formatDiagnosis(diagnosis)
+    assert.equal(text.split('✓ store.fsync').length, 2)
+    assert.match(text, /log: Engine 1\n {2}2 as above\n {2}✓ log\.size/)
+  })
+
   it('shows everything on one page', () => {
     const text = formatDiagnosis(diagnose(stores, log))
     for (const part of ['stores: Engine 1', '✓ store.fsync = on', '✗ log.sync-interval = 2m', 'power loss', 'a start is refused: log.sync-interval']) assert.ok(text.includes(part), `${part} is not in\n${text}`)

@@ -35,7 +35,7 @@ export const mishaps: readonly Mishap[] = ['process kill', 'OS crash', 'power lo
  */
 export function diagnose(stores: Examination, log: Examination, accept: readonly string[] = []): Diagnosis {
   const engines: ExaminedEngine[] = [{ part: 'stores', ...stores }, { part: 'log', ...log }]
-  const broken = engines.flatMap(({ findings }) => findings).filter((finding) => finding.verdict === 'breaks')
+  const broken = engines.flatMap(({ findings }, index) => findings.filter((finding) => finding.verdict === 'breaks' && !isKnown(finding, engines.slice(0, index))))
   const after = (judge: (mishap: Mishap) => Outcome): PromiseRow['after'] => Object.fromEntries(mishaps.map((mishap) => [mishap, judge(mishap)])) as PromiseRow['after'] // one for each
   const ofStore = after((mishap) => (stores.survives[mishap] ? 'holds' : 'lost'))
   return {
@@ -51,6 +51,11 @@ export function diagnose(stores: Examination, log: Examination, accept: readonly
     accepted: broken.filter(({ name }) => accept.includes(name)),
     idle: accept.filter((name) => !broken.some((finding) => finding.name === name)),
   }
+}
+
+/** Whether other parts have it, too: stores and log may be on one server. */
+export function isKnown({ name, value }: Finding, parts: readonly ExaminedEngine[]): boolean {
+  return parts.some(({ findings }) => findings.some((finding) => finding.name === name && finding.value === value))
 }
 
 /** Refuses to go on with settings that break a promise and that nobody has accepted by name: SETTING_UNSAFE. */

@@ -1,11 +1,19 @@
 import type { Finding } from '@atoll/host'
 import { formatTable } from '../table.ts'
-import { mishaps, type Diagnosis } from './diagnosis.ts'
+import { isKnown, mishaps, type Diagnosis } from './diagnosis.ts'
 
 /** A diagnosis for people: what was found, engine by engine; then what holds, promise by promise; then what to do. */
 export function formatDiagnosis(diagnosis: Diagnosis): string {
   const accepted = new Set(diagnosis.accepted.map(({ name }) => name))
-  const parts = diagnosis.engines.map(({ part, engine, version, findings }) => [`${part}: ${engine} ${version}`, ...findings.map((finding) => `  ${mark(finding, accepted)} ${finding.name} = ${finding.value}\n      ${finding.message}`)].join('\n'))
+  const parts = diagnosis.engines.map(({ part, engine, version, findings }, index) => {
+    const fresh = findings.filter((finding) => !isKnown(finding, diagnosis.engines.slice(0, index)))
+    const known = findings.length - fresh.length
+    return [
+      `${part}: ${engine} ${version}`,
+      ...(known > 0 ? [`  ${known} as above`] : []),
+      ...fresh.map((finding) => `  ${mark(finding, accepted)} ${finding.name} = ${finding.value}\n      ${finding.message}`),
+    ].join('\n')
+  })
   parts.push(formatTable(['after', ...mishaps], diagnosis.promises.map(({ promise, after }) => [promise, ...mishaps.map((mishap) => after[mishap])])))
   parts.push(conclusion(diagnosis))
   return parts.join('\n\n')
