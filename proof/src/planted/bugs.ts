@@ -32,7 +32,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'events-beside-the-transaction',
     defect: 'events are written in a transaction of their own, after the state',
-    changes: [{ file: `${runtime}/transact.ts`, find: 'await outgoing.write(tx)', replace: '(void store.write((later) => outgoing.write(later)).catch(() => {}), emptyPosition)' }],
+    changes: [{ file: `${runtime}/transact.ts`, find: 'await outgoing.write(tx, frame.record !== undefined)', replace: '(void store.write((later) => outgoing.write(later, true)).catch(() => {}), emptyPosition)' }],
   },
   {
     name: 'cursor-in-a-second-transaction',
@@ -66,7 +66,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'lease-without-epoch',
     defect: 'a lease changes hands, and the epoch stays as it was',
-    changes: [{ file: leases, find: 'const epoch = (row?.epoch ?? 0) + 1', replace: 'const epoch = row?.epoch ?? 1' }],
+    changes: [{ file: leases, find: '(row?.epoch ?? 0) + 1', replace: 'row?.epoch ?? 1' }],
   },
   {
     name: 'relay-does-not-wait',
@@ -172,7 +172,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'answers-recorded-apart',
     first: 'conduit',
     defect: 'the answer to an Idempotency-Key is not recorded with its command',
-    changes: [{ file: `${runtime}/operations.ts`, find: 'settle: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),', replace: 'settle: undefined,' }],
+    changes: [{ file: `${runtime}/operations.ts`, find: 'record: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),', replace: 'record: undefined,' }],
+  },
+  {
+    name: 'guard-does-not-hold',
+    defect: 'a transaction commits without waiting for whether it may: its lease may have passed on, its command may be answered already',
+    changes: [{ file: `${runtime}/transact.ts`, find: 'if (guarded) await guarded', replace: '' }],
+    test: `${runtime}/operations.test.ts`,
   },
   {
     name: 'causal-reads-do-not-wait',
