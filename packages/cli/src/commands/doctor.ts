@@ -17,7 +17,7 @@ export async function doctor(module: string | undefined, options: DoctorOptions)
   const { system } = await loadSystemOf(module, config)
   const { stores, log, close } = await openEngines({ config, system: system.name, host: createNodeHost(), logger: silentLogger })
   try {
-    const diagnosis = diagnose(await stores.examine(), await log.examine(), config.values.accept)
+    const diagnosis = diagnose(await stores.examine(), await log.examine(), config.values)
     console.log(options.json ? JSON.stringify(diagnosis) : formatDiagnosis(diagnosis))
     if (diagnosis.broken.length > 0) process.exitCode = 1
   } finally {

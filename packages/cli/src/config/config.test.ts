@@ -50,6 +50,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'discovery.dns': ['shop.svc', 'shop.svc'],
   'discovery.registry': ['registry', 'registry'],
   accept: ['nats.sync-interval', undefined],
+  survive: [['fire'], 'fire'],
   drainMs: [-1, '-1'],
   'logging.level': ['loud', 'loud'],
   'runtime.partitions': [0, '0'],

@@ -1,5 +1,6 @@
 import { defaultOptions } from 'atoll/runtime'
 import { z } from 'zod'
+import { mishaps } from '../doctor/diagnosis.ts'
 
 /** One setting: what it takes, how the environment writes it, and what it means. */
 interface Setting<T> {
@@ -84,6 +85,13 @@ export const settings = {
     meaning: 'settings of engines that are accepted by name although they break a promise; `atoll doctor` names them',
     fromText: readList,
     otherwise: 'none',
+  } satisfies Setting<string[]>,
+  survive: {
+    schema: z.array(z.enum(mishaps)),
+    expects: `mishaps, of ${mishaps.join(', ')}: ["loss of a node"], or, as a variable, loss of a node`,
+    meaning: 'mishaps to which nothing acknowledged may be lost: a start on engines that would lose it is refused',
+    fromText: readList,
+    otherwise: 'what the promises say: process kill, OS crash, power loss',
   } satisfies Setting<string[]>,
   drainMs: count('how long work under way may take when the process is told to stop, milliseconds', 10_000, 0),
   'logging.level': { ...text('what is logged', 'info'), schema: z.enum(['info', 'warn', 'error']), expects: 'info, warn or error' } satisfies Setting<'info' | 'warn' | 'error'>,

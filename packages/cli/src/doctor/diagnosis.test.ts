@@ -26,18 +26,26 @@ describe('the doctor', () => {
   })
 
   it('goes on with one that was accepted by name, and says so for good', () => {
-    const diagnosis = diagnose(stores, log, ['log.sync-interval'])
+    const diagnosis = diagnose(stores, log, { accept: ['log.sync-interval'] })
     assertSafe(diagnosis)
     assert.match(warningsOf(diagnosis).join(), /log\.sync-interval is 2m, and was accepted/)
   })
 
   it('accepts nothing else with it', () => {
     const worse = examination([unsafe, { ...unsafe, name: 'log.retention' }])
-    assert.throws(() => assertSafe(diagnose(stores, worse, ['log.sync-interval'])), { message: /^SETTING_UNSAFE: log\.retention|^log\.retention/ })
+    assert.throws(() => assertSafe(diagnose(stores, worse, { accept: ['log.sync-interval'] })), { message: /^SETTING_UNSAFE: log\.retention|^log\.retention/ })
+  })
+
+  it('refuses one replica where the loss of a node is to be survived, for each part, and not where it is not', () => {
+    assertSafe(diagnose(stores, examination([safe])))
+    assert.throws(() => assertSafe(diagnose(stores, examination([safe]), { survive: ['loss of a node'] })), { message: /stores\.survives-loss-of-a-node is no: Engine as it is set loses/ })
+    const diagnosis = diagnose(stores, examination([safe]), { survive: ['loss of a node'], accept: ['stores.survives-loss-of-a-node'] })
+    assertSafe(diagnosis)
+    assert.match(formatDiagnosis(diagnosis), /✓ log\.survives-loss-of-a-node = yes/)
   })
 
   it('tells of what was accepted and is found nowhere', () => {
-    assert.match(formatDiagnosis(diagnose(stores, log, ['log.sync'])), /accepted, and found nowhere: log\.sync;/)
+    assert.match(formatDiagnosis(diagnose(stores, log, { accept: ['log.sync'] })), /accepted, and found nowhere: log\.sync;/)
   })
 
   it('says once what stores and log have in common, being on one server', () => {

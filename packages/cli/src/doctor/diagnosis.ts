@@ -14,6 +14,14 @@ export interface Diagnosis {
   readonly idle: readonly string[]
 }
 
+/** What the operator has said. */
+export interface Expectations {
+  /** Names of findings that are accepted although they break a promise. */
+  readonly accept?: readonly string[] | undefined
+  /** Mishaps to which nothing that was acknowledged may be lost. */
+  readonly survive?: readonly Mishap[] | undefined
+}
+
 export interface ExaminedEngine extends Examination {
   readonly part: 'stores' | 'log'
 }
@@ -33,8 +41,8 @@ export const mishaps: readonly Mishap[] = ['process kill', 'OS crash', 'power lo
  * the store of its source nor the log loses it. What the log alone loses is detected, because its records are numbered without gaps and
  * the source's store knows how many there were.
  */
-export function diagnose(stores: Examination, log: Examination, accept: readonly string[] = []): Diagnosis {
-  const engines: ExaminedEngine[] = [{ part: 'stores', ...stores }, { part: 'log', ...log }]
+export function diagnose(stores: Examination, log: Examination, { accept = [], survive = [] }: Expectations = {}): Diagnosis {
+  const engines = [expect({ part: 'stores', ...stores }, survive), expect({ part: 'log', ...log }, survive)]
   const broken = engines.flatMap(({ findings }, index) => findings.filter((finding) => finding.verdict === 'breaks' && !isKnown(finding, engines.slice(0, index))))
   const after = (judge: (mishap: Mishap) => Outcome): PromiseRow['after'] => Object.fromEntries(mishaps.map((mishap) => [mishap, judge(mishap)])) as PromiseRow['after'] // one for each
   const ofStore = after((mishap) => (stores.survives[mishap] ? 'holds' : 'lost'))
@@ -51,6 +59,16 @@ export function diagnose(stores: Examination, log: Examination, accept: readonly
     accepted: broken.filter(({ name }) => accept.includes(name)),
     idle: accept.filter((name) => !broken.some((finding) => finding.name === name)),
   }
+}
+
+/** A part with a finding for each mishap that it is to survive, and does not, or that it does. */
+function expect(engine: ExaminedEngine, survive: readonly Mishap[]): ExaminedEngine {
+  const findings = survive.map((mishap): Finding => {
+    const name = `${engine.part}.survives-${mishap.toLowerCase().replaceAll(' ', '-')}`
+    if (engine.survives[mishap]) return { name, value: 'yes', verdict: 'holds', message: `nothing acknowledged is lost to it` }
+    return { name, value: 'no', verdict: 'breaks', message: `${engine.engine} as it is set loses what was acknowledged to a ${mishap}, which it is to survive (survive): set up what is missing, see docs/operating/engines.md` }
+  })
+  return { ...engine, findings: [...engine.findings, ...findings] }
 }
 
 /** Whether other parts have it, too: stores and log may be on one server. */

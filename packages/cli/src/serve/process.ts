@@ -188,7 +188,7 @@ class Launch {
 
   /** Settings that break a promise are refused, unless they were accepted by name; then they are told of for as long as it runs. */
   async #examine({ stores, log }: Engines): Promise<readonly string[]> {
-    const diagnosis = diagnose(await stores.examine(), await log.examine(), this.#values.accept)
+    const diagnosis = diagnose(await stores.examine(), await log.examine(), this.#values)
     assertSafe(diagnosis)
     if (diagnosis.idle.length > 0) this.#options.logger.warn({ accept: diagnosis.idle }, 'what was accepted breaks no promise here: a misspelt name, or something that is mended by now')
     return warningsOf(diagnosis)
