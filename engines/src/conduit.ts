@@ -31,7 +31,7 @@ async function main(): Promise<number> {
   const running = await Promise.all([...new Set<EngineName>(['postgres', log])].map((name) => startEngine(name, { folder: join(root, '.atoll/engines', name), port: engines[name].port })))
   const urls = new Map(running.map(({ name, url }) => [name, url]))
   for (const [name, url] of urls) console.log(`${name} at ${url}`)
-  const env = { ...process.env, ATOLL_STORE_URL: urls.get('postgres'), ATOLL_LOG_URL: urls.get(log), ...Object.fromEntries([...urls].map(([name, url]) => [variableOf(name), url])) }
+  const env = { ...process.env, ATOLL_STORE_URL: urls.get('postgres'), ATOLL_LOG_URL: urls.get(log), ...(log === 'kafka' && { ATOLL_LOG_REPLICAS: '1' }), ...Object.fromEntries([...urls].map(([name, url]) => [variableOf(name), url])) }
   const args = ['packages/cli/src/main.ts', 'up', 'apps/conduit/src/system.ts', '--instances', values.instances, ...(values.port === undefined ? [] : ['--port', values.port])]
   // In a group of its own, so that Ctrl-C comes to it once: from us.
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true })

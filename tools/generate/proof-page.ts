@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { plantedBugs } from '../../proof/src/planted/bugs.ts'
 import { recordFile, type Catch } from '../../proof/src/planted/catch.ts'
 import { readRecords } from '../../proof/src/outages/record.ts'
+import { readRealWorld } from '../../proof/src/realworld/record.ts'
 import type { SimRecord } from '../../proof/src/sim/record.ts'
 import { simRecordFile } from '../../proof/src/sim/record.ts'
 
@@ -10,6 +11,7 @@ export function proofPage(): string {
   const catches = read<Catch[]>(recordFile) ?? []
   const sim = read<SimRecord>(simRecordFile)
   const runs = readRecords()
+  const suites = readRealWorld()
   const caught = plantedBugs.filter(({ name }) => catches.some((one) => one.name === name))
   return [
     '# The proof of the proof',
@@ -55,6 +57,18 @@ export function proofPage(): string {
           }),
         ]
       : ['Not recorded yet: `npm run outages -- --kills 200 --record`.']),
+    '',
+    '## RealWorld',
+    '',
+    ...(suites.length > 0
+      ? [
+          "RealWorld's own test suite of its API, on Conduit as the same seven processes, twice on the same data, by `npm run realworld -- --record`.",
+          '',
+          '| log | requests | assertions | failed | |',
+          '|---|---|---|---|---|',
+          ...suites.map(({ log, result, date, commit }) => `| ${log} | ${result.requests} | ${result.assertions} | ${result.failures.length} | ${date.slice(0, 10)}, commit ${commit} |`),
+        ]
+      : ['Not recorded yet: `npm run realworld -- --record`.']),
     '',
     'What they run, and how: [proof/README.md](../../proof/README.md).',
     '',

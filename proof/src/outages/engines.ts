@@ -46,10 +46,13 @@ export async function openLog(name: LogName, url: string, system: string): Promi
   const options = { system, host: createNodeHost() }
   if (name === 'postgres') return (await import('@atoll/log/postgres')).createPostgresLog({ ...options, url })
   if (name === 'nats') return (await import('@atoll/log/nats')).createNatsLog({ ...options, servers: [url] })
-  if (name === 'kafka') return (await import('@atoll/log/kafka')).createKafkaLog({ ...options, brokers: [new URL(url).host], partitions: PARTITIONS })
+  if (name === 'kafka') return (await import('@atoll/log/kafka')).createKafkaLog({ ...options, brokers: [new URL(url).host], partitions: PARTITIONS, ...logSettings.kafka })
   if (name === 'redis') return (await import('@atoll/log/redis')).createRedisLog({ ...options, url })
   return (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ ...options, url })
 }
+
+/** What the processes of the system must know of an engine of one node, beside its address. */
+export const logSettings = { postgres: {}, nats: {}, kafka: { replicas: 1 }, rabbitmq: {}, redis: {} } as const satisfies Record<LogName, object>
 
 /** Few, so that a run has time for every one of them. */
 export const PARTITIONS = 4

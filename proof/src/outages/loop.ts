@@ -8,6 +8,7 @@ import { Violation } from '../crash/round.ts'
 import { Cluster } from './cluster.ts'
 import type { LogName } from './engines.ts'
 import { mishapsOf } from './mishaps.ts'
+import { Trial } from './trial.ts'
 
 export interface OutagesOptions {
   readonly log: LogName
@@ -41,15 +42,17 @@ export async function outages({ log, kills, seed, onMishap }: OutagesOptions): P
   const random = createRandom(seed)
   const folder = mkdtempSync(join(tmpdir(), 'atoll-outages-'))
   chmodSync(folder, 0o755) // not every engine runs as us
-  const cluster = new Cluster(log, folder, seed)
-  const summary: Summary = { log, seed, kills: { service: 0, log: 0, stores: 0, gateway: 0 }, mishaps: new Map(), requests: cluster.history.counts, recoveriesMs: [], violation: undefined }
+  const cluster = new Cluster(log, folder)
+  const trial = new Trial(cluster, seed)
+  const summary: Summary = { log, seed, kills: { service: 0, log: 0, stores: 0, gateway: 0 }, mishaps: new Map(), requests: trial.history.counts, recoveriesMs: [], violation: undefined }
   let last = 'none'
   try {
     await cluster.start()
+    await trial.start()
     const mishaps = mishapsOf(cluster)
     const isEnough = (): boolean => summary.kills.service >= kills && (log === 'postgres' ? summary.kills.stores : summary.kills.log) >= kills
     while (!isEnough()) {
-      cluster.run()
+      trial.run()
       for (let count = 0; count < BETWEEN_ACCOUNTS && !isEnough(); count++) {
         await after(random.between(100, 700))
         const mishap = random.weighted(mishaps.map((one) => [one.weight, one] as const))
@@ -59,14 +62,15 @@ export async function outages({ log, kills, seed, onMishap }: OutagesOptions): P
         if (mishap.kills) summary.kills[mishap.kills]++
         onMishap?.(summary)
       }
-      await cluster.rest()
+      await trial.rest()
       await after(SETTLED_MS)
-      summary.recoveriesMs.push(SETTLED_MS + (await cluster.check(RECOVERY_MS, isEnough())))
+      summary.recoveriesMs.push(SETTLED_MS + (await trial.check(RECOVERY_MS, isEnough())))
     }
   } catch (error) {
     const text = error instanceof Violation ? error.message : `the loop itself failed: ${error instanceof Error ? error.stack : String(error)}`
     summary.violation = { text, last, folder: cluster.folder }
   } finally {
+    await trial.stop()
     await cluster.stop(summary.violation !== undefined)
   }
   return summary

@@ -27,11 +27,10 @@ export interface OutageRecord {
 export const outagesFile = fileURLToPath(new URL('../../recorded/outages.json', import.meta.url))
 
 export function toRecord({ log, seed, kills, mishaps, requests, recoveriesMs, violation }: Summary, seconds: number): OutageRecord {
-  const [cpu] = cpus()
   return {
     date: new Date().toISOString(),
-    commit: execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim(),
-    machine: `${cpus().length} × ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, ${process.platform}`,
+    commit: commitNow(),
+    machine: machineNow(),
     log,
     seed,
     seconds,
@@ -52,4 +51,13 @@ export function record(run: OutageRecord): void {
 
 export function readRecords(): OutageRecord[] {
   return existsSync(outagesFile) ? (JSON.parse(readFileSync(outagesFile, 'utf8')) as OutageRecord[]) : [] // written above
+}
+
+export function commitNow(): string {
+  return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim()
+}
+
+export function machineNow(): string {
+  const [cpu] = cpus()
+  return `${cpus().length} × ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, ${process.platform}`
 }
