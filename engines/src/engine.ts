@@ -13,6 +13,8 @@ export interface Engine {
   install(): Promise<Program>
   /** Where it is reached at this port, with the rights of its administrator. */
   url(port: number): string
+  /** Which of its ports, counted from its first, is for a proxy, where clients go on to an address that the engine tells them. Without it, the first. */
+  readonly portForProxy?: number
   /** A question in its own protocol, to its first port, that only an engine in working order answers. */
   readonly probe: Probe
   /** Whether its folder holds what it must before it is ready, where an answer alone does not say so. */
@@ -32,6 +34,8 @@ export interface Place {
   readonly folder: string
   /** The first of its ports, on loopback. */
   readonly port: number
+  /** Where clients reach it through a proxy. */
+  readonly proxyPort?: number
 }
 
 export interface Command {

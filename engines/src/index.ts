@@ -1,6 +1,6 @@
 // For tests and tools that need an engine.
 export { engineNames, engineUrl, type EngineName } from './url.ts'
-export { startEngine } from './start.ts'
+export { startBehindProxy, startEngine } from './start.ts'
 export type { RunningEngine } from './engine.ts'
 export { startProxy, type Proxy } from './proxy.ts'
 export { engines } from './engines.ts'

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { AtollError } from '@atoll/host'
 import { engines } from './engines.ts'
 import type { Engine, Place, Program, RunningEngine } from './engine.ts'
+import { startProxy, type Proxy } from './proxy.ts'
 import { answers } from './run/answers.ts'
 import { guard } from './run/guard.ts'
 import { assertFree, findPorts, HOST } from './run/ports.ts'
@@ -25,20 +26,34 @@ const LOG = 'engine.log'
 
 /**
  * Starts an engine from programs of this machine, installing them if need be, and resolves when it is ready. `folder` keeps its data: an engine
- * that is started on the same folder again has them. Without `port` it takes free ones. It listens on loopback alone, with the settings that
+ * that is started on the same folder again has them. Without `port` it takes free ones. `proxyPort` is where
+ * clients reach it through a proxy ({@link startBehindProxy}). It listens on loopback alone, with the settings that
  * make what it acknowledges durable, and ends when this process does.
  */
-export async function startEngine(name: EngineName, { folder, port }: { folder: string; port?: number }): Promise<RunningEngine> {
+export async function startEngine(name: EngineName, { folder, port, proxyPort }: { folder: string; port?: number; proxyPort?: number }): Promise<RunningEngine> {
   const engine = engines[name]
   const program = await engine.install()
   if (port !== undefined) await assertFree(name, port, engine.ports)
-  const place = { folder: resolve(folder), port: port ?? (await findPorts(engine.ports)) }
+  const place = { folder: resolve(folder), port: port ?? (await findPorts(engine.ports)), ...(proxyPort !== undefined && { proxyPort }) }
   mkdirSync(place.folder, { recursive: true })
   await rm(join(place.folder, LOG), { force: true })
   await program.prepare(place)
   const running = new EngineProcess(engine, program, place)
   await running.restart()
   return running
+}
+
+/** Starts an engine as {@link startEngine} does, and a proxy before it. `url` leads through the proxy, for clients that go on to other addresses, too. */
+export async function startBehindProxy(name: EngineName, { folder }: { folder: string }): Promise<{ engine: RunningEngine; proxy: Proxy; url: string }> {
+  const { ports, portForProxy = 0, url } = engines[name]
+  const port = await findPorts(ports)
+  const proxy = await startProxy({ target: { host: HOST, port: port + portForProxy } })
+  try {
+    return { engine: await startEngine(name, { folder, port, proxyPort: proxy.port }), proxy, url: url(proxy.port) }
+  } catch (error) {
+    await proxy.close()
+    throw error
+  }
 }
 
 class EngineProcess implements RunningEngine {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { engines } from '../src/engines.ts'
-import { startEngine, type EngineName, type RunningEngine } from '../src/index.ts'
+import { startBehindProxy, type EngineName, type Proxy, type RunningEngine } from '../src/index.ts'
 import { answers } from '../src/run/answers.ts'
 import { assertFree } from '../src/run/ports.ts'
 
@@ -21,13 +21,17 @@ export function keepsItsPromises(name: EngineName, { add, count }: Records): voi
   describe(`${name}, started by a test`, () => {
     let folder: string
     let engine: RunningEngine
+    let proxy: Proxy
+    /** Through the proxy. */
+    let url: string
 
     before(async () => {
       folder = await mkdtemp(join(tmpdir(), 'atoll-engine-'))
       await chmod(folder, 0o755) // PostgreSQL does not run as root
-      engine = await startEngine(name, { folder: join(folder, name) })
+      ;({ engine, proxy, url } = await startBehindProxy(name, { folder: join(folder, name) }))
     })
     after(async () => {
+      await proxy.close()
       await engine.stop()
       await rm(folder, { recursive: true, force: true })
     })
@@ -44,6 +48,16 @@ export function keepsItsPromises(name: EngineName, { add, count }: Records): voi
       await engine.restart()
       assert.ok(engine.runs)
       assert.equal(await count(engine.url), had + 1)
+    })
+
+    it('is reached through a proxy, and by no way round it', async () => {
+      await add(url)
+      const had = await count(url)
+      await proxy.reset()
+      await assert.rejects(count(url))
+      await add(engine.url)
+      await proxy.pass()
+      assert.equal(await count(url), had + 1)
     })
 
     it('does not answer while it is paused, and goes on where it stood', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { engineNames, type EngineName } from '@atoll/engines'
 import { Cluster } from './outages/cluster.ts'
+import { conduitApp } from './outages/conduit.ts'
 import { record } from './realworld/record.ts'
 import { runSuite, type SuiteResult } from './realworld/suite.ts'
 
@@ -33,7 +34,7 @@ process.exit(results.every(Boolean) ? 0 : 1)
 async function onCluster(log: EngineName): Promise<SuiteResult> {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-realworld-'))
   chmodSync(folder, 0o755) // not every engine runs as us
-  const cluster = new Cluster(log, folder)
+  const cluster = new Cluster(conduitApp, log, folder)
   try {
     await cluster.start()
     const api = `${cluster.gatewayUrl}/api`

@@ -14,8 +14,9 @@ const VERSION = '4.2.0'
 export const kafka: Engine = {
   name: 'kafka',
   port: 21_492,
-  // The second is its controller's.
-  ports: 2,
+  // The second is its controller's, the third for clients behind a proxy.
+  ports: 3,
+  portForProxy: 2,
   stopSignal: 'SIGTERM',
 
   async install() {
@@ -64,13 +65,19 @@ async function copyJars(folder: string): Promise<void> {
   await runCommand(maven, ['-q', '-B', '-f', pom, `-Dkafka.version=${VERSION}`, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${folder}`], { boundMs: FETCH_MS })
 }
 
-async function prepare({ folder, port }: Place, java: (args: readonly string[]) => Promise<string>): Promise<void> {
+async function prepare({ folder, port, proxyPort }: Place, java: (args: readonly string[]) => Promise<string>): Promise<void> {
   const data = join(folder, 'data')
   const properties = join(folder, 'server.properties')
   const places = {
     'log.dirs': data,
-    listeners: `PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${port + 1}`,
+    listeners: `PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${port + 1}${proxyPort === undefined ? '' : `,PROXY://${HOST}:${port + 2}`}`,
     'controller.listener.names': 'CONTROLLER',
+    // Who comes through a proxy is sent on through it, and the broker itself never goes there.
+    ...(proxyPort !== undefined && {
+      'advertised.listeners': `PLAINTEXT://${HOST}:${port},PROXY://${HOST}:${proxyPort}`,
+      'inter.broker.listener.name': 'PLAINTEXT',
+      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,PROXY:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    }),
     'controller.quorum.voters': `1@${HOST}:${port + 1}`,
   }
   await writeFile(properties, Object.entries({ ...settings, ...places }).map(([key, value]) => `${key}=${value}\n`).join(''))

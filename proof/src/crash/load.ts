@@ -10,6 +10,8 @@ export type Order = { readonly run: string } | 'rest'
 export interface Rested {
   readonly rested: true
 }
+/** What it tells of each acknowledgement, where processes come and go while it goes on. */
+export type Told = Rested | 'acknowledged'
 
 /** Between tries to reach a process that is being started again. */
 const AGAIN_MS = 50
@@ -68,7 +70,10 @@ async function perform(client: Client, task: Task, isRepeated: boolean): Promise
   await book.note({ state: outcome, id, status: reply.status, ...(isRepeated ? { again: true } : {}) })
   if (outcome === 'unknown') (task.sending.headers?.['idempotency-key'] === undefined ? lost : again).push(task)
   else {
-    if (outcome === 'acknowledged') task.done(reply.body)
+    if (outcome === 'acknowledged') {
+      task.done(reply.body)
+      if (passesOn) process.send!('acknowledged' satisfies Told) // it was started with a channel
+    }
     workload.free(task)
   }
   return reply

@@ -2,11 +2,13 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findPorts } from '@atoll/engines'
 import { Violation } from '../crash/round.ts'
+import type { App } from './app.ts'
 import { logSettings, PARTITIONS, startEngines, stopEngines, type Engines, type LogName } from './engines.ts'
 import { Member } from './member.ts'
 
-/** Conduit as separate processes on PostgreSQL and an engine for the log: its services in three groups, each group twice, and a gateway. */
+/** A system as separate processes on PostgreSQL and an engine for the log: its services in groups, each group twice, and a gateway. */
 export class Cluster {
+  readonly app: App
   readonly folder: string
   readonly log: LogName
   members: Member[] = []
@@ -15,7 +17,8 @@ export class Cluster {
   #engines: Engines | undefined
   #gateway: Member | undefined
 
-  constructor(log: LogName, folder: string) {
+  constructor(app: App, log: LogName, folder: string) {
+    this.app = app
     this.log = log
     this.folder = folder
   }
@@ -23,17 +26,17 @@ export class Cluster {
   async start(): Promise<void> {
     mkdirSync(this.folder, { recursive: true })
     this.#engines = await startEngines(this.log, this.folder)
-    const places = groups.flatMap((services) => [1, 2].map((instance) => ({ services, name: `${services[0]}-${instance}` })))
+    const places = this.app.groups.flatMap((services) => [1, 2].map((instance) => ({ services, name: `${services[0]}-${instance}` })))
     const first = await findPorts(places.length + 1) // they are free again whenever a process is started again
     const addresses: Record<string, string[]> = {}
     for (const [index, { services }] of places.entries()) for (const service of services) (addresses[service] ??= []).push(`http://127.0.0.1:${first + index}`)
     this.members = places.map(({ services, name }, index) => {
       const config = this.#configure(name, first + index, addresses)
-      return new Member(name, `http://127.0.0.1:${first + index}`, ['apps/conduit/src/system.ts', '--config', config, ...services.flatMap((service) => ['--service', service])])
+      return new Member(name, `http://127.0.0.1:${first + index}`, [this.app.module, '--config', config, ...services.flatMap((service) => ['--service', service])])
     })
     const port = first + places.length
     this.gatewayUrl = `http://127.0.0.1:${port}`
-    this.#gateway = new Member('gateway', this.gatewayUrl, ['apps/conduit/src/system.ts', '--config', this.#configure('gateway', undefined, addresses), '--gateway', '--port', String(port)])
+    this.#gateway = new Member('gateway', this.gatewayUrl, [this.app.module, '--config', this.#configure('gateway', undefined, addresses), '--gateway', '--port', String(port)])
     for (const member of [...this.members, this.gateway]) member.start()
     await this.allReady(START_MS)
   }
@@ -84,8 +87,6 @@ export class Cluster {
   }
 }
 
-/** Three processes' worth of services: who writes, who writes about that, who reads. */
-const groups = [['identity', 'profiles'], ['articles', 'comments'], ['favorites', 'reading']] as const
 /** Short, so that a pause outlasts it soon. */
 export const LEASE_MS = 2_000
 const START_MS = 60_000

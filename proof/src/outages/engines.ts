@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { startEngine, startProxy, type EngineName, type Proxy, type RunningEngine } from '@atoll/engines'
+import { startBehindProxy, type EngineName, type Proxy, type RunningEngine } from '@atoll/engines'
 import { createNodeHost } from '@atoll/host/node'
 import type { Log } from '@atoll/log/driver'
 
@@ -9,8 +9,7 @@ export type LogName = EngineName
 /** An engine, and the network between it and the processes of the system. */
 export interface Served {
   readonly engine: RunningEngine
-  /** Missing where clients go on to addresses that the engine tells them: they would pass it by. */
-  readonly proxy: Proxy | undefined
+  readonly proxy: Proxy
   /** Where the processes of the system reach it: through the proxy. */
   readonly url: string
 }
@@ -22,23 +21,15 @@ export interface Engines {
 }
 
 export async function startEngines(name: LogName, folder: string): Promise<Engines> {
-  const stores = await serve('postgres', folder)
-  return { stores, log: name === 'postgres' ? stores : await serve(name, folder) }
+  const stores = await startBehindProxy('postgres', { folder: join(folder, 'postgres') })
+  return { stores, log: name === 'postgres' ? stores : await startBehindProxy(name, { folder: join(folder, name) }) }
 }
 
 export async function stopEngines({ stores, log }: Engines): Promise<void> {
   for (const { engine, proxy } of new Set([log, stores])) {
-    await proxy?.close()
+    await proxy.close()
     await engine.kill()
   }
-}
-
-async function serve(name: EngineName, folder: string): Promise<Served> {
-  const engine = await startEngine(name, { folder: join(folder, name) })
-  if (name === 'kafka') return { engine, proxy: undefined, url: engine.url }
-  const proxy = await startProxy({ target: engine })
-  const url = engine.url.replace(`:${engine.port}`, `:${proxy.port}`)
-  return { engine, proxy, url }
 }
 
 /** The log of a system, as one more client of its engine. */

@@ -3,14 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import type { Counts } from '../crash/history.ts'
-import { createRandom } from '../crash/random.ts'
+import { createRandom, type Random } from '../crash/random.ts'
 import { Violation } from '../crash/round.ts'
+import { eventually } from '../crash/wait.ts'
+import type { App, Trial } from './app.ts'
 import { Cluster } from './cluster.ts'
 import type { LogName } from './engines.ts'
-import { mishapsOf } from './mishaps.ts'
-import { Trial } from './trial.ts'
+import { mishapsOf, type Killed } from './mishaps.ts'
 
 export interface OutagesOptions {
+  readonly app: App
   readonly log: LogName
   /** How many kills of services (and their relays), and how many of the log's engine. */
   readonly kills: number
@@ -19,16 +21,40 @@ export interface OutagesOptions {
 }
 
 export interface Summary {
+  /** The name of the system. */
+  readonly app: string
   readonly log: LogName
   readonly seed: number
-  readonly kills: Record<'service' | 'log' | 'stores' | 'gateway', number>
+  readonly kills: Record<Killed, number>
   /** By what happened. */
   readonly mishaps: Map<string, number>
+  /** How long each kind of them took altogether, until everything ran again, milliseconds. */
+  readonly mishapsMs: Map<string, number>
+  /** Before how many of them something had been acknowledged since the one before. */
+  underWork: number
   readonly requests: Counts
   /** How often everything was held to account, and how long it took to come to rest each time, milliseconds. */
   readonly recoveriesMs: number[]
   violation: { readonly text: string; readonly last: string; readonly folder: string } | undefined
 }
+
+/**
+ * Resolves when the next mishap is due: most often when the system works again, now and then regardless. Whether anything was acknowledged
+ * meanwhile.
+ */
+async function untilDue(trial: Trial, random: Random): Promise<boolean> {
+  const before = trial.acknowledged
+  const wanted = random.chance(REGARDLESS) ? 0 : random.between(1, ACKNOWLEDGED_MOST)
+  await after(random.between(50, 500))
+  await eventually(() => trial.acknowledged - before >= wanted, WORKS_MS)
+  return trial.acknowledged > before
+}
+
+const REGARDLESS = 0.25
+/** How many requests at the most must be acknowledged before the next mishap. */
+const ACKNOWLEDGED_MOST = 30
+/** How long it is waited for them: the next mishap may come in the midst of recovery, and should now and then. */
+const WORKS_MS = 3_000
 
 /** Mishaps between two accounts. */
 const BETWEEN_ACCOUNTS = 25
@@ -37,14 +63,14 @@ export const RECOVERY_MS = 30_000
 /** Longer than any operation's deadline: after it, nothing that was asked for can still take effect. */
 const SETTLED_MS = 5_500
 
-/** Starts Conduit as processes on engines, loads it, lets things befall it, and holds it to account, again and again. */
-export async function outages({ log, kills, seed, onMishap }: OutagesOptions): Promise<Summary> {
+/** Starts a system as processes on engines, loads it, lets things befall it, and holds it to account, again and again. */
+export async function outages({ app, log, kills, seed, onMishap }: OutagesOptions): Promise<Summary> {
   const random = createRandom(seed)
   const folder = mkdtempSync(join(tmpdir(), 'atoll-outages-'))
   chmodSync(folder, 0o755) // not every engine runs as us
-  const cluster = new Cluster(log, folder)
-  const trial = new Trial(cluster, seed)
-  const summary: Summary = { log, seed, kills: { service: 0, log: 0, stores: 0, gateway: 0 }, mishaps: new Map(), requests: trial.history.counts, recoveriesMs: [], violation: undefined }
+  const cluster = new Cluster(app, log, folder)
+  const trial = app.createTrial(cluster, seed)
+  const summary: Summary = { app: app.system.name, log, seed, kills: { service: 0, log: 0, stores: 0, gateway: 0 }, mishaps: new Map(), mishapsMs: new Map(), underWork: 0, requests: trial.counts, recoveriesMs: [], violation: undefined }
   let last = 'none'
   try {
     await cluster.start()
@@ -54,12 +80,14 @@ export async function outages({ log, kills, seed, onMishap }: OutagesOptions): P
     while (!isEnough()) {
       trial.run()
       for (let count = 0; count < BETWEEN_ACCOUNTS && !isEnough(); count++) {
-        await after(random.between(100, 700))
+        if (await untilDue(trial, random)) summary.underWork++
         const mishap = random.weighted(mishaps.map((one) => [one.weight, one] as const))
         last = mishap.name
+        const sinceMs = performance.now()
         await mishap.befall(cluster, random)
         summary.mishaps.set(mishap.name, (summary.mishaps.get(mishap.name) ?? 0) + 1)
-        if (mishap.kills) summary.kills[mishap.kills]++
+        summary.mishapsMs.set(mishap.name, (summary.mishapsMs.get(mishap.name) ?? 0) + performance.now() - sinceMs)
+        for (const killed of mishap.kills ?? []) summary.kills[log === 'postgres' && killed === 'log' ? 'stores' : killed]++
         onMishap?.(summary)
       }
       await trial.rest()

@@ -9,19 +9,28 @@ export interface Mishap {
   readonly name: string
   /** How often it is drawn, against others. */
   readonly weight: number
-  /** What is killed by it, which is counted. */
-  readonly kills?: 'service' | 'log' | 'stores' | 'gateway'
+  /** What is killed by it, as often as it is, which is counted. */
+  readonly kills?: readonly Killed[]
   befall(cluster: Cluster, random: Random): Promise<void>
 }
 
-/** What can befall a cluster. Services relay their own events, so whoever kills a service kills a relay. */
+export type Killed = 'service' | 'log' | 'stores' | 'gateway'
+
+/**
+ * What can befall a cluster. Services relay their own events, so whoever kills a service kills a relay. Where PostgreSQL keeps the log, what
+ * befalls the stores befalls the log, and as often as both.
+ */
 export function mishapsOf(cluster: Cluster): readonly Mishap[] {
-  return all.filter(({ name }) => !(name.includes('network') && name.includes('log') && !cluster.engines.log.proxy) && !(cluster.log === 'postgres' && name.includes('log')))
+  if (cluster.log !== 'postgres') return all
+  return all.filter(({ name }) => !name.includes('the log') || name.includes('a service')).map((mishap) => {
+    const other = all.find(({ name }) => name === mishap.name.replace('the stores', 'the log'))
+    return other === mishap ? mishap : { ...mishap, weight: mishap.weight + (other?.weight ?? 0) }
+  })
 }
 
 const all: readonly Mishap[] = [
-  { name: 'a service is killed', weight: 10, kills: 'service', befall: async (cluster, random) => restart(cluster, random) },
-  { name: 'a service is killed, and again while it starts', weight: 4, kills: 'service', async befall(cluster, random) {
+  { name: 'a service is killed', weight: 6, kills: ['service'], befall: async (cluster, random) => restart(cluster, random) },
+  { name: 'a service is killed, and again while it starts', weight: 3, kills: ['service', 'service'], async befall(cluster, random) {
     const member = random.pick(cluster.members)
     await member.end('SIGKILL')
     member.start()
@@ -29,9 +38,12 @@ const all: readonly Mishap[] = [
     await member.end('SIGKILL')
     member.start()
   } },
-  { name: 'the log is killed', weight: 9, kills: 'log', befall: (cluster, random) => killEngine(cluster.engines.log, random) },
-  { name: 'the stores are killed', weight: 5, kills: 'stores', befall: (cluster, random) => killEngine(cluster.engines.stores, random) },
-  { name: 'the gateway is killed', weight: 1, kills: 'gateway', async befall({ gateway }) {
+  { name: 'the log is killed', weight: 12, kills: ['log'], befall: (cluster, random) => killEngine(cluster.engines.log, random) },
+  { name: 'a service and the log are killed at once', weight: 4, kills: ['service', 'log'], async befall(cluster, random) {
+    await Promise.all([restart(cluster, random), killEngine(cluster.engines.log, random)])
+  } },
+  { name: 'the stores are killed', weight: 5, kills: ['stores'], befall: (cluster, random) => killEngine(cluster.engines.stores, random) },
+  { name: 'the gateway is killed', weight: 1, kills: ['gateway'], async befall({ gateway }) {
     await gateway.end('SIGKILL')
     gateway.start()
     if (!(await gateway.ready(30_000))) throw new Violation(`the gateway was not ready again: ${gateway.err.slice(-2_000)}`)
@@ -52,11 +64,13 @@ const all: readonly Mishap[] = [
   { name: 'the network to the stores is slow', weight: 1, befall: (cluster, random) => disturb(cluster.engines.stores, 'delay', random) },
   { name: 'every service is restarted in turn', weight: 1, async befall(cluster) {
     await cluster.allReady(30_000) // one that has hardly begun ends as anything does that is told to
-    for (const member of cluster.members) {
-      const code = await member.end('SIGTERM')
-      if (code !== 0) throw new Violation(`${member.name} was told to stop and ended with ${code}: ${member.err.slice(-2_000)}`)
-      member.start()
-      if (!(await member.ready(30_000))) throw new Violation(`${member.name} was not ready again: ${member.err.slice(-2_000)}`)
+    for (const instance of [0, 1]) {
+      await Promise.all(cluster.members.filter((_, index) => index % 2 === instance).map(async (member) => {
+        const code = await member.end('SIGTERM')
+        if (code !== 0) throw new Violation(`${member.name} was told to stop and ended with ${code}: ${member.err.slice(-2_000)}`)
+        member.start()
+        if (!(await member.ready(30_000))) throw new Violation(`${member.name} was not ready again: ${member.err.slice(-2_000)}`)
+      }))
     }
   } },
 ]
@@ -81,8 +95,8 @@ async function standStill({ engine }: Served, random: Random): Promise<void> {
 }
 
 async function disturb({ proxy }: Served, how: 'reset' | 'silence' | 'delay', random: Random): Promise<void> {
-  if (how === 'delay') await proxy!.delay(random.between(20, 200))
-  else await proxy![how]() // mishapsOf leaves out what needs a proxy and has none
+  if (how === 'delay') await proxy.delay(random.between(20, 200))
+  else await proxy[how]()
   await after(random.between(200, 2_500))
-  await proxy!.pass()
+  await proxy.pass()
 }

@@ -2,9 +2,10 @@ import type { StoredRecord } from '@atoll/log/driver'
 import type { Pool } from '@atoll/postgres'
 import conduit from '../conduit/system.ts'
 import type { SeenArticle } from '../crash/stores.ts'
-import { openLog, PARTITIONS, type LogName } from './engines.ts'
+import type { Cluster } from './cluster.ts'
+import { openLog, PARTITIONS } from './engines.ts'
 
-// Looks into the stores and the log of a Conduit that runs and is quiet, from outside.
+// Looks into the log of a system that runs and is quiet, and the stores of a Conduit, from outside.
 
 export interface Logged {
   /** Id of a request → how many events name it as their cause. */
@@ -15,15 +16,15 @@ export interface Logged {
   readonly findings: readonly string[]
 }
 
-/** Reads the whole log of Conduit: each number once, as readers do. */
-export async function readLog(name: LogName, url: string): Promise<Logged> {
-  const log = await openLog(name, url, conduit.name)
+/** Reads the whole log of a system: each number once, as readers do. */
+export async function readLog({ app: { system }, engines, log: name }: Cluster): Promise<Logged> {
+  const log = await openLog(name, engines.log.engine.url, system.name)
   const causes = new Map<string, number>()
   const types = new Map<string, number>()
   const findings: string[] = []
   const ids = new Map<string, string>()
   try {
-    for (const { name: source } of conduit.services) {
+    for (const { name: source } of system.services) {
       for (let partition = 0; partition < PARTITIONS; partition++) {
         let last = 0
         let order = ''

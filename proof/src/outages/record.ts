@@ -9,11 +9,14 @@ export interface OutageRecord {
   readonly date: string
   readonly commit: string
   readonly machine: string
+  readonly app: string
   readonly log: string
   readonly seed: number
   readonly seconds: number
   readonly kills: Summary['kills']
   readonly mishaps: Readonly<Record<string, number>>
+  /** Before how many of them something had been acknowledged since the one before. */
+  readonly underWork: number
   readonly requests: Summary['requests']
   /** How often everything was held to account. */
   readonly accounts: number
@@ -23,19 +26,21 @@ export interface OutageRecord {
   readonly violation: Summary['violation']
 }
 
-/** The last recorded run of each log. */
+/** The last recorded run of each system with each log. */
 export const outagesFile = fileURLToPath(new URL('../../recorded/outages.json', import.meta.url))
 
-export function toRecord({ log, seed, kills, mishaps, requests, recoveriesMs, violation }: Summary, seconds: number): OutageRecord {
+export function toRecord({ app, log, seed, kills, mishaps, underWork, requests, recoveriesMs, violation }: Summary, seconds: number): OutageRecord {
   return {
     date: new Date().toISOString(),
     commit: commitNow(),
     machine: machineNow(),
+    app,
     log,
     seed,
     seconds,
     kills,
     mishaps: Object.fromEntries([...mishaps].sort(([a], [b]) => a.localeCompare(b))),
+    underWork,
     requests,
     accounts: recoveriesMs.length,
     recoveryMsMax: Math.round(Math.max(0, ...recoveriesMs)),
@@ -45,8 +50,8 @@ export function toRecord({ log, seed, kills, mishaps, requests, recoveriesMs, vi
 }
 
 export function record(run: OutageRecord): void {
-  const others = readRecords().filter(({ log }) => log !== run.log)
-  writeFileSync(outagesFile, `${JSON.stringify([...others, run].sort((a, b) => a.log.localeCompare(b.log)), null, 2)}\n`)
+  const others = readRecords().filter(({ app, log }) => app !== run.app || log !== run.log)
+  writeFileSync(outagesFile, `${JSON.stringify([...others, run].sort((a, b) => `${a.app} ${a.log}`.localeCompare(`${b.app} ${b.log}`)), null, 2)}\n`)
 }
 
 export function readRecords(): OutageRecord[] {
