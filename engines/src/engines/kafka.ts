@@ -53,8 +53,8 @@ export const settings = {
   'share.coordinator.state.topic.min.isr': '1',
   'group.initial.rebalance.delay.ms': '0',
   // After a crash it waits until its former self has lost its session.
-  'broker.session.timeout.ms': '3000',
-  'broker.heartbeat.interval.ms': '500',
+  'broker.session.timeout.ms': '1500',
+  'broker.heartbeat.interval.ms': '300',
 } as const
 
 async function copyJars(folder: string): Promise<void> {

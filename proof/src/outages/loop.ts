@@ -52,9 +52,9 @@ async function untilDue(trial: Trial, random: Random): Promise<boolean> {
 
 const REGARDLESS = 0.25
 /** How many requests at the most must be acknowledged before the next mishap. */
-const ACKNOWLEDGED_MOST = 30
+const ACKNOWLEDGED_MOST = 15
 /** How long it is waited for them: the next mishap may come in the midst of recovery, and should now and then. */
-const WORKS_MS = 3_000
+const WORKS_MS = 2_000
 
 /** Mishaps between two accounts. */
 const BETWEEN_ACCOUNTS = 25

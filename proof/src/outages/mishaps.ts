@@ -38,8 +38,8 @@ const all: readonly Mishap[] = [
     await member.end('SIGKILL')
     member.start()
   } },
-  { name: 'the log is killed', weight: 12, kills: ['log'], befall: (cluster, random) => killEngine(cluster.engines.log, random) },
-  { name: 'a service and the log are killed at once', weight: 4, kills: ['service', 'log'], async befall(cluster, random) {
+  { name: 'the log is killed', weight: 10, kills: ['log'], befall: (cluster, random) => killEngine(cluster.engines.log, random) },
+  { name: 'a service and the log are killed at once', weight: 10, kills: ['service', 'log'], async befall(cluster, random) {
     await Promise.all([restart(cluster, random), killEngine(cluster.engines.log, random)])
   } },
   { name: 'the stores are killed', weight: 5, kills: ['stores'], befall: (cluster, random) => killEngine(cluster.engines.stores, random) },
@@ -62,7 +62,7 @@ const all: readonly Mishap[] = [
   { name: 'the network tears the connections to the stores', weight: 2, befall: (cluster, random) => disturb(cluster.engines.stores, 'reset', random) },
   { name: 'the network to the stores goes silent', weight: 1, befall: (cluster, random) => disturb(cluster.engines.stores, 'silence', random) },
   { name: 'the network to the stores is slow', weight: 1, befall: (cluster, random) => disturb(cluster.engines.stores, 'delay', random) },
-  { name: 'every service is restarted in turn', weight: 1, async befall(cluster) {
+  { name: 'every service is restarted in turn', weight: 0.5, async befall(cluster) {
     await cluster.allReady(30_000) // one that has hardly begun ends as anything does that is told to
     for (const instance of [0, 1]) {
       await Promise.all(cluster.members.filter((_, index) => index % 2 === instance).map(async (member) => {
