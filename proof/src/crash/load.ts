@@ -13,7 +13,7 @@ export interface Rested {
 /** What it tells of each acknowledgement, where processes come and go while it goes on. */
 export type Told = Rested | 'acknowledged'
 
-/** Between tries to reach a process that is being started again. */
+/** Between tries, while a process that is asked, or one that it asks, is being started again. */
 const AGAIN_MS = 50
 /** Requests under way at a time. */
 const WORKERS = 12
@@ -54,9 +54,8 @@ async function work(state: { readonly client: Client; readonly isOn: boolean }, 
   while (state.isOn) {
     const repeated = queue.shift()
     const reply = await perform(state.client, repeated ?? workload.next(), repeated !== undefined)
-    if (reply.status !== 0) continue
-    if (!passesOn) break // that process is gone
-    await setTimeout(AGAIN_MS)
+    if (reply.status === 0 && !passesOn) break // that process is gone
+    if (reply.status === 0 || (passesOn && reply.status >= 500)) await setTimeout(AGAIN_MS)
   }
   again.push(...queue.splice(0))
 }

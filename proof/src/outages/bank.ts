@@ -93,7 +93,7 @@ class BankTrial implements Trial {
       if (outcome === 'acknowledged') this.acknowledged++
       if (isKnown) this.#told.set(transfer.id, outcome === 'acknowledged' && (body as { status: string }).status === 'sent' ? 'sent' : 'not sent') // as its contract has it
       else this.#again.push(transfer)
-      if (status === 0) await after(AGAIN_MS)
+      if (status === 0 || status >= 500) await after(AGAIN_MS)
     }
   }
 
@@ -126,7 +126,7 @@ const ACCOUNTS = ['ann', 'ben', 'cid', 'dan']
 const OPENED_WITH = 10_000
 const TOTAL = bankNames.length * ACCOUNTS.length * OPENED_WITH
 const WORKERS = 12
-/** Between tries to reach a gateway that is being started again. */
+/** Between tries, while a process or an engine is being started again. */
 const AGAIN_MS = 50
 
 const table = (store: string, name: string): string => `"${bank.name}_${store}".${name}`
