@@ -45,15 +45,15 @@ export function proofPage(): string {
     '',
     ...(runs.length > 0
       ? [
-          'Conduit as seven processes on PostgreSQL and an engine for the log, under load, by `npm run outages -- --record`. Every kill of a service is one of its relays.',
+          'Conduit, and the bank, as seven processes on PostgreSQL and an engine for the log, under load, by `npm run outages -- --record`. Every kill of a service is one of its relays.',
           '',
-          '| log | kills of services | of the log | of PostgreSQL | of the gateway | other mishaps | acknowledged | unknown | held to account | at rest after, at most | violations | |',
-          '|---|---|---|---|---|---|---|---|---|---|---|---|',
+          '| system | log | kills of services | of the log | of PostgreSQL | of the gateway | other mishaps | acknowledged | unknown | held to account | at rest after, at most | violations | |',
+          '|---|---|---|---|---|---|---|---|---|---|---|---|---|',
           ...runs.map((run) => {
             const { kills } = run
             const others = Object.entries(run.mishaps).filter(([name]) => !name.includes('killed')).reduce((sum, [, count]) => sum + count, 0)
             const when = `${run.date.slice(0, 10)}, commit ${run.commit}, seed ${run.seed}, ${run.seconds} s`
-            return `| ${run.log} | ${kills.service} | ${run.log === 'postgres' ? kills.stores : kills.log} | ${kills.stores} | ${kills.gateway} | ${others} | ${run.requests.acknowledged} | ${run.requests.unknown} | ${run.accounts} | ${(run.recoveryMsMax / 1_000).toFixed(1)} s | ${run.violation ? '**1**' : 0} | ${when} |`
+            return `| ${run.app} | ${run.log} | ${kills.service} | ${run.log === 'postgres' ? kills.stores : kills.log} | ${kills.stores} | ${kills.gateway} | ${others} | ${run.requests.acknowledged} | ${run.requests.unknown} | ${run.accounts} | ${(run.recoveryMsMax / 1_000).toFixed(1)} s | ${run.violation ? '**1**' : 0} | ${when} |`
           }),
         ]
       : ['Not recorded yet: `npm run outages -- --kills 200 --record`.']),
