@@ -43,7 +43,8 @@ export interface Store {
    *
    * Transactions that are ready at the same time may share one physical commit, each under a savepoint of its own: one that
    * fails takes no other with it. They run one after the other, in the order of the calls; each sees what those before it in
-   * the same commit wrote. Nobody is answered before the shared commit is durable. If that commit fails, all of them reject.
+   * the same commit wrote. Nobody is answered before the shared commit is durable, neither with a result nor, after others, with a failure,
+   * which may rest on what they wrote. If that commit fails, all of them reject, with what the store says of it: UNAVAILABLE, STORE_FULL.
    *
    * `work` may wait for nothing but the store. If it does (a fetch, a timer, another transaction), it is undone and rejected
    * with TX_WAITED; what it does with `tx` from then on rejects with TX_CLOSED.
@@ -104,7 +105,8 @@ export interface Transaction extends Queries {
   beforeCommit(key: object, hook: (queries: Queries) => Promise<void>): void
   /**
    * Inserts one row as `insert` does, and does not wait for it: the work may go on, and end. `onKey` hears the value that the store gave by
-   * the time that `write` resolves. For what cannot fail by itself: if it does, the work fails, and on some engines its whole physical commit.
+   * the time that `write` resolves. For what cannot fail by itself: if it does all the same, the work fails, and on some engines its whole
+   * physical commit.
    */
   send(statement: InsertStatement, params: readonly Value[], onKey: (key: number) => void): void
   /** Stands for the physical commit that this work is part of: what was checked once under it need not be checked again. */

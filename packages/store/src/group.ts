@@ -5,6 +5,8 @@ import type { Queries, Transaction } from './driver.ts'
 export class Group {
   /** Works that have ended well and wait for the commit. */
   readonly written: Write[] = []
+  /** Works that failed, with what. */
+  readonly #refused: { readonly write: Write; readonly failure: unknown }[] = []
   readonly hooks = new Map<object, Hook>()
   /** When it must make room for the next, by the monotonic clock. */
   readonly untilMs: number
@@ -17,6 +19,26 @@ export class Group {
 
   constructor(untilMs: number) {
     this.untilMs = untilMs
+  }
+
+  /**
+   * A work has failed, and is undone. If others have ended well, it is not told before their commit: what it says may rest on what they wrote.
+   */
+  refuse(write: Write, failure: unknown): void {
+    if (this.written.length === 0 && !this.failure) write.reject(failure)
+    else this.#refused.push({ write, failure })
+  }
+
+  /** The commit has lasted. */
+  answer(): void {
+    for (const write of this.written) write.resolve(write.result)
+    for (const { write, failure } of this.#refused) write.reject(failure)
+  }
+
+  /** The commit has failed, or may have. All who were part of it hear the same. */
+  reject(failure: AtollError): void {
+    for (const write of this.written) write.reject(failure)
+    for (const { write } of this.#refused) write.reject(failure)
   }
 }
 

@@ -21,6 +21,14 @@ export function overlapped(): AtollError {
   return new AtollError('UNSUPPORTED', 'two savepoints of one transaction overlapped; await each before the next begins')
 }
 
+/** What those hear whose shared commit failed: by what its store says of itself, and by nothing that could be taken for a work's own doing. */
+export function notCommitted(store: string, failure: AtollError): AtollError {
+  if (ofCommits.has(failure.code)) return failure
+  return new AtollError('UNAVAILABLE', `a commit of ${store} failed, and nothing of it lasted: ${failure.reason}`, { cause: failure })
+}
+
+const ofCommits: ReadonlySet<string> = new Set(['STORE_FULL', 'STORE_CLOSED', 'STORE_CORRUPT', 'UNAVAILABLE', 'OVERLOADED', 'FENCED', 'TX_WAITED'])
+
 export function usedAfterEnd(store: string): AtollError {
   return new AtollError('TX_CLOSED', `a transaction of ${store} was used after it had ended; await everything inside its callback`)
 }

@@ -24,7 +24,7 @@ const start = 'packages/cli/src/start.ts'
 export const points: readonly Point[] = [
   after('store: between two transactions of one commit', 'load', 300, writer, 'group.written.push(write)'),
   before('store: before commit', 'load', 400, writer, 'this.#control.commit.run()'),
-  before('store: after commit, before answering', 'load', 400, writer, 'for (const write of group.written) write.resolve(write.result)'),
+  before('store: after commit, before answering', 'load', 400, writer, 'group.answer()'),
   within('log: between two records', 'load', 300, logWriter, 'this.#insertRecord.run(values.slice(at, at + recordColumns))'),
   before('log: before commit', 'load', 160, logWriter, 'this.#commit.run()'),
   after('log: after commit, before the answer', 'load', 160, logWriter, 'this.#commit.run()'),

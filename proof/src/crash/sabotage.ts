@@ -13,7 +13,7 @@ export interface Sabotage {
 const runtime = 'packages/atoll/src/runtime'
 const batch = `${runtime}/subscription/batch.ts`
 const mark = 'for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)'
-const beginHandled = 'let isApplying = false\n  let physical'
+const beginHandled = 'let thrown: unknown\n  let physical'
 const logWriter = 'packages/log/src/drivers/embedded/writer.ts'
 const HERE = 'sabotage: here'
 
@@ -31,8 +31,8 @@ export const sabotages: readonly Sabotage[] = [
       { file: batch, find: 'const handled = new Set<StoredRecord>()', replace: 'const handled = later = new Set<StoredRecord>()' },
       {
         file: batch,
-        find: `      ${mark}\n      isApplying = false\n    })`,
-        replace: `      isApplying = false\n    })\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => { physical = tx.commit; ${mark.replace('handled.has', 'later.has')} })`,
+        find: `      ${mark}\n    })`,
+        replace: `    })\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => { physical = tx.commit; ${mark.replace('handled.has', 'later.has')} })`,
       },
     ],
     point: HERE,
@@ -43,8 +43,8 @@ export const sabotages: readonly Sabotage[] = [
     patches: [
       {
         file: batch,
-        find: '    await ground.store.write(async (tx) => {\n      physical = tx.commit\n      await book.check(tx)\n      isApplying = true',
-        replace: `    await ground.store.write(async (tx) => { physical = tx.commit; for (const record of batch.records) book.mark(tx, cursor, record, batch.concerns(record) ? record.type : undefined) })\n    book.confirm(physical)\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => {\n      physical = tx.commit\n      await book.check(tx)\n      isApplying = true`,
+        find: '    await ground.store.write(async (tx) => {\n      physical = tx.commit\n      await book.check(tx)',
+        replace: `    await ground.store.write(async (tx) => { physical = tx.commit; for (const record of batch.records) book.mark(tx, cursor, record, batch.concerns(record) ? record.type : undefined) })\n    book.confirm(physical)\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => {\n      physical = tx.commit\n      await book.check(tx)`,
       },
       { file: batch, find: mark, replace: '' },
     ],

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
-import { audit, book, createShop } from '../../test/shop.ts'
+import { sqlStore } from '@atoll/store'
+import type { Kysely } from 'kysely'
+import { z } from 'zod'
+import { contract, event, projection, service, system } from '../index.ts'
+import { audit, book, createShop, noted } from '../../test/shop.ts'
 import { call, changedWrites, inWorld } from '../../test/world.ts'
 
 describe('an event whose handler fails', () => {
@@ -212,5 +216,27 @@ describe('an event whose handler fails', () => {
       down = false
       await world.host.advance(5_000)
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
+    }))
+
+  it('becomes a dead letter also when its handler hides that a statement failed, or emits under a key that no store can keep', () =>
+    inWorld(async (world) => {
+      const store = sqlStore<{ rows: { n: number } }>({ migrations: { '0001-rows': 'CREATE TABLE rows (n INTEGER PRIMARY KEY)' } })
+      const insertTwice = async (db: Kysely<{ rows: { n: number } }>): Promise<void> => {
+        await db.insertInto('rows').values({ n: 1 }).execute()
+        await db.insertInto('rows').values({ n: 1 }).execute().catch(() => 'hidden')
+      }
+      const kept = event('note.kept', { version: 1, key: ({ key }) => key, data: z.object({ key: z.string() }) })
+      const services = [
+        ...createShop().services,
+        service(contract('hiding', {}), { store, handlers: {}, subscribe: ({ on }) => [on(noted, ({ tx }) => tx(({ db }) => insertTwice(db)))] }),
+        service(contract('showing', {}), { store: sqlStore({ migrations: {} }), handlers: {}, projections: [projection('rows', { store, subscribe: ({ project }) => [project(noted, (_, { db }) => insertTwice(db))] })] }),
+        service(contract('emitting', { events: [kept] }), { store, handlers: {}, subscribe: ({ on }) => [on(noted, ({ tx }) => tx(({ emit }) => emit(kept, { key: 'a\0b' })))] }),
+      ]
+      const running = await world.start(system('clumsy', { services }), { attemptsMax: 2 })
+      await call(running, book.note, { account: 'a', cents: 1 })
+      await world.host.advance(10_000)
+      const letters = await running.admin.deadLetters()
+      assert.deepEqual(letters.map(({ subscription, attempts, error }) => `${subscription} ${attempts} ${error.code}`).sort(), ['emitting 2 EVENT_INVALID', 'hiding 2 TX_FAILED', 'showing.rows 2 TX_FAILED'])
+      assert.equal(running.readiness().ready, true)
     }))
 })

@@ -5,6 +5,7 @@ import type { EventDefinition } from '../contract/event.ts'
 import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../service/context.ts'
+import { isStoresDoing } from './blame.ts'
 import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
 import type { Cancellation, Dispatch, Dispatched } from './running.ts'
@@ -54,13 +55,13 @@ export class Handling implements Progress {
   #trace: string | undefined
   #ended: Promise<void> | undefined
   #failure: unknown
-  /** Of its transaction. */
-  stage: Progress['stage'] = 'waiting'
+  /** What the work of its transaction threw. */
+  thrown: unknown
   /** Why it was ended from outside, if it was: its time ran out, also while its transaction waited for its turn. */
   reason: unknown
   /** What the transaction returned, once it committed. */
   result: unknown
-  /** The transaction failed although its work did not: the store is at fault, not the handler. */
+  /** The transaction failed by the store's doing, not the handler's. */
   storeFailed = false
 
   // What the views show besides what is below; set by the runtime, not by handlers.
@@ -198,7 +199,7 @@ export class Handling implements Progress {
     } catch (error) {
       this.#state = 'over'
       this.#failure = error
-      this.storeFailed = this.stage !== 'working' || isStoreFailure(error)
+      this.storeFailed = isStoresDoing(error, this.thrown)
       throw error
     }
   }
@@ -223,13 +224,6 @@ export class Handling implements Progress {
 
 /** The view that `on` handlers have. */
 export type EventView = Handling & EventContext<unknown, unknown, EventDefinition>
-
-/** Whether an error is the store's doing and not the handler's: the work should be tried again as it is. */
-export function isStoreFailure(error: unknown): boolean {
-  return error instanceof AtollError && storeFailures.has(error.code)
-}
-
-const storeFailures: ReadonlySet<string> = new Set(['STORE_FULL', 'STORE_CLOSED', 'FENCED', 'LOG_CLOSED'])
 
 function noop(): void {}
 

@@ -126,8 +126,8 @@ export class Outgoing {
     }
     const key = event.key(checked.data)
     // Half a surrogate pair would be stored as U+FFFD, and two keys would become one.
-    if (typeof key !== 'string' || key.length < 1 || key.length > KEY_CHARS_MAX || !key.isWellFormed()) {
-      throw new AtollError('EVENT_INVALID', `the key of ${event.name} must be a well-formed text of 1 to ${KEY_CHARS_MAX} characters`)
+    if (typeof key !== 'string' || key.length < 1 || key.length > KEY_CHARS_MAX || !key.isWellFormed() || key.includes('\0')) {
+      throw new AtollError('EVENT_INVALID', `the key of ${event.name} must be a well-formed text of 1 to ${KEY_CHARS_MAX} characters, U+0000 not among them`)
     }
     const json = JSON.stringify(checked.data)
     // A character is at most three bytes; most data need not be measured. What the log refuses would stop everything behind it.

@@ -4,12 +4,9 @@ import type { Statement, Store } from '@atoll/store/driver'
 import { endsWithin } from './deadline.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
-import { assertLogHas, assertRelays, isInOutbox, lastInOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
+import { assertLogHas, assertRelays, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
 import { Leases } from './subscription/leases.ts'
 
-const selectOutbox: Statement = {
-  sql: 'SELECT seq, partition, id, type, version, key, at, data, trace, cause FROM atoll_outbox WHERE seq > ? ORDER BY seq LIMIT ?',
-}
 const selectStreams: Statement = { sql: 'SELECT partition, number, seq FROM atoll_streams' }
 const deleteOutbox: Statement = { sql: 'DELETE FROM atoll_outbox WHERE seq <= ?' }
 const upsertStream: Statement = {
@@ -25,8 +22,8 @@ const countOutbox: Statement = { sql: 'SELECT type, count(*) AS count FROM atoll
  * rows and from the last number that was tidied away, so a relay that died between append and tidying gives the same event the same
  * number again, and the log ignores it.
  *
- * Of several instances one relays, under a lease. One that was paused past it, and appends all the same, gives a record the number that it
- * has, or one that the log has already, and is ignored or refused; and it cannot tidy, because the epoch has changed.
+ * Of several instances one relays, under a lease. One that was paused past it, and appends all the same, gives each record the number that it
+ * has, and is ignored: it reads the outbox and its epoch in one. And it cannot tidy, because the epoch has changed.
  */
 export class Relay {
   readonly #service: string
@@ -150,6 +147,7 @@ export class Relay {
 
   /** These events have committed. Like {@link wake}, and saves a look into the outbox if nothing is missing before them. */
   offer(events: readonly OutboxEvent[]): void {
+    if (this.#epoch === undefined) return // whoever relays will read them
     if (this.#offered.size >= OFFERED_MAX) this.#mustLook = true
     else for (const event of events) if (event.seq > this.#relayedSeq) this.#offered.set(event.seq, event)
     this.wake()
@@ -273,7 +271,7 @@ export class Relay {
     if (handed.length > 0) return { rows: handed, isAll: handed.length === this.#offered.size && !this.#mustLook }
     this.#offered.clear() // what is in it comes after a hole, and will be read with what is in the hole
     this.#mustLook = false
-    const rows = await this.#store.reader.all<OutboxEvent>(selectOutbox, [this.#relayedSeq, this.#options.relayBatchMax])
+    const rows = await readOutbox(this.#store.reader, this.#relayedSeq, this.#epoch ?? 0, this.#options.relayBatchMax)
     return { rows, isAll: false }
   }
 

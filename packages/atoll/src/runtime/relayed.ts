@@ -1,6 +1,7 @@
 import { AtollError } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
 import type { Queries, Reader, Statement } from '@atoll/store/driver'
+import type { OutboxEvent } from './outbox.ts'
 
 // What has become of a service's events, as its outbox and the log say.
 
@@ -31,6 +32,19 @@ export async function assertLogHas(log: Log, service: string, numbers: ReadonlyM
 
 /** Names the lease of a relay among those of the service's subscriptions, none of which can be called so. */
 export const RELAY_LEASE = '@relay'
+
+const selectOutbox: Statement = {
+  sql: `SELECT seq, partition, id, type, version, key, at, data, trace, cause FROM atoll_outbox
+        WHERE seq > ? AND EXISTS (SELECT 1 FROM atoll_leases WHERE subscription = ? AND partition = 0 AND epoch = ?) ORDER BY seq LIMIT ?`,
+}
+
+/**
+ * What follows a place in the commit order; nothing once another instance relays. That is asked in one statement, because the other one tidies
+ * rows away, and those behind them would get the wrong numbers.
+ */
+export function readOutbox(reader: Reader, after: number, epoch: number, rowsMax: number): Promise<OutboxEvent[]> {
+  return reader.all<OutboxEvent>(selectOutbox, [after, RELAY_LEASE, epoch, rowsMax])
+}
 
 const selectEpoch: Statement = { sql: 'SELECT epoch FROM atoll_leases WHERE subscription = ? AND partition = 0' }
 

@@ -33,7 +33,7 @@ export interface Transacted {
 
 /** How far a transaction has got: whose fault a failure is depends on it. */
 export interface Progress {
-  stage: 'waiting' | 'working' | 'worked'
+  thrown: unknown
   /** Why it must not begin any more, if that is so. */
   readonly reason: unknown
 }
@@ -50,23 +50,21 @@ export function transact(
   work: (context: TransactionContext<unknown, EventDefinition>) => unknown,
 ): Promise<Transacted> {
   const written = store.write(async (tx) => {
-    const guarded = frame.guard?.(tx)?.catch((error: unknown) => {
-      progress.stage = 'waiting' // as if it had not begun
-      throw error
-    })
+    const guarded = frame.guard?.(tx)
     guarded?.catch(() => undefined) // heard below
-    progress.stage = 'working'
     if (progress.reason !== undefined) throw progress.reason
     const context = new OpenTransaction(tx, outgoing)
     let result: unknown
     try {
       result = work(context)
       if (result instanceof Promise || isThenable(result)) result = await result
+    } catch (error) {
+      progress.thrown = error
+      throw error
     } finally {
       context.end()
       if (guarded) await guarded
     }
-    progress.stage = 'worked'
     if (frame.check) result = frame.check(result)
     let position = outgoing.isEmpty ? emptyPosition : await outgoing.write(tx, frame.record !== undefined)
     if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)

@@ -89,6 +89,33 @@ export const group: StoreChapter = {
       },
     },
     {
+      id: 'group.refused-after-commit',
+      promise: 'a work that failed for what others of its commit had written is answered after it, and with its failure if it fails',
+      async run(driver, harness) {
+        const store = await openItems(driver)
+        const refused = new Mishap()
+        for (const fails of [false, true]) {
+          const settled: string[] = []
+          let commit: object | undefined
+          const first = store.write(async (tx) => {
+            await insert(tx, `a${fails}`)
+            commit = tx.commit
+            if (fails) tx.beforeCommit({}, () => Promise.reject(new Mishap()))
+          })
+          const second = store.write(async (tx) => {
+            if (tx.commit === commit) throw refused
+            await Promise.reject(new Error('it has a commit of its own'))
+          })
+          const outcomes = await outcomesOf(harness, [first.finally(() => settled.push('first')), second.finally(() => settled.push('second'))])
+          if (!harness.capabilities.groupsCommits) continue
+          assert.deepEqual(settled, ['first', 'second'])
+          assert.equal(outcomes[0]!.ok, !fails)
+          const { error } = outcomes[1] as { error: unknown } // it did not end well
+          assert.equal(error === refused, !fails)
+        }
+      },
+    },
+    {
       id: 'group.goes-on',
       promise: 'after a commit that failed, the next one goes on',
       async run(driver, harness) {

@@ -37,6 +37,19 @@ export const sending: StoreChapter = {
       },
     },
     {
+      id: 'send.behind-a-failure',
+      promise: 'what is sent behind a statement that fails, and that nobody waited for, fails with its work alone',
+      async run(driver, harness) {
+        const store = await openLines(driver)
+        const outcomes = await outcomesOf(harness, ['a', 'b', 'c'].map((name) => store.write(async (tx) => {
+          if (name === 'b') void tx.insert(append, ['a']).catch(() => {})
+          tx.send(append, [name], () => {})
+        })))
+        assert.deepEqual(outcomes.map(({ ok }) => ok), [true, false, true])
+        assert.deepEqual((await readLines(store)).map(({ text }) => text), ['a', 'c'])
+      },
+    },
+    {
       id: 'send.fails',
       promise: 'a work whose sent row the store does not take is undone and rejects, and the next one is written',
       async run(driver, harness) {

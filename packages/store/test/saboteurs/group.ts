@@ -15,7 +15,7 @@ export const groupSaboteurs: readonly Saboteur[] = [
   },
   {
     breaks: 'it runs works beside each other, and one that fails takes its neighbours with it',
-    caughtBy: ['group.one-at-a-time', 'group.failing-alone'],
+    caughtBy: ['group.one-at-a-time', 'group.failing-alone', 'send.behind-a-failure'],
     spoil: inBatches((store, batch) => {
       const all = store.write((tx) => Promise.all(batch.map(({ work }) => work(tx))))
       batch.forEach(({ settle }, index) => settle(all.then((results) => results[index])))
@@ -48,6 +48,18 @@ export const groupSaboteurs: readonly Saboteur[] = [
       new Promise((resolve, reject) => {
         const early: Work = async (tx) => resolve(await work(tx))
         store.write(early).catch(reject)
+      })),
+  },
+  {
+    breaks: 'it tells a work that failed so at once, whatever it had seen',
+    caughtBy: ['group.refused-after-commit'],
+    spoil: changingWrites((store) => (work) =>
+      new Promise((resolve, reject) => {
+        const early: Work = (tx) => work(tx).catch((error: unknown) => {
+          reject(error)
+          throw error
+        })
+        store.write(early).then(resolve, reject)
       })),
   },
   {

@@ -3,7 +3,7 @@ import type { Transaction } from '@atoll/store/driver'
 import { kyselyFor } from '@atoll/store'
 import type { Subscriber } from '../../service/subscriber.ts'
 import { openEnvelope, type Envelope } from '../envelope.ts'
-import { isStoreFailure } from '../handling.ts'
+import { isStoresDoing } from '../blame.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import type { CursorBook } from './cursor-book.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
@@ -33,19 +33,19 @@ export class Attempts {
     }
     const committed = (): void => this.#book.confirm(commit)
     if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
-    let isProjecting = false
+    let thrown: unknown
     try {
       await this.#ground.store.write(async (tx) => {
         await guard(tx)
-        isProjecting = true
-        await this.project(subscriber, envelope, tx)
-        isProjecting = false
+        await this.project(subscriber, envelope, tx).catch((error: unknown) => {
+          thrown = error
+          throw error
+        })
         await settle(tx)
       })
       committed()
     } catch (error) {
-      // A store that never came to the event, or could not commit it, is not the event's fault.
-      throw !isProjecting || isStoreFailure(error) ? new StoreFailure(error) : error
+      throw isStoresDoing(error, thrown) ? new StoreFailure(error) : error
     }
   }
 

@@ -1,7 +1,7 @@
 import type { StoredRecord } from '@atoll/log/driver'
 import type { Transaction } from '@atoll/store/driver'
 import type { Subscriber } from '../../service/subscriber.ts'
-import { isStoreFailure } from '../handling.ts'
+import { isOfStoreAlone, isStoresDoing } from '../blame.ts'
 import type { Attempts } from './attempts.ts'
 import type { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
@@ -42,19 +42,21 @@ export async function applyBatch(batch: Batch): Promise<void> {
 /** Runs `apply` on what concerns the subscription and whose key is free, holds what it gives a reason for, and moves the cursor over all of it. */
 async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<HeldReason | undefined>): Promise<void> {
   const { ground, book, held, attempts, cursor } = batch
-  let isApplying = false
+  let thrown: unknown
   let physical: object | undefined
   const newlyHeld = new Map<StoredRecord, HeldReason>()
   try {
     await ground.store.write(async (tx) => {
       physical = tx.commit
       await book.check(tx)
-      isApplying = true
       const handled = new Set<StoredRecord>()
       const heldKeys = new Set<string>()
       for (const record of batch.records) {
         if (!batch.concerns(record)) continue
-        const reason = held.has(record.key) || heldKeys.has(record.key) ? parked : await apply(tx, record)
+        const reason = held.has(record.key) || heldKeys.has(record.key) ? parked : await apply(tx, record).catch((error: unknown) => {
+          thrown = error
+          throw error
+        })
         if (!reason) {
           handled.add(record)
           continue
@@ -64,10 +66,9 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
         heldKeys.add(record.key)
       }
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
-      isApplying = false
     })
   } catch (error) {
-    throw !isApplying || isStoreFailure(error) ? new StoreFailure(error) : error
+    throw isStoresDoing(error, thrown) ? new StoreFailure(error) : error
   }
   for (const [record, { state }] of newlyHeld) held.note(record, state) // before anybody hears that the cursor has passed them
   book.confirm(physical)
@@ -79,7 +80,7 @@ async function tryToApply(batch: Batch, tx: Transaction, record: StoredRecord): 
     await tx.savepoint(() => batch.attempts.project(subscriberOf(batch, record), record, tx))
     return undefined
   } catch (error) {
-    if (isStoreFailure(error)) throw error
+    if (isOfStoreAlone(error)) throw error
     return batch.attempts.verdict(1, error)
   }
 }

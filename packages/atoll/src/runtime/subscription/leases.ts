@@ -56,9 +56,9 @@ export class Leases {
   /** Renews what is held, takes what is free up to our share, and says what has changed. `held`: partition → epoch. */
   async look(held: ReadonlyMap<number, number>): Promise<LeaseChanges> {
     const { partitions, instance, leaseMs } = this.#options
-    const now = this.#host.now()
-    const expiresAt = now + leaseMs
     return this.#store.write(async (tx) => {
+      const now = this.#host.now() // not before the work's turn has come: others may have waited before it
+      const expiresAt = now + leaseMs
       const [, , live, leases] = await Promise.all([
         tx.run(upsertInstance, [this.#subscription, instance, expiresAt]),
         tx.run(deleteInstances, [this.#subscription, now, now + CREDIBLE * leaseMs]),

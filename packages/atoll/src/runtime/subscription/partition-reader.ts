@@ -1,7 +1,7 @@
 import { AtollError, type Timer } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
 import type { RedriveOutcome } from '../admin.ts'
-import { isStoreFailure } from '../handling.ts'
+import { isOfStoreAlone } from '../blame.ts'
 import { Attempts } from './attempts.ts'
 import { applyBatch } from './batch.ts'
 import { CursorBook } from './cursor-book.ts'
@@ -104,7 +104,7 @@ export class PartitionReader {
       if (isSure()) await this.#book.settle(tx)
     })
     settled.catch((error: unknown) => {
-      if (!isStoreFailure(error) || (error as AtollError).code === 'FENCED') this.#fail(error) // a store that is full is asked again at the next look
+      if (!isOfStoreAlone(error) || (error as AtollError).code === 'FENCED') this.#fail(error) // a store that is full is asked again at the next look
     })
   }
 
@@ -116,7 +116,7 @@ export class PartitionReader {
     await this.#lanes.drained()
     if (this.#failed || !this.#book.cursors.some((cursor) => cursor.moved)) return
     await this.#ground.store.write((tx) => this.#book.settle(tx)).catch((error: unknown) => {
-      if (!isStoreFailure(error)) throw error // what was skipped is read again, no more
+      if (!isOfStoreAlone(error)) throw error // what was skipped is read again, no more
     })
   }
 

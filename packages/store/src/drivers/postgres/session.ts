@@ -53,7 +53,7 @@ export class GroupSession {
 
   /** Asks without waiting. What fails here fails the whole commit, for the works behind it may have begun by then. */
   send<R = Row>(sql: string, params: readonly Value[], onAnswer: (result: Result<R>) => void): void {
-    this.group.sent.push(this.query<R>(sql, params).then(onAnswer, (error: unknown) => void (this.group.failure ??= AtollError.from(error))))
+    this.group.sent.push(this.query<R>(sql, params).then(onAnswer).catch((error: unknown) => void (this.group.failure ??= AtollError.from(error))))
   }
 
   /** Undoes what the present work did. */

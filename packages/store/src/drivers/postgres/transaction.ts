@@ -74,9 +74,14 @@ export class GroupQueries implements Queries {
     }
   }
 
+  /** Whether anything that was asked is unanswered. */
+  protected get waits(): boolean {
+    return this.#unanswered > 0
+  }
+
   /** Resolves when nothing that was asked is unanswered. Its user may have forgotten to wait for it, and it may fail. */
   protected async answered(): Promise<void> {
-    if (this.#unanswered > 0) await new Promise<void>((resolve) => this.#onAnswered.push(resolve))
+    if (this.waits) await new Promise<void>((resolve) => this.#onAnswered.push(resolve))
   }
 
   protected failed(error: unknown): AtollError {
@@ -125,6 +130,8 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
   send(statement: InsertStatement, params: readonly Value[], onKey: (key: number) => void): void {
     this.assertOpen()
     assertStorable(params)
+    // What is unanswered may fail, and this behind it, which is the work's own doing.
+    if (this.waits) return void this.insert(statement, params).then(onKey, () => undefined)
     this.session.send<{ key: number }>(insertTextOf(statement), params, ({ rows }) => onKey(rows[0]!.key)) // of the one row that it inserted
   }
 

@@ -2,7 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import type { Pool } from '@atoll/postgres'
 import type { Transaction } from '../../driver.ts'
 import { Group, type Hook, type Write } from '../../group.ts'
-import { usedAfterClose, waited } from '../../refusals.ts'
+import { notCommitted, usedAfterClose, waited } from '../../refusals.ts'
 import { Activity } from './activity.ts'
 import type { PostgresLimits } from './limits.ts'
 import { begin, GroupSession } from './session.ts'
@@ -67,11 +67,11 @@ export class Writer {
           group = new Group(this.#host.monotonicMs() + this.#limits.groupOpenMs)
           await this.#carryOut(new GroupSession(this.#name, group, client))
         })
-        for (const write of written(group)) write.resolve(write.result)
+        groupOf(group)?.answer()
         isSecondTry = false
       } catch (error) {
         const failure = AtollError.from(error)
-        for (const write of written(group)) write.reject(failure)
+        groupOf(group)?.reject(notCommitted(this.#name, failure))
         if (group) continue
         // A connection may have been lost while nobody used it. No work has begun, so another one may be tried, once.
         isSecondTry = isConnected && !isSecondTry && failure.code === 'UNAVAILABLE'
@@ -134,7 +134,7 @@ export class Writer {
     } catch (error) {
       group.failure ??= AtollError.from(error)
     }
-    write.reject(failure)
+    group.refuse(write, failure)
   }
 
   async #runHooks(session: GroupSession): Promise<void> {
@@ -155,8 +155,8 @@ export class Writer {
 const ANSWER_MS = 2_000
 
 /** A function, because the compiler does not see that a group was made in another one. */
-function written(group: Group | undefined): readonly Write[] {
-  return group?.written ?? []
+function groupOf(group: Group | undefined): Group | undefined {
+  return group
 }
 
 /** It may have waited for something outside while others read, or have asked too much of its store. */

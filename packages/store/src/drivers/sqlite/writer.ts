@@ -2,7 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import type { Transaction } from '../../driver.ts'
 import type { Connection } from './connection.ts'
 import { Group, type Write } from '../../group.ts'
-import { usedAfterClose, waited } from '../../refusals.ts'
+import { notCommitted, usedAfterClose, waited } from '../../refusals.ts'
 import { Control } from './control.ts'
 import type { SqliteLimits } from './limits.ts'
 import { GroupQueries, SqliteTransaction } from './transaction.ts'
@@ -151,7 +151,7 @@ export class Writer {
       group.failure ??= this.#connection.error(failure)
     }
     if (!this.#control.isOpen) group.failure ??= this.#connection.error(error)
-    write.reject(error)
+    group.refuse(write, error)
   }
 
   /** Runs the hooks, then commits. */
@@ -173,7 +173,7 @@ export class Writer {
     } catch (error) {
       return this.#fail(group, this.#connection.error(error))
     }
-    for (const write of group.written) write.resolve(write.result)
+    group.answer()
     this.#end()
   }
 
@@ -182,7 +182,7 @@ export class Writer {
     try {
       this.#control.rollback()
     } finally {
-      for (const write of group.written) write.reject(failure)
+      group.reject(notCommitted(this.#connection.file, failure))
       this.#end()
     }
   }
