@@ -32,7 +32,12 @@ export class StreamChannel {
   static async open(stream: string, connection: ReadingConnection, prefetch: number, host: Host): Promise<StreamChannel> {
     const channel = await connection.call(({ model }) => model.createChannel())
     const opened = new StreamChannel(stream, connection, channel, host)
-    await connection.call(() => channel.prefetch(prefetch))
+    try {
+      await connection.call(() => channel.prefetch(prefetch))
+    } catch (error) {
+      opened.close()
+      throw error
+    }
     return opened
   }
 
@@ -89,11 +94,13 @@ export class StreamChannel {
       const leftMs = until - this.#host.monotonicMs()
       if (leftMs <= 0) return false
       await new Promise<void>((resolve) => {
-        const timer = this.#host.after(leftMs, resolve)
-        this.#waiting.add(() => {
+        const wake = (): void => {
           timer.cancel()
+          this.#waiting.delete(wake)
           resolve()
-        })
+        }
+        const timer = this.#host.after(leftMs, wake)
+        this.#waiting.add(wake)
       })
     }
     if (this.#lost) throw this.#lost
@@ -122,8 +129,6 @@ export class StreamChannel {
   }
 
   #wake(): void {
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const wake of waiting) wake()
+    for (const wake of [...this.#waiting]) wake()
   }
 }

@@ -12,6 +12,7 @@ export class Reader {
   readonly #system: string
   readonly #connection: ReadingConnection
   readonly #known: KnownNumbers
+  readonly #making: (stream: string) => Promise<void> | undefined
   readonly #host: Host
   readonly #limits: RabbitmqLogLimits
   readonly #followers = new Map<string, Follower[]>()
@@ -26,10 +27,12 @@ export class Reader {
   #sweepTimer: Timer | undefined
   #closed = false
 
-  constructor(system: string, connection: ReadingConnection, known: KnownNumbers, host: Host, limits: RabbitmqLogLimits) {
+  /** `making` tells when a stream, which this log is making, has been made. */
+  constructor(system: string, connection: ReadingConnection, known: KnownNumbers, making: (stream: string) => Promise<void> | undefined, host: Host, limits: RabbitmqLogLimits) {
     this.#system = system
     this.#connection = connection
     this.#known = known
+    this.#making = making
     this.#host = host
     this.#limits = limits
     this.#armSweep()
@@ -43,6 +46,12 @@ export class Reader {
   /** There is something in a stream. */
   appeared(stream: string): void {
     this.#missing.delete(stream)
+  }
+
+  /** On a new connection everything is looked at again: meanwhile nobody could tell us of anything. */
+  reconnected(): void {
+    this.#missing.clear()
+    this.#silentSince.clear()
   }
 
   async read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]> {
@@ -122,7 +131,7 @@ export class Reader {
   /** Undefined if there is no such stream. */
   async #attachNow(stream: string, source: string, partition: number, place: Place | null): Promise<Follower | undefined> {
     this.#makeRoom()
-    const end = await this.#endOf(stream)
+    const end = await this.#endFor(stream, place)
     if (end === undefined) return undefined
     const channel = await this.#open(stream, this.#limits.readAheadMessages)
     try {
@@ -138,6 +147,16 @@ export class Reader {
 
   #open(stream: string, prefetch: number): Promise<StreamChannel> {
     return StreamChannel.open(stream, this.#connection, prefetch, this.#host)
+  }
+
+  /** As {@link #endOf}, once it is not before a place: a replica may lag behind the one where that was read. */
+  async #endFor(stream: string, place: Place | null): Promise<number | undefined> {
+    const until = this.#host.monotonicMs() + this.#limits.callMs
+    for (;;) {
+      const end = await this.#endOf(stream)
+      if (end === undefined || place === null || end >= place.message || this.#host.monotonicMs() > until) return end
+      await new Promise<void>((resolve) => void this.#host.after(lagMs, resolve))
+    }
   }
 
   /**
@@ -156,6 +175,7 @@ export class Reader {
         return undefined
       }
       this.#found.add(stream)
+      await this.#making(stream) // RabbitMQ shows a stream before it can be read, and ends the connection of who tries
       const silentSince = this.#silentSince.get(stream) ?? startedAt
       const isEmpty = startedAt - silentSince > emptyMs
       const end = await channel.end(isEmpty ? emptyAgainMs : callMs)
@@ -220,5 +240,7 @@ export class Reader {
   }
 }
 
+/** Between two looks whether a replica has caught up, milliseconds. */
+const lagMs = 50
 /** How long a stream that was empty has, to show that it is not any more, milliseconds. */
 const emptyAgainMs = 300
