@@ -8,8 +8,10 @@ import { toAtollError } from './errors.ts'
 export interface Writer {
   readonly model: ChannelModel
   readonly channel: ConfirmChannel
-  /** Why RabbitMQ takes no messages now; undefined if it does. */
+  /** Why RabbitMQ takes no messages now; undefined if it does. It says so when it is sent one, which it then does not answer. */
   blocked: string | undefined
+  /** Called when RabbitMQ takes no messages from now on. */
+  readonly onBlocked: Set<() => void>
   /** Ids of messages that no stream took. */
   readonly returned: Set<string>
   /** Has it replaced. */
@@ -37,10 +39,13 @@ export interface Rabbitmq {
 export function openWriter(rabbitmq: Rabbitmq): Opening<Writer> {
   return opening(rabbitmq, 'writes', async (model, lost) => {
     const channel = await model.createConfirmChannel()
-    const writer: Writer = { model, channel, blocked: undefined, returned: new Set(), giveUp: lost }
+    const writer: Writer = { model, channel, blocked: undefined, onBlocked: new Set(), returned: new Set(), giveUp: lost }
     channel.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
     channel.on('return', ({ properties }) => writer.returned.add(String(properties.messageId)))
-    model.on('blocked', (reason) => (writer.blocked = reason))
+    model.on('blocked', (reason) => {
+      writer.blocked = reason
+      for (const tell of [...writer.onBlocked]) tell()
+    })
     model.on('unblocked', () => (writer.blocked = undefined))
     return writer
   })

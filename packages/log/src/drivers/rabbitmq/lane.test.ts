@@ -20,11 +20,12 @@ interface Sent {
 }
 
 /** Lanes whose messages come here, and are answered as a test wants. */
-async function createLanes(callMs = defaultLimits.callMs): Promise<{ lane: Lane; other: Lane; sent: Sent[]; connections: () => number }> {
+async function createLanes(callMs = defaultLimits.callMs): Promise<{ lane: Lane; other: Lane; sent: Sent[]; connections: () => number; block: (reason: string | undefined) => void }> {
   const host = createNodeHost()
   const limits = { ...defaultLimits, messageRecordsMax: 3, callMs }
   const sent: Sent[] = []
   let connections = 0
+  let writer: Writer | undefined
   const channel = {
     publish(_exchange: string, stream: string, body: Buffer, _options: object, answer: (error: Error | null) => void) {
       sent.push({ stream, connection: connections, numbers: JSON.parse(body.toString()) as number[], answer })
@@ -33,13 +34,17 @@ async function createLanes(callMs = defaultLimits.callMs): Promise<{ lane: Lane;
   }
   const open = async (giveUp: (why: unknown) => void): Promise<Writer> => {
     connections++
-    return { channel, blocked: undefined, returned: new Set(), giveUp } as unknown as Writer // the rest of it a lane does not touch while there is a stream
+    return (writer = { channel, blocked: undefined, onBlocked: new Set(), returned: new Set(), giveUp } as unknown as Writer) // the rest of it a lane does not touch while there is a stream
+  }
+  const block = (reason: string | undefined): void => {
+    writer!.blocked = reason // it is open
+    if (reason !== undefined) for (const tell of writer!.onBlocked) tell()
   }
   const toError = (error: unknown): AtollError => toAtollError(error, 'RabbitMQ')
   const connection = new Connection<Writer>({ engine: 'RabbitMQ', open, end() {}, toError }, host, silentLogger, limits)
   await connection.start()
   const lanes = ['atoll/shop/orders/0', 'atoll/shop/orders/1'].map((stream) => new Lane(stream, connection, host, limits)) as [Lane, Lane]
-  return { lane: lanes[0], other: lanes[1], sent, connections: () => connections }
+  return { lane: lanes[0], other: lanes[1], sent, connections: () => connections, block }
 }
 
 function write(lane: Lane, first: number, last: number): Promise<void> {
@@ -105,5 +110,21 @@ describe('a lane', () => {
     assert.deepEqual([last.stream, last.connection], ['atoll/shop/orders/0', 2])
     last.answer(null)
     await again
+  })
+  it('says at once that RabbitMQ takes no messages, on the connection that was told so, and goes on when it does again', async () => {
+    const { lane, sent, connections, block } = await createLanes()
+    const refused = assertRefused('STORE_FULL', write(lane, 1, 1))
+    await turn()
+    block('low on disk')
+    assert.match((await refused).message, /low on disk/)
+    await assertRefused('STORE_FULL', write(lane, 1, 1))
+    assert.equal(sent.length, 1)
+    block(undefined)
+    const again = write(lane, 1, 1)
+    await turn()
+    sent[0]?.answer(null) // of the first, late
+    sent[1]?.answer(null)
+    await again
+    assert.equal(connections(), 1)
   })
 })

@@ -111,12 +111,22 @@ export class Lane {
     const unanswered = new Set<Writer>()
     try {
       return await this.#connection.call((writer) => {
-        if (writer.blocked !== undefined) throw blocked(this.#connection.engine, writer.blocked)
+        const { engine } = this.#connection
+        if (writer.blocked !== undefined) throw blocked(engine, writer.blocked)
         return new Promise((resolve, reject) => {
           const options = { mandatory: true, persistent: true, messageId, contentType: 'application/json', type: 'atoll.records' }
-          unanswered.add(writer)
-          writer.channel.publish('', this.#stream, body, options, (error: unknown) => {
+          const end = (): void => {
             unanswered.delete(writer)
+            writer.onBlocked.delete(refuse)
+          }
+          const refuse = (): void => {
+            end() // it may be written later; then it is there twice
+            reject(blocked(engine, writer.blocked ?? 'it did not say why'))
+          }
+          unanswered.add(writer)
+          writer.onBlocked.add(refuse)
+          writer.channel.publish('', this.#stream, body, options, (error: unknown) => {
+            end()
             if (error) reject(error)
             else resolve(!writer.returned.delete(messageId))
           })
