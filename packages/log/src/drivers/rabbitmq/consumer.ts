@@ -57,10 +57,10 @@ export class StreamChannel {
   }
 
   /**
-   * The place of the last message, for which it waits so long; undefined if none has come, and RabbitMQ counts none. The channel is good for
+   * The place of the last message, for which it waits so long; undefined if none has come. And how many RabbitMQ counts. The channel is good for
    * nothing else: RabbitMQ sends on after a consumer was cancelled, which the library takes for an error.
    */
-  async end(waitMs: number): Promise<number | undefined> {
+  async end(waitMs: number): Promise<{ last: number | undefined; count: number }> {
     let last: number | undefined
     await this.consume('last', ({ place, message }) => {
       last = place
@@ -68,8 +68,7 @@ export class StreamChannel {
     })
     await this.arrival(() => last !== undefined, waitMs)
     const { messageCount } = await this.#call((channel) => channel.checkQueue(this.stream)) // `last` begins with the last chunk, which may have further messages; by now they are here
-    if (last === undefined && messageCount > 0) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has not sent the end of ${this.stream} within ${waitMs} ms`)
-    return last
+    return { last, count: messageCount }
   }
 
   /** From now on takes what comes from a place on. */

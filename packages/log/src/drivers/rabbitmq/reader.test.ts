@@ -22,7 +22,8 @@ interface Stream {
   consumers: number
 }
 
-async function createReader(making: () => Promise<void> | undefined, messages: number): Promise<{ reader: Reader; stream: Stream }> {
+/** What RabbitMQ has sent to nobody yet, it does not send to its first `deaf` consumers. */
+async function createReader(making: () => Promise<void> | undefined, messages: number, deaf = 0): Promise<{ reader: Reader; stream: Stream }> {
   const host = createNodeHost()
   const limits = { ...defaultLimits, callMs: 1_000 }
   const stream: Stream = { messages, looks: 0, consumers: 0 }
@@ -36,7 +37,7 @@ async function createReader(making: () => Promise<void> | undefined, messages: n
       return { messageCount: stream.messages }
     },
     async consume(_stream: string, take: (message: unknown) => void, { arguments: { 'x-stream-offset': from } }: { arguments: { 'x-stream-offset': 'first' | 'last' | number } }) {
-      stream.consumers++
+      if (++stream.consumers <= deaf) return
       const first = from === 'first' ? 0 : from === 'last' ? stream.messages - 1 : from
       for (let place = first; place < stream.messages; place++) {
         take({ properties: { headers: { 'x-stream-offset': place } }, content: toBody([toRow(createRecord('orders', 0, place + 1))]) })
@@ -59,6 +60,13 @@ describe('a reader', () => {
     assert.equal(stream.consumers, 0)
     made.resolve()
     assert.deepEqual((await reading).map(({ number }) => number), [1])
+    reader.close()
+  })
+
+  it('begins again where RabbitMQ does not send it a message that came as it began', async () => {
+    const { reader, stream } = await createReader(() => undefined, 1, 1)
+    assert.deepEqual((await reader.read('orders', 0, null, 10)).map(({ number }) => number), [1])
+    assert.equal(stream.consumers, 3) // for the end twice, and to read
     reader.close()
   })
 

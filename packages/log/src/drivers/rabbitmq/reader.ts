@@ -165,26 +165,36 @@ export class Reader {
    * is told anything.
    */
   async #endOf(stream: string): Promise<number | undefined> {
-    const { tailMessages, missingMs, callMs, emptyMs } = this.#limits
+    const { missingMs, callMs, emptyMs } = this.#limits
     const startedAt = this.#host.monotonicMs()
-    const channel = await this.#open(stream, tailMessages)
-    try {
-      if (!(await channel.look())) {
+    // Who begins to read an empty stream as its first message comes may not be sent it until there is another: so it begins again and again.
+    for (let waitMs = firstWaitMs; ; waitMs *= 2) {
+      const end = await this.#endNow(stream, Math.min(waitMs, callMs))
+      if (end?.last !== undefined) {
+        this.#silentSince.delete(stream)
+        return end.last
+      }
+      if (!end) {
         this.#silentSince.delete(stream)
         this.#missing.set(stream, startedAt + missingMs)
         return undefined
       }
+      const silentSince = this.#silentSince.get(stream) ?? startedAt
+      this.#silentSince.set(stream, silentSince)
+      if (end.count === 0 && startedAt - silentSince > emptyMs) return -1
+      if (this.#host.monotonicMs() - startedAt < callMs) continue
+      throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has stream ${stream}, and has sent nothing of it within ${callMs} ms (callMs): ${end.count === 0 ? 'it may be empty, which will show soon' : `it counts ${end.count} messages`}`)
+    }
+  }
+
+  /** What of the end of a stream shows within a time; undefined if there is no stream. */
+  async #endNow(stream: string, waitMs: number): Promise<{ last: number | undefined; count: number } | undefined> {
+    const channel = await this.#open(stream, this.#limits.tailMessages)
+    try {
+      if (!(await channel.look())) return undefined
       this.#found.add(stream)
       await this.#making(stream) // RabbitMQ shows a stream before it can be read, and ends the connection of who tries
-      const silentSince = this.#silentSince.get(stream) ?? startedAt
-      const isEmpty = startedAt - silentSince > emptyMs
-      const end = await channel.end(isEmpty ? emptyAgainMs : callMs)
-      if (end !== undefined) this.#silentSince.delete(stream)
-      else {
-        this.#silentSince.set(stream, silentSince)
-        if (!isEmpty) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has stream ${stream}, and has sent nothing of it within ${callMs} ms (callMs): it may be empty, which will show soon`)
-      }
-      return end ?? -1
+      return await channel.end(waitMs)
     } finally {
       channel.close()
     }
@@ -242,5 +252,5 @@ export class Reader {
 
 /** Between two looks whether a replica has caught up, milliseconds. */
 const lagMs = 50
-/** How long a stream that was empty has, to show that it is not any more, milliseconds. */
-const emptyAgainMs = 300
+/** How long RabbitMQ has at first to send the end of a stream, milliseconds. */
+const firstWaitMs = 300
