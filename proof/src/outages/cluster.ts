@@ -73,7 +73,7 @@ export class Cluster {
       log: { url: this.engines.log.url, ...logSettings[this.log] },
       discovery: { static: addresses },
       // RabbitMQ's streams do not wait for the disk; what that means stands in docs/operating/engines.md.
-      accept: this.log === 'rabbitmq' ? ['rabbitmq.fsync', 'rabbitmq.replicas'] : [],
+      accept: this.log === 'rabbitmq' ? ['rabbitmq.fsync'] : [],
       runtime: { leaseMs: LEASE_MS, deadlineMs: 5_000, causalWaitMs: 3_000, lookMs: 500, partitions: PARTITIONS },
       ...(port === undefined ? {} : { calls: { port } }),
     }

@@ -16,7 +16,7 @@ export function freshSystem(): string {
 export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: false, persistent: true, durable: false, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['crash', 'lose'],
+    faults: ['crash', 'lose', 'share'],
     pause,
 
     async open() {
@@ -31,6 +31,7 @@ export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLi
       return {
         log: await openAnother(),
         reopen: openAnother,
+        share: openAnother,
         crash: openAnother, // what a killed process leaves behind is what RabbitMQ has
         lose: (source) => deleteStreams(url, [...streams].filter((stream) => stream.startsWith(`atoll/${system}/${source}/`))),
         async dispose() {

@@ -42,6 +42,11 @@ export class Appender {
     return [...this.#lanes.keys()]
   }
 
+  /** Settles when a stream, which is being made, has been; undefined if it is not. */
+  making(stream: string): Promise<void> | undefined {
+    return this.#lanes.get(stream)?.making
+  }
+
   /** Settles when nothing of it is under way any more. */
   async append(source: string, records: readonly LogRecord[]): Promise<void> {
     assertCount(source, records.length, this.#limits.appendRecordsMax)

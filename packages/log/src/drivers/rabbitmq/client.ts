@@ -8,10 +8,14 @@ import { toAtollError } from './errors.ts'
 export interface Writer {
   readonly model: ChannelModel
   readonly channel: ConfirmChannel
-  /** Why RabbitMQ takes no messages now; undefined if it does. */
+  /** Why RabbitMQ takes no messages now; undefined if it does. It says so when it is sent one, which it then does not answer. */
   blocked: string | undefined
+  /** Called when RabbitMQ takes no messages from now on. */
+  readonly onBlocked: Set<() => void>
   /** Ids of messages that no stream took. */
   readonly returned: Set<string>
+  /** Has it replaced. */
+  giveUp(why: unknown): void
 }
 
 /** A connection that reads. */
@@ -35,10 +39,13 @@ export interface Rabbitmq {
 export function openWriter(rabbitmq: Rabbitmq): Opening<Writer> {
   return opening(rabbitmq, 'writes', async (model, lost) => {
     const channel = await model.createConfirmChannel()
-    const writer: Writer = { model, channel, blocked: undefined, returned: new Set() }
+    const writer: Writer = { model, channel, blocked: undefined, onBlocked: new Set(), returned: new Set(), giveUp: lost }
     channel.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
     channel.on('return', ({ properties }) => writer.returned.add(String(properties.messageId)))
-    model.on('blocked', (reason) => (writer.blocked = reason))
+    model.on('blocked', (reason) => {
+      writer.blocked = reason
+      for (const tell of [...writer.onBlocked]) tell()
+    })
     model.on('unblocked', () => (writer.blocked = undefined))
     return writer
   })
@@ -65,13 +72,16 @@ function opening<Client extends { readonly model: ChannelModel }>(
     async open(lost, signal) {
       const model = await connect(amqp, { timeout: connectMs, noDelay: true, keepAlive: true, clientProperties: { connection_name: `${name} ${purpose}` } })
       model.on('error', lost).on('close', (error) => lost(error ?? new Error('the connection was closed')))
-      signal.addEventListener('abort', () => cut(model), { once: true })
-      if (signal.aborted) cut(model)
+      const abort = (): void => cut(model)
+      signal.addEventListener('abort', abort)
+      if (signal.aborted) abort()
       try {
         return await prepare(model, lost)
       } catch (error) {
         cut(model)
         throw error
+      } finally {
+        signal.removeEventListener('abort', abort) // from now on it ends by `end`
       }
     },
     end({ model }, isWell) {

@@ -32,7 +32,12 @@ export class StreamChannel {
   static async open(stream: string, connection: ReadingConnection, prefetch: number, host: Host): Promise<StreamChannel> {
     const channel = await connection.call(({ model }) => model.createChannel())
     const opened = new StreamChannel(stream, connection, channel, host)
-    await connection.call(() => channel.prefetch(prefetch))
+    try {
+      await connection.call(() => channel.prefetch(prefetch))
+    } catch (error) {
+      opened.close()
+      throw error
+    }
     return opened
   }
 
@@ -52,10 +57,10 @@ export class StreamChannel {
   }
 
   /**
-   * The place of the last message, for which it waits so long; undefined if none has come, and RabbitMQ counts none. The channel is good for
+   * The place of the last message, for which it waits so long; undefined if none has come. And how many RabbitMQ counts. The channel is good for
    * nothing else: RabbitMQ sends on after a consumer was cancelled, which the library takes for an error.
    */
-  async end(waitMs: number): Promise<number | undefined> {
+  async end(waitMs: number): Promise<{ last: number | undefined; count: number }> {
     let last: number | undefined
     await this.consume('last', ({ place, message }) => {
       last = place
@@ -63,8 +68,7 @@ export class StreamChannel {
     })
     await this.arrival(() => last !== undefined, waitMs)
     const { messageCount } = await this.#call((channel) => channel.checkQueue(this.stream)) // `last` begins with the last chunk, which may have further messages; by now they are here
-    if (last === undefined && messageCount > 0) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has not sent the end of ${this.stream} within ${waitMs} ms`)
-    return last
+    return { last, count: messageCount }
   }
 
   /** From now on takes what comes from a place on. */
@@ -89,11 +93,13 @@ export class StreamChannel {
       const leftMs = until - this.#host.monotonicMs()
       if (leftMs <= 0) return false
       await new Promise<void>((resolve) => {
-        const timer = this.#host.after(leftMs, resolve)
-        this.#waiting.add(() => {
+        const wake = (): void => {
           timer.cancel()
+          this.#waiting.delete(wake)
           resolve()
-        })
+        }
+        const timer = this.#host.after(leftMs, wake)
+        this.#waiting.add(wake)
       })
     }
     if (this.#lost) throw this.#lost
@@ -122,8 +128,6 @@ export class StreamChannel {
   }
 
   #wake(): void {
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const wake of waiting) wake()
+    for (const wake of [...this.#waiting]) wake()
   }
 }

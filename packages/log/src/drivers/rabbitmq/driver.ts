@@ -16,13 +16,16 @@ export async function openRabbitmqLog(url: string, system: string, host: Host, l
   const hints = new Hints(system, host.hex(8), known, (stream) => reader.appeared(stream))
   const writing = new Connection(openWriter(rabbitmq), host, logger, limits)
   const reading = new Connection(
-    openReading(rabbitmq, (channel) => hints.prepare(channel)),
+    openReading(rabbitmq, (channel) => {
+      reader.reconnected()
+      return hints.prepare(channel)
+    }),
     host,
     silentLogger, // the other connection tells of the same trouble
     limits,
   )
   const appender = new Appender(system, writing, known, hints, host, limits, (stream) => reader.appeared(stream))
-  const reader = new Reader(system, reading, known, host, limits)
+  const reader = new Reader(system, reading, known, (stream) => appender.making(stream), host, limits)
   const appends = new Set<Promise<void>>()
   let closed: Promise<void> | undefined
 
@@ -69,19 +72,21 @@ export async function openRabbitmqLog(url: string, system: string, host: Host, l
 
     async read(source, partition, after, limit) {
       assertOpen()
-      hints.follow(source, reading)
+      await hints.follow(source, reading) // before it looks, for it may believe for long that there is nothing
+      assertOpen()
       return whileOpen(reader.read(source, partition, after, limit))
     },
 
     async tail(source, partition) {
       assertOpen()
-      hints.follow(source, reading)
+      await hints.follow(source, reading)
+      assertOpen()
       return whileOpen(reader.tail(source, partition))
     },
 
     watch(source, listener) {
       assertOpen()
-      hints.follow(source, reading)
+      void hints.follow(source, reading)
       return hints.add(source, listener)
     },
 

@@ -41,6 +41,8 @@ export class Follower {
   readonly #end: number
   /** Something that cannot be read comes after all that is here. */
   #trouble: AtollError | undefined
+  /** Up to which number others have told of records that RabbitMQ has not sent, and since when. */
+  #awaited: { readonly number: number; readonly since: number } | undefined
   #readAt: number
   #readers = 0
 
@@ -114,11 +116,21 @@ export class Follower {
       if (!(await this.#channel.look())) this.#channel.lose(new Error('the stream is not there any more'))
       if (this.#channel.lost) throw this.#channel.lost
     }
-    if (!isThere() && this.#number < this.#known.heard(stream)) await this.#channel.arrival(isThere, heardMs)
+    if (!isThere() && this.#number < this.#known.heard(stream) && !(await this.#channel.arrival(isThere, heardMs))) this.#assertSends()
     if (comparePlaces(after, this.#from) < 0) return undefined
     const records = this.#collect(after, limit)
     if (records.length === 0 && this.#trouble) throw this.#trouble
     return records
+  }
+
+  /** Others wrote what is not here: a stream whose leader has changed may leave its readers behind without a word. */
+  #assertSends(): void {
+    const { callMs } = this.#limits
+    const now = this.#host.monotonicMs()
+    if (!this.#awaited || this.#number >= this.#awaited.number) this.#awaited = { number: this.#known.heard(this.#channel.stream), since: now }
+    if (now - this.#awaited.since < callMs) return
+    this.#channel.lose(new Error(`RabbitMQ has not sent what others wrote within ${callMs} ms (callMs)`))
+    throw this.#channel.lost! // just said
   }
 
   #has(after: Place | null): boolean {

@@ -23,6 +23,8 @@ export class Hints {
   readonly #onHeard: (stream: string) => void
   readonly #listeners = new Listeners()
   readonly #sources = new Set<string>()
+  /** What is done, or being done, to hear of a source. */
+  readonly #bound = new Map<string, Promise<void>>()
   #queue: string | undefined
 
   constructor(system: string, token: string, known: KnownNumbers, onHeard: (stream: string) => void) {
@@ -40,11 +42,18 @@ export class Hints {
     await Promise.all([...this.#sources].map((source) => channel.bindQueue(queue, exchange, hintsKey(this.#system, source))))
   }
 
-  /** From now on hears of a source. What cannot be bound now is bound on the next connection. */
-  follow(source: string, connection: ReadingConnection): void {
-    if (this.#sources.has(source)) return
-    this.#sources.add(source)
-    connection.call(({ channel }) => channel.bindQueue(this.#queue!, exchange, hintsKey(this.#system, source))).catch(() => undefined) // a connection has been prepared, so there is a queue
+  /** Resolves when it hears of a source. What cannot be bound now is bound on the next connection, or when it is asked for again. */
+  follow(source: string, connection: ReadingConnection): Promise<void> {
+    let bound = this.#bound.get(source)
+    if (!bound) {
+      this.#sources.add(source)
+      bound = connection.call(({ channel }) => channel.bindQueue(this.#queue!, exchange, hintsKey(this.#system, source))).then( // a connection has been prepared, so there is a queue
+        () => undefined,
+        () => void this.#bound.delete(source),
+      )
+      this.#bound.set(source, bound)
+    }
+    return bound
   }
 
   add(source: string, listener: (partition: number) => void): () => void {
@@ -78,7 +87,8 @@ export class Hints {
 /** What is no hint says nothing. */
 function toHint(content: Buffer): Hint {
   try {
-    return JSON.parse(content.toString()) as Hint // by another log; what else comes by is caught, or names no partition
+    const { from, numbers } = JSON.parse(content.toString()) as Hint // by another log; what else comes by has no such fields, or is caught
+    return { from, numbers: Object.fromEntries(Object.entries(numbers).filter(([, number]) => Number.isSafeInteger(number))) }
   } catch {
     return { from: '', numbers: {} }
   }

@@ -1,6 +1,6 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Channel } from 'amqplib'
-import type { WriterConnection } from './client.ts'
+import type { Writer, WriterConnection } from './client.ts'
 import { codeOf, isMissing } from './errors.ts'
 import { toBody } from './format.ts'
 import type { RabbitmqLogLimits } from './limits.ts'
@@ -26,12 +26,18 @@ export class Lane {
   readonly #limits: RabbitmqLogLimits
   #loads: Load[] = []
   #isWriting = false
+  #making: Promise<void> | undefined
 
   constructor(stream: string, connection: WriterConnection, host: Host, limits: RabbitmqLogLimits) {
     this.#stream = stream
     this.#connection = connection
     this.#host = host
     this.#limits = limits
+  }
+
+  /** Settles when the stream, which is being made, has been; undefined if it is not. */
+  get making(): Promise<void> | undefined {
+    return this.#making
   }
 
   /** Resolves when all rows are durable. After a rejection a beginning of them may be. */
@@ -91,7 +97,7 @@ export class Lane {
   /** A stream is made for its first record, and for no other: one that is missing later has been deleted. */
   async #publish(body: Buffer, first: number): Promise<void> {
     if (await this.#isTaken(body)) return
-    const isThere = first === 1 ? await this.#create() : await this.#isThere()
+    const isThere = first === 1 ? await this.#make() : await this.#isThere()
     if (isThere) {
       if (await this.#isTaken(body)) return
       throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has stream ${this.#stream}, and does not bring messages to it`)
@@ -100,28 +106,53 @@ export class Lane {
   }
 
   /** Whether there was a stream to take it. */
-  #isTaken(body: Buffer): Promise<boolean> {
+  async #isTaken(body: Buffer): Promise<boolean> {
     const messageId = this.#host.hex(12)
-    return this.#connection.call((writer) => {
-      if (writer.blocked !== undefined) throw blocked(this.#connection.engine, writer.blocked)
-      return new Promise((resolve, reject) => {
-        const options = { mandatory: true, persistent: true, messageId, contentType: 'application/json', type: 'atoll.records' }
-        writer.channel.publish('', this.#stream, body, options, (error: unknown) => {
-          if (error) reject(error)
-          else resolve(!writer.returned.delete(messageId))
+    const unanswered = new Set<Writer>()
+    try {
+      return await this.#connection.call((writer) => {
+        const { engine } = this.#connection
+        if (writer.blocked !== undefined) throw blocked(engine, writer.blocked)
+        return new Promise((resolve, reject) => {
+          const options = { mandatory: true, persistent: true, messageId, contentType: 'application/json', type: 'atoll.records' }
+          const end = (): void => {
+            unanswered.delete(writer)
+            writer.onBlocked.delete(refuse)
+          }
+          const refuse = (): void => {
+            end() // it may be written later; then it is there twice
+            reject(blocked(engine, writer.blocked ?? 'it did not say why'))
+          }
+          unanswered.add(writer)
+          writer.onBlocked.add(refuse)
+          writer.channel.publish('', this.#stream, body, options, (error: unknown) => {
+            end()
+            if (error) reject(error)
+            else resolve(!writer.returned.delete(messageId))
+          })
         })
       })
-    })
+    } catch (error) {
+      // After a restart RabbitMQ may send what comes for a stream to where it was before, as long as the channel lasts, and confirm what comes for others.
+      for (const writer of unanswered) writer.giveUp(error)
+      throw error
+    }
+  }
+
+  async #make(): Promise<true> {
+    const making = this.#create()
+    this.#making = making.catch(() => undefined).finally(() => (this.#making = undefined))
+    await making
+    return true
   }
 
   /** A stream that somebody made with other settings stays as it is; an examination tells of them. */
-  async #create(): Promise<true> {
+  async #create(): Promise<void> {
     try {
       await this.#ask((channel) => channel.assertQueue(this.#stream, streamOptions))
     } catch (error) {
       if (codeOf(error) !== 406) throw error
     }
-    return true
   }
 
   async #isThere(): Promise<boolean> {

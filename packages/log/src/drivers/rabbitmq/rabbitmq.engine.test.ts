@@ -100,6 +100,26 @@ describe('two logs on one stream', () => {
     }))
 })
 
+describe('a log that makes a stream', () => {
+  it('can be read at the same time', () =>
+    withSystem(async (open) => {
+      const log = await open()
+      const isMade = new Set<number>()
+      const make = async (partition: number): Promise<void> => {
+        await log.append('orders', [createRecord('orders', partition, 1)])
+        isMade.add(partition)
+      }
+      const read = async (partition: number): Promise<void> => {
+        for (let isLast = false; !isLast; await pause()) {
+          isLast = isMade.has(partition)
+          const numbers = await readNumbers(log, 'orders', partition)
+          assertNumbers(numbers, numbersTo(isLast ? 1 : numbers.length))
+        }
+      }
+      await Promise.all(Array.from({ length: 24 }, (_, partition) => [make(partition), read(partition)]).flat())
+    }))
+})
+
 describe('appends that nobody waits for', () => {
   it('are written in the order of the calls, and share messages', () =>
     withSystem(async (open, system) => {
@@ -230,7 +250,7 @@ describe('readers of one stream', () => {
 describe('a log on RabbitMQ', () => {
   it('refuses offsets that it did not give', () =>
     withSystem(async (open) => {
-      const log = await open()
+      const log = await open({ callMs: 1_000 })
       for (const offset of ['', '0', '1.1', '-1.0.1', '1.0.0', '01.0.1', '1.0.1.1', 'yesterday', '9999999999999999.0.1']) await assertRefused('INVALID', log.read('orders', 0, offset, 10))
       await log.append('orders', createRecords('orders', 0, 1, 3))
       await assertRefused('LOG_GAP', log.read('orders', 0, '0.0.7', 10))

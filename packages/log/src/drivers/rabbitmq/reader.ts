@@ -12,6 +12,7 @@ export class Reader {
   readonly #system: string
   readonly #connection: ReadingConnection
   readonly #known: KnownNumbers
+  readonly #making: (stream: string) => Promise<void> | undefined
   readonly #host: Host
   readonly #limits: RabbitmqLogLimits
   readonly #followers = new Map<string, Follower[]>()
@@ -26,10 +27,12 @@ export class Reader {
   #sweepTimer: Timer | undefined
   #closed = false
 
-  constructor(system: string, connection: ReadingConnection, known: KnownNumbers, host: Host, limits: RabbitmqLogLimits) {
+  /** `making` tells when a stream, which this log is making, has been made. */
+  constructor(system: string, connection: ReadingConnection, known: KnownNumbers, making: (stream: string) => Promise<void> | undefined, host: Host, limits: RabbitmqLogLimits) {
     this.#system = system
     this.#connection = connection
     this.#known = known
+    this.#making = making
     this.#host = host
     this.#limits = limits
     this.#armSweep()
@@ -43,6 +46,12 @@ export class Reader {
   /** There is something in a stream. */
   appeared(stream: string): void {
     this.#missing.delete(stream)
+  }
+
+  /** On a new connection everything is looked at again: meanwhile nobody could tell us of anything. */
+  reconnected(): void {
+    this.#missing.clear()
+    this.#silentSince.clear()
   }
 
   async read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]> {
@@ -122,7 +131,7 @@ export class Reader {
   /** Undefined if there is no such stream. */
   async #attachNow(stream: string, source: string, partition: number, place: Place | null): Promise<Follower | undefined> {
     this.#makeRoom()
-    const end = await this.#endOf(stream)
+    const end = await this.#endFor(stream, place)
     if (end === undefined) return undefined
     const channel = await this.#open(stream, this.#limits.readAheadMessages)
     try {
@@ -140,31 +149,52 @@ export class Reader {
     return StreamChannel.open(stream, this.#connection, prefetch, this.#host)
   }
 
+  /** As {@link #endOf}, once it is not before a place: a replica may lag behind the one where that was read. */
+  async #endFor(stream: string, place: Place | null): Promise<number | undefined> {
+    const until = this.#host.monotonicMs() + this.#limits.callMs
+    for (;;) {
+      const end = await this.#endOf(stream)
+      if (end === undefined || place === null || end >= place.message || this.#host.monotonicMs() > until) return end
+      await new Promise<void>((resolve) => void this.#host.after(lagMs, resolve))
+    }
+  }
+
   /**
    * The place of the last message; -1 for a stream without any, undefined if there is no stream. That a stream is empty shows only in that
    * nothing comes, and in RabbitMQ's count, which is seconds old; so it is believed when it has been so for a while, and until then nobody
    * is told anything.
    */
   async #endOf(stream: string): Promise<number | undefined> {
-    const { tailMessages, missingMs, callMs, emptyMs } = this.#limits
+    const { missingMs, callMs, emptyMs } = this.#limits
     const startedAt = this.#host.monotonicMs()
-    const channel = await this.#open(stream, tailMessages)
-    try {
-      if (!(await channel.look())) {
+    // Who begins to read an empty stream as its first message comes may not be sent it until there is another: so it begins again and again.
+    for (let waitMs = firstWaitMs; ; waitMs *= 2) {
+      const end = await this.#endNow(stream, Math.min(waitMs, callMs))
+      if (end?.last !== undefined) {
+        this.#silentSince.delete(stream)
+        return end.last
+      }
+      if (!end) {
         this.#silentSince.delete(stream)
         this.#missing.set(stream, startedAt + missingMs)
         return undefined
       }
-      this.#found.add(stream)
       const silentSince = this.#silentSince.get(stream) ?? startedAt
-      const isEmpty = startedAt - silentSince > emptyMs
-      const end = await channel.end(isEmpty ? emptyAgainMs : callMs)
-      if (end !== undefined) this.#silentSince.delete(stream)
-      else {
-        this.#silentSince.set(stream, silentSince)
-        if (!isEmpty) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has stream ${stream}, and has sent nothing of it within ${callMs} ms (callMs): it may be empty, which will show soon`)
-      }
-      return end ?? -1
+      this.#silentSince.set(stream, silentSince)
+      if (end.count === 0 && startedAt - silentSince > emptyMs) return -1
+      if (this.#host.monotonicMs() - startedAt < callMs) continue
+      throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has stream ${stream}, and has sent nothing of it within ${callMs} ms (callMs): ${end.count === 0 ? 'it may be empty, which will show soon' : `it counts ${end.count} messages`}`)
+    }
+  }
+
+  /** What of the end of a stream shows within a time; undefined if there is no stream. */
+  async #endNow(stream: string, waitMs: number): Promise<{ last: number | undefined; count: number } | undefined> {
+    const channel = await this.#open(stream, this.#limits.tailMessages)
+    try {
+      if (!(await channel.look())) return undefined
+      this.#found.add(stream)
+      await this.#making(stream) // RabbitMQ shows a stream before it can be read, and ends the connection of who tries
+      return await channel.end(waitMs)
     } finally {
       channel.close()
     }
@@ -220,5 +250,7 @@ export class Reader {
   }
 }
 
-/** How long a stream that was empty has, to show that it is not any more, milliseconds. */
-const emptyAgainMs = 300
+/** Between two looks whether a replica has caught up, milliseconds. */
+const lagMs = 50
+/** How long RabbitMQ has at first to send the end of a stream, milliseconds. */
+const firstWaitMs = 300

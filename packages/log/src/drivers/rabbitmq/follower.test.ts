@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createNodeHost } from '@atoll/host/node'
+import { eventually } from '../../../test/waiting.ts'
+import { createRecord } from '../../conformance/records.ts'
+import type { Delivery, StreamChannel } from './consumer.ts'
+import { Follower } from './follower.ts'
+import { toBody, toRow } from './format.ts'
+import { KnownNumbers } from './known.ts'
+import { defaultLimits } from './limits.ts'
+
+const stream = 'atoll/shop/orders/0'
+
+/** A follower of a stream of which a test sends what it wants, a message for each number. */
+async function createFollower(sent: number): Promise<{ follower: Follower; known: KnownNumbers; send(number: number): void }> {
+  const known = new KnownNumbers()
+  let take: (delivery: Delivery) => void = () => {}
+  const channel = {
+    stream,
+    lost: undefined as unknown,
+    look: async () => true,
+    consume: async (_from: unknown, taking: typeof take) => void (take = taking),
+    ack() {},
+    arrival: async (reached: () => boolean) => reached(), // nothing comes while anybody waits for it
+    lose: (why: unknown) => (channel.lost ??= why),
+    close() {},
+  }
+  const limits = { ...defaultLimits, callMs: 50 }
+  const follower = await Follower.attach(channel as unknown as StreamChannel, 'orders', 0, null, sent - 1, known, createNodeHost(), limits) // all of it that a follower uses
+  const send = (number: number): void => take({ place: number - 1, message: { content: toBody([toRow(createRecord('orders', 0, number))]) } as Delivery['message'] })
+  for (let number = 1; number <= sent; number++) send(number)
+  return { follower, known, send }
+}
+
+describe('a follower', () => {
+  it('is given up when RabbitMQ does not send what others have written, though it answers', async () => {
+    const { follower, known } = await createFollower(2)
+    const { offset } = (await follower.read(null, 10))!.at(-1)!
+    const after = { message: 1, index: 0, number: 2 }
+    assert.equal(offset, '1.0.2')
+    for (let reads = 0; reads < 3; reads++) assert.deepEqual(await follower.read(after, 10), []) // nobody has told of anything
+    known.raise(stream, 3, false)
+    assert.deepEqual(await follower.read(after, 10), []) // it is on its way
+    await eventually('it is given up', () => follower.read(after, 10).then(() => false, () => follower.isLost))
+  })
+
+  it('is kept while RabbitMQ sends, though it is always behind what others tell', async () => {
+    const { follower, known, send } = await createFollower(1)
+    for (let number = 1, until = performance.now() + 200; performance.now() < until; number++) {
+      known.raise(stream, number + 1, false)
+      assert.deepEqual(await follower.read({ message: number - 1, index: 0, number }, 10), [])
+      send(number + 1)
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.equal((await follower.read({ message: number - 1, index: 0, number }, 1))?.[0]?.number, number + 1)
+    }
+    assert.equal(follower.isLost, false)
+  })
+})

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { silentLogger } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import { eventually } from '../../../test/waiting.ts'
+import { assertRefused, createRecord } from '../../conformance/records.ts'
+import { Connection } from '../connection.ts'
+import type { Reading } from './client.ts'
+import { toAtollError } from './errors.ts'
+import { toBody, toRow } from './format.ts'
+import { KnownNumbers } from './known.ts'
+import { defaultLimits } from './limits.ts'
+import { Reader } from './reader.ts'
+
+/** What a RabbitMQ has that a test makes up. */
+interface Stream {
+  /** Each has one record. */
+  messages: number
+  /** How often it was asked whether it is there. */
+  looks: number
+  /** How often something of it was read. */
+  consumers: number
+}
+
+/** What RabbitMQ has sent to nobody yet, it does not send to its first `deaf` consumers. */
+async function createReader(making: () => Promise<void> | undefined, messages: number, deaf = 0): Promise<{ reader: Reader; stream: Stream }> {
+  const host = createNodeHost()
+  const limits = { ...defaultLimits, callMs: 1_000 }
+  const stream: Stream = { messages, looks: 0, consumers: 0 }
+  const createChannel = async (): Promise<unknown> => ({
+    on() {},
+    ack() {},
+    async prefetch() {},
+    async close() {},
+    async checkQueue() {
+      stream.looks++
+      return { messageCount: stream.messages }
+    },
+    async consume(_stream: string, take: (message: unknown) => void, { arguments: { 'x-stream-offset': from } }: { arguments: { 'x-stream-offset': 'first' | 'last' | number } }) {
+      if (++stream.consumers <= deaf) return
+      const first = from === 'first' ? 0 : from === 'last' ? stream.messages - 1 : from
+      for (let place = first; place < stream.messages; place++) {
+        take({ properties: { headers: { 'x-stream-offset': place } }, content: toBody([toRow(createRecord('orders', 0, place + 1))]) })
+      }
+    },
+  })
+  const open = async (): Promise<Reading> => ({ model: { createChannel } }) as unknown as Reading // all of it that a reader uses
+  const connection = new Connection<Reading>({ engine: 'RabbitMQ', open, end() {}, toError: (error) => toAtollError(error, 'RabbitMQ') }, host, silentLogger, limits)
+  await connection.start()
+  return { reader: new Reader('shop', connection, new KnownNumbers(), making, host, limits), stream }
+}
+
+describe('a reader', () => {
+  it('waits for a stream that its log is just making: RabbitMQ shows it before it can be read', async () => {
+    const made = Promise.withResolvers<void>()
+    const { reader, stream } = await createReader(() => made.promise, 1)
+    const reading = reader.read('orders', 0, null, 10)
+    await eventually('it has found the stream', () => stream.looks > 0)
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(stream.consumers, 0)
+    made.resolve()
+    assert.deepEqual((await reading).map(({ number }) => number), [1])
+    reader.close()
+  })
+
+  it('begins again where RabbitMQ does not send it a message that came as it began', async () => {
+    const { reader, stream } = await createReader(() => undefined, 1, 1)
+    assert.deepEqual((await reader.read('orders', 0, null, 10)).map(({ number }) => number), [1])
+    assert.equal(stream.consumers, 3) // for the end twice, and to read
+    reader.close()
+  })
+
+  it('waits for a replica that lags behind the place it reads on from, and takes nothing for lost', async () => {
+    const { reader, stream } = await createReader(() => undefined, 3)
+    const reading = reader.read('orders', 0, '4.0.5', 10)
+    await eventually('it has seen an end before that place', () => stream.consumers > 1)
+    stream.messages = 6
+    assert.deepEqual((await reading).map(({ number }) => number), [6])
+    await assertRefused('LOG_GAP', reader.read('orders', 0, '9.0.10', 10)) // a lag comes to an end
+    reader.close()
+  })
+})
