@@ -81,6 +81,11 @@ export class Cluster {
     return file
   }
 
+  /** What its processes have ever said that somebody would be woken up for. Outages are no cause for it: nothing is lost. */
+  alarms(): string[] {
+    return [...this.members, this.gateway].flatMap(({ name, alarms }) => alarms.map((line) => `${name} gave an alarm: ${line.slice(0, 500)}`))
+  }
+
   /** What its processes have said of late. */
   said(): string {
     return [...this.members, this.gateway].map((member) => `${member.name} said: ${member.err.slice(-1_500)}`).join('\n')

@@ -50,6 +50,13 @@ async function untilDue(trial: Trial, random: Random): Promise<boolean> {
   return trial.acknowledged > before
 }
 
+/** Throws a {@link Violation} if nothing is acknowledged although nothing befalls the system: one that refuses everything breaks no other promise. */
+async function assertWorks(trial: Trial): Promise<void> {
+  const before = trial.acknowledged
+  if (await eventually(() => trial.acknowledged - before >= ACKNOWLEDGED_MOST, RECOVERY_MS)) return
+  throw new Violation(`${trial.acknowledged - before} requests were acknowledged in ${RECOVERY_MS} ms in which nothing befell it`)
+}
+
 const REGARDLESS = 0.25
 /** How many requests at the most must be acknowledged before the next mishap. */
 const ACKNOWLEDGED_MOST = 15
@@ -79,6 +86,7 @@ export async function outages({ app, log, kills, seed, onMishap }: OutagesOption
     const isEnough = (): boolean => summary.kills.service >= kills && (log === 'postgres' ? summary.kills.stores : summary.kills.log) >= kills
     while (!isEnough()) {
       trial.run()
+      await assertWorks(trial)
       for (let count = 0; count < BETWEEN_ACCOUNTS && !isEnough(); count++) {
         if (await untilDue(trial, random)) summary.underWork++
         const mishap = random.weighted(mishaps.map((one) => [one.weight, one] as const))
@@ -92,8 +100,15 @@ export async function outages({ app, log, kills, seed, onMishap }: OutagesOption
       }
       await trial.rest()
       await after(SETTLED_MS)
-      summary.recoveriesMs.push(SETTLED_MS + (await trial.check(RECOVERY_MS, isEnough())))
+      summary.recoveriesMs.push(SETTLED_MS + (await trial.check(RECOVERY_MS - SETTLED_MS, isEnough())))
+      const alarms = cluster.alarms()
+      if (alarms.length > 0) throw new Violation(alarms.slice(0, 10).join('\n'))
     }
+    trial.run()
+    await assertWorks(trial)
+    await trial.rest()
+    const count = [...summary.mishaps.values()].reduce((sum, each) => sum + each, 0)
+    if (summary.underWork < count / 2) throw new Violation(`only ${summary.underWork} of ${count} mishaps befell a system that had acknowledged anything since the one before`)
   } catch (error) {
     const text = error instanceof Violation ? error.message : `the loop itself failed: ${error instanceof Error ? error.stack : String(error)}`
     summary.violation = { text, last, folder: cluster.folder }

@@ -14,6 +14,9 @@ export class Member {
   #child: ChildProcess | undefined
   #ended: Promise<unknown> = Promise.resolve()
   #errs: string[] = []
+  #line = ''
+  /** What it has said, ever, that somebody would be woken up for. */
+  readonly alarms: string[] = []
 
   constructor(name: string, health: string, args: readonly string[]) {
     this.name = name
@@ -26,6 +29,9 @@ export class Member {
     const child = spawn(process.execPath, ['packages/cli/src/main.ts', 'start', ...this.#args], { cwd: root, env, stdio: ['ignore', 'ignore', 'pipe'] })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#errs.push(text)
+      const lines = (this.#line + text).split('\n')
+      this.#line = lines.pop()!
+      this.alarms.push(...lines.filter((line) => line.includes('ALARM')))
       if (this.#errs.length > 2_000) this.#errs.splice(0, 1_000)
     })
     this.#child = child
