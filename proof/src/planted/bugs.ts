@@ -82,7 +82,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'relay-orders-by-time',
     first: 'conduit',
     defect: 'the relay hands events on in the order of their time, which a clock can set back',
-    changes: [{ file: relay, find: 'WHERE seq > ? ORDER BY seq LIMIT ?', replace: 'WHERE seq > ? ORDER BY at, seq LIMIT ?' }],
+    changes: [{ file: `${runtime}/relayed.ts`, find: 'epoch = ?) ORDER BY seq LIMIT ?', replace: 'epoch = ?) ORDER BY at, seq LIMIT ?' }],
   },
   {
     name: 'relay-forgets-its-numbers',

@@ -3,6 +3,7 @@ import type { Log, LogRecord } from '@atoll/log/driver'
 import type { Statement, Store } from '@atoll/store/driver'
 import { endsWithin } from './deadline.ts'
 import type { RuntimeOptions } from './options.ts'
+import { Offers } from './offers.ts'
 import type { OutboxEvent } from './outbox.ts'
 import { assertLogHas, assertRelays, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
 import { Leases } from './subscription/leases.ts'
@@ -43,8 +44,7 @@ export class Relay {
   readonly #numbers = new Map<number, number>()
   /** Every row up to here is in the log. */
   #relayedSeq = 0
-  /** Committed events that came by hand, by their place in the outbox: reading them back would only say the same. */
-  readonly #offered = new Map<number, OutboxEvent>()
+  readonly #offers = new Offers()
   /** What the log has and the outbox still holds. */
   #untidy = new Map<string, number>()
   /** Partitions with numbers that are not noted yet, and the last place in the commit order that each has. */
@@ -56,13 +56,12 @@ export class Relay {
   #failures = 0
   readonly #onRetry: (() => void)[] = []
   #wanted = false
-  /** There may be rows that were not handed over: what was is not all. */
-  #mustLook = false
   #running: Promise<void> | undefined
   #stopped = false
   #tidying: Promise<void> | undefined
   #stuck: AtollError | undefined
   #trouble: AtollError | undefined
+  #troubledSinceMs = Infinity
   #leaseTrouble: AtollError | undefined
 
   constructor(service: string, store: Store, log: Log, host: Host, logger: Logger, options: RuntimeOptions) {
@@ -108,6 +107,12 @@ export class Relay {
   }
 
   async #renewLease(): Promise<void> {
+    if (this.#epoch !== undefined && this.#troubledSinceMs + this.#options.leaseMs < this.#host.monotonicMs()) {
+      const held = this.#held()
+      this.#lose()
+      await this.#leases.leave(held) // another instance may hand on what could not be handed on for so long
+    }
+    if (this.#epoch === undefined) await this.#log.tail(this.#service, 0) // the same: whoever cannot reach the log does not take the lease
     const { taken, lost } = await this.#leases.look(this.#held())
     if (lost.length > 0) this.#lose()
     const epoch = taken.get(0)
@@ -117,7 +122,7 @@ export class Relay {
     this.wake()
   }
 
-  /** Other instances commit too, and nobody tells. */
+  /** Other instances commit too, and what they tell may be lost. */
   #armLook(): void {
     this.#lookTimer = this.#host.after(this.#options.lookMs, () => {
       if (this.#stopped) return
@@ -138,7 +143,7 @@ export class Relay {
 
   /** Another process has committed events. */
   look(): void {
-    this.#mustLook = true
+    this.#offers.miss()
     this.wake()
   }
 
@@ -148,8 +153,7 @@ export class Relay {
   /** These events have committed. Like {@link wake}, and saves a look into the outbox if nothing is missing before them. */
   offer(events: readonly OutboxEvent[]): void {
     if (this.#epoch === undefined) return // whoever relays will read them
-    if (this.#offered.size >= OFFERED_MAX) this.#mustLook = true
-    else for (const event of events) if (event.seq > this.#relayedSeq) this.#offered.set(event.seq, event)
+    this.#offers.add(events, this.#relayedSeq)
     this.wake()
   }
 
@@ -228,7 +232,7 @@ export class Relay {
     this.#numbers.clear()
     this.#untidy.clear()
     this.#untidyPartitions.clear()
-    this.#offered.clear()
+    this.#offers.clear()
     this.#relayedSeq = 0
     for (const row of await this.#store.reader.all<{ partition: number; number: number; seq: number }>(selectStreams)) {
       this.#numbers.set(row.partition, row.number)
@@ -252,7 +256,7 @@ export class Relay {
           this.#note(rows, given)
         }
         this.#failures = 0
-        this.#trouble = undefined // also with nothing to hand on: what stood in the way does so no more
+        this.#endTrouble() // also with nothing to hand on: what stood in the way does so no more
       }
     } catch (error) {
       // What befell an earlier lease says nothing of this one.
@@ -262,15 +266,9 @@ export class Relay {
 
   /** The events that follow what is in the log: those that were handed over, if the next one is among them; else from the outbox. */
   async #next(): Promise<{ readonly rows: readonly OutboxEvent[]; /** Nothing that is known of is behind them. */ readonly isAll: boolean }> {
-    const handed: OutboxEvent[] = []
-    for (let seq = this.#relayedSeq + 1; handed.length < this.#options.relayBatchMax; seq++) {
-      const event = this.#offered.get(seq)
-      if (!event) break
-      handed.push(event)
-    }
-    if (handed.length > 0) return { rows: handed, isAll: handed.length === this.#offered.size && !this.#mustLook }
-    this.#offered.clear() // what is in it comes after a hole, and will be read with what is in the hole
-    this.#mustLook = false
+    const offered = this.#offers.following(this.#relayedSeq, this.#options.relayBatchMax)
+    if (offered.rows.length > 0) return offered
+    this.#offers.clear() // what is in it comes after a hole, and will be read with what is in the hole
     const rows = await readOutbox(this.#store.reader, this.#relayedSeq, this.#epoch ?? 0, this.#options.relayBatchMax)
     return { rows, isAll: false }
   }
@@ -291,7 +289,7 @@ export class Relay {
     for (const [partition, number] of given) this.#numbers.set(partition, number)
     for (const { seq, type, partition } of rows) {
       this.#untidyPartitions.set(partition, seq)
-      this.#offered.delete(seq)
+      this.#offers.delete(seq)
       this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + 1)
     }
     this.#relayedSeq = rows[rows.length - 1]!.seq
@@ -350,7 +348,7 @@ export class Relay {
   /** The lease is somebody else's, and so is what stands in the way; the next look at it may bring it back. */
   #lose(): void {
     this.#epoch = undefined
-    this.#trouble = undefined
+    this.#endTrouble()
     this.#untidy = new Map()
     this.#untidyPartitions = new Map()
     this.#tidyTimer?.cancel()
@@ -362,6 +360,11 @@ export class Relay {
     const epoch = this.#epoch
     if (epoch === undefined) return true
     return (await relayEpoch(this.#store.reader).catch(() => undefined)) !== epoch
+  }
+
+  #endTrouble(): void {
+    this.#trouble = undefined
+    this.#troubledSinceMs = Infinity
   }
 
   #stand(error: AtollError): void {
@@ -378,6 +381,7 @@ export class Relay {
     }
     this.#failures++
     this.#trouble = error
+    this.#troubledSinceMs = Math.min(this.#troubledSinceMs, this.#host.monotonicMs())
     this.#wanted = false
     const delayMs = Math.min(this.#options.retryDelayMs * 2 ** (this.#failures - 1), this.#options.lookMs) // when the log is back, nobody tells
     this.#logger.warn({ service: this.#service, error, delayMs }, 'could not hand events to the log; they stay in the outbox and go out later')
@@ -391,6 +395,3 @@ export class Relay {
 
 /** What the log would say again, however often it is asked. */
 const final: ReadonlySet<ErrorCode> = new Set(['LOG_GAP', 'LOG_DIVERGED', 'BODY_TOO_LARGE', 'INVALID', 'UNSUPPORTED'])
-
-/** Handed-over events kept; beyond that they are read back. */
-const OFFERED_MAX = 10_000

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Log } from '@atoll/log/driver'
-import { createMemoryLog } from '@atoll/log/memory'
 import type { StoreDriver, Transaction } from '@atoll/store/driver'
 import { AtollError, silentLogger } from '@atoll/host'
 import { openSystem, type Position } from '../runtime.ts'
@@ -105,52 +104,6 @@ describe('two instances that emit', () => {
       await heir.quiet()
       assert.deepEqual(await call(heir, audit.total, { account: 'a' }), { cents: [1] })
       mend()
-    }))
-})
-
-describe('an instance that relays although its lease has passed on', () => {
-  it('gives no event a number that another one has, also where the log takes everything', () =>
-    inWorld(async (world) => {
-      const log = createMemoryLog({ checksAppends: false })
-      let cut = false
-      const stores = changedWrites(world.stores, (store, work) => (cut ? Promise.reject(new AtollError('UNAVAILABLE', 'the network is gone')) : store.write(work)))
-      const options = { leaseMs: 3_000, partitions: 1, relayTidyMs: 10 }
-      const zombie = await world.start(createShop(), { ...options, instance: 'a', lookMs: 50 }, { log, stores })
-      await call(zombie, book.note, { account: 'a', cents: 0 })
-      await zombie.quiet()
-      cut = true // it can read, and does not hear that its lease has passed on
-      world.host.jump(60_000)
-      const heir = await world.start(createShop(), { ...options, instance: 'b' }, { log })
-      for (let cents = 1; cents < 20; cents++) {
-        await call(heir, book.note, { account: 'a', cents })
-        await world.host.advance(20)
-      }
-      await world.host.advance(5_000)
-      assert.deepEqual((await call(heir, audit.total, { account: 'a' })).cents, Array.from({ length: 20 }, (_, cents) => cents))
-      const records = await log.read('book', 0, null, 100)
-      assert.equal(new Map(records.map(({ id, number }) => [id, number])).size, new Set(records.map(({ id, number }) => `${id} ${number}`)).size)
-    }))
-})
-
-describe('an instance that was cut off', () => {
-  it('is ready again once it has its engines back, though another relays by then', () =>
-    inWorld(async (world) => {
-      let cut = false
-      const away = (): Promise<never> => Promise.reject(new AtollError('UNAVAILABLE', 'the network is gone'))
-      const log: Log = { ...world.log, append: (...args) => (cut ? away() : world.log.append(...args)) }
-      const stores = changedWrites(world.stores, (store, work) => (cut ? away() : store.write(work)))
-      const first = await world.start(createShop(), { instance: 'a', leaseMs: 3_000 }, { log, stores })
-      const calling = call(first, book.note, { account: 'a', cents: 1 })
-      cut = true // its event is committed, and cannot be handed on
-      await calling.catch(() => undefined)
-      await world.host.advance(500)
-      world.host.jump(10_000)
-      const second = await world.start(createShop(), { instance: 'b', leaseMs: 3_000 })
-      await world.host.advance(2_000)
-      cut = false
-      await world.host.advance(5_000)
-      assert.deepEqual(first.readiness(), { ready: true, reasons: [], warnings: [] })
-      assert.equal(second.readiness().ready, true)
     }))
 })
 

@@ -146,6 +146,8 @@ export class Subscription {
   async #renewLeasesNow(): Promise<void> {
     this.#leaseTimer?.cancel()
     try {
+      // Whoever cannot reach the log lets leases run out: others may read it.
+      if (this.#readers.size === 0) for (const source of this.#sources) await this.ground.log.tail(source, 0)
       const changes = await this.#leases.look(this.#held())
       this.#isShared = changes.isShared
       for (const partition of changes.lost) this.#drop(partition)
