@@ -5,11 +5,15 @@ import type { Session } from './session.ts'
 /** How far apart the clocks of this process and of the server may be before it is worth a word. */
 const skewMsMax = 1_000
 
-/**
- * Reads the server's real settings. Also talks to a replica, to say that it is one. `connectionsNeeded` is how many connections all of the system's
- * processes open together, if that is known. Rejects with UNAVAILABLE if the server cannot be reached.
- */
-export async function examinePostgres(pool: Pool, connectionsNeeded: number = pool.connectionsMax): Promise<Examination> {
+/** How many connections there must be room for. */
+export interface Need {
+  readonly connections: number
+  /** Who takes so many, as a sentence. */
+  readonly message: string
+}
+
+/** Reads the server's real settings. Also talks to a replica, to say that it is one. Rejects with UNAVAILABLE if the server cannot be reached. */
+export async function examinePostgres(pool: Pool, need: Need = { connections: pool.connectionsMax, message: `this process takes up to ${pool.connectionsMax}` }): Promise<Examination> {
   const session = await pool.connect({ replica: true })
   try {
     const facts = await readFacts(session, pool.host)
@@ -24,7 +28,7 @@ export async function examinePostgres(pool: Pool, connectionsNeeded: number = po
       checksums(facts),
       note('wal_level', facts.wal_level, facts.wal_level === 'minimal' ? 'neither standbys nor backups to a point in time are possible' : 'standbys and backups to a point in time are possible'),
       clock(facts),
-      connections(facts, connectionsNeeded),
+      connections(facts, need),
     ]
     const safe = facts.fsync === 'on' && facts.synchronous_commit !== 'off' && !facts.replica
     return {
@@ -137,8 +141,8 @@ function clock({ skewMs }: Facts): Finding {
   return note('clock', value, 'the clocks of this process and of the server disagree: keep both by NTP, or times in logs and traces mislead')
 }
 
-function connections({ max_connections, reserved, used }: Facts, needed: number): Finding {
+function connections({ max_connections, reserved, used }: Facts, need: Need): Finding {
   const value = `${max_connections} (${used} in use, ${reserved} reserved)`
-  if (max_connections - reserved >= needed) return finding('max_connections', value, 'holds', `${needed} are needed`)
-  return note('max_connections', value, `${needed} are needed: raise max_connections, or use fewer connections`)
+  if (max_connections - reserved >= need.connections) return finding('max_connections', value, 'holds', need.message)
+  return note('max_connections', value, `${need.message}, so some will be refused: raise max_connections, or run less on one server`)
 }

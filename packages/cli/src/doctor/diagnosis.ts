@@ -72,8 +72,8 @@ function expect(engine: ExaminedEngine, survive: readonly Mishap[]): ExaminedEng
 }
 
 /** Whether other parts have it, too: stores and log may be on one server. */
-export function isKnown({ name, value }: Finding, parts: readonly ExaminedEngine[]): boolean {
-  return parts.some(({ findings }) => findings.some((finding) => finding.name === name && finding.value === value))
+export function isKnown({ name, value, message }: Finding, parts: readonly ExaminedEngine[]): boolean {
+  return parts.some(({ findings }) => findings.some((finding) => finding.name === name && finding.value === value && finding.message === message))
 }
 
 /** Refuses to go on with settings that break a promise and that nobody has accepted by name: SETTING_UNSAFE. */

@@ -174,7 +174,9 @@ class Launch {
   }
 
   async #startOnce(ports: Ports, options: Partial<RuntimeOptions>): Promise<void> {
-    const engines = await openEngines({ config: this.#options.config, system: this.#system.name, host: this.#host, logger: this.#options.logger })
+    const { config, logger, services: names } = this.#options
+    const services = this.#system.services.filter(({ name }) => names.includes(name))
+    const engines = await openEngines({ config, system: this.#system.name, host: this.#host, logger, services })
     try {
       const warnings = await this.#examine(engines)
       this.#running.become(await startSystem(this.#system, { ...ports, stores: engines.stores, log: engines.log }, { ...options, warnings }))
