@@ -34,6 +34,7 @@ export async function examinePostgres(pool: Pool, need: Need = { connections: po
     return {
       engine: 'PostgreSQL',
       version: facts.server_version,
+      server: `PostgreSQL started at ${facts.startedAt}`,
       findings,
       survives: {
         'process kill': facts.synchronous_commit !== 'off' && !facts.replica,
@@ -49,6 +50,8 @@ export async function examinePostgres(pool: Pool, need: Need = { connections: po
 
 interface Facts {
   readonly server_version: string
+  /** By which servers are told apart. Their identifier would not do: standbys and restored copies have that of where they come from, and settings of their own. */
+  readonly startedAt: string
   readonly server_version_num: number
   readonly replica: boolean
   readonly fsync: string
@@ -77,6 +80,7 @@ async function readFacts(session: Session, host: Host): Promise<Facts> {
       current_setting('max_connections')::int AS max_connections,
       current_setting('superuser_reserved_connections')::int AS reserved,
       pg_is_in_recovery() AS replica,
+      extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt",
       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
       (SELECT count(*) FROM pg_stat_replication) AS standbys,
       (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS synchronous,

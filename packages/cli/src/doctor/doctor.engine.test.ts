@@ -13,6 +13,13 @@ describe('atoll doctor, on PostgreSQL', () => {
     withDoctor(async (doctor) => {
       assert.match(await doctor(), /3 stores in one process take up to 22, .*\n(.*\n)*.*the log takes up to 5 in each process/)
     }))
+
+  it('knows that stores and log are on one server, and says once what is so there', () =>
+    withDoctor(async (doctor) => {
+      const text = await doctor()
+      assert.match(text, /log: PostgreSQL .*\n {2}\d+ as above\n/)
+      assert.equal(text.split('✓ postgres.fsync').length, 2)
+    }))
 })
 
 /** Runs `work` with the doctor of a system of two services and a projection, whose log is beside its stores. */
