@@ -22,7 +22,8 @@ export interface Finding {
   readonly value: string
   /**
    * `holds`: as it should be. `note`: worth knowing, breaks no promise. `breaks`: a promise cannot be kept; a start is refused unless
-   * this finding is accepted by name. `unknown`: the engine would not say, for which `message` tells why.
+   * this finding is accepted by name. `unknown`: the engine would not say, and a promise hangs on it; `message` tells why, and how to make sure.
+   * It is warned of until it is accepted by name.
    */
   readonly verdict: 'holds' | 'note' | 'breaks' | 'unknown'
   /** What it means; for one that breaks a promise, which one, and what to set. */

@@ -120,7 +120,7 @@ function standbys(facts: Facts): Finding {
   const { synchronous_standby_names: names, standbys, synchronous, seesStandbys } = facts
   const value = names === '' ? `none (${standbys} asynchronous)` : `${names} (${synchronous} of ${standbys} connected)`
   if (names === '') return finding('synchronous_standby_names', value, 'note', 'no commit waits for a standby: with this node, what was acknowledged last is lost. Set it, if a node may be lost')
-  if (!seesStandbys) return finding('synchronous_standby_names', value, 'unknown', 'this role may not see standbys: grant it pg_monitor')
+  if (!seesStandbys) return note('synchronous_standby_names', value, 'commits wait for a standby; this role may not see whether one is connected: grant it pg_monitor')
   if (synchronous === 0) return finding('synchronous_standby_names', value, 'note', 'no such standby is connected: commits wait until one is')
   return finding('synchronous_standby_names', value, 'holds', 'commits wait for a standby')
 }

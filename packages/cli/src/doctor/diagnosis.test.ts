@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Examination, Finding } from '@atoll/host'
-import { assertSafe, diagnose, warningsOf } from './diagnosis.ts'
+import type { Examination, Finding, LogFields, Logger } from '@atoll/host'
+import { assertSafe, clearForStart, diagnose, warningsOf, type Diagnosis } from './diagnosis.ts'
 import { formatDiagnosis } from './text.ts'
 
+const untold: Finding = { name: 'log.sync-interval', value: 'unknown', verdict: 'unknown', message: 'the server does not tell it; set http_port, or make sure that it is always' }
 const safe: Finding = { name: 'store.fsync', value: 'on', verdict: 'holds', message: 'commits wait for the disk' }
 const unsafe: Finding = { name: 'log.sync-interval', value: '2m', verdict: 'breaks', message: 'acknowledged records may be lost when the power goes; set it to always' }
 
@@ -44,6 +45,25 @@ describe('the doctor', () => {
     assert.match(formatDiagnosis(diagnosis), /✓ survives-loss-of-a-node = yes/)
   })
 
+  it('goes on with what an engine would not say, and warns of it in one line at the start and for as long as it runs', () => {
+    const diagnosis = diagnose(stores, examination([safe, untold, { ...untold, name: 'log.replicas' }, { ...untold, name: 'log.clock', verdict: 'note' }]))
+    const { warnings, logged } = startWith(diagnosis)
+    assert.equal(warnings.length, 2)
+    assert.match(warnings[0]!, /^log:log\.sync-interval is not known: the server does not tell it; set http_port, .*ATOLL_ACCEPT=log:log\.sync-interval$/)
+    assert.deepEqual(logged.map(({ message }) => message.split(':')[0]), ['promises hang on settings that are not known'])
+    assert.deepEqual(logged[0]!.fields, { findings: { 'log:log.sync-interval': untold.message, 'log:log.replicas': untold.message } })
+    assert.match(formatDiagnosis(diagnosis), /no setting that is known breaks a promise\nnot known, though a promise hangs on it, .*: log:log\.sync-interval, log:log\.replicas; /)
+  })
+
+  it('is silent about what an engine would not say once that is accepted by name', () => {
+    for (const accept of [['log.sync-interval'], ['log:log.sync-interval']]) {
+      const diagnosis = diagnose(stores, examination([safe, untold]), { accept })
+      assert.deepEqual(startWith(diagnosis), { warnings: [], logged: [] })
+      assert.match(formatDiagnosis(diagnosis), /no setting breaks a promise$/)
+    }
+    assert.equal(startWith(diagnose(examination([untold]), log, { accept: ['log.sync-interval'] })).warnings.length, 2) // of the stores it is not accepted
+  })
+
   it('tells of what was accepted and is found nowhere', () => {
     assert.match(formatDiagnosis(diagnose(stores, log, { accept: ['log.sync'] })), /accepted, and found nowhere: log\.sync;/)
   })
@@ -81,3 +101,10 @@ describe('the doctor', () => {
     for (const part of ['stores: Engine 1', '✓ store.fsync = on', '✗ log.sync-interval = 2m', 'power loss', 'a start is refused: log:log.sync-interval']) assert.ok(text.includes(part), `${part} is not in\n${text}`)
   })
 })
+
+function startWith(diagnosis: Diagnosis): { warnings: readonly string[]; logged: readonly { fields: LogFields; message: string }[] } {
+  const logged: { fields: LogFields; message: string }[] = []
+  const note = (fields: LogFields, message: string): void => void logged.push({ fields, message })
+  const logger: Logger = { info: note, warn: note, error: note }
+  return { warnings: clearForStart(diagnosis, logger), logged }
+}

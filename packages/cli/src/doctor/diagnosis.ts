@@ -1,4 +1,4 @@
-import { AtollError, type Examination, type Finding, type Mishap } from '@atoll/host'
+import { AtollError, type Examination, type Finding, type Logger, type Mishap } from '@atoll/host'
 
 /** What the settings of a system's engines come to. */
 export interface Diagnosis {
@@ -10,6 +10,8 @@ export interface Diagnosis {
   readonly broken: readonly PartFinding[]
   /** Findings that break a promise and have been accepted. */
   readonly accepted: readonly PartFinding[]
+  /** What an engine would not say, although a promise hangs on it, and nobody has accepted by name. */
+  readonly unsure: readonly PartFinding[]
   /** Names that were accepted and fit no finding: a typo, or something that is mended by now. */
   readonly idle: readonly string[]
 }
@@ -17,7 +19,7 @@ export interface Diagnosis {
 /** What the operator has said. */
 export interface Expectations {
   /**
-   * Findings that are accepted although they break a promise: `stores:postgres.fsync`, `log:postgres.fsync`. A name alone is of the log: what
+   * Findings that are accepted although they break a promise, or although nobody knows whether they do: `stores:postgres.fsync`, `log:postgres.fsync`. A name alone is of the log: what
    * the log loses is detected, and what the stores lose is lost, so theirs must be meant.
    */
   readonly accept?: readonly string[] | undefined
@@ -54,7 +56,8 @@ export const mishaps: readonly Mishap[] = ['process kill', 'OS crash', 'power lo
 export function diagnose(stores: Examination, log: Examination, { accept = [], survive = [] }: Expectations = {}): Diagnosis {
   const engines = [expect({ part: 'stores', ...stores }, survive), expect({ part: 'log', ...log }, survive)]
   const found = engines.flatMap(({ part, findings }) => findings.map((finding): PartFinding => ({ part, ...finding })))
-  const broken = engines.flatMap((engine) => freshIn(engine, engines)).filter(({ verdict }) => verdict === 'breaks')
+  const fresh = engines.flatMap((engine) => freshIn(engine, engines))
+  const broken = fresh.filter(({ verdict }) => verdict === 'breaks')
   const after = (judge: (mishap: Mishap) => Outcome): PromiseRow['after'] => Object.fromEntries(mishaps.map((mishap) => [mishap, judge(mishap)])) as PromiseRow['after'] // one for each
   const ofStore = after((mishap) => (stores.survives[mishap] ? 'holds' : 'lost'))
   return {
@@ -68,9 +71,12 @@ export function diagnose(stores: Examination, log: Examination, { accept = [], s
     ],
     broken: broken.filter((finding) => !isAccepted(finding, accept)),
     accepted: broken.filter((finding) => isAccepted(finding, accept)),
-    idle: accept.filter((name) => !found.some((finding) => finding.verdict === 'breaks' && isAccepted(finding, [name]))),
+    unsure: fresh.filter((finding) => finding.verdict === 'unknown' && !isAccepted(finding, accept)),
+    idle: accept.filter((name) => !found.some((finding) => acceptable.has(finding.verdict) && isAccepted(finding, [name]))),
   }
 }
+
+const acceptable: ReadonlySet<Finding['verdict']> = new Set(['breaks', 'unknown'])
 
 /** A part with a finding for each mishap that it is to survive, and does not, or that it does. */
 function expect(engine: ExaminedEngine, survive: readonly Mishap[]): ExaminedEngine {
@@ -103,12 +109,35 @@ export function assertSafe({ broken }: Diagnosis): void {
   if (broken.length === 0) return
   const names = broken.map(fullNameOf)
   const reasons = broken.map((finding) => `${fullNameOf(finding)} is ${finding.value}: ${finding.message}`)
-  throw new AtollError('SETTING_UNSAFE', `${reasons.join('; ')}. To run all the same, accept by name: accept ${JSON.stringify(names)} in the configuration, or ATOLL_ACCEPT=${names.join(',')}`, {
+  throw new AtollError('SETTING_UNSAFE', `${reasons.join('; ')}. To run all the same, ${howToAccept(broken)}`, {
     details: { findings: names },
   })
 }
 
+/**
+ * Refuses to start with settings that break a promise, unless they were accepted by name: SETTING_UNSAFE. Logs what the operator should see to, and
+ * returns what readiness says for as long as the system runs so: what was accepted, and what nobody knows.
+ */
+export function clearForStart(diagnosis: Diagnosis, logger: Logger): readonly string[] {
+  assertSafe(diagnosis)
+  const { idle, unsure } = diagnosis
+  if (idle.length > 0) logger.warn({ accept: idle }, 'what was accepted is no trouble here: a misspelt name, or something that is mended or known by now')
+  if (unsure.length > 0) {
+    const findings = Object.fromEntries(unsure.map((finding) => [fullNameOf(finding), finding.message]))
+    logger.warn({ findings }, 'promises hang on settings that are not known: do what each finding says, or make sure by other means and accept it by name (accept, ATOLL_ACCEPT)')
+  }
+  return warningsOf(diagnosis)
+}
+
 /** What readiness says for as long as the system runs so. */
-export function warningsOf({ accepted }: Diagnosis): string[] {
-  return accepted.map((finding) => `${fullNameOf(finding)} is ${finding.value}, and was accepted: ${finding.message}`)
+export function warningsOf({ accepted, unsure }: Diagnosis): string[] {
+  return [
+    ...accepted.map((finding) => `${fullNameOf(finding)} is ${finding.value}, and was accepted: ${finding.message}`),
+    ...unsure.map((finding) => `${fullNameOf(finding)} is not known: ${finding.message}. Once you have made sure, ${howToAccept([finding])}`),
+  ]
+}
+
+function howToAccept(findings: readonly PartFinding[]): string {
+  const names = findings.map(fullNameOf)
+  return `accept by name: accept ${JSON.stringify(names)} in the configuration, or ATOLL_ACCEPT=${names.join(',')}`
 }

@@ -26,11 +26,12 @@ function mark(finding: PartFinding, accepted: ReadonlySet<string>): string {
   return verdict === 'unknown' ? '?' : '·'
 }
 
-function conclusion({ broken, accepted, idle }: Diagnosis): string {
+function conclusion({ broken, accepted, unsure, idle }: Diagnosis): string {
   const lines: string[] = []
-  if (broken.length === 0 && accepted.length === 0) lines.push('no setting breaks a promise')
+  if (broken.length === 0 && accepted.length === 0) lines.push(`no setting${unsure.length > 0 ? ' that is known' : ''} breaks a promise`)
   if (broken.length > 0) lines.push(`${broken.length} ${broken.length === 1 ? 'setting breaks a promise' : 'settings break promises'}, and a start is refused: ${names(broken)}`)
   if (accepted.length > 0) lines.push(`accepted by name, and shown by /readyz for as long as it runs so: ${names(accepted)}`)
+  if (unsure.length > 0) lines.push(`not known, though a promise hangs on it, and /readyz warns of it: ${names(unsure)}; do what it says above, or make sure and accept it by name`)
   if (idle.length > 0) lines.push(`accepted, and found nowhere: ${idle.join(', ')}; take it out of accept`)
   return lines.join('\n')
 }

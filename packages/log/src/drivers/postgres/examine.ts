@@ -23,7 +23,7 @@ export async function examineLog(pool: Pool, schema: string): Promise<Examinatio
 }
 
 function missing(schema: string): Finding {
-  return { name: 'postgres.log_persistence', value: 'no table', verdict: 'unknown', message: `there is no log in schema "${schema}" yet: start the system once, or give its role the right to create schemas` }
+  return { name: 'postgres.log_persistence', value: 'no table', verdict: 'note', message: `there is no log in schema "${schema}" yet: start the system once, or give its role the right to create schemas` }
 }
 
 function persistence(schema: string, isLogged: boolean): Finding {
