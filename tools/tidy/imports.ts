@@ -58,6 +58,8 @@ function checkImport({ path }: SourceFile, { specifier, line }: Import): Finding
   if (specifier.startsWith('.')) {
     const target = posix.normalize(posix.join(posix.dirname(path), specifier))
     if (own !== undefined && packageOf(target) !== own) return [{ path, line, message: `imports ${specifier} across packages; import a public entry of that package by its name` }]
+    const [driver, sibling] = [driverOf(path), driverOf(target)]
+    if (driver !== undefined && sibling !== undefined && driver !== sibling) return [{ path, line, message: `imports ${specifier}, which is of another driver; lift what both need to drivers/` }]
     return []
   }
   if (specifier.startsWith('node:')) {
@@ -81,4 +83,10 @@ function checkOutside({ path, text }: SourceFile): Finding[] {
 
 function packageOf(path: string): string | undefined {
   return /^packages\/([^/]+)\//.exec(path)?.[1]
+}
+
+/** `log/kafka`; also of a driver's tests. What lies beside the folders of drivers is for all of them. */
+function driverOf(path: string): string | undefined {
+  const [, of, driver] = /^packages\/([^/]+)\/src\/drivers\/([^/]+)\//.exec(path) ?? []
+  return driver === undefined ? undefined : `${of}/${driver}`
 }

@@ -17,6 +17,11 @@ describe('tidy', () => {
     assert.deepEqual(checkImports(files).map(({ path, line }) => `${path}:${line}`), ['packages/host/src/a.ts:1', 'packages/atoll/src/b.ts:1', 'packages/atoll/src/b.ts:4', 'packages/log/src/c.ts:1'])
   })
 
+  it('finds what a driver imports of another one, and not what lies beside them', () => {
+    const text = "import { Listeners } from '../embedded/listeners.ts'\nimport { Connection } from '../connection.ts'\nimport { x } from './names.ts'\n"
+    assert.deepEqual(messages(checkImports([{ path: 'packages/log/src/drivers/kafka/a.ts', text }])), ['1 imports ../embedded/listeners.ts, which is of another driver; lift what both need to drivers/'])
+  })
+
   it('finds time and chance in the runtime, but not in its comments and tests', () => {
     const text = '// Date.now is banned\nconst at = Date.now()\n'
     assert.deepEqual(messages(checkImports([{ path: 'packages/atoll/src/a.ts', text }])), ['2 Date.now is the world outside; use the Host port'])

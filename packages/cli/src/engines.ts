@@ -4,6 +4,7 @@ import type { Log } from '@atoll/log/driver'
 import type { KafkaLogOptions } from '@atoll/log/kafka'
 import type { NatsLogOptions } from '@atoll/log/nats'
 import type { StoreDriver } from '@atoll/store/driver'
+import type { System } from 'atoll'
 import { defaultOptions } from 'atoll/runtime'
 import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
@@ -27,6 +28,8 @@ export interface EngineOptions {
   readonly system: string
   readonly host: Host
   readonly logger: Logger
+  /** The services that will run on them, as far as it is known: `examine` says how many connections their stores take. */
+  readonly services?: System['services']
 }
 
 /** Opens what `store.url` and `log.url` name. Rejects with UNAVAILABLE if an engine cannot be reached; CONFIG_INVALID if its library is not installed. */
@@ -71,9 +74,12 @@ async function openSqliteStores(folder: string, host: Host): Promise<StoreDriver
   return createSqliteStores({ folder, host })
 }
 
-async function openPostgresStores(url: string, { system, host }: EngineOptions): Promise<StoreDriver> {
+async function openPostgresStores(url: string, { system, host, services = [] }: EngineOptions): Promise<StoreDriver> {
   const { createPostgresStores } = await import('@atoll/store/postgres')
-  return createPostgresStores({ url, system, host })
+  const withProjections = services.filter(({ projections }) => projections.length > 0)
+  // A projection has a store of its own, and queries read it together with that of its service.
+  const stores = services.length + withProjections.reduce((sum, { projections }) => sum + projections.length, 0)
+  return createPostgresStores({ url, system, host, expected: { stores, readers: withProjections.length } })
 }
 
 /** How each engine's log is opened, by its scheme; and which client libraries npm does not install by itself. */

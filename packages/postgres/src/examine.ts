@@ -5,11 +5,15 @@ import type { Session } from './session.ts'
 /** How far apart the clocks of this process and of the server may be before it is worth a word. */
 const skewMsMax = 1_000
 
-/**
- * Reads the server's real settings. Also talks to a replica, to say that it is one. `connectionsNeeded` is how many connections all of the system's
- * processes open together, if that is known. Rejects with UNAVAILABLE if the server cannot be reached.
- */
-export async function examinePostgres(pool: Pool, connectionsNeeded: number = pool.connectionsMax): Promise<Examination> {
+/** How many connections there must be room for. */
+export interface Need {
+  readonly connections: number
+  /** Who takes so many, as a sentence. */
+  readonly message: string
+}
+
+/** Reads the server's real settings. Also talks to a replica, to say that it is one. Rejects with UNAVAILABLE if the server cannot be reached. */
+export async function examinePostgres(pool: Pool, need: Need = { connections: pool.connectionsMax, message: `this process takes up to ${pool.connectionsMax}` }): Promise<Examination> {
   const session = await pool.connect({ replica: true })
   try {
     const facts = await readFacts(session, pool.host)
@@ -24,12 +28,13 @@ export async function examinePostgres(pool: Pool, connectionsNeeded: number = po
       checksums(facts),
       note('wal_level', facts.wal_level, facts.wal_level === 'minimal' ? 'neither standbys nor backups to a point in time are possible' : 'standbys and backups to a point in time are possible'),
       clock(facts),
-      connections(facts, connectionsNeeded),
+      connections(facts, need),
     ]
     const safe = facts.fsync === 'on' && facts.synchronous_commit !== 'off' && !facts.replica
     return {
       engine: 'PostgreSQL',
       version: facts.server_version,
+      server: `PostgreSQL started at ${facts.startedAt}`,
       findings,
       survives: {
         'process kill': facts.synchronous_commit !== 'off' && !facts.replica,
@@ -45,6 +50,8 @@ export async function examinePostgres(pool: Pool, connectionsNeeded: number = po
 
 interface Facts {
   readonly server_version: string
+  /** By which servers are told apart. Their identifier would not do: standbys and restored copies have that of where they come from, and settings of their own. */
+  readonly startedAt: string
   readonly server_version_num: number
   readonly replica: boolean
   readonly fsync: string
@@ -73,6 +80,7 @@ async function readFacts(session: Session, host: Host): Promise<Facts> {
       current_setting('max_connections')::int AS max_connections,
       current_setting('superuser_reserved_connections')::int AS reserved,
       pg_is_in_recovery() AS replica,
+      extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt",
       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
       (SELECT count(*) FROM pg_stat_replication) AS standbys,
       (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS synchronous,
@@ -112,7 +120,7 @@ function standbys(facts: Facts): Finding {
   const { synchronous_standby_names: names, standbys, synchronous, seesStandbys } = facts
   const value = names === '' ? `none (${standbys} asynchronous)` : `${names} (${synchronous} of ${standbys} connected)`
   if (names === '') return finding('synchronous_standby_names', value, 'note', 'no commit waits for a standby: with this node, what was acknowledged last is lost. Set it, if a node may be lost')
-  if (!seesStandbys) return finding('synchronous_standby_names', value, 'unknown', 'this role may not see standbys: grant it pg_monitor')
+  if (!seesStandbys) return note('synchronous_standby_names', value, 'commits wait for a standby; this role may not see whether one is connected: grant it pg_monitor')
   if (synchronous === 0) return finding('synchronous_standby_names', value, 'note', 'no such standby is connected: commits wait until one is')
   return finding('synchronous_standby_names', value, 'holds', 'commits wait for a standby')
 }
@@ -137,8 +145,8 @@ function clock({ skewMs }: Facts): Finding {
   return note('clock', value, 'the clocks of this process and of the server disagree: keep both by NTP, or times in logs and traces mislead')
 }
 
-function connections({ max_connections, reserved, used }: Facts, needed: number): Finding {
+function connections({ max_connections, reserved, used }: Facts, need: Need): Finding {
   const value = `${max_connections} (${used} in use, ${reserved} reserved)`
-  if (max_connections - reserved >= needed) return finding('max_connections', value, 'holds', `${needed} are needed`)
-  return note('max_connections', value, `${needed} are needed: raise max_connections, or use fewer connections`)
+  if (max_connections - reserved >= need.connections) return finding('max_connections', value, 'holds', need.message)
+  return note('max_connections', value, `${need.message}, so some will be refused: raise max_connections, or run less on one server`)
 }

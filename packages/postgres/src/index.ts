@@ -1,5 +1,5 @@
 // For Atoll's own drivers that keep their data in PostgreSQL.
-export { examinePostgres } from './examine.ts'
+export { examinePostgres, type Need } from './examine.ts'
 export { isConflict, sqlStateOf, toAtollError } from './errors.ts'
 export { listen, type Listening } from './listen.ts'
 export { openPool, type Pool, type PoolOptions } from './pool.ts'

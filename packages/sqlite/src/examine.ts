@@ -12,6 +12,7 @@ export function examineSqlite(): Examination {
     return {
       engine: 'SQLite',
       version,
+      server: 'SQLite in this process',
       findings: [{ name: 'sqlite.synchronous', value: 'FULL', verdict: 'holds', message: 'every file is opened in WAL mode with synchronous=FULL, and refused if it says otherwise' }],
       survives: { 'process kill': true, 'OS crash': true, 'power loss': true, 'loss of a node': false },
     }

@@ -2,7 +2,7 @@ import { createNodeHost } from '@atoll/host/node'
 import { engineUrl } from '@atoll/engines'
 import { openPool, type Pool } from '@atoll/postgres'
 import type { Migrations, Statement, Store, StoreDriver } from '../src/driver.ts'
-import { createPostgresStores, type PostgresLimits } from '../src/postgres.ts'
+import { createPostgresStores, type PostgresLimits, type PostgresStoresOptions } from '../src/postgres.ts'
 import { freshSystem, removeSystem } from './postgres-harness.ts'
 
 /** One system in PostgreSQL, for tests of what only this driver does. */
@@ -11,7 +11,7 @@ export interface PostgresWorld {
   /** With the rights of the administrator. */
   readonly admin: Pool
   /** Drivers with connections of their own, as other processes would have them; closed with the world. */
-  createDriver(options?: { url?: string; limits?: Partial<PostgresLimits>; system?: string }): StoreDriver
+  createDriver(options?: { url?: string; limits?: Partial<PostgresLimits>; system?: string; expected?: PostgresStoresOptions['expected'] }): StoreDriver
   /** A store in a driver of its own. */
   open(name: string, migrations?: Migrations, limits?: Partial<PostgresLimits>): Promise<Store>
   schemaOf(store: string): string

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import dns from 'node:dns'
+import { describe, it, mock } from 'node:test'
 import { AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import type { Dispatch } from 'atoll/runtime'
@@ -84,6 +85,23 @@ describe('a call whose instance fails', () => {
       for (let call = 1; call <= 20; call++) await calls.dispatch('shelf.put', { input: {} })
       assert.equal(good.received.length, 20)
       assert.equal(logged.filter(({ message }) => message.startsWith('an instance is left out')).length, 2)
+    }))
+
+  it('goes to another one if it was refused at every address of a name, also if it may not be made twice', () =>
+    inNetwork(async ({ play, client, nobody }) => {
+      const { port } = new URL((await nobody()).url)
+      const addresses = [{ address: '127.0.0.1', family: 4 }, { address: '::1', family: 6 }]
+      mock.method(dns, 'lookup', (_: string, __: object, found: (error: null, addresses: readonly dns.LookupAddress[]) => void) => found(null, addresses))
+      try {
+        const refused = { id: 'two', url: `http://two.test:${port}` }
+        await assert.rejects(client([refused]).dispatch('shelf.put', { input: {} }), /UNAVAILABLE: .*ECONNREFUSED\. It had no effect/)
+        const good = await play(() => ({}))
+        const calls = client([refused, refused, good.instance])
+        for (let call = 1; call <= 20; call++) await calls.dispatch('shelf.put', { input: {} })
+        assert.equal(good.received.length, 20)
+      } finally {
+        mock.restoreAll()
+      }
     }))
 
   it('goes to another one if that may be done, and never if it may not', () =>

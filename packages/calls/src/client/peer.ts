@@ -173,7 +173,14 @@ const declines: ReadonlySet<string> = new Set(['OVERLOADED', 'NOT_FOUND'])
 function toFault(thrown: unknown, ended: AbortSignal, instance: string): unknown {
   if (ended.aborted) return ended.reason
   if (thrown instanceof AtollError || thrown instanceof Fault) return thrown
-  const { code, syscall, message } = thrown as NodeJS.ErrnoException // undici and Node reject with errors
-  const neverConnected = syscall === 'connect' || syscall === 'getaddrinfo' || code === 'UND_ERR_CONNECT_TIMEOUT'
-  return new Fault(neverConnected ? 'unreached' : 'lost', `${instance} ${neverConnected ? 'cannot be reached' : 'was lost'}: ${code ?? message}`, thrown)
+  const { code, message } = thrown as NodeJS.ErrnoException // undici and Node reject with errors
+  const isUnreached = neverConnected(thrown)
+  return new Fault(isUnreached ? 'unreached' : 'lost', `${instance} ${isUnreached ? 'cannot be reached' : 'was lost'}: ${code ?? message}`, thrown)
+}
+
+/** Of a name with several addresses, each is tried, and each has an error of its own. */
+function neverConnected(thrown: unknown): boolean {
+  if (thrown instanceof AggregateError) return thrown.errors.length > 0 && thrown.errors.every(neverConnected)
+  const { code, syscall } = thrown as NodeJS.ErrnoException // as above
+  return syscall === 'connect' || syscall === 'getaddrinfo' || code === 'UND_ERR_CONNECT_TIMEOUT'
 }

@@ -15,7 +15,7 @@ export interface DoctorOptions {
 export async function doctor(module: string | undefined, options: DoctorOptions): Promise<void> {
   const config = loadConfig({ file: options.config })
   const { system } = await loadSystemOf(module, config)
-  const { stores, log, close } = await openEngines({ config, system: system.name, host: createNodeHost(), logger: silentLogger })
+  const { stores, log, close } = await openEngines({ config, system: system.name, host: createNodeHost(), logger: silentLogger, services: system.services })
   try {
     const diagnosis = diagnose(await stores.examine(), await log.examine(), config.values)
     console.log(options.json ? JSON.stringify(diagnosis) : formatDiagnosis(diagnosis))

@@ -81,7 +81,7 @@ export const settings = {
   'discovery.registry': address(['http://', 'https://'], 'address of `atoll registry`', 'none'),
   accept: {
     schema: z.array(z.string().min(1)),
-    expects: 'names of findings: ["nats.sync-interval"], or, as a variable, nats.sync-interval,nats.replicas',
+    expects: 'names of findings: ["log:nats.sync-interval"], or, as a variable, log:nats.sync-interval,stores:postgres.fsync',
     meaning: 'settings of engines that are accepted by name although they break a promise; `atoll doctor` names them',
     fromText: readList,
     otherwise: 'none',

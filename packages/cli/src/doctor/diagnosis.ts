@@ -1,4 +1,4 @@
-import { AtollError, type Examination, type Finding, type Mishap } from '@atoll/host'
+import { AtollError, type Examination, type Finding, type Logger, type Mishap } from '@atoll/host'
 
 /** What the settings of a system's engines come to. */
 export interface Diagnosis {
@@ -7,23 +7,35 @@ export interface Diagnosis {
   /** What holds after which mishap, promise by promise. */
   readonly promises: readonly PromiseRow[]
   /** Findings that break a promise and that nobody has accepted by name. */
-  readonly broken: readonly Finding[]
+  readonly broken: readonly PartFinding[]
   /** Findings that break a promise and have been accepted. */
-  readonly accepted: readonly Finding[]
+  readonly accepted: readonly PartFinding[]
+  /** What an engine would not say, although a promise hangs on it, and nobody has accepted by name. */
+  readonly unsure: readonly PartFinding[]
   /** Names that were accepted and fit no finding: a typo, or something that is mended by now. */
   readonly idle: readonly string[]
 }
 
 /** What the operator has said. */
 export interface Expectations {
-  /** Names of findings that are accepted although they break a promise. */
+  /**
+   * Findings that are accepted although they break a promise, or although nobody knows whether they do: `stores:postgres.fsync`, `log:postgres.fsync`. A name alone is of the log: what
+   * the log loses is detected, and what the stores lose is lost, so theirs must be meant.
+   */
   readonly accept?: readonly string[] | undefined
   /** Mishaps to which nothing that was acknowledged may be lost. */
   readonly survive?: readonly Mishap[] | undefined
 }
 
+export type Part = 'stores' | 'log'
+
 export interface ExaminedEngine extends Examination {
-  readonly part: 'stores' | 'log'
+  readonly part: Part
+}
+
+/** A finding, and where it was found. Of what stores and log on one server have in common, the stores. */
+export interface PartFinding extends Finding {
+  readonly part: Part
 }
 
 export interface PromiseRow {
@@ -43,7 +55,9 @@ export const mishaps: readonly Mishap[] = ['process kill', 'OS crash', 'power lo
  */
 export function diagnose(stores: Examination, log: Examination, { accept = [], survive = [] }: Expectations = {}): Diagnosis {
   const engines = [expect({ part: 'stores', ...stores }, survive), expect({ part: 'log', ...log }, survive)]
-  const broken = engines.flatMap(({ findings }, index) => findings.filter((finding) => finding.verdict === 'breaks' && !isKnown(finding, engines.slice(0, index))))
+  const found = engines.flatMap(({ part, findings }) => findings.map((finding): PartFinding => ({ part, ...finding })))
+  const fresh = engines.flatMap((engine) => freshIn(engine, engines))
+  const broken = fresh.filter(({ verdict }) => verdict === 'breaks')
   const after = (judge: (mishap: Mishap) => Outcome): PromiseRow['after'] => Object.fromEntries(mishaps.map((mishap) => [mishap, judge(mishap)])) as PromiseRow['after'] // one for each
   const ofStore = after((mishap) => (stores.survives[mishap] ? 'holds' : 'lost'))
   return {
@@ -55,38 +69,75 @@ export function diagnose(stores: Examination, log: Examination, { accept = [], s
       { promise: 'Once and in order: effects happen once, per key in order', after: ofStore },
       { promise: 'Loss is detected, and stops who would miss it', after: after((mishap) => (stores.survives[mishap] ? 'holds' : 'lost')) },
     ],
-    broken: broken.filter(({ name }) => !accept.includes(name)),
-    accepted: broken.filter(({ name }) => accept.includes(name)),
-    idle: accept.filter((name) => !broken.some((finding) => finding.name === name)),
+    broken: broken.filter((finding) => !isAccepted(finding, accept)),
+    accepted: broken.filter((finding) => isAccepted(finding, accept)),
+    unsure: fresh.filter((finding) => finding.verdict === 'unknown' && !isAccepted(finding, accept)),
+    idle: accept.filter((name) => !found.some((finding) => acceptable.has(finding.verdict) && isAccepted(finding, [name]))),
   }
 }
+
+const acceptable: ReadonlySet<Finding['verdict']> = new Set(['breaks', 'unknown'])
 
 /** A part with a finding for each mishap that it is to survive, and does not, or that it does. */
 function expect(engine: ExaminedEngine, survive: readonly Mishap[]): ExaminedEngine {
   const findings = survive.map((mishap): Finding => {
-    const name = `${engine.part}.survives-${mishap.toLowerCase().replaceAll(' ', '-')}`
+    const name = `survives-${mishap.toLowerCase().replaceAll(' ', '-')}`
     if (engine.survives[mishap]) return { name, value: 'yes', verdict: 'holds', message: `nothing acknowledged is lost to it` }
     return { name, value: 'no', verdict: 'breaks', message: `${engine.engine} as it is set loses what was acknowledged to a ${mishap}, which it is to survive (survive): set up what is missing, see docs/operating/engines.md` }
   })
   return { ...engine, findings: [...engine.findings, ...findings] }
 }
 
-/** Whether other parts have it, too: stores and log may be on one server. */
-export function isKnown({ name, value }: Finding, parts: readonly ExaminedEngine[]): boolean {
-  return parts.some(({ findings }) => findings.some((finding) => finding.name === name && finding.value === value))
+/** What was found of a part, and not of one before it on the same server. */
+export function freshIn({ part, server, findings }: ExaminedEngine, engines: readonly ExaminedEngine[]): PartFinding[] {
+  const before = engines.slice(0, engines.findIndex((engine) => engine.part === part)).filter((engine) => server !== undefined && engine.server === server)
+  const isKnown = ({ name, value, message }: Finding): boolean => before.some((engine) => engine.findings.some((one) => one.name === name && one.value === value && one.message === message))
+  return findings.filter((finding) => !isKnown(finding)).map((finding) => ({ part, ...finding }))
+}
+
+/** How a finding is called where there may be others of its name. */
+export function fullNameOf({ part, name }: PartFinding): string {
+  return `${part}:${name}`
+}
+
+function isAccepted(finding: PartFinding, accept: readonly string[]): boolean {
+  return accept.includes(fullNameOf(finding)) || (finding.part === 'log' && accept.includes(finding.name))
 }
 
 /** Refuses to go on with settings that break a promise and that nobody has accepted by name: SETTING_UNSAFE. */
 export function assertSafe({ broken }: Diagnosis): void {
   if (broken.length === 0) return
-  const names = broken.map(({ name }) => name)
-  const reasons = broken.map(({ name, value, message }) => `${name} is ${value}: ${message}`)
-  throw new AtollError('SETTING_UNSAFE', `${reasons.join('; ')}. To run all the same, accept by name: accept ${JSON.stringify(names)} in the configuration, or ATOLL_ACCEPT=${names.join(',')}`, {
+  const names = broken.map(fullNameOf)
+  const reasons = broken.map((finding) => `${fullNameOf(finding)} is ${finding.value}: ${finding.message}`)
+  throw new AtollError('SETTING_UNSAFE', `${reasons.join('; ')}. To run all the same, ${howToAccept(broken)}`, {
     details: { findings: names },
   })
 }
 
+/**
+ * Refuses to start with settings that break a promise, unless they were accepted by name: SETTING_UNSAFE. Logs what the operator should see to, and
+ * returns what readiness says for as long as the system runs so: what was accepted, and what nobody knows.
+ */
+export function clearForStart(diagnosis: Diagnosis, logger: Logger): readonly string[] {
+  assertSafe(diagnosis)
+  const { idle, unsure } = diagnosis
+  if (idle.length > 0) logger.warn({ accept: idle }, 'what was accepted is no trouble here: a misspelt name, or something that is mended or known by now')
+  if (unsure.length > 0) {
+    const findings = Object.fromEntries(unsure.map((finding) => [fullNameOf(finding), finding.message]))
+    logger.warn({ findings }, 'promises hang on settings that are not known: do what each finding says, or make sure by other means and accept it by name (accept, ATOLL_ACCEPT)')
+  }
+  return warningsOf(diagnosis)
+}
+
 /** What readiness says for as long as the system runs so. */
-export function warningsOf({ accepted }: Diagnosis): string[] {
-  return accepted.map(({ name, value, message }) => `${name} is ${value}, and was accepted: ${message}`)
+export function warningsOf({ accepted, unsure }: Diagnosis): string[] {
+  return [
+    ...accepted.map((finding) => `${fullNameOf(finding)} is ${finding.value}, and was accepted: ${finding.message}`),
+    ...unsure.map((finding) => `${fullNameOf(finding)} is not known: ${finding.message}. Once you have made sure, ${howToAccept([finding])}`),
+  ]
+}
+
+function howToAccept(findings: readonly PartFinding[]): string {
+  const names = findings.map(fullNameOf)
+  return `accept by name: accept ${JSON.stringify(names)} in the configuration, or ATOLL_ACCEPT=${names.join(',')}`
 }

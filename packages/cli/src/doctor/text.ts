@@ -1,12 +1,12 @@
-import type { Finding } from '@atoll/host'
 import { formatTable } from '../table.ts'
-import { isKnown, mishaps, type Diagnosis } from './diagnosis.ts'
+import { freshIn, fullNameOf, mishaps, type Diagnosis, type PartFinding } from './diagnosis.ts'
 
 /** A diagnosis for people: what was found, engine by engine; then what holds, promise by promise; then what to do. */
 export function formatDiagnosis(diagnosis: Diagnosis): string {
-  const accepted = new Set(diagnosis.accepted.map(({ name }) => name))
-  const parts = diagnosis.engines.map(({ part, engine, version, findings }, index) => {
-    const fresh = findings.filter((finding) => !isKnown(finding, diagnosis.engines.slice(0, index)))
+  const accepted = new Set(diagnosis.accepted.map(fullNameOf))
+  const parts = diagnosis.engines.map((examined) => {
+    const { part, engine, version, findings } = examined
+    const fresh = freshIn(examined, diagnosis.engines)
     const known = findings.length - fresh.length
     return [
       `${part}: ${engine} ${version}`,
@@ -19,21 +19,23 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
   return parts.join('\n\n')
 }
 
-function mark({ name, verdict }: Finding, accepted: ReadonlySet<string>): string {
+function mark(finding: PartFinding, accepted: ReadonlySet<string>): string {
+  const { verdict } = finding
   if (verdict === 'holds') return '✓'
-  if (verdict === 'breaks') return accepted.has(name) ? '! accepted:' : '✗'
+  if (verdict === 'breaks') return accepted.has(fullNameOf(finding)) ? '! accepted:' : '✗'
   return verdict === 'unknown' ? '?' : '·'
 }
 
-function conclusion({ broken, accepted, idle }: Diagnosis): string {
+function conclusion({ broken, accepted, unsure, idle }: Diagnosis): string {
   const lines: string[] = []
-  if (broken.length === 0 && accepted.length === 0) lines.push('no setting breaks a promise')
+  if (broken.length === 0 && accepted.length === 0) lines.push(`no setting${unsure.length > 0 ? ' that is known' : ''} breaks a promise`)
   if (broken.length > 0) lines.push(`${broken.length} ${broken.length === 1 ? 'setting breaks a promise' : 'settings break promises'}, and a start is refused: ${names(broken)}`)
   if (accepted.length > 0) lines.push(`accepted by name, and shown by /readyz for as long as it runs so: ${names(accepted)}`)
+  if (unsure.length > 0) lines.push(`not known, though a promise hangs on it, and /readyz warns of it: ${names(unsure)}; do what it says above, or make sure and accept it by name`)
   if (idle.length > 0) lines.push(`accepted, and found nowhere: ${idle.join(', ')}; take it out of accept`)
   return lines.join('\n')
 }
 
-function names(findings: readonly Finding[]): string {
-  return findings.map(({ name }) => name).join(', ')
+function names(findings: readonly PartFinding[]): string {
+  return findings.map(fullNameOf).join(', ')
 }

@@ -9,7 +9,7 @@ import { closeAll } from '../closing.ts'
 import type { Config } from '../config/config.ts'
 import type { Values } from '../config/settings.ts'
 import { answer, type ControlRequest } from '../control/protocol.ts'
-import { assertSafe, diagnose, warningsOf } from '../doctor/diagnosis.ts'
+import { clearForStart, diagnose } from '../doctor/diagnosis.ts'
 import { openEngines, type Engines } from '../engines.ts'
 import type { GatewaySettings } from '../start.ts'
 import { LateSystem } from './late.ts'
@@ -174,7 +174,9 @@ class Launch {
   }
 
   async #startOnce(ports: Ports, options: Partial<RuntimeOptions>): Promise<void> {
-    const engines = await openEngines({ config: this.#options.config, system: this.#system.name, host: this.#host, logger: this.#options.logger })
+    const { config, logger, services: names } = this.#options
+    const services = this.#system.services.filter(({ name }) => names.includes(name))
+    const engines = await openEngines({ config, system: this.#system.name, host: this.#host, logger, services })
     try {
       const warnings = await this.#examine(engines)
       this.#running.become(await startSystem(this.#system, { ...ports, stores: engines.stores, log: engines.log }, { ...options, warnings }))
@@ -186,12 +188,8 @@ class Launch {
     this.closing.unshift(() => this.#running.stop({ drainMs: 0 }), () => engines.close())
   }
 
-  /** Settings that break a promise are refused, unless they were accepted by name; then they are told of for as long as it runs. */
   async #examine({ stores, log }: Engines): Promise<readonly string[]> {
-    const diagnosis = diagnose(await stores.examine(), await log.examine(), this.#values)
-    assertSafe(diagnosis)
-    if (diagnosis.idle.length > 0) this.#options.logger.warn({ accept: diagnosis.idle }, 'what was accepted breaks no promise here: a misspelt name, or something that is mended by now')
-    return warningsOf(diagnosis)
+    return clearForStart(diagnose(await stores.examine(), await log.examine(), this.#values), this.#options.logger)
   }
 
   #pause(delayMs: number): Promise<void> {

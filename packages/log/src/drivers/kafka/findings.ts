@@ -69,7 +69,7 @@ export function judge(seen: Seen): Pick<Examination, 'findings' | 'survives'> {
     byTopic(topics, 'kafka.max-message-bytes', 'max.message.bytes', (value) =>
       Number(value) >= batchBytesMaxOf(limits) ? holds('batches of the size that the log writes are taken') : breaks(`batches of up to ${batchBytesMaxOf(limits)} bytes are written, and refused: the relay would stand still. Raise max.message.bytes of the topics, or lower dataBytesMax`),
     ),
-    byTopic(topics, 'kafka.message-timestamp-type', 'message.timestamp.type', (value) => (value === 'CreateTime' ? holds('a record keeps the time at which it was emitted') : note('records show when the broker took them, not when they were emitted; set message.timestamp.type of the topics to CreateTime'))),
+    noteworthy(byTopic(topics, 'kafka.message-timestamp-type', 'message.timestamp.type', (value) => (value === 'CreateTime' ? holds('a record keeps the time at which it was emitted') : note('records show when the broker took them, not when they were emitted; set message.timestamp.type of the topics to CreateTime')))),
     partitionsOf(seen),
     ...brokerFindings(seen),
   ]
@@ -90,8 +90,10 @@ function partitionsOf({ topics, shape }: Seen): Finding {
 function brokerFindings({ brokers, limits, isTransactionLogThere }: Seen): Finding[] {
   const count = brokers.length
   return [
-    byBroker(brokers, 'kafka.auto-create-topics', 'auto.create.topics.enable', (value) =>
-      value === 'false' ? holds('topics are made by who means to') : note('anybody who asks for a topic makes it, and with settings by which records expire; set it to false'),
+    noteworthy(
+      byBroker(brokers, 'kafka.auto-create-topics', 'auto.create.topics.enable', (value) =>
+        value === 'false' ? holds('topics are made by who means to') : note('anybody who asks for a topic makes it, and with settings by which records expire; set it to false'),
+      ),
     ),
     byBroker(brokers, 'kafka.transaction-log-replicas', 'transaction.state.log.replication.factor', (value) => {
       if (Number(value) > count && !isTransactionLogThere) return breaks(`there are ${count} brokers, so Kafka cannot make the topic in which it notes who may write, and nothing can be appended; set it to at most ${count}`)
@@ -112,6 +114,11 @@ type Verdict = Pick<Finding, 'verdict' | 'message'>
 const holds = (message: string): Verdict => ({ verdict: 'holds', message })
 const note = (message: string): Verdict => ({ verdict: 'note', message })
 const breaks = (message: string): Verdict => ({ verdict: 'breaks', message })
+
+/** Of what no promise hangs on: nobody need be warned when it is not told. */
+function noteworthy(finding: Finding): Finding {
+  return finding.verdict === 'unknown' ? { ...finding, verdict: 'note' } : finding
+}
 
 /** The worst that one setting comes to among topics. */
 function byTopic(topics: readonly TopicView[], name: string, setting: string, verdictOf: (value: string, topic: TopicView) => Verdict): Finding {

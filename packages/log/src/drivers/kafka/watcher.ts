@@ -1,6 +1,6 @@
 import type { Host } from '@atoll/host'
 import { fetchV15 } from '@platformatic/kafka'
-import { Listeners } from '../embedded/listeners.ts'
+import { Listeners } from '../listeners.ts'
 import type { Cluster, Topic } from './cluster.ts'
 import { answerOf } from './errors.ts'
 import { leaderOf, listOffsets, NO_SESSION, READ_UNCOMMITTED } from './fetch.ts'

@@ -27,7 +27,7 @@ describe('the examination of a log on NATS', () => {
   it('finds nothing wrong with streams that the log made, and knows what it cannot see', () =>
     withNats(url, async ({ open }) => {
       const log = await open()
-      assert.equal(verdictOf(await log.examine(), 'nats.clock'), 'unknown') // there is no stream yet
+      assert.equal(findingOf(await log.examine(), 'nats.clock').value, 'unknown') // there is no stream yet
       await log.append('orders', [createRecord('orders', 0, 1)])
       const examination = await log.examine()
       assert.equal(examination.engine, 'NATS JetStream')

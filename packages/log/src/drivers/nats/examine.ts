@@ -85,7 +85,7 @@ function examineReplicas(found: readonly StreamInfo[], replicas: number): Findin
 function examineClock(found: readonly StreamInfo[], askedAt: number, answeredAt: number): Finding {
   const name = 'nats.clock'
   const told = found.map(({ ts }) => Date.parse(ts ?? '')).find((time) => !Number.isNaN(time))
-  if (told === undefined) return { name, value: 'unknown', verdict: 'unknown', message: 'a server tells its time only together with a stream, and there is none yet' }
+  if (told === undefined) return { name, value: 'unknown', verdict: 'note', message: 'a server tells its time only together with a stream, and there is none yet' }
   const skewMs = Math.round(told < askedAt ? told - askedAt : told > answeredAt ? told - answeredAt : 0)
   const value = `${skewMs} ms`
   if (Math.abs(skewMs) < 1_000) return { name, value, verdict: 'holds', message: 'the server and this machine agree on the time' }

@@ -1,5 +1,5 @@
 import type { Subscription } from '@nats-io/transport-node'
-import { Listeners } from '../embedded/listeners.ts'
+import { Listeners } from '../listeners.ts'
 import type { Names } from './names.ts'
 import type { Session } from './session.ts'
 

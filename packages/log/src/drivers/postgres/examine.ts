@@ -3,7 +3,8 @@ import { examinePostgres, type Pool } from '@atoll/postgres'
 
 /** What the server's settings and the log's own table mean for the promises. Also of a server that cannot be used, for being a replica, say. */
 export async function examineLog(pool: Pool, schema: string): Promise<Examination> {
-  const server = await examinePostgres(pool)
+  const connections = pool.connectionsMax + 1 // the last one listens
+  const server = await examinePostgres(pool, { connections, message: `the log takes up to ${connections} in each process` })
   const session = await pool.connect({ replica: true })
   try {
     const { rows } = await session.query<{ persistence: string; valid: boolean }>(
@@ -22,7 +23,7 @@ export async function examineLog(pool: Pool, schema: string): Promise<Examinatio
 }
 
 function missing(schema: string): Finding {
-  return { name: 'postgres.log_persistence', value: 'no table', verdict: 'unknown', message: `there is no log in schema "${schema}" yet: start the system once, or give its role the right to create schemas` }
+  return { name: 'postgres.log_persistence', value: 'no table', verdict: 'note', message: `there is no log in schema "${schema}" yet: start the system once, or give its role the right to create schemas` }
 }
 
 function persistence(schema: string, isLogged: boolean): Finding {

@@ -1,5 +1,5 @@
 import { listen, type Listening, type Pool } from '@atoll/postgres'
-import { Listeners } from '../embedded/listeners.ts'
+import { Listeners } from '../listeners.ts'
 import type { Stream } from './commit.ts'
 
 /** So many partitions go into one notification, which has 8000 bytes at the most. */

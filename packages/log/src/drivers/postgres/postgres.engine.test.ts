@@ -308,6 +308,7 @@ describe('the examination of a PostgreSQL log', () => {
       const good = await log.examine()
       assert.deepEqual(good.findings.filter(({ verdict }) => verdict === 'breaks'), [])
       assert.equal(good.survives['power loss'], true)
+      assert.equal(good.findings.find(({ name }) => name === 'postgres.max_connections')!.message, 'the log takes up to 5 in each process')
       await world.pool.query(`ALTER TABLE ${tableOf(world)} SET UNLOGGED`)
       await world.pool.query(`ALTER TABLE ${tableOf(world)} DROP CONSTRAINT records_pkey`)
       const bad = await log.examine()

@@ -75,7 +75,7 @@ async function aboutArguments(connection: WriterConnection, streams: readonly st
   if (different.length > 0) {
     return { name, value: different.slice(0, 3).join('; '), verdict: 'breaks', message: 'a queue or a stream with other arguments is there under the name of one of the log; with x-max-age or x-max-length-bytes it deletes events that are still needed, and as no stream at all it cannot be read twice. Copy it to one without them' }
   }
-  if (seen === 0) return { name, value: 'unknown', verdict: 'unknown', message: 'this log has used no stream yet, and AMQP does not list them' }
+  if (seen === 0) return { name, value: 'unknown', verdict: 'note', message: 'this log has used no stream yet, and AMQP does not list them' }
   return { name, value: `as made, ${seen} looked at`, verdict: 'holds', message: 'the streams that this log has used keep all that is in them' }
 }
 

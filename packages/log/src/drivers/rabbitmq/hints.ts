@@ -1,5 +1,5 @@
 import type { Channel } from 'amqplib'
-import { Listeners } from '../embedded/listeners.ts'
+import { Listeners } from '../listeners.ts'
 import type { ReadingConnection, WriterConnection } from './client.ts'
 import { hintsKey, streamName } from './format.ts'
 import type { KnownNumbers } from './known.ts'

@@ -1,6 +1,6 @@
 import { silentLogger, type Host, type Timer } from '@atoll/host'
 import { Connection, type ConnectionLimits } from '../connection.ts'
-import { Listeners } from '../embedded/listeners.ts'
+import { Listeners } from '../listeners.ts'
 import { openRedis, type Redis, type RedisConnection } from './client.ts'
 import { hintsChannel } from './format.ts'
 

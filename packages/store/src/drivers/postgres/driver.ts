@@ -1,5 +1,5 @@
 import { AtollError, type Examination, type Host } from '@atoll/host'
-import { examinePostgres, openPool, quoteIdentifier, type Pool, type PoolOptions } from '@atoll/postgres'
+import { examinePostgres, openPool, quoteIdentifier, type Need, type Pool, type PoolOptions } from '@atoll/postgres'
 import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '../../driver.ts'
 import { refuseTwins } from '../../refusals.ts'
 import { Hints } from './hints.ts'
@@ -19,6 +19,8 @@ export interface PostgresStoresOptions {
   /** The name of the system, which keeps it apart from others in the same database. */
   system: string
   host: Host
+  /** What a process will have open, as far as it is known: stores, and readers over several. `examine` says how many connections that takes. */
+  expected?: { readonly stores: number; readonly readers: number } | undefined
   /** Only what differs from {@link defaultLimits}. */
   limits?: Partial<PostgresLimits>
 }
@@ -48,7 +50,7 @@ class PostgresStores implements StoreDriver {
   constructor(options: PostgresStoresOptions, limits: PostgresLimits) {
     this.#options = options
     this.#limits = limits
-    this.#pool = this.#openPool('stores', { connectionsMax: 2 })
+    this.#pool = this.#openPool('stores', { connectionsMax: besideMax })
     this.#hints = new Hints(this.#pool, options.system, options.host)
     this.capabilities = { sql: 'postgres', persistent: true, durable: true, groupsCommits: true, writesQueuedMax: limits.writesQueuedMax }
   }
@@ -98,7 +100,7 @@ class PostgresStores implements StoreDriver {
     await this.#pool.query(`DROP SCHEMA IF EXISTS ${quoteIdentifier(placeOf(this.#options.system, name).schema)} CASCADE`)
   }
 
-  readonly examine = (): Promise<Examination> => examinePostgres(this.#pool)
+  readonly examine = (): Promise<Examination> => examinePostgres(this.#pool, this.#need())
 
   readonly close = (): Promise<void> => {
     this.#closing ??= this.#close()
@@ -109,6 +111,18 @@ class PostgresStores implements StoreDriver {
     this.#hints.close()
     await Promise.all([...this.#readers, ...this.#open.values()].map((open) => open.close()))
     await this.#pool.close()
+  }
+
+  /** What all of it takes when it is busy. A connection is opened when it is needed, so a process that is idle has fewer. */
+  #need(): Need {
+    const { expected = { stores: 0, readers: 0 } } = this.#options
+    const ofReader = this.#limits.readersMax
+    const ofStore = 1 + ofReader // one writes
+    const beside = besideMax + 1 // one listens
+    const stores = Math.max(this.#open.size, expected.stores)
+    const connections = beside + stores * ofStore + Math.max(this.#readers.size, expected.readers) * ofReader
+    if (stores === 0) return { connections, message: `each process takes up to ${beside}, and ${ofStore} more for each store that it opens` }
+    return { connections, message: `${stores === 1 ? '1 store in one process takes' : `${stores} stores in one process take`} up to ${connections}, and as many again in every other one` }
   }
 
   /** A server that sends an answer to a process that stopped does not count as idle; so it gives up the connection after as long. */
@@ -137,3 +151,6 @@ class PostgresStores implements StoreDriver {
     return store
   }
 }
+
+/** The most connections of a process that belong to none of its stores, besides the one that listens. */
+const besideMax = 2
