@@ -166,7 +166,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'failed-work-stays',
     first: 'conduit',
     defect: 'what a transaction wrote before it failed stays, if others share its commit',
-    changes: [{ file: writer, find: '      this.#tx!.undo()\n', replace: '      this.#tx!.keep()\n' }],
+    changes: [{ file: writer, find: '      this.#tx!.undo()\n', replace: '      try { this.#tx!.keep() } catch { this.#tx!.undo() }\n' }],
   },
   {
     name: 'answers-recorded-apart',
