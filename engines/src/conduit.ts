@@ -12,6 +12,15 @@ import { variableOf, type EngineName } from './url.ts'
 
 const usage = `npm run start:engines -- [--log nats|postgres|kafka|rabbitmq|redis] [--instances <number>] [--port <number>]`
 
+/** What the processes must know of an engine of one node that we start ourselves, beside its address. What is accepted is told, and no more than told: these data are for trying it. */
+const settings: Readonly<Record<EngineName, Readonly<Record<string, string>>>> = {
+  postgres: {},
+  nats: { ATOLL_ACCEPT: 'nats.sync-interval' }, // nobody can ask, and ours waits for the disk
+  kafka: { ATOLL_LOG_REPLICAS: '1' },
+  rabbitmq: { ATOLL_ACCEPT: 'rabbitmq.fsync,rabbitmq.replicas,rabbitmq.policies' },
+  redis: {},
+}
+
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 try {
@@ -31,7 +40,7 @@ async function main(): Promise<number> {
   const running = await Promise.all([...new Set<EngineName>(['postgres', log])].map((name) => startEngine(name, { folder: join(root, '.atoll/engines', name), port: engines[name].port })))
   const urls = new Map(running.map(({ name, url }) => [name, url]))
   for (const [name, url] of urls) console.log(`${name} at ${url}`)
-  const env = { ...process.env, ATOLL_STORE_URL: urls.get('postgres'), ATOLL_LOG_URL: urls.get(log), ...(log === 'kafka' && { ATOLL_LOG_REPLICAS: '1' }), ...Object.fromEntries([...urls].map(([name, url]) => [variableOf(name), url])) }
+  const env = { ...process.env, ATOLL_STORE_URL: urls.get('postgres'), ATOLL_LOG_URL: urls.get(log), ...settings[log], ...Object.fromEntries([...urls].map(([name, url]) => [variableOf(name), url])) }
   const args = ['packages/cli/src/main.ts', 'up', 'apps/conduit/src/system.ts', '--instances', values.instances, ...(values.port === undefined ? [] : ['--port', values.port])]
   // In a group of its own, so that Ctrl-C comes to it once: from us.
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true })
