@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { engines } from './engines.ts'
@@ -8,7 +8,8 @@ import { toNames, toText } from './names.ts'
 import { startEngine } from './start.ts'
 import { variableOf, type EngineName } from './url.ts'
 
-// `npm run start:engines`: Conduit as separate processes on PostgreSQL and an engine for its log, until Ctrl-C. Data stay in .atoll/engines.
+// `npm run start:engines`: Conduit as separate processes on PostgreSQL and an engine for its log, until Ctrl-C. Data stay in .atoll/conduit-on-<log>: stores
+// belong to the log that they have written, and go on with no other.
 
 const usage = `npm run start:engines -- [--log nats|postgres|kafka|rabbitmq|redis] [--instances <number>] [--port <number>]`
 
@@ -37,9 +38,12 @@ async function main(): Promise<number> {
     return 0
   }
   const [log] = toNames([values.log]) as [EngineName] // one name in, one out
-  const running = await Promise.all([...new Set<EngineName>(['postgres', log])].map((name) => startEngine(name, { folder: join(root, '.atoll/engines', name), port: engines[name].port })))
+  const data = join(root, '.atoll', `conduit-on-${log}`)
+  const running = await Promise.all([...new Set<EngineName>(['postgres', log])].map((name) => startEngine(name, { folder: join(data, name), port: engines[name].port })))
   const urls = new Map(running.map(({ name, url }) => [name, url]))
   for (const [name, url] of urls) console.log(`${name} at ${url}`)
+  console.log(`data in ${relative(process.cwd(), data)}; delete it to begin anew`)
+  if (settings[log]['ATOLL_ACCEPT']) console.log(`accepted by name: ${settings[log]['ATOLL_ACCEPT']}; \`atoll doctor\` says what that means`)
   const env = { ...process.env, ATOLL_STORE_URL: urls.get('postgres'), ATOLL_LOG_URL: urls.get(log), ...settings[log], ...Object.fromEntries([...urls].map(([name, url]) => [variableOf(name), url])) }
   const args = ['packages/cli/src/main.ts', 'up', 'apps/conduit/src/system.ts', '--instances', values.instances, ...(values.port === undefined ? [] : ['--port', values.port])]
   // In a group of its own, so that Ctrl-C comes to it once: from us.

@@ -125,7 +125,11 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, options: P
     host,
     logger,
     cors: { origins: '*' },
-    authenticate: async (token) => (token.startsWith('good-') ? { id: token.slice(5), claims: {} } : undefined),
+    async authenticate(token) {
+      if (token === 'unasked') throw new AtollError('UNAVAILABLE', 'identity cannot be reached')
+      if (token === 'broken') throw new Error('this is no token')
+      return token.startsWith('good-') ? { id: token.slice(5), claims: {} } : undefined
+    },
     limits: { bodyBytesMax: 1_000, requestsInFlightMax: 5, ...options.limits },
   })
   try {

@@ -53,13 +53,19 @@ describe('the gateway', () => {
       const who = (authorization?: string, url = '/me') => send({ method: 'GET', url, headers: authorization === undefined ? {} : { authorization } })
       assert.deepEqual((await who('Bearer good-ann')).json, { id: 'ann' })
       assert.deepEqual((await who('Token good-ann')).json, { id: 'ann' })
-      for (const header of [undefined, 'Bearer bad', 'Basic YTpi', 'Bearer', 'good-ann']) {
+      for (const header of [undefined, 'Bearer bad', 'Basic YTpi', 'Bearer', 'good-ann', 'Bearer broken']) {
         const { status, headers } = await who(header)
         assert.deepEqual([status, headers['www-authenticate']], [401, 'Bearer'], String(header))
       }
       assert.deepEqual((await who(undefined, '/maybe')).json, { id: 'nobody' })
       assert.deepEqual((await who('Bearer good-ann', '/maybe')).json, { id: 'ann' })
       assert.equal((await who('Bearer bad', '/maybe')).status, 401, 'a bad token is not the same as none')
+    }))
+
+  it('does not refuse a token while nobody can say whether it is good: whoever hears 401 logs out', () =>
+    inSystem(async ({ send }) => {
+      const { status, json: problem } = await send({ method: 'GET', url: '/me', headers: { authorization: 'Bearer unasked' } })
+      assert.deepEqual([status, problem['code']], [503, 'UNAVAILABLE'])
     }))
 
   it('says nothing of what went wrong inside, and logs it under the id of the request', () =>

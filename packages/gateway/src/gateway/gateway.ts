@@ -128,7 +128,7 @@ class SystemGateway implements Gateway {
       return undefined
     }
     const token = /^(?:bearer|token)\s+(\S+)\s*$/i.exec(header)?.[1]
-    const caller = token === undefined ? undefined : await this.#options.authenticate?.(token).catch(() => undefined)
+    const caller = token === undefined ? undefined : await this.#options.authenticate?.(token).catch(unlessUnknown)
     if (!caller) throw new AtollError('UNAUTHENTICATED', 'the token is not valid, or no longer', { details: { fields: { token: ['is invalid'] } } })
     return caller
   }
@@ -260,4 +260,10 @@ function idempotencyKeyOf(header: string | string[] | undefined): string | undef
 
 function json(status: number, body: object): GatewayResponse {
   return { status, headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' }, body: JSON.stringify(body) }
+}
+
+/** A token of which nobody can say now whether it is good is not refused: whoever hears 401 logs out. */
+function unlessUnknown(thrown: unknown): undefined {
+  const error = AtollError.from(thrown)
+  if (error.retryable) throw error
 }
