@@ -1,6 +1,7 @@
-import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
+import { silentLogger, type Host, type Logger } from '@atoll/host'
 import type { Log } from '../../driver.ts'
 import { Connection } from '../connection.ts'
+import { Life } from '../life.ts'
 import { Appender } from './appender.ts'
 import { openReading, openWriter } from './client.ts'
 import { examineRabbitmq } from './examine.ts'
@@ -26,32 +27,7 @@ export async function openRabbitmqLog(url: string, system: string, host: Host, l
   )
   const appender = new Appender(system, writing, known, hints, host, limits, (stream) => reader.appeared(stream))
   const reader = new Reader(system, reading, known, (stream) => appender.making(stream), host, limits)
-  const appends = new Set<Promise<void>>()
-  let closed: Promise<void> | undefined
-
-  function assertOpen(): void {
-    if (closed) throw new AtollError('LOG_CLOSED', `the log on ${writing.engine} was used after close; stop what uses it before closing it`)
-  }
-
-  /** What is rejected because the log was closed meanwhile, says so. */
-  async function whileOpen<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work
-    } catch (error) {
-      assertOpen()
-      throw error
-    }
-  }
-
-  async function close(): Promise<void> {
-    const timeout = host.after(limits.closeMs, () => writing.close()) // rejects what is still under way
-    await Promise.allSettled(appends)
-    timeout.cancel()
-    hints.clear()
-    reader.close()
-    writing.close()
-    reading.close()
-  }
+  const life = new Life(writing.engine)
 
   await Promise.all([writing.start(), reading.start()])
   return {
@@ -59,45 +35,43 @@ export async function openRabbitmqLog(url: string, system: string, host: Host, l
     capabilities: { checksAppends: false, persistent: true, durable: false, dataBytesMax: limits.dataBytesMax },
 
     async append(source, records) {
-      assertOpen()
+      life.assertOpen()
       if (records.length === 0) return
-      const append = appender.append(source, records)
-      appends.add(append)
-      try {
-        await append
-      } finally {
-        appends.delete(append)
-      }
+      await life.append(appender.append(source, records))
     },
 
     async read(source, partition, after, limit) {
-      assertOpen()
+      life.assertOpen()
       await hints.follow(source, reading) // before it looks, for it may believe for long that there is nothing
-      assertOpen()
-      return whileOpen(reader.read(source, partition, after, limit))
+      life.assertOpen()
+      return life.whileOpen(reader.read(source, partition, after, limit))
     },
 
     async tail(source, partition) {
-      assertOpen()
+      life.assertOpen()
       await hints.follow(source, reading)
-      assertOpen()
-      return whileOpen(reader.tail(source, partition))
+      life.assertOpen()
+      return life.whileOpen(reader.tail(source, partition))
     },
 
     watch(source, listener) {
-      assertOpen()
+      life.assertOpen()
       void hints.follow(source, reading)
       return hints.add(source, listener)
     },
 
     async examine() {
-      assertOpen()
-      return whileOpen(examineRabbitmq(writing, [...new Set([...appender.streams, ...reader.streams])]))
+      life.assertOpen()
+      return life.whileOpen(examineRabbitmq(writing, [...new Set([...appender.streams, ...reader.streams])]))
     },
 
     close() {
-      closed ??= close()
-      return closed
+      return life.close(host, limits.closeMs, () => writing.close(), () => {
+        hints.clear()
+        reader.close()
+        writing.close()
+        reading.close()
+      })
     },
   }
 }
