@@ -1,5 +1,6 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { LogRecord } from '../../driver.ts'
+import { Backlog } from '../backlog.ts'
 import { assertCount, assertPlace, dataBytesOf } from '../checks.ts'
 import type { WriterConnection } from './client.ts'
 import { streamName, toRow } from './format.ts'
@@ -24,8 +25,7 @@ export class Appender {
   readonly #limits: RabbitmqLogLimits
   readonly #onWritten: (stream: string) => void
   readonly #lanes = new Map<string, Lane>()
-  #queuedRecords = 0
-  #queuedBytes = 0
+  readonly #backlog: Backlog
 
   constructor(system: string, connection: WriterConnection, known: KnownNumbers, hints: Hints, host: Host, limits: RabbitmqLogLimits, onWritten: (stream: string) => void) {
     this.#system = system
@@ -34,6 +34,7 @@ export class Appender {
     this.#hints = hints
     this.#host = host
     this.#limits = limits
+    this.#backlog = new Backlog(connection.engine, limits)
     this.#onWritten = onWritten
   }
 
@@ -51,12 +52,9 @@ export class Appender {
   async append(source: string, records: readonly LogRecord[]): Promise<void> {
     assertCount(source, records.length, this.#limits.appendRecordsMax)
     const { parts, bytes } = this.#divide(source, records)
-    this.#assertRoom(source, records.length, bytes)
-    this.#queuedRecords += records.length
-    this.#queuedBytes += bytes
+    const release = this.#backlog.take(source, records.length, bytes)
     const written = await Promise.allSettled([...parts].map(([partition, part]) => this.#write(source, partition, part)))
-    this.#queuedRecords -= records.length
-    this.#queuedBytes -= bytes
+    release()
     const numbers = new Map(written.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])))
     if (numbers.size > 0) this.#hints.tell(source, numbers, this.#connection)
     for (const result of written) if (result.status === 'rejected') throw result.reason
@@ -94,11 +92,5 @@ export class Appender {
       part.numbers.push(record.number)
     }
     return { parts, bytes }
-  }
-
-  #assertRoom(source: string, count: number, bytes: number): void {
-    const { queuedRecordsMax, queuedBytesMax } = this.#limits
-    if (this.#queuedRecords === 0 || (this.#queuedRecords + count <= queuedRecordsMax && this.#queuedBytes + bytes <= queuedBytesMax)) return
-    throw new AtollError('OVERLOADED', `${this.#queuedRecords} records wait for ${this.#connection.engine} already; ${count} of ${source} are over queuedRecordsMax (${queuedRecordsMax}) or queuedBytesMax (${queuedBytesMax})`)
   }
 }

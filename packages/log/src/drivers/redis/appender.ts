@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { LogRecord } from '../../driver.ts'
+import { Backlog } from '../backlog.ts'
 import { assertCount, assertPlace, dataBytesOf } from '../checks.ts'
 import type { RedisConnection } from './client.ts'
 import { replyOf } from './errors.ts'
@@ -30,27 +31,24 @@ export class Appender {
   readonly #limits: RedisLogLimits
   /** By source, the last append of several parts under way: nothing may come between them. */
   readonly #inParts = new Map<string, Promise<unknown>>()
-  #queuedRecords = 0
-  #queuedBytes = 0
+  readonly #backlog: Backlog
 
   constructor(system: string, connection: RedisConnection, hints: Hints, limits: RedisLogLimits) {
     this.#system = system
     this.#connection = connection
     this.#hints = hints
     this.#limits = limits
+    this.#backlog = new Backlog(connection.engine, limits)
   }
 
   async append(source: string, records: readonly LogRecord[]): Promise<void> {
     assertCount(source, records.length, this.#limits.appendRecordsMax)
     const { parts, bytes } = this.#divide(source, records)
-    this.#assertRoom(source, records.length, bytes)
-    this.#queuedRecords += records.length
-    this.#queuedBytes += bytes
+    const release = this.#backlog.take(source, records.length, bytes)
     try {
       await this.#inTurn(source, parts)
     } finally {
-      this.#queuedRecords -= records.length
-      this.#queuedBytes -= bytes
+      release()
     }
     this.#hints.tell(source, new Set(parts.flatMap(({ partitions }) => partitions)))
   }
@@ -76,12 +74,6 @@ export class Appender {
       bytes += recordBytes
     }
     return { parts, bytes }
-  }
-
-  #assertRoom(source: string, count: number, bytes: number): void {
-    const { queuedRecordsMax, queuedBytesMax } = this.#limits
-    if (this.#queuedRecords === 0 || (this.#queuedRecords + count <= queuedRecordsMax && this.#queuedBytes + bytes <= queuedBytesMax)) return
-    throw new AtollError('OVERLOADED', `${this.#queuedRecords} records wait for ${this.#connection.engine} already; ${count} of ${source} are over queuedRecordsMax (${queuedRecordsMax}) or queuedBytesMax (${queuedBytesMax})`)
   }
 
   /** Commands of one connection are run in their order, so an append of one part needs to wait for none before it but one of several. */
