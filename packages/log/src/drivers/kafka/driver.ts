@@ -1,5 +1,6 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import type { Log, LogRecord } from '../../driver.ts'
+import { assertCount } from '../checks.ts'
 import { within, type Call } from './call.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { toAtollError } from './errors.ts'
@@ -118,9 +119,7 @@ export async function openKafkaLog(system: string, shape: TopicShape, options: C
 const appendLanes = 4
 
 function assertRoom(source: string, count: number, queued: number, limits: KafkaLogLimits): void {
-  if (count > limits.appendRecordsMax) {
-    throw new AtollError('BODY_TOO_LARGE', `${count} records of ${source} in one append are over appendRecordsMax (${limits.appendRecordsMax}); append them in parts`)
-  }
+  assertCount(source, count, limits.appendRecordsMax)
   if (queued > 0 && queued + count > limits.queuedRecordsMax) {
     throw new AtollError('OVERLOADED', `${queued} records wait for the log already; ${count} of ${source} are over queuedRecordsMax (${limits.queuedRecordsMax})`)
   }

@@ -1,5 +1,6 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import type { Log, LogRecord } from '../../driver.ts'
+import { assertCount } from '../checks.ts'
 import { Connection, type ConnectionSettings } from './connection.ts'
 import { examine } from './examine.ts'
 import type { NatsLogLimits } from './limits.ts'
@@ -65,9 +66,7 @@ export async function openNatsLog(settings: NatsLogSettings, host: Host, logger:
       assertOpen()
       assertName('source', source)
       if (records.length === 0) return
-      if (records.length > limits.appendRecordsMax) {
-        throw new AtollError('BODY_TOO_LARGE', `${records.length} records of ${source} in one append are over appendRecordsMax (${limits.appendRecordsMax}); append them in parts`)
-      }
+      assertCount(source, records.length, limits.appendRecordsMax)
       for (const record of records) assertFits(source, record, limits.dataBytesMax)
       session() // while there is none, nothing is to wait
       await writerOf(source).append([...records])

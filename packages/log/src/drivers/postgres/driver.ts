@@ -1,6 +1,7 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { openPool } from '@atoll/postgres'
 import type { Log, LogRecord, Offset } from '../../driver.ts'
+import { assertCount } from '../checks.ts'
 import { Committer, type Append } from './commit.ts'
 import { examineLog } from './examine.ts'
 import { areTablesGone, ensureTables, schemaOf } from './format.ts'
@@ -67,9 +68,7 @@ export async function openPostgresLog(url: string, system: string, host: Host, l
   }
 
   function assertRoom(source: string, count: number, chars: number): void {
-    if (count > limits.appendRecordsMax) {
-      throw new AtollError('BODY_TOO_LARGE', `${count} records of ${source} in one append are over appendRecordsMax (${limits.appendRecordsMax}); append them in parts`)
-    }
+    assertCount(source, count, limits.appendRecordsMax)
     if (queue.length === 0) return
     if (queuedRecords + count > limits.queuedRecordsMax || queuedChars + chars > limits.queuedCharsMax) {
       throw new AtollError('OVERLOADED', `${queuedRecords} records wait for the log already; ${count} of ${source} are over queuedRecordsMax (${limits.queuedRecordsMax}) or queuedCharsMax (${limits.queuedCharsMax})`)
