@@ -58,7 +58,7 @@ export class Writer {
   async #run(): Promise<void> {
     let isSecondTry = false
     while (this.#queue.length > 0) {
-      let group: Group | undefined
+      let group = undefined as Group | undefined // made inside of a function, where the compiler does not look
       let isConnected = false
       try {
         await this.#pool.use(async (client) => {
@@ -67,11 +67,11 @@ export class Writer {
           group = new Group(this.#host.monotonicMs() + this.#limits.groupOpenMs)
           await this.#carryOut(new GroupSession(this.#name, group, client))
         })
-        groupOf(group)?.answer()
+        group?.answer()
         isSecondTry = false
       } catch (error) {
         const failure = AtollError.from(error)
-        groupOf(group)?.reject(notCommitted(this.#name, failure))
+        group?.reject(notCommitted(this.#name, failure))
         if (group) continue
         // A connection may have been lost while nobody used it. No work has begun, so another one may be tried, once.
         isSecondTry = isConnected && !isSecondTry && failure.code === 'UNAVAILABLE'
@@ -153,11 +153,6 @@ export class Writer {
 
 /** How long beginning may take beyond the wait for the writer, milliseconds, before the connection is held to be lost. */
 const ANSWER_MS = 2_000
-
-/** A function, because the compiler does not see that a group was made in another one. */
-function groupOf(group: Group | undefined): Group | undefined {
-  return group
-}
 
 /** It may have waited for something outside while others read, or have asked too much of its store. */
 function tookTooLong(store: string, ms: number): AtollError {
