@@ -1,6 +1,6 @@
 // For the runtime and for authors of drivers: the port that every store fulfils, held to by `@atoll/store/conformance`.
 
-import type { Examination } from '@atoll/host'
+import type { ErrorCode, Examination } from '@atoll/host'
 import type { Dialect } from 'kysely'
 
 /** Opens the stores of a system. One store is one service's own database (or one projection's); nobody else opens it. */
@@ -68,6 +68,9 @@ export interface Store {
   /** Waits for the transactions under way, then frees everything. Later writes reject with STORE_CLOSED. Idempotent. */
   close(): Promise<void>
 }
+
+/** What a commit fails with by no doing of the works that share it: its store is away or in trouble, or a hook found its lease gone. */
+export const storeFailures: ReadonlySet<ErrorCode> = new Set(['STORE_FULL', 'STORE_CLOSED', 'STORE_CORRUPT', 'UNAVAILABLE', 'OVERLOADED', 'FENCED'])
 
 /**
  * Runs statements. Kysely stands on it (`kyselyFor`), prepared statements run on it, and so does the runtime. Inside a transaction they take

@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { Value } from './driver.ts'
+import { storeFailures, type Value } from './driver.ts'
 
 // What every driver refuses in the same words.
 
@@ -23,11 +23,9 @@ export function overlapped(): AtollError {
 
 /** What those hear whose shared commit failed: by what its store says of itself, and by nothing that could be taken for a work's own doing. */
 export function notCommitted(store: string, failure: AtollError): AtollError {
-  if (ofCommits.has(failure.code)) return failure
+  if (storeFailures.has(failure.code) || failure.code === 'TX_WAITED') return failure // a hook may have waited
   return new AtollError('UNAVAILABLE', `a commit of ${store} failed, and nothing of it lasted: ${failure.reason}`, { cause: failure })
 }
-
-const ofCommits: ReadonlySet<string> = new Set(['STORE_FULL', 'STORE_CLOSED', 'STORE_CORRUPT', 'UNAVAILABLE', 'OVERLOADED', 'FENCED', 'TX_WAITED'])
 
 export function usedAfterEnd(store: string): AtollError {
   return new AtollError('TX_CLOSED', `a transaction of ${store} was used after it had ended; await everything inside its callback`)
