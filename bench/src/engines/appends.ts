@@ -9,7 +9,8 @@ import { PAGE, readPages, type Raw } from './raw/raw.ts'
 const ROUNDS = 5
 /** The most that a relay hands to the log at a time, and what it hands over when not so much is going on. */
 const batchSizes = [512, 64] as const
-const BATCHES = 16
+/** As many for both sizes: of fewer small batches, most of the time would be that of the first ones, in which a connection prepares its statements. */
+const EVENTS = 8_192
 /** Where a batch takes long, fewer of them say the same. */
 const BATCHES_MIN = 4
 const APPENDING_MS = 400
@@ -113,7 +114,7 @@ async function measureLog(engine: LogEngine, url: string, size: number): Promise
 
 /** The first batch is not counted: it makes streams and tables. */
 async function measure(size: number, append: (records: readonly LogRecord[]) => Promise<void>, read: (count: number) => Promise<number>): Promise<Rates> {
-  const batches = createBatches(BATCHES + 1, size)
+  const batches = createBatches(EVENTS / size + 1, size)
   await append(batches[0]!)
   const startedMs = performance.now()
   let appended = 1
