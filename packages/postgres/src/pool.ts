@@ -65,7 +65,7 @@ export function openPool(options: PoolOptions): Pool {
   const config = toConfig(options, connectMs)
   const name = nameOf(config)
   let answeredAt = host.monotonicMs()
-  const talk: Talk = { name, host, callMs, pipeline: options.pipeline ?? false, types: types[options.values ?? 'exact'], statements: new Statements(preparedMax), answered: () => (answeredAt = host.monotonicMs()) }
+  const talk: Talk = { name, host, callMs, pipeline: options.pipeline ?? false, statements: new Statements(preparedMax), answered: () => (answeredAt = host.monotonicMs()) }
   const settings = settingsOf(options, callMs)
   const sessions = new Map<pg.Client, Session>()
   let closed: Promise<void> | undefined
@@ -145,8 +145,8 @@ export function openPool(options: PoolOptions): Pool {
   }
 }
 
-function toConfig({ url, applicationName, pipeline = false }: PoolOptions, connectMs: number): pg.ClientConfig {
-  const config = { connectionString: url, application_name: applicationName, keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: connectMs, pipeline }
+function toConfig({ url, applicationName, pipeline = false, values = 'exact' }: PoolOptions, connectMs: number): pg.ClientConfig {
+  const config = { connectionString: url, application_name: applicationName, keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: connectMs, pipeline, types: types[values] }
   try {
     if (!/^(postgres(ql)?|socket):/.test(url)) throw new Error('without this the library would take any text for the name of a database')
     new pg.Client(config) // only the library knows what it takes; this opens nothing

@@ -71,6 +71,7 @@ function opening<Client extends { readonly model: ChannelModel }>(
     engine,
     async open(lost, signal) {
       const model = await connect(amqp, { timeout: connectMs, noDelay: true, keepAlive: true, clientProperties: { connection_name: `${name} ${purpose}` } })
+      gather(streamOf(model))
       model.on('error', lost).on('close', (error) => lost(error ?? new Error('the connection was closed')))
       const abort = (): void => cut(model)
       signal.addEventListener('abort', abort)
@@ -101,8 +102,24 @@ const politeMs = 1_000
 
 /** Ends it at once, also where nobody answers: what is still to be sent is not sent. */
 function cut(model: ChannelModel): void {
-  const { stream } = model.connection as unknown as { readonly stream: Socket } // the types leave it out, and there is no other way to end a silent connection
-  stream.destroy(new Error('the connection was given up'))
+  streamOf(model).destroy(new Error('the connection was given up'))
+}
+
+/** The types leave it out, and there is no other way to end a silent connection. */
+function streamOf(model: ChannelModel): Socket {
+  return (model.connection as unknown as { readonly stream: Socket }).stream
+}
+
+/** The library writes each frame by itself. What it writes in one go is sent in one go: writes to the socket cost more than all else that it does. */
+function gather(stream: Socket): void {
+  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean // as it was called
+  stream.write = (...args: unknown[]): boolean => {
+    if (stream.writableCorked === 0) {
+      stream.cork()
+      process.nextTick(() => stream.uncork())
+    }
+    return write(...args)
+  }
 }
 
 function toAmqp(url: string): { address: string; amqp: string } {
