@@ -19,6 +19,7 @@ if (values.help || !app || names.length < positionals.length || !(kills > 0)) {
   console.log(usage)
   process.exit(values.help ? 0 : 2)
 }
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1)) // and what it has started ends with it
 let failed = 0
 for (const log of names) {
   const seed = Number(values.seed ?? Date.now() % 2 ** 31)

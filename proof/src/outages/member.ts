@@ -35,7 +35,9 @@ export class Member {
       if (this.#errs.length > 2_000) this.#errs.splice(0, 1_000)
     })
     this.#child = child
-    this.#ended = once(child, 'close')
+    const kill = (): boolean => child.kill('SIGKILL')
+    process.once('exit', kill) // one that stands still would outlive a run that is interrupted
+    this.#ended = once(child, 'close').finally(() => process.off('exit', kill))
   }
 
   /** Resolves with whether it got ready within a bound. */

@@ -1,17 +1,17 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import type { Log, LogRecord } from '../../driver.ts'
 import { assertCount } from '../checks.ts'
+import { Appender } from './appender.ts'
 import { within, type Call } from './call.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { toAtollError } from './errors.ts'
 import { examine } from './examine.ts'
+import { Hints } from './hints.ts'
 import type { KafkaLogLimits } from './limits.ts'
 import { assertSystem, topicOf } from './names.ts'
 import { Reader } from './reader.ts'
 import { toParcel } from './records.ts'
 import { Topics, type TopicShape } from './topics.ts'
-import { Watcher } from './watcher.ts'
-import { Writer } from './writer.ts'
 
 /** The log of one system on the brokers of a cluster. Its methods need no `this`, so that it can be wrapped by spreading. */
 export async function openKafkaLog(system: string, shape: TopicShape, options: ClusterOptions, host: Host, logger: Logger, limits: KafkaLogLimits): Promise<Log> {
@@ -19,8 +19,8 @@ export async function openKafkaLog(system: string, shape: TopicShape, options: C
   const cluster = new Cluster(options, host, logger, limits)
   const topics = new Topics(cluster, shape, limits)
   const reader = new Reader(cluster, topics, logger, limits)
-  const watcher = new Watcher(cluster, host, limits)
-  const writers = new Map<string, Writer>()
+  const hints = new Hints(cluster, host, limits)
+  const appenders = new Map<string, Appender>()
   const appends = new Set<Promise<unknown>>()
   let queuedRecords = 0
   let closed: Promise<void> | undefined
@@ -45,10 +45,10 @@ export async function openKafkaLog(system: string, shape: TopicShape, options: C
     }
   }
 
-  function writerOf(source: string, name: string): Writer {
-    let writer = writers.get(source)
-    if (!writer) writers.set(source, (writer = new Writer(source, name, `append-${writers.size % appendLanes}`, cluster, topics, reader, host, limits)))
-    return writer
+  function appenderOf(source: string, name: string): Appender {
+    let appender = appenders.get(source)
+    if (!appender) appenders.set(source, (appender = new Appender(source, name, `append-${appenders.size % appendLanes}`, cluster, topics, reader, host, limits)))
+    return appender
   }
 
   async function append(source: string, records: readonly LogRecord[]): Promise<void> {
@@ -60,7 +60,7 @@ export async function openKafkaLog(system: string, shape: TopicShape, options: C
     cluster.assertUp()
     const what = `appending ${records.length} records to ${name}`
     try {
-      watcher.tell(source, await within(host, limits.callMs, what, (call) => writerOf(source, name).append(call, parcels)))
+      hints.tell(source, await within(host, limits.callMs, what, (call) => appenderOf(source, name).append(call, parcels)))
     } catch (error) {
       throw toAtollError(error, what)
     }
@@ -96,7 +96,7 @@ export async function openKafkaLog(system: string, shape: TopicShape, options: C
 
     watch(source, listener) {
       assertOpen()
-      return watcher.add(source, topicOf(system, source), listener)
+      return hints.watch(source, topicOf(system, source), listener)
     },
 
     async examine() {
@@ -111,7 +111,7 @@ export async function openKafkaLog(system: string, shape: TopicShape, options: C
 
   async function close(): Promise<void> {
     await Promise.allSettled(appends) // each ends within callMs
-    await Promise.all([watcher.close(), cluster.close()])
+    await Promise.all([hints.close(), cluster.close()])
   }
 }
 

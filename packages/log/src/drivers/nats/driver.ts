@@ -1,14 +1,14 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import type { Log, LogRecord } from '../../driver.ts'
 import { assertCount } from '../checks.ts'
+import { Appender } from './appender.ts'
 import { Connection, type ConnectionSettings } from './connection.ts'
 import { examine } from './examine.ts'
+import { Hints } from './hints.ts'
 import type { NatsLogLimits } from './limits.ts'
 import { assertName, assertPartition, Names } from './names.ts'
-import { News } from './news.ts'
 import { Reader } from './reader.ts'
 import { Streams } from './streams.ts'
-import { Writer } from './writer.ts'
 
 export interface NatsLogSettings extends ConnectionSettings {
   readonly system: string
@@ -22,22 +22,22 @@ export async function openNatsLog(settings: NatsLogSettings, host: Host, logger:
   const names = new Names(settings.system)
   const streams = new Streams(names, settings.replicas, limits)
   const reader = new Reader(streams, names, limits)
-  const news = new News(names)
-  const connection = new Connection(settings, host, logger, limits, (session) => news.onSession(session))
+  const hints = new Hints(names)
+  const connection = new Connection(settings, host, logger, limits, (session) => hints.onSession(session))
   const session = (): ReturnType<Connection['session']> => connection.session()
-  const writers = new Map<string, Writer>()
+  const appenders = new Map<string, Appender>()
   let closed: Promise<void> | undefined
 
-  function writerOf(source: string): Writer {
-    let writer = writers.get(source)
-    if (!writer) {
-      writer = new Writer(source, streams, names, host, limits, session, (written, chunks) => {
+  function appenderOf(source: string): Appender {
+    let appender = appenders.get(source)
+    if (!appender) {
+      appender = new Appender(source, streams, names, host, limits, session, (written, chunks) => {
         reader.offer(source, chunks)
-        news.tell(written, source, new Set(chunks.map(({ records }) => records[0]!.partition))) // a chunk has a record
+        hints.tell(written, source, new Set(chunks.map(({ records }) => records[0]!.partition))) // a chunk has a record
       })
-      writers.set(source, writer)
+      appenders.set(source, appender)
     }
-    return writer
+    return appender
   }
 
   function toClosed(): AtollError {
@@ -49,12 +49,12 @@ export async function openNatsLog(settings: NatsLogSettings, host: Host, logger:
   }
 
   async function close(): Promise<void> {
-    const idle = Promise.all([...writers.values()].map((writer) => writer.idle()))
+    const idle = Promise.all([...appenders.values()].map((appender) => appender.idle()))
     const bound = host.after(limits.callMs, () => connection.close(toClosed()))
     await idle
     bound.cancel()
     connection.close(toClosed())
-    news.clear()
+    hints.clear()
   }
 
   await connection.start()
@@ -69,7 +69,7 @@ export async function openNatsLog(settings: NatsLogSettings, host: Host, logger:
       assertCount(source, records.length, limits.appendRecordsMax)
       for (const record of records) assertFits(source, record, limits.dataBytesMax)
       session() // while there is none, nothing is to wait
-      await writerOf(source).append([...records])
+      await appenderOf(source).append([...records])
     },
 
     async read(source, partition, after, limit) {
@@ -89,7 +89,7 @@ export async function openNatsLog(settings: NatsLogSettings, host: Host, logger:
     watch(source, listener) {
       assertOpen()
       assertName('source', source)
-      return news.watch(source, listener)
+      return hints.watch(source, listener)
     },
 
     async examine() {

@@ -17,7 +17,7 @@ interface Known {
 }
 
 /** Writes the records of one source, one append after the other. */
-export class Writer {
+export class Appender {
   readonly #source: string
   readonly #name: string
   readonly #cluster: Cluster

@@ -30,7 +30,7 @@ interface Known {
  * Several messages are written as one batch, all or none. Sent one behind the other, each with a condition of its own, they could follow a
  * stranger's message that took the place of one that was refused, and leave a hole.
  */
-export class Writer {
+export class Appender {
   readonly #source: string
   readonly #streams: Streams
   readonly #names: Names

@@ -15,7 +15,7 @@ interface Watched {
  * Hints between processes. Whoever has written says so afterwards, in a small message that nobody keeps; what is published to the stream
  * itself would come before it is durable, and a reader would look too early and then wait.
  */
-export class News {
+export class Hints {
   readonly #names: Names
   readonly #listeners = new Listeners()
   readonly #watched = new Map<string, Watched>()

@@ -18,7 +18,7 @@ interface Watched {
 }
 
 /** Tells who listens when topics grow: at once of what this process appends, by a question that the brokers hold for a while of the rest. */
-export class Watcher {
+export class Hints {
   readonly #cluster: Cluster
   readonly #host: Host
   readonly #limits: KafkaLogLimits
@@ -34,7 +34,7 @@ export class Watcher {
     this.#limits = limits
   }
 
-  add(source: string, name: string, listener: (partition: number) => void): () => void {
+  watch(source: string, name: string, listener: (partition: number) => void): () => void {
     const watched = this.#sources.get(source) ?? { name, count: 0, idleSinceMs: 0, topic: undefined, ends: new Map() }
     this.#sources.set(source, watched)
     watched.count++
