@@ -1,7 +1,7 @@
 import { AtollError } from '@atoll/host'
 import type { LogRecord } from '../driver.ts'
 
-// What drivers for engines check of what they are given, before anything leaves the process.
+// What drivers check of what they are given, before anything leaves the process.
 
 /** A name that can stand in the names of keys, streams and users of any engine. Throws INVALID. */
 export function assertSystemName(system: string): void {
@@ -26,6 +26,11 @@ export function dataBytesOf(source: string, record: LogRecord, dataBytesMax: num
   throw new AtollError('BODY_TOO_LARGE', `the data of ${record.type} ${record.id} of ${source} has ${bytes} bytes, and dataBytesMax of the log is ${dataBytesMax}`, {
     details: { source, type: record.type, bytes, dataBytesMax },
   })
+}
+
+/** The same for who need not know how many. A character of JavaScript is at most three bytes of UTF-8, so most data need not be measured. */
+export function assertFits(source: string, record: LogRecord, dataBytesMax: number): void {
+  if (record.data.length * 3 > dataBytesMax) dataBytesOf(source, record, dataBytesMax)
 }
 
 /** Throws BODY_TOO_LARGE if there are more records than one append takes. */

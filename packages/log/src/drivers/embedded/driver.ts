@@ -1,7 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import { examineSqlite, toAtollError, type Database } from '@atoll/sqlite'
 import type { Log, LogRecord, Offset } from '../../driver.ts'
-import { assertCount } from '../checks.ts'
+import { assertCount, assertFits } from '../checks.ts'
 import { Committer, type Append } from './commit.ts'
 import type { EmbeddedLogLimits } from './limits.ts'
 import { Listeners } from '../listeners.ts'
@@ -123,16 +123,6 @@ export function openEmbeddedLog(database: Database, writer: Writer, file: string
     await writer.close()
     database.close()
   }
-}
-
-/** A character of JavaScript is at most three bytes of UTF-8; most data need not be measured. */
-function assertFits(source: string, record: LogRecord, dataBytesMax: number): void {
-  if (record.data.length * 3 <= dataBytesMax) return
-  const bytes = Buffer.byteLength(record.data)
-  if (bytes <= dataBytesMax) return
-  throw new AtollError('BODY_TOO_LARGE', `the data of ${record.type} ${record.id} of ${source} has ${bytes} bytes, and dataBytesMax of the log is ${dataBytesMax}`, {
-    details: { source, type: record.type, bytes, dataBytesMax },
-  })
 }
 
 /** The reader has been further than the log reaches now. */

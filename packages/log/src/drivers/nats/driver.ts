@@ -1,6 +1,6 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
-import type { Log, LogRecord } from '../../driver.ts'
-import { assertCount } from '../checks.ts'
+import type { Log } from '../../driver.ts'
+import { assertCount, assertFits } from '../checks.ts'
 import { Appender } from './appender.ts'
 import { Connection, type ConnectionSettings } from './connection.ts'
 import { examine } from './examine.ts'
@@ -67,7 +67,10 @@ export async function openNatsLog(settings: NatsLogSettings, host: Host, logger:
       assertName('source', source)
       if (records.length === 0) return
       assertCount(source, records.length, limits.appendRecordsMax)
-      for (const record of records) assertFits(source, record, limits.dataBytesMax)
+      for (const record of records) {
+        assertPartition(source, record.partition)
+        assertFits(source, record, limits.dataBytesMax)
+      }
       session() // while there is none, nothing is to wait
       await appenderOf(source).append([...records])
     },
@@ -102,15 +105,4 @@ export async function openNatsLog(settings: NatsLogSettings, host: Host, logger:
       return closed
     },
   }
-}
-
-/** A character of JavaScript is at most three bytes of UTF-8; most data need not be measured. */
-function assertFits(source: string, record: LogRecord, dataBytesMax: number): void {
-  assertPartition(source, record.partition)
-  if (record.data.length * 3 <= dataBytesMax) return
-  const bytes = Buffer.byteLength(record.data)
-  if (bytes <= dataBytesMax) return
-  throw new AtollError('BODY_TOO_LARGE', `the data of ${record.type} ${record.id} of ${source} has ${bytes} bytes, and dataBytesMax of the log is ${dataBytesMax}`, {
-    details: { source, type: record.type, bytes, dataBytesMax },
-  })
 }

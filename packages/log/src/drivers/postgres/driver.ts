@@ -1,7 +1,7 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { openPool } from '@atoll/postgres'
 import type { Log, LogRecord, Offset } from '../../driver.ts'
-import { assertCount } from '../checks.ts'
+import { assertCount, assertFits } from '../checks.ts'
 import { Committer, type Append } from './commit.ts'
 import { examineLog } from './examine.ts'
 import { areTablesGone, ensureTables, schemaOf } from './format.ts'
@@ -155,16 +155,6 @@ function charsOf(records: readonly LogRecord[]): number {
   let chars = 0
   for (const { data } of records) chars += data.length
   return chars
-}
-
-/** A character of JavaScript is at most three bytes of UTF-8; most data need not be measured. */
-function assertFits(source: string, record: LogRecord, dataBytesMax: number): void {
-  if (record.data.length * 3 <= dataBytesMax) return
-  const bytes = Buffer.byteLength(record.data)
-  if (bytes <= dataBytesMax) return
-  throw new AtollError('BODY_TOO_LARGE', `the data of ${record.type} ${record.id} of ${source} has ${bytes} bytes, and dataBytesMax of the log is ${dataBytesMax}`, {
-    details: { source, type: record.type, bytes, dataBytesMax },
-  })
 }
 
 function numberOf(offset: Offset): number {
