@@ -3,11 +3,10 @@ import type { LogRecord } from '../../driver.ts'
 import { Backlog } from '../backlog.ts'
 import { assertCount, assertPlace, dataBytesOf } from '../checks.ts'
 import type { RedisConnection } from './client.ts'
-import { replyOf } from './errors.ts'
 import { foreign, headOf, hintsChannel, streamKey } from './format.ts'
 import type { Hints } from './hints.ts'
 import type { RedisLogLimits } from './limits.ts'
-import { appendScript, type Script } from './scripts.ts'
+import { appendScript } from './script.ts'
 
 /** Why the script refuses, and where. */
 type Answer = [verdict: string, place: number, there: string]
@@ -103,9 +102,10 @@ export class Appender {
 
   async #run(mode: 'write' | 'check', source: string, part: Part): Promise<void> {
     const keys = part.partitions.map((partition) => streamKey(this.#system, source, partition))
-    const args = [String(keys.length), ...keys, mode, hintsChannel(this.#system, source), this.#hints.token]
+    // With its text, which Redis compiles once: one that is named instead may have been forgotten, and then the appends sent behind it would be run before it.
+    const args = ['EVAL', appendScript, String(keys.length), ...keys, mode, hintsChannel(this.#system, source), this.#hints.token]
     for (const arg of part.args) args.push(arg) // too many to spread
-    const answer = await runScript(this.#connection, appendScript, args)
+    const answer = await this.#connection.call((client) => client.sendCommand<Answer>(args))
     if (answer[0] !== 'ok') throw this.#refusal(source, part, answer)
   }
 
@@ -135,14 +135,4 @@ export class Appender {
 function placeIn({ partitions }: Part, partition: number): string {
   const at = partitions.indexOf(partition)
   return String(at >= 0 ? at + 1 : partitions.push(partition))
-}
-
-/** Redis forgets scripts when it restarts; the connection loads them again, but somebody may have flushed them since. */
-async function runScript(connection: RedisConnection, { sha, text }: Script, args: readonly string[]): Promise<Answer> {
-  try {
-    return await connection.call((client) => client.sendCommand<Answer>(['EVALSHA', sha, ...args]))
-  } catch (error) {
-    if (!replyOf(error)?.startsWith('NOSCRIPT')) throw error
-    return connection.call((client) => client.sendCommand<Answer>(['EVAL', text, ...args]))
-  }
 }

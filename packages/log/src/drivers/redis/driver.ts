@@ -8,17 +8,11 @@ import { examineRedis } from './examine.ts'
 import { Hints } from './hints.ts'
 import type { RedisLogLimits } from './limits.ts'
 import { Reader } from './reader.ts'
-import { appendScript } from './scripts.ts'
 
 /** The log of a system on the Redis at `url`. Its methods need no `this`, so that it can be wrapped by spreading. Resolves after the first try to connect. */
 export async function openRedisLog(url: string, system: string, host: Host, logger: Logger, limits: RedisLogLimits): Promise<Log> {
   const redis = { url, name: `atoll-${system}`, connectMs: limits.connectMs }
-  const connection = new Connection(
-    openRedis(redis, (client) => client.scriptLoad(appendScript.text)),
-    host,
-    logger,
-    limits,
-  )
+  const connection = new Connection(openRedis(redis, (client) => client.ping()), host, logger, limits) // one that still reads its files answers with an error
   const hints = new Hints(system, redis, host, limits)
   const appender = new Appender(system, connection, hints, limits)
   const reader = new Reader(system, connection, limits)

@@ -1,20 +1,12 @@
-import { createHash } from 'node:crypto'
-
-/** A program that Redis runs as one step: nothing else happens between its commands. */
-export interface Script {
-  readonly text: string
-  /** By which Redis knows it once it has been loaded. */
-  readonly sha: string
-}
-
 /**
- * Appends, after it has looked at all of it. KEYS are the streams. ARGV: `write`, or `check` to look only; a channel; who appends; then
- * for each record the place of its stream in KEYS, its number and its id, and, to write it, head and data.
+ * A program that Redis runs as one step: nothing else happens between its commands. It appends, after it has looked at all of it. KEYS are the
+ * streams. ARGV: `write`, or `check` to look only; a channel; who appends; then for each record the place of its stream in KEYS, its number and its
+ * id, and, to write it, head and data.
  *
  * Answers `ok`, or why it is refused and then has written nothing: `gap`, `diverged`, `gone` with the record's place from 0 and what is
  * there instead, `lost` or `foreign` with the place of a stream.
  */
-export const appendScript = script(`
+export const appendScript = `
 local isWrite = ARGV[1] == 'write'
 local stride = isWrite and 5 or 3
 local first, last, ids = 4, {}, {}
@@ -67,8 +59,4 @@ if isWrite and #writes > 0 then
   redis.call('PUBLISH', ARGV[2], ARGV[3] .. ' ' .. table.concat(partitions, ','))
 end
 return {'ok', 0, ''}
-`)
-
-function script(text: string): Script {
-  return { text, sha: createHash('sha1').update(text).digest('hex') }
-}
+`
