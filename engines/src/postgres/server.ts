@@ -1,9 +1,9 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
+import { findPorts } from '../run/ports.ts'
 
 /** A PostgreSQL server of a test's own, to be killed. */
 export interface Server {
@@ -26,7 +26,7 @@ export async function startServer(): Promise<Server> {
   const password = join(folder, 'password')
   writeFileSync(password, 'atoll')
   execFileSync(join(programs(), 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${password}`, '-E', 'UTF8', '--locale=C', '--no-sync'], { ...user, stdio: 'ignore' })
-  const port = await freePort()
+  const port = await findPorts(1)
   const url = `postgres://postgres:atoll@127.0.0.1:${port}/postgres`
   let child: ChildProcess | undefined
 
@@ -70,13 +70,4 @@ function programs(): string {
 
 function idOf(option: '-u' | '-g'): number {
   return Number(execFileSync('id', [option, 'postgres'], { encoding: 'utf8' }))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('a server on a port has an address with a port')
-  return address.port
 }

@@ -1,10 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { engines } from '@atoll/engines'
+import { engines, findPorts } from '@atoll/engines'
 
 /** A NATS server of one test's own, to be killed and started as it likes. */
 export interface NatsServer {
@@ -24,7 +23,8 @@ export interface NatsServer {
 export async function withNatsServer(body: (server: NatsServer) => Promise<void>): Promise<void> {
   const program = await engines.nats.install()
   const folder = mkdtempSync(join(tmpdir(), 'atoll-nats-'))
-  const [port, monitoringPort] = await freePorts()
+  const port = await findPorts(2)
+  const monitoringPort = port + 1
   let child: ChildProcess | undefined
 
   const server: NatsServer = {
@@ -62,12 +62,4 @@ async function saysReady(child: ChildProcess): Promise<void> {
     }
   }
   throw new Error(`nats-server ended before it was ready:\n${output}`)
-}
-
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()]
-  for (const server of servers) await once(server.listen(0, '127.0.0.1'), 'listening')
-  const ports = servers.map((server) => (server.address() as AddressInfo).port) // they listen on TCP
-  for (const server of servers) server.close()
-  return [ports[0]!, ports[1]!]
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from '../ports.ts'
+import { findPorts } from '@atoll/engines'
 import { eventually } from '../waiting.ts'
 import { withClient } from './harness.ts'
 
@@ -22,7 +22,7 @@ export interface RedisServer {
 /** Runs `body` with a Redis that syncs each write, or as `settings` say, and removes it. */
 export async function withServer(settings: Readonly<Record<string, string>>, body: (server: RedisServer) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-redis-'))
-  const port = await freePort()
+  const port = await findPorts(1)
   const all = { port: String(port), bind: '127.0.0.1', dir: folder, save: '', appendonly: 'yes', appendfsync: 'always', ...settings }
   const credentials = settings.requirepass ? `:${settings.requirepass}@` : ''
   let child: ChildProcess | undefined

@@ -1,4 +1,5 @@
 import type { StoredRecord } from '../../driver.ts'
+import { copyOf } from '../copy.ts'
 import type { Stream } from './streams.ts'
 
 /**
@@ -61,22 +62,3 @@ export class RecentRecords {
 
 /** Ids, key, trace and the object around them: what a record takes besides its data, about. */
 const bytesBesidesData = 500
-
-/** Readers get copies: what one does to a record is not for the next one to see. */
-function copyOf(record: StoredRecord): StoredRecord {
-  return {
-    source: record.source,
-    partition: record.partition,
-    number: record.number,
-    offset: record.offset,
-    order: record.order,
-    id: record.id,
-    type: record.type,
-    version: record.version,
-    key: record.key,
-    at: record.at,
-    data: record.data,
-    trace: record.trace,
-    cause: record.cause,
-  }
-}

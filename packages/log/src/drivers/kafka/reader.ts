@@ -1,6 +1,7 @@
 import { AtollError, type Logger } from '@atoll/host'
 import { ProtocolError } from '@platformatic/kafka'
 import type { Offset, StoredRecord, Tail } from '../../driver.ts'
+import { copyOf } from '../copy.ts'
 import { ReadAhead } from './ahead.ts'
 import type { Call } from './call.ts'
 import type { Mark } from './claims.ts'
@@ -8,7 +9,7 @@ import type { Cluster, Topic } from './cluster.ts'
 import { kafkaCodeOf } from './errors.ts'
 import { fetchFrom, listOffsets, type Fetched, type FetchFrom } from './fetch.ts'
 import type { KafkaLogLimits } from './limits.ts'
-import { copyOf, placeOf, shortId } from './records.ts'
+import { placeOf, shortId } from './records.ts'
 import type { Topics } from './topics.ts'
 
 /** Where a partition ends. */

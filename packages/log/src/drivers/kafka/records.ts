@@ -152,25 +152,6 @@ function isClaim({ headers }: Found): boolean {
   return headers.length === 1 && headers[0]?.[0]?.equals(claimKey) === true
 }
 
-/** Readers get copies: what one does to a record is not for the next one to see. */
-export function copyOf(record: StoredRecord): StoredRecord {
-  return {
-    source: record.source,
-    partition: record.partition,
-    number: record.number,
-    offset: record.offset,
-    order: record.order,
-    id: record.id,
-    type: record.type,
-    version: record.version,
-    key: record.key,
-    at: record.at,
-    data: record.data,
-    trace: record.trace,
-    cause: record.cause,
-  }
-}
-
 /** Where a record is: its offset in Kafka, the epoch of the leader that took it, and the topic, which has another id when it is made anew. */
 export interface Place {
   readonly offset: number

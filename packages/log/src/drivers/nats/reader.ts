@@ -2,6 +2,7 @@ import { AtollError } from '@atoll/host'
 import type { StreamInfo } from '@nats-io/jetstream'
 import type { Msg } from '@nats-io/transport-node'
 import type { Offset, StoredRecord, Tail } from '../../driver.ts'
+import { copyOf } from '../copy.ts'
 import { decodeChunk, follows, lastOf, parseOffset, type Chunk, type Place } from './format.ts'
 import type { NatsLogLimits } from './limits.ts'
 import type { Names } from './names.ts'
@@ -185,9 +186,4 @@ function startOf(after: Place | null): number {
 
 function keyOf(source: string, partition: number): string {
   return `${source}/${partition}`
-}
-
-/** Readers get copies: what one does to a record is not for the next one to see. */
-function copyOf({ source, partition, number, offset, order, id, type, version, key, at, data, trace, cause }: StoredRecord): StoredRecord {
-  return { source, partition, number, offset, order, id, type, version, key, at, data, trace, cause }
 }

@@ -4,11 +4,11 @@ import { engineUrl } from '@atoll/engines'
 import type { AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { readOnce } from '../../../test/numbers.ts'
-import { freePort } from '../../../test/ports.ts'
 import { createProxy, type Proxy } from '../../../test/proxy.ts'
 import { deleteStreams, freshSystem, noting } from '../../../test/rabbitmq/harness.ts'
 import { withServer } from '../../../test/rabbitmq/server.ts'
 import { createRecorder } from '../../../test/recorder.ts'
+import { appendsAgain, assertOpensWithoutAnAnswer, assertWaitsForItsEngine, callMs, calls } from '../../../test/trouble.ts'
 import { eventually } from '../../../test/waiting.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
@@ -18,8 +18,6 @@ const url = engineUrl('rabbitmq')
 const host = createNodeHost()
 const address = new URL(url.replace(/^[a-z]+/, 'http')) // a scheme that URL knows how to take apart
 const credentials = address.username ? `${address.username}:${address.password}` : 'guest:guest'
-/** Short, and yet longer than a machine at its limits takes for a call. */
-const callMs = 2_000
 const limits: Partial<RabbitmqLogLimits> = { callMs, connectMs: callMs, reconnectMsMax: 100 }
 
 /** Runs `body` with a log that reaches its RabbitMQ through a proxy, and another that reaches it directly. */
@@ -40,14 +38,6 @@ async function withProxy(body: (log: Log, proxy: Proxy, lines: readonly string[]
   }
 }
 
-/** Resolves when the log does again what it is for. */
-async function appendsAgain(log: Log, first: number, last: number): Promise<void> {
-  await eventually('the log appends again', async () => {
-    await log.append('orders', createRecords('orders', 0, first, last))
-    return true
-  })
-}
-
 /** Asserts that who drops known numbers gets these; after a fault the connection that reads may need a moment. */
 async function shows(log: Log, last: number): Promise<void> {
   await eventually(`the log shows ${last} records`, async () => {
@@ -56,48 +46,11 @@ async function shows(log: Log, last: number): Promise<void> {
   })
 }
 
-const calls: Readonly<Record<string, (log: Log) => Promise<unknown>>> = {
-  append: (log) => log.append('orders', [createRecord('orders', 0, 4)]),
-  read: (log) => log.read('orders', 0, null, 10),
-  'read of a stream that is not there': (log) => log.read('orders', 7, null, 10),
-  tail: (log) => log.tail('orders', 0),
-  examine: (log) => log.examine(),
-}
-
 describe('a log on a RabbitMQ that cannot be reached', () => {
   it('opens, refuses calls at once, says so once, and works when RabbitMQ has come', () =>
-    withServer(async (server) => {
-      await server.kill()
-      const recorder = createRecorder()
-      const log = await createRabbitmqLog({ url: server.url, system: 'shop', host, logger: recorder, limits })
-      try {
-        for (const call of Object.values(calls)) {
-          const startedAt = performance.now()
-          await assertRefused('UNAVAILABLE', call(log))
-          assert.ok(performance.now() - startedAt < callMs)
-        }
-        log.watch('orders', () => {})
-        await server.restart()
-        await eventually('the log reads', async () => (await log.read('orders', 0, null, 10)).length === 0) // what was refused is not written now
-        await appendsAgain(log, 1, 3)
-        assert.equal(recorder.lines.length, 2, recorder.lines.join('\n'))
-        assert.match(recorder.lines[0]!, /^warn .*cannot be reached.*ECONN/)
-        assert.match(recorder.lines[1]!, /^info .*answers again/)
-      } finally {
-        await log.close()
-      }
-    }))
+    withServer((server) => assertWaitsForItsEngine({ kill: () => server.kill(), start: () => server.restart() }, (logger) => createRabbitmqLog({ url: server.url, system: 'shop', host, logger, limits }))))
 
-  it('opens where something accepts connections and never answers', async () => {
-    const silent = await createProxy({ host: '127.0.0.1', port: await freePort() })
-    silent.silence()
-    const startedAt = performance.now()
-    const log = await createRabbitmqLog({ url: `amqp://127.0.0.1:${silent.port}`, system: 'shop', host, limits })
-    assert.ok(performance.now() - startedAt < callMs * 2)
-    await assertRefused('UNAVAILABLE', log.tail('orders', 0))
-    await log.close()
-    await silent.close()
-  })
+  it('opens where something accepts connections and never answers', () => assertOpensWithoutAnAnswer((port) => createRabbitmqLog({ url: `amqp://127.0.0.1:${port}`, system: 'shop', host, limits })))
 
   it('says that the credentials are wrong, or the virtual host', async () => {
     for (const [wrong, why] of [[`amqp://guest:not-this@${address.host}`, /refuses the credentials/], [`amqp://nobody:a-secret@${address.host}`, /refuses the credentials/]] as const) {

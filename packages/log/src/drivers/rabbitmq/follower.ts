@@ -1,6 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { ConsumeMessage } from 'amqplib'
 import type { StoredRecord } from '../../driver.ts'
+import { copyOf } from '../copy.ts'
 import type { Delivery, StreamChannel } from './consumer.ts'
 import { comparePlaces, toPlace, toRecords, type Place } from './format.ts'
 import type { KnownNumbers } from './known.ts'
@@ -149,7 +150,7 @@ export class Follower {
       for (let index = after?.message === place ? after.index + 1 : 0; index < records.length; index++) {
         if (found.length >= limit || chars >= readCharsMax) break
         const record = records[index]!
-        found.push({ ...record }) // what one reader does to it is not for the next one to see
+        found.push(copyOf(record))
         chars += record.data.length
       }
     }

@@ -3,11 +3,11 @@ import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
 import type { Examination } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import { freePort } from '../../../test/ports.ts'
 import { createProxy, type Proxy } from '../../../test/proxy.ts'
 import { createRecorder } from '../../../test/recorder.ts'
 import { deleteStreams, freshSystem } from '../../../test/redis/harness.ts'
 import { hasRedisServer, withServer } from '../../../test/redis/server.ts'
+import { appendsAgain, assertOpensWithoutAnAnswer, assertWaitsForItsEngine, callMs, calls } from '../../../test/trouble.ts'
 import { eventually } from '../../../test/waiting.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
@@ -15,8 +15,6 @@ import { createRedisLog, type RedisLogLimits } from '../../redis.ts'
 
 const url = engineUrl('redis')
 const host = createNodeHost()
-/** Short, and yet longer than a machine at its limits takes for a call. */
-const callMs = 2_000
 const limits: Partial<RedisLogLimits> = { callMs, connectMs: callMs, reconnectMsMax: 100 }
 const needsServer = { skip: hasRedisServer ? false : 'there is no redis-server on this machine to start and kill' }
 
@@ -40,57 +38,11 @@ async function withProxy(body: (log: Log, proxy: Proxy, lines: readonly string[]
   }
 }
 
-/** Resolves when the log does again what it is for. */
-async function appendsAgain(log: Log, first: number, last: number): Promise<void> {
-  await eventually('the log appends again', async () => {
-    await log.append('orders', createRecords('orders', 0, first, last))
-    return true
-  })
-}
-
-const calls: Readonly<Record<string, (log: Log) => Promise<unknown>>> = {
-  append: (log) => log.append('orders', [createRecord('orders', 0, 4)]),
-  read: (log) => log.read('orders', 0, null, 10),
-  tail: (log) => log.tail('orders', 0),
-  examine: (log) => log.examine(),
-}
-
 describe('a log on a Redis that cannot be reached', () => {
   it('opens, refuses calls at once, says so once, and works when Redis has come', needsServer, () =>
-    withServer({}, async (server) => {
-      await server.kill()
-      const recorder = createRecorder()
-      const log = await createRedisLog({ url: server.url, system: 'shop', host, logger: recorder, limits })
-      try {
-        for (const call of Object.values(calls)) {
-          const startedAt = performance.now()
-          await assertRefused('UNAVAILABLE', call(log))
-          assert.ok(performance.now() - startedAt < callMs)
-        }
-        log.watch('orders', () => {})
-        await server.start()
-        await eventually('the log reads', async () => (await log.read('orders', 0, null, 10)).length === 0) // what was refused is not written now
-        await appendsAgain(log, 1, 3)
-        assert.equal(recorder.lines.length, 2, recorder.lines.join('\n'))
-        assert.match(recorder.lines[0]!, /^warn .*cannot be reached.*ECONNREFUSED/)
-        assert.match(recorder.lines[1]!, /^info .*answers again/)
-      } finally {
-        await log.close()
-      }
-    }))
+    withServer({}, (server) => assertWaitsForItsEngine(server, (logger) => createRedisLog({ url: server.url, system: 'shop', host, logger, limits }))))
 
-  it('opens where something accepts connections and never answers', async () => {
-    const port = await freePort()
-    const silent = await createProxy({ host: '127.0.0.1', port })
-    silent.silence()
-    const startedAt = performance.now()
-    const log = await createRedisLog({ url: `redis://127.0.0.1:${silent.port}`, system: 'shop', host, limits })
-    assert.ok(performance.now() - startedAt < callMs * 2)
-    const error = await assertRefused('UNAVAILABLE', log.tail('orders', 0))
-    assert.match(error.message, /connectMs/)
-    await log.close()
-    await silent.close()
-  })
+  it('opens where something accepts connections and never answers', () => assertOpensWithoutAnAnswer((port) => createRedisLog({ url: `redis://127.0.0.1:${port}`, system: 'shop', host, limits })))
 
   it('says that the credentials are wrong, and works once they are right', needsServer, () =>
     withServer({ requirepass: 'a-secret' }, async (server) => {
