@@ -57,6 +57,33 @@ describe('instances of a service', () => {
       assert.ok((await a.admin.ledger()).every((row) => row.balanced && row.handled === 64))
     }))
 
+  it('go on with a partition that they could not hand over, when there is nobody to take it any more', () =>
+    inWorld(async (world) => {
+      let isAway = false
+      const stores = changedWrites(world.stores, (store, work) =>
+        store.write((tx) => {
+          const run: Transaction['run'] = (statement, params) =>
+            isAway && statement.sql.startsWith('UPDATE atoll_cursors SET number') ? Promise.reject(new AtollError('UNAVAILABLE', 'the store is away')) : tx.run(statement, params)
+          return work(changed(tx, { run }))
+        }),
+      )
+      const options = { leaseMs: 3_000 }
+      const accounts = Array.from({ length: 64 }, (_, index) => `account ${index}`)
+      const first = await world.start(createShop(), { ...options, instance: 'a' }, { stores })
+      for (const account of accounts) await call(first, book.close, { account }) // which the auditor passes over, and notes when it hands over
+      await world.host.advance(100)
+      const second = await world.start(createShop(), { ...options, instance: 'b' })
+      isAway = true
+      await world.host.advance(1_500) // the first one looks at its leases, and begins to hand over
+      await second.stop()
+      isAway = false
+      await world.host.advance(30_000)
+      for (const account of accounts) await call(first, book.note, { account, cents: 1 })
+      await world.host.advance(10_000)
+      for (const account of accounts) assert.deepEqual(await call(first, audit.total, { account }), { cents: [1] })
+      assert.deepEqual(first.readiness(), { ready: true, reasons: [], warnings: [] })
+    }))
+
   it('cannot commit after a pause in which another took over: its effect is undone, and happens once', () =>
     inWorld(async (world) => {
       let release = (): void => {}
@@ -323,15 +350,19 @@ function beforeCommits(driver: StoreDriver, name: string, trouble: () => void): 
           isDone = true
           trouble()
         })
-      return work(new Proxy(tx, { get: (target, member) => (member === 'beforeCommit' ? beforeCommit : bound(target, member)) }))
+      return work(changed(tx, { beforeCommit }))
     })
   })
 }
 
-/** A member of an object as it is there; methods keep their `this`, and private fields are found. */
-function bound(target: object, member: string | symbol): unknown {
-  const value: unknown = Reflect.get(target, member, target)
-  return typeof value === 'function' ? value.bind(target) : value
+/** A transaction with other methods; the rest keep their `this`, and private fields are found. */
+function changed(tx: Transaction, methods: Partial<Transaction>): Transaction {
+  return new Proxy(tx, {
+    get(target, member) {
+      const value: unknown = Reflect.get(member in methods ? methods : target, member)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
 
 /** A driver whose stores do not write while `full` says so. */

@@ -1,7 +1,7 @@
 import { AtollError, type Timer } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
 import type { RedriveOutcome } from '../admin.ts'
-import { isOfStoreAlone } from '../blame.ts'
+import { isOfStoreAlone, isStoresDoing } from '../blame.ts'
 import { Attempts } from './attempts.ts'
 import { applyBatch } from './batch.ts'
 import { CursorBook } from './cursor-book.ts'
@@ -116,7 +116,7 @@ export class PartitionReader {
     await this.#lanes.drained()
     if (this.#failed || !this.#book.cursors.some((cursor) => cursor.moved)) return
     await this.#ground.store.write((tx) => this.#book.settle(tx)).catch((error: unknown) => {
-      if (!isOfStoreAlone(error)) throw error // what was skipped is read again, no more
+      if (!isStoresDoing(error, undefined)) throw error // what was skipped is read again, no more
     })
   }
 

@@ -197,6 +197,7 @@ export class Subscription {
     if (!reader || this.#handingOver.has(partition)) return
     const handedOver = reader
       .stop()
+      .catch((error: unknown) => this.#failed(error)) // it has stopped all the same, and must not keep its lease
       .then(async () => {
         if (this.#readers.get(partition) !== reader) return
         this.#forget(partition)
