@@ -14,21 +14,31 @@ export interface Server {
   kill(): Promise<void>
   /** Starts it again on the same data, with these settings; resolves when it answers. */
   start(settings?: Readonly<Record<string, string>>): Promise<void>
+  /** Of a standby: it is a primary from now on. */
+  promote(): void
   /** Kills it and deletes its data. */
   dispose(): Promise<void>
 }
 
-export async function startServer(): Promise<Server> {
+/** Starts one with empty data, or a standby that follows a `primary`. */
+export async function startServer({ primary }: { primary?: Server } = {}): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-postgres-'))
   const user = process.getuid?.() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : {} // it refuses to run as root
   if (user.uid !== undefined) chownSync(folder, user.uid, user.gid)
   const data = join(folder, 'data')
-  const password = join(folder, 'password')
-  writeFileSync(password, 'atoll')
-  execFileSync(join(programs(), 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${password}`, '-E', 'UTF8', '--locale=C', '--no-sync'], { ...user, stdio: 'ignore' })
+  if (primary) run('pg_basebackup', ['-D', data, '-R', '-X', 'stream', '-c', 'fast', '-d', primary.url])
+  else {
+    const password = join(folder, 'password')
+    writeFileSync(password, 'atoll')
+    run('initdb', ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${password}`, '-E', 'UTF8', '--locale=C', '--no-sync'])
+  }
   const port = await findPorts(1)
   const url = `postgres://postgres:atoll@127.0.0.1:${port}/postgres`
   let child: ChildProcess | undefined
+
+  function run(program: string, args: readonly string[]): void {
+    execFileSync(join(programs(), program), args, { ...user, stdio: 'ignore' })
+  }
 
   async function kill(): Promise<void> {
     if (!child || child.exitCode !== null || child.signalCode !== null) return
@@ -55,6 +65,7 @@ export async function startServer(): Promise<Server> {
     url,
     kill,
     start,
+    promote: () => run('pg_ctl', ['promote', '-w', '-D', data]),
     async dispose() {
       await kill()
       rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }) // its last children may still be at it

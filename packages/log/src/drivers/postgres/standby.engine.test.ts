@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { startServer, type Server } from '@atoll/engines/postgres'
+import { createNodeHost } from '@atoll/host/node'
+import { createProxy } from '../../../test/proxy.ts'
+import { Traffic } from '../../../test/traffic.ts'
+import type { Log } from '../../driver.ts'
+import { createPostgresLog } from '../../postgres.ts'
+
+const host = createNodeHost()
+/** Within so long a log is to go on after the standby has become the primary, milliseconds. */
+const FAILOVER_MS = 20_000
+
+describe('a log on a PostgreSQL with a synchronous standby', () => {
+  it('loses nothing that was acknowledged when the primary is lost with its data, and goes on with the standby in its place', async () => {
+    const primary = await startServer()
+    const servers: Server[] = [primary]
+    const place = { host: primary.host, port: primary.port } // as DNS, or a proxy, names the primary
+    const proxy = await createProxy(place)
+    const logs: Log[] = []
+    const open = async (): Promise<Log> => {
+      const url = new URL(primary.url)
+      url.port = String(proxy.port)
+      const log = await createPostgresLog({ url: url.href, system: 'shop', host })
+      logs.push(log)
+      return log
+    }
+    try {
+      const standby = await startServer({ primary })
+      servers.push(standby)
+      await primary.kill()
+      await primary.start({ synchronous_standby_names: '*' })
+      const log = await open()
+      const survives = async (): Promise<boolean | undefined> => (await log.examine()).survives['loss of a node']
+      const traffic = new Traffic(log)
+      await traffic.more(50, FAILOVER_MS)
+      assert.equal(await survives(), true)
+      await primary.dispose()
+      place.port = standby.port
+      await standby.promote()
+      await traffic.more(50, FAILOVER_MS)
+      await traffic.end(await open())
+      assert.equal(await survives(), false, 'it is alone now')
+    } finally {
+      await Promise.all(logs.map((log) => log.close()))
+      await proxy.close()
+      for (const server of servers) await server.dispose()
+    }
+  })
+})
