@@ -1,4 +1,4 @@
-import { AtollError } from '@atoll/host'
+import { AtollError, type ErrorCode } from '@atoll/host'
 import type { System } from 'atoll'
 import type { Random } from '../random.ts'
 import type { Mishap, Passenger, Point } from '../world/passage.ts'
@@ -74,7 +74,7 @@ export class Weather {
         passenger.actor.onDeath.add(() => this.#replace(fault, passenger.actor.name))
         return { crash: fault.phase }
       case 'failure':
-        return { fail: { phase: fault.phase, error: new AtollError(fault.point === 'commit' ? 'STORE_FULL' : 'UNAVAILABLE', `a simulated ${fault.point} fails ${fault.phase} its effect`) } }
+        return { fail: { phase: fault.phase, error: new AtollError(codeOf(fault), `a simulated ${fault.point} fails ${fault.phase} its effect`) } }
       case 'delay':
         return { delayMs: fault.ms }
       case 'repeat':
@@ -155,6 +155,11 @@ export class Weather {
 /** Before the handler has done anything. */
 function refusal(message: string): Mishap {
   return { fail: { phase: 'before', error: new AtollError('INTERNAL', `a simulated handler throws: ${message}`) } }
+}
+
+/** What is out of reach is away; and a store can be full as well, which differs: it is there, and can be read. */
+function codeOf({ point, nth }: PassageFault & { kind: 'failure' }): ErrorCode {
+  return point === 'commit' && nth % 2 === 1 ? 'STORE_FULL' : 'UNAVAILABLE'
 }
 
 function pointOf(fault: PassageFault): Point {
