@@ -2,6 +2,7 @@ import { AtollError, type Timer } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
 import type { Statement } from '@atoll/store/driver'
 import { endsWithin } from '../deadline.ts'
+import { createFaultLogger } from '../faults.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import type { SubscriptionGround } from './ground.ts'
 import { Leases } from './leases.ts'
@@ -29,7 +30,9 @@ export class Subscription {
   #reopenTimer: Timer | undefined
   #failures = 0
   #isShared = false
-  #trouble: unknown
+  /** What keeps partitions from being read, and the leases from being renewed; each until that is known to be over. */
+  readonly #troubles = new Map<number | 'leases', AtollError>()
+  readonly #faults: ReturnType<typeof createFaultLogger>
   #renewing: Promise<void> | undefined
   /** Partitions above our share, whose readers end what is in hand; their leases are renewed until then. */
   readonly #handingOver = new Map<number, Promise<void>>()
@@ -37,6 +40,7 @@ export class Subscription {
 
   constructor(ground: SubscriptionGround) {
     this.ground = ground
+    this.#faults = createFaultLogger(ground.logger, ground.host)
     this.#leases = new Leases(ground.store, ground.name, ground.host, ground.options)
     this.#sources = [...new Set(ground.events.map((event) => event.source))]
   }
@@ -44,6 +48,7 @@ export class Subscription {
   /** Takes its leases and begins to read. */
   async start(): Promise<void> {
     this.#state = 'running'
+    this.#troubles.clear() // of an earlier run
     this.#unwatch = this.#sources.map((source) => this.ground.log.watch(source, (partition) => this.#readers.get(partition)?.wake(source)))
     await this.#renewLeases()
     this.#armLook()
@@ -107,11 +112,11 @@ export class Subscription {
 
   /** What keeps it from reading, in words. */
   get problems(): string[] {
-    const problems: string[] = []
-    if (this.#state !== 'running') problems.push(`${this.ground.name} does not read: it is ${this.#state}`)
-    if (this.#trouble) problems.push(`${this.ground.name} cannot go on: ${AtollError.from(this.#trouble).message}`)
-    for (const reader of this.#readers.values()) if (reader.gap) problems.push(reader.gap.message)
-    return problems
+    const problems = new Set<string>() // many partitions may have the same
+    if (this.#state !== 'running') problems.add(`${this.ground.name} does not read: it is ${this.#state}`)
+    for (const trouble of this.#troubles.values()) problems.add(`${this.ground.name} cannot go on: ${trouble.message}`)
+    for (const reader of this.#readers.values()) if (reader.gap) problems.add(`${this.ground.name} stands still: ${reader.gap.message}`)
+    return [...problems]
   }
 
   /** Whether everything that is in the log, as far as known here, is handled or held, and nothing is in hand. */
@@ -153,20 +158,28 @@ export class Subscription {
       for (const partition of changes.lost) this.#drop(partition)
       for (const partition of changes.surplus) this.#handOver(partition)
       await Promise.all([...changes.taken].map(([partition, epoch]) => this.#open(partition, epoch)))
-      this.#trouble = undefined
-      this.#failures = 0
+      this.#over('leases')
+      // What another instance has taken over by now is no trouble of ours.
+      for (const at of this.#troubles.keys()) if (at !== 'leases' && !this.#readers.has(at) && !changes.taken.has(at)) this.#over(at)
     } catch (error) {
-      this.#failed(error)
+      this.#failed('leases', error)
     }
     if (this.#state !== 'running') return
     this.#leaseTimer = this.ground.host.after(this.ground.options.leaseMs / 3, () => void this.#renewLeases())
   }
 
   async #open(partition: number, epoch: number): Promise<void> {
-    const reader = new PartitionReader(this.ground, partition, epoch, (error) => {
-      if (this.#readers.get(partition) !== reader) return
-      this.#drop(partition)
-      this.#failed(error)
+    const reader = new PartitionReader(this.ground, partition, epoch, {
+      failed: (error) => {
+        if (this.#readers.get(partition) !== reader) return
+        this.#drop(partition)
+        this.#failed(partition, error)
+      },
+      stands: (gap) => {
+        this.#over(partition)
+        this.#raiseAlarm(partition, gap)
+      },
+      works: () => this.#over(partition),
     })
     this.#readers.set(partition, reader)
     try {
@@ -197,24 +210,36 @@ export class Subscription {
     if (!reader || this.#handingOver.has(partition)) return
     const handedOver = reader
       .stop()
-      .catch((error: unknown) => this.#failed(error)) // it has stopped all the same, and must not keep its lease
+      .catch((error: unknown) => this.#failed(partition, error)) // it has stopped all the same, and must not keep its lease
       .then(async () => {
         if (this.#readers.get(partition) !== reader) return
         this.#forget(partition)
         await this.#leases.release(partition, reader.epoch)
       })
-      .catch((error: unknown) => this.#failed(error))
+      .catch((error: unknown) => this.#failed(partition, error))
       .finally(() => this.#handingOver.delete(partition))
     this.#handingOver.set(partition, handedOver)
   }
 
+  /** Once for all partitions of which the same is to be told. */
+  #raiseAlarm(partition: number, gap: AtollError): void {
+    for (const reader of this.#readers.values()) if (reader.gap?.message === gap.message) return
+    this.ground.logger.error({ subscription: this.ground.name, partition, error: gap }, 'ALARM: events are missing from the log; this partition stands still')
+  }
+
+  /** That the leases could be renewed, or a reader be opened, ends no trouble of another kind: only what was done ends it. */
+  #over(what: number | 'leases'): void {
+    this.#troubles.delete(what)
+    if (this.#troubles.size === 0) this.#failures = 0
+  }
+
   /** Tries again later, with growing delays. */
-  #failed(error: unknown): void {
+  #failed(what: number | 'leases', error: unknown): void {
     if (this.#state !== 'running') return
     const failure = AtollError.from(error)
     if (failure.code !== 'FENCED') {
-      this.#trouble = failure
-      this.ground.logger.error({ subscription: this.ground.name, error: failure }, 'could not read or commit; will try again')
+      this.#troubles.set(what, failure)
+      this.#faults.error({ subscription: this.ground.name, error: failure }, 'could not read or commit; will try again')
     }
     if (this.#reopenTimer) return
     const { retryDelayMs, retryDelayMsMax } = this.ground.options
