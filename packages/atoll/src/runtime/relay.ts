@@ -6,7 +6,9 @@ import { createFaultLogger } from './faults.ts'
 import type { RuntimeOptions } from './options.ts'
 import { Offers } from './offers.ts'
 import type { OutboxEvent } from './outbox.ts'
+import { toProblem } from './problem.ts'
 import { assertLogHas, assertRelays, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
+import type { Problem } from './running.ts'
 import { Leases } from './subscription/leases.ts'
 
 const selectStreams: Statement = { sql: 'SELECT partition, number, seq FROM atoll_streams' }
@@ -161,10 +163,10 @@ export class Relay {
   }
 
   /** Why it does not move, in words; undefined if it does. */
-  get problem(): string | undefined {
-    if (this.#stuck) return `the relay of ${this.#service} stands still: ${this.#stuck.message}`
-    if (this.#trouble) return `the relay of ${this.#service} cannot hand events to the log, and tries again: ${this.#trouble.message}`
-    if (this.#leaseTrouble) return `the relay of ${this.#service} cannot keep its lease, and tries again: ${this.#leaseTrouble.message}`
+  get problem(): Problem | undefined {
+    if (this.#stuck) return toProblem(`the relay of ${this.#service} stands still`, this.#stuck)
+    if (this.#trouble) return toProblem(`the relay of ${this.#service} cannot hand events to the log, and tries again`, this.#trouble)
+    if (this.#leaseTrouble) return toProblem(`the relay of ${this.#service} cannot keep its lease, and tries again`, this.#leaseTrouble)
     return undefined
   }
 

@@ -15,7 +15,8 @@ import type { OutboxEvent } from './outbox.ts'
 import { emptyPosition, latestOf, type Position } from './position.ts'
 import { openProjection, type ProjectionStore } from './projections.ts'
 import { Relay } from './relay.ts'
-import type { Dispatch, Dispatched, Ports, RunningService, StopOptions } from './running.ts'
+import { toProblem } from './problem.ts'
+import type { Dispatch, Dispatched, Ports, Problem, RunningService, StopOptions } from './running.ts'
 import { runtimeMigrations } from './schema.ts'
 import type { SubscriptionGround } from './subscription/ground.ts'
 import { Subscription } from './subscription/subscription.ts'
@@ -324,8 +325,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     return this.#underWay === 0 && this.relay.idle && [...this.#subscriptions.values()].every((subscription) => subscription.idle)
   }
 
-  get problems(): string[] {
-    if (this.state !== 'running') return [`service ${this.name} is ${this.state}`]
+  get problems(): Problem[] {
+    if (this.state !== 'running') return [toProblem(`service ${this.name} is ${this.state}`)]
     const problems = [...this.#subscriptions.values()].flatMap((subscription) => subscription.problems)
     if (this.relay.problem !== undefined) problems.push(this.relay.problem)
     return problems

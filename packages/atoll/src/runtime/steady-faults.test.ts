@@ -29,7 +29,7 @@ describe('a log that cannot be read for an hour', () => {
       assert.ok(reads < 3_600 * 2 * 16, `${reads} reads`) // two subscriptions, each partition less than once a second
       down = false
       await world.host.advance(60_000)
-      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], warnings: [] })
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
     }))
 })

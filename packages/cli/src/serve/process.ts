@@ -4,7 +4,7 @@ import { createGateway } from '@atoll/gateway'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import type { System } from 'atoll'
-import { startSystem, type Ports, type RuntimeOptions } from 'atoll/runtime'
+import { startSystem, type Ports, type Problem, type RuntimeOptions } from 'atoll/runtime'
 import { closeAll } from '../closing.ts'
 import type { Config } from '../config/config.ts'
 import type { Values } from '../config/settings.ts'
@@ -117,11 +117,11 @@ class Launch {
   }
 
   /** What keeps the process from doing its work, besides its services. */
-  #problems(): readonly string[] {
+  #problems(): readonly Problem[] {
     const discovery = this.#discovery
-    if (discovery?.problem !== undefined) return [discovery.problem]
+    if (discovery?.problem !== undefined) return [{ reason: discovery.problem, brief: 'where services are found is not known yet' }]
     const isIdle = this.#options.gateway && this.#elsewhere.length > 0 && this.#elsewhere.length === this.#system.services.length
-    return isIdle && discovery && this.#elsewhere.every((name) => discovery.instances(name).length === 0) ? ['no instance of any service is known'] : []
+    return isIdle && discovery && this.#elsewhere.every((name) => discovery.instances(name).length === 0) ? [nobody] : []
   }
 
   /** The services that run in other processes. */
@@ -164,7 +164,7 @@ class Launch {
       } catch (thrown) {
         const error = AtollError.from(thrown)
         if (!waitable.has(error.code)) throw error
-        this.#running.waitFor(error.reason)
+        this.#running.waitFor(error)
         if (this.#stop.signal.aborted) return
         logger.warn({ services, retryInMs: delayMs, error }, 'the services cannot start yet; will try again')
         await this.#pause(delayMs)
@@ -247,5 +247,6 @@ function ownAddress(): string {
 const waitable: ReadonlySet<string> = new Set(['UNAVAILABLE', 'OVERLOADED', 'STORE_FULL', 'DEADLINE_EXCEEDED'])
 const RETRY_MS = 250
 const RETRY_MS_MAX = 5_000
+const nobody: Problem = { reason: 'no instance of any service is known', brief: 'no instance of any service is known' }
 /** How long a gateway that stops says that it is not ready before it takes no more connections. */
 const LINGER_MS = 500

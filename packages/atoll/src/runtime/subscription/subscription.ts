@@ -4,6 +4,8 @@ import type { Statement } from '@atoll/store/driver'
 import { endsWithin } from '../deadline.ts'
 import { createFaultLogger } from '../faults.ts'
 import type { RedriveOutcome } from '../admin.ts'
+import { toProblem } from '../problem.ts'
+import type { Problem } from '../running.ts'
 import type { SubscriptionGround } from './ground.ts'
 import { Leases } from './leases.ts'
 import { PartitionReader } from './partition-reader.ts'
@@ -110,13 +112,14 @@ export class Subscription {
     return undefined
   }
 
-  /** What keeps it from reading, in words. */
-  get problems(): string[] {
-    const problems = new Set<string>() // many partitions may have the same
-    if (this.#state !== 'running') problems.add(`${this.ground.name} does not read: it is ${this.#state}`)
-    for (const trouble of this.#troubles.values()) problems.add(`${this.ground.name} cannot go on: ${trouble.message}`)
-    for (const reader of this.#readers.values()) if (reader.gap) problems.add(`${this.ground.name} stands still: ${reader.gap.message}`)
-    return [...problems]
+  /** What keeps it from reading. */
+  get problems(): Problem[] {
+    const { name } = this.ground
+    const problems: Problem[] = []
+    if (this.#state !== 'running') problems.push(toProblem(`${name} does not read: it is ${this.#state}`))
+    for (const trouble of this.#troubles.values()) problems.push(toProblem(`${name} cannot go on`, trouble))
+    for (const reader of this.#readers.values()) if (reader.gap) problems.push(toProblem(`${name} stands still`, reader.gap))
+    return [...new Map(problems.map((problem) => [problem.reason, problem])).values()] // many partitions may have the same
   }
 
   /** Whether everything that is in the log, as far as known here, is handled or held, and nothing is in hand. */
