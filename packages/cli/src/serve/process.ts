@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import { createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, type Discovery } from '@atoll/calls'
+import { createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, searchServices, type Discovery, type Search } from '@atoll/calls'
 import { createGateway } from '@atoll/gateway'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
@@ -60,7 +60,7 @@ class Launch {
   readonly #values: Values
   readonly #host: Host
   readonly #running: LateSystem
-  #discovery: Discovery | undefined
+  #search: Search | undefined
   #folder: string | undefined
   readonly #stop = new AbortController()
   /** What must be closed in the end, in this order. */
@@ -82,9 +82,12 @@ class Launch {
     this.closing.unshift(() => clearInterval(keepAlive))
     assertFits(this.#system, this.#options)
 
-    this.#discovery = this.#createDiscovery()
-    this.closing.unshift(() => this.#discovery!.close()) // created just now
-    const calls = createCallClient(this.#system, { ...shared, discovery: this.#discovery })
+    const discovery = this.#createDiscovery()
+    this.closing.unshift(() => discovery.close())
+    const search = searchServices({ ...shared, discovery, services: gateway ? this.#routedElsewhere : [] })
+    this.#search = search
+    this.closing.unshift(() => search.close())
+    const calls = createCallClient(this.#system, { ...shared, discovery })
     this.closing.unshift(() => calls.close())
     const server = services.length > 0 ? createCallServer(this.#running, { ...shared, admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
     const callsUrl = server && (await this.#listen(server))
@@ -118,10 +121,14 @@ class Launch {
 
   /** What keeps the process from doing its work, besides its services. */
   #problems(): readonly Problem[] {
-    const discovery = this.#discovery
-    if (discovery?.problem !== undefined) return [{ reason: discovery.problem, brief: 'where services are found is not known yet' }]
-    const isIdle = this.#options.gateway && this.#elsewhere.length > 0 && this.#elsewhere.length === this.#system.services.length
-    return isIdle && discovery && this.#elsewhere.every((name) => discovery.instances(name).length === 0) ? [nobody] : []
+    const problem = this.#search?.problem
+    return problem ? [problem] : []
+  }
+
+  /** The services that a gateway here needs others for. */
+  get #routedElsewhere(): readonly string[] {
+    const routed = this.#system.services.filter(({ contract }) => contract.operations.some(({ http }) => http !== undefined)).map(({ name }) => name)
+    return this.#elsewhere.filter((name) => routed.includes(name))
   }
 
   /** The services that run in other processes. */
@@ -247,6 +254,5 @@ function ownAddress(): string {
 const waitable: ReadonlySet<string> = new Set(['UNAVAILABLE', 'OVERLOADED', 'STORE_FULL', 'DEADLINE_EXCEEDED'])
 const RETRY_MS = 250
 const RETRY_MS_MAX = 5_000
-const nobody: Problem = { reason: 'no instance of any service is known', brief: 'no instance of any service is known' }
 /** How long a gateway that stops says that it is not ready before it takes no more connections. */
 const LINGER_MS = 500
