@@ -9,6 +9,7 @@ import { forgetAnswers } from './answers.ts'
 import { caughtUp, type CausalGround } from './causal.ts'
 import { endsWithin } from './deadline.ts'
 import { handleEvent } from './event-handling.ts'
+import { createFaultLogger } from './faults.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
@@ -56,6 +57,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   state: RunningService['state'] = 'stopped'
 
   readonly #surroundings: Surroundings
+  readonly #faults: ReturnType<typeof createFaultLogger>
   #store: Store | undefined
   #relay: Relay | undefined
   #timers: Timers | undefined
@@ -80,6 +82,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#surroundings = surroundings
     this.host = surroundings.ports.host
     this.logger = surroundings.ports.logger
+    this.#faults = createFaultLogger(this.logger, this.host)
     this.options = surroundings.options
     this.partitions = surroundings.options.partitions
     this.eventBytesMax = surroundings.ports.log.capabilities.dataBytesMax
@@ -294,7 +297,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   #followLater(): void {
     if (this.#projections.size === 0) return
     this.#followTimer = this.host.after(this.options.lookMs, () => {
-      const looking = this.#follow().catch((error: unknown) => this.logger.warn({ service: this.name, error }, 'could not look for rebuilt projections; will try again'))
+      const looking = this.#follow().catch((error: unknown) => this.#faults.warn({ service: this.name, error }, 'could not look for rebuilt projections; will try again'))
       void looking.then(() => this.state === 'running' && this.#followLater())
     })
   }

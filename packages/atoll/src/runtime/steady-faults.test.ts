@@ -4,7 +4,7 @@ import { AtollError } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
 import { createMemoryLog } from '@atoll/log/memory'
 import { audit, book, createShop } from '../../test/shop.ts'
-import { call, inWorld, type World } from '../../test/world.ts'
+import { call, changedReads, changedWrites, inWorld, type World } from '../../test/world.ts'
 
 describe('a log that cannot be read for an hour', () => {
   it('is asked at growing intervals, told of a few times with how often it failed, and keeps the service from being ready all the while', () =>
@@ -31,6 +31,26 @@ describe('a log that cannot be read for an hour', () => {
       await world.host.advance(60_000)
       assert.deepEqual(shop.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
+    }))
+})
+
+describe('stores that are away for an hour', () => {
+  it('are told of a few times by each who needs them, and everything goes on when they are back', () =>
+    inWorld(async (world) => {
+      let down = false
+      const away = new AtollError('UNAVAILABLE', 'the stores are away')
+      const reading = changedReads(world.stores, async () => { if (down) throw away })
+      const shop = await world.start(createShop(), {}, { stores: changedWrites(reading, (store, work) => (down ? Promise.reject(away) : store.write(work))) })
+      await call(shop, book.note, { account: 'a', cents: 1 })
+      await shop.quiet()
+      down = true
+      for (let minute = 0; minute < 60; minute++) await world.host.advance(60_000)
+      const kinds = Map.groupBy(world.logged, ({ message, fields }) => `${message} ${String(fields['service'] ?? fields['subscription'])}`)
+      for (const [kind, { length }] of kinds) assert.ok(length < 20, `${length} times: ${kind}`)
+      assert.equal(shop.readiness().ready, false)
+      down = false
+      await world.host.advance(120_000)
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
     }))
 })
 
