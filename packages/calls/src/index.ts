@@ -5,6 +5,7 @@ export { createCallServer, type CallServer, type CallServerOptions, type Reached
 export { defaultServerLimits, type ServerLimits } from './server/limits.ts'
 export { askInstance, type AdminOptions } from './client/admin.ts'
 export type { Discovery, Instance } from './discovery/discovery.ts'
+export { searchServices, type Search, type SearchOptions } from './discovery/search.ts'
 export { fixedDiscovery } from './discovery/fixed.ts'
 export { dnsDiscovery, type DnsDiscoveryOptions } from './discovery/dns.ts'
 export { registryDiscovery, type RegistryDiscoveryOptions } from './registry/discovery.ts'

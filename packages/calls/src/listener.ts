@@ -22,6 +22,8 @@ export interface Exchange {
   /** Path without the query string, decoded. */
   readonly path: string
   readonly query: URLSearchParams
+  /** Whether it comes from a process of the system: it knows the secret, or there is none. False only of who asks for health. */
+  readonly isTrusted: boolean
   /** Reads the body as text. BODY_TOO_LARGE, CANCELLED. */
   body(): Promise<string>
   /** Aborts when the other side goes away before its answer is out. */
@@ -97,9 +99,10 @@ export class Listener {
   async #exchange(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const url = new URL(request.url ?? '/', 'http://here')
-      const exchange = new HttpExchange(request, response, url, this.#limits.bodyBytesMax, () => this.#lastAnswers)
+      const isTrusted = this.#knowsSecret(request.headers.authorization)
+      const exchange = new HttpExchange(request, response, url, isTrusted, this.#limits.bodyBytesMax, () => this.#lastAnswers)
       if (request.headers.origin !== undefined) throw new AtollError('FORBIDDEN', 'web pages may not call services')
-      if (!isOpen(request.method, url.pathname) && !this.#knowsSecret(request.headers.authorization)) {
+      if (!isOpen(request.method, url.pathname) && !isTrusted) {
         throw new AtollError('UNAUTHENTICATED', 'the secret for calls is missing or wrong; every process of a system needs the same ATOLL_CALLS_SECRET')
       }
       await this.#serve(exchange)
@@ -116,7 +119,7 @@ export class Listener {
   }
 }
 
-/** Health has no secrets, and those who ask for it cannot keep one. */
+/** Those who ask for health cannot keep a secret; so they are told none. */
 function isOpen(method: string | undefined, path: string): boolean {
   return method === 'GET' && (path === '/livez' || path === '/readyz')
 }
@@ -134,16 +137,18 @@ class HttpExchange implements Exchange {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
+  readonly isTrusted: boolean
   readonly gone: Gone
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #bodyBytesMax: number
   readonly #isLast: () => boolean
 
-  constructor(request: IncomingMessage, response: ServerResponse, url: URL, bodyBytesMax: number, isLast: () => boolean) {
+  constructor(request: IncomingMessage, response: ServerResponse, url: URL, isTrusted: boolean, bodyBytesMax: number, isLast: () => boolean) {
     this.method = request.method ?? 'GET'
     this.path = decodePath(url.pathname)
     this.query = url.searchParams
+    this.isTrusted = isTrusted
     this.gone = new Gone(response)
     this.#request = request
     this.#response = response

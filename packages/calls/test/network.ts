@@ -66,7 +66,7 @@ export async function inNetwork(work: (network: Network) => Promise<void>): Prom
             received.push(one)
             return { output: undefined, outcome: 'done', position: {}, ...(await answer(one)) }
           },
-          readiness: () => ({ ready: playing.isReady, reasons: playing.isReady ? [] : ['it is not'], warnings: [] }),
+          readiness: () => ({ ready: playing.isReady, reasons: playing.isReady ? [] : ['it is not: nobody is at 10.0.0.9'], brief: playing.isReady ? [] : ['it is not'], warnings: [] }),
           services: new Map([['shelf', { name: 'shelf', state: 'running', start: async () => {}, stop: async () => {} }]]),
         }
         const server = createCallServer(reached, { host, logger, ...options, limits: { lingerMs: 0, ...options.limits } })

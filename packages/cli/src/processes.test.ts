@@ -138,7 +138,7 @@ describe('a system in several processes', () => {
       const env: Environment = { ...secret, ATOLL_DISCOVERY_REGISTRY: (await registry.ready()).url! }
       const gateway = fleet.start(['start', desk, '--gateway', '--port', '0'], env)
       const url = (await gateway.ready()).gatewayUrl!
-      await until('it says what it waits for', async () => (await readiness(url)).reasons.join() === 'no instance of any service is known')
+      await until('it says what it waits for', async () => (await readiness(url)).reasons.join() === 'no instance of desk has been found yet')
       assert.equal((await fetch(`${url}/notes`)).status, 503)
       const first = fleet.start(['start', desk, '--instance', 'first'], { ...env, ATOLL_STORE_URL: 'sqlite:first' })
       await until('it is found', async () => (await readiness(url)).ready)

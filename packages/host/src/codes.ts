@@ -56,7 +56,7 @@ export const errorCodes = {
   DATA_IN_USE: { meaning: 'Another process holds the data folder.', remedy: 'Stop it, or use another folder.' },
   PORT_TAKEN: { meaning: 'The port is taken.', remedy: 'Stop what listens there, or set PORT.' },
   LOG_CLOSED: { meaning: 'The log was used after close.', remedy: 'Stop using it before closing it.' },
-  LOG_GAP: { meaning: 'Event numbers are missing: records were lost, or an append was refused because it would leave a hole.', remedy: 'The partition stands still. Restore the log, or find which records are missing with the ledger.' },
+  LOG_GAP: { meaning: 'Event numbers are missing: records were lost, an append was refused because it would leave a hole, or the log is another one than the store has read so far.', remedy: 'What misses them stands still, and skips nothing. Restore the log, or give the system the one that its stores belong to; the ledger tells which records are missing.' },
   LOG_DIVERGED: { meaning: 'A number is already taken by another event.', remedy: 'The log and the store are from different histories (a restored backup?). Restore both from the same moment.' },
   FENCED: { retryable: true, meaning: 'Another instance has taken over this partition; the transaction was rolled back.', remedy: 'Nothing to do: the new owner handles the event.' },
 

@@ -29,7 +29,8 @@ export interface Log {
   /**
    * Records of one source and partition that come after `after` (null: from the beginning), in order, `limit` at the most.
    * An empty answer means that there are none yet. Only durable records are returned. Rejects with LOG_GAP if the log no longer has
-   * what comes after `after`: its records have been deleted or have expired, or the log ends before that offset.
+   * what comes after `after`: its records have been deleted or have expired, or the log ends before that offset; and with INVALID if `after` is nothing that such a
+   * log gives.
    */
   read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]>
 

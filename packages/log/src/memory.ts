@@ -82,6 +82,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
     async read(source, partition, after, limit) {
       assertOpen()
       const start = Number(after ?? 0)
+      if (!Number.isSafeInteger(start)) throw new AtollError('INVALID', `'${after}' is not an offset that this log gave; hand back the offset of a record or a tail`)
       const stored = stream(source, partition)
       if (start > stored.length) throw new AtollError('LOG_GAP', `partition ${partition} of ${source} ends at ${stored.length}, and has been read up to ${start}: records are lost`)
       return stored

@@ -58,7 +58,7 @@ describe('an instance that was cut off', () => {
       await world.host.advance(2_000)
       cut = false
       await world.host.advance(5_000)
-      assert.deepEqual(first.readiness(), { ready: true, reasons: [], warnings: [] })
+      assert.deepEqual(first.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
       assert.equal(second.readiness().ready, true)
     }))
 })
@@ -80,7 +80,7 @@ describe('an instance that cannot reach the log', () => {
       assert.equal(first.readiness().ready, false)
       cut = false
       await world.host.advance(15_000)
-      assert.deepEqual(first.readiness(), { ready: true, reasons: [], warnings: [] })
+      assert.deepEqual(first.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
       for (const account of accounts) await call(second, book.note, { account, cents: 2 })
       await world.host.advance(5_000)
       for (const account of accounts) assert.deepEqual(await call(first, audit.total, { account }), { cents: [1, 2] })

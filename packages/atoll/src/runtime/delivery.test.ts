@@ -163,7 +163,7 @@ describe('delivery', () => {
       await world.host.advance(60_000)
       await quiet
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
-      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], warnings: [] })
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
     }))
 
   it('is ready again once its store can be read again, though there is nothing to hand on', () =>
@@ -179,7 +179,7 @@ describe('delivery', () => {
       assert.ok(shop.readiness().reasons.some((reason) => reason.includes('the store is away')), JSON.stringify(shop.readiness()))
       down = false
       await world.host.advance(20_000)
-      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], warnings: [] })
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
     }))
 
   it('stands still with an alarm when the log refuses it for good', () =>

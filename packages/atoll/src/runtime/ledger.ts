@@ -2,6 +2,7 @@ import { AtollError } from '@atoll/host'
 import { isOrderBefore, type Log, type StoredRecord } from '@atoll/log/driver'
 import type { Row, Statement } from '@atoll/store/driver'
 import type { LedgerRow } from './admin.ts'
+import { readOn } from './read-on.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
@@ -61,7 +62,7 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
     const emitter = services.get(source)
     if (!emitter) throw new AtollError('UNAVAILABLE', `the ledger of ${ground.name} needs what ${source} published, and ${source} runs elsewhere; open the whole system to ask for it`)
     const emitted = await emitter.store.reader.all<SourceRow>(selectSource)
-    const pending = await pendingOf(types, source, subscriber, emitted, log, partitions)
+    const pending = await pendingOf(ground.name, types, source, subscriber, emitted, log, partitions)
     for (const event of types) {
       const published = sum(emitted, (row) => row.type === event) // in the log and tidied away, or in the outbox
       const held = (kind: string): number => sum(subscriber, (row) => row.kind === kind && row.type === event)
@@ -83,6 +84,7 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
 
 /** Events that lie before the cursor, by type: in the log, and in the outbox on their way to it. */
 async function pendingOf(
+  subscription: string,
   types: readonly string[],
   source: string,
   subscriber: readonly SubscriberRow[],
@@ -101,7 +103,7 @@ async function pendingOf(
     }
     let after = place.offset
     for (;;) {
-      const records = await log.read(source, partition, after, READ_MAX).catch(nothingOfGap)
+      const records = await readOn(log, subscription, source, partition, after, READ_MAX).catch(nothingOfGap)
       if (records.length === 0) break
       after = records[records.length - 1]!.offset
       for (const { type, number, order } of records) {

@@ -6,7 +6,10 @@ export interface RuntimeOptions {
   readonly services: readonly string[] | 'all'
   /** Names this process among the instances of a system. One that comes back under its name takes its leases back at once. Default `main`. */
   readonly instance: string
-  /** What readiness says beside its verdict, for as long as the system runs: settings that break a promise and were accepted. Default none. */
+  /**
+   * What readiness says beside its verdict, for as long as the system runs: settings that break a promise and were accepted. What comes
+   * after the first `: ` is for operators, and not said to the public. Default none.
+   */
   readonly warnings: readonly string[]
   /** How long a lease holds without renewal, milliseconds. Default 10,000. */
   readonly leaseMs: number

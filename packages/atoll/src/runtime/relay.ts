@@ -1,11 +1,14 @@
-import { AtollError, type ErrorCode, type Host, type Logger, type Timer } from '@atoll/host'
+import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Log, LogRecord } from '@atoll/log/driver'
 import type { Statement, Store } from '@atoll/store/driver'
 import { endsWithin } from './deadline.ts'
+import { createFaultLogger } from './faults.ts'
 import type { RuntimeOptions } from './options.ts'
 import { Offers } from './offers.ts'
 import type { OutboxEvent } from './outbox.ts'
-import { assertLogHas, assertRelays, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
+import { toProblem } from './problem.ts'
+import { assertLogHas, assertRelays, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
+import type { Problem } from './running.ts'
 import { Leases } from './subscription/leases.ts'
 
 const selectStreams: Statement = { sql: 'SELECT partition, number, seq FROM atoll_streams' }
@@ -32,6 +35,7 @@ export class Relay {
   readonly #log: Log
   readonly #host: Host
   readonly #logger: Logger
+  readonly #faults: ReturnType<typeof createFaultLogger>
   readonly #options: RuntimeOptions
   readonly #leases: Leases
   /** Of the lease; undefined while another instance has it. */
@@ -70,6 +74,7 @@ export class Relay {
     this.#log = log
     this.#host = host
     this.#logger = logger
+    this.#faults = createFaultLogger(logger, host)
     this.#options = options
     this.#leases = new Leases(store, RELAY_LEASE, host, { ...options, partitions: 1 })
   }
@@ -101,7 +106,7 @@ export class Relay {
       if (final.has(error.code)) return this.#stand(error)
       this.#leaseTrouble = error
       delayMs = Math.min(delayMs, this.#options.retryDelayMs)
-      this.#logger.warn({ service: this.#service, error, delayMs }, 'could not renew the lease of the relay; will try again')
+      this.#faults.warn({ service: this.#service, error, delayMs }, 'could not renew the lease of the relay; will try again')
     }
     if (!this.#stopped) this.#leaseTimer = this.#host.after(delayMs, () => void this.#lookAtLease())
   }
@@ -158,10 +163,10 @@ export class Relay {
   }
 
   /** Why it does not move, in words; undefined if it does. */
-  get problem(): string | undefined {
-    if (this.#stuck) return `the relay of ${this.#service} stands still: ${this.#stuck.message}`
-    if (this.#trouble) return `the relay of ${this.#service} cannot hand events to the log, and tries again: ${this.#trouble.message}`
-    if (this.#leaseTrouble) return `the relay of ${this.#service} cannot keep its lease, and tries again: ${this.#leaseTrouble.message}`
+  get problem(): Problem | undefined {
+    if (this.#stuck) return toProblem(`the relay of ${this.#service} stands still`, this.#stuck)
+    if (this.#trouble) return toProblem(`the relay of ${this.#service} cannot hand events to the log, and tries again`, this.#trouble)
+    if (this.#leaseTrouble) return toProblem(`the relay of ${this.#service} cannot keep its lease, and tries again`, this.#leaseTrouble)
     return undefined
   }
 
@@ -304,7 +309,7 @@ export class Relay {
       this.#tidy().catch((error: unknown) => {
         if (this.#epoch !== epoch) return
         if (AtollError.from(error).code === 'FENCED') return this.#lose()
-        this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; will try again')
+        this.#faults.warn({ service: this.#service, error }, 'could not tidy the outbox; will try again')
         this.#tidyLater()
       })
     })
@@ -384,7 +389,7 @@ export class Relay {
     this.#troubledSinceMs = Math.min(this.#troubledSinceMs, this.#host.monotonicMs())
     this.#wanted = false
     const delayMs = Math.min(this.#options.retryDelayMs * 2 ** (this.#failures - 1), this.#options.lookMs) // when the log is back, nobody tells
-    this.#logger.warn({ service: this.#service, error, delayMs }, 'could not hand events to the log; they stay in the outbox and go out later')
+    this.#faults.warn({ service: this.#service, error, delayMs }, 'could not hand events to the log; they stay in the outbox and go out later')
     this.#retryTimer = this.#host.after(delayMs, () => {
       this.#retryTimer = undefined
       this.wake()
@@ -392,6 +397,3 @@ export class Relay {
     })
   }
 }
-
-/** What the log would say again, however often it is asked. */
-const final: ReadonlySet<ErrorCode> = new Set(['LOG_GAP', 'LOG_DIVERGED', 'BODY_TOO_LARGE', 'INVALID', 'UNSUPPORTED'])

@@ -1,4 +1,4 @@
-import { AtollError } from '@atoll/host'
+import { AtollError, type ErrorCode } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
 import type { Queries, Reader, Statement } from '@atoll/store/driver'
 import type { OutboxEvent } from './outbox.ts'
@@ -25,10 +25,13 @@ export async function assertLogHas(log: Log, service: string, numbers: ReadonlyM
     if ((tail?.number ?? 0) >= number) continue
     throw new AtollError(
       'LOG_GAP',
-      `the log ends at number ${tail?.number ?? 0} in partition ${partition} of ${service}, and ${number} were given to it: events are lost. Restore the log`,
+      `the log ends at number ${tail?.number ?? 0} in partition ${partition} of ${service}, and ${number} were given to it: events are lost, or this is another log. Restore it, or give the system the log that its stores belong to`,
     )
   }
 }
+
+/** What the log would say again, however often it is asked. */
+export const final: ReadonlySet<ErrorCode> = new Set(['LOG_GAP', 'LOG_DIVERGED', 'BODY_TOO_LARGE', 'INVALID', 'UNSUPPORTED'])
 
 /** Names the lease of a relay among those of the service's subscriptions, none of which can be called so. */
 export const RELAY_LEASE = '@relay'

@@ -95,7 +95,7 @@ async function progressOf(subscription: Subscription, log: Log, partitions: numb
     }
   }
   const { problems } = subscription
-  if (problems.length > 0) throw new AtollError('UNAVAILABLE', `the replay cannot go on: ${problems.join('; ')}. The live projection was not touched`)
+  if (problems.length > 0) throw new AtollError('UNAVAILABLE', `the replay cannot go on: ${problems.map(({ reason }) => reason).join('; ')}. The live projection was not touched`)
   return { subscription: subscription.ground.name, handled, total, held: 0, done: false }
 }
 

@@ -47,10 +47,18 @@ export interface RunningSystem {
 /** Whether a system can do its work. */
 export interface Readiness {
   readonly ready: boolean
-  /** Why it is not. */
+  /** Why it is not. For operators: it may name addresses, databases and users. */
   readonly reasons: readonly string[]
+  /** The same for anybody who asks: who cannot do its work, and the code of what keeps it. */
+  readonly brief: readonly string[]
   /** What weakens its promises, though it is ready: {@link RuntimeOptions.warnings}. */
   readonly warnings: readonly string[]
+}
+
+/** What keeps a part of a system from its work. */
+export interface Problem {
+  readonly reason: string
+  readonly brief: string
 }
 
 /** A system that is open to be looked at, and does not run. */

@@ -9,13 +9,15 @@ import { forgetAnswers } from './answers.ts'
 import { caughtUp, type CausalGround } from './causal.ts'
 import { endsWithin } from './deadline.ts'
 import { handleEvent } from './event-handling.ts'
+import { createFaultLogger } from './faults.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
 import { emptyPosition, latestOf, type Position } from './position.ts'
 import { openProjection, type ProjectionStore } from './projections.ts'
 import { Relay } from './relay.ts'
-import type { Dispatch, Dispatched, Ports, RunningService, StopOptions } from './running.ts'
+import { toProblem } from './problem.ts'
+import type { Dispatch, Dispatched, Ports, Problem, RunningService, StopOptions } from './running.ts'
 import { runtimeMigrations } from './schema.ts'
 import type { SubscriptionGround } from './subscription/ground.ts'
 import { Subscription } from './subscription/subscription.ts'
@@ -55,6 +57,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   state: RunningService['state'] = 'stopped'
 
   readonly #surroundings: Surroundings
+  readonly #faults: ReturnType<typeof createFaultLogger>
   #store: Store | undefined
   #relay: Relay | undefined
   #timers: Timers | undefined
@@ -79,6 +82,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#surroundings = surroundings
     this.host = surroundings.ports.host
     this.logger = surroundings.ports.logger
+    this.#faults = createFaultLogger(this.logger, this.host)
     this.options = surroundings.options
     this.partitions = surroundings.options.partitions
     this.eventBytesMax = surroundings.ports.log.capabilities.dataBytesMax
@@ -293,7 +297,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   #followLater(): void {
     if (this.#projections.size === 0) return
     this.#followTimer = this.host.after(this.options.lookMs, () => {
-      const looking = this.#follow().catch((error: unknown) => this.logger.warn({ service: this.name, error }, 'could not look for rebuilt projections; will try again'))
+      const looking = this.#follow().catch((error: unknown) => this.#faults.warn({ service: this.name, error }, 'could not look for rebuilt projections; will try again'))
       void looking.then(() => this.state === 'running' && this.#followLater())
     })
   }
@@ -324,8 +328,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     return this.#underWay === 0 && this.relay.idle && [...this.#subscriptions.values()].every((subscription) => subscription.idle)
   }
 
-  get problems(): string[] {
-    if (this.state !== 'running') return [`service ${this.name} is ${this.state}`]
+  get problems(): Problem[] {
+    if (this.state !== 'running') return [toProblem(`service ${this.name} is ${this.state}`)]
     const problems = [...this.#subscriptions.values()].flatMap((subscription) => subscription.problems)
     if (this.relay.problem !== undefined) problems.push(this.relay.problem)
     return problems

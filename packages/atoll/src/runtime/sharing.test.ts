@@ -81,7 +81,7 @@ describe('instances of a service', () => {
       for (const account of accounts) await call(first, book.note, { account, cents: 1 })
       await world.host.advance(10_000)
       for (const account of accounts) assert.deepEqual(await call(first, audit.total, { account }), { cents: [1] })
-      assert.deepEqual(first.readiness(), { ready: true, reasons: [], warnings: [] })
+      assert.deepEqual(first.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
     }))
 
   it('cannot commit after a pause in which another took over: its effect is undone, and happens once', () =>
@@ -150,7 +150,7 @@ describe('a store that cannot write', () => {
       await world.host.advance(120_000)
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: Array.from({ length: 11 }, (_, cents) => cents) })
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 11 && row.dead === 0))
-      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], warnings: [] })
+      assert.deepEqual(shop.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
     }))
 })
 

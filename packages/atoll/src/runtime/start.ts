@@ -120,8 +120,8 @@ class SystemRuntime implements RunningSystem {
   }
 
   readiness(): Readiness {
-    const reasons = [...this.services.values()].flatMap((service) => service.problems)
-    return { ready: reasons.length === 0, reasons, warnings: this.#warnings }
+    const problems = [...this.services.values()].flatMap((service) => service.problems)
+    return { ready: problems.length === 0, reasons: problems.map(({ reason }) => reason), brief: [...new Set(problems.map(({ brief }) => brief))], warnings: this.#warnings }
   }
 
   get idle(): boolean {

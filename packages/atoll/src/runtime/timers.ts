@@ -1,5 +1,6 @@
 import type { Host, Logger, Timer } from '@atoll/host'
 import type { Statement, Store, Value } from '@atoll/store/driver'
+import { createFaultLogger } from './faults.ts'
 import type { RuntimeOptions } from './options.ts'
 import { deleteTimer, insertEvent } from './outbox.ts'
 
@@ -28,7 +29,7 @@ export class Timers {
   readonly #service: string
   readonly #store: Store
   readonly #host: Host
-  readonly #logger: Logger
+  readonly #faults: ReturnType<typeof createFaultLogger>
   readonly #options: RuntimeOptions
   readonly #onFired: () => void
   #timer: Timer | undefined
@@ -39,7 +40,7 @@ export class Timers {
     this.#service = service
     this.#store = store
     this.#host = host
-    this.#logger = logger
+    this.#faults = createFaultLogger(logger, host)
     this.#options = options
     this.#onFired = onFired
   }
@@ -95,7 +96,7 @@ export class Timers {
 
   #failed(error: unknown): void {
     if (this.#stopped) return
-    this.#logger.warn({ service: this.#service, error }, 'timers could not fire; they are still set, and will be tried again')
+    this.#faults.warn({ service: this.#service, error }, 'timers could not fire; they are still set, and will be tried again')
     this.#timer?.cancel()
     this.#timer = this.#host.after(this.#options.lookMs, () => this.wake())
   }

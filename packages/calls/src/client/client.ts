@@ -131,16 +131,16 @@ function unanswered(call: Call, last: Fault | undefined, peers: readonly Peer[])
   if (!last && peers.some((peer) => !peer.isOut)) return new AtollError('OVERLOADED', `${name} was refused: every instance of ${service} has as many calls from here as it takes (callsPerInstanceMax)`)
   if (!last) return new AtollError('UNAVAILABLE', `${name} cannot be reached: every instance of ${service} is left out (${peers.map((peer) => peer.why).join('; ')})`)
   if (last.cause instanceof AtollError && last.cause.code === 'OVERLOADED') return last.cause
-  if (last.hadNoEffect) return new AtollError('UNAVAILABLE', `${name} cannot be reached: ${last.message}. It had no effect`, { cause: last })
+  if (last.hadNoEffect) return new AtollError('UNAVAILABLE', `${name} cannot be reached: ${last.message}. It had no effect`, { cause: last, details: { effect: 'none' } })
   if (call.mayRepeat) return new AtollError('UNAVAILABLE', `${name} was not answered: ${last.message}. It may be sent again as it is`, { cause: last })
-  return new AtollError('UNAVAILABLE', `${name} was not answered: ${last.message}. Whether it had an effect is not known, and it was not sent again; use an Idempotency-Key to make that safe`, { cause: last })
+  return new AtollError('UNAVAILABLE', `${name} was not answered: ${last.message}. Whether it had an effect is not known, and it was not sent again; use an Idempotency-Key to make that safe`, { cause: last, details: { effect: 'unknown' } })
 }
 
 /** An error that is not the instance's fault, as the caller should see it. */
 function outcomeOf(call: Call, thrown: unknown): AtollError {
   const error = AtollError.from(thrown)
   if (error.code !== 'DEADLINE_EXCEEDED' || call.mayRepeat) return error
-  return new AtollError('DEADLINE_EXCEEDED', `${error.reason}. Whether it had an effect is not known`, { cause: error.cause })
+  return new AtollError('DEADLINE_EXCEEDED', `${error.reason}. Whether it had an effect is not known`, { cause: error.cause, details: { effect: 'unknown' } })
 }
 
 const SPENT_TOLD_MS = 10_000

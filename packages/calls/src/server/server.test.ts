@@ -53,17 +53,18 @@ describe('the server for calls', () => {
       await assert.rejects(client([server.instance]).dispatch('shelf.put', { input: 'x'.repeat(1_000) }), { code: 'BODY_TOO_LARGE' })
     }))
 
-  it('says how it is to whoever asks', () =>
+  it('says how it is to whoever asks, and why to those who know the secret', () =>
     inNetwork(async ({ play }) => {
       const server = await play(() => ({}), { secret })
-      const asked = async (path: string): Promise<unknown> => {
-        const response = await fetch(server.instance.url + path)
+      const asked = async (path: string, headers = {}): Promise<unknown> => {
+        const response = await fetch(server.instance.url + path, { headers })
         return [response.status, await response.json()]
       }
       assert.deepEqual(await asked('/livez'), [200, { live: true }])
       assert.deepEqual(await asked('/readyz'), [200, { ready: true, reasons: [], system: 'library', services: ['shelf'] }])
       server.isReady = false
       assert.deepEqual(await asked('/readyz'), [503, { ready: false, reasons: ['it is not'], system: 'library', services: ['shelf'] }])
+      assert.deepEqual(await asked('/readyz', { authorization: `Bearer ${secret}` }), [503, { ready: false, reasons: ['it is not: nobody is at 10.0.0.9'], system: 'library', services: ['shelf'] }])
       server.isReady = true
       server.server.refuse()
       assert.deepEqual(await asked('/readyz'), [503, { ready: false, reasons: ['it is stopping'], system: 'library', services: ['shelf'] }])

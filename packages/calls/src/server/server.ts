@@ -1,5 +1,5 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
-import type { RunningSystem } from 'atoll/runtime'
+import { inBrief, type RunningSystem } from 'atoll/runtime'
 import { Listener, type Exchange } from '../listener.ts'
 import { decodeCall, encodeProblem, parse } from '../protocol.ts'
 import { assertGuarded } from '../secret.ts'
@@ -83,9 +83,14 @@ class HttpCallServer implements CallServer {
     throw new AtollError('NOT_FOUND', `there is nothing at ${method} ${path}`)
   }
 
+  /** Why it is not ready may name addresses, databases and users: anybody who asks hears it in brief. */
   #readiness(exchange: Exchange): void {
-    const { warnings, ...own } = this.#reached.readiness()
-    const { ready, reasons } = this.#refusingSinceMs === undefined ? own : { ready: false, reasons: ['it is stopping'] }
+    const own = this.#reached.readiness()
+    const { isTrusted } = exchange
+    const warnings = isTrusted ? own.warnings : own.warnings.map(inBrief)
+    const isStopping = this.#refusingSinceMs !== undefined
+    const ready = own.ready && !isStopping
+    const reasons = isStopping ? ['it is stopping'] : isTrusted ? own.reasons : own.brief
     const services = [...this.#reached.services.keys()]
     exchange.answer(ready ? 200 : 503, JSON.stringify({ ready, reasons, ...(warnings.length > 0 && { warnings }), system: this.#reached.system.name, services }))
   }

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { System } from 'atoll'
-import type { Admin, Cancellation, Dispatch, Dispatched, Readiness, RunningService, RunningSystem, StopOptions } from 'atoll/runtime'
+import type { Admin, Cancellation, Dispatch, Dispatched, Problem, Readiness, RunningService, RunningSystem, StopOptions } from 'atoll/runtime'
 
 /**
  * A system that is there before its services are: they may have to wait for their engines. Until then it is not ready, says why, and refuses
@@ -11,11 +11,11 @@ export class LateSystem implements RunningSystem {
   #running: RunningSystem | undefined
   #stopping = false
   /** Why the services do not run yet. */
-  #waitsFor = 'the services have not started yet'
+  #waitsFor: Problem = { reason: 'the services have not started yet', brief: 'the services have not started yet' }
   /** Further things that keep the process from being ready. */
-  readonly #problems: () => readonly string[]
+  readonly #problems: () => readonly Problem[]
 
-  constructor(system: System, problems: () => readonly string[]) {
+  constructor(system: System, problems: () => readonly Problem[]) {
     this.system = system
     this.#problems = problems
   }
@@ -30,8 +30,8 @@ export class LateSystem implements RunningSystem {
     return this.#running !== undefined
   }
 
-  waitFor(what: string): void {
-    this.#waitsFor = what
+  waitFor({ code, reason }: AtollError): void {
+    this.#waitsFor = { reason, brief: `the services have not started yet: ${code}` }
   }
 
   /** It is not ready any more, so that those who balance turn to others; what it is asked for is still done. */
@@ -52,9 +52,11 @@ export class LateSystem implements RunningSystem {
   }
 
   readiness(): Readiness {
-    const own = this.#running?.readiness() ?? { reasons: [this.#waitsFor], warnings: [] }
-    const reasons = [...(this.#stopping ? ['the process is stopping'] : []), ...own.reasons, ...this.#problems()]
-    return { ready: reasons.length === 0, reasons, warnings: own.warnings }
+    const own = this.#running?.readiness() ?? { reasons: [this.#waitsFor.reason], brief: [this.#waitsFor.brief], warnings: [] }
+    const stopping = this.#stopping ? ['the process is stopping'] : []
+    const problems = this.#problems()
+    const reasons = [...stopping, ...own.reasons, ...problems.map(({ reason }) => reason)]
+    return { ready: reasons.length === 0, reasons, brief: [...stopping, ...own.brief, ...problems.map(({ brief }) => brief)], warnings: own.warnings }
   }
 
   get idle(): boolean {
@@ -71,6 +73,6 @@ export class LateSystem implements RunningSystem {
 
   get #there(): RunningSystem {
     if (this.#running) return this.#running
-    throw new AtollError('UNAVAILABLE', `not yet: ${this.#waitsFor}`)
+    throw new AtollError('UNAVAILABLE', `not yet: ${this.#waitsFor.reason}`)
   }
 }

@@ -1,10 +1,10 @@
 import { networkInterfaces } from 'node:os'
-import { createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, type Discovery } from '@atoll/calls'
+import { createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, searchServices, type Discovery, type Search } from '@atoll/calls'
 import { createGateway } from '@atoll/gateway'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import type { System } from 'atoll'
-import { startSystem, type Ports, type RuntimeOptions } from 'atoll/runtime'
+import { startSystem, type Ports, type Problem, type RuntimeOptions } from 'atoll/runtime'
 import { closeAll } from '../closing.ts'
 import type { Config } from '../config/config.ts'
 import type { Values } from '../config/settings.ts'
@@ -60,7 +60,7 @@ class Launch {
   readonly #values: Values
   readonly #host: Host
   readonly #running: LateSystem
-  #discovery: Discovery | undefined
+  #search: Search | undefined
   #folder: string | undefined
   readonly #stop = new AbortController()
   /** What must be closed in the end, in this order. */
@@ -82,9 +82,12 @@ class Launch {
     this.closing.unshift(() => clearInterval(keepAlive))
     assertFits(this.#system, this.#options)
 
-    this.#discovery = this.#createDiscovery()
-    this.closing.unshift(() => this.#discovery!.close()) // created just now
-    const calls = createCallClient(this.#system, { ...shared, discovery: this.#discovery })
+    const discovery = this.#createDiscovery()
+    this.closing.unshift(() => discovery.close())
+    const search = searchServices({ ...shared, discovery, services: gateway ? this.#routedElsewhere : [] })
+    this.#search = search
+    this.closing.unshift(() => search.close())
+    const calls = createCallClient(this.#system, { ...shared, discovery })
     this.closing.unshift(() => calls.close())
     const server = services.length > 0 ? createCallServer(this.#running, { ...shared, admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
     const callsUrl = server && (await this.#listen(server))
@@ -117,11 +120,15 @@ class Launch {
   }
 
   /** What keeps the process from doing its work, besides its services. */
-  #problems(): readonly string[] {
-    const discovery = this.#discovery
-    if (discovery?.problem !== undefined) return [discovery.problem]
-    const isIdle = this.#options.gateway && this.#elsewhere.length > 0 && this.#elsewhere.length === this.#system.services.length
-    return isIdle && discovery && this.#elsewhere.every((name) => discovery.instances(name).length === 0) ? ['no instance of any service is known'] : []
+  #problems(): readonly Problem[] {
+    const problem = this.#search?.problem
+    return problem ? [problem] : []
+  }
+
+  /** The services that a gateway here needs others for. */
+  get #routedElsewhere(): readonly string[] {
+    const routed = this.#system.services.filter(({ contract }) => contract.operations.some(({ http }) => http !== undefined)).map(({ name }) => name)
+    return this.#elsewhere.filter((name) => routed.includes(name))
   }
 
   /** The services that run in other processes. */
@@ -164,7 +171,7 @@ class Launch {
       } catch (thrown) {
         const error = AtollError.from(thrown)
         if (!waitable.has(error.code)) throw error
-        this.#running.waitFor(error.reason)
+        this.#running.waitFor(error)
         if (this.#stop.signal.aborted) return
         logger.warn({ services, retryInMs: delayMs, error }, 'the services cannot start yet; will try again')
         await this.#pause(delayMs)

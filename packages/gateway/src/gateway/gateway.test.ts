@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { AtollError, errorCodes, silentLogger, type ErrorCode, type LogFields } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
 import { inSystem, type Sent } from '../../test/system.ts'
+import { createGateway } from './gateway.ts'
+import { toResponse } from './problem.ts'
 
 const json = { 'content-type': 'application/json' }
 
@@ -75,6 +79,43 @@ describe('the gateway', () => {
       assert.ok(!JSON.stringify(problem).includes('secret detail'))
       const line = logged.find(({ fields }) => fields['requestId'] === headers['x-request-id'])
       assert.match(String((line?.fields['error'] as Error).message), /secret detail/)
+    }))
+
+  it('tells of its own bad days by code and id alone, in answers and in readiness: whoever asks hears no address, database or user', () =>
+    inSystem(async ({ running }) => {
+      const logged: LogFields[] = []
+      const secret = 'PostgreSQL at db.internal:5432/shop: password authentication failed for user "shop"'
+      const codes = Object.keys(errorCodes).filter((code) => new AtollError(code as ErrorCode, secret).status >= 500) as ErrorCode[] // keys of the table
+      assert.ok(codes.includes('UNAVAILABLE') && codes.includes('STORE_CORRUPT'))
+      for (const code of codes) {
+        const error = new AtollError(code, secret, { cause: new Error(secret), details: { fields: { host: [secret] }, host: secret } })
+        const readiness = { ready: false, reasons: [`notes cannot go on: ${error.message}`], brief: [`notes cannot go on: ${code}`], warnings: [] }
+        const served = { system: running.system, dispatch: () => Promise.reject(error), readiness: () => readiness }
+        const gateway = createGateway(served, { host: createNodeHost(), logger: { ...silentLogger, error: (fields) => void logged.push(fields) } })
+        const ask = async (url: string) => gateway.handle({ method: 'GET', url, headers: {}, address: '127.0.0.1', body: async () => '', signal: () => undefined })
+        const worded = toResponse(error, 'id', ({ status, reason, details }) => ({ status, body: { reason, details } }))
+        for (const { status, body } of [worded, await ask('/count'), await ask('/readyz')]) {
+          assert.ok(status >= 500 && !/db\.internal|shop|5432|password/.test(body!), `${code}: ${body}`)
+        }
+        const { body, headers } = await ask('/count')
+        const problem = JSON.parse(body!) as Record<string, unknown>
+        const isForCallers = 'status' in errorCodes[code]
+        assert.deepEqual([problem['code'], problem['title'], problem['requestId']], [isForCallers ? code : 'INTERNAL', errorCodes[isForCallers ? code : 'INTERNAL'].meaning, headers['x-request-id']])
+        const line = logged.find((fields) => fields['requestId'] === headers['x-request-id'])
+        assert.match((line!['error'] as Error).message, /db\.internal/)
+      }
+    }))
+
+  it('tells whether what could not be answered had an effect, where that is known', () =>
+    inSystem(async ({ running }) => {
+      for (const [effect, words] of [['none', /it had no effect/], ['unknown', /not known, and it was not sent again: use an Idempotency-Key/]] as const) {
+        const served = { system: running.system, readiness: () => running.readiness(), dispatch: () => Promise.reject(new AtollError('UNAVAILABLE', 'notes-1 at 10.0.0.7 was lost', { details: { effect } })) }
+        const gateway = createGateway(served, { host: createNodeHost(), logger: silentLogger })
+        const { body } = await gateway.handle({ method: 'GET', url: '/count', headers: {}, address: '127.0.0.1', body: async () => '', signal: () => undefined })
+        const problem = JSON.parse(body!) as Record<string, unknown>
+        assert.equal(problem['effect'], effect)
+        assert.match(String(problem['detail']), words)
+      }
     }))
 
   it('words errors as their contract does', () =>
@@ -207,10 +248,10 @@ describe('the gateway', () => {
     inSystem(
       async ({ send }) => {
         const { status, json: state } = await send({ method: 'GET', url: '/readyz' })
-        assert.deepEqual([status, state['warnings']], [200, ['log.sync-interval is 2m, and was accepted']])
+        assert.deepEqual([status, state['warnings']], [200, ['log:log.sync-interval is 2m, and was accepted']])
       },
       {},
-      { warnings: ['log.sync-interval is 2m, and was accepted'] },
+      { warnings: ['log:log.sync-interval is 2m, and was accepted: set it to always at nats.internal:8222'] },
     ))
 
   it('keeps the id and the trace of a request that brings them, if they are sane', () =>

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Caller, ErrorShape } from 'atoll'
-import { decodePosition, encodePosition, isTrace, mergePositions, newTrace, type Dispatched, type Position, type RunningSystem } from 'atoll/runtime'
+import { decodePosition, encodePosition, inBrief, isTrace, mergePositions, newTrace, type Dispatched, type Position, type RunningSystem } from 'atoll/runtime'
 import { toEtag, versionOf } from './etag.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import { Listener } from './listener.ts'
@@ -108,10 +108,10 @@ class SystemGateway implements Gateway {
   #health(request: GatewayRequest): GatewayResponse | undefined {
     if (request.url === '/livez') return json(200, { live: true })
     if (request.url !== '/readyz') return undefined
-    const { ready, reasons, warnings } = this.#running.readiness()
-    const more = warnings.length === 0 ? {} : { warnings }
-    if (this.#draining) return json(503, { ready: false, reasons: ['the gateway is draining', ...reasons], ...more })
-    return json(ready ? 200 : 503, { ready, reasons, ...more })
+    const { ready, brief, warnings } = this.#running.readiness()
+    const more = warnings.length === 0 ? {} : { warnings: warnings.map(inBrief) }
+    if (this.#draining) return json(503, { ready: false, reasons: ['the gateway is draining', ...brief], ...more })
+    return json(ready ? 200 : 503, { ready, reasons: brief, ...more })
   }
 
   #refuseRoute(request: GatewayRequest): never {

@@ -3,8 +3,8 @@ import type { ErrorShape } from 'atoll'
 import type { GatewayResponse } from './exchange.ts'
 
 /**
- * An error as a response: as the contract words it, or as problem+json (RFC 9457). Errors that no caller should see answer 500 and
- * say nothing but the id under which the log tells more. Throws what the contract's words throw, and if they make no answer.
+ * An error as a response: as the contract words it, or as problem+json (RFC 9457). What a caller did is told as it was said. What befell us is
+ * told by its code, with the id under which the log tells more: its words name addresses, databases and users, and anybody may ask. Throws what the contract's words throw, and if they make no answer.
  */
 export function toResponse(thrown: unknown, requestId: string, shape: ErrorShape | undefined): GatewayResponse {
   const error = toShown(AtollError.from(thrown))
@@ -21,8 +21,21 @@ export function toResponse(thrown: unknown, requestId: string, shape: ErrorShape
 }
 
 function toShown(error: AtollError): AtollError {
-  const isForCallers = 'status' in errorCodes[error.code] && error.code !== 'INTERNAL'
-  return isForCallers ? error : new AtollError('INTERNAL', 'something went wrong here; the log tells more under the request id')
+  if (error.status < 500) return error
+  const { effect } = error.details
+  const code = 'status' in errorCodes[error.code] ? error.code : 'INTERNAL'
+  const said = code === 'INTERNAL' ? 'something went wrong here' : 'this cannot be done now'
+  return new AtollError(code, `${said}${isEffect(effect) ? effects[effect] : ''}; the log tells more under the request id`, isEffect(effect) ? { details: { effect } } : {})
+}
+
+/** What the caller must know to decide whether to send it again. */
+const effects = {
+  none: ', and it had no effect',
+  unknown: '. Whether it had an effect is not known, and it was not sent again: use an Idempotency-Key to make that safe',
+} as const
+
+function isEffect(value: unknown): value is keyof typeof effects {
+  return typeof value === 'string' && Object.hasOwn(effects, value)
 }
 
 function problemOf(error: AtollError, requestId: string): Record<string, unknown> {
@@ -33,6 +46,7 @@ function problemOf(error: AtollError, requestId: string): Record<string, unknown
     detail: error.reason,
     code: error.code,
     requestId,
+    ...(error.details['effect'] === undefined ? {} : { effect: error.details['effect'] }),
     ...(error.details['fields'] === undefined ? {} : { fields: error.details['fields'] }),
   }
 }

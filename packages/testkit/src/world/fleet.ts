@@ -65,11 +65,11 @@ export class Fleet implements Calls {
       }
       const lost = (): void => {
         done()
-        reject(new AtollError('UNAVAILABLE', `${operation} was not answered: ${actor.name} is gone. Whether it had an effect is not known`))
+        reject(new AtollError('UNAVAILABLE', `${operation} was not answered: ${actor.name} is gone. Whether it had an effect is not known`, { details: { effect: 'unknown' } }))
       }
       const late = (): void => {
         done()
-        reject(new AtollError('DEADLINE_EXCEEDED', `${operation} was not answered in time by ${actor.name}. Whether it had an effect is not known`))
+        reject(new AtollError('DEADLINE_EXCEEDED', `${operation} was not answered in time by ${actor.name}. Whether it had an effect is not known`, { details: { effect: 'unknown' } }))
       }
       const timer = after((request.deadlineMs ?? monotonicMs() + ANSWER_MS) - monotonicMs() + GRACE_MS, late)
       actor.onDeath.add(lost)

@@ -384,7 +384,7 @@ export class World implements AsyncDisposable {
       dispatch: (operation, request) => fleet.dispatch(operation, request),
       readiness: () => {
         const down = fleet.system.services.filter(({ name }) => !fleet.isUp(name)).map(({ name }) => `service ${name} is down`)
-        return { ready: down.length === 0, reasons: down, warnings: [] }
+        return { ready: down.length === 0, reasons: down, brief: down, warnings: [] }
       },
     }
     const { gateway = {} } = this.#options

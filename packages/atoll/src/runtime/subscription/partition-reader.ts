@@ -2,6 +2,7 @@ import { AtollError, type Timer } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
 import type { RedriveOutcome } from '../admin.ts'
 import { isOfStoreAlone, isStoresDoing } from '../blame.ts'
+import { readOn } from '../read-on.ts'
 import { Attempts } from './attempts.ts'
 import { applyBatch } from './batch.ts'
 import { CursorBook } from './cursor-book.ts'
@@ -9,6 +10,16 @@ import type { Cursor } from './cursor.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import { HeldEvents, parked, type HeldReason } from './held.ts'
 import { Lanes } from './lanes.ts'
+
+/** What a reader tells its subscription. */
+export interface ReaderEvents {
+  /** The store or the log failed: it has given up, and another reader is to take its place. */
+  failed(error: unknown): void
+  /** Events are missing: it stands still, for as long as it is there. */
+  stands(gap: AtollError): void
+  /** It does what it should: every source was read, and what came of it was committed. Told once. */
+  works(): void
+}
 
 /**
  * Reads one partition of a subscription under its lease and has its events handled: one key after the other in order, different keys
@@ -23,21 +34,24 @@ export class PartitionReader {
   readonly #held: HeldEvents
   readonly #attempts: Attempts
   readonly #lanes: Lanes
-  readonly #onFailure: (error: unknown) => void
+  readonly #tell: ReaderEvents
   readonly #dirty = new Set<Cursor>()
   /** Keys whose held events are being worked on. */
   readonly #driving = new Set<string>()
   #running: Promise<void> | undefined
   #stopping = false
   #failed = false
+  /** Sources that have not been read yet. Once there are none, and a commit has lasted or nothing is left to do, it works. */
+  readonly #unread = new Set<string>()
+  #works = false
   #retryTimer: Timer | undefined
   #gap: AtollError | undefined
 
-  constructor(ground: SubscriptionGround, partition: number, epoch: number, onFailure: (error: unknown) => void) {
+  constructor(ground: SubscriptionGround, partition: number, epoch: number, tell: ReaderEvents) {
     this.#ground = ground
     this.partition = partition
     this.epoch = epoch
-    this.#onFailure = onFailure
+    this.#tell = tell
     this.#book = new CursorBook(ground.name, partition, epoch)
     this.#held = new HeldEvents(ground.name, partition)
     this.#attempts = new Attempts(ground, this.#book, this.#held)
@@ -52,7 +66,10 @@ export class PartitionReader {
     })
     await this.#book.load(store.reader, events)
     await this.#held.load(store.reader)
-    for (const cursor of this.#book.cursors) this.#dirty.add(cursor)
+    for (const cursor of this.#book.cursors) {
+      this.#dirty.add(cursor)
+      this.#unread.add(cursor.source)
+    }
     await this.#armRetries()
     this.#pump()
   }
@@ -133,9 +150,13 @@ export class PartitionReader {
   async #read(): Promise<void> {
     while (!this.#stopping && !this.#failed && !this.#gap) {
       const cursor = this.#nextDirty()
-      if (!cursor) return
+      if (!cursor) {
+        if (this.#lanes.idle) this.#prove()
+        return
+      }
       this.#dirty.delete(cursor)
       const records = await this.#readOn(cursor)
+      this.#unread.delete(cursor.source)
       if (records.length === 0) continue
       this.#dirty.add(cursor)
       if (this.#ground.batched) await this.#lanes.run(null, () => this.#applyBatch(cursor, records))
@@ -146,8 +167,9 @@ export class PartitionReader {
 
   /** What comes next for a cursor. What the log has lost of it is a gap like any other: nothing is skipped. */
   async #readOn({ source, readOffset }: Cursor): Promise<StoredRecord[]> {
+    const { log, name, options } = this.#ground
     try {
-      return await this.#ground.log.read(source, this.partition, readOffset, this.#ground.options.readBatchMax)
+      return await readOn(log, name, source, this.partition, readOffset, options.readBatchMax)
     } catch (thrown) {
       const error = AtollError.from(thrown)
       if (error.code !== 'LOG_GAP') throw error
@@ -157,8 +179,14 @@ export class PartitionReader {
   }
 
   #stopAt(gap: AtollError): void {
+    this.#tell.stands(gap)
     this.#gap = gap
-    this.#ground.logger.error({ subscription: this.#ground.name, partition: this.partition, error: gap }, 'ALARM: events are missing from the log; this partition stands still')
+  }
+
+  #prove(): void {
+    if (this.#works || this.#failed || this.#unread.size > 0) return
+    this.#works = true
+    this.#tell.works()
   }
 
   /** Backfills of a source go before its own cursor, so that a late event's past comes before its present. */
@@ -212,6 +240,7 @@ export class PartitionReader {
       concerns: (record) => this.#concerns(cursor, record),
     })
     this.#book.announce(cursor)
+    this.#prove()
     await this.#armRetries()
   }
 
@@ -250,6 +279,7 @@ export class PartitionReader {
       }
     }
     this.#book.announce(cursor)
+    this.#prove()
   }
 
   async #hold(cursor: Cursor, record: StoredRecord, reason: HeldReason): Promise<void> {
@@ -309,6 +339,6 @@ export class PartitionReader {
     if (this.#failed) return
     this.#failed = true
     this.#retryTimer?.cancel()
-    this.#onFailure(error instanceof StoreFailure ? error.cause : error)
+    this.#tell.failed(error instanceof StoreFailure ? error.cause : error)
   }
 }

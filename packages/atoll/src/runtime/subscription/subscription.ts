@@ -2,7 +2,10 @@ import { AtollError, type Timer } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
 import type { Statement } from '@atoll/store/driver'
 import { endsWithin } from '../deadline.ts'
+import { createFaultLogger } from '../faults.ts'
 import type { RedriveOutcome } from '../admin.ts'
+import { toProblem } from '../problem.ts'
+import type { Problem } from '../running.ts'
 import type { SubscriptionGround } from './ground.ts'
 import { Leases } from './leases.ts'
 import { PartitionReader } from './partition-reader.ts'
@@ -29,7 +32,9 @@ export class Subscription {
   #reopenTimer: Timer | undefined
   #failures = 0
   #isShared = false
-  #trouble: unknown
+  /** What keeps partitions from being read, and the leases from being renewed; each until that is known to be over. */
+  readonly #troubles = new Map<number | 'leases', AtollError>()
+  readonly #faults: ReturnType<typeof createFaultLogger>
   #renewing: Promise<void> | undefined
   /** Partitions above our share, whose readers end what is in hand; their leases are renewed until then. */
   readonly #handingOver = new Map<number, Promise<void>>()
@@ -37,6 +42,7 @@ export class Subscription {
 
   constructor(ground: SubscriptionGround) {
     this.ground = ground
+    this.#faults = createFaultLogger(ground.logger, ground.host)
     this.#leases = new Leases(ground.store, ground.name, ground.host, ground.options)
     this.#sources = [...new Set(ground.events.map((event) => event.source))]
   }
@@ -44,6 +50,7 @@ export class Subscription {
   /** Takes its leases and begins to read. */
   async start(): Promise<void> {
     this.#state = 'running'
+    this.#troubles.clear() // of an earlier run
     this.#unwatch = this.#sources.map((source) => this.ground.log.watch(source, (partition) => this.#readers.get(partition)?.wake(source)))
     await this.#renewLeases()
     this.#armLook()
@@ -105,13 +112,14 @@ export class Subscription {
     return undefined
   }
 
-  /** What keeps it from reading, in words. */
-  get problems(): string[] {
-    const problems: string[] = []
-    if (this.#state !== 'running') problems.push(`${this.ground.name} does not read: it is ${this.#state}`)
-    if (this.#trouble) problems.push(`${this.ground.name} cannot go on: ${AtollError.from(this.#trouble).message}`)
-    for (const reader of this.#readers.values()) if (reader.gap) problems.push(reader.gap.message)
-    return problems
+  /** What keeps it from reading. */
+  get problems(): Problem[] {
+    const { name } = this.ground
+    const problems: Problem[] = []
+    if (this.#state !== 'running') problems.push(toProblem(`${name} does not read: it is ${this.#state}`))
+    for (const trouble of this.#troubles.values()) problems.push(toProblem(`${name} cannot go on`, trouble))
+    for (const reader of this.#readers.values()) if (reader.gap) problems.push(toProblem(`${name} stands still`, reader.gap))
+    return [...new Map(problems.map((problem) => [problem.reason, problem])).values()] // many partitions may have the same
   }
 
   /** Whether everything that is in the log, as far as known here, is handled or held, and nothing is in hand. */
@@ -153,20 +161,28 @@ export class Subscription {
       for (const partition of changes.lost) this.#drop(partition)
       for (const partition of changes.surplus) this.#handOver(partition)
       await Promise.all([...changes.taken].map(([partition, epoch]) => this.#open(partition, epoch)))
-      this.#trouble = undefined
-      this.#failures = 0
+      this.#over('leases')
+      // What another instance has taken over by now is no trouble of ours.
+      for (const at of this.#troubles.keys()) if (at !== 'leases' && !this.#readers.has(at) && !changes.taken.has(at)) this.#over(at)
     } catch (error) {
-      this.#failed(error)
+      this.#failed('leases', error)
     }
     if (this.#state !== 'running') return
     this.#leaseTimer = this.ground.host.after(this.ground.options.leaseMs / 3, () => void this.#renewLeases())
   }
 
   async #open(partition: number, epoch: number): Promise<void> {
-    const reader = new PartitionReader(this.ground, partition, epoch, (error) => {
-      if (this.#readers.get(partition) !== reader) return
-      this.#drop(partition)
-      this.#failed(error)
+    const reader = new PartitionReader(this.ground, partition, epoch, {
+      failed: (error) => {
+        if (this.#readers.get(partition) !== reader) return
+        this.#drop(partition)
+        this.#failed(partition, error)
+      },
+      stands: (gap) => {
+        this.#over(partition)
+        this.#raiseAlarm(partition, gap)
+      },
+      works: () => this.#over(partition),
     })
     this.#readers.set(partition, reader)
     try {
@@ -197,24 +213,36 @@ export class Subscription {
     if (!reader || this.#handingOver.has(partition)) return
     const handedOver = reader
       .stop()
-      .catch((error: unknown) => this.#failed(error)) // it has stopped all the same, and must not keep its lease
+      .catch((error: unknown) => this.#failed(partition, error)) // it has stopped all the same, and must not keep its lease
       .then(async () => {
         if (this.#readers.get(partition) !== reader) return
         this.#forget(partition)
         await this.#leases.release(partition, reader.epoch)
       })
-      .catch((error: unknown) => this.#failed(error))
+      .catch((error: unknown) => this.#failed(partition, error))
       .finally(() => this.#handingOver.delete(partition))
     this.#handingOver.set(partition, handedOver)
   }
 
+  /** Once for all partitions of which the same is to be told. */
+  #raiseAlarm(partition: number, gap: AtollError): void {
+    for (const reader of this.#readers.values()) if (reader.gap?.message === gap.message) return
+    this.ground.logger.error({ subscription: this.ground.name, partition, error: gap }, 'ALARM: events are missing from the log; this partition stands still')
+  }
+
+  /** That the leases could be renewed, or a reader be opened, ends no trouble of another kind: only what was done ends it. */
+  #over(what: number | 'leases'): void {
+    this.#troubles.delete(what)
+    if (this.#troubles.size === 0) this.#failures = 0
+  }
+
   /** Tries again later, with growing delays. */
-  #failed(error: unknown): void {
+  #failed(what: number | 'leases', error: unknown): void {
     if (this.#state !== 'running') return
     const failure = AtollError.from(error)
     if (failure.code !== 'FENCED') {
-      this.#trouble = failure
-      this.ground.logger.error({ subscription: this.ground.name, error: failure }, 'could not read or commit; will try again')
+      this.#troubles.set(what, failure)
+      this.#faults.error({ subscription: this.ground.name, error: failure }, 'could not read or commit; will try again')
     }
     if (this.#reopenTimer) return
     const { retryDelayMs, retryDelayMsMax } = this.ground.options

@@ -19,7 +19,10 @@ export interface PostgresStoresOptions {
   /** The name of the system, which keeps it apart from others in the same database. */
   system: string
   host: Host
-  /** What a process will have open, as far as it is known: stores, and readers over several. `examine` says how many connections that takes. */
+  /**
+   * What a process will have open, as far as it is known: stores, and readers over several, of services with projections. `examine` says how many connections
+   * that takes, with what a rebuild of a projection takes besides.
+   */
   expected?: { readonly stores: number; readonly readers: number } | undefined
   /** Only what differs from {@link defaultLimits}. */
   limits?: Partial<PostgresLimits>
@@ -119,10 +122,13 @@ class PostgresStores implements StoreDriver {
     const ofReader = this.#limits.readersMax
     const ofStore = 1 + ofReader // one writes
     const beside = besideMax + 1 // one listens
+    const taken = (stores: number, readers: number): number => beside + stores * ofStore + readers * ofReader
+    const ofRebuild = expected.readers > 0 ? ofStore + ofReader : 0 // the next generation of a projection, and a reader with it before the one without it is closed
     const stores = Math.max(this.#open.size, expected.stores)
-    const connections = beside + stores * ofStore + Math.max(this.#readers.size, expected.readers) * ofReader
+    const connections = Math.max(taken(this.#open.size, this.#readers.size), taken(expected.stores, expected.readers) + ofRebuild)
     if (stores === 0) return { connections, message: `each process takes up to ${beside}, and ${ofStore} more for each store that it opens` }
-    return { connections, message: `${stores === 1 ? '1 store in one process takes' : `${stores} stores in one process take`} up to ${connections}, and as many again in every other one` }
+    const rebuild = ofRebuild > 0 ? `, ${ofRebuild} of them while a projection is rebuilt` : ''
+    return { connections, message: `${stores === 1 ? '1 store in one process takes' : `${stores} stores in one process take`} up to ${connections}${rebuild}, and as many again in every other one` }
   }
 
   /** A server that sends an answer to a process that stopped does not count as idle; so it gives up the connection after as long. */
