@@ -26,7 +26,7 @@ export async function loadSystem(module: string): Promise<SystemModule> {
 /** The module that was named, here or in the configuration. */
 export async function loadSystemOf(module: string | undefined, config: Config): Promise<SystemModule> {
   const path = module ?? config.values.system
-  if (path === undefined) throw new AtollError('COMMAND_USAGE', 'name the module of the system: atoll start src/system.ts, or set `system` in atoll.json')
+  if (path === undefined) throw new AtollError('COMMAND_USAGE', 'name the module of the system: as an argument (src/system.ts) where the command takes one, or by `system` in the configuration (atoll.json, --config, ATOLL_SYSTEM)')
   return loadSystem(path)
 }
 

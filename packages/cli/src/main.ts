@@ -3,7 +3,7 @@ import { AtollError } from '@atoll/host'
 import { Command, CommanderError } from 'commander'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { events, ledger, listDeadLetters, redrive, replay, showDeadLetter } from './commands/ask.ts'
 import { config } from './commands/config.ts'
 import { dev } from './commands/dev.ts'
@@ -15,7 +15,8 @@ import { up } from './commands/up.ts'
 import { loadConfig } from './config/config.ts'
 import type { Place } from './control/client.ts'
 import { CONTROL_FILE } from './control/server.ts'
-import { notedSystem } from './start.ts'
+import { folderOf } from './engines.ts'
+import { hasLog, notedSystem } from './start.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
 const CONFIG = ['--config <file>', 'configuration of a system that many processes share (default: atoll.json, if there is one)'] as const
@@ -174,15 +175,15 @@ interface PlaceOptions {
   config?: string
 }
 
-/** What to ask: a data folder that was named, else what a configuration names, else a data folder that is there. */
+/** What to ask: a data folder that was named, else what a configuration or the environment names, else a data folder that is there. */
 function placeOf(options: PlaceOptions): Place {
   if (options.data !== undefined && options.config !== undefined) throw new AtollError('COMMAND_USAGE', 'give --data or --config: a system lies in a folder, or on engines')
-  const isConfigured = options.config !== undefined || (options.data === undefined && existsSync('atoll.json'))
-  if (!isConfigured) return { data: dataFolder(options.data) }
+  if (options.data !== undefined) return { data: options.data }
   const config = loadConfig({ file: options.config })
-  const folder = /^sqlite:(.*)$/.exec(config.values['store.url'] ?? '')?.[1]
-  const isEmbedded = (config.values['log.url'] ?? 'embedded') === 'embedded'
-  return isEmbedded ? { data: folder ?? dataFolder(undefined) } : { config }
+  const { 'store.url': store, 'log.url': log = 'embedded' } = config.values
+  const folder = store === undefined ? undefined : folderOf(store)
+  const isOnEngines = log !== 'embedded' || (store !== undefined && folder === undefined)
+  return isOnEngines ? { config } : { data: folder ?? dataFolder() }
 }
 
 function moduleOf(options: PlaceOptions): string | undefined {
@@ -190,13 +191,14 @@ function moduleOf(options: PlaceOptions): string | undefined {
   return 'data' in place ? notedSystem(place.data)?.module : place.config.values.system
 }
 
-/** The data folder that was named; or the only one there is; or the only one of a system that runs. */
-function dataFolder(named: string | undefined): string {
-  if (named !== undefined) return named
-  const folders = existsSync('data') ? readdirSync('data').filter((name) => existsSync(join('data', name, 'log.db'))).map((name) => join('data', name)) : []
-  const running = folders.filter((folder) => existsSync(join(folder, CONTROL_FILE)))
+/** The only data folder there is; or the only one of a system that runs. */
+function dataFolder(): string {
+  const all = existsSync('data') ? readdirSync('data').map((name) => join('data', name)) : []
+  const running = all.filter((folder) => existsSync(join(folder, CONTROL_FILE)))
+  const folders = all.filter((folder) => hasLog(folder) || running.includes(folder))
   for (const found of [folders, running]) if (found.length === 1) return found[0]!
-  throw new AtollError('COMMAND_USAGE', folders.length === 0 ? 'there is no data folder below data/; name one with --data' : `there are several data folders (${folders.join(', ')}); name one with --data`)
+  const several = folders.length > 0
+  throw new AtollError('COMMAND_USAGE', several ? `there are several data folders (${folders.join(', ')}); name one with --data` : `there is no data folder below ${resolve('data')}; name one with --data, or the configuration of a system on engines with --config`)
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
