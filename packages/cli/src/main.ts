@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { AtollError } from '@atoll/host'
+import { AtollError, type ErrorCode } from '@atoll/host'
 import { Command, CommanderError } from 'commander'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
@@ -27,7 +27,7 @@ const program = new Command('atoll')
   .version(ownVersion())
   .exitOverride()
   .configureHelp({ sortSubcommands: false })
-  .addHelpText('after', '\nEvery command but dev, start, registry, config and map asks the running system of the data folder; if none runs, it looks into the folder itself\n(replay and redrive start the system for as long as they take). With --config they look into the engines that the processes of a system\nshare, and replay and redrive go to the instance in question.')
+  .addHelpText('after', '\nTo look after a system, commands ask the one that runs in the data folder; if none runs, they look into the folder itself (replay and\nredrive start the system for as long as they take). Where the configuration (--config, atoll.json, the environment) names engines, they\nlook into those, and replay and redrive go to the instance in question.')
 
 program
   .command('dev')
@@ -63,7 +63,9 @@ program
   .option('--config <file>', 'configuration (default: atoll.json, if there is one); needs engines that processes can share')
   .option('--port <number>', 'port of the gateway (default: PORT, or 4000)')
   .option('--instances <number>', 'processes for each service', '1')
-  .addHelpText('after', '\nCtrl-C drains and stops them all. A process that ends is started again.\n\nExample: ATOLL_STORE_URL=postgres://… ATOLL_LOG_URL=nats://… atoll up src/system.ts --instances 2')
+  .option('--data <folder>', 'where other commands find it; stores and log are on the engines (default: data/<name of the system>)')
+  .option('--json', 'the ready line as a JSON object')
+  .addHelpText('after', '\nCtrl-C drains and stops them all. A process that ends is started again, unless it says that it is configured wrongly (exit code 2).\n\nExample: ATOLL_STORE_URL=postgres://… ATOLL_LOG_URL=nats://… atoll up src/system.ts --instances 2')
   .action(up)
 
 program
@@ -201,6 +203,9 @@ function dataFolder(): string {
   throw new AtollError('COMMAND_USAGE', several ? `there are several data folders (${folders.join(', ')}); name one with --data` : `there is no data folder below ${resolve('data')}; name one with --data, or the configuration of a system on engines with --config`)
 }
 
+/** What no other try would change, as long as nobody mends the command, the configuration or the system. */
+const notConfigured: ReadonlySet<ErrorCode> = new Set(['COMMAND_USAGE', 'CONFIG_INVALID', 'SETTING_UNSAFE', 'DEFINITION_INVALID'])
+
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error // whoever read our output has seen enough
 })
@@ -215,6 +220,6 @@ try {
     if (error.code === 'INTERNAL') console.error(thrown)
     else if (error.cause instanceof Error && !(error.cause instanceof AtollError)) console.error(error.cause)
     // What could not be put away must not keep the process: it has failed, and has said so.
-    process.exit(error.code === 'COMMAND_USAGE' || error.code === 'CONFIG_INVALID' ? 2 : 1)
+    process.exit(notConfigured.has(error.code) ? 2 : 1)
   }
 }
