@@ -35,8 +35,14 @@ async function load(path: string): Promise<{ default?: unknown; gateway?: Gatewa
     return (await import(pathToFileURL(path).href)) as { default?: unknown; gateway?: GatewaySettings } // what it is, is looked at next
   } catch (error) {
     if (error instanceof AtollError) throw error // says itself what does not fit together
-    throw new AtollError('COMMAND_USAGE', `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new AtollError('COMMAND_USAGE', `${path} cannot be loaded: ${reasonOf(error)}`, { cause: error })
   }
+}
+
+/** A module that is not found is named; of what else a module throws, only the stack says where. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND' ? error.message : (error.stack ?? error.message)
 }
 
 function isSystem(value: unknown): value is System {

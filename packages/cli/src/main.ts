@@ -16,6 +16,7 @@ import { loadConfig } from './config/config.ts'
 import type { Place } from './control/client.ts'
 import { CONTROL_FILE } from './control/server.ts'
 import { folderOf } from './engines.ts'
+import { failureText } from './failure.ts'
 import { hasLog, notedSystem } from './start.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
@@ -216,9 +217,7 @@ try {
   if (thrown instanceof CommanderError) process.exitCode = thrown.exitCode === 0 ? 0 : 2
   else {
     const error = AtollError.from(thrown)
-    console.error(error.message)
-    if (error.code === 'INTERNAL') console.error(thrown)
-    else if (error.cause instanceof Error && !(error.cause instanceof AtollError)) console.error(error.cause)
+    console.error(failureText(error))
     // What could not be put away must not keep the process: it has failed, and has said so.
     process.exit(notConfigured.has(error.code) ? 2 : 1)
   }
