@@ -1,4 +1,4 @@
-import { AtollError, type Examination, type Finding, type Logger, type Mishap } from '@atoll/host'
+import { AtollError, mishaps, type Examination, type Finding, type Logger, type Mishap } from '@atoll/host'
 import { nearestOf } from '../nearest.ts'
 
 /** What the settings of a system's engines come to. */
@@ -46,8 +46,6 @@ export interface PromiseRow {
 
 /** `holds`; or what happens instead. `detected`: records may be lost, and the gap stops their readers instead of being skipped. */
 export type Outcome = 'holds' | 'detected' | 'lost'
-
-export const mishaps: readonly Mishap[] = ['process kill', 'OS crash', 'power loss', 'loss of a node']
 
 /**
  * Judges what was found: an acknowledged change is as safe as the store that it was committed to; an event reaches everybody if neither

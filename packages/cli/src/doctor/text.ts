@@ -1,5 +1,6 @@
+import { mishaps } from '@atoll/host'
 import { formatTable } from '../table.ts'
-import { freshIn, fullNameOf, idleText, mishaps, type Diagnosis, type PartFinding } from './diagnosis.ts'
+import { freshIn, fullNameOf, idleText, type Diagnosis, type PartFinding } from './diagnosis.ts'
 
 /** A diagnosis for people: what was found, engine by engine; then what holds, promise by promise; then what to do. */
 export function formatDiagnosis(diagnosis: Diagnosis): string {
