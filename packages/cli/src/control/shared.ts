@@ -105,7 +105,7 @@ class Fleet {
     if (url !== undefined) this.#discovery = registryDiscovery({ ...shared, url })
     else if (template !== undefined) this.#discovery = dnsDiscovery({ ...shared, template, services: system.services.map(({ name }) => name) })
     else if (list !== undefined) this.#discovery = fixedDiscovery(list)
-    else throw new AtollError('CONFIG_INVALID', 'nothing says where the instances are that should do it: set discovery.registry, discovery.dns or discovery.static (ATOLL_DISCOVERY_…)')
+    else throw new AtollError('CONFIG_INVALID', 'nothing says where the instances are that should do it: set discovery.registry, discovery.dns or discovery.static (ATOLL_DISCOVERY_…) as they have it; if atoll up runs them, name its data folder with --data')
   }
 
   /** What the first instance says that does not refuse. While partitions change hands nobody may have the one in question, so it asks again. */
