@@ -36,15 +36,14 @@ async function* askFolder<Item>(data: string, request: ControlRequest, signal: A
 }
 
 /**
- * The process of this machine that has to be asked, if there is one: the one that has the folder with the stores; or, for what instances do and
- * where nothing says where they are, the `atoll up` that has started them.
+ * The process of this machine that has to be asked, if there is one: the one that has the folder with the stores; or, for what instances do, the
+ * `atoll up` that has started them, and knows where they are.
  */
 async function reachOwner(system: string, { values }: Config, request: ControlRequest): Promise<Socket | undefined> {
   if (request.verb === 'events') return undefined // the log has them all
   const { store, log } = placeOf(values, system)
-  const knows = values['discovery.registry'] ?? values['discovery.dns'] ?? values['discovery.static']
   const own = folderOf(store)
-  const folder = own ?? (handlesEvents(request) && knows === undefined ? folderOf(defaultStoreUrl(system)) : undefined)
+  const folder = own ?? (handlesEvents(request) ? folderOf(defaultStoreUrl(system)) : undefined)
   const control = folder === undefined ? undefined : controlOf(folder)
   const socket = control && (await reach(control))
   if (!socket || (control.store === store && control.log === log)) return socket
