@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { createRegistry } from '@atoll/calls'
-import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
+import { createRegistry, registryDiscovery, type Discovery } from '@atoll/calls'
+import { AtollError, errorCodes, silentLogger, type ErrorCode } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { openDataFolder } from '@atoll/sqlite'
 import { closeAll } from '../closing.ts'
@@ -44,7 +44,8 @@ export async function up(module: string | undefined, options: UpOptions): Promis
   try {
     const folder = openDataFolder(data)
     closing.unshift(() => folder.close())
-    const registry = createRegistry({ host: createNodeHost(), logger: createLogger('warn'), secret: config.values['calls.secret'] })
+    const host = createNodeHost()
+    const registry = createRegistry({ host, logger: createLogger('warn'), secret: config.values['calls.secret'] })
     const { url } = await registry.listen({ port: 0, host: '127.0.0.1' })
     closing.unshift(() => registry.close())
     const fleet = { ...config, values: { ...config.values, 'discovery.registry': url } }
@@ -59,7 +60,13 @@ export async function up(module: string | undefined, options: UpOptions): Promis
     closing.unshift(() => gateway.stop(), () => Promise.all(services.map((child) => child.stop())))
     for (const child of children) child.start()
     const failed = Promise.race(children.map((child) => child.failed))
-    const ready = Promise.all(children.map((child) => child.ready))
+    const discovery = registryDiscovery({ host, logger: silentLogger, url, secret: config.values['calls.secret'], system: system.name })
+    closing.unshift(() => discovery.close())
+    // Whoever reads that it is ready calls at once: so not before the registry has told of somebody for each service.
+    const ready = Promise.all(children.map((child) => child.ready)).then(async (lines) => {
+      await known(discovery, system.services.map(({ name }) => name))
+      return lines
+    })
     const first = await Promise.race([told, ready, failed])
     if (first) {
       const seconds = (performance.now() - startedMs) / 1_000
@@ -76,6 +83,19 @@ export async function up(module: string | undefined, options: UpOptions): Promis
     await closeAll(closing)
   }
   say('stopped; everything that was acknowledged is kept', { stopped: true })
+}
+
+/** Resolves when there is an instance of each service. */
+function known(discovery: Discovery, services: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (discovery.problem !== undefined || services.some((name) => discovery.instances(name).length === 0)) return
+      unwatch()
+      resolve()
+    }
+    const unwatch = discovery.watch(look)
+    look()
+  })
 }
 
 /** What every process would refuse, or what they would take from each other. */
