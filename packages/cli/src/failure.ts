@@ -1,11 +1,7 @@
 import type { AtollError } from '@atoll/host'
 
-/**
- * What has ended a command, for people, each thing once: the message, which says what to do; what is behind it, where the message does not say that;
- * and a stack only for what nobody foresaw.
- */
+/** What has ended a command, for people: of what is known the message, which says what to do; the stack only of what nobody foresaw. */
 export function failureText({ code, message, stack, cause }: AtollError): string {
-  if (code === 'INTERNAL') return (cause instanceof Error ? cause.stack : stack) ?? message
-  const reason = cause instanceof Error ? cause.message : ''
-  return message.includes(reason) ? message : `${message}\n  ${reason}`
+  if (code !== 'INTERNAL') return message
+  return (cause instanceof Error ? cause.stack : stack) ?? message
 }
