@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { desk, fixtureShop, inFleet, until } from '../test/fleet.ts'
@@ -23,6 +23,21 @@ describe('atoll up', () => {
       await until('it has tried three times', () => /desk-1: ended with 7; it is started again in 800 ms/.test(up.log()))
       for (const delayMs of [200, 400]) assert.match(up.log(), new RegExp(`desk-1: ended with 7; it is started again in ${delayMs} ms`))
       assert.equal((await up.end()).code, 0)
+    }))
+
+  it('leaves no process behind when it is killed', () =>
+    inFleet(async ({ start, folder }) => {
+      const [module, note] = [join(folder, 'system.ts'), join(folder, 'pid')]
+      writeFileSync(module, `import { writeFileSync } from 'node:fs'\nif (process.argv.includes('--service')) writeFileSync(${JSON.stringify(note)}, String(process.pid))\nexport { default } from ${JSON.stringify(desk)}`)
+      const up = start(['up', module], AWAY)
+      await until('its process waits for the engines', () => /desk-1: .*will try again/.test(up.log()))
+      const pid = Number(readFileSync(note, 'utf8'))
+      try {
+        await up.end('SIGKILL')
+        await until('its process has ended', () => !isAlive(pid))
+      } finally {
+        if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+      }
     }))
 
   it('refuses what processes cannot share, before it starts any', () =>
@@ -53,3 +68,11 @@ describe('atoll up', () => {
       assert.deepEqual([gone.code, /no process runs that has .*on an engine: start it again, or give the configuration/.test(gone.err)], [2, true], gone.err)
     }))
 })
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false // there is no such process any more
+  }
+}

@@ -1,6 +1,6 @@
 /**
  * Resolves at the first Ctrl-C or SIGTERM; at the second the process ends at once, with exit code 130. Under npm one Ctrl-C comes twice: from the
- * terminal, and from npm, which hands it on.
+ * terminal, and from npm, which hands it on. A process that `atoll up` has started is told, too, when that has gone, in whatever way.
  */
 export function toldToStop(): Promise<void> {
   return new Promise((resolve) => {
@@ -12,6 +12,8 @@ export function toldToStop(): Promise<void> {
     }
     process.on('SIGINT', stop)
     process.on('SIGTERM', stop)
+    process.once('disconnect', resolve)
+    process.channel?.unref() // who listens for its end would else never end
   })
 }
 

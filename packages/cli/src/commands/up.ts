@@ -146,12 +146,12 @@ class Child {
   }
 
   start(): void {
-    // In a group of its own: Ctrl-C is for us, and we tell them in order.
-    const child = spawn(process.execPath, this.#args, { stdio: ['ignore', 'pipe', 'pipe'], env: this.#env, detached: true })
+    // In a group of its own: Ctrl-C is for us, and we tell them in order. Nothing is said over the channel; it ends with us, however we end.
+    const child = spawn(process.execPath, this.#args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: this.#env, detached: true })
     this.#process = child
     this.#held = []
-    createInterface(child.stdout).on('line', (line) => this.#hear(line))
-    createInterface(child.stderr).on('line', (line) => this.#pass(line))
+    createInterface(child.stdout!).on('line', (line) => this.#hear(line))
+    createInterface(child.stderr!).on('line', (line) => this.#pass(line)) // both are pipes
     child.once('close', (code, signal) => this.#ended(code, signal))
   }
 
