@@ -42,10 +42,12 @@ async function main(): Promise<number> {
   const running = await Promise.all([...new Set<EngineName>(['postgres', log])].map((name) => startEngine(name, { folder: join(data, name), port: engines[name].port })))
   const urls = new Map(running.map(({ name, url }) => [name, url]))
   for (const [name, url] of urls) console.log(`${name} at ${url}`)
-  console.log(`data in ${relative(process.cwd(), data)}; delete it to begin anew`)
+  const folder = relative(process.cwd(), data)
+  console.log(`data in ${folder}; delete it to begin anew`)
+  console.log(`to look after it, from another terminal: npm run atoll -- ledger --data ${folder} (or map, events, dead-letters, replay)`)
   if (settings[log]['ATOLL_ACCEPT']) console.log(`accepted by name: ${settings[log]['ATOLL_ACCEPT']}; \`atoll doctor\` says what that means`)
   const env = { ...process.env, ATOLL_STORE_URL: urls.get('postgres'), ATOLL_LOG_URL: urls.get(log), ...settings[log], ...Object.fromEntries([...urls].map(([name, url]) => [variableOf(name), url])) }
-  const args = ['packages/cli/src/main.ts', 'up', 'apps/conduit/src/system.ts', '--instances', values.instances, ...(values.port === undefined ? [] : ['--port', values.port])]
+  const args = ['packages/cli/src/main.ts', 'up', 'apps/conduit/src/system.ts', '--data', data, '--instances', values.instances, ...(values.port === undefined ? [] : ['--port', values.port])]
   // In a group of its own, so that Ctrl-C comes to it once: from us.
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true })
   const pass = (signal: NodeJS.Signals): boolean => child.kill(signal)

@@ -1,13 +1,14 @@
-import { join } from 'node:path'
-import { AtollError, type Host, type Logger } from '@atoll/host'
+import { join, resolve } from 'node:path'
+import { AtollError, type Examination, type Host, type Logger } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
 import type { KafkaLogOptions } from '@atoll/log/kafka'
 import type { NatsLogOptions } from '@atoll/log/nats'
 import type { StoreDriver } from '@atoll/store/driver'
 import type { System } from 'atoll'
 import { defaultOptions } from 'atoll/runtime'
-import type { Config } from './config/config.ts'
+import { maskSecrets, type Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
+import { hasLog } from './start.ts'
 
 // The one place that knows which driver is behind which address. Drivers are loaded when they are asked for: their client libraries are
 // installed by those who use them.
@@ -34,34 +35,125 @@ export interface EngineOptions {
 
 /** Opens what `store.url` and `log.url` name. Rejects with UNAVAILABLE if an engine cannot be reached; CONFIG_INVALID if its library is not installed. */
 export async function openEngines(options: EngineOptions): Promise<Engines> {
-  const { values } = options.config
-  const storeUrl = values['store.url'] ?? `sqlite:${join('data', options.system)}`
-  const logUrl = values['log.url'] ?? 'embedded'
-  const folder = /^sqlite:(.*)$/.exec(storeUrl)?.[1]
-  if (logUrl === 'embedded' && folder === undefined) {
-    throw new AtollError('CONFIG_INVALID', 'log.url is embedded, which goes with stores in a folder of this machine; give the address of an engine (ATOLL_LOG_URL), since store.url is one')
+  const { folder, logUrl } = placesOf(options)
+  return opened(async (closing) => {
+    if (folder !== undefined) closing.unshift(await lock(folder))
+    const log = await (logUrl === 'embedded' ? openEmbeddedLog(folder!, options.host) : openLog(logUrl, options)) // checked by placesOf
+    closing.unshift(() => log.close())
+    const stores = await openStores(options)
+    closing.unshift(() => stores.close())
+    return { stores, log, folder }
+  })
+}
+
+/**
+ * The same, to look at a system that has been there before: CONFIG_INVALID, with nothing made by looking, if the store of one of its services is not
+ * where the configuration says.
+ */
+export async function openEnginesToLook(options: EngineOptions & Required<Pick<EngineOptions, 'services'>>): Promise<Engines> {
+  const { folder, logUrl } = placesOf(options)
+  if (folder !== undefined && logUrl !== 'embedded' && hasLog(folder)) {
+    throw new AtollError('CONFIG_INVALID', `the stores in ${resolve(folder)} (store.url) belong to the log that lies there with them, and not to ${maskSecrets(logUrl)} (log.url). Give the configuration that the system runs with: --config <file>, ATOLL_STORE_URL and ATOLL_LOG_URL; or look into that folder with --data`)
   }
+  const stores = await openStores(options)
+  try {
+    await assertThere(stores, options)
+  } finally {
+    await stores.close()
+  }
+  return openEngines(options)
+}
+
+async function assertThere(stores: StoreDriver, { config: { values, origins }, services, system }: EngineOptions & Required<Pick<EngineOptions, 'services'>>): Promise<void> {
+  const there = await Promise.all(services.map(({ name }) => stores.exists(name)))
+  const missing = services.filter((_, index) => !there[index]).map(({ name }) => name)
+  if (missing.length === 0) return
+  const url = values['store.url'] ?? defaultStoreUrl(system)
+  const origin = origins['store.url'] ?? 'the default'
+  const remedy = folderOf(url) !== undefined
+    ? 'If each service has a folder of its own, ask the process that has it (--data <its folder>)'
+    : 'If nothing has run there yet, there is nothing to see'
+  throw new AtollError('CONFIG_INVALID', `there is no store of ${missing.join(', ')} in ${placeOf(values, system).store} (store.url, ${origin}), so nothing can be said of what it holds. Give the configuration that ${missing.length === 1 ? 'this service runs' : 'these services run'} with: --config <file>, or ATOLL_STORE_URL. ${remedy}`)
+}
+
+/** Opens the log alone, of a system whose log is an engine. */
+export async function openLogAlone(options: EngineOptions): Promise<Pick<Engines, 'log' | 'close'>> {
+  const { logUrl } = placesOf(options)
+  return opened(async (closing) => {
+    const log = await openLog(logUrl, options)
+    closing.unshift(() => log.close())
+    return { log }
+  })
+}
+
+/** What the settings of the engines are found to be. What lies in a folder need not be there, and is not made by asking. */
+export async function examineEngines(options: EngineOptions): Promise<{ readonly stores: Examination; readonly log: Examination }> {
+  const { logUrl } = placesOf(options)
+  const engines = await opened(async (closing) => {
+    const log = logUrl === 'embedded' ? undefined : await openLog(logUrl, options)
+    if (log) closing.unshift(() => log.close())
+    const stores = await openStores(options)
+    closing.unshift(() => stores.close())
+    return { log, stores }
+  })
+  try {
+    const stores = await engines.stores.examine()
+    return { stores, log: engines.log ? await engines.log.examine() : (await import('@atoll/sqlite')).examineSqlite() }
+  } finally {
+    await engines.close()
+  }
+}
+
+/** What `open` opens, and how to close it; what it had opened when it failed is closed again. */
+async function opened<T>(open: (closing: (() => unknown)[]) => Promise<T>): Promise<T & { close(): Promise<void> }> {
   const closing: (() => unknown)[] = []
   const close = async (): Promise<void> => {
     for (const end of closing.splice(0)) await end()
   }
   try {
-    if (folder !== undefined) closing.unshift(await lock(folder))
-    const log = await (logUrl === 'embedded' ? openEmbeddedLog(folder!, options.host) : openLog(logUrl, options)) // checked above
-    closing.unshift(() => log.close())
-    const stores = await (folder === undefined ? openPostgresStores(storeUrl, options) : openSqliteStores(folder, options.host))
-    closing.unshift(() => stores.close())
-    return { stores, log, folder, close }
+    return { ...(await open(closing)), close }
   } catch (error) {
     await close().catch(() => undefined) // the first error is the one to tell
     throw error
   }
 }
 
+function placesOf({ config: { values }, system }: EngineOptions): { readonly folder: string | undefined; readonly logUrl: string } {
+  const folder = folderOf(values['store.url'] ?? defaultStoreUrl(system))
+  const logUrl = values['log.url'] ?? 'embedded'
+  if (logUrl === 'embedded' && folder === undefined) {
+    throw new AtollError('CONFIG_INVALID', 'log.url is embedded, which goes with stores in a folder of this machine; give the address of an engine (ATOLL_LOG_URL), since store.url is one')
+  }
+  return { folder, logUrl }
+}
+
+/** Where stores and log of a system are, for people and for comparing: without passwords. */
+export function placeOf(values: Values, system: string): { readonly store: string; readonly log: string } {
+  const url = values['store.url'] ?? defaultStoreUrl(system)
+  const folder = folderOf(url)
+  return { store: folder === undefined ? maskSecrets(url) : `sqlite:${resolve(folder)}`, log: maskSecrets(values['log.url'] ?? 'embedded') }
+}
+
+/** The folder in which stores lie, where a `store.url` names one. */
+export function folderOf(storeUrl: string): string | undefined {
+  return /^sqlite:(.*)$/.exec(storeUrl)?.[1]
+}
+
+/** Where the stores of a system are, if nothing says anything else. */
+export function defaultStoreUrl(system: string): string {
+  return `sqlite:${join('data', system)}`
+}
+
 async function lock(folder: string): Promise<() => void> {
   const { openDataFolder } = await import('@atoll/sqlite')
   const held = openDataFolder(folder)
   return () => held.close()
+}
+
+function openStores(options: EngineOptions): Promise<StoreDriver> {
+  const url = options.config.values['store.url'] ?? defaultStoreUrl(options.system)
+  const folder = folderOf(url)
+  return folder === undefined ? openPostgresStores(url, options) : openSqliteStores(folder, options.host)
 }
 
 async function openEmbeddedLog(folder: string, host: Host): Promise<Log> {

@@ -26,7 +26,7 @@ export async function loadSystem(module: string): Promise<SystemModule> {
 /** The module that was named, here or in the configuration. */
 export async function loadSystemOf(module: string | undefined, config: Config): Promise<SystemModule> {
   const path = module ?? config.values.system
-  if (path === undefined) throw new AtollError('COMMAND_USAGE', 'name the module of the system: atoll start src/system.ts, or set `system` in atoll.json')
+  if (path === undefined) throw new AtollError('COMMAND_USAGE', 'name the module of the system: as an argument (src/system.ts) where the command takes one, or by `system` in the configuration (atoll.json, --config, ATOLL_SYSTEM)')
   return loadSystem(path)
 }
 
@@ -35,8 +35,14 @@ async function load(path: string): Promise<{ default?: unknown; gateway?: Gatewa
     return (await import(pathToFileURL(path).href)) as { default?: unknown; gateway?: GatewaySettings } // what it is, is looked at next
   } catch (error) {
     if (error instanceof AtollError) throw error // says itself what does not fit together
-    throw new AtollError('COMMAND_USAGE', `${path} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new AtollError('COMMAND_USAGE', `${path} cannot be loaded: ${reasonOf(error)}`, { cause: error })
   }
+}
+
+/** A module that is not found is named; of what else a module throws, only the stack says where. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND' ? error.message : (error.stack ?? error.message)
 }
 
 function isSystem(value: unknown): value is System {

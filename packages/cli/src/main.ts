@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { AtollError } from '@atoll/host'
+import { AtollError, type ErrorCode } from '@atoll/host'
 import { Command, CommanderError } from 'commander'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { events, ledger, listDeadLetters, redrive, replay, showDeadLetter } from './commands/ask.ts'
 import { config } from './commands/config.ts'
 import { dev } from './commands/dev.ts'
@@ -15,7 +15,9 @@ import { up } from './commands/up.ts'
 import { loadConfig } from './config/config.ts'
 import type { Place } from './control/client.ts'
 import { CONTROL_FILE } from './control/server.ts'
-import { notedSystem } from './start.ts'
+import { folderOf } from './engines.ts'
+import { failureText } from './failure.ts'
+import { hasLog, notedSystem } from './start.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
 const CONFIG = ['--config <file>', 'configuration of a system that many processes share (default: atoll.json, if there is one)'] as const
@@ -26,7 +28,7 @@ const program = new Command('atoll')
   .version(ownVersion())
   .exitOverride()
   .configureHelp({ sortSubcommands: false })
-  .addHelpText('after', '\nEvery command but dev, start, registry, config and map asks the running system of the data folder; if none runs, it looks into the folder itself\n(replay and redrive start the system for as long as they take). With --config they look into the engines that the processes of a system\nshare, and replay and redrive go to the instance in question.')
+  .addHelpText('after', '\nTo look after a system, commands ask the one that runs in the data folder; if none runs, they look into the folder itself (replay and\nredrive start the system for as long as they take). Where the configuration (--config, atoll.json, the environment) names engines, they\nlook into those, and replay and redrive go to the instance in question.')
 
 program
   .command('dev')
@@ -62,7 +64,9 @@ program
   .option('--config <file>', 'configuration (default: atoll.json, if there is one); needs engines that processes can share')
   .option('--port <number>', 'port of the gateway (default: PORT, or 4000)')
   .option('--instances <number>', 'processes for each service', '1')
-  .addHelpText('after', '\nCtrl-C drains and stops them all. A process that ends is started again.\n\nExample: ATOLL_STORE_URL=postgres://… ATOLL_LOG_URL=nats://… atoll up src/system.ts --instances 2')
+  .option('--data <folder>', 'where other commands find it; stores and log are on the engines (default: data/<name of the system>)')
+  .option('--json', 'the ready line as a JSON object')
+  .addHelpText('after', '\nCtrl-C drains and stops them all. A process that ends is started again, unless it says that it is configured wrongly (exit code 2).\n\nExample: ATOLL_STORE_URL=postgres://… ATOLL_LOG_URL=nats://… atoll up src/system.ts --instances 2')
   .action(up)
 
 program
@@ -174,15 +178,15 @@ interface PlaceOptions {
   config?: string
 }
 
-/** What to ask: a data folder that was named, else what a configuration names, else a data folder that is there. */
+/** What to ask: a data folder that was named, else what a configuration or the environment names, else a data folder that is there. */
 function placeOf(options: PlaceOptions): Place {
   if (options.data !== undefined && options.config !== undefined) throw new AtollError('COMMAND_USAGE', 'give --data or --config: a system lies in a folder, or on engines')
-  const isConfigured = options.config !== undefined || (options.data === undefined && existsSync('atoll.json'))
-  if (!isConfigured) return { data: dataFolder(options.data) }
+  if (options.data !== undefined) return { data: options.data }
   const config = loadConfig({ file: options.config })
-  const folder = /^sqlite:(.*)$/.exec(config.values['store.url'] ?? '')?.[1]
-  const isEmbedded = (config.values['log.url'] ?? 'embedded') === 'embedded'
-  return isEmbedded ? { data: folder ?? dataFolder(undefined) } : { config }
+  const { 'store.url': store, 'log.url': log = 'embedded' } = config.values
+  const folder = store === undefined ? undefined : folderOf(store)
+  const isOnEngines = log !== 'embedded' || (store !== undefined && folder === undefined)
+  return isOnEngines ? { config } : { data: folder ?? dataFolder() }
 }
 
 function moduleOf(options: PlaceOptions): string | undefined {
@@ -190,14 +194,18 @@ function moduleOf(options: PlaceOptions): string | undefined {
   return 'data' in place ? notedSystem(place.data)?.module : place.config.values.system
 }
 
-/** The data folder that was named; or the only one there is; or the only one of a system that runs. */
-function dataFolder(named: string | undefined): string {
-  if (named !== undefined) return named
-  const folders = existsSync('data') ? readdirSync('data').filter((name) => existsSync(join('data', name, 'log.db'))).map((name) => join('data', name)) : []
-  const running = folders.filter((folder) => existsSync(join(folder, CONTROL_FILE)))
+/** The only data folder there is; or the only one of a system that runs. */
+function dataFolder(): string {
+  const all = existsSync('data') ? readdirSync('data').map((name) => join('data', name)) : []
+  const running = all.filter((folder) => existsSync(join(folder, CONTROL_FILE)))
+  const folders = all.filter((folder) => hasLog(folder) || running.includes(folder))
   for (const found of [folders, running]) if (found.length === 1) return found[0]!
-  throw new AtollError('COMMAND_USAGE', folders.length === 0 ? 'there is no data folder below data/; name one with --data' : `there are several data folders (${folders.join(', ')}); name one with --data`)
+  const several = folders.length > 0
+  throw new AtollError('COMMAND_USAGE', several ? `there are several data folders (${folders.join(', ')}); name one with --data` : `there is no data folder below ${resolve('data')}; name one with --data, or the configuration of a system on engines with --config`)
 }
+
+/** What no other try would change, as long as nobody mends the command, the configuration or the system. */
+const notConfigured: ReadonlySet<ErrorCode> = new Set(['COMMAND_USAGE', 'CONFIG_INVALID', 'SETTING_UNSAFE', 'DEFINITION_INVALID'])
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error // whoever read our output has seen enough
@@ -209,10 +217,8 @@ try {
   if (thrown instanceof CommanderError) process.exitCode = thrown.exitCode === 0 ? 0 : 2
   else {
     const error = AtollError.from(thrown)
-    console.error(error.message)
-    if (error.code === 'INTERNAL') console.error(thrown)
-    else if (error.cause instanceof Error && !(error.cause instanceof AtollError)) console.error(error.cause)
+    console.error(failureText(error))
     // What could not be put away must not keep the process: it has failed, and has said so.
-    process.exit(error.code === 'COMMAND_USAGE' || error.code === 'CONFIG_INVALID' ? 2 : 1)
+    process.exit(notConfigured.has(error.code) ? 2 : 1)
   }
 }

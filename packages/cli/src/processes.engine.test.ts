@@ -4,9 +4,8 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
-import { createNodeHost } from '@atoll/host/node'
-import { openPool, quoteIdentifier } from '@atoll/postgres'
 import { fixtureShop, freePort, inFleet, readiness, until, type Fleet, type Running } from '../test/fleet.ts'
+import { removeSystem } from '../test/removal.ts'
 
 const LEASE_MS = 3_000
 const instances = ['shop-1', 'shop-2', 'warehouse-1', 'warehouse-2'] as const
@@ -80,15 +79,6 @@ async function found({ start, run, folder }: Fleet, system: string): Promise<Tow
   }
   for (const name of instances) await until(`${name} is ready`, async () => (await readiness(`http://127.0.0.1:${ports[name]}`)).ready)
   return town
-}
-
-async function removeSystem(system: string): Promise<void> {
-  const pool = openPool({ url: engineUrl('postgres'), host: createNodeHost(), applicationName: 'tests', connectionsMax: 1 })
-  const { rows: schemas } = await pool.query<{ nspname: string }>("SELECT nspname::text FROM pg_namespace WHERE nspname LIKE $1 OR nspname = $2", [`${system}\\_%`, `atoll_log_${system}`])
-  for (const { nspname } of schemas) await pool.query(`DROP SCHEMA ${quoteIdentifier(nspname)} CASCADE`)
-  const { rows: roles } = await pool.query<{ rolname: string }>('SELECT rolname::text FROM pg_roles WHERE rolname LIKE $1', [`${system}\\_%`])
-  for (const { rolname } of roles) await pool.query(`DROP ROLE ${quoteIdentifier(rolname)}`)
-  await pool.close()
 }
 
 /** Places order after order, so many at a time, until it is told to end. */

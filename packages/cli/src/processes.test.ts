@@ -161,6 +161,14 @@ describe('a system in several processes', () => {
       assert.deepEqual([code, log.includes('hush')], [0, false])
     }))
 
+  it('takes one Ctrl-C for one, also where npm hands it on a second time', () =>
+    inFleet(async ({ start }) => {
+      const registry = start(['registry', '--port', '0'])
+      await registry.ready()
+      registry.signal('SIGINT')
+      assert.equal((await registry.end('SIGTERM')).code, 0)
+    }))
+
   it('refuses what cannot work, and says which setting to mend', () =>
     inFleet(async ({ run, folder }) => {
       const refused = async (args: readonly string[], env: Environment = {}): Promise<string> => {

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createGateway, type GatewayOptions } from '@atoll/gateway'
 import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
@@ -74,7 +74,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
  * release must not run it. COMMAND_USAGE if there is nothing to look at.
  */
 export async function look(system: System, data: string, logger: Logger): Promise<{ admin: Admin; close(): Promise<void> }> {
-  if (!existsSync(join(data, LOG))) throw new AtollError('COMMAND_USAGE', `${data} holds no system's data; start one there first`)
+  await assertThere(system, data)
   const folder = openFolder(data)
   try {
     const open = await openSystem(system, { ...(await openPorts(folder)), logger })
@@ -84,6 +84,20 @@ export async function look(system: System, data: string, logger: Logger): Promis
     await closeAll(folder.closing).catch(() => undefined) // the first error is the one to tell
     throw error
   }
+}
+
+/** Opening a store makes it: looking must not. */
+async function assertThere(system: System, data: string): Promise<void> {
+  if (!hasLog(data)) throw new AtollError('COMMAND_USAGE', `${data} holds no system's data; start one there first`)
+  const stores = createSqliteStores({ folder: data, host: createNodeHost() })
+  for (const { name } of system.services) {
+    if (!(await stores.exists(name))) throw new AtollError('COMMAND_USAGE', `there is no store of ${name} in ${resolve(data)}, so nothing can be said of what it holds; start the system there once, or name its own folder with --data`)
+  }
+}
+
+/** Whether a system whose log is embedded has run in a folder. */
+export function hasLog(data: string): boolean {
+  return existsSync(join(data, LOG))
 }
 
 /** A data folder that this process has for itself, and what must be closed in the end, in this order. */
@@ -98,7 +112,7 @@ function openFolder(data: string): Folder {
   const folder = openDataFolder(data)
   // The runtime's timers do not keep a process alive; a system at work should.
   const keepAlive = setInterval(() => {}, 2 ** 30)
-  return { data, host: createNodeHost(), isNew: !existsSync(join(data, LOG)), closing: [() => clearInterval(keepAlive), () => folder.close()] }
+  return { data, host: createNodeHost(), isNew: !hasLog(data), closing: [() => clearInterval(keepAlive), () => folder.close()] }
 }
 
 /** The same; emptied if that is wanted, or if a first start or an emptying was cut off in it. */

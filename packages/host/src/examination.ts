@@ -1,5 +1,8 @@
-/** What can befall an engine. A store or log survives one if nothing that was acknowledged is lost by it. */
-export type Mishap = 'process kill' | 'OS crash' | 'power loss' | 'loss of a node'
+/** What can befall an engine, the mildest first. A store or log survives one if nothing that was acknowledged is lost by it. */
+export const mishaps = ['process kill', 'OS crash', 'power loss', 'loss of a node'] as const
+
+/** One of {@link mishaps}. */
+export type Mishap = (typeof mishaps)[number]
 
 /** What a driver found when it looked at the real settings of its engine. For `atoll doctor`, and for the check before each start. */
 export interface Examination {

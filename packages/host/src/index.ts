@@ -1,5 +1,5 @@
 // For every part of Atoll, and for authors of drivers.
 export { AtollError, type AtollErrorOptions } from './error.ts'
 export { errorCodes, type ErrorCode } from './codes.ts'
-export type { Examination, Finding, Mishap } from './examination.ts'
+export { mishaps, type Examination, type Finding, type Mishap } from './examination.ts'
 export { silentLogger, type Host, type LogFields, type Logger, type Timer } from './host.ts'

@@ -1,6 +1,8 @@
-import { relative } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { AtollError } from '@atoll/host'
+import { answer } from '../control/protocol.ts'
 import { listenForCommands } from '../control/server.ts'
+import { placeOf } from '../engines.ts'
 import { loadSystem } from '../load.ts'
 import { createLogger } from '../logger.ts'
 import { noteSystem, notedSystem, start } from '../start.ts'
@@ -32,7 +34,7 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
     fresh: options.fresh ?? false,
   })
   noteSystem(data, { module: path, system: system.name })
-  const stopListening = await listenForCommands(started.running, data)
+  const stopListening = await listenForCommands((request, signal) => answer(started.running.admin, request, signal), data, placeOf({ 'store.url': `sqlite:${resolve(data)}` }, system.name))
   const seconds = (performance.now() - startedMs) / 1_000
   const where = relative(process.cwd(), data) || data
   if (options.json) console.log(JSON.stringify({ ready: true, system: system.name, url: started.url, seconds, data: where, seeded: started.seeded, pid: process.pid }))

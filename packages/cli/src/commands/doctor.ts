@@ -3,7 +3,7 @@ import { createNodeHost } from '@atoll/host/node'
 import { loadConfig } from '../config/config.ts'
 import { diagnose } from '../doctor/diagnosis.ts'
 import { formatDiagnosis } from '../doctor/text.ts'
-import { openEngines } from '../engines.ts'
+import { examineEngines } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
 
 export interface DoctorOptions {
@@ -15,12 +15,8 @@ export interface DoctorOptions {
 export async function doctor(module: string | undefined, options: DoctorOptions): Promise<void> {
   const config = loadConfig({ file: options.config })
   const { system } = await loadSystemOf(module, config)
-  const { stores, log, close } = await openEngines({ config, system: system.name, host: createNodeHost(), logger: silentLogger, services: system.services })
-  try {
-    const diagnosis = diagnose(await stores.examine(), await log.examine(), config.values)
-    console.log(options.json ? JSON.stringify(diagnosis) : formatDiagnosis(diagnosis))
-    if (diagnosis.broken.length > 0) process.exitCode = 1
-  } finally {
-    await close()
-  }
+  const { stores, log } = await examineEngines({ config, system: system.name, host: createNodeHost(), logger: silentLogger, services: system.services })
+  const diagnosis = diagnose(stores, log, config.values)
+  console.log(options.json ? JSON.stringify(diagnosis) : formatDiagnosis(diagnosis))
+  if (diagnosis.broken.length > 0) process.exitCode = 1
 }

@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { AtollError } from '@atoll/host'
 import type { System } from 'atoll'
-import { loadConfig, maskSecrets, type Config } from '../config/config.ts'
+import { loadConfig } from '../config/config.ts'
+import { answer } from '../control/protocol.ts'
 import { listenForCommands } from '../control/server.ts'
+import { placeOf } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
 import { createLogger } from '../logger.ts'
 import { startProcess } from '../serve/process.ts'
@@ -48,14 +50,16 @@ export async function start(module: string | undefined, options: StartOptions): 
   const failed = running.started.then(async () => {
     if (!running.running.isRunning) return // told to stop before
     const { folder } = running
-    if (folder() !== undefined && (config.values['log.url'] ?? 'embedded') === 'embedded') {
-      noteSystem(folder()!, { module: loaded.path, system: loaded.system.name })
-      endListening = await listenForCommands(running.running, folder()!)
+    const data = folder()
+    if (data !== undefined) {
+      noteSystem(data, { module: loaded.path, system: loaded.system.name })
+      endListening = await listenForCommands((request, signal) => answer(running.running.admin, request, signal), data, placeOf(config.values, loaded.system.name))
     }
     const seconds = (performance.now() - startedMs) / 1_000
     const { callsUrl, gatewayUrl } = running
+    const { store, log } = placeOf(config.values, loaded.system.name)
     const parts = [...(callsUrl === undefined ? [] : [`${services.join(', ')} at ${callsUrl}`]), ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`])]
-    say(`${loaded.system.name} ready in ${seconds.toFixed(1)} s as ${instance}: ${parts.join('; ')}${placeOf(config, services)}`, { ready: true, system: loaded.system.name, instance, services, callsUrl, gatewayUrl, seconds, pid: process.pid })
+    say(`${loaded.system.name} ready in ${seconds.toFixed(1)} s as ${instance}: ${parts.join('; ')}${services.length === 0 ? '' : ` — store ${store}, log ${log}`}`, { ready: true, system: loaded.system.name, instance, services, callsUrl, gatewayUrl, seconds, pid: process.pid })
     return new Promise<never>(() => {})
   })
   try {
@@ -76,11 +80,6 @@ function servicesOf(system: System, { service = [], gateway = false }: StartOpti
   if (unknown !== undefined) throw new AtollError('COMMAND_USAGE', `system ${system.name} has no service ${unknown}; it has ${names.join(', ')}`)
   if (service.length === 0 && !gateway) return names
   return [...new Set(service)]
-}
-
-function placeOf({ values }: Config, services: readonly string[]): string {
-  if (services.length === 0) return ''
-  return ` — store ${maskSecrets(values['store.url'] ?? 'sqlite')}, log ${maskSecrets(values['log.url'] ?? 'embedded')}`
 }
 
 /** Exit code of a process that had to leave work behind. */

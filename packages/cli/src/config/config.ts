@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 import { AtollError } from '@atoll/host'
+import { nearestOf } from '../nearest.ts'
 import { isKey, keys, settingOf, settings, variableOf, type Key, type Values } from './settings.ts'
 
 /** What is set, and by what. */
@@ -119,26 +120,14 @@ function given(key: Key, value: unknown): string {
 }
 
 function nearest(unknown: string): string {
-  const plain = (text: string): string => text.toLowerCase().replace(/[^a-z]/g, '')
-  const [best] = keys.map((key) => ({ key, distance: distanceOf(plain(unknown), plain(key)) })).sort((a, b) => a.distance - b.distance)
-  if (best && best.distance <= 3) return `; is ${best.key} (${variableOf(best.key)}) meant?`
+  const meant = nearestOf(unknown, keys)
+  if (meant !== undefined) return `; is ${meant} (${variableOf(meant)}) meant?`
   const own = sectionOf(unknown.split('.')[0]!)
   return own.length > 0 ? `; there are ${own.map((name) => `${unknown.split('.')[0]}.${name}`).join(', ')}` : `; \`atoll config\` prints those there are`
 }
 
 function sectionOf(name: string): string[] {
   return keys.filter((key) => key.startsWith(`${name}.`)).map((key) => key.slice(name.length + 1))
-}
-
-/** Of two words: how many letters to put in, take out or exchange (Levenshtein). */
-function distanceOf(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    row = next
-  }
-  return row[b.length]!
 }
 
 function resolveFolder(base: string, url: string): string {

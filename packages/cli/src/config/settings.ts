@@ -1,6 +1,6 @@
+import { mishaps, type Mishap } from '@atoll/host'
 import { defaultOptions } from 'atoll/runtime'
 import { z } from 'zod'
-import { mishaps } from '../doctor/diagnosis.ts'
 
 /** One setting: what it takes, how the environment writes it, and what it means. */
 interface Setting<T> {
@@ -92,7 +92,7 @@ export const settings = {
     meaning: 'mishaps to which nothing acknowledged may be lost: a start on engines that would lose it is refused',
     fromText: readList,
     otherwise: 'what the promises say: process kill, OS crash, power loss',
-  } satisfies Setting<string[]>,
+  } satisfies Setting<Mishap[]>,
   drainMs: count('how long work under way may take when the process is told to stop, milliseconds', 10_000, 0),
   'logging.level': { ...text('what is logged', 'info'), schema: z.enum(['info', 'warn', 'error']), expects: 'info, warn or error' } satisfies Setting<'info' | 'warn' | 'error'>,
   'runtime.partitions': runtime('partitions', 'slices of each source; the same for all processes, and for the life of the data'),

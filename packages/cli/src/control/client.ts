@@ -1,15 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
 import type { Config } from '../config/config.ts'
+import { defaultStoreUrl, folderOf, placeOf } from '../engines.ts'
 import { loadSystem, loadSystemOf } from '../load.ts'
 import { createLogger } from '../logger.ts'
-import { look, notedSystem, seedWasCutOff, start } from '../start.ts'
+import { hasLog, look, notedSystem, seedWasCutOff, start } from '../start.ts'
 import { linesOf } from './lines.ts'
 import { answer, handlesEvents, type ControlReply, type ControlRequest } from './protocol.ts'
-import { CONTROL_FILE } from './server.ts'
+import { CONTROL_FILE, type Control } from './server.ts'
 import { askShared } from './shared.ts'
 
 /** What to ask: a data folder, or what a configuration names. */
@@ -19,7 +20,8 @@ export type Place = { readonly data: string } | { readonly config: Config }
 export async function* ask<Item>(place: Place, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
   if ('data' in place) return yield* askFolder<Item>(place.data, request, signal)
   const { system } = await loadSystemOf(undefined, place.config)
-  yield* askShared(system, place.config, request, signal, createLogger('error')) as AsyncGenerator<Item> // each verb has its item
+  const socket = await reachOwner(system.name, place.config, request)
+  yield* (socket ? askRunning(socket, request, signal) : askShared(system, place.config, request, signal, createLogger('error'))) as AsyncGenerator<Item> // each verb has its item
 }
 
 /**
@@ -27,21 +29,45 @@ export async function* ask<Item>(place: Place, request: ControlRequest, signal: 
  * `signal` ends a question that goes on.
  */
 async function* askFolder<Item>(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
-  if (!existsSync(data)) throw new AtollError('COMMAND_USAGE', `there is no data folder ${data}; start a system first, or name its folder with --data`)
-  const socket = await reach(data)
+  if (!existsSync(data)) throw new AtollError('COMMAND_USAGE', `there is no data folder ${resolve(data)}; start a system first, or name its folder with --data, or the configuration of one on engines with --config`)
+  const control = controlOf(data)
+  const socket = control && (await reach(control))
   yield* (socket ? askRunning(socket, request, signal) : askStopped(data, request, signal)) as AsyncGenerator<Item> // each verb has its item
 }
 
-async function reach(data: string): Promise<Socket | undefined> {
-  const file = join(data, CONTROL_FILE)
-  if (!existsSync(file)) return undefined
+/**
+ * The process of this machine that has to be asked, if there is one: the one that has the folder with the stores; or, for what instances do, the
+ * `atoll up` that has started them, and knows where they are.
+ */
+async function reachOwner(system: string, { values }: Config, request: ControlRequest): Promise<Socket | undefined> {
+  if (request.verb === 'events') return undefined // the log has them all
+  const { store, log } = placeOf(values, system)
+  const own = folderOf(store)
+  const folder = own ?? (handlesEvents(request) ? folderOf(defaultStoreUrl(system)) : undefined)
+  const control = folder === undefined ? undefined : controlOf(folder)
+  const socket = control && (await reach(control))
+  if (!socket || (control.store === store && control.log === log)) return socket
+  socket.destroy()
+  if (own === undefined) return undefined
+  throw new AtollError('CONFIG_INVALID', `process ${control.pid} has ${own}, and its log is ${control.log}, not ${log}. Give the configuration that it runs with (--config), or ask it, whatever it is (--data ${own})`)
+}
+
+/** What the process that has a folder says of itself; also one that was killed. */
+function controlOf(data: string): Control | undefined {
   try {
-    const { path } = JSON.parse(readFileSync(file, 'utf8')) as { path: string } // written by listenForCommands
+    return JSON.parse(readFileSync(join(data, CONTROL_FILE), 'utf8')) as Control // written by listenForCommands
+  } catch {
+    return undefined // none runs, or one was killed as it wrote
+  }
+}
+
+async function reach({ path }: Control): Promise<Socket | undefined> {
+  try {
     const socket = connect(path)
     await once(socket, 'connect')
     return socket
   } catch {
-    return undefined // a process that was killed left the file behind, or half of it
+    return undefined // a process that was killed left the file behind
   }
 }
 
@@ -67,6 +93,7 @@ async function* askRunning(socket: Socket, request: ControlRequest, signal: Abor
 async function* askStopped(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
   const noted = notedSystem(data)
   if (!noted) throw new AtollError('COMMAND_USAGE', `${data} does not say which system it belongs to; start it once with \`atoll dev\``)
+  if (!hasLog(data)) throw new AtollError('COMMAND_USAGE', `no process runs that has ${resolve(data)}, and the log of its system is not in it, but on an engine: start it again, or give the configuration that it runs with (--config)`)
   const { system } = await loadSystem(noted.module)
   const logger = createLogger('error')
   if (!handlesEvents(request)) {

@@ -4,31 +4,43 @@ import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { AtollError } from '@atoll/host'
-import type { RunningSystem } from 'atoll/runtime'
 import { linesOf } from './lines.ts'
-import { answer, type ControlReply, type ControlRequest } from './protocol.ts'
+import type { ControlReply, ControlRequest } from './protocol.ts'
 
 /** The file in a data folder that says where its running system listens for commands. */
 export const CONTROL_FILE = 'control.json'
+
+/** What a running system says of itself in {@link CONTROL_FILE}. */
+export interface Control {
+  readonly path: string
+  readonly pid: number
+  /** Where its stores and its log are, without passwords: a command that was told of others must not ask this one. */
+  readonly store: string
+  readonly log: string
+}
+
+/** Answers what is asked, item by item, until the signal aborts. */
+export type Answerer = (request: ControlRequest, signal: AbortSignal) => AsyncIterable<unknown>
 
 /**
  * Lets the other commands of this machine's user reach a running system: a socket file in its data folder, for the owner alone.
  * Returns what ends it.
  */
-export async function listenForCommands(running: RunningSystem, data: string): Promise<() => Promise<void>> {
+export async function listenForCommands(answerer: Answerer, data: string, { store, log }: Pick<Control, 'store' | 'log'>): Promise<() => Promise<void>> {
   const path = socketPath(data)
   rmSync(path, { force: true }) // left behind by a process that was killed: whoever holds the data folder may
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-    void serve(running, socket)
+    void serve(answerer, socket)
   })
   const before = process.umask(0o177)
   server.listen(path)
   await once(server, 'listening')
   process.umask(before)
-  writeFileSync(join(data, CONTROL_FILE), JSON.stringify({ path, pid: process.pid }))
+  const control: Control = { path, pid: process.pid, store, log }
+  writeFileSync(join(data, CONTROL_FILE), JSON.stringify(control))
   return async () => {
     for (const socket of sockets) socket.destroy()
     server.close()
@@ -37,7 +49,7 @@ export async function listenForCommands(running: RunningSystem, data: string): P
   }
 }
 
-async function serve(running: RunningSystem, socket: Socket): Promise<void> {
+async function serve(answerer: Answerer, socket: Socket): Promise<void> {
   const gone = new AbortController()
   socket.on('close', () => gone.abort())
   socket.on('error', () => gone.abort())
@@ -45,7 +57,7 @@ async function serve(running: RunningSystem, socket: Socket): Promise<void> {
   try {
     const { value: line } = await linesOf(socket, REQUEST_CHARS_MAX).next()
     if (line === undefined) return void socket.destroy()
-    for await (const item of answer(running.admin, JSON.parse(line) as ControlRequest, gone.signal)) {
+    for await (const item of answerer(JSON.parse(line) as ControlRequest, gone.signal)) {
       if (gone.signal.aborted) return
       send({ item })
       if (socket.writableNeedDrain) await once(socket, 'drain', { signal: gone.signal })

@@ -2,9 +2,10 @@ import { askInstance, dnsDiscovery, fixedDiscovery, registryDiscovery, type Disc
 import { AtollError, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import type { System } from 'atoll'
-import { openSystem, type Admin, type DeadLetter } from 'atoll/runtime'
+import { openSystem, type Admin, type DeadLetter, type Ports, type RuntimeOptions } from 'atoll/runtime'
 import type { Config } from '../config/config.ts'
-import { openEngines } from '../engines.ts'
+import { openEnginesToLook, openLogAlone } from '../engines.ts'
+import { noStores } from '../serve/nothing.ts'
 import { runtimeOptions } from '../serve/process.ts'
 import { answer, handlesEvents, type ControlRequest } from './protocol.ts'
 
@@ -13,6 +14,10 @@ import { answer, handlesEvents, type ControlRequest } from './protocol.ts'
  * that has the partition in question.
  */
 export async function* askShared(system: System, config: Config, request: ControlRequest, signal: AbortSignal, logger: Logger): AsyncGenerator<unknown> {
+  if (request.verb === 'events') {
+    yield* withLog(system, config, logger, (admin) => answer(admin, request, signal))
+    return
+  }
   if (!handlesEvents(request)) {
     yield* withAdmin(system, config, logger, (admin) => answer(admin, request, signal))
     return
@@ -26,17 +31,32 @@ export async function* askShared(system: System, config: Config, request: Contro
   }
 }
 
+/** The whole system, to be looked at. */
 async function* withAdmin(system: System, config: Config, logger: Logger, work: (admin: Admin) => AsyncIterable<unknown>): AsyncGenerator<unknown> {
-  const engines = await openEngines({ config, system: system.name, host: host, logger })
+  const { stores, log, close } = await openEnginesToLook({ config, system: system.name, host, logger, services: system.services })
   try {
-    const open = await openSystem(system, { host, logger, stores: engines.stores, log: engines.log }, runtimeOptions(config.values))
-    try {
-      yield* work(open.admin)
-    } finally {
-      await open.close()
-    }
+    yield* opened(system, { host, logger, stores, log }, runtimeOptions(config.values), work)
   } finally {
-    await engines.close()
+    await close()
+  }
+}
+
+/** None of its services: what the log holds is there, wherever their stores are. */
+async function* withLog(system: System, config: Config, logger: Logger, work: (admin: Admin) => AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  const { log, close } = await openLogAlone({ config, system: system.name, host, logger })
+  try {
+    yield* opened(system, { host, logger, stores: noStores, log }, { ...runtimeOptions(config.values), services: [] }, work)
+  } finally {
+    await close()
+  }
+}
+
+async function* opened(system: System, ports: Ports, options: Partial<RuntimeOptions>, work: (admin: Admin) => AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  const open = await openSystem(system, ports, options)
+  try {
+    yield* work(open.admin)
+  } finally {
+    await open.close()
   }
 }
 
@@ -85,7 +105,7 @@ class Fleet {
     if (url !== undefined) this.#discovery = registryDiscovery({ ...shared, url })
     else if (template !== undefined) this.#discovery = dnsDiscovery({ ...shared, template, services: system.services.map(({ name }) => name) })
     else if (list !== undefined) this.#discovery = fixedDiscovery(list)
-    else throw new AtollError('CONFIG_INVALID', 'nothing says where the instances are that should do it: set discovery.registry, discovery.dns or discovery.static (ATOLL_DISCOVERY_…)')
+    else throw new AtollError('CONFIG_INVALID', 'nothing says where the instances are that should do it: set discovery.registry, discovery.dns or discovery.static (ATOLL_DISCOVERY_…) as they have it; if atoll up runs them, name its data folder with --data')
   }
 
   /** What the first instance says that does not refuse. While partitions change hands nobody may have the one in question, so it asks again. */

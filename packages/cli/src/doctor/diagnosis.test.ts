@@ -68,6 +68,19 @@ describe('the doctor', () => {
     assert.match(formatDiagnosis(diagnose(stores, log, { accept: ['log.sync'] })), /accepted, and found nowhere: log\.sync;/)
   })
 
+  it('guesses what was meant by a misspelt name, wherever it speaks of it', () => {
+    for (const misspelt of ['log:log.sync-intervall', 'log.sync_intervl', 'logs:log.syncinterval']) {
+      const refused = diagnose(stores, log, { accept: [misspelt] })
+      const meant = `${misspelt} (is log:log.sync-interval meant?)`
+      assert.ok(formatDiagnosis(refused).includes(meant), formatDiagnosis(refused))
+      assert.throws(() => assertSafe(refused), (error: Error) => error.message.endsWith(`Accepted, and found nowhere: ${meant}`))
+      const { logged } = startWith(diagnose(stores, examination([safe, { ...safe, name: 'log.sync-interval' }]), { accept: [misspelt] }))
+      assert.deepEqual(logged[0]!.fields, { accept: [meant] })
+    }
+    for (const other of ['log:log.rings', 'log:log.sync']) assert.doesNotMatch(formatDiagnosis(diagnose(stores, log, { accept: [other] })), /meant/)
+    assert.doesNotMatch(formatDiagnosis(diagnose(stores, log, { accept: ['stores:store.fsync'] })), /meant/)
+  })
+
   it('takes a name alone for that of a finding of the log, never of one of the stores', () => {
     const accept = ['log.sync-interval']
     const [one, other] = [examination([unsafe], {}, 'one'), examination([unsafe], {}, 'other')]

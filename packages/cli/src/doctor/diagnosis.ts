@@ -1,4 +1,5 @@
-import { AtollError, type Examination, type Finding, type Logger, type Mishap } from '@atoll/host'
+import { AtollError, mishaps, type Examination, type Finding, type Logger, type Mishap } from '@atoll/host'
+import { nearestOf } from '../nearest.ts'
 
 /** What the settings of a system's engines come to. */
 export interface Diagnosis {
@@ -45,8 +46,6 @@ export interface PromiseRow {
 
 /** `holds`; or what happens instead. `detected`: records may be lost, and the gap stops their readers instead of being skipped. */
 export type Outcome = 'holds' | 'detected' | 'lost'
-
-export const mishaps: readonly Mishap[] = ['process kill', 'OS crash', 'power loss', 'loss of a node']
 
 /**
  * Judges what was found: an acknowledged change is as safe as the store that it was committed to; an event reaches everybody if neither
@@ -100,16 +99,28 @@ export function fullNameOf({ part, name }: PartFinding): string {
   return `${part}:${name}`
 }
 
+/** A name that was accepted and fits no finding, with the one that was probably meant, if it is not the name of one that is as it should be. */
+export function idleText(name: string, { engines }: Pick<Diagnosis, 'engines'>): string {
+  const found = engines.flatMap(({ part, findings }) => findings.map((finding) => ({ part, ...finding })))
+  if (found.some((finding) => isAccepted(finding, [name]))) return name
+  const full = found.map(fullNameOf)
+  const meant = nearestOf(name, full) ?? nearestOf(`log:${name}`, full)
+  return meant === undefined ? name : `${name} (is ${meant} meant?)`
+}
+
 function isAccepted(finding: PartFinding, accept: readonly string[]): boolean {
   return accept.includes(fullNameOf(finding)) || (finding.part === 'log' && accept.includes(finding.name))
 }
 
 /** Refuses to go on with settings that break a promise and that nobody has accepted by name: SETTING_UNSAFE. */
-export function assertSafe({ broken }: Diagnosis): void {
+export function assertSafe(diagnosis: Diagnosis): void {
+  const { broken, idle } = diagnosis
   if (broken.length === 0) return
   const names = broken.map(fullNameOf)
   const reasons = broken.map((finding) => `${fullNameOf(finding)} is ${finding.value}: ${finding.message}`)
-  throw new AtollError('SETTING_UNSAFE', `${reasons.join('; ')}. To run all the same, ${howToAccept(broken)}`, {
+  const strange = idle.map((name) => idleText(name, diagnosis)).filter((text, index) => text !== idle[index])
+  const hint = strange.length > 0 ? `. Accepted, and found nowhere: ${strange.join(', ')}` : ''
+  throw new AtollError('SETTING_UNSAFE', `${reasons.join('; ')}. To run all the same, ${howToAccept(broken)}${hint}`, {
     details: { findings: names },
   })
 }
@@ -121,7 +132,7 @@ export function assertSafe({ broken }: Diagnosis): void {
 export function clearForStart(diagnosis: Diagnosis, logger: Logger): readonly string[] {
   assertSafe(diagnosis)
   const { idle, unsure } = diagnosis
-  if (idle.length > 0) logger.warn({ accept: idle }, 'what was accepted is no trouble here: a misspelt name, or something that is mended or known by now')
+  if (idle.length > 0) logger.warn({ accept: idle.map((name) => idleText(name, diagnosis)) }, 'what was accepted is no trouble here: a misspelt name, or something that is mended or known by now')
   if (unsure.length > 0) {
     const findings = Object.fromEntries(unsure.map((finding) => [fullNameOf(finding), finding.message]))
     logger.warn({ findings }, 'promises hang on settings that are not known: do what each finding says, or make sure by other means and accept it by name (accept, ATOLL_ACCEPT)')

@@ -1,5 +1,6 @@
+import { mishaps } from '@atoll/host'
 import { formatTable } from '../table.ts'
-import { freshIn, fullNameOf, mishaps, type Diagnosis, type PartFinding } from './diagnosis.ts'
+import { freshIn, fullNameOf, idleText, type Diagnosis, type PartFinding } from './diagnosis.ts'
 
 /** A diagnosis for people: what was found, engine by engine; then what holds, promise by promise; then what to do. */
 export function formatDiagnosis(diagnosis: Diagnosis): string {
@@ -26,13 +27,14 @@ function mark(finding: PartFinding, accepted: ReadonlySet<string>): string {
   return verdict === 'unknown' ? '?' : '·'
 }
 
-function conclusion({ broken, accepted, unsure, idle }: Diagnosis): string {
+function conclusion(diagnosis: Diagnosis): string {
+  const { broken, accepted, unsure, idle } = diagnosis
   const lines: string[] = []
   if (broken.length === 0 && accepted.length === 0) lines.push(`no setting${unsure.length > 0 ? ' that is known' : ''} breaks a promise`)
   if (broken.length > 0) lines.push(`${broken.length} ${broken.length === 1 ? 'setting breaks a promise' : 'settings break promises'}, and a start is refused: ${names(broken)}`)
   if (accepted.length > 0) lines.push(`accepted by name, and shown by /readyz for as long as it runs so: ${names(accepted)}`)
   if (unsure.length > 0) lines.push(`not known, though a promise hangs on it, and /readyz warns of it: ${names(unsure)}; do what it says above, or make sure and accept it by name`)
-  if (idle.length > 0) lines.push(`accepted, and found nowhere: ${idle.join(', ')}; take it out of accept`)
+  if (idle.length > 0) lines.push(`accepted, and found nowhere: ${idle.map((name) => idleText(name, diagnosis)).join(', ')}; take it out of accept`)
   return lines.join('\n')
 }
 

@@ -84,7 +84,7 @@ const remedies: Readonly<Record<string, readonly ['UNAVAILABLE' | 'UNSUPPORTED' 
   MESSAGE_TOO_LARGE: ['BODY_TOO_LARGE', 'raise max.message.bytes of the topic; atoll doctor says how far'],
   RECORD_LIST_TOO_LARGE: ['BODY_TOO_LARGE', 'raise max.message.bytes of the topic and segment.bytes; atoll doctor says how far'],
   INVALID_TIMESTAMP: ['INVALID', 'the time of an event is outside of what the topic takes; raise message.timestamp.after.max.ms and message.timestamp.before.max.ms'],
-  INVALID_REPLICATION_FACTOR: ['UNAVAILABLE', 'there are fewer brokers than the option replicas asks for; bring them up, or for a machine of your own set replicas: 1'],
+  INVALID_REPLICATION_FACTOR: ['UNAVAILABLE', 'there are fewer brokers than `log.replicas` asks for; bring them up, or set it to 1 for a machine of your own (ATOLL_LOG_REPLICAS=1)'],
   POLICY_VIOLATION: ['UNSUPPORTED', 'a policy of the cluster forbids such a topic; create it by hand'],
   INVALID_TOPIC_EXCEPTION: ['UNSUPPORTED', 'the cluster refuses the name of the topic; choose another name for the system or the service'],
   UNSUPPORTED_VERSION: ['UNSUPPORTED', 'the broker is too old; use Apache Kafka 3.6 or later'],

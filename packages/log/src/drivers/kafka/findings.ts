@@ -47,7 +47,7 @@ export function judge(seen: Seen): Pick<Examination, 'findings' | 'survives'> {
     {
       name: 'kafka.replication-factor',
       value: list(topics, (topic) => String(topic.replicas)),
-      ...(replicas > 1 ? holds('a record lies on several brokers') : isSingle ? note('there is one broker: what it loses is lost') : breaks('there are several brokers, and a record lies on one: when it is lost, what it acknowledged is lost. Raise the replication factor of the topics, and the option replicas')),
+      ...(replicas > 1 ? holds('a record lies on several brokers') : isSingle ? note('there is one broker: what it loses is lost') : breaks('there are several brokers, and a record lies on one: when it is lost, what it acknowledged is lost. Raise the replication factor of the topics, and `log.replicas`')),
     },
     byTopic(topics, 'kafka.min-insync-replicas', 'min.insync.replicas', (value, topic) => {
       if (Number(value) > topic.replicas) return breaks(`more replicas must be in sync than there are: nothing can be appended. Set it to at most ${topic.replicas}`)

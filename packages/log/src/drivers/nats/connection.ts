@@ -71,7 +71,7 @@ export class Connection {
   /** The session of the moment. Throws UNAVAILABLE, with the reason, while there is none. */
   session(): Session {
     if (this.#session) return this.#session
-    throw new AtollError('UNAVAILABLE', `NATS cannot be reached at ${this.#places}: ${this.#reason}; trying again`)
+    throw new AtollError('UNAVAILABLE', `NATS cannot be reached at ${this.#places}: ${this.#reason}`)
   }
 
   /** Ends the session, and the trying. Whoever still waits is told `failure`. */

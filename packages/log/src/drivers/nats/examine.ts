@@ -57,7 +57,7 @@ const besidesDataBytes = 16 * 1024
 async function examineSync(monitoring: readonly string[], timeoutMs: number): Promise<Finding> {
   const name = 'nats.sync-interval'
   if (monitoring.length === 0) {
-    return { name, value: 'unknown', verdict: 'unknown', message: 'a server tells its sync_interval only over its monitoring port: set http_port there and give its URL as `monitoring`. Unless it is always, a crash of the machine loses what was acknowledged, two minutes of it by default' }
+    return { name, value: 'unknown', verdict: 'unknown', message: 'a server tells its sync_interval only over its monitoring port: set http_port there and give its URL as `log.monitoring` (ATOLL_LOG_MONITORING). Unless it is always, a crash of the machine loses what was acknowledged, two minutes of it by default' }
   }
   const values: string[] = []
   for (const url of monitoring) {
@@ -67,7 +67,7 @@ async function examineSync(monitoring: readonly string[], timeoutMs: number): Pr
       const { config } = jetstream ?? {}
       values.push(config?.sync_always ? 'always' : config?.sync_interval === undefined ? 'unknown' : `${config.sync_interval / 1e9} s`) // it says nanoseconds
     } catch (error) {
-      return { name, value: 'unknown', verdict: 'unknown', message: `the monitoring port of a server cannot be read (${error instanceof Error ? error.message : String(error)}); check \`monitoring\`` }
+      return { name, value: 'unknown', verdict: 'unknown', message: `the monitoring port of a server cannot be read (${error instanceof Error ? error.message : String(error)}); check \`log.monitoring\`` }
     }
   }
   const value = [...new Set(values)].join(', ')
@@ -79,7 +79,7 @@ function examineReplicas(found: readonly StreamInfo[], replicas: number): Findin
   const name = 'nats.replicas'
   const least = Math.min(replicas, ...found.map(({ config }) => config.num_replicas))
   if (least >= 3) return { name, value: String(least), verdict: 'holds', message: 'survives the loss of a server' }
-  return { name, value: String(least), verdict: 'note', message: `a stream on ${least === 1 ? 'one server is gone with it' : 'two servers stands still without either'}, and every partition with it until that is restored: set replicas to 3 in a cluster, and raise it on the streams that are there` }
+  return { name, value: String(least), verdict: 'note', message: `a stream on ${least === 1 ? 'one server is gone with it' : 'two servers stands still without either'}, and every partition with it until that is restored: set \`log.replicas\` to 3 in a cluster, and raise it on the streams that are there` }
 }
 
 function examineClock(found: readonly StreamInfo[], askedAt: number, answeredAt: number): Finding {

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { desk, fixtureShop, inFleet, until } from '../test/fleet.ts'
+
+/** Engines of which nobody is there: processes wait for them. */
+const AWAY = { ATOLL_STORE_URL: 'postgres://u:hush@127.0.0.1:1/x', ATOLL_LOG_URL: 'postgres://u:hush@127.0.0.1:1/x', PORT: '0' }
+
+describe('atoll up', () => {
+  it('ends, with what a process said and once, when what is configured cannot work', () =>
+    inFleet(async ({ run }) => {
+      const { code, out, err } = await run(['up', fixtureShop], { ...AWAY, ATOLL_CALLS_HOST: '0.0.0.0' })
+      assert.deepEqual([code, out], [2, ''], err)
+      assert.match(err, /^CONFIG_INVALID: \w+-1 cannot run as it is configured: .*without a secret.*ATOLL_CALLS_SECRET.*\n$/)
+    }))
+
+  it('starts a process that crashes again, later each time', () =>
+    inFleet(async ({ start, folder }) => {
+      const module = join(folder, 'system.ts')
+      writeFileSync(module, `if (process.argv.includes('start')) process.exit(7)\nexport { default } from ${JSON.stringify(desk)}`)
+      const up = start(['up', module], AWAY)
+      await until('it has tried three times', () => /desk-1: ended with 7; it is started again in 800 ms/.test(up.log()))
+      for (const delayMs of [200, 400]) assert.match(up.log(), new RegExp(`desk-1: ended with 7; it is started again in ${delayMs} ms`))
+      assert.equal((await up.end()).code, 0)
+    }))
+
+  it('leaves no process behind when it is killed', () =>
+    inFleet(async ({ start, folder }) => {
+      const [module, note] = [join(folder, 'system.ts'), join(folder, 'pid')]
+      writeFileSync(module, `import { writeFileSync } from 'node:fs'\nif (process.argv.includes('--service')) writeFileSync(${JSON.stringify(note)}, String(process.pid))\nexport { default } from ${JSON.stringify(desk)}`)
+      const up = start(['up', module], AWAY)
+      await until('its process waits for the engines', () => /desk-1: .*will try again/.test(up.log()))
+      const pid = Number(readFileSync(note, 'utf8'))
+      try {
+        await up.end('SIGKILL')
+        await until('its process has ended', () => !isAlive(pid))
+      } finally {
+        if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+      }
+    }))
+
+  it('refuses what processes cannot share, before it starts any', () =>
+    inFleet(async ({ run, folder }) => {
+      for (const [env, why] of [[{}, /log\.url is embedded/], [{ ATOLL_LOG_URL: AWAY.ATOLL_LOG_URL }, /store\.url names a folder/], [{ ...AWAY, ATOLL_DISCOVERY_STATIC: 'desk=http://127.0.0.1:1' }, /discovery\.static \(ATOLL_DISCOVERY_STATIC\) .*leave it out/]] as const) {
+        const { code, err } = await run(['up', desk], env as Record<string, string>) // each is one of variables alone
+        assert.deepEqual([code, err.split('\n').length], [2, 2], err)
+        assert.match(err, why)
+      }
+      assert.ok(!existsSync(join(folder, 'data')))
+    }))
+
+  it('is found by other commands of its folder, without a configuration and with one that names its engines', () =>
+    inFleet(async ({ start, run, folder }) => {
+      const up = start(['up', fixtureShop], AWAY)
+      await until('it can be asked', () => existsSync(join(folder, 'data/fixture/control.json')))
+      const asked = await run(['replay', 'nobody'])
+      assert.deepEqual([asked.code, /there is no subscription nobody; the projections are warehouse\.shelves/.test(asked.err)], [2, true], asked.err)
+      const ledger = await run(['ledger'])
+      assert.deepEqual([ledger.code, ledger.out, /UNAVAILABLE: PostgreSQL at 127\.0\.0\.1:1/.test(ledger.err)], [1, '', true], ledger.err)
+      const configured = await run(['replay', 'nobody'], { ...AWAY, ATOLL_SYSTEM: fixtureShop })
+      assert.deepEqual([configured.code, /there is no subscription nobody/.test(configured.err)], [2, true], configured.err)
+      const second = await run(['up', fixtureShop], AWAY)
+      assert.deepEqual([second.code, /^DATA_IN_USE: .*fixture is in use by process \d+/.test(second.err)], [1, true], second.err)
+      const { code, log } = await up.end()
+      assert.deepEqual([code, log.includes('hush')], [0, false])
+      const gone = await run(['ledger', '--data', 'data/fixture'])
+      assert.deepEqual([gone.code, /no process runs that has .*on an engine: start it again, or give the configuration/.test(gone.err)], [2, true], gone.err)
+    }))
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false // there is no such process any more
+  }
+}
