@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { engines } from './engines.ts'
 import { toNames, toText } from './names.ts'
+import { oneNode } from './one-node.ts'
 import { startEngine } from './start.ts'
 import { variableOf, type EngineName } from './url.ts'
 
@@ -12,15 +13,6 @@ import { variableOf, type EngineName } from './url.ts'
 // belong to the log that they have written, and go on with no other.
 
 const usage = `npm run start:engines -- [--log nats|postgres|kafka|rabbitmq|redis] [--instances <number>] [--port <number>]`
-
-/** What the processes must know of an engine of one node that we start ourselves, beside its address. What is accepted is told, and no more than told: these data are for trying it. */
-const settings: Readonly<Record<EngineName, Readonly<Record<string, string>>>> = {
-  postgres: {},
-  nats: { ATOLL_ACCEPT: 'nats.sync-interval' }, // nobody can ask, and ours waits for the disk
-  kafka: { ATOLL_LOG_REPLICAS: '1' },
-  rabbitmq: { ATOLL_ACCEPT: 'rabbitmq.fsync,rabbitmq.replicas,rabbitmq.policies' },
-  redis: {},
-}
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -45,8 +37,10 @@ async function main(): Promise<number> {
   const folder = relative(process.cwd(), data)
   console.log(`data in ${folder}; delete it to begin anew`)
   console.log(`to look after it, from another terminal: npm run atoll -- ledger --data ${folder} (or map, events, dead-letters, replay)`)
-  if (settings[log]['ATOLL_ACCEPT']) console.log(`accepted by name: ${settings[log]['ATOLL_ACCEPT']}; \`atoll doctor\` says what that means`)
-  const env = { ...process.env, ATOLL_STORE_URL: urls.get('postgres'), ATOLL_LOG_URL: urls.get(log), ...settings[log], ...Object.fromEntries([...urls].map(([name, url]) => [variableOf(name), url])) }
+  const { accept, log: { replicas } } = oneNode[log]
+  if (accept.length > 0) console.log(`accepted by name: ${accept.join(', ')}; \`atoll doctor\` says what that means`)
+  const told = { ATOLL_STORE_URL: urls.get('postgres'), ATOLL_LOG_URL: urls.get(log), ...(accept.length > 0 && { ATOLL_ACCEPT: accept.join() }), ...(replicas !== undefined && { ATOLL_LOG_REPLICAS: String(replicas) }) }
+  const env = { ...process.env, ...told, ...Object.fromEntries([...urls].map(([name, url]) => [variableOf(name), url])) }
   const args = ['packages/cli/src/main.ts', 'up', 'apps/conduit/src/system.ts', '--data', data, '--instances', values.instances, ...(values.port === undefined ? [] : ['--port', values.port])]
   // In a group of its own, so that Ctrl-C comes to it once: from us.
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true })

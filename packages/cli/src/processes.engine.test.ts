@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { engineUrl } from '@atoll/engines'
-import { fixtureShop, freePort, inFleet, readiness, until, type Fleet, type Running } from '../test/fleet.ts'
+import { engineUrl, findPorts } from '@atoll/engines'
+import { fixtureShop, inFleet, readiness, until, type Fleet, type Running } from '../test/fleet.ts'
 import { removeSystem } from '../test/removal.ts'
 
 const LEASE_MS = 3_000
@@ -35,7 +35,7 @@ async function inTown(work: (town: Town) => Promise<void>): Promise<void> {
 }
 
 async function found({ start, run, folder }: Fleet, system: string): Promise<Town> {
-  const ports = Object.fromEntries(await Promise.all(instances.map(async (name) => [name, await freePort()] as const))) as Record<Name, number> // one for each
+  const ports = Object.fromEntries(await Promise.all(instances.map(async (name) => [name, await findPorts(1)] as const))) as Record<Name, number> // one for each
   const at = (service: string): string[] => instances.filter((name) => name.startsWith(service)).map((name) => `http://127.0.0.1:${ports[name]}`)
   const broken = join(folder, 'broken')
   const env = { FIXTURE_NAME: system, BROKEN: broken }

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { desk, fixtureShop, freePort, inFleet, readiness, until, type Environment, type Fleet, type Running } from '../test/fleet.ts'
+import { describe, it } from 'node:test'
+import { findPorts } from '@atoll/engines'
+import { desk, fixtureShop, inFleet, readiness, until, type Environment, type Fleet, type Running } from '../test/fleet.ts'
 
 /** Two instances of the desk, each with notes of its own, and a gateway before them. */
 async function twoDesks(fleet: Fleet): Promise<Desks> {
   const names = ['a', 'b'] as const
-  const ports = { a: await freePort(), b: await freePort() }
+  const ports = { a: await findPorts(1), b: await findPorts(1) }
   const startDesk = (name: 'a' | 'b'): Running => fleet.start(['start', desk, '--instance', name], { ATOLL_STORE_URL: `sqlite:${name}`, ATOLL_CALLS_PORT: String(ports[name]) })
   const running = { a: startDesk('a'), b: startDesk('b') }
   const urls = { a: (await running.a.ready()).callsUrl!, b: (await running.b.ready()).callsUrl! }
@@ -149,7 +150,7 @@ describe('a system in several processes', () => {
 
   it('waits for its engines, says so, and stops when it is told to', () =>
     inFleet(async (fleet) => {
-      const [port, nobody] = [await freePort(), await freePort()]
+      const [port, nobody] = [await findPorts(1), await findPorts(1)]
       const env = { ATOLL_STORE_URL: `postgres://desk:hush@127.0.0.1:${nobody}/desks`, ATOLL_LOG_URL: `postgres://desk:hush@127.0.0.1:${nobody}/desks`, ATOLL_CALLS_PORT: String(port) }
       const waiting = fleet.start(['start', desk], env)
       const url = `http://127.0.0.1:${port}`

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -77,16 +76,6 @@ export async function inFleet(work: (fleet: Fleet) => Promise<void>): Promise<vo
     for (const child of children) child.kill('SIGKILL')
     await rm(folder, { recursive: true, force: true })
   }
-}
-
-/** A port that nobody has, for a process that must come back at the same one. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Asks again and again until it holds. Another process can be asked, not waited for. */

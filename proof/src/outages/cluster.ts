@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findPorts } from '@atoll/engines'
+import { findPorts, oneNode } from '@atoll/engines'
 import { Violation } from '../crash/round.ts'
 import type { App } from './app.ts'
-import { logSettings, PARTITIONS, startEngines, stopEngines, type Engines, type LogName } from './engines.ts'
+import { PARTITIONS, startEngines, stopEngines, type Engines, type LogName } from './engines.ts'
 import { Member } from './member.ts'
 
 /** A system as separate processes on PostgreSQL and an engine for the log: its services in groups, each group twice, and a gateway. */
@@ -67,13 +67,13 @@ export class Cluster {
 
   #configure(instance: string, port: number | undefined, addresses: Readonly<Record<string, readonly string[]>>): string {
     const file = join(this.folder, `${instance}.json`)
+    const { log, accept } = oneNode[this.log]
     const config = {
       instance,
       store: { url: this.engines.stores.url },
-      log: { url: this.engines.log.url, ...logSettings[this.log] },
+      log: { url: this.engines.log.url, ...log },
       discovery: { static: addresses },
-      // RabbitMQ's streams do not wait for the disk; what that means stands in docs/operating/engines.md.
-      accept: this.log === 'rabbitmq' ? ['rabbitmq.fsync'] : [],
+      accept,
       runtime: { leaseMs: LEASE_MS, deadlineMs: 5_000, causalWaitMs: 3_000, lookMs: 500, partitions: PARTITIONS },
       ...(port === undefined ? {} : { calls: { port } }),
     }

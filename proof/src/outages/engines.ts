@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { startBehindProxy, type EngineName, type Proxy, type RunningEngine } from '@atoll/engines'
+import { oneNode, startBehindProxy, type EngineName, type Proxy, type RunningEngine } from '@atoll/engines'
 import { createNodeHost } from '@atoll/host/node'
 import type { Log } from '@atoll/log/driver'
 
@@ -37,13 +37,10 @@ export async function openLog(name: LogName, url: string, system: string): Promi
   const options = { system, host: createNodeHost() }
   if (name === 'postgres') return (await import('@atoll/log/postgres')).createPostgresLog({ ...options, url })
   if (name === 'nats') return (await import('@atoll/log/nats')).createNatsLog({ ...options, servers: [url] })
-  if (name === 'kafka') return (await import('@atoll/log/kafka')).createKafkaLog({ ...options, brokers: [new URL(url).host], partitions: PARTITIONS, ...logSettings.kafka })
+  if (name === 'kafka') return (await import('@atoll/log/kafka')).createKafkaLog({ ...options, brokers: [new URL(url).host], partitions: PARTITIONS, ...oneNode.kafka.log })
   if (name === 'redis') return (await import('@atoll/log/redis')).createRedisLog({ ...options, url })
   return (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ ...options, url })
 }
-
-/** What the processes of the system must know of an engine of one node, beside its address. */
-export const logSettings = { postgres: {}, nats: {}, kafka: { replicas: 1 }, rabbitmq: {}, redis: {} } as const satisfies Record<LogName, object>
 
 /** Few, so that a run has time for every one of them. */
 export const PARTITIONS = 4

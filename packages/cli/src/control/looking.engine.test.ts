@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { engineUrl } from '@atoll/engines'
-import { fixtureShop, freePort, inFleet, until, type Environment, type Fleet } from '../../test/fleet.ts'
+import { engineUrl, findPorts } from '@atoll/engines'
+import { fixtureShop, inFleet, until, type Environment, type Fleet } from '../../test/fleet.ts'
 import { removeSystem } from '../../test/removal.ts'
 
 /** A fleet of a system with a name of its own, and the environment of its processes. */
@@ -45,7 +45,7 @@ describe('looking after processes over PostgreSQL', () => {
 
   it('asks the process that has a folder for what it has, and shows no account of what it cannot see', () =>
     inTown(async ({ start, run, folder }, env) => {
-      const ports = { shop: await freePort(), warehouse: await freePort() }
+      const ports = { shop: await findPorts(1), warehouse: await findPorts(1) }
       const shared = { ...env, ATOLL_SYSTEM: fixtureShop, ATOLL_DISCOVERY_STATIC: `shop=http://127.0.0.1:${ports.shop};warehouse=http://127.0.0.1:${ports.warehouse}` }
       const of = (service: 'shop' | 'warehouse'): Environment => ({ ...shared, ATOLL_STORE_URL: `sqlite:data/${service}`, ATOLL_CALLS_PORT: String(ports[service]) })
       const running = (['shop', 'warehouse'] as const).map((service) => start(['start', '--service', service], of(service)))
