@@ -25,6 +25,7 @@ async function badDays(world: World, seed: number): Promise<void> {
 
   const stores = changedWrites(world.stores, async (store, work) => {
     if (happens(0.05)) throw new AtollError('STORE_FULL', 'there is no room')
+    if (happens(0.05)) throw new AtollError('UNAVAILABLE', 'the store is away')
     return store.write(async (tx) => {
       const result = await work(tx)
       if (happens(0.05)) throw new AtollError('STORE_FULL', 'there is no room any more')
@@ -44,10 +45,10 @@ async function badDays(world: World, seed: number): Promise<void> {
     if (happens(0.1)) await new Promise<void>((resolve) => world.host.after(random() * 50, resolve))
     if (happens(0.2)) throw happens(0.3) ? new AtollError('UNAVAILABLE', 'what it calls is down') : new Error('not now')
   })
-  const begin = async (): Promise<RunningSystem> => {
+  const begin = async (instance = 'main'): Promise<RunningSystem> => {
     for (;;) {
       try {
-        return await world.start(shop, { partitions: 2, attemptsMax: 3, retryDelayMs: 50, leaseMs: 3_000 }, { stores, log })
+        return await world.start(shop, { instance, partitions: 2, attemptsMax: 3, retryDelayMs: 50, leaseMs: 3_000 }, { stores, log })
       } catch (error) {
         assert.ok(error instanceof AtollError && ['STORE_FULL', 'UNAVAILABLE'].includes(error.code), String(error))
       }
@@ -57,26 +58,42 @@ async function badDays(world: World, seed: number): Promise<void> {
   const tried = new Map<string, number[]>(ACCOUNTS.map((account) => [account, []]))
   const acknowledged = new Map<string, number[]>(ACCOUNTS.map((account) => [account, []]))
   let running = await begin()
+  let second: RunningSystem | undefined
   for (let step = 1; step <= STEPS; step++) {
     const dice = random()
-    if (dice < 0.6) {
-      const account = ACCOUNTS[Math.floor(random() * ACCOUNTS.length)]!
+    const account = ACCOUNTS[Math.floor(random() * ACCOUNTS.length)]!
+    if (dice < 0.1) await call(running, book.close, { account }).catch(() => undefined) // which is none of the auditor's concern
+    else if (dice < 0.6) {
       tried.get(account)!.push(step)
       await call(running, book.note, { account, cents: step }).then(
         () => acknowledged.get(account)!.push(step),
         () => undefined, // refused, or nobody knows: at most once
       )
     } else if (dice < 0.85) await world.host.advance(random() * 400)
-    else if (dice < 0.92) await Array.fromAsync(running.admin.redrive({})).catch(() => undefined)
-    else {
+    else if (dice < 0.9) {
+      const redriven = Array.fromAsync(running.admin.redrive({})).catch(() => undefined)
+      await world.host.advance(100) // its handlers may take their time
+      await redriven
+    }
+    else if (dice < 0.95 && second) {
+      await second.stop({ drainMs: 0 }).catch(() => undefined)
+      second = undefined
+    } else if (dice < 0.95) {
+      second = await begin('second')
+      await world.host.advance(random() * 2_000) // in which the first hands over
+    } else {
       await running.stop({ drainMs: 0 }).catch(() => undefined) // it may fail, and what it left behind must do
       running = await begin()
     }
   }
 
   bad = false
-  await running.stop({ drainMs: 0 }).catch(() => undefined)
-  const last = await begin()
+  await second?.stop({ drainMs: 0 }).catch(() => undefined)
+  if (random() < 0.5) {
+    await running.stop({ drainMs: 0 }).catch(() => undefined)
+    running = await begin()
+  }
+  const last = running // half of the time, the one that has been through it all
   await world.host.advance(200_000)
   await Array.fromAsync(last.admin.redrive({}))
   await last.quiet()
