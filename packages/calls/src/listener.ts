@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AtollError, type Logger } from '@atoll/host'
+import { prepareToClose } from '@atoll/host/node'
 import type { Cancellation } from 'atoll/runtime'
 import { createSecretCheck } from './secret.ts'
 
@@ -44,6 +45,7 @@ export class Listener {
   readonly #knowsSecret: (header: string | undefined) => boolean
   readonly #serve: (exchange: Exchange) => Promise<void>
   readonly #toFailure: (error: AtollError) => string
+  readonly #end: (drainMs: number) => Promise<void>
   #closing: Promise<void> | undefined
   /** Whether connections end with the answer under way. */
   #lastAnswers = false
@@ -56,6 +58,7 @@ export class Listener {
     this.#toFailure = toFailure
     this.#server = createServer({ requestTimeout: limits.requestTimeoutMs, headersTimeout: Math.min(10_000, limits.requestTimeoutMs), keepAliveTimeout: limits.keepAliveTimeoutMs })
     this.#server.maxConnections = limits.connectionsMax
+    this.#end = prepareToClose(this.#server)
     this.#server.on('request', (request, response) => void this.#exchange(request, response))
   }
 
@@ -86,13 +89,7 @@ export class Listener {
 
   async #close(drainMs: number): Promise<void> {
     this.#lastAnswers = true
-    if (!this.#server.listening) return
-    const closed = once(this.#server, 'close')
-    this.#server.close()
-    this.#server.closeIdleConnections()
-    const late = setTimeout(() => this.#server.closeAllConnections(), drainMs)
-    await closed
-    clearTimeout(late)
+    await this.#end(drainMs)
   }
 
   /** Never rejects: nobody waits for it, so a rejection would end the process. */

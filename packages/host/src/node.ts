@@ -1,6 +1,8 @@
 import { hash, randomFillSync } from 'node:crypto'
 import type { Host } from './host.ts'
 
+export { prepareToClose } from './closing.ts'
+
 /** The real world: this process's clock, timers, event loop and random source. */
 export function createNodeHost(): Host {
   return {

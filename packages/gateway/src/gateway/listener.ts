@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, validateHeaderValue, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { AtollError, type ErrorCode, type Logger } from '@atoll/host'
+import { prepareToClose } from '@atoll/host/node'
 import type { Cancellation } from 'atoll/runtime'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import type { GatewayLimits } from './options.ts'
@@ -12,6 +13,7 @@ export class Listener {
   readonly #server: Server
   readonly #logger: Logger
   readonly #handle: (request: GatewayRequest) => Promise<GatewayResponse>
+  readonly #end: (drainMs: number) => Promise<void>
   #closing: Promise<void> | undefined
 
   constructor(limits: GatewayLimits, logger: Logger, handle: (request: GatewayRequest) => Promise<GatewayResponse>) {
@@ -26,6 +28,7 @@ export class Listener {
       requireHostHeader: true,
     })
     this.#server.maxConnections = limits.connectionsMax
+    this.#end = prepareToClose(this.#server)
     this.#server.on('request', (request, response) => void this.#exchange(request, response))
     this.#server.on('clientError', refuseClient)
   }
@@ -43,18 +46,8 @@ export class Listener {
   }
 
   close(drainMs: number): Promise<void> {
-    this.#closing ??= this.#close(drainMs)
+    this.#closing ??= this.#end(drainMs)
     return this.#closing
-  }
-
-  async #close(drainMs: number): Promise<void> {
-    if (!this.#server.listening) return
-    const closed = once(this.#server, 'close')
-    this.#server.close()
-    this.#server.closeIdleConnections()
-    const late = setTimeout(() => this.#server.closeAllConnections(), drainMs)
-    await closed
-    clearTimeout(late)
   }
 
   /** Never rejects: nobody waits for it, so a rejection would end the process. */
