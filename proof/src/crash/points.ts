@@ -41,7 +41,7 @@ export const points: readonly Point[] = [
   before('subscription: after commit', 'load', 300, `${runtime}/subscription/batch.ts`, 'for (const [record, { state }] of newlyHeld) held.note(record, state)'),
 
   before('recovery: before the log opens', 'start', 1, start, 'const log = await createEmbeddedLog('),
-  before('recovery: between log and stores', 'start', 1, start, 'const stores = createSqliteStores('),
+  before('recovery: between log and stores', 'start', 1, start, 'const stores = createSqliteStores({ folder: data, host })'),
   before('recovery: between the opening of stores', 'start', 6, `${runtime}/service-runtime.ts`, 'this.#store = await stores.open('),
   after('recovery: leases half taken', 'start', 7, `${runtime}/subscription/leases.ts`, 'await tx.runEach(takeLease, [...kept, ...taken].map(([partition, epoch]) => [this.#subscription, partition, instance, epoch, expiresAt]))'),
   before('recovery: leases taken, before cursors are read', 'start', 60, `${runtime}/subscription/partition-reader.ts`, 'await this.#book.load(store.reader, events)'),

@@ -134,7 +134,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'retries-are-forgotten',
     defect: 'events that wait for another try are not tried again after a restart',
-    changes: [{ file: reader, find: 'for (const cursor of this.#book.cursors) this.#dirty.add(cursor)\n    await this.#armRetries()\n', replace: 'for (const cursor of this.#book.cursors) this.#dirty.add(cursor)\n' }],
+    changes: [{ file: reader, find: 'await this.#armRetries()\n    this.#pump()', replace: 'this.#pump()' }],
   },
   {
     name: 'redriven-are-not-counted',
