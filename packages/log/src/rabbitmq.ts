@@ -9,7 +9,10 @@ import { defaultLimits, type RabbitmqLogLimits } from './drivers/rabbitmq/limits
 export { defaultLimits, type RabbitmqLogLimits } from './drivers/rabbitmq/limits.ts'
 
 export interface RabbitmqLogOptions {
-  /** `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. `rabbitmq://` is taken for the same. */
+  /**
+   * `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. `rabbitmq://` is taken for the same. Name the nodes of a cluster one after the
+   * other, as in `amqp://user:password@one:5672,two:5672,three:5672/vhost`: they are tried in turn, from any of them on.
+   */
   url: string
   /** Keeps the streams of systems apart that share a virtual host. Up to 63 letters, digits, dots, dashes and underscores. */
   system: string

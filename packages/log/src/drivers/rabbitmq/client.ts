@@ -29,7 +29,8 @@ export type WriterConnection = Connection<Writer>
 export type ReadingConnection = Connection<Reading>
 
 export interface Rabbitmq {
-  readonly url: string
+  /** Of each node. */
+  readonly nodes: readonly Node[]
   /** As the management page shows it. */
   readonly name: string
   readonly connectMs: number
@@ -61,16 +62,17 @@ export function openReading(rabbitmq: Rabbitmq, prepare: (channel: Channel) => P
 }
 
 function opening<Client extends { readonly model: ChannelModel }>(
-  { url, name, connectMs, host }: Rabbitmq,
+  { nodes, name, connectMs, host }: Rabbitmq,
   purpose: string,
   prepare: (model: ChannelModel, lost: (why: unknown) => void) => Promise<Client>,
 ): Opening<Client> {
-  const { address, amqp } = toAmqp(url)
-  const engine = `RabbitMQ at ${address}`
+  const engine = `RabbitMQ at ${nodes.map(({ address }) => address).join(', ')}`
+  let tries = 0
   return {
     engine,
     async open(lost, signal) {
-      const model = await connect(amqp, { timeout: connectMs, noDelay: true, keepAlive: true, clientProperties: { connection_name: `${name} ${purpose}` } })
+      const { url } = nodes[tries++ % nodes.length]! // of one node at least
+      const model = await connect(url, { timeout: connectMs, noDelay: true, keepAlive: true, clientProperties: { connection_name: `${name} ${purpose}` } })
       gather(streamOf(model))
       model.on('error', lost).on('close', (error) => lost(error ?? new Error('the connection was closed')))
       const abort = (): void => cut(model)
@@ -122,9 +124,20 @@ function gather(stream: Socket): void {
   }
 }
 
-function toAmqp(url: string): { address: string; amqp: string } {
-  const match = /^(amqp|rabbitmq)(s?):\/\//.exec(url)
-  const { hostname, port } = URL.parse(url.replace(/^[a-z]+/, 'http')) ?? {} // a scheme that URL knows how to take apart
-  if (!match || hostname === undefined) throw new AtollError('INVALID', 'the url of a log on RabbitMQ begins with amqp:// or amqps://, such as amqp://user:password@host:5672/vhost')
-  return { address: `${hostname}:${port || (match[2] ? '5671' : '5672')}`, amqp: url.replace(match[0], `amqp${match[2]}://`) }
+/** One node of RabbitMQ. */
+export interface Node {
+  /** For messages. */
+  readonly address: string
+  /** With the credentials. */
+  readonly url: string
+}
+
+/** The nodes of a url, which names them one after the other, divided by commas. Throws INVALID for one that cannot be. */
+export function toNodes(url: string): Node[] {
+  const [, kind, tls, login, hosts, path] = /^(amqp|rabbitmq)(s?):\/\/(?:([^/?#]*)@)?([^/?#@]+)(.*)$/.exec(url) ?? []
+  return (hosts ?? '').split(',').map((each) => {
+    const { hostname, port } = URL.parse(`http://${each}`) ?? {} // a scheme that URL knows how to take apart
+    if (!kind || !hostname) throw new AtollError('INVALID', 'the url of a log on RabbitMQ begins with amqp:// or amqps://, such as amqp://user:password@host:5672/vhost; several nodes of a cluster are divided by commas, as in amqp://user:password@one:5672,two:5672/vhost')
+    return { address: `${hostname}:${port || (tls ? '5671' : '5672')}`, url: `amqp${tls}://${login === undefined ? '' : `${login}@`}${each}${path}` }
+  })
 }

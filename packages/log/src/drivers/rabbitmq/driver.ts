@@ -3,7 +3,7 @@ import type { Log } from '../../driver.ts'
 import { Connection } from '../connection.ts'
 import { Life } from '../life.ts'
 import { Appender } from './appender.ts'
-import { openReading, openWriter } from './client.ts'
+import { openReading, openWriter, toNodes } from './client.ts'
 import { examineRabbitmq } from './examine.ts'
 import { Hints } from './hints.ts'
 import { KnownNumbers } from './known.ts'
@@ -12,7 +12,10 @@ import { Reader } from './reader.ts'
 
 /** The log of a system on the RabbitMQ at `url`. Its methods need no `this`, so that it can be wrapped by spreading. Resolves after the first try to connect. */
 export async function openRabbitmqLog(url: string, system: string, host: Host, logger: Logger, limits: RabbitmqLogLimits): Promise<Log> {
-  const rabbitmq = { url, name: `atoll ${system}`, connectMs: limits.connectMs, host }
+  const nodes = toNodes(url)
+  // Processes with the same url begin at different nodes, and both connections of one at the same: a stream is led where it is made.
+  const first = Math.floor(host.random() * nodes.length)
+  const rabbitmq = { nodes: [...nodes.slice(first), ...nodes.slice(0, first)], name: `atoll ${system}`, connectMs: limits.connectMs, host }
   const known = new KnownNumbers()
   const hints = new Hints(system, host.hex(8), known, (stream) => reader.appeared(stream))
   const writing = new Connection(openWriter(rabbitmq), host, logger, limits)
