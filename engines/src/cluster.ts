@@ -1,9 +1,14 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
+import { AtollError } from '@atoll/host'
 import type { RunningEngine } from './engine.ts'
 import { engines } from './engines.ts'
 import { findPorts } from './run/ports.ts'
+import { eventually } from './run/wait.ts'
 import { startAt } from './start.ts'
 import type { EngineName } from './url.ts'
+
+/** Each is ready by then. */
+const JOIN_MS = 30_000
 
 /** Engines of one kind that know each other, each in a process of its own. */
 export interface RunningCluster {
@@ -28,12 +33,14 @@ export async function startCluster(name: EngineName, { folder, size = 3 }: { fol
     if (engine.companion) running.push(await startAt(engine.companion, await engine.companion.install(), { folder: resolve(folder, 'companion'), port: companionPort }))
     const ports = await Promise.all(Array.from({ length: size }, () => findPorts(engine.ports)))
     const secret = crypto.randomUUID()
-    const starts = await Promise.allSettled(
-      ports.map((port, index) => startAt(engine, program, { folder: join(resolve(folder), String(index + 1)), port, cluster: { ports, index, companionPort, secret } })),
-    )
+    const places = ports.map((port, index) => ({ folder: resolve(folder, String(index + 1)), port, cluster: { ports, index, companionPort, secret } }))
+    const starts = await Promise.allSettled(places.map((place) => startAt(engine, program, place)))
     const members = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
     running.push(...members)
     for (const start of starts) if (start.status === 'rejected') throw start.reason
+    const { hasJoined = async () => true } = engine
+    const isOne = await eventually(async () => (await Promise.all(places.map(hasJoined))).every(Boolean), JOIN_MS)
+    if (!isOne) throw new AtollError('UNAVAILABLE', `the ${size} of ${name} in ${folder} did not become one cluster within ${JOIN_MS / 1_000} s; look into the engine.log of each`)
     return { members, kill }
   } catch (error) {
     await kill()

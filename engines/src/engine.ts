@@ -18,7 +18,9 @@ export interface Engine {
   /** A question in its own protocol, to its first port, that only an engine in working order answers. */
   readonly probe: Probe
   /** Whether its folder holds what it must before it is ready, where an answer alone does not say so. */
-  isSettled?(place: Place): Promise<boolean>
+  isSettled?(folder: string): Promise<boolean>
+  /** Whether a member of a cluster knows all others. Asked when each of them is ready, before the cluster is. */
+  hasJoined?(member: Member): Promise<boolean>
   /** What several of it share on one machine, and none of them may take along when it is killed. */
   readonly companion?: Engine
 }
@@ -40,6 +42,11 @@ export interface Place {
   readonly proxyPort?: number
   /** With whom it is a cluster. Alone without it. */
   readonly cluster?: Cluster
+}
+
+/** A place in a cluster. */
+export interface Member extends Place {
+  readonly cluster: Cluster
 }
 
 /** A cluster, all of it on this machine, as one of its members sees it. */

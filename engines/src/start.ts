@@ -103,7 +103,7 @@ class EngineProcess implements RunningEngine {
 
   async ready(): Promise<void> {
     const { probe, isSettled = async () => true } = this.#engine
-    const isReady = await eventually(async () => !this.runs || ((await answers(this.host, this.port, probe)) && (await isSettled(this.#place))), READY_MS)
+    const isReady = await eventually(async () => !this.runs || ((await answers(this.host, this.port, probe)) && (await isSettled(this.folder))), READY_MS)
     if (isReady && this.runs) return
     const what = this.runs ? `did not answer on ${this.host}:${this.port} within ${READY_MS / 1_000} s` : 'ended instead of getting ready'
     throw new AtollError('UNAVAILABLE', `${this.name} ${what}; the end of ${this.#log}:\n${this.#endOfLog()}`)

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Engine, Place, Program } from '../engine.ts'
+import type { Engine, Member, Place, Program } from '../engine.ts'
 import { findProgram } from '../install/command.ts'
 import { installPackage } from '../install/debian.ts'
 import { HOST } from '../run/ports.ts'
@@ -34,6 +34,7 @@ export const rabbitmq: Engine = {
   probe: { send: 'AMQP\0\0\x09\x01', accepts: (answer) => answer.subarray(0, 3).equals(Buffer.from([1, 0, 0])) },
 
   isSettled,
+  hasJoined,
 
   // Where nodes find each other. It belongs to a machine, and a killed node is not to take away that of the others.
   companion: {
@@ -89,20 +90,19 @@ async function prepare({ folder, port, cluster }: Place): Promise<void> {
  * With its first stream, a node notes who keeps account of streams, and writes that note to its file half a second later: killed in between,
  * it never finds a stream again. So it is ready when the note is there, which a stream that nobody uses brings about.
  */
-async function isSettled(place: Place): Promise<boolean> {
-  if (place.cluster) return hasJoined(place)
+async function isSettled(folder: string): Promise<boolean> {
   const node = nodeOf()
-  const notes = join(place.folder, 'data', node, 'coordination', node, 'names.dets')
+  const notes = join(folder, 'data', node, 'coordination', node, 'names.dets')
   // Where there is no such file, another version keeps this otherwise.
   return !existsSync(notes) || (await readFile(notes, 'latin1')).includes('rabbit_stream_coordinator')
 }
 
-/** A node notes whom it sees running, and forgets nobody whom it has not seen stop. */
-async function hasJoined({ folder, cluster }: Place): Promise<boolean> {
-  const notes = join(folder, 'data', nodeOf(cluster!.index), 'nodes_running_at_shutdown') // asked of members
+/** A node notes whom it sees running. */
+async function hasJoined({ folder, cluster }: Member): Promise<boolean> {
+  const notes = join(folder, 'data', nodeOf(cluster.index), 'nodes_running_at_shutdown')
   if (!existsSync(notes)) return false
   const running = await readFile(notes, 'latin1')
-  return cluster!.ports.every((_, index) => running.includes(nodeOf(index)))
+  return cluster.ports.every((_, index) => running.includes(nodeOf(index)))
 }
 
 /** What it is called: a name of its own among the members of a cluster. */
