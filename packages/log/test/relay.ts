@@ -73,7 +73,8 @@ export function startSubscriber(log: Log, source: string, partition: number): Su
   }
 }
 
-function assertUnavailable(error: unknown): void {
+/** Throws whatever is not UNAVAILABLE. */
+export function assertUnavailable(error: unknown): void {
   if (!(error instanceof Error && 'code' in error && error.code === 'UNAVAILABLE')) throw error
 }
 

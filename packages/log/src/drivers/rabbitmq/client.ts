@@ -8,6 +8,8 @@ import { toAtollError } from './errors.ts'
 export interface Writer {
   readonly model: ChannelModel
   readonly channel: ConfirmChannel
+  /** For hints alone: it stands still with a node that does, for up to a minute, and what is appended must not wait for it. */
+  readonly hints: ConfirmChannel
   /** Why RabbitMQ takes no messages now; undefined if it does. It says so when it is sent one, which it then does not answer. */
   blocked: string | undefined
   /** Called when RabbitMQ takes no messages from now on. */
@@ -39,9 +41,9 @@ export interface Rabbitmq {
 
 export function openWriter(rabbitmq: Rabbitmq): Opening<Writer> {
   return opening(rabbitmq, 'writes', async (model, lost) => {
-    const channel = await model.createConfirmChannel()
-    const writer: Writer = { model, channel, blocked: undefined, onBlocked: new Set(), returned: new Set(), giveUp: lost }
-    channel.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
+    const [channel, hints] = await Promise.all([model.createConfirmChannel(), model.createConfirmChannel()])
+    const writer: Writer = { model, channel, hints, blocked: undefined, onBlocked: new Set(), returned: new Set(), giveUp: lost }
+    for (const each of [channel, hints]) each.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
     channel.on('return', ({ properties }) => writer.returned.add(String(properties.messageId)))
     model.on('blocked', (reason) => {
       writer.blocked = reason

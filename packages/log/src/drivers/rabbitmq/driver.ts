@@ -8,6 +8,7 @@ import { examineRabbitmq } from './examine.ts'
 import { Hints } from './hints.ts'
 import { KnownNumbers } from './known.ts'
 import type { RabbitmqLogLimits } from './limits.ts'
+import { writeMark } from './mark.ts'
 import { Reader } from './reader.ts'
 
 /** The log of a system on the RabbitMQ at `url`. Its methods need no `this`, so that it can be wrapped by spreading. Resolves after the first try to connect. */
@@ -29,7 +30,7 @@ export async function openRabbitmqLog(url: string, system: string, host: Host, l
     limits,
   )
   const appender = new Appender(system, writing, known, hints, host, limits, (stream) => reader.appeared(stream))
-  const reader = new Reader(system, reading, known, (stream) => appender.making(stream), host, limits)
+  const reader = new Reader(system, reading, known, (stream) => appender.making(stream), (stream) => writeMark(stream, writing, host), host, limits)
   const life = new Life(writing.engine)
 
   await Promise.all([writing.start(), reading.start()])

@@ -47,7 +47,7 @@ async function createReader(making: () => Promise<void> | undefined, messages: n
   const open = async (): Promise<Reading> => ({ model: { createChannel } }) as unknown as Reading // all of it that a reader uses
   const connection = new Connection<Reading>({ engine: 'RabbitMQ', open, end() {}, toError: (error) => toAtollError(error, 'RabbitMQ') }, host, silentLogger, limits)
   await connection.start()
-  return { reader: new Reader('shop', connection, new KnownNumbers(), making, host, limits), stream }
+  return { reader: new Reader('shop', connection, new KnownNumbers(), making, async () => undefined, host, limits), stream }
 }
 
 describe('a reader', () => {
