@@ -13,7 +13,7 @@ const PASSWORD = 'atoll'
 export const rabbitmq: Engine = {
   name: 'rabbitmq',
   port: 21_472,
-  // AMQP, streams, Erlang's distribution, and its port mapper.
+  // AMQP, streams, Erlang's distribution, and its port mapper; the members of a cluster share one, and have the management plugin there.
   ports: 4,
   stopSignal: 'SIGTERM',
 
@@ -76,12 +76,12 @@ async function prepare({ folder, port, cluster }: Place): Promise<void> {
     load_definitions: join(folder, 'definitions.json'),
     'log.console': 'true',
     'log.file': 'false',
-    ...(cluster && { 'cluster_formation.peer_discovery_backend': 'classic_config' }),
+    ...(cluster && { 'cluster_formation.peer_discovery_backend': 'classic_config', 'management.tcp.ip': HOST, 'management.tcp.port': String(port + 3) }),
     ...Object.fromEntries((cluster?.ports ?? []).map((_, index) => [`cluster_formation.classic_config.nodes.${index + 1}`, nodeOf(index)])),
   }
   await writeFile(join(folder, 'rabbitmq.conf'), Object.entries({ ...settings, ...places }).map(([key, value]) => `${key} = ${value}\n`).join(''))
   await writeFile(join(folder, 'definitions.json'), JSON.stringify(cluster ? { ...definitions, queues: [] } : definitions)) // a stream that is made before all members are there, lies on those that are
-  await writeFile(join(folder, 'enabled_plugins'), '[rabbitmq_stream].\n')
+  await writeFile(join(folder, 'enabled_plugins'), cluster ? '[rabbitmq_management,rabbitmq_stream].\n' : '[rabbitmq_stream].\n')
   const cookie = join(folder, '.erlang.cookie')
   if (!existsSync(cookie)) await writeFile(cookie, cluster?.secret ?? crypto.randomUUID(), { mode: 0o400 })
 }

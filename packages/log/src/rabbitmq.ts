@@ -17,6 +17,8 @@ export interface RabbitmqLogOptions {
   /** Keeps the streams of systems apart that share a virtual host. Up to 63 letters, digits, dots, dashes and underscores. */
   system: string
   host: Host
+  /** Where nodes answer with the management plugin, such as `http://host:15672`. Only `examine` asks there, with the user and password of the url; without it, nobody knows how many replicas streams have. */
+  monitoring?: string | readonly string[]
   /** Told when RabbitMQ cannot be reached, and when it answers again. Default: nobody. */
   logger?: Logger
   /** Only what differs from {@link defaultLimits}. */
@@ -33,7 +35,7 @@ export interface RabbitmqLogOptions {
  * Rejects with INVALID for a url or a system name that cannot be.
  */
 export async function createRabbitmqLog(options: RabbitmqLogOptions): Promise<Log> {
-  const { url, system, host, logger = silentLogger } = options
+  const { url, monitoring = [], system, host, logger = silentLogger } = options
   assertSystemName(system)
-  return openRabbitmqLog(url, system, host, logger, { ...defaultLimits, ...options.limits })
+  return openRabbitmqLog(url, typeof monitoring === 'string' ? [monitoring] : monitoring, system, host, logger, { ...defaultLimits, ...options.limits })
 }

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { startCluster, type RunningCluster } from '@atoll/engines'
 import { createNodeHost } from '@atoll/host/node'
 import { readOnce } from '../../../test/numbers.ts'
-import { freshSystem } from '../../../test/rabbitmq/harness.ts'
+import { deleteStreams, freshSystem, withModel } from '../../../test/rabbitmq/harness.ts'
 import { assertUnavailable, startRelay, startSubscriber } from '../../../test/relay.ts'
 import { eventually } from '../../../test/waiting.ts'
 import { assertNumbers, createRecord, createRecords, numbersTo } from '../../conformance/records.ts'
@@ -42,10 +42,29 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     const addresses = cluster.members.map(({ url }) => new URL(url.replace('rabbitmq:', 'http:'))) // a scheme that URL knows how to take apart
     const { username, password } = addresses[0]!
     const url = `amqp://${username}:${password}@${addresses.map((address) => address.host).join(',')}`
-    const log = await createRabbitmqLog({ url, system, host: { ...host, random: () => (first + 0.5) / addresses.length } })
+    const log = await createRabbitmqLog({ url, monitoring: cluster.members.map(({ port }) => `http://127.0.0.1:${port + 3}`), system, host: { ...host, random: () => (first + 0.5) / addresses.length } })
     logs.push(log)
     return log
   }
+
+  it('is said to survive the loss of a node with three replicas, and not with one', async () => {
+    const log = await open(1)
+    const survives = async (): Promise<boolean> => (await log.examine()).survives['loss of a node']
+    assert.equal(await survives(), true, 'the cluster has three nodes')
+    await log.append('receipts', createRecords('receipts', 0, 1, 3))
+    await eventually('it is told of the stream', async () => {
+      const { findings } = await log.examine()
+      return !findings.some(({ name, verdict }) => name === 'rabbitmq.policies' && verdict !== 'holds')
+    })
+    assert.equal(await survives(), true)
+
+    const single = `atoll/${system}/receipts/1`
+    await withModel(cluster.members[0]!.url, async (model) => void (await (await model.createChannel()).assertQueue(single, { durable: true, arguments: { 'x-queue-type': 'stream', 'x-initial-cluster-size': 1 } })))
+    await eventually('it is told of the stream with one', async () => !(await survives()))
+    const { findings } = await log.examine()
+    assert.match(findings.find(({ name }) => name === 'rabbitmq.replicas')!.message, new RegExp(single))
+    await deleteStreams(cluster.members[0]!.url, [single])
+  })
 
   it('takes appends while a node stands still, and shows all of them to a process that has written nothing and reads from that node', async () => {
     const writer = await open(0)

@@ -4,7 +4,7 @@ import { AtollError } from '@atoll/host'
 export function toAtollError(thrown: unknown, engine: string): AtollError {
   if (thrown instanceof AtollError) return thrown
   if (thrown instanceof TypeError || thrown instanceof RangeError) return AtollError.from(thrown) // a mistake of ours, not a state of the engine
-  const message = thrown instanceof Error ? describe(thrown) : String(thrown)
+  const message = describe(thrown)
   const unavailable = (text: string): AtollError => new AtollError('UNAVAILABLE', `${engine} ${text} (${message})`, { cause: thrown })
 
   if (message.includes('Login was refused')) return unavailable('refuses the credentials: set the right user and password in the url')
@@ -31,8 +31,9 @@ export function isMissing(error: unknown): boolean {
   return codeOf(error) === 404 && cause instanceof Error && cause.message.includes('no queue')
 }
 
-/** Node gathers the failures at each address of a host under one error without a message. */
-function describe(error: Error): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map((each: unknown) => (each instanceof Error ? each.message : String(each))).join('; ')
+/** What went wrong, in its own words. Node gathers the failures at each address of a host under one error without a message. */
+export function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(describe).join('; ')
   return error.message || error.name
 }

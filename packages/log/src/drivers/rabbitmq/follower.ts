@@ -110,6 +110,7 @@ export class Follower {
     const { callMs } = this.#limits
     const { stream } = this.#channel
     const isThere = (): boolean => this.#trouble !== undefined || this.#has(after)
+    this.#pass(after) // what it stands at, and marks behind that, must not take the room of what it waits for
     if (!isThere() && (this.#reached < this.#end || this.#number < this.#known.own(stream))) {
       const isMissed = !(await this.#channel.arrival(() => isThere() || (this.#reached >= this.#end && this.#number >= this.#known.own(stream)), callMs))
       if (isMissed) {
