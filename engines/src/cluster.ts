@@ -5,7 +5,6 @@ import { engines } from './engines.ts'
 import { findPorts } from './run/ports.ts'
 import { eventually } from './run/wait.ts'
 import { startAt } from './start.ts'
-import type { EngineName } from './url.ts'
 
 /** Each is ready by then. */
 const JOIN_MS = 30_000
@@ -23,7 +22,7 @@ export interface RunningCluster {
  * others. As with `startEngine`, they listen on loopback alone and end when this process does. A member keeps its data in a folder of its own
  * in `folder`.
  */
-export async function startCluster(name: EngineName, { folder, size = 3 }: { folder: string; size?: number }): Promise<RunningCluster> {
+export async function startCluster(name: 'rabbitmq' | 'kafka', { folder, size = 3 }: { folder: string; size?: number }): Promise<RunningCluster> {
   const engine = engines[name]
   const program = await engine.install()
   const running: RunningEngine[] = []
