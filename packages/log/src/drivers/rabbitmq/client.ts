@@ -25,6 +25,8 @@ export interface Reading {
   readonly model: ChannelModel
   /** For hints, and for asking whether RabbitMQ is there. */
   readonly channel: Channel
+  /** Goes on to the next node, for this one does not have what is to be read; unless it has just come here. */
+  leave(why: unknown): void
 }
 
 export type WriterConnection = Connection<Writer>
@@ -59,7 +61,11 @@ export function openReading(rabbitmq: Rabbitmq, prepare: (channel: Channel) => P
     const channel = await model.createChannel()
     channel.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
     await prepare(channel)
-    return { model, channel }
+    const sinceMs = rabbitmq.host.monotonicMs()
+    const leave = (why: unknown): void => {
+      if (rabbitmq.host.monotonicMs() - sinceMs > stayMs) lost(why)
+    }
+    return { model, channel, leave }
   })
 }
 
@@ -101,6 +107,8 @@ function opening<Client extends { readonly model: ChannelModel }>(
   }
 }
 
+/** How long a connection that reads stays where it is, milliseconds: where no node has all streams, each is read for a while. */
+const stayMs = 2_000
 /** How long RabbitMQ may take to agree that a connection ends, milliseconds. */
 const politeMs = 1_000
 

@@ -66,6 +66,14 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     await deleteStreams(cluster.members[0]!.url, [single])
   })
 
+  it('reads a stream that one node alone has, wherever it began', async () => {
+    const single = `atoll/${system}/returns/0`
+    await withModel(cluster.members[0]!.url, async (model) => void (await (await model.createChannel()).assertQueue(single, { durable: true, arguments: { 'x-queue-type': 'stream', 'x-initial-cluster-size': 1 } })))
+    const log = await open(1)
+    await log.append('returns', createRecords('returns', 0, 1, 3))
+    await eventually('it reads', async () => (await readOnce(log, 'returns', 0)).length === 3)
+  })
+
   it('takes appends while a node stands still, and shows all of them to a process that has written nothing and reads from that node', async () => {
     const writer = await open(0)
     const others = [await open(2), await open(2)]
