@@ -74,20 +74,23 @@ export class Hints {
     const untold = this.#untold.get(source)
     if (untold) for (const [partition, number] of numbers) untold.set(partition, number)
     else this.#untold.set(source, new Map(numbers))
-    connection.call(async ({ hints }) => this.#tellOthers(hints)).catch(() => undefined)
+    this.#tellOthers(connection)
   }
 
-  #tellOthers(channel: ConfirmChannel): void {
+  #tellOthers(connection: WriterConnection): void {
+    if (this.#untold.size > 0) connection.call(async ({ hints }) => this.#publish(hints, connection)).catch(() => undefined)
+  }
+
+  #publish(channel: ConfirmChannel, connection: WriterConnection): void {
     for (const [source, numbers] of this.#untold) {
       const unconfirmed = this.#unconfirmed.get(channel) ?? 0
       if (unconfirmed >= unconfirmedMax) return
       this.#unconfirmed.set(channel, unconfirmed + 1)
       this.#untold.delete(source)
       const hint: Hint = { from: this.#token, numbers: Object.fromEntries(numbers) }
-      channel.publish(exchange, hintsKey(this.#system, source), Buffer.from(JSON.stringify(hint)), {}, (error: unknown) => {
-        if (error) return // the channel has ended
+      channel.publish(exchange, hintsKey(this.#system, source), Buffer.from(JSON.stringify(hint)), {}, () => {
         this.#unconfirmed.set(channel, this.#unconfirmed.get(channel)! - 1) // raised before
-        this.#tellOthers(channel)
+        this.#tellOthers(connection)
       })
     }
   }
