@@ -19,6 +19,10 @@ export interface Engine {
   readonly probe: Probe
   /** Whether its folder holds what it must before it is ready, where an answer alone does not say so. */
   isSettled?(folder: string): Promise<boolean>
+  /** Whether a member of a cluster knows all others. Asked when each of them is ready, before the cluster is. */
+  hasJoined?(member: Member): Promise<boolean>
+  /** What several of it share on one machine, and none of them may take along when it is killed. */
+  readonly companion?: Engine
 }
 
 /** An engine whose programs are there. */
@@ -36,6 +40,25 @@ export interface Place {
   readonly port: number
   /** Where clients reach it through a proxy. */
   readonly proxyPort?: number
+  /** With whom it is a cluster. Alone without it. */
+  readonly cluster?: Cluster
+}
+
+/** A place in a cluster. */
+export interface Member extends Place {
+  readonly cluster: Cluster
+}
+
+/** A cluster, all of it on this machine, as one of its members sees it. */
+export interface Cluster {
+  /** The first port of each member. */
+  readonly ports: readonly number[]
+  /** Which of them this one is. */
+  readonly index: number
+  /** The port of the companion, if it has one. */
+  readonly companionPort: number
+  /** By which members know each other. */
+  readonly secret: string
 }
 
 export interface Command {

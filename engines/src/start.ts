@@ -34,7 +34,11 @@ export async function startEngine(name: EngineName, { folder, port, proxyPort }:
   const engine = engines[name]
   const program = await engine.install()
   if (port !== undefined) await assertFree(name, port, engine.ports)
-  const place = { folder: resolve(folder), port: port ?? (await findPorts(engine.ports)), ...(proxyPort !== undefined && { proxyPort }) }
+  return startAt(engine, program, { folder: resolve(folder), port: port ?? (await findPorts(engine.ports)), ...(proxyPort !== undefined && { proxyPort }) })
+}
+
+/** Starts an engine that is installed at a place that is free, and resolves when it is ready. */
+export async function startAt(engine: Engine, program: Program, place: Place): Promise<RunningEngine> {
   mkdirSync(place.folder, { recursive: true })
   await rm(join(place.folder, LOG), { force: true })
   await program.prepare(place)
@@ -64,18 +68,21 @@ class EngineProcess implements RunningEngine {
   readonly folder: string
   readonly #engine: Engine
   readonly #program: Program
+  readonly #place: Place
   readonly #log: string
   #child: ChildProcess | undefined
   #release = (): void => {}
   #isPaused = false
 
-  constructor(engine: Engine, program: Program, { folder, port }: Place) {
+  constructor(engine: Engine, program: Program, place: Place) {
+    const { folder, port } = place
     this.name = engine.name
     this.url = engine.url(port)
     this.port = port
     this.folder = folder
     this.#engine = engine
     this.#program = program
+    this.#place = place
     this.#log = join(folder, LOG)
   }
 
@@ -138,7 +145,7 @@ class EngineProcess implements RunningEngine {
   }
 
   async #spawn(): Promise<void> {
-    const { file, args, env, user } = this.#program.command(this)
+    const { file, args, env, user } = this.#program.command(this.#place)
     const log = openSync(this.#log, 'a')
     try {
       // A session of its own, so that all of it can be signalled, and a Ctrl-C at our terminal does not reach it.

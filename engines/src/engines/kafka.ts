@@ -6,6 +6,7 @@ import { AtollError } from '@atoll/host'
 import type { Engine, Place } from '../engine.ts'
 import { cached } from '../install/cache.ts'
 import { findProgram, runCommand, tell } from '../install/command.ts'
+import { answers } from '../run/answers.ts'
 import { HOST } from '../run/ports.ts'
 
 const VERSION = '4.2.0'
@@ -23,17 +24,19 @@ export const kafka: Engine = {
     const java = findProgram('java')
     if (!java) throw new AtollError('UNSUPPORTED', `Kafka ${VERSION} needs Java 17 or later, which is not installed; install it, or use Docker`)
     const jars = await cached(`kafka-${VERSION}`, copyJars)
-    const options = ['-cp', join(jars, '*'), '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xms128m', '-Xmx384m', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn']
+    const options = ['-cp', join(jars, '*'), '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xms128m', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn']
     return {
       prepare: (place) => prepare(place, (args) => runCommand(java, [...options, ...args], { boundMs: FORMAT_MS })),
-      command: ({ folder }) => ({ file: java, args: [...options, 'kafka.Kafka', join(folder, 'server.properties')] }),
+      command: ({ folder, cluster }) => ({ file: java, args: [...options, cluster ? '-Xmx256m' : '-Xmx384m', 'kafka.Kafka', join(folder, 'server.properties')] }),
     }
   },
 
   url: (port) => `kafka://${HOST}:${port}`,
 
   // Metadata, version 1, of no topic. It names no broker before it lets clients in.
-  probe: { send: metadataRequest(), accepts: (answer) => answer.length >= 12 && answer.readInt32BE(8) > 0 },
+  probe: { send: metadataRequest(), accepts: (answer) => brokersIn(answer) > 0 },
+
+  hasJoined: ({ port, cluster }) => answers(HOST, port, { send: metadataRequest(), accepts: (answer) => brokersIn(answer) === cluster.ports.length }),
 }
 
 /** As in compose.yaml. */
@@ -57,6 +60,19 @@ export const settings = {
   'broker.heartbeat.interval.ms': '300',
 } as const
 
+/** What is different where three keep each record: it need not be on a disk before it is acknowledged, but on two of them. */
+const clusterSettings = {
+  'log.flush.interval.messages': String(Number.MAX_SAFE_INTEGER),
+  'default.replication.factor': '3',
+  'min.insync.replicas': '2',
+  'offsets.topic.replication.factor': '3',
+  'transaction.state.log.replication.factor': '3',
+  'transaction.state.log.min.isr': '2',
+  // A third of what it is by default: for so long nobody leads what a killed broker led.
+  'broker.session.timeout.ms': '3000',
+  'broker.heartbeat.interval.ms': '500',
+} as const
+
 async function copyJars(folder: string): Promise<void> {
   const maven = findProgram('mvn')
   if (!maven) throw new AtollError('UNSUPPORTED', `Kafka ${VERSION} is fetched by Maven, which is not installed; install it, or use Docker`)
@@ -65,7 +81,7 @@ async function copyJars(folder: string): Promise<void> {
   await runCommand(maven, ['-q', '-B', '-f', pom, `-Dkafka.version=${VERSION}`, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${folder}`], { boundMs: FETCH_MS })
 }
 
-async function prepare({ folder, port, proxyPort }: Place, java: (args: readonly string[]) => Promise<string>): Promise<void> {
+async function prepare({ folder, port, proxyPort, cluster }: Place, java: (args: readonly string[]) => Promise<string>): Promise<void> {
   const data = join(folder, 'data')
   const properties = join(folder, 'server.properties')
   const places = {
@@ -78,7 +94,8 @@ async function prepare({ folder, port, proxyPort }: Place, java: (args: readonly
       'inter.broker.listener.name': 'PLAINTEXT',
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,PROXY:PLAINTEXT,CONTROLLER:PLAINTEXT',
     }),
-    'controller.quorum.voters': `1@${HOST}:${port + 1}`,
+    'controller.quorum.voters': (cluster?.ports ?? [port]).map((each, index) => `${index + 1}@${HOST}:${each + 1}`).join(','),
+    ...(cluster && { 'node.id': String(cluster.index + 1), ...clusterSettings }),
   }
   await writeFile(properties, Object.entries({ ...settings, ...places }).map(([key, value]) => `${key}=${value}\n`).join(''))
   if (existsSync(join(data, 'meta.properties'))) return
@@ -87,6 +104,10 @@ async function prepare({ folder, port, proxyPort }: Place, java: (args: readonly
 
 /** Any UUID in Kafka's own spelling. */
 const CLUSTER = 'YXRvbGwtZW5naW5lcy0wMQ'
+
+function brokersIn(answer: Buffer): number {
+  return answer.length >= 12 ? answer.readInt32BE(8) : 0
+}
 
 function metadataRequest(): Buffer {
   const request = Buffer.alloc(18)

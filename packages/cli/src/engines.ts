@@ -179,7 +179,7 @@ const logs: Readonly<Record<string, LogDriver>> = {
   postgres: { open: async (url, _, shared) => (await import('@atoll/log/postgres')).createPostgresLog({ url, ...shared }), libraries: [] },
   nats: { open: async (url, values, shared) => (await import('@atoll/log/nats')).createNatsLog({ ...natsPlace(url, values), ...shared }), libraries: ['@nats-io/jetstream', '@nats-io/transport-node'] },
   kafka: { open: async (url, values, shared) => (await import('@atoll/log/kafka')).createKafkaLog({ ...kafkaPlace(url, values), ...shared }), libraries: ['@platformatic/kafka'] },
-  rabbitmq: { open: async (url, _, shared) => (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ url, ...shared }), libraries: ['amqplib'] },
+  rabbitmq: { open: async (url, { 'log.monitoring': monitoring }, shared) => (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ url, ...(monitoring && { monitoring }), ...shared }), libraries: ['amqplib'] },
   redis: { open: async (url, _, shared) => (await import('@atoll/log/redis')).createRedisLog({ url, ...shared }), libraries: ['redis'] },
 }
 

@@ -9,11 +9,16 @@ import { defaultLimits, type RabbitmqLogLimits } from './drivers/rabbitmq/limits
 export { defaultLimits, type RabbitmqLogLimits } from './drivers/rabbitmq/limits.ts'
 
 export interface RabbitmqLogOptions {
-  /** `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. `rabbitmq://` is taken for the same. */
+  /**
+   * `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. `rabbitmq://` is taken for the same. Name the nodes of a cluster one after the
+   * other, as in `amqp://user:password@one:5672,two:5672,three:5672/vhost`: they are tried in turn, from any of them on.
+   */
   url: string
   /** Keeps the streams of systems apart that share a virtual host. Up to 63 letters, digits, dots, dashes and underscores. */
   system: string
   host: Host
+  /** Where nodes answer with the management plugin, such as `http://host:15672`. Only `examine` asks there, with the user and password of the url; without it, nobody knows how many replicas streams have. */
+  monitoring?: string | readonly string[]
   /** Told when RabbitMQ cannot be reached, and when it answers again. Default: nobody. */
   logger?: Logger
   /** Only what differs from {@link defaultLimits}. */
@@ -30,7 +35,7 @@ export interface RabbitmqLogOptions {
  * Rejects with INVALID for a url or a system name that cannot be.
  */
 export async function createRabbitmqLog(options: RabbitmqLogOptions): Promise<Log> {
-  const { url, system, host, logger = silentLogger } = options
+  const { url, monitoring = [], system, host, logger = silentLogger } = options
   assertSystemName(system)
-  return openRabbitmqLog(url, system, host, logger, { ...defaultLimits, ...options.limits })
+  return openRabbitmqLog(url, typeof monitoring === 'string' ? [monitoring] : monitoring, system, host, logger, { ...defaultLimits, ...options.limits })
 }

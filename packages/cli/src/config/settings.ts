@@ -60,7 +60,7 @@ export const settings = {
   'log.monitoring': {
     schema: addresses,
     expects: 'addresses: ["http://nats-1:8222"], or, as a variable, http://nats-1:8222,http://nats-2:8222',
-    meaning: 'where servers tell their settings, for the doctor (NATS)',
+    meaning: 'where servers tell their settings, for the doctor (NATS, RabbitMQ)',
     fromText: readList,
     otherwise: 'none',
   } satisfies Setting<string[]>,

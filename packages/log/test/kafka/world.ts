@@ -34,6 +34,8 @@ export interface KafkaWorld {
   deleteTopic(source: string): Promise<void>
   /** Closes the logs and removes the system's topics. */
   dispose(): Promise<void>
+  /** Closes the logs, where the brokers go, too. */
+  abandon(): Promise<void>
 }
 
 export function createKafkaWorld(broker: string): KafkaWorld {
@@ -70,6 +72,11 @@ export function createKafkaWorld(broker: string): KafkaWorld {
     async deleteTopic(source) {
       await admin.deleteTopics({ topics: [`${system}.${source}`] })
       await eventually('the topic is gone', async () => !(await topics()).includes(`${system}.${source}`))
+    },
+
+    async abandon() {
+      await Promise.all(opened.map((log) => log.close()))
+      await admin.close()
     },
 
     async dispose() {

@@ -8,6 +8,8 @@ import { toAtollError } from './errors.ts'
 export interface Writer {
   readonly model: ChannelModel
   readonly channel: ConfirmChannel
+  /** For hints alone: it stands still with a node that does, for up to a minute, and what is appended must not wait for it. */
+  readonly hints: ConfirmChannel
   /** Why RabbitMQ takes no messages now; undefined if it does. It says so when it is sent one, which it then does not answer. */
   blocked: string | undefined
   /** Called when RabbitMQ takes no messages from now on. */
@@ -23,13 +25,16 @@ export interface Reading {
   readonly model: ChannelModel
   /** For hints, and for asking whether RabbitMQ is there. */
   readonly channel: Channel
+  /** Goes on to the next node, for this one does not have what is to be read; unless it has just come here. */
+  leave(why: unknown): void
 }
 
 export type WriterConnection = Connection<Writer>
 export type ReadingConnection = Connection<Reading>
 
 export interface Rabbitmq {
-  readonly url: string
+  /** Of each node. */
+  readonly nodes: readonly Node[]
   /** As the management page shows it. */
   readonly name: string
   readonly connectMs: number
@@ -38,9 +43,9 @@ export interface Rabbitmq {
 
 export function openWriter(rabbitmq: Rabbitmq): Opening<Writer> {
   return opening(rabbitmq, 'writes', async (model, lost) => {
-    const channel = await model.createConfirmChannel()
-    const writer: Writer = { model, channel, blocked: undefined, onBlocked: new Set(), returned: new Set(), giveUp: lost }
-    channel.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
+    const [channel, hints] = await Promise.all([model.createConfirmChannel(), model.createConfirmChannel()])
+    const writer: Writer = { model, channel, hints, blocked: undefined, onBlocked: new Set(), returned: new Set(), giveUp: lost }
+    for (const each of [channel, hints]) each.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
     channel.on('return', ({ properties }) => writer.returned.add(String(properties.messageId)))
     model.on('blocked', (reason) => {
       writer.blocked = reason
@@ -56,21 +61,26 @@ export function openReading(rabbitmq: Rabbitmq, prepare: (channel: Channel) => P
     const channel = await model.createChannel()
     channel.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
     await prepare(channel)
-    return { model, channel }
+    const sinceMs = rabbitmq.host.monotonicMs()
+    const leave = (why: unknown): void => {
+      if (rabbitmq.host.monotonicMs() - sinceMs > stayMs) lost(why)
+    }
+    return { model, channel, leave }
   })
 }
 
 function opening<Client extends { readonly model: ChannelModel }>(
-  { url, name, connectMs, host }: Rabbitmq,
+  { nodes, name, connectMs, host }: Rabbitmq,
   purpose: string,
   prepare: (model: ChannelModel, lost: (why: unknown) => void) => Promise<Client>,
 ): Opening<Client> {
-  const { address, amqp } = toAmqp(url)
-  const engine = `RabbitMQ at ${address}`
+  const engine = `RabbitMQ at ${nodes.map(({ address }) => address).join(', ')}`
+  let tries = 0
   return {
     engine,
     async open(lost, signal) {
-      const model = await connect(amqp, { timeout: connectMs, noDelay: true, keepAlive: true, clientProperties: { connection_name: `${name} ${purpose}` } })
+      const { url } = nodes[tries++ % nodes.length]! // of one node at least
+      const model = await connect(url, { timeout: connectMs, noDelay: true, keepAlive: true, clientProperties: { connection_name: `${name} ${purpose}` } })
       gather(streamOf(model))
       model.on('error', lost).on('close', (error) => lost(error ?? new Error('the connection was closed')))
       const abort = (): void => cut(model)
@@ -97,6 +107,8 @@ function opening<Client extends { readonly model: ChannelModel }>(
   }
 }
 
+/** How long a connection that reads stays where it is, milliseconds: where no node has all streams, each is read for a while. */
+const stayMs = 2_000
 /** How long RabbitMQ may take to agree that a connection ends, milliseconds. */
 const politeMs = 1_000
 
@@ -122,9 +134,20 @@ function gather(stream: Socket): void {
   }
 }
 
-function toAmqp(url: string): { address: string; amqp: string } {
-  const match = /^(amqp|rabbitmq)(s?):\/\//.exec(url)
-  const { hostname, port } = URL.parse(url.replace(/^[a-z]+/, 'http')) ?? {} // a scheme that URL knows how to take apart
-  if (!match || hostname === undefined) throw new AtollError('INVALID', 'the url of a log on RabbitMQ begins with amqp:// or amqps://, such as amqp://user:password@host:5672/vhost')
-  return { address: `${hostname}:${port || (match[2] ? '5671' : '5672')}`, amqp: url.replace(match[0], `amqp${match[2]}://`) }
+/** One node of RabbitMQ. */
+export interface Node {
+  /** For messages. */
+  readonly address: string
+  /** With the credentials. */
+  readonly url: string
+}
+
+/** The nodes of a url, which names them one after the other, divided by commas. Throws INVALID for one that cannot be. */
+export function toNodes(url: string): Node[] {
+  const [, kind, tls, login, hosts, path] = /^(amqp|rabbitmq)(s?):\/\/(?:([^/?#]*)@)?([^/?#@]+)(.*)$/.exec(url) ?? []
+  return (hosts ?? '').split(',').map((each) => {
+    const { hostname, port } = URL.parse(`http://${each}`) ?? {} // a scheme that URL knows how to take apart
+    if (!kind || !hostname) throw new AtollError('INVALID', 'the url of a log on RabbitMQ begins with amqp:// or amqps://, such as amqp://user:password@host:5672/vhost; several nodes of a cluster are divided by commas, as in amqp://user:password@one:5672,two:5672/vhost')
+    return { address: `${hostname}:${port || (tls ? '5671' : '5672')}`, url: `amqp${tls}://${login === undefined ? '' : `${login}@`}${each}${path}` }
+  })
 }

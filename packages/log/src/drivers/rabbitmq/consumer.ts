@@ -1,7 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { ReadingConnection } from './client.ts'
-import { codeOf, isMissing } from './errors.ts'
+import { codeOf, isElsewhere, isMissing } from './errors.ts'
 
 /** A message as it comes from a stream. */
 export interface Delivery {
@@ -78,7 +78,12 @@ export class StreamChannel {
       take({ place: Number(message.properties.headers?.['x-stream-offset']), message })
       this.#wake()
     }
-    await this.#call((channel) => channel.consume(this.stream, onMessage, { arguments: { 'x-stream-offset': from } }))
+    try {
+      await this.#call((channel) => channel.consume(this.stream, onMessage, { arguments: { 'x-stream-offset': from } }))
+    } catch (error) {
+      if (isElsewhere(error)) this.#connection.call(async (reading) => reading.leave(error)).catch(() => undefined) // it has left
+      throw error
+    }
   }
 
   /** This message and those before it make room for others. */

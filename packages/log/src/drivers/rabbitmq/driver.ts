@@ -3,16 +3,22 @@ import type { Log } from '../../driver.ts'
 import { Connection } from '../connection.ts'
 import { Life } from '../life.ts'
 import { Appender } from './appender.ts'
-import { openReading, openWriter } from './client.ts'
+import { openReading, openWriter, toNodes } from './client.ts'
+import { describe } from './errors.ts'
 import { examineRabbitmq } from './examine.ts'
 import { Hints } from './hints.ts'
 import { KnownNumbers } from './known.ts'
 import type { RabbitmqLogLimits } from './limits.ts'
+import { askManagement, type Managed } from './management.ts'
+import { writeMark } from './mark.ts'
 import { Reader } from './reader.ts'
 
 /** The log of a system on the RabbitMQ at `url`. Its methods need no `this`, so that it can be wrapped by spreading. Resolves after the first try to connect. */
-export async function openRabbitmqLog(url: string, system: string, host: Host, logger: Logger, limits: RabbitmqLogLimits): Promise<Log> {
-  const rabbitmq = { url, name: `atoll ${system}`, connectMs: limits.connectMs, host }
+export async function openRabbitmqLog(url: string, monitoring: readonly string[], system: string, host: Host, logger: Logger, limits: RabbitmqLogLimits): Promise<Log> {
+  const nodes = toNodes(url)
+  // Processes with the same url begin at different nodes, and both connections of one at the same: a stream is led where it is made.
+  const first = Math.floor(host.random() * nodes.length)
+  const rabbitmq = { nodes: [...nodes.slice(first), ...nodes.slice(0, first)], name: `atoll ${system}`, connectMs: limits.connectMs, host }
   const known = new KnownNumbers()
   const hints = new Hints(system, host.hex(8), known, (stream) => reader.appeared(stream))
   const writing = new Connection(openWriter(rabbitmq), host, logger, limits)
@@ -26,7 +32,16 @@ export async function openRabbitmqLog(url: string, system: string, host: Host, l
     limits,
   )
   const appender = new Appender(system, writing, known, hints, host, limits, (stream) => reader.appeared(stream))
-  const reader = new Reader(system, reading, known, (stream) => appender.making(stream), host, limits)
+  const reader = new Reader(system, reading, known, (stream) => appender.making(stream), (stream) => writeMark(stream, writing, host), host, limits)
+  async function askForManaged(): Promise<Managed | string> {
+    if (monitoring.length === 0) return 'nobody is named who would: enable the plugin rabbitmq_management, and give its URL as `monitoring`'
+    try {
+      return await askManagement(monitoring, nodes[0]!.url, system, limits.callMs) // of one node at least
+    } catch (error) {
+      return `the management plugin cannot be asked (${describe(error)}): check \`monitoring\``
+    }
+  }
+
   const life = new Life(writing.engine)
 
   await Promise.all([writing.start(), reading.start()])
@@ -62,7 +77,7 @@ export async function openRabbitmqLog(url: string, system: string, host: Host, l
 
     async examine() {
       life.assertOpen()
-      return life.whileOpen(examineRabbitmq(writing, [...new Set([...appender.streams, ...reader.streams])]))
+      return life.whileOpen(examineRabbitmq(writing, [...new Set([...appender.streams, ...reader.streams])], askForManaged))
     },
 
     close() {

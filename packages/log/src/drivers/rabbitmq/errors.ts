@@ -4,13 +4,13 @@ import { AtollError } from '@atoll/host'
 export function toAtollError(thrown: unknown, engine: string): AtollError {
   if (thrown instanceof AtollError) return thrown
   if (thrown instanceof TypeError || thrown instanceof RangeError) return AtollError.from(thrown) // a mistake of ours, not a state of the engine
-  const message = thrown instanceof Error ? describe(thrown) : String(thrown)
+  const message = describe(thrown)
   const unavailable = (text: string): AtollError => new AtollError('UNAVAILABLE', `${engine} ${text} (${message})`, { cause: thrown })
 
   if (message.includes('Login was refused')) return unavailable('refuses the credentials: set the right user and password in the url')
   if (message.includes('Expected ConnectionOpenOk')) return unavailable('does not let this user into the virtual host of the url: name one that there is, and grant it')
   if (codeOf(thrown) === 403) return unavailable('denies this user what the log needs: let it configure, write and read atoll/.*, and write and read amq.direct')
-  if (message.includes('replica on the local node')) return unavailable('has the stream, and no replica of it runs on the node that this connection leads to: it soon will after a start; where it never does, add one with rabbitmq-streams add_replica')
+  if (isElsewhere(thrown)) return unavailable('has the stream, and no replica of it runs on the node that this connection leads to: it soon will after a start; where it never does, name the other nodes in the url, or add one with rabbitmq-streams add_replica')
   if (message.includes('CONNECTION_FORCED')) return unavailable('is being stopped')
   if (message === 'message nacked') return unavailable('could not write a message')
   return new AtollError('UNAVAILABLE', `${engine} cannot be reached: ${message}`, { cause: thrown })
@@ -31,8 +31,15 @@ export function isMissing(error: unknown): boolean {
   return codeOf(error) === 404 && cause instanceof Error && cause.message.includes('no queue')
 }
 
-/** Node gathers the failures at each address of a host under one error without a message. */
-function describe(error: Error): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map((each: unknown) => (each instanceof Error ? each.message : String(each))).join('; ')
+/** Whether RabbitMQ said that the node has no replica of a stream. */
+export function isElsewhere(error: unknown): boolean {
+  const cause = error instanceof AtollError ? error.cause : error
+  return cause instanceof Error && cause.message.includes('replica on the local node')
+}
+
+/** What went wrong, in its own words. Node gathers the failures at each address of a host under one error without a message. */
+export function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(describe).join('; ')
   return error.message || error.name
 }

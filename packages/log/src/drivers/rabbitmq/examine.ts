@@ -2,20 +2,26 @@ import type { Examination, Finding } from '@atoll/host'
 import type { ChannelModel } from 'amqplib'
 import type { WriterConnection } from './client.ts'
 import { codeOf, isMissing } from './errors.ts'
+import { aboutPolicies, aboutReplicas, leastReplicas } from './findings.ts'
 import { streamOptions } from './lane.ts'
+import type { Managed } from './management.ts'
 
-/** Says what RabbitMQ tells over AMQP: which it is, and of the streams that this log has used, whether they are as it would make them. */
-export async function examineRabbitmq(connection: WriterConnection, streams: readonly string[]): Promise<Examination> {
+/**
+ * Says what RabbitMQ tells over AMQP: which it is, and of the streams that this log has used, whether they are as it would make them. And what its
+ * management plugin tells, which `ask` resolves with, or with why it does not.
+ */
+export async function examineRabbitmq(connection: WriterConnection, streams: readonly string[], ask: () => Promise<Managed | string>): Promise<Examination> {
   const { product, version, blocked } = await connection.call(async ({ model, blocked }) => ({ ...model.connection.serverProperties, blocked }))
+  const managed = await ask()
   return {
     engine: String(product),
     version: String(version),
     findings: [
       aboutVersion(String(version)),
       fsync,
-      replicas,
+      aboutReplicas(managed),
       await aboutArguments(connection, streams.slice(0, streamsMax)),
-      policies,
+      aboutPolicies(managed),
       {
         name: 'rabbitmq.alarm',
         value: blocked ?? 'none',
@@ -23,8 +29,8 @@ export async function examineRabbitmq(connection: WriterConnection, streams: rea
         message: blocked === undefined ? 'it takes messages' : 'it takes no messages, for it is short of disk or memory; make room',
       },
     ],
-    // A killed broker finds in its files what the kernel has of them. What replicas would save, nothing here can see.
-    survives: { 'process kill': true, 'OS crash': false, 'power loss': false, 'loss of a node': false },
+    // A killed broker finds in its files what the kernel has of them.
+    survives: { 'process kill': true, 'OS crash': false, 'power loss': false, 'loss of a node': typeof managed !== 'string' && leastReplicas(managed) >= 3 },
   }
 }
 
@@ -45,20 +51,6 @@ const fsync: Finding = {
   verdict: 'breaks',
   message:
     'RabbitMQ confirms what a majority of the replicas of a stream has handed to the kernel, and never syncs it (promise 2). One node loses acknowledged events with its power; accept this only for three nodes or more whose power does not fail together',
-}
-
-const replicas: Finding = {
-  name: 'rabbitmq.replicas',
-  value: 'unknown',
-  verdict: 'unknown',
-  message: 'AMQP does not tell how many replicas a stream has, and how many are up to date: look with rabbitmq-streams stream_status; three are needed to survive a node',
-}
-
-const policies: Finding = {
-  name: 'rabbitmq.policies',
-  value: 'unknown',
-  verdict: 'unknown',
-  message: 'AMQP does not tell policies: make sure with rabbitmqctl list_policies that none gives streams named atoll/… a max-age or max-length-bytes, by which RabbitMQ deletes events that are still needed',
 }
 
 /** RabbitMQ refuses to make again what is there with other arguments, and says which differ. What is not there is not made. */

@@ -12,15 +12,16 @@ import { defaultLimits } from './limits.ts'
 const stream = 'atoll/shop/orders/0'
 
 /** A follower of a stream of which a test sends what it wants, a message for each number. */
-async function createFollower(sent: number): Promise<{ follower: Follower; known: KnownNumbers; send(number: number): void }> {
+async function createFollower(sent: number): Promise<{ follower: Follower; known: KnownNumbers; send(number: number): void; mark(place: number): void; acknowledged: readonly object[] }> {
   const known = new KnownNumbers()
   let take: (delivery: Delivery) => void = () => {}
+  const acknowledged: object[] = []
   const channel = {
     stream,
     lost: undefined as unknown,
     look: async () => true,
     consume: async (_from: unknown, taking: typeof take) => void (take = taking),
-    ack() {},
+    ack: (message: object) => void acknowledged.push(message),
     arrival: async (reached: () => boolean) => reached(), // nothing comes while anybody waits for it
     lose: (why: unknown) => (channel.lost ??= why),
     close() {},
@@ -29,7 +30,8 @@ async function createFollower(sent: number): Promise<{ follower: Follower; known
   const follower = await Follower.attach(channel as unknown as StreamChannel, 'orders', 0, null, sent - 1, known, createNodeHost(), limits) // all of it that a follower uses
   const send = (number: number): void => take({ place: number - 1, message: { content: toBody([toRow(createRecord('orders', 0, number))]) } as Delivery['message'] })
   for (let number = 1; number <= sent; number++) send(number)
-  return { follower, known, send }
+  const mark = (place: number): void => take({ place, message: { content: toBody([]) } as Delivery['message'] })
+  return { follower, known, send, mark, acknowledged }
 }
 
 describe('a follower', () => {
@@ -54,5 +56,19 @@ describe('a follower', () => {
       assert.equal((await follower.read({ message: number - 1, index: 0, number }, 1))?.[0]?.number, number + 1)
     }
     assert.equal(follower.isLost, false)
+  })
+
+  it('passes over marks, and lets RabbitMQ send more behind them', async () => {
+    const { follower, send, mark, acknowledged } = await createFollower(1)
+    mark(1)
+    mark(2)
+    assert.deepEqual(acknowledged, []) // what came before them has not been read yet
+    assert.equal((await follower.read(null, 10))?.length, 1)
+    assert.equal(acknowledged.length, 2) // the record, and with the last mark the one before it
+    mark(3)
+    assert.equal(acknowledged.length, 3)
+    assert.deepEqual(await follower.read({ message: 0, index: 0, number: 1 }, 10), [])
+    send(5)
+    assert.equal((await follower.read({ message: 0, index: 0, number: 1 }, 10))?.[0]?.number, 5)
   })
 })

@@ -7,7 +7,7 @@ import { comparePlaces, toPlace, toRecords, type Place } from './format.ts'
 import type { KnownNumbers } from './known.ts'
 import type { RabbitmqLogLimits } from './limits.ts'
 
-/** A message and its records. */
+/** A message and its records, one at least. */
 interface Batch {
   readonly place: number
   readonly message: ConsumeMessage
@@ -33,6 +33,10 @@ export class Follower {
   /** What comes after it, is or will be here. */
   #from: Place | null
   #batches: Batch[] = []
+  /** The last mark after all of these. */
+  #mark: ConsumeMessage | undefined
+  /** What it began with was as it must be. */
+  #hasBegun = false
   #chars = 0
   /** The place of the last message that came. */
   #reached = -1
@@ -106,6 +110,7 @@ export class Follower {
     const { callMs } = this.#limits
     const { stream } = this.#channel
     const isThere = (): boolean => this.#trouble !== undefined || this.#has(after)
+    this.#pass(after) // what it stands at, and marks behind that, must not take the room of what it waits for
     if (!isThere() && (this.#reached < this.#end || this.#number < this.#known.own(stream))) {
       const isMissed = !(await this.#channel.arrival(() => isThere() || (this.#reached >= this.#end && this.#number >= this.#known.own(stream)), callMs))
       if (isMissed) {
@@ -174,6 +179,7 @@ export class Follower {
     if (last && !last.isAcknowledged) {
       this.#channel.ack(last.message)
       for (let at = this.#batches.lastIndexOf(last); at >= 0 && !this.#batches[at]!.isAcknowledged; at--) this.#batches[at]!.isAcknowledged = true
+      this.#passMark()
     }
     let dropped = 0
     while (this.#chars > this.#limits.recentCharsMax && this.#batches[dropped]?.isAcknowledged) this.#chars -= this.#batches[dropped++]!.chars
@@ -194,8 +200,10 @@ export class Follower {
     if (this.#trouble || place <= this.#reached) return
     try {
       const records = toRecords(this.#source, this.#partition, place, message.content)
-      if (this.#reached < 0) this.#assertFollows(place, records)
+      if (!this.#hasBegun) this.#assertFollows(place, records)
       this.#reached = place
+      this.#mark = records.length === 0 ? message : undefined
+      if (this.#mark) return this.#passMark()
       const chars = message.content.length
       this.#batches.push({ place, message, records, chars, isAcknowledged: false })
       this.#chars += chars
@@ -205,14 +213,22 @@ export class Follower {
     }
   }
 
+  /** A mark makes room as soon as all before it has been read: there may be more of them than RabbitMQ sends ahead. */
+  #passMark(): void {
+    if (!this.#mark || this.#batches.at(-1)?.isAcknowledged === false) return
+    this.#channel.ack(this.#mark)
+    this.#mark = undefined
+  }
+
   /** The first message is the one of the place that was asked for; or the next one, if all before it has been deleted, but nothing more. */
   #assertFollows(place: number, records: readonly StoredRecord[]): void {
     const from = this.#from
-    const first = records[0]!.number // a message has one record at least
+    const first = records[0]?.number
+    this.#hasBegun = from === null || place === from.message || first !== undefined
     if (from === null) {
-      if (place > 0) throw gap(this.#source, this.#partition, `begins with number ${first}, in message ${place}: what came before has been deleted`)
+      if (place > 0) throw gap(this.#source, this.#partition, `begins with message ${place}${first === undefined ? '' : ` (number ${first})`}: what came before has been deleted`)
     } else if (place > from.message) {
-      if (first > from.number + 1) throw gap(this.#source, this.#partition, `goes on with number ${first}, and has been read up to ${from.number}`)
+      if (first !== undefined && first > from.number + 1) throw gap(this.#source, this.#partition, `goes on with number ${first}, and has been read up to ${from.number}`)
     } else if (records[from.index]?.number !== from.number) {
       throw gap(this.#source, this.#partition, `has other records in message ${place} than those that have been read there`)
     }

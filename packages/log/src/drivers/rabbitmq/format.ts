@@ -2,7 +2,8 @@ import { AtollError } from '@atoll/host'
 import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
 
 // How a log lies in RabbitMQ: a stream for each source and partition, `atoll/shop/orders/3`. A message holds all records that were ready
-// for it at once, as a JSON array of rows: RabbitMQ takes it whole or not at all, and one confirmation is for many records.
+// for it at once, as a JSON array of rows: RabbitMQ takes it whole or not at all, and one confirmation is for many records. A message without
+// rows is a mark: see `writeMark`.
 
 /** RabbitMQ's own limit for names of queues, in bytes. */
 const nameBytesMax = 255
@@ -53,11 +54,11 @@ export function comparePlaces(a: Place | null, b: Place | null): number {
   return a.message - b.message || a.index - b.index
 }
 
-/** The records of a message. Throws STORE_CORRUPT for one that no log has written. */
+/** The records of a message; none of a mark. Throws STORE_CORRUPT for one that no log has written. */
 export function toRecords(source: string, partition: number, message: number, content: Buffer): StoredRecord[] {
   try {
     const rows = JSON.parse(content.toString()) as Row[] // what toRow wrote; what is not of that form is caught below
-    if (!Array.isArray(rows) || rows.length === 0) throw new Error('it is no list of records')
+    if (!Array.isArray(rows)) throw new Error('it is no list of records')
     return rows.map(([number, id, type, version, key, order, at, data, trace, cause], index) => {
       if (!Number.isSafeInteger(number) || typeof data !== 'string') throw new Error(`its record ${index} is none`)
       return { source, partition, number, offset: toOffset({ message, index, number }), order, id, type, version, key, at, data, trace, cause }

@@ -1,4 +1,4 @@
-import type { Channel } from 'amqplib'
+import type { Channel, ConfirmChannel } from 'amqplib'
 import { Listeners } from '../listeners.ts'
 import type { ReadingConnection, WriterConnection } from './client.ts'
 import { hintsKey, streamName } from './format.ts'
@@ -8,6 +8,11 @@ import type { KnownNumbers } from './known.ts'
 const exchange = 'amq.direct'
 /** Hints that wait for a slow process; older ones are dropped. */
 const waitingMax = 1_000
+/**
+ * Hints of a connection that RabbitMQ has not confirmed yet; of what comes meanwhile, only the last is told. A node that stands still confirms none for
+ * those who are connected there, and after 400 of them RabbitMQ would take nothing more from the whole connection, appends neither.
+ */
+const unconfirmedMax = 100
 
 /** What a log tells the others: from whom, and by partition the last number. */
 interface Hint {
@@ -26,6 +31,9 @@ export class Hints {
   /** What is done, or being done, to hear of a source. */
   readonly #bound = new Map<string, Promise<void>>()
   #queue: string | undefined
+  /** What others have not been told yet: by source and partition the last number. */
+  readonly #untold = new Map<string, Map<number, number>>()
+  readonly #unconfirmed = new WeakMap<ConfirmChannel, number>()
 
   constructor(system: string, token: string, known: KnownNumbers, onHeard: (stream: string) => void) {
     this.#system = system
@@ -63,8 +71,28 @@ export class Hints {
   /** Tells everybody. Losing it costs others a moment, no more. */
   tell(source: string, numbers: ReadonlyMap<number, number>, connection: WriterConnection): void {
     for (const partition of numbers.keys()) this.#listeners.tell(source, partition)
-    const hint: Hint = { from: this.#token, numbers: Object.fromEntries(numbers) }
-    connection.call(async ({ channel }) => channel.publish(exchange, hintsKey(this.#system, source), Buffer.from(JSON.stringify(hint)))).catch(() => undefined)
+    const untold = this.#untold.get(source)
+    if (untold) for (const [partition, number] of numbers) untold.set(partition, number)
+    else this.#untold.set(source, new Map(numbers))
+    this.#tellOthers(connection)
+  }
+
+  #tellOthers(connection: WriterConnection): void {
+    if (this.#untold.size > 0) connection.call(async ({ hints }) => this.#publish(hints, connection)).catch(() => undefined)
+  }
+
+  #publish(channel: ConfirmChannel, connection: WriterConnection): void {
+    for (const [source, numbers] of this.#untold) {
+      const unconfirmed = this.#unconfirmed.get(channel) ?? 0
+      if (unconfirmed >= unconfirmedMax) return
+      this.#unconfirmed.set(channel, unconfirmed + 1)
+      this.#untold.delete(source)
+      const hint: Hint = { from: this.#token, numbers: Object.fromEntries(numbers) }
+      channel.publish(exchange, hintsKey(this.#system, source), Buffer.from(JSON.stringify(hint)), {}, () => {
+        this.#unconfirmed.set(channel, this.#unconfirmed.get(channel)! - 1) // raised before
+        this.#tellOthers(connection)
+      })
+    }
   }
 
   clear(): void {

@@ -14,8 +14,12 @@ import { Reader } from './reader.ts'
 
 /** What a RabbitMQ has that a test makes up. */
 interface Stream {
-  /** Each has one record. */
+  /** Each has one record, or is a mark. */
   messages: number
+  /** Ids of marks, by their place. */
+  readonly marks: Map<number, string>
+  /** Sends what is new to those who read. */
+  send(): void
   /** How often it was asked whether it is there. */
   looks: number
   /** How often something of it was read. */
@@ -23,10 +27,11 @@ interface Stream {
 }
 
 /** What RabbitMQ has sent to nobody yet, it does not send to its first `deaf` consumers. */
-async function createReader(making: () => Promise<void> | undefined, messages: number, deaf = 0): Promise<{ reader: Reader; stream: Stream }> {
+async function createReader(making: () => Promise<void> | undefined, messages: number, deaf = 0, writeMark: () => Promise<string | undefined> = async () => undefined): Promise<{ reader: Reader; stream: Stream }> {
   const host = createNodeHost()
   const limits = { ...defaultLimits, callMs: 1_000 }
-  const stream: Stream = { messages, looks: 0, consumers: 0 }
+  const sending: (() => void)[] = []
+  const stream: Stream = { messages, marks: new Map(), looks: 0, consumers: 0, send: () => sending.forEach((send) => send()) }
   const createChannel = async (): Promise<unknown> => ({
     on() {},
     ack() {},
@@ -38,16 +43,21 @@ async function createReader(making: () => Promise<void> | undefined, messages: n
     },
     async consume(_stream: string, take: (message: unknown) => void, { arguments: { 'x-stream-offset': from } }: { arguments: { 'x-stream-offset': 'first' | 'last' | number } }) {
       if (++stream.consumers <= deaf) return
-      const first = from === 'first' ? 0 : from === 'last' ? stream.messages - 1 : from
-      for (let place = first; place < stream.messages; place++) {
-        take({ properties: { headers: { 'x-stream-offset': place } }, content: toBody([toRow(createRecord('orders', 0, place + 1))]) })
+      let place = from === 'first' ? 0 : from === 'last' ? stream.messages - 1 : from
+      const send = (): void => {
+        for (; place < stream.messages; place++) {
+          const messageId = stream.marks.get(place)
+          take({ properties: { headers: { 'x-stream-offset': place }, messageId }, content: toBody(messageId === undefined ? [toRow(createRecord('orders', 0, place + 1))] : []) })
+        }
       }
+      sending.push(send)
+      send()
     },
   })
   const open = async (): Promise<Reading> => ({ model: { createChannel } }) as unknown as Reading // all of it that a reader uses
   const connection = new Connection<Reading>({ engine: 'RabbitMQ', open, end() {}, toError: (error) => toAtollError(error, 'RabbitMQ') }, host, silentLogger, limits)
   await connection.start()
-  return { reader: new Reader('shop', connection, new KnownNumbers(), making, host, limits), stream }
+  return { reader: new Reader('shop', connection, new KnownNumbers(), making, writeMark, host, limits), stream }
 }
 
 describe('a reader', () => {
@@ -77,6 +87,32 @@ describe('a reader', () => {
     stream.messages = 6
     assert.deepEqual((await reading).map(({ number }) => number), [6])
     await assertRefused('LOG_GAP', reader.read('orders', 0, '9.0.10', 10)) // a lag comes to an end
+    reader.close()
+  })
+
+  it('does not take the end of a replica that lags for the end of the stream, though its log has written nothing', async () => {
+    const { reader, stream } = await createReader(() => undefined, 3, 0, async () => 'mark')
+    const tail = reader.tail('orders', 0)
+    await eventually('it has seen the end of the replica', () => stream.consumers > 1)
+    stream.marks.set(5, 'mark')
+    stream.messages = 7
+    stream.send()
+    assert.equal((await tail)?.number, 7)
+    assert.equal((await reader.tail('orders', 0))?.number, 7) // for which nothing is written
+    reader.close()
+  })
+
+  it('refuses to tell the end while a replica does not catch up', async () => {
+    const { reader } = await createReader(() => undefined, 3, 0, async () => 'mark')
+    const error = await assertRefused('UNAVAILABLE', reader.tail('orders', 0))
+    assert.match(error.message, /callMs/)
+    reader.close()
+  })
+
+  it('finds the end behind more marks than it looks at first', async () => {
+    const { reader, stream } = await createReader(() => undefined, 500)
+    for (let place = 200; place < 500; place++) stream.marks.set(place, `${place}`)
+    assert.deepEqual(await reader.tail('orders', 0), { number: 200, offset: '199.0.200' })
     reader.close()
   })
 })

@@ -13,6 +13,7 @@ export class Reader {
   readonly #connection: ReadingConnection
   readonly #known: KnownNumbers
   readonly #making: (stream: string) => Promise<void> | undefined
+  readonly #writeMark: (stream: string) => Promise<string | undefined>
   readonly #host: Host
   readonly #limits: RabbitmqLogLimits
   readonly #followers = new Map<string, Follower[]>()
@@ -22,17 +23,20 @@ export class Reader {
   readonly #missing = new Map<string, number>()
   /** Streams that are there and of which nothing came, and since when. */
   readonly #silentSince = new Map<string, number>()
+  /** Streams in which this connection has seen a mark of its own, or will. */
+  readonly #marked = new Set<string>()
   /** Every stream that this log has found. */
   readonly #found = new Set<string>()
   #sweepTimer: Timer | undefined
   #closed = false
 
-  /** `making` tells when a stream, which this log is making, has been made. */
-  constructor(system: string, connection: ReadingConnection, known: KnownNumbers, making: (stream: string) => Promise<void> | undefined, host: Host, limits: RabbitmqLogLimits) {
+  /** `making` tells when a stream, which this log is making, has been made. `writeMark` answers the id of a message that comes after all that was confirmed. */
+  constructor(system: string, connection: ReadingConnection, known: KnownNumbers, making: (stream: string) => Promise<void> | undefined, writeMark: (stream: string) => Promise<string | undefined>, host: Host, limits: RabbitmqLogLimits) {
     this.#system = system
     this.#connection = connection
     this.#known = known
     this.#making = making
+    this.#writeMark = writeMark
     this.#host = host
     this.#limits = limits
     this.#armSweep()
@@ -52,6 +56,7 @@ export class Reader {
   reconnected(): void {
     this.#missing.clear()
     this.#silentSince.clear()
+    this.#marked.clear()
   }
 
   async read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]> {
@@ -77,17 +82,27 @@ export class Reader {
     }
   }
 
-  /** The largest number near the end of a stream: an old relay may have appended there what was in it already. */
+  /**
+   * The largest number near the end of a stream: an old relay may have appended there what was in it already. It is not less than what was
+   * confirmed to anybody before this log was connected, to this log, and to others who have told of it.
+   */
   async tail(source: string, partition: number): Promise<Tail | null> {
     const stream = streamName(this.#system, source, partition)
     if (await this.#isMissing(stream)) return null
-    const until = this.#host.monotonicMs() + this.#limits.callMs
+    const { callMs } = this.#limits
+    const until = this.#host.monotonicMs() + callMs
     for (;;) {
-      const tail = await this.#look(stream, source, partition)
+      const tail = await this.#lookPastMark(stream, source, partition)
       if (!tail) this.#known.forget(stream)
-      if ((tail?.number ?? 0) >= this.#known.own(stream)) return tail
+      const number = tail?.number ?? 0
+      const own = this.#known.own(stream)
       // A replica may lag behind what the leader of the stream confirmed.
-      if (this.#host.monotonicMs() > until) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has confirmed record ${this.#known.own(stream)} of ${stream}, and does not show it within ${this.#limits.callMs} ms (callMs)`)
+      if (number >= own && number >= this.#known.heard(stream)) return tail
+      if (this.#host.monotonicMs() > until) {
+        if (number >= own) return tail // who told of more, told of a stream that has gone since
+        throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has confirmed record ${own} of ${stream}, and does not show it within ${callMs} ms (callMs)`)
+      }
+      await this.#pause()
     }
   }
 
@@ -155,8 +170,12 @@ export class Reader {
     for (;;) {
       const end = await this.#endOf(stream)
       if (end === undefined || place === null || end >= place.message || this.#host.monotonicMs() > until) return end
-      await new Promise<void>((resolve) => void this.#host.after(lagMs, resolve))
+      await this.#pause()
     }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => void this.#host.after(lagMs, resolve))
   }
 
   /**
@@ -200,26 +219,49 @@ export class Reader {
     }
   }
 
-  /** The largest number among the last messages. */
-  async #look(stream: string, source: string, partition: number): Promise<Tail | null> {
-    const { tailMessages, callMs } = this.#limits
+  /** The first look on a connection goes as far as a mark: another connection may have led to a replica that was ahead of this one. */
+  async #lookPastMark(stream: string, source: string, partition: number): Promise<Tail | null> {
+    if (this.#marked.has(stream)) return this.#look(stream, source, partition)
+    await this.#making(stream)
+    const mark = await this.#writeMark(stream)
+    const tail = await this.#look(stream, source, partition, mark)
+    if (mark !== undefined) this.#marked.add(stream)
+    return tail
+  }
+
+  /** The largest number among the last messages, as far as a mark if there is one. */
+  async #look(stream: string, source: string, partition: number, mark?: string): Promise<Tail | null> {
     const end = await this.#endOf(stream)
     if (end === undefined || end < 0) return null
+    // Only marks there: look further back, in growing steps.
+    for (let count = this.#limits.tailMessages; ; count *= 8) {
+      const from = Math.max(0, end - count + 1)
+      const tail = await this.#lookFrom(from, end, stream, source, partition, mark)
+      if (tail || from === 0) return tail
+    }
+  }
+
+  async #lookFrom(from: number, end: number, stream: string, source: string, partition: number, mark: string | undefined): Promise<Tail | null> {
+    const { tailMessages, callMs } = this.#limits
     const channel = await this.#open(stream, tailMessages)
     try {
       let reached = -1
+      let isMarkSeen = mark === undefined
       let tail: Tail | null = null
       let trouble: unknown
-      await channel.consume(Math.max(0, end - tailMessages + 1), ({ place, message }) => {
+      await channel.consume(from, ({ place, message }) => {
         reached = place
         channel.ack(message)
+        if (message.properties.messageId === mark) isMarkSeen = true
         try {
           for (const { number, offset } of toRecords(source, partition, place, message.content)) if (number > (tail?.number ?? 0)) tail = { number, offset }
         } catch (error) {
           trouble = error
         }
       })
-      if (!(await channel.arrival(() => reached >= end, callMs))) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has not sent the end of ${stream} within ${callMs} ms (callMs)`)
+      if (!(await channel.arrival(() => reached >= end && isMarkSeen, callMs))) {
+        throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has not sent the end of ${stream} within ${callMs} ms (callMs): the replica there may be far behind`)
+      }
       if (trouble) throw trouble
       return tail
     } finally {
