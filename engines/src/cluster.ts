@@ -22,7 +22,7 @@ export interface RunningCluster {
  * others. As with `startEngine`, they listen on loopback alone and end when this process does. A member keeps its data in a folder of its own
  * in `folder`.
  */
-export async function startCluster(name: 'rabbitmq' | 'kafka', { folder, size = 3 }: { folder: string; size?: number }): Promise<RunningCluster> {
+export async function startCluster(name: 'nats' | 'rabbitmq' | 'kafka', { folder, size = 3 }: { folder: string; size?: number }): Promise<RunningCluster> {
   const engine = engines[name]
   const program = await engine.install()
   const running: RunningEngine[] = []

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AtollError } from '@atoll/host'
-import type { Engine } from '../engine.ts'
+import type { Engine, Member, Place } from '../engine.ts'
 import { cached } from '../install/cache.ts'
 import { findProgram, runCommand, tell } from '../install/command.ts'
 import { HOST } from '../run/ports.ts'
@@ -13,21 +13,21 @@ const VERSION = '2.14.6'
 export const nats: Engine = {
   name: 'nats',
   port: 21_422,
-  ports: 1,
+  // For clients; and in a cluster for its members, and for whoever asks how it is.
+  ports: 3,
   stopSignal: 'SIGINT',
 
   async install() {
     const program = join(await cached(`nats-server-${VERSION}`, build), 'nats-server')
     return {
-      async prepare({ folder, port }) {
-        const jetstream = [`store_dir: ${JSON.stringify(join(folder, 'jetstream'))}`, ...settings]
-        await writeFile(join(folder, 'nats.conf'), `host: ${HOST}\nport: ${port}\nserver_name: atoll\njetstream {\n${jetstream.map((line) => `  ${line}\n`).join('')}}\n`)
-      },
+      prepare,
       command: ({ folder }) => ({ file: program, args: ['--config', join(folder, 'nats.conf')] }),
     }
   },
 
   url: (port) => `nats://${HOST}:${port}`,
+
+  hasJoined,
 
   // JetStream itself is asked, not only the server.
   probe: {
@@ -38,6 +38,26 @@ export const nats: Engine = {
 
 /** As in compose.yaml. */
 export const settings = ['sync_interval: always'] as const
+
+async function prepare({ folder, port, cluster }: Place): Promise<void> {
+  const jetstream = [`store_dir: ${JSON.stringify(join(folder, 'jetstream'))}`, ...settings]
+  const routes = (cluster?.ports ?? []).map((each) => `nats://${HOST}:${each + 1}`)
+  const lines = [
+    `host: ${HOST}`,
+    `port: ${port}`,
+    `server_name: atoll${cluster ? `-${cluster.index + 1}` : ''}`,
+    `jetstream {\n${jetstream.map((line) => `  ${line}\n`).join('')}}`,
+    ...(cluster ? [`http: "${HOST}:${port + 2}"`, `cluster { name: atoll, listen: "${HOST}:${port + 1}", routes: ${JSON.stringify(routes)} }`] : []),
+  ]
+  await writeFile(join(folder, 'nats.conf'), lines.map((line) => `${line}\n`).join(''))
+}
+
+/** Streams are made on servers that their leader knows. */
+async function hasJoined({ port, cluster }: Member): Promise<boolean> {
+  const answer = await fetch(`http://${HOST}:${port + 2}/jsz`).catch(() => undefined)
+  const page = (await answer?.json()) as { meta_cluster?: { leader?: string; cluster_size?: number } } | undefined // as the server documents it
+  return page?.meta_cluster?.leader !== undefined && page.meta_cluster.cluster_size === cluster.ports.length
+}
 
 async function build(folder: string): Promise<void> {
   const go = findProgram('go', '/usr/local/go/bin')

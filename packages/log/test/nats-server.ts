@@ -52,8 +52,8 @@ export async function withNatsServer(body: (server: NatsServer) => Promise<void>
   }
 }
 
-/** Resolves when it says so. */
-export async function saysReady(child: ChildProcess): Promise<void> {
+
+async function saysReady(child: ChildProcess): Promise<void> {
   let output = ''
   for await (const chunk of child.stderr!.iterator({ destroyOnReturn: false })) {
     output += String(chunk)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { createRecords } from '../src/conformance/records.ts'
+import { assertNumbers, createRecords, numbersTo, readAll } from '../src/conformance/records.ts'
 import type { Log, Offset } from '../src/driver.ts'
-import { pause } from './waiting.ts'
+import { eventually, pause } from './waiting.ts'
 
 // What relays and subscribers do with a log that is away for a while.
 
@@ -70,6 +70,22 @@ export function startSubscriber(log: Log, source: string, partition: number): Su
       return number
     },
     stop: () => work.stop(),
+  }
+}
+
+/** Resolves when each has had ten more appends acknowledged. */
+export function goOn(relays: readonly Relay[]): Promise<void> {
+  const goals = relays.map(({ acknowledged }) => acknowledged + 30)
+  return eventually('all append', () => relays.every(({ acknowledged }, at) => acknowledged >= goals[at]!))
+}
+
+/** Asserts that partitions have everything up to these numbers, once and in order, and that the log says so. */
+export async function assertWhole(log: Log, source: string, lasts: readonly number[]): Promise<void> {
+  for (const [partition, last] of lasts.entries()) {
+    const records = await readAll(log, source, partition)
+    assertNumbers(records.map(({ number }) => number), numbersTo(last))
+    for (const { id, number } of records) assert.equal(id, `${source}/${partition}/${number}`)
+    assert.equal((await log.tail(source, partition))?.number, last)
   }
 }
 

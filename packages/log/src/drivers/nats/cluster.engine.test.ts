@@ -1,53 +1,54 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { startCluster, type RunningEngine } from '@atoll/engines'
 import { createNodeHost } from '@atoll/host/node'
-import { withNatsCluster, type NatsNode } from '../../../test/nats-cluster.ts'
-import { Traffic } from '../../../test/traffic.ts'
+import { assertWhole, goOn, startRelay } from '../../../test/relay.ts'
 import { eventually } from '../../../test/waiting.ts'
 import { assertRefused, createRecord } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import { createNatsLog } from '../../nats.ts'
 
 const host = createNodeHost()
-/** Within so long a log is to go on after a server was lost, milliseconds. */
-const FAILOVER_MS = 20_000
 
 interface Cluster {
-  readonly nodes: readonly NatsNode[]
+  readonly members: readonly RunningEngine[]
+  /** A log that knows all of them. */
   open(replicas?: number): Promise<Log>
-  /** The server that leads the stream now. */
-  leader(): Promise<NatsNode>
+  /** The server that leads the stream of `orders` now. */
+  leader(): Promise<RunningEngine>
 }
 
-/** Runs `body` with three servers, and logs of one system that know all of them. */
-function inCluster(body: (cluster: Cluster) => Promise<void>): Promise<void> {
-  return withNatsCluster(async (nodes) => {
-    const urls = nodes.map(({ url }) => url)
-    const monitoring = nodes.map((node) => node.monitoring)
-    const logs: Log[] = []
-    const open = async (replicas = 3): Promise<Log> => {
-      const log = await createNatsLog({ servers: urls, system: 'shop', host, replicas, monitoring })
-      logs.push(log)
-      return log
-    }
-    const leader = async (): Promise<NatsNode> => {
-      let name: string | undefined
-      await eventually('the stream has a leader', async () => {
-        for (const node of monitoring) name ??= leaderOf(await (await fetch(`${node}/jsz?streams=true`)).json())
-        return name !== undefined
-      })
-      return nodes.find((node) => node.name === name)!
-    }
-    try {
-      await eventually('the servers have found each other', async () => {
-        const log = await open()
-        return (await log.tail('orders', 0)) === null
-      })
-      await body({ nodes, open, leader })
-    } finally {
-      await Promise.all(logs.map((log) => log.close()))
-    }
-  })
+/** Runs `body` with three servers, and logs of one system. */
+async function inCluster(body: (cluster: Cluster) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'atoll-nats-cluster-'))
+  const { members, kill } = await startCluster('nats', { folder })
+  const monitoring = members.map(({ port }) => `http://127.0.0.1:${port + 2}`)
+  const logs: Log[] = []
+  try {
+    await body({
+      members,
+      async open(replicas = 3) {
+        const log = await createNatsLog({ servers: members.map(({ url }) => url), system: 'shop', host, replicas, monitoring })
+        logs.push(log)
+        return log
+      },
+      async leader() {
+        let name: string | undefined
+        await eventually('the stream has a leader', async () => {
+          for (const url of monitoring) name ??= leaderOf(await (await fetch(`${url}/jsz?streams=true`)).json())
+          return name !== undefined
+        })
+        return members[Number(name!.replace('atoll-', '')) - 1]!
+      },
+    })
+  } finally {
+    await Promise.all(logs.map((log) => log.close()))
+    await kill()
+    rmSync(folder, { recursive: true })
+  }
 }
 
 /** As a server's monitoring page tells it. */
@@ -60,33 +61,35 @@ describe('a log on three servers of NATS', () => {
   it('loses nothing that was acknowledged when the server that leads is lost with its data, and goes on', () =>
     inCluster(async ({ open, leader }) => {
       const log = await open()
-      const other = await open()
+      const relays = [0, 1, 2].map((partition) => startRelay(log, 'orders', partition))
+      await goOn(relays)
       let hints = 0
+      const other = await open()
       other.watch('orders', () => hints++)
-      const traffic = new Traffic(log)
-      await traffic.more(50, FAILOVER_MS)
-      await (await leader()).lose()
-      await traffic.more(50, FAILOVER_MS)
+      const lost = await leader()
+      await lost.kill()
+      rmSync(lost.folder, { recursive: true })
+      await goOn(relays)
       hints = 0
-      await traffic.more(50, FAILOVER_MS)
+      await goOn(relays)
       assert.ok(hints > 0, 'others hear of what is new')
-      await traffic.end(await open())
+      await assertWhole(await open(), 'orders', await Promise.all(relays.map((relay) => relay.stop())))
     }))
 
   it('acknowledges nothing that one server alone has, and goes on when a second is back', () =>
-    inCluster(async ({ nodes, open, leader }) => {
+    inCluster(async ({ members, open, leader }) => {
       const log = await open()
-      const traffic = new Traffic(log)
-      await traffic.more(50, FAILOVER_MS)
-      const first = await leader()
-      const others = nodes.filter((node) => node !== first)
-      await Promise.all(others.map((node) => node.kill()))
-      const { acknowledged } = traffic
+      const relays = [0, 1, 2].map((partition) => startRelay(log, 'orders', partition))
+      await goOn(relays)
+      const left = await leader()
+      const others = members.filter((member) => member !== left)
+      await Promise.all(others.map((member) => member.kill()))
       await assertRefused('UNAVAILABLE', log.append('invoices', [createRecord('invoices', 0, 1)]))
-      assert.ok(traffic.acknowledged <= acknowledged + 5, 'one batch may have been on its way')
-      await others[0]!.start()
-      await traffic.more(50, FAILOVER_MS)
-      await traffic.end(await open())
+      const refusals = relays.map((relay) => relay.refusals)
+      await eventually('all are refused', () => relays.every((relay, at) => relay.refusals > refusals[at]! + 1))
+      await others[0]!.restart()
+      await goOn(relays)
+      await assertWhole(await open(), 'orders', await Promise.all(relays.map((relay) => relay.stop())))
     }))
 
   it('says that it survives the loss of a server as long as every stream lies on three', () =>

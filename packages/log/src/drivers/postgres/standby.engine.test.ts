@@ -3,14 +3,11 @@ import { describe, it } from 'node:test'
 import { startServer, type Server } from '@atoll/engines/postgres'
 import { createNodeHost } from '@atoll/host/node'
 import { createProxy } from '../../../test/proxy.ts'
-import { Traffic } from '../../../test/traffic.ts'
+import { assertWhole, goOn, startRelay } from '../../../test/relay.ts'
 import type { Log } from '../../driver.ts'
 import { createPostgresLog } from '../../postgres.ts'
 
 const host = createNodeHost()
-/** Within so long a log is to go on after the standby has become the primary, milliseconds. */
-const FAILOVER_MS = 20_000
-
 describe('a log on a PostgreSQL with a synchronous standby', () => {
   it('loses nothing that was acknowledged when the primary is lost with its data, and goes on with the standby in its place', async () => {
     const primary = await startServer()
@@ -32,14 +29,14 @@ describe('a log on a PostgreSQL with a synchronous standby', () => {
       await primary.start({ synchronous_standby_names: '*' })
       const log = await open()
       const survives = async (): Promise<boolean | undefined> => (await log.examine()).survives['loss of a node']
-      const traffic = new Traffic(log)
-      await traffic.more(50, FAILOVER_MS)
+      const relays = [0, 1, 2].map((partition) => startRelay(log, 'orders', partition))
+      await goOn(relays)
       assert.equal(await survives(), true)
       await primary.dispose()
       place.port = standby.port
       await standby.promote()
-      await traffic.more(50, FAILOVER_MS)
-      await traffic.end(await open())
+      await goOn(relays)
+      await assertWhole(await open(), 'orders', await Promise.all(relays.map((relay) => relay.stop())))
       assert.equal(await survives(), false, 'it is alone now')
     } finally {
       await Promise.all(logs.map((log) => log.close()))
