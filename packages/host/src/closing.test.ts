@@ -55,6 +55,25 @@ describe('a server that is closed', () => {
       assert.match(text, /the answer/)
     }))
 
+  it('answers a request of which the beginning has come', () =>
+    inServer(async ({ close, connect, asked }) => {
+      const socket = await connect()
+      let text = ''
+      socket.setEncoding('utf8').on('data', (part: string) => (text += part))
+      const ended = once(socket, 'close')
+      const first = asked()
+      socket.write('GET / HTTP/1.1\r\nhost: here\r\n\r\nGET /second HTTP/1.1\r\nhost:') // the second one has begun when the first is there
+      const response = await first
+      const second = asked()
+      const closed = close(HOUR_MS)
+      response.end('one')
+      socket.write(' here\r\n\r\n')
+      ;(await second).end('two')
+      await closed
+      await ended
+      assert.match(text, /one[^]*two/)
+    }))
+
   it('cuts off what is not answered in time', () =>
     inServer(async ({ close, connect, asked }) => {
       const socket = await connect()

@@ -169,7 +169,7 @@ export class Handling implements Progress {
     if (this.#subject.dry) throw new AtollError('UNSUPPORTED', `${this.#subject.name} calls ${operation.name}, which a dry run must not do: it could not be undone`)
     const { host } = this.#ground
     const deadlineMs = options.timeoutMs === undefined ? this.#subject.deadlineMs : Math.min(this.#subject.deadlineMs, host.monotonicMs() + options.timeoutMs)
-    const answer = await this.#ground.dispatch(operation.name, {
+    const dispatched = this.#ground.dispatch(operation.name, {
       input,
       caller: this.#subject.caller,
       position: mergePositions(this.#subject.position, this.#position),
@@ -177,6 +177,9 @@ export class Handling implements Progress {
       signal: this.#subject.signal,
       trace: this.trace,
       requestId: this.#subject.requestId,
+    })
+    const answer = await dispatched.catch((error: unknown) => {
+      throw withoutEffect(error)
     })
     this.#position = mergePositions(this.#position, answer.position)
     return answer.output as z.output<Op['output']> // the dispatcher checked it against this very operation's schema
@@ -224,6 +227,13 @@ export class Handling implements Progress {
 
 /** The view that `on` handlers have. */
 export type EventView = Handling & EventContext<unknown, unknown, EventDefinition>
+
+/** That a call had no effect says nothing of who made it: before it, that one may have had some. */
+function withoutEffect(error: unknown): unknown {
+  if (!(error instanceof AtollError) || !('effect' in error.details)) return error
+  const { effect: _, ...details } = error.details
+  return new AtollError(error.code, error.reason, { details, cause: error })
+}
 
 function noop(): void {}
 

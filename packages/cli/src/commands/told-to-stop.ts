@@ -13,6 +13,7 @@ export function toldToStop(): Promise<void> {
     process.on('SIGINT', stop)
     process.on('SIGTERM', stop)
     process.once('disconnect', resolve)
+    if (process.connected === false) resolve() // it had gone before anybody listened
     process.channel?.unref() // who listens for its end would else never end
   })
 }

@@ -167,8 +167,8 @@ class Child {
   }
 
   #hear(line: string): void {
-    const said = JSON.parse(line) as ReadyLine & { ready?: boolean } // `--json` prints nothing else
-    if (!said.ready) return
+    const said = readyIn(line)
+    if (!said) return this.#pass(line)
     this.#restarts = 0
     this.#release()
     this.#tellReady(said)
@@ -200,6 +200,16 @@ class Child {
     const said = (this.#held ?? []).join('\n')
     const [, code = '', reason = said] = /^([A-Z_]+): (.*)$/ms.exec(said) ?? []
     return new AtollError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'CONFIG_INVALID', `${this.#name} cannot run as it is configured: ${reason || 'it did not say why'}`) // looked up just now
+  }
+}
+
+/** What `atoll start --json` said, if it was that; the services of a process may print there, too. */
+function readyIn(line: string): ReadyLine | undefined {
+  try {
+    const said = JSON.parse(line) as (ReadyLine & { ready?: boolean }) | null // what it says has this form, and what has it not is passed on
+    return said?.ready === true ? said : undefined
+  } catch {
+    return undefined
   }
 }
 

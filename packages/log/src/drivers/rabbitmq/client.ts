@@ -57,13 +57,16 @@ export function openWriter(rabbitmq: Rabbitmq): Opening<Writer> {
 }
 
 export function openReading(rabbitmq: Rabbitmq, prepare: (channel: Channel) => Promise<void>): Opening<Reading> {
+  let stayMs = stayMsMin
   return opening(rabbitmq, 'reads', async (model, lost) => {
     const channel = await model.createChannel()
     channel.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
     await prepare(channel)
     const sinceMs = rabbitmq.host.monotonicMs()
     const leave = (why: unknown): void => {
-      if (rabbitmq.host.monotonicMs() - sinceMs > stayMs) lost(why)
+      if (rabbitmq.nodes.length < 2 || rabbitmq.host.monotonicMs() - sinceMs < stayMs) return
+      stayMs = Math.min(2 * stayMs, stayMsMax)
+      lost(why)
     }
     return { model, channel, leave }
   })
@@ -107,8 +110,12 @@ function opening<Client extends { readonly model: ChannelModel }>(
   }
 }
 
-/** How long a connection that reads stays where it is, milliseconds: where no node has all streams, each is read for a while. */
-const stayMs = 2_000
+/**
+ * How long a connection that reads stays where it is at the least, milliseconds; twice as long each time that it has left, up to the most. Where no node has all
+ * streams, each is read for a while; and what no node has must not keep the others from being read.
+ */
+const stayMsMin = 2_000
+const stayMsMax = 120_000
 /** How long RabbitMQ may take to agree that a connection ends, milliseconds. */
 const politeMs = 1_000
 

@@ -27,7 +27,7 @@ interface Stream {
 }
 
 /** What RabbitMQ has sent to nobody yet, it does not send to its first `deaf` consumers. */
-async function createReader(making: () => Promise<void> | undefined, messages: number, deaf = 0, writeMark: () => Promise<string | undefined> = async () => undefined): Promise<{ reader: Reader; stream: Stream }> {
+async function createReader(making: () => Promise<void> | undefined, messages: number, deaf = 0, writeMark: () => Promise<string | undefined> = async () => undefined): Promise<{ reader: Reader; stream: Stream; known: KnownNumbers }> {
   const host = createNodeHost()
   const limits = { ...defaultLimits, callMs: 1_000 }
   const sending: (() => void)[] = []
@@ -57,7 +57,8 @@ async function createReader(making: () => Promise<void> | undefined, messages: n
   const open = async (): Promise<Reading> => ({ model: { createChannel } }) as unknown as Reading // all of it that a reader uses
   const connection = new Connection<Reading>({ engine: 'RabbitMQ', open, end() {}, toError: (error) => toAtollError(error, 'RabbitMQ') }, host, silentLogger, limits)
   await connection.start()
-  return { reader: new Reader('shop', connection, new KnownNumbers(), making, writeMark, host, limits), stream }
+  const known = new KnownNumbers()
+  return { reader: new Reader('shop', connection, known, making, writeMark, host, limits), stream, known }
 }
 
 describe('a reader', () => {
@@ -86,7 +87,32 @@ describe('a reader', () => {
     await eventually('it has seen an end before that place', () => stream.consumers > 1)
     stream.messages = 6
     assert.deepEqual((await reading).map(({ number }) => number), [6])
-    await assertRefused('LOG_GAP', reader.read('orders', 0, '9.0.10', 10)) // a lag comes to an end
+    reader.close()
+  })
+
+  it('takes for lost what does not lie before a message that was written after it, and nothing else', async () => {
+    let showsMarks = false
+    const { reader, stream } = await createReader(() => undefined, 3, 0, async () => {
+      if (showsMarks) stream.marks.set(stream.messages++, 'mark')
+      return 'mark'
+    })
+    await assertRefused('UNAVAILABLE', reader.read('orders', 0, '9.0.10', 10)) // the replica may be far behind
+    showsMarks = true
+    await assertRefused('LOG_GAP', reader.read('orders', 0, '9.0.10', 10))
+    reader.close()
+  })
+
+  it('does not tell less than it was told, unless a message that was written after that shows it', async () => {
+    let marks = 0
+    const { reader, stream, known } = await createReader(() => undefined, 3, 0, async () => {
+      const mark = `mark ${++marks}`
+      if (marks !== 2) stream.marks.set(stream.messages++, mark)
+      return mark
+    })
+    assert.equal((await reader.tail('orders', 0))?.number, 3)
+    known.raise('atoll/shop/orders/0', 9, false)
+    await assertRefused('UNAVAILABLE', reader.tail('orders', 0))
+    assert.equal((await reader.tail('orders', 0))?.number, 3) // who told of more, told of a stream that has gone
     reader.close()
   })
 

@@ -91,7 +91,7 @@ export class Reader {
     if (await this.#isMissing(stream)) return null
     const { callMs } = this.#limits
     const until = this.#host.monotonicMs() + callMs
-    for (;;) {
+    for (let isLast = false; ; ) {
       const tail = await this.#lookPastMark(stream, source, partition)
       if (!tail) this.#known.forget(stream)
       const number = tail?.number ?? 0
@@ -99,10 +99,11 @@ export class Reader {
       // A replica may lag behind what the leader of the stream confirmed.
       if (number >= own && number >= this.#known.heard(stream)) return tail
       if (this.#host.monotonicMs() > until) {
-        if (number >= own) return tail // who told of more, told of a stream that has gone since
-        throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has confirmed record ${own} of ${stream}, and does not show it within ${callMs} ms (callMs)`)
-      }
-      await this.#pause()
+        if (number < own) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has confirmed record ${own} of ${stream}, and does not show it within ${callMs} ms (callMs)`)
+        if (isLast) return tail // who told of more, told of a stream that has gone since
+        this.#marked.delete(stream)
+        isLast = true
+      } else await this.#pause()
     }
   }
 
@@ -169,8 +170,27 @@ export class Reader {
     const until = this.#host.monotonicMs() + this.#limits.callMs
     for (;;) {
       const end = await this.#endOf(stream)
-      if (end === undefined || place === null || end >= place.message || this.#host.monotonicMs() > until) return end
+      if (end === undefined || place === null || end >= place.message) return end
+      if (this.#host.monotonicMs() > until) return this.#sureEnd(stream, end)
       await this.#pause()
+    }
+  }
+
+  /** The place of a message that lies behind all that was confirmed before, on whatever replica. */
+  async #sureEnd(stream: string, end: number): Promise<number> {
+    const { tailMessages, callMs } = this.#limits
+    const mark = await this.#writeMark(stream)
+    const channel = await this.#open(stream, tailMessages)
+    try {
+      let found: number | undefined
+      await channel.consume(Math.max(0, end), ({ place, message }) => {
+        channel.ack(message)
+        if (message.properties.messageId === mark) found = place
+      })
+      if (mark !== undefined && (await channel.arrival(() => found !== undefined, callMs))) return found!
+      throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has not shown within ${callMs} ms (callMs) what was read of ${stream} before: the replica there may be far behind`)
+    } finally {
+      channel.close()
     }
   }
 
