@@ -15,13 +15,14 @@ describe('atoll up', () => {
       assert.match(err, /^CONFIG_INVALID: \w+-1 cannot run as it is configured: .*without a secret.*ATOLL_CALLS_SECRET.*\n$/)
     }))
 
-  it('starts a process that crashes again, later each time', () =>
+  it('starts a process that crashes again, later each time, and passes on what its services print', () =>
     inFleet(async ({ start, folder }) => {
       const module = join(folder, 'system.ts')
-      writeFileSync(module, `if (process.argv.includes('start')) process.exit(7)\nexport { default } from ${JSON.stringify(desk)}`)
+      writeFileSync(module, `if (process.argv.includes('start')) {\n  console.log('a word from the desk')\n  console.log('null')\n  process.exit(7)\n}\nexport { default } from ${JSON.stringify(desk)}`)
       const up = start(['up', module], AWAY)
       await until('it has tried three times', () => /desk-1: ended with 7; it is started again in 800 ms/.test(up.log()))
       for (const delayMs of [200, 400]) assert.match(up.log(), new RegExp(`desk-1: ended with 7; it is started again in ${delayMs} ms`))
+      assert.match(up.log(), /desk-1: a word from the desk/)
       assert.equal((await up.end()).code, 0)
     }))
 

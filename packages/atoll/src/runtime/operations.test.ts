@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
 import { command, contract, event, forbidden, query, service, show, system } from '../index.ts'
@@ -200,6 +201,12 @@ describe('a call between services', () => {
       await world.host.advance(60)
       await answer
       assert.ok(aborted)
+    }))
+
+  it('that had no effect does not say so of who made it, who may have had some before', () =>
+    inWorld(async (world) => {
+      const running = await world.start(build(() => Promise.reject(new AtollError('UNAVAILABLE', 'nobody is there', { details: { effect: 'none', service: 'inner' } }))))
+      await assert.rejects(call(running, outer.ask, { text: 'hi' }), { code: 'UNAVAILABLE', details: { service: 'inner' } })
     }))
 
   it('is refused when the service is stopped', () =>

@@ -167,8 +167,9 @@ class Child {
   }
 
   #hear(line: string): void {
-    const said = readyIn(line)
+    const said = saidIn(line)
     if (!said) return this.#pass(line)
+    if (!said.ready) return
     this.#restarts = 0
     this.#release()
     this.#tellReady(said)
@@ -203,11 +204,12 @@ class Child {
   }
 }
 
-/** What `atoll start --json` said, if it was that; the services of a process may print there, too. */
-function readyIn(line: string): ReadyLine | undefined {
+/** What `atoll start --json` said, that it is ready or has stopped, if it was that: the services of a process may print there, too. */
+function saidIn(line: string): (ReadyLine & { ready?: boolean }) | undefined {
   try {
-    const said = JSON.parse(line) as (ReadyLine & { ready?: boolean }) | null // what it says has this form, and what has it not is passed on
-    return said?.ready === true ? said : undefined
+    const said: unknown = JSON.parse(line)
+    const isOurs = typeof said === 'object' && said !== null && ('ready' in said || 'stopped' in said)
+    return isOurs ? (said as ReadyLine & { ready?: boolean }) : undefined // as it says it
   } catch {
     return undefined
   }
