@@ -149,6 +149,36 @@ describe('a system that changes', () => {
       }
     }))
 
+  it('brings every event once, of what only the newer version handles as well, while an older one runs beside it and when that is gone', () =>
+    inWorld(async (world) => {
+      const [before, after] = [build(addedV1, [addedV1]), build(addedV1, [addedV1, removed])]
+      const options = { leaseMs: 3_000 }
+      const older = await world.start(before.system, { ...options, instance: 'older' })
+      let people = 0
+      const come = async (running: typeof older): Promise<void> => {
+        for (const id of Array.from({ length: 20 }, () => `p${people++}`)) {
+          await call(running, before.people.add, { id, name: 'A B' })
+          await call(running, before.people.remove, { id })
+        }
+        await world.host.advance(5_000)
+      }
+      await come(older)
+      const newer = await world.start(after.system, { ...options, instance: 'newer' })
+      await come(older)
+      await come(newer)
+      await world.host.advance(10_000) // by now they share the partitions
+      await come(older)
+      await older.stop()
+      await come(newer)
+      await world.host.advance(10_000)
+      await newer.quiet()
+      const texts = await call(newer, seen.all, {})
+      assert.equal(new Set(texts).size, texts.length)
+      for (const what of ['person.added', 'person.removed']) assert.equal(texts.filter((text) => text.startsWith(what)).length, people, what)
+      const ledger = await newer.admin.ledger()
+      assert.deepEqual(ledger.map(({ handled, balanced }) => [handled, balanced]), [[people, true], [people, true]])
+    }))
+
   it('can be rolled back in the midst of bringing a new event its past, and forward again', () =>
     inWorld(async (world) => {
       const before = build(addedV1, [removed])
