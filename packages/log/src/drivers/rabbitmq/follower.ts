@@ -33,6 +33,8 @@ export class Follower {
   /** What comes after it, is or will be here. */
   #from: Place | null
   #batches: Batch[] = []
+  /** How far somebody has read, or stood when it began. */
+  #passed: Place | null = null
   /** The last mark after all of these. */
   #mark: ConsumeMessage | undefined
   /** What it began with was as it must be. */
@@ -174,6 +176,7 @@ export class Follower {
   /** Somebody has read up to here: RabbitMQ may send more, and what is older makes room. */
   #pass(place: Place | null): void {
     if (place === null) return
+    if (comparePlaces(place, this.#passed) > 0) this.#passed = place
     const isPassed = ({ place: message, records }: Batch): boolean => message < place.message || (message === place.message && place.index >= records.length - 1)
     const last = this.#batches.findLast((batch) => isPassed(batch))
     if (last && !last.isAcknowledged) {
@@ -208,6 +211,7 @@ export class Follower {
       this.#batches.push({ place, message, records, chars, isAcknowledged: false })
       this.#chars += chars
       for (const { number } of records) if (number > this.#number) this.#number = number
+      this.#pass(this.#passed) // what somebody stands at may come after it was asked for what follows
     } catch (error) {
       this.#trouble = AtollError.from(error)
     }

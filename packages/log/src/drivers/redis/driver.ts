@@ -5,7 +5,6 @@ import { Life } from '../life.ts'
 import { Appender } from './appender.ts'
 import { openRedis } from './client.ts'
 import { examineRedis } from './examine.ts'
-import { streamKey } from './format.ts'
 import { Hints } from './hints.ts'
 import type { RedisLogLimits } from './limits.ts'
 import { Reader } from './reader.ts'
@@ -13,7 +12,7 @@ import { Reader } from './reader.ts'
 /** The log of a system on the Redis at `url`. Its methods need no `this`, so that it can be wrapped by spreading. Resolves after the first try to connect. */
 export async function openRedisLog(url: string, system: string, host: Host, logger: Logger, limits: RedisLogLimits): Promise<Log> {
   const redis = { url, name: `atoll-${system}`, connectMs: limits.connectMs }
-  const connection = new Connection(openRedis(redis, (client) => client.exists(streamKey(system, '', 0))), host, logger, limits) // one that still reads its files refuses it; one that cannot write does not
+  const connection = new Connection(openRedis(redis, (client) => client.dbSize()), host, logger, limits) // one that still reads its files refuses it; one that cannot write does not
   const hints = new Hints(system, redis, host, limits)
   const appender = new Appender(system, connection, hints, limits)
   const reader = new Reader(system, connection, limits)

@@ -23,7 +23,7 @@ function fromReply(reply: ErrorReply, engine: string): AtollError {
   if (says('WRONGPASS', 'NOAUTH') || message.includes('invalid password') || message.includes('without any password configured')) {
     return error('UNAVAILABLE', 'refuses the credentials: set the right user and password in the url')
   }
-  if (says('NOPERM')) return error('UNAVAILABLE', 'denies this user what the log needs: grant it EVAL, EXISTS, the stream commands, PUBLISH and SUBSCRIBE on atoll:*')
+  if (says('NOPERM')) return error('UNAVAILABLE', 'denies this user what the log needs: grant it EVAL, DBSIZE, the stream commands, PUBLISH and SUBSCRIBE on atoll:*')
   if (says('OOM')) return error('STORE_FULL', 'has no memory left under its maxmemory; raise it')
   if (says('MISCONF')) return error('STORE_FULL', 'takes no writes, because it cannot write them to its disk')
   if (says('READONLY')) return error('UNAVAILABLE', 'is a replica and takes no writes: name the primary in the url')
