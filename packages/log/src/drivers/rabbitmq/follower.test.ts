@@ -71,4 +71,11 @@ describe('a follower', () => {
     send(5)
     assert.equal((await follower.read({ message: 0, index: 0, number: 1 }, 10))?.[0]?.number, 5)
   })
+
+  it('makes room behind what a reader stands at, also where that comes only after it was asked for more', async () => {
+    const { follower, send, acknowledged } = await createFollower(0)
+    assert.deepEqual(await follower.read({ message: 0, index: 0, number: 1 }, 10), [])
+    send(1)
+    assert.equal(acknowledged.length, 1)
+  })
 })
