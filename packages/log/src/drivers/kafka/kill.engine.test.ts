@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { startEngine, type RunningEngine } from '@atoll/engines'
-import { assertNumbers, createRecords, numbersTo, readNumbers } from '../../conformance/records.ts'
-import type { Log } from '../../driver.ts'
 import { eventually, inKafkaWorld } from '../../../test/kafka/world.ts'
+import { startRelay } from '../../../test/relay.ts'
+import { assertNumbers, numbersTo, readNumbers } from '../../conformance/records.ts'
 
 describe('the Kafka log, when the broker is killed', () => {
   let broker: RunningEngine
@@ -25,7 +25,7 @@ describe('the Kafka log, when the broker is killed', () => {
   it('has every record whose append resolved, each once, and goes on by itself when the broker is back', () =>
     inKafkaWorld(broker.url, async (world) => {
       const log = await world.open({ limits: { callMs: 2_000 } })
-      const relay = startRelay(log)
+      const relay = startRelay(log, 'orders', 0)
       await eventually('some appends', () => relay.acknowledged > 50)
       await broker.kill()
       await eventually('a refusal', () => relay.refusals > 0)
@@ -42,7 +42,7 @@ describe('the Kafka log, when the broker is killed', () => {
   it('waits no longer than it may for a broker that was halted, and goes on by itself with one that goes on', () =>
     inKafkaWorld(broker.url, async (world) => {
       const log = await world.open({ limits: { callMs: 500 } })
-      const relay = startRelay(log)
+      const relay = startRelay(log, 'orders', 0)
       await eventually('some appends', () => relay.acknowledged > 10)
       await broker.pause()
       await eventually('a refusal', () => relay.refusals > 0, 5_000)
@@ -53,38 +53,3 @@ describe('the Kafka log, when the broker is killed', () => {
       assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(relay.acknowledged))
     }))
 })
-
-/** Appends one number after the other, each until it is taken, as a relay does. */
-function startRelay(log: Log): { readonly acknowledged: number; readonly refusals: number; stop(): Promise<void> } {
-  let acknowledged = 0
-  let refusals = 0
-  let isStopping = false
-  const running = (async () => {
-    await eventually(
-      'the relay is stopped',
-      async () => {
-        try {
-          await log.append('orders', createRecords('orders', 0, acknowledged + 1, acknowledged + 3))
-          acknowledged += 3
-        } catch (error) {
-          assert.equal((error as { code?: string }).code, 'UNAVAILABLE') // an AtollError, or this fails
-          refusals++
-        }
-        return isStopping
-      },
-      110_000,
-    )
-  })()
-  return {
-    get acknowledged() {
-      return acknowledged
-    },
-    get refusals() {
-      return refusals
-    },
-    async stop() {
-      isStopping = true
-      await running
-    },
-  }
-}
