@@ -16,7 +16,7 @@ export interface World {
   readonly stores: StoreDriver
   /** What was logged, oldest first. */
   readonly logged: { level: 'info' | 'warn' | 'error'; message: string; fields: Readonly<Record<string, unknown>> }[]
-  start(system: System, options?: Partial<RuntimeOptions>, ports?: { log?: Log; stores?: StoreDriver }): Promise<RunningSystem>
+  start(system: System, options?: Partial<RuntimeOptions>, ports?: { log?: Log; stores?: StoreDriver; logger?: Logger }): Promise<RunningSystem>
   close(): Promise<void>
 }
 

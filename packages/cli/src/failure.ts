@@ -1,7 +1,6 @@
-import type { AtollError } from '@atoll/host'
+import { describeThrown, type AtollError } from '@atoll/host'
 
 /** What has ended a command, for people: of what is known the message, which says what to do; the stack only of what nobody foresaw. */
-export function failureText({ code, message, stack, cause }: AtollError): string {
-  if (code !== 'INTERNAL') return message
-  return (cause instanceof Error ? cause.stack : stack) ?? message
+export function failureText(error: AtollError): string {
+  return error.code === 'INTERNAL' ? describeThrown(error.cause ?? error).stack : error.message
 }

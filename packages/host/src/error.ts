@@ -1,4 +1,5 @@
 import { errorCodes, type ErrorCode } from './codes.ts'
+import { describeThrown, isSoundError } from './thrown.ts'
 
 export interface AtollErrorOptions {
   cause?: unknown
@@ -37,9 +38,15 @@ export class AtollError extends Error {
     return 'status' in entry ? entry.status : 500
   }
 
-  /** An AtollError as it is; anything else as INTERNAL with the original as its cause. The only place that guesses. */
+  /**
+   * An AtollError as it is; anything else as INTERNAL with the original as its cause. The only place that guesses. It never throws, and
+   * message and stack of what it returns are texts, whatever was thrown.
+   */
   static from(thrown: unknown): AtollError {
-    if (thrown instanceof AtollError) return thrown
-    return new AtollError('INTERNAL', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
+    const isSound = isSoundError(thrown)
+    if (isSound && thrown instanceof AtollError && Object.hasOwn(errorCodes, thrown.code)) return thrown
+    const { message, stack } = describeThrown(thrown)
+    const isAsItWas = isSound || thrown === null || (typeof thrown !== 'object' && typeof thrown !== 'function')
+    return new AtollError('INTERNAL', message, { cause: isAsItWas ? thrown : Object.assign(new Error(message), { stack }) })
   }
 }

@@ -1,12 +1,12 @@
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { AtollError } from '@atoll/host'
+import { AtollError, isSoundError } from '@atoll/host'
 import BetterSqlite3 from 'better-sqlite3'
 
 /** What SQLite said, as an AtollError that names the file; anything that SQLite did not say stays as it is, or becomes INTERNAL. */
 export function toAtollError(error: unknown, file: string): AtollError {
   if (isOutOfSpace(error)) return full(file, error)
-  if (!(error instanceof BetterSqlite3.SqliteError)) return AtollError.from(error)
+  if (!isSoundError(error) || !(error instanceof BetterSqlite3.SqliteError)) return AtollError.from(error)
   const { code, message } = error
   if (code === 'SQLITE_FULL') return full(file, error)
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return corrupt(file, message, error)

@@ -1,4 +1,4 @@
-import { AtollError } from '@atoll/host'
+import { AtollError, describeThrown } from '@atoll/host'
 import { z } from 'zod'
 
 /**
@@ -67,8 +67,7 @@ function assertJson(name: string, schema: z.ZodType): void {
   try {
     z.toJSONSchema(schema, { io: 'output', unrepresentable: 'throw' })
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new AtollError('DEFINITION_INVALID', `event ${name}: its data cannot travel as JSON (${why}). Use what JSON has: texts, numbers, lists, objects; z.iso.datetime() for times`, { cause })
+    throw new AtollError('DEFINITION_INVALID', `event ${name}: its data cannot travel as JSON (${describeThrown(cause).message}). Use what JSON has: texts, numbers, lists, objects; z.iso.datetime() for times`, { cause })
   }
 }
 

@@ -1,4 +1,4 @@
-import { AtollError } from '@atoll/host'
+import { AtollError, isSoundError } from '@atoll/host'
 import { storeFailures } from '@atoll/store/driver'
 
 // Whose doing it is that a transaction failed. If it is the store's, the work is tried again as it is, however often; if it is the work's,
@@ -14,5 +14,5 @@ export function isStoresDoing(error: unknown, thrown: unknown): boolean {
 
 /** Whether an error says that the store is at fault, whoever threw it. */
 export function isOfStoreAlone(error: unknown): boolean {
-  return error instanceof AtollError && ofStoresAlone.has(error.code)
+  return isSoundError(error) && error instanceof AtollError && ofStoresAlone.has(error.code)
 }

@@ -40,8 +40,12 @@ export async function handleEvent(
       ground.host,
       { deadlineMs, signal: undefined, name },
       async () => {
-        await subscriber.run(handling as unknown as EventView) // the class has every member of the view; `event` is set
-        await handling.settled()
+        try {
+          await subscriber.run(handling as unknown as EventView) // the class has every member of the view; `event` is set
+          await handling.settled()
+        } catch (thrown) {
+          throw AtollError.from(thrown) // before anybody looks at it: it may be anything
+        }
         if (!handling.committed && !handling.storeFailed) await settleAlone(ground, frame)
       },
       (reason) => handling.abort(reason),

@@ -54,7 +54,8 @@ export class Handling implements Progress {
   #log: Logger | undefined
   #trace: string | undefined
   #ended: Promise<void> | undefined
-  #failure: unknown
+  /** What its transaction failed with, if it did: it may be anything, `undefined` too. */
+  #failure: { readonly thrown: unknown } | undefined
   /** What the work of its transaction threw. */
   thrown: unknown
   /** Why it was ended from outside, if it was: its time ran out, also while its transaction waited for its turn. */
@@ -156,7 +157,7 @@ export class Handling implements Progress {
   async settled(): Promise<void> {
     if (this.#state !== 'in-tx') return
     await this.#ended
-    if (this.#failure !== undefined) throw this.#failure
+    if (this.#failure) throw this.#failure.thrown
   }
 
   async #call<Op extends BoundOperation>(operation: Op, input: unknown, options: CallOptions = {}): Promise<z.output<Op['output']>> {
@@ -201,7 +202,7 @@ export class Handling implements Progress {
       return result as T
     } catch (error) {
       this.#state = 'over'
-      this.#failure = error
+      this.#failure = { thrown: error }
       this.storeFailed = isStoresDoing(error, this.thrown)
       throw error
     }

@@ -148,7 +148,7 @@ function etagOf(operation: BoundOperation, output: unknown): string | undefined 
 
 function invalidInput(operation: BoundOperation, error: z.ZodError): AtollError {
   const fields: Record<string, string[]> = {}
-  for (const issue of error.issues) (fields[issue.path.join('.')] ??= []).push(issue.message)
+  for (const issue of error.issues) (fields[issue.path.map(String).join('.')] ??= []).push(issue.message)
   const message = Object.entries(fields).map(([field, messages]) => `${field || 'input'}: ${messages.join(', ')}`).join('; ')
   return new AtollError('INVALID', `${operation.name}: ${message}`, { details: { fields: fields satisfies FieldMessages } })
 }

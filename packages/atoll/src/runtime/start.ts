@@ -5,6 +5,7 @@ import type { System } from '../system.ts'
 import type { Admin } from './admin.ts'
 import { listDeadLetters, redriveDeadLetters } from './dead-letters.ts'
 import { feedEvents } from './event-feed.ts'
+import { guardLogger } from './guarded-logger.ts'
 import { readLedger } from './ledger.ts'
 import { defaultOptions, type RuntimeOptions } from './options.ts'
 import { mergePositions } from './position.ts'
@@ -42,7 +43,8 @@ class SystemRuntime implements RunningSystem {
   readonly #warnings: readonly string[]
   #stopping: Promise<void> | undefined
 
-  constructor(system: System, ports: Ports, options: RuntimeOptions) {
+  constructor(system: System, given: Ports, options: RuntimeOptions) {
+    const ports = { ...given, logger: guardLogger(given.logger) }
     this.system = system
     this.#ports = ports
     this.#warnings = options.warnings

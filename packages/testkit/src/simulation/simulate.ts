@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { AtollError } from '@atoll/host'
+import { AtollError, describeThrown } from '@atoll/host'
 import type { System } from 'atoll'
 import { describeFault, type Fault } from './fault.ts'
 import { keepRegression, readRegressions } from './regressions.ts'
@@ -78,7 +78,7 @@ async function explain<State>(system: System, options: SimulateOptions<State>, r
   if (options.regressions !== undefined) keepRegression(options.regressions, { seed, invariant, faults })
   const lines = [
     `seed ${seed} of ${system.name}${commit()}: ${invariant}`,
-    `  ${error instanceof Error ? error.message : String(error)}`,
+    `  ${describeThrown(error).message}`,
     faults.length === 0 ? '  with no fault at all' : `  with ${faults.length} of ${report.faults.length} faults:`,
     ...faults.map((fault) => `    - ${describeFault(fault)}`),
     `  to replay it: ATOLL_SEED=${seed} ${['node', ...process.execArgv, ...process.argv.slice(1)].join(' ')}`,

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { describeThrown } from '@atoll/host'
 import type { LogRecord } from '@atoll/log/driver'
 import { system as createSystem, type ReceivedEvent, type System } from 'atoll'
 import { suffer, type Passenger } from './passage.ts'
@@ -89,7 +90,7 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
           await run()
           sighting.handled = true
         } catch (error) {
-          sighting.error = error instanceof Error ? error.message : String(error)
+          sighting.error = describeThrown(error).message
           throw error
         }
       },

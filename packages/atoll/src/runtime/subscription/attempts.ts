@@ -1,4 +1,4 @@
-import { AtollError, type ErrorCode } from '@atoll/host'
+import { AtollError, isSoundError, type ErrorCode } from '@atoll/host'
 import type { Transaction } from '@atoll/store/driver'
 import { kyselyFor } from '@atoll/store'
 import type { Subscriber } from '../../service/subscriber.ts'
@@ -38,8 +38,7 @@ export class Attempts {
       await this.#ground.store.write(async (tx) => {
         await guard(tx)
         await this.project(subscriber, envelope, tx).catch((error: unknown) => {
-          thrown = error
-          throw error
+          throw (thrown = AtollError.from(error))
         })
         await settle(tx)
       })
@@ -161,8 +160,13 @@ const PASSING_DELAY_MS = 1_000
 /** Thrown to undo a transaction that did all it should. */
 class Undo extends Error {}
 
-function isUndo(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof Undo) return true
+/** Whether a handler threw it, or anything around it. Causes may go in a circle. */
+function isUndo(thrown: unknown): boolean {
+  const seen = new Set<unknown>()
+  for (let at = thrown; isSoundError(at) && !seen.has(at); at = at.cause) {
+    if (at instanceof Undo) return true
+    seen.add(at)
+  }
   return false
 }
 

@@ -1,3 +1,4 @@
+import { AtollError } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
 import type { Transaction } from '@atoll/store/driver'
 import type { Subscriber } from '../../service/subscriber.ts'
@@ -54,8 +55,7 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
       for (const record of batch.records) {
         if (!batch.concerns(record)) continue
         const reason = held.has(record.key) || heldKeys.has(record.key) ? parked : await apply(tx, record).catch((error: unknown) => {
-          thrown = error
-          throw error
+          throw (thrown = AtollError.from(error))
         })
         if (!reason) {
           handled.add(record)
@@ -79,7 +79,8 @@ async function tryToApply(batch: Batch, tx: Transaction, record: StoredRecord): 
   try {
     await tx.savepoint(() => batch.attempts.project(subscriberOf(batch, record), record, tx))
     return undefined
-  } catch (error) {
+  } catch (thrown) {
+    const error = AtollError.from(thrown)
     if (isOfStoreAlone(error)) throw error
     return batch.attempts.verdict(1, error)
   }

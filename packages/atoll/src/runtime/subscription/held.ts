@@ -1,6 +1,7 @@
 import type { AtollError } from '@atoll/host'
 import type { Queries, Statement, Transaction, Value } from '@atoll/store/driver'
 import type { Envelope } from '../envelope.ts'
+import { recordError } from './recorded-error.ts'
 
 /** `retrying`: waits for another try. `parked`: waits behind one of its key. `dead`: its tries are used up. */
 export type HeldState = 'retrying' | 'parked' | 'dead'
@@ -163,18 +164,6 @@ interface Line {
 }
 
 function reasonValues(reason: HeldReason, now: number): Value[] {
-  const { error } = reason
-  return [
-    reason.state, reason.attempts, Math.ceil(reason.dueAt), now,
-    error?.code ?? '', error?.reason.slice(0, MESSAGE_CHARS_MAX) ?? '', stackOf(error).slice(0, STACK_CHARS_MAX),
-  ]
+  const { code, message, stack } = recordError(reason.error)
+  return [reason.state, reason.attempts, Math.ceil(reason.dueAt), now, code, message, stack]
 }
-
-/** The stack of what the handler threw, not of our wrapping of it. */
-function stackOf(error: AtollError | undefined): string {
-  if (!error) return ''
-  return (error.cause instanceof Error ? error.cause.stack : error.stack) ?? ''
-}
-
-const MESSAGE_CHARS_MAX = 2_000
-const STACK_CHARS_MAX = 8_000
