@@ -3,6 +3,7 @@ export { createCallClient, type CallClient, type CallClientOptions } from './cli
 export { defaultClientLimits, type ClientLimits } from './client/limits.ts'
 export { createCallServer, type CallServer, type CallServerOptions, type Reached } from './server/server.ts'
 export { defaultServerLimits, type ServerLimits } from './server/limits.ts'
+export { assertGuarded, type Trust } from './secret.ts'
 export { askInstance, type AdminOptions } from './client/admin.ts'
 export type { Discovery, Instance } from './discovery/discovery.ts'
 export { searchServices, type Search, type SearchOptions } from './discovery/search.ts'

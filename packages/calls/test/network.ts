@@ -69,7 +69,7 @@ export async function inNetwork(work: (network: Network) => Promise<void>): Prom
           readiness: () => ({ ready: playing.isReady, reasons: playing.isReady ? [] : ['it is not: nobody is at 10.0.0.9'], brief: playing.isReady ? [] : ['it is not'], warnings: [] }),
           services: new Map([['shelf', { name: 'shelf', state: 'running', start: async () => {}, stop: async () => {} }]]),
         }
-        const server = createCallServer(reached, { host, logger, ...options, limits: { lingerMs: 0, ...options.limits } })
+        const server = createCallServer(reached, { host, logger, trustEveryLocalAccount: true, ...options, limits: { lingerMs: 0, ...options.limits } })
         closing.unshift(() => server.close({ drainMs: 0 }))
         const { url } = await server.listen({ port, host: '127.0.0.1' })
         return Object.assign(playing, { instance: { id: new URL(url).host, url }, server, received })

@@ -21,6 +21,7 @@ import { hasLog, notedSystem } from './start.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
 const CONFIG = ['--config <file>', 'configuration of a system that many processes share (default: atoll.json, if there is one)'] as const
+const TRUST = ['--trust-every-local-account', 'go without a secret, on loopback: every program on this machine may then act in the name of every user'] as const
 const JSON_LINES = ['--json', 'one JSON object per line on standard output'] as const
 
 const program = new Command('atoll')
@@ -52,9 +53,10 @@ program
   .option('--instance <name>', 'names this process; default: host name, process id and chance')
   .option('--port <number>', 'port of the gateway (default: PORT, or 4000)')
   .option('--calls-port <number>', 'port at which others call the services that run here (default: 4100, or a free one with a registry)')
+  .option(...TRUST)
   .option('--print-config', 'say what is in force, and start nothing')
   .option('--json', 'the ready line as a JSON object')
-  .addHelpText('after', '\nCtrl-C and SIGTERM drain. Exit codes: 0 drained, 1 failed, 2 not understood or configured, 3 the time to drain ran out, 130 told twice.\n\nExample: atoll start src/system.ts --service articles --service profiles --config shop.json')
+  .addHelpText('after', '\nCtrl-C and SIGTERM drain. Exit codes: 0 drained, 1 failed, 2 not understood or configured, 3 the time to drain ran out, 130 told twice.\nIt refuses to start without ATOLL_CALLS_SECRET (calls.secret), the same for every process of the system; `openssl rand -hex 32` makes one.\n\nExample: atoll start src/system.ts --service articles --service profiles --config shop.json')
   .action(start)
 
 program
@@ -84,8 +86,9 @@ program
   .option('--config <file>', 'configuration; calls.secret is taken from it, or from ATOLL_CALLS_SECRET')
   .option('--host <address>', 'where to listen', '127.0.0.1')
   .option('--port <number>', 'port; 0 takes a free one', '4200')
+  .option(...TRUST)
   .option('--json', 'the ready line as a JSON object')
-  .addHelpText('after', '\nIts state is soft: when it is gone, instances go on reaching each other, and a new one learns of all within seconds.\n\nExample: atoll registry --port 4200')
+  .addHelpText('after', '\nIts state is soft: when it is gone, instances go on reaching each other, and a new one learns of all within seconds.\nIt refuses to start without a secret, which instances send along: `openssl rand -hex 32` makes one.\n\nExample: ATOLL_CALLS_SECRET=… atoll registry --port 4200')
   .action(registry)
 
 program

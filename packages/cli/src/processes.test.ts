@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { findPorts } from '@atoll/engines'
-import { desk, fixtureShop, inFleet, readiness, until, type Environment, type Fleet, type Running } from '../test/fleet.ts'
+import { desk, fixtureShop, inFleet, readiness, secret, until, type Environment, type Fleet, type Running } from '../test/fleet.ts'
 
 /** Two instances of the desk, each with notes of its own, and a gateway before them. */
 async function twoDesks(fleet: Fleet): Promise<Desks> {
@@ -40,7 +40,7 @@ interface Desks {
 
 async function askDesk(url: string): Promise<readonly string[]> {
   const body = JSON.stringify({ system: 'desks', input: {}, remainingMs: 5_000 })
-  const response = await fetch(`${url}/call/desk.all`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  const response = await fetch(`${url}/call/desk.all`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}` }, body })
   return ((await response.json()) as { output: string[] }).output
 }
 
@@ -134,9 +134,8 @@ describe('a system in several processes', () => {
 
   it('finds its instances by a registry, which may be gone', () =>
     inFleet(async (fleet) => {
-      const secret = { ATOLL_CALLS_SECRET: 'a secret of all desks' }
-      const registry = fleet.start(['registry', '--port', '0'], secret)
-      const env: Environment = { ...secret, ATOLL_DISCOVERY_REGISTRY: (await registry.ready()).url! }
+      const registry = fleet.start(['registry', '--port', '0'])
+      const env: Environment = { ATOLL_DISCOVERY_REGISTRY: (await registry.ready()).url! }
       const gateway = fleet.start(['start', desk, '--gateway', '--port', '0'], env)
       const url = (await gateway.ready()).gatewayUrl!
       await until('it says what it waits for', async () => (await readiness(url)).reasons.join() === 'no instance of desk has been found yet')
@@ -181,12 +180,45 @@ describe('a system in several processes', () => {
       assert.match(await refused(['start', desk, '--gateway']), /CONFIG_INVALID: the gateway would reach nobody: desk run elsewhere.*ATOLL_DISCOVERY_/)
       assert.match(await refused(['start', fixtureShop, '--service', 'shop']), /CONFIG_INVALID: log\.url is embedded.*warehouse could not share it/)
       assert.match(await refused(['start', desk], { ATOLL_STORE_URL: 'postgres://h/d' }), /CONFIG_INVALID: log\.url is embedded/)
-      assert.match(await refused(['start', desk], { ATOLL_CALLS_HOST: '0.0.0.0' }), /CONFIG_INVALID: .*without a secret.*ATOLL_CALLS_SECRET/)
+      assert.match(await refused(['start', desk], { ATOLL_CALLS_HOST: '0.0.0.0', ATOLL_CALLS_SECRET: '' }), /CONFIG_INVALID: .*listen at 0\.0\.0\.0 without a secret.*ATOLL_CALLS_SECRET/)
       assert.match(await refused(['start', desk, '--port', '1']), /--calls-port/)
       assert.match(await refused(['start', desk, '--gateway'], { ATOLL_DISCOVERY_STATIC: 'chair=http://a:1' }), /discovery\.static names service chair/)
       assert.match(await refused(['start']), /name the module/)
       writeFileSync(join(folder, 'atoll.json'), '{ "calls": { "prot": 1 } }')
       assert.match(await refused(['start', desk]), /CONFIG_INVALID: calls\.prot in atoll\.json: there is no such setting; is calls\.port \(ATOLL_CALLS_PORT\) meant\?/)
+    }))
+
+  it('does not run where every account of the machine would be every user, unless it is told so by name', () =>
+    inFleet(async ({ start, run }) => {
+      const without: Environment = { ATOLL_CALLS_SECRET: '', ATOLL_DISCOVERY_REGISTRY: 'http://127.0.0.1:1' }
+      for (const args of [['start', desk], ['start', desk, '--gateway'], ['registry', '--port', '0']]) {
+        const { code, out, err } = await run(args, without)
+        assert.deepEqual([code, out], [2, ''], err)
+        assert.match(err, /^CONFIG_INVALID: .*every program on this machine.*ATOLL_CALLS_SECRET.*openssl rand -hex 32.*--trust-every-local-account/)
+      }
+      const registry = start(['registry', '--port', '0', '--trust-every-local-account'], without)
+      const env: Environment = { ...without, ATOLL_DISCOVERY_REGISTRY: (await registry.ready()).url!, ATOLL_CALLS_TRUST_EVERY_LOCAL_ACCOUNT: 'true' }
+      const running = start(['start', desk], env)
+      const { callsUrl } = await running.ready()
+      const body = JSON.stringify({ system: 'desks', input: {}, remainingMs: 5_000 })
+      const answer = await fetch(`${callsUrl}/call/desk.all`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+      assert.equal(answer.status, 200)
+    }))
+
+  it('does nothing for a process that does not know the secret, and says at once where it listens', () =>
+    inFleet(async ({ start }) => {
+      const port = await findPorts(1)
+      const running = start(['start', desk], { ATOLL_CALLS_HOST: '0.0.0.0', ATOLL_CALLS_ADVERTISE: `http://localhost:${port}`, ATOLL_CALLS_PORT: String(port) })
+      const { callsUrl, callsBoundUrl } = await running.ready()
+      assert.deepEqual([callsUrl, callsBoundUrl], [`http://localhost:${port}`, `http://0.0.0.0:${port}`])
+      const call = JSON.stringify({ system: 'desks', input: { text: 'by a stranger' }, remainingMs: 5_000, caller: { id: 'ann', claims: {} } })
+      for (const path of ['/call/desk.note', '/call/desk.all', '/admin/redrive', '/admin/replay']) {
+        const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: call })
+        assert.equal(answer.status, 401, path)
+      }
+      assert.deepEqual(await askDesk(`http://127.0.0.1:${port}`), [])
+      const { log } = await running.end()
+      assert.ok(!log.includes(secret), log)
     }))
 
   it('shows what is in force, and where it comes from', () =>

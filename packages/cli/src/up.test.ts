@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { findPorts } from '@atoll/engines'
 import { desk, fixtureShop, inFleet, until } from '../test/fleet.ts'
 
 /** Engines of which nobody is there: processes wait for them. */
@@ -10,9 +11,9 @@ const AWAY = { ATOLL_STORE_URL: 'postgres://u:hush@127.0.0.1:1/x', ATOLL_LOG_URL
 describe('atoll up', () => {
   it('ends, with what a process said and once, when what is configured cannot work', () =>
     inFleet(async ({ run }) => {
-      const { code, out, err } = await run(['up', fixtureShop], { ...AWAY, ATOLL_CALLS_HOST: '0.0.0.0' })
+      const { code, out, err } = await run(['up', fixtureShop], { ...AWAY, ATOLL_CALLS_HOST: '127.0.0.256' })
       assert.deepEqual([code, out], [2, ''], err)
-      assert.match(err, /^CONFIG_INVALID: \w+-1 cannot run as it is configured: .*without a secret.*ATOLL_CALLS_SECRET.*\n$/)
+      assert.match(err, /^CONFIG_INVALID: \w+-1 cannot run as it is configured: .*cannot listen at 127\.0\.0\.256.*\n$/)
     }))
 
   it('starts a process that crashes again, later each time, and passes on what its services print', () =>
@@ -39,6 +40,27 @@ describe('atoll up', () => {
       } finally {
         if (isAlive(pid)) process.kill(pid, 'SIGKILL')
       }
+    }))
+
+  it('trusts its own processes alone: it makes a secret for them, which lies in no file, no log and no list of processes', () =>
+    inFleet(async ({ start, folder }) => {
+      const [module, note] = [join(folder, 'system.ts'), join(folder, 'told.json')]
+      const telling = `writeFileSync(${JSON.stringify(note)}, JSON.stringify([process.env.ATOLL_CALLS_SECRET, process.argv, process.execArgv, process.title]))`
+      writeFileSync(module, `import { writeFileSync } from 'node:fs'\nif (process.argv.includes('--service')) ${telling}\nexport { default } from ${JSON.stringify(desk)}`)
+      const port = await findPorts(1)
+      const up = start(['up', module], { ...AWAY, ATOLL_CALLS_SECRET: '', ATOLL_CALLS_PORT: String(port) })
+      await until('its process waits for the engines', () => /desk-1: .*will try again/.test(up.log()))
+      const [secret, ...shown] = JSON.parse(readFileSync(note, 'utf8')) as [string, ...unknown[]] // as the module writes it
+      rmSync(note)
+      assert.match(secret, /^[0-9a-f]{64}$/)
+      const call = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ system: 'desks', input: {}, remainingMs: 1_000 }) }
+      const url = `http://127.0.0.1:${port}/call/desk.all`
+      const known = { ...call.headers, authorization: `Bearer ${secret}` }
+      assert.deepEqual([(await fetch(url, call)).status, (await fetch(url, { ...call, headers: known })).status], [401, 503])
+      const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+      for (const { parentPath, name } of files) assert.ok(!readFileSync(join(parentPath, name)).includes(secret), name)
+      const { code, log } = await up.end()
+      assert.deepEqual([code, log.includes(secret), JSON.stringify(shown).includes(secret)], [0, false, false])
     }))
 
   it('refuses what processes cannot share, before it starts any', () =>

@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setInterval } from 'node:timers/promises'
 
+/** What processes of one fleet trust each other by, unless a test says otherwise; `''` takes it away. */
+export const secret = 'a secret of all desks'
+
 const main = join(import.meta.dirname, '../src/main.ts')
 export const desk = join(import.meta.dirname, 'fixture-desk.ts')
 
@@ -17,7 +20,7 @@ export type Environment = Readonly<Record<string, string>>
 export interface Running {
   readonly pid: number
   /** What its ready line says, once it is there. */
-  ready(): Promise<{ url?: string; callsUrl?: string; gatewayUrl?: string; instance?: string }>
+  ready(): Promise<{ url?: string; callsUrl?: string; callsBoundUrl?: string; gatewayUrl?: string; instance?: string }>
   /** What it has logged so far. */
   log(): string
   signal(signal: NodeJS.Signals): void
@@ -36,7 +39,7 @@ export async function inFleet(work: (fleet: Fleet) => Promise<void>): Promise<vo
   const folder = await mkdtemp(join(tmpdir(), 'atoll-fleet-'))
   const children = new Set<ChildProcess>()
   const launch = (args: readonly string[], env: Environment): ChildProcess => {
-    const child = spawn(process.execPath, [main, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+    const child = spawn(process.execPath, [main, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ATOLL_CALLS_SECRET: secret, ...env } })
     children.add(child)
     return child
   }
@@ -88,6 +91,7 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
+/** What a process says of itself to others of its system. */
 export async function readiness(url: string): Promise<{ ready: boolean; reasons: readonly string[] }> {
-  return (await (await fetch(`${url}/readyz`)).json()) as { ready: boolean; reasons: readonly string[] } // as the docs say
+  return (await (await fetch(`${url}/readyz`, { headers: { authorization: `Bearer ${secret}` } })).json()) as { ready: boolean; reasons: readonly string[] } // as the docs say
 }

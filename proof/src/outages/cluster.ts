@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findPorts, oneNode } from '@atoll/engines'
@@ -14,6 +15,7 @@ export class Cluster {
   members: Member[] = []
   /** Where the gateway is, without the API's base path. */
   gatewayUrl = ''
+  readonly #secret = randomBytes(32).toString('hex')
   #engines: Engines | undefined
   #gateway: Member | undefined
 
@@ -75,9 +77,9 @@ export class Cluster {
       discovery: { static: addresses },
       accept,
       runtime: { leaseMs: LEASE_MS, deadlineMs: 5_000, causalWaitMs: 3_000, lookMs: 500, partitions: PARTITIONS },
-      ...(port === undefined ? {} : { calls: { port } }),
+      calls: { secret: this.#secret, ...(port !== undefined && { port }) },
     }
-    writeFileSync(file, JSON.stringify(config, null, 2))
+    writeFileSync(file, JSON.stringify(config, null, 2), { mode: 0o600 })
     return file
   }
 

@@ -108,6 +108,7 @@ describe('a registry', () => {
       await until('it has been tried', () => /ECONNREFUSED/.test(discovery.problem ?? ''))
       const open = createRegistry({ host, logger: silentLogger })
       await assert.rejects(open.listen({ port: 0, host: '0.0.0.0' }), /CONFIG_INVALID: .*the registry would listen/)
+      await assert.rejects(open.listen({ port: 0, host: '127.0.0.1' }), /CONFIG_INVALID: .*the registry would run without a secret/)
       await open.close()
       assert.throws(() => registryDiscovery({ host, logger: silentLogger, url: 'registry', system: 'x' }), AtollError)
       const { url: full } = await registry(0, { instancesMax: 0 })
@@ -118,14 +119,23 @@ describe('a registry', () => {
     }))
 
   it('keeps systems apart, and takes in who knows the secret alone', () =>
-    inTown(async ({ registry, discover }) => {
+    inTown(async ({ play, registry, register, discover }) => {
       const { url } = await registry()
       const other = registryDiscovery({ host, logger: silentLogger, url, secret: 'another secret of 16', system: 'library' })
       await until('it was refused', () => /secret/.test(other.problem ?? ''))
       await other.close()
-      const open = await fetch(`${url}/systems/library/instances`)
-      assert.equal(open.status, 401)
       const discovery = discover(url)
-      await until('it has answered', () => discovery.problem === undefined)
+      const { instance } = await play(() => ({}))
+      const known = register(url, { instance } as Playing)
+      await until('it is known', () => urls(discovery).length === 1)
+      const path = `${url}/systems/library/instances`
+      const json = { 'content-type': 'application/json' }
+      const asStranger = async (path: string, method: string, body?: object): Promise<number> => (await fetch(path, { method, ...(body && { headers: json, body: JSON.stringify(body) }) })).status
+      assert.deepEqual(
+        [await asStranger(path, 'GET'), await asStranger(`${path}/thief`, 'PUT', { url: instance.url, services: ['shelf'], leaseMs: 3_000 }), await asStranger(`${path}/${instance.id}?url=${instance.url}`, 'DELETE')],
+        [401, 401, 401],
+      )
+      assert.deepEqual(discovery.instances('shelf').map(({ id }) => id), [instance.id])
+      await known.leave()
     }))
 })

@@ -2,14 +2,12 @@ import { Agent, request } from 'undici'
 import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
 import { Listener, type Exchange, type ListenerLimits } from '../listener.ts'
 import { encodeProblem, isObject, parse } from '../protocol.ts'
-import { assertGuarded } from '../secret.ts'
+import { assertGuarded, type Trust } from '../secret.ts'
 import type { Listed, ListedInstance } from './protocol.ts'
 
-export interface RegistryOptions {
+export interface RegistryOptions extends Trust {
   readonly host: Host
   readonly logger: Logger
-  /** What the processes of a system share; needed unless it listens on loopback. At least 16 characters. */
-  readonly secret?: string | undefined
   /** Only what differs from {@link defaultRegistryLimits}. */
   readonly limits?: Partial<RegistryLimits> | undefined
 }
@@ -45,7 +43,7 @@ export const defaultRegistryLimits: RegistryLimits = {
 
 /** Knows which instances there are. Its state is soft: a new one learns of everybody within a lease, and meanwhile nobody forgets anybody. */
 export interface Registry {
-  /** PORT_TAKEN if the port is, CONFIG_INVALID for an address other than loopback without a secret. */
+  /** PORT_TAKEN if the port is, CONFIG_INVALID without a secret, unless that was given up by name for loopback. */
   listen(at: { port: number; host: string }): Promise<{ url: string; port: number }>
   /** Idempotent. */
   close(): Promise<void>
@@ -69,7 +67,7 @@ interface Entry extends ListedInstance {
 class HttpRegistry implements Registry {
   readonly #host: Host
   readonly #logger: Logger
-  readonly #secret: string | undefined
+  readonly #trust: Trust
   readonly #limits: RegistryLimits
   readonly #listener: Listener
   readonly #agent: Agent
@@ -85,7 +83,7 @@ class HttpRegistry implements Registry {
   constructor(options: RegistryOptions) {
     this.#host = options.host
     this.#logger = options.logger
-    this.#secret = options.secret
+    this.#trust = options
     this.#limits = { ...defaultRegistryLimits, ...options.limits }
     this.#run = options.host.uuid()
     this.#listener = new Listener(this.#limits, options.secret, options.logger, (exchange) => this.#serve(exchange), (error) => encodeProblem(error, true))
@@ -98,7 +96,7 @@ class HttpRegistry implements Registry {
   }
 
   async listen({ port, host }: { port: number; host: string }): Promise<{ url: string; port: number }> {
-    assertGuarded(host, this.#secret, 'the registry')
+    assertGuarded(host, this.#trust, 'the registry')
     return this.#listener.listen(port, host)
   }
 

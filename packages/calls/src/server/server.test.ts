@@ -23,11 +23,30 @@ describe('the server for calls', () => {
       assert.equal(server.received.length, 1)
     }))
 
-  it('does not listen for all the world without a secret, or with a short one', () =>
+  it('does not listen without a secret, unless that was given up by name, and then on loopback alone', () =>
     inNetwork(async ({ play }) => {
-      const open = await play(() => ({}))
+      await assert.rejects(play(() => ({}), { trustEveryLocalAccount: false }), /CONFIG_INVALID: .*every program on this machine.*ATOLL_CALLS_SECRET.*--trust-every-local-account/)
+      const open = await play(() => ({}), { trustEveryLocalAccount: true })
       await assert.rejects(open.server.listen({ port: 0, host: '0.0.0.0' }), /CONFIG_INVALID: .*ATOLL_CALLS_SECRET/)
+    }))
+
+  it('takes no secret that is short, or that a header cannot carry', () =>
+    inNetwork(async ({ play }) => {
       await assert.rejects(play(() => ({}), { secret: 'short' }), /CONFIG_INVALID: the secret for calls has 5 characters/)
+      for (const secret of ['sixteen or more …', 'a line and its end\n', ' sixteen or more ']) await assert.rejects(play(() => ({}), { secret }), /CONFIG_INVALID: the secret for calls has characters that a header cannot carry/)
+    }))
+
+  it('lets strangers do nothing, in the name of nobody: no call, no verb of operators, whatever they send', () =>
+    inNetwork(async ({ play }) => {
+      const asked: string[] = []
+      const server = await play(() => ({}), { secret, async *admin(verb) { asked.push(verb) } })
+      const call = JSON.stringify({ system: 'library', remainingMs: 5_000, input: {}, caller: { id: 'ann', claims: {} } })
+      for (const path of ['/call/shelf.put', '/call/shelf.look', '/call/nothing', '/admin/redrive', '/admin/replay', '/admin/', '/nowhere']) {
+        for (const authorization of ['', 'Bearer ', `Basic ${secret}`, `Bearer ${secret.slice(0, -1)}`]) {
+          assert.equal((await post(server, path, call, authorization === '' ? {} : { authorization })).status, 401, path)
+        }
+      }
+      assert.deepEqual([server.received, asked], [[], []])
     }))
 
   it('takes nothing from web pages', () =>

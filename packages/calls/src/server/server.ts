@@ -2,17 +2,15 @@ import { AtollError, type Host, type Logger } from '@atoll/host'
 import { inBrief, type RunningSystem } from 'atoll/runtime'
 import { Listener, type Exchange } from '../listener.ts'
 import { decodeCall, encodeProblem, parse } from '../protocol.ts'
-import { assertGuarded } from '../secret.ts'
+import { assertGuarded, type Trust } from '../secret.ts'
 import { defaultServerLimits, type ServerLimits } from './limits.ts'
 
 /** What a call server needs of the system behind it. */
 export type Reached = Pick<RunningSystem, 'system' | 'dispatch' | 'readiness' | 'services'>
 
-export interface CallServerOptions {
+export interface CallServerOptions extends Trust {
   readonly host: Host
   readonly logger: Logger
-  /** What the processes of the system share; needed unless it listens on loopback. At least 16 characters. */
-  readonly secret?: string | undefined
   /** What operators may ask for below `/admin/`: the verb and what came with it to the items that go back, one on a line. Default: nothing. */
   readonly admin?: ((verb: string, body: unknown, signal: AbortSignal) => AsyncIterable<unknown>) | undefined
   /** Only what differs from {@link defaultServerLimits}. */
@@ -21,7 +19,7 @@ export interface CallServerOptions {
 
 /** Where the other processes of a system reach the services of this one. */
 export interface CallServer {
-  /** Listens. `port` 0 takes a free one. PORT_TAKEN if the port is, CONFIG_INVALID for an address other than loopback without a secret. */
+  /** Listens. `port` 0 takes a free one. PORT_TAKEN if the port is, CONFIG_INVALID without a secret, unless that was given up by name for loopback. */
   listen(at: { port: number; host: string }): Promise<{ url: string; port: number }>
   /** From now on it is not ready, and refuses calls in a way that lets callers turn to another instance. What is under way goes on. */
   refuse(): void
@@ -51,7 +49,7 @@ class HttpCallServer implements CallServer {
   }
 
   async listen({ port, host }: { port: number; host: string }): Promise<{ url: string; port: number }> {
-    assertGuarded(host, this.#options.secret, 'calls')
+    assertGuarded(host, this.#options, 'the server for calls')
     return this.#listener.listen(port, host)
   }
 

@@ -20,6 +20,7 @@ export interface StartOptions {
   instance?: string
   port?: string
   callsPort?: string
+  trustEveryLocalAccount?: boolean
   printConfig?: boolean
   json?: boolean
 }
@@ -34,6 +35,7 @@ export async function start(module: string | undefined, options: StartOptions): 
       '--instance': { key: 'instance', text: options.instance },
       '--port': { key: 'gateway.port', text: options.port },
       '--calls-port': { key: 'calls.port', text: options.callsPort },
+      '--trust-every-local-account': { key: 'calls.trustEveryLocalAccount', text: options.trustEveryLocalAccount ? 'true' : undefined },
     },
   })
   if (options.printConfig) return printConfig(config, options.json ?? false)
@@ -45,6 +47,10 @@ export async function start(module: string | undefined, options: StartOptions): 
   const gateway = options.gateway ? { settings: loaded.gateway } : undefined
   const running = await startProcess(loaded.system, { config, services, instance, gateway, logger })
   const say = (text: string, facts: object): void => console.log(options.json ? JSON.stringify(facts) : text)
+  const { callsUrl, callsBoundUrl, gatewayUrl } = running
+  const bound = [...(callsBoundUrl === undefined ? [] : [`calls at ${callsBoundUrl}`]), ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`])]
+  // It may wait long for its engines, and somebody has to know whom it would answer meanwhile.
+  if (!options.json) console.log(`${loaded.system.name} listens for ${bound.join(', ')}${config.values['calls.secret'] === undefined ? ', and trusts every account of this machine (calls.trustEveryLocalAccount)' : ''}`)
 
   let endListening = async (): Promise<void> => {}
   const failed = running.started.then(async () => {
@@ -56,10 +62,9 @@ export async function start(module: string | undefined, options: StartOptions): 
       endListening = await listenForCommands((request, signal) => answer(running.running.admin, request, signal), data, placeOf(config.values, loaded.system.name))
     }
     const seconds = (performance.now() - startedMs) / 1_000
-    const { callsUrl, gatewayUrl } = running
     const { store, log } = placeOf(config.values, loaded.system.name)
     const parts = [...(callsUrl === undefined ? [] : [`${services.join(', ')} at ${callsUrl}`]), ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`])]
-    say(`${loaded.system.name} ready in ${seconds.toFixed(1)} s as ${instance}: ${parts.join('; ')}${services.length === 0 ? '' : ` — store ${store}, log ${log}`}`, { ready: true, system: loaded.system.name, instance, services, callsUrl, gatewayUrl, seconds, pid: process.pid })
+    say(`${loaded.system.name} ready in ${seconds.toFixed(1)} s as ${instance}: ${parts.join('; ')}${services.length === 0 ? '' : ` — store ${store}, log ${log}`}`, { ready: true, system: loaded.system.name, instance, services, callsUrl, callsBoundUrl, gatewayUrl, seconds, pid: process.pid })
     return new Promise<never>(() => {})
   })
   try {

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -27,7 +28,7 @@ export interface UpOptions {
 
 /**
  * `atoll up`: a process for each service, any number of times, and one for the gateway, on this machine, until it is told to stop. They
- * find each other at a registry in this process, and other commands find them by its data folder. One that ends is started again, unless what is
+ * find each other at a registry in this process, trust each other by a secret that is made for them, and other commands find them by its data folder. One that ends is started again, unless what is
  * configured cannot work: then all of it ends, with what that process said.
  */
 export async function up(module: string | undefined, options: UpOptions): Promise<void> {
@@ -45,14 +46,16 @@ export async function up(module: string | undefined, options: UpOptions): Promis
     const folder = openDataFolder(data)
     closing.unshift(() => folder.close())
     const host = createNodeHost()
-    const registry = createRegistry({ host, logger: createLogger('warn'), secret: config.values['calls.secret'] })
+    // Only these processes have it: it lies in no file, and the environment of a process is shown to nobody but its own account.
+    const secret = config.values['calls.secret'] ?? randomBytes(SECRET_BYTES).toString('hex')
+    const registry = createRegistry({ host, logger: createLogger('warn'), secret })
     const { url } = await registry.listen({ port: 0, host: '127.0.0.1' })
     closing.unshift(() => registry.close())
-    const fleet = { ...config, values: { ...config.values, 'discovery.registry': url } }
+    const fleet = { ...config, values: { ...config.values, 'discovery.registry': url, 'calls.secret': secret } }
     noteSystem(data, { module: path, system: system.name })
     closing.unshift(await listenForCommands((request, signal) => askShared(system, fleet, request, signal, createLogger('error')), data, placeOf(config.values, system.name)))
 
-    const shared = { path, config: options.config, registry: url }
+    const shared = { path, config: options.config, registry: url, secret }
     const instances = Array.from({ length: Math.max(1, Number(options.instances) || 1) }, (_, index) => index + 1)
     const services = system.services.flatMap(({ name }) => instances.map((instance) => new Child(`${name}-${instance}`, ['--service', name], shared)))
     const gateway = new Child('gateway', ['--gateway', ...(options.port === undefined ? [] : ['--port', options.port])], shared)
@@ -60,7 +63,7 @@ export async function up(module: string | undefined, options: UpOptions): Promis
     closing.unshift(() => gateway.stop(), () => Promise.all(services.map((child) => child.stop())))
     for (const child of children) child.start()
     const failed = Promise.race(children.map((child) => child.failed))
-    const discovery = registryDiscovery({ host, logger: silentLogger, url, secret: config.values['calls.secret'], system: system.name })
+    const discovery = registryDiscovery({ host, logger: silentLogger, url, secret, system: system.name })
     closing.unshift(() => discovery.close())
     // Whoever reads that it is ready calls at once: so not before the registry has told of somebody for each service.
     const ready = Promise.all(children.map((child) => child.ready)).then(async (lines) => {
@@ -133,10 +136,10 @@ class Child {
   #restarts = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(name: string, args: readonly string[], { path, config, registry }: { path: string; config: string | undefined; registry: string }) {
+  constructor(name: string, args: readonly string[], { path, config, registry, secret }: { path: string; config: string | undefined; registry: string; secret: string }) {
     this.#name = name
     this.#args = [MAIN, 'start', path, ...args, '--instance', name, '--json', ...(config === undefined ? [] : ['--config', config])]
-    this.#env = { ATOLL_LOGGING_LEVEL: 'warn', ...process.env, ATOLL_DISCOVERY_REGISTRY: registry }
+    this.#env = { ATOLL_LOGGING_LEVEL: 'warn', ...process.env, ATOLL_DISCOVERY_REGISTRY: registry, ATOLL_CALLS_SECRET: secret }
     const ready = Promise.withResolvers<ReadyLine>()
     this.ready = ready.promise
     this.#tellReady = ready.resolve
@@ -220,5 +223,7 @@ const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 const RESTART_MS = 200
 const RESTART_MS_MAX = 10_000
 const HELD_LINES_MAX = 200
+/** Of the secret that it makes for its processes. */
+const SECRET_BYTES = 32
 /** Exit code of a process that was refused what it was told, or how it is configured. */
 const NOT_CONFIGURED = 2

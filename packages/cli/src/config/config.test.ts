@@ -43,6 +43,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'calls.host': ['', undefined],
   'calls.port': [70_000, '70000'],
   'calls.secret': ['hush', 'hush'],
+  'calls.trustEveryLocalAccount': ['yes', 'yes'],
   'calls.advertise': ['10.0.0.7:4100', '10.0.0.7'],
   'gateway.host': [1, undefined],
   'gateway.port': ['4000', 'four'],

@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import { createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, searchServices, type Discovery, type Search } from '@atoll/calls'
+import { assertGuarded, createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, searchServices, type Discovery, type Search, type Trust } from '@atoll/calls'
 import { createGateway } from '@atoll/gateway'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
@@ -31,6 +31,8 @@ export interface Process {
   readonly running: LateSystem
   /** Where other processes call the services that run here. */
   readonly callsUrl: string | undefined
+  /** Where it listens for that; another address, if others have to call it by one that leads here. */
+  readonly callsBoundUrl: string | undefined
   readonly gatewayUrl: string | undefined
   /** The data folder, once the services run, if they have one for themselves. */
   readonly folder: () => string | undefined
@@ -89,11 +91,12 @@ class Launch {
     this.closing.unshift(() => search.close())
     const calls = createCallClient(this.#system, { ...shared, discovery })
     this.closing.unshift(() => calls.close())
-    const server = services.length > 0 ? createCallServer(this.#running, { ...shared, admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
-    const callsUrl = server && (await this.#listen(server))
+    const server = services.length > 0 ? createCallServer(this.#running, { ...shared, ...trustOf(this.#values), admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
+    const listening = server && (await this.#listen(server))
+    const callsUrl = listening?.url
     const front = gateway && createGateway(this.#running, { ...settingsOf(gateway.settings, this.#running), host: this.#host, logger })
     if (front) this.closing.unshift(() => front.close({ drainMs: 0 }))
-    const at = { port: this.#values['gateway.port'] ?? 4_000, host: this.#values['gateway.host'] ?? '127.0.0.1' }
+    const at = { port: this.#values['gateway.port'] ?? 4_000, host: this.#values['gateway.host'] ?? LOOPBACK }
     const gatewayUrl = front && (await front.listen(at)).url
     const registration = callsUrl === undefined ? undefined : this.#register(callsUrl)
 
@@ -116,7 +119,7 @@ class Launch {
       await closeAll(this.closing)
       return isDrained
     }
-    return { running: this.#running, callsUrl, gatewayUrl, folder: () => this.#folder, started, stop: () => (stopping ??= stop()) }
+    return { running: this.#running, callsUrl, callsBoundUrl: listening?.boundUrl, gatewayUrl, folder: () => this.#folder, started, stop: () => (stopping ??= stop()) }
   }
 
   /** What keeps the process from doing its work, besides its services. */
@@ -144,11 +147,11 @@ class Launch {
     return fixedDiscovery(list ?? {})
   }
 
-  async #listen(server: ReturnType<typeof createCallServer>): Promise<string> {
+  async #listen(server: ReturnType<typeof createCallServer>): Promise<{ url: string; boundUrl: string }> {
     this.closing.unshift(() => server.close({ drainMs: 0 }))
-    const host = this.#values['calls.host'] ?? '127.0.0.1'
+    const host = this.#values['calls.host'] ?? LOOPBACK
     const { url, port } = await server.listen({ host, port: this.#values['calls.port'] ?? (this.#values['discovery.registry'] === undefined ? 4_100 : 0) })
-    return this.#values['calls.advertise'] ?? (isAnyAddress(host) ? `http://${ownAddress()}:${port}` : url)
+    return { url: this.#values['calls.advertise'] ?? (isAnyAddress(host) ? `http://${ownAddress()}:${port}` : url), boundUrl: url }
   }
 
   #register(url: string): { leave(): Promise<void> } | undefined {
@@ -215,6 +218,7 @@ class Launch {
 /** Settings that leave something unsaid, or do not go with what should run here. */
 function assertFits(system: System, { config, services, gateway }: ProcessOptions): void {
   const { values } = config
+  assertGuarded(values['calls.host'] ?? LOOPBACK, trustOf(values), `a process of system ${system.name}`)
   const names = system.services.map(({ name }) => name)
   const elsewhere = names.filter((name) => !services.includes(name))
   const isEmbedded = services.length > 0 && (values['log.url'] ?? 'embedded') === 'embedded'
@@ -227,6 +231,11 @@ function assertFits(system: System, { config, services, gateway }: ProcessOption
   }
   const foreign = Object.keys(values['discovery.static'] ?? {}).find((name) => !names.includes(name))
   if (foreign !== undefined) throw new AtollError('CONFIG_INVALID', `discovery.static names service ${foreign}, and system ${system.name} has ${names.join(', ')}`)
+}
+
+/** What the configuration says of who may call. */
+export function trustOf(values: Values): Trust {
+  return { secret: values['calls.secret'], trustEveryLocalAccount: values['calls.trustEveryLocalAccount'] }
 }
 
 /** What the configuration says of the runtime. */
@@ -250,6 +259,7 @@ function ownAddress(): string {
   return outside.family === 'IPv6' ? `[${outside.address}]` : outside.address
 }
 
+const LOOPBACK = '127.0.0.1'
 /** What passes by itself when the engine is there. */
 const waitable: ReadonlySet<string> = new Set(['UNAVAILABLE', 'OVERLOADED', 'STORE_FULL', 'DEADLINE_EXCEEDED'])
 const RETRY_MS = 250
