@@ -1,21 +1,26 @@
 // For whoever starts a system: the log in one SQLite file, with nothing else to install.
 
-import { openDatabase, toAtollError } from '@atoll/sqlite'
+import { toAtollError } from '@atoll/sqlite'
 import type { Host } from '@atoll/host'
 import type { Log } from './driver.ts'
 import { openEmbeddedLog } from './drivers/embedded/driver.ts'
 import { defaultLimits, type EmbeddedLogLimits } from './drivers/embedded/limits.ts'
-import { applicationId, formatVersion, tables } from './drivers/embedded/format.ts'
+import { tables } from './drivers/embedded/format.ts'
+import { openLogFile, type MemoryFile } from './drivers/embedded/file.ts'
 import { ThreadWriter } from './drivers/embedded/thread.ts'
 import { DirectWriter } from './drivers/embedded/writer.ts'
 
+export { createMemoryFile, type MemoryFile } from './drivers/embedded/file.ts'
 export { defaultLimits, type EmbeddedLogLimits } from './drivers/embedded/limits.ts'
 
 export interface EmbeddedLogOptions {
-  /** Where the log lies; made if it is not there. `':memory:'` is a log for tests: it is gone when it is closed. */
-  file: string
+  /**
+   * Where the log lies; made if it is not there. For tests there are two kinds of logs without a file: of `':memory:'`, gone when they are
+   * closed; and of {@link createMemoryFile}, which can be copied and put back.
+   */
+  file: string | MemoryFile
   host: Host
-  /** Whether a thread of its own writes the file, so that nobody else waits for the disk. Default true; not for `':memory:'`. */
+  /** Whether a thread of its own writes the file, so that nobody else waits for the disk. Default true; not for logs without a file. */
   thread?: boolean
   /** Only what differs from {@link defaultLimits}. */
   limits?: Partial<EmbeddedLogLimits>
@@ -28,8 +33,9 @@ export interface EmbeddedLogOptions {
  * Rejects with STORE_CORRUPT or STORE_NEWER, naming the file and leaving it as it is.
  */
 export async function createEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
-  const { file, host, thread = file !== ':memory:' } = options
-  const database = openDatabase(file, { applicationId, formatVersion })
+  const { host } = options
+  const { database, file } = openLogFile(options.file)
+  const { thread = file !== ':memory:' } = options
   try {
     database.exec(tables)
     const writer = thread ? await ThreadWriter.start(file) : new DirectWriter(database, file)

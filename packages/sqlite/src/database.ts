@@ -50,10 +50,21 @@ export function openDatabase(file: string, options: DatabaseOptions): Database {
  */
 export function leaveBehind(database: Database): Database {
   if (database.inTransaction) database.exec('ROLLBACK')
-  const left = new BetterSqlite3(database.serialize())
+  const left = openCopy(database.serialize())
   database.close()
-  setUp(left, false)
   return left
+}
+
+/** What is in a database in memory, as the bytes of its file would be; undefined in the midst of a transaction, which would be in it by half. For tests. */
+export function copyOf(database: Database): Uint8Array | undefined {
+  return database.inTransaction ? undefined : database.serialize()
+}
+
+/** A database in memory with what a copy has. For tests. */
+export function openCopy(copy: Uint8Array): Database {
+  const database = new BetterSqlite3(Buffer.from(copy)) // its own bytes: SQLite writes into them
+  setUp(database, false)
+  return database
 }
 
 function setUp(database: Database, readonly: boolean): void {

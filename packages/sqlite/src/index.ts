@@ -1,5 +1,5 @@
 // For Atoll's own drivers that keep their data in SQLite files.
-export { leaveBehind, openDatabase, type Database, type DatabaseOptions, type Statement } from './database.ts'
+export { copyOf, leaveBehind, openCopy, openDatabase, type Database, type DatabaseOptions, type Statement } from './database.ts'
 export { openDataFolder, type DataFolder } from './data-folder.ts'
 export { examineSqlite } from './examine.ts'
 export { toAtollError } from './errors.ts'

@@ -1,12 +1,21 @@
 import { AtollError, type Host } from '@atoll/host'
-import type { DeadLetter, RedriveOutcome } from 'atoll/runtime'
+import type { DeadLetter, RedriveOptions, RedriveOutcome } from 'atoll/runtime'
 import type { Fleet } from './fleet.ts'
+
+/** Redrives dead letters, or the one that is asked for. COMMAND_USAGE if there is none of that id. */
+export async function redriveLetters(letters: readonly DeadLetter[], { id, dryRun }: RedriveOptions, fleet: Fleet, host: Host, leaseMs: number): Promise<RedriveOutcome[]> {
+  const wanted = id === undefined ? letters : letters.filter((letter) => letter.id === id)
+  if (id !== undefined && wanted.length === 0) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; world.deadLetters() lists what there is`)
+  const outcomes: RedriveOutcome[] = []
+  for (const letter of wanted) outcomes.push(...(await redriveOne(letter, dryRun, fleet, host, leaseMs)))
+  return outcomes
+}
 
 /**
  * Redrives a dead letter by that instance which reads its partition. If none does yet, after a crash, one will when the lease has run out.
  * UNAVAILABLE if none comes to.
  */
-export async function redriveOne({ subscription, id }: DeadLetter, dryRun: boolean | undefined, fleet: Fleet, host: Host, leaseMs: number): Promise<RedriveOutcome[]> {
+async function redriveOne({ subscription, id }: DeadLetter, dryRun: boolean | undefined, fleet: Fleet, host: Host, leaseMs: number): Promise<RedriveOutcome[]> {
   const [service = subscription] = subscription.split('.')
   const untilMs = host.monotonicMs() + 2 * leaseMs
   for (;;) {

@@ -76,8 +76,38 @@ export class SharedStores {
     const known = this.#open.get(name)
     if (!known) return
     this.#folder.crash(name)
-    // Opened again at once, for whoever looks at it before its service is back.
-    const left = new SharedStore(this.#openAfter(known, name, known.migrations), known.migrations)
+    this.#reopen(name, known.migrations, known)
+  }
+
+  /** What is in the stores of a part of the system now; undefined if one of them is in the midst of a commit. */
+  keep(part: string): KeptStores | undefined {
+    const kept = new Map<string, KeptStore>()
+    for (const name of this.#folder.databases.keys()) {
+      if (!isStoreOf(part, name)) continue
+      const copy = this.#folder.copy(name)
+      if (!copy) return undefined
+      kept.set(name, { copy, migrations: this.#open.get(name)?.migrations ?? {} })
+    }
+    return kept
+  }
+
+  /** Puts in the place of a part's stores, which nobody has open, those that were kept of it; others that it has are gone. */
+  async putBack(part: string, kept: KeptStores): Promise<void> {
+    const names = new Set([...this.#folder.databases.keys(), ...kept.keys()])
+    for (const name of names) {
+      if (!isStoreOf(part, name)) continue
+      const known = await this.#open.get(name)?.store.catch(noop)
+      await known?.close()
+      this.#open.delete(name)
+      const { copy, migrations = {} } = kept.get(name) ?? {}
+      this.#folder.replace(name, copy)
+      if (copy) this.#reopen(name, migrations)
+    }
+  }
+
+  /** Opened at once, for whoever looks at it before its service is back. */
+  #reopen(name: string, migrations: Migrations, known?: SharedStore): void {
+    const left = new SharedStore(this.#openAfter(known, name, migrations), migrations)
     left.users = 0
     this.#open.set(name, left)
   }
@@ -94,6 +124,20 @@ export class SharedStores {
   get capabilities(): StoreDriver['capabilities'] {
     return this.#driver.capabilities
   }
+}
+
+/** A service has a store of its own name, and one for each of its projections, by theirs and its generation: `mail`, `mail.counts.1`. */
+function isStoreOf(part: string, name: string): boolean {
+  return name === part || name.startsWith(`${part}.`)
+}
+
+/** Stores by their names, as they were in one moment. */
+export type KeptStores = ReadonlyMap<string, KeptStore>
+
+export interface KeptStore {
+  readonly copy: Uint8Array
+  /** Those that had been applied to it. */
+  readonly migrations: Migrations
 }
 
 /** One store, and who uses it. */

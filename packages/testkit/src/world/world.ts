@@ -1,31 +1,34 @@
-import { createGateway, type Gateway, type Served } from '@atoll/gateway'
-import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
-import { createEmbeddedLog } from '@atoll/log/embedded'
-import type { Log } from '@atoll/log/driver'
+import type { Gateway } from '@atoll/gateway'
+import { AtollError, type Host } from '@atoll/host'
 import { kyselyFor } from '@atoll/store'
 import type { Reader } from '@atoll/store/driver'
 import { createMemoryFolder, createSqliteStores } from '@atoll/store/sqlite'
 import type { BoundOperation, EventDefinition, System } from 'atoll'
-import { mergePositions, openSystem, type Admin, type DeadLetter, type LedgerRow, type Position, type RedriveOptions, type RedriveOutcome, type StoredRecord } from 'atoll/runtime'
+import { mergePositions, type DeadLetter, type LedgerRow, type Position, type Readiness, type RedriveOptions, type RedriveOutcome, type StoredRecord } from 'atoll/runtime'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import { createRandom, type Random } from '../random.ts'
 import { Actor } from './actor.ts'
+import { Backups, type Backup } from './backup.ts'
 import { Clock } from './clock.ts'
 import { Driver } from './driver.ts'
 import { toMs, type Duration } from './duration.ts'
+import { createEdge, readinessOf } from './edge.ts'
 import { Fleet } from './fleet.ts'
 import { createFlow, type Flow } from './flow.ts'
 import { installGuards } from './guards.ts'
 import { Instance, type InstanceGround } from './instance.ts'
+import { SharedLog } from './log.ts'
+import { createKeepingLogger, Looker } from './looker.ts'
 import type { Mishap, Passenger, Point } from './passage.ts'
 import { worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
-import { redriveOne } from './redrive.ts'
+import { redriveLetters } from './redrive.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sightings } from './sightings.ts'
-import { SharedStores, storesOf } from './stores.ts'
+import { SharedStores } from './stores.ts'
 import { Trace } from './trace.ts'
 
+export type { Backup } from './backup.ts'
 export type { Clock } from './clock.ts'
 export type { AskOptions, Logged, RequestOptions, WorldOptions, WorldResponse } from './options.ts'
 
@@ -64,7 +67,7 @@ export class World implements AsyncDisposable {
   powerLosses = 0
   /** What happened so far, as one number. */
   readonly trace: Trace
-  readonly sightings = new Sightings()
+  readonly sightings: Sightings
   /** What goes wrong at the next passage of a point; simulations and {@link inject} set it. */
   mishapAt: ((passenger: Passenger, point: Point, subject: string | undefined) => Mishap | undefined) | undefined
   /** Time for what is around the services: what it is asked to call comes whatever they do. */
@@ -73,10 +76,10 @@ export class World implements AsyncDisposable {
   readonly #random: Random
   readonly #scheduler: Scheduler
   readonly #driver: Driver
-  readonly #engine: Actor
-  readonly #log: Log
   readonly #stores: SharedStores
   readonly #fleet: Fleet
+  readonly #backups: Backups
+  readonly #looker: Looker
   readonly #ground: InstanceGround
   readonly #removeGuards = installGuards()
   readonly #injected: { service: string; point: Point; after: number; mishap: Mishap }[] = []
@@ -92,43 +95,38 @@ export class World implements AsyncDisposable {
     const trace = new Trace()
     const scheduler = new Scheduler(random.fork('turns'), trace)
     const engine = new Actor('engine', scheduler, random.fork('engine'))
-    const log = await createEmbeddedLog({ file: ':memory:', host: engine.host })
-    return new World(system, options, { seed, random, trace, scheduler, engine, log })
+    const sightings = new Sightings()
+    const log = await SharedLog.open(engine.host, (records) => sightings.appended(records))
+    return new World(system, options, { seed, random, trace, scheduler, engine, sightings, log })
   }
 
-  private constructor(system: System, options: WorldOptions, made: { seed: number | string; random: Random; trace: Trace; scheduler: Scheduler; engine: Actor; log: Log }) {
-    const { seed, random, trace, scheduler, engine, log } = made
+  private constructor(system: System, options: WorldOptions, made: { seed: number | string; random: Random; trace: Trace; scheduler: Scheduler; engine: Actor; sightings: Sightings; log: SharedLog }) {
+    const { seed, random, trace, scheduler, engine, sightings, log } = made
     this.seed = seed
     this.trace = trace
+    this.sightings = sightings
     this.#options = options
     this.#random = random
     this.#scheduler = scheduler
-    this.#engine = engine
     this.surroundings = engine.host
-    this.#log = {
-      ...log,
-      // What the log refused, it does not have: only what it took has its number.
-      append: async (source, records) => {
-        await log.append(source, records)
-        this.sightings.appended(records)
-      },
-    }
     this.#driver = new Driver(scheduler)
     const folder = createMemoryFolder()
     this.#stores = new SharedStores(createSqliteStores({ folder, host: engine.host }), folder)
     this.#fleet = new Fleet(system, random.fork('network'), engine.host)
+    this.#backups = new Backups(this.#stores, log, this.#fleet)
     this.clock = new Clock(scheduler, this.#driver)
     this.#ground = {
       surroundings: engine.host,
       stores: this.#stores,
-      log: this.#log,
-      logger: this.#createLogger(),
+      log: log.port,
+      logger: createKeepingLogger(this.logged),
       calls: this.#fleet,
       runtime: { ...worldRuntime, ...options.runtime },
-      sightings: this.sightings,
+      sightings,
       note: (text) => trace.note(text),
       passes: (instance, point, subject) => this.#pass(instance, point, subject),
     }
+    this.#looker = new Looker(this.#fleet, engine, this.#ground)
   }
 
   /** What handlers used that is different in every run. `quiet` rejects with the first. */
@@ -181,7 +179,7 @@ export class World implements AsyncDisposable {
     const whenStill = async (): Promise<void> => {
       const running = this.#fleet.all.filter((instance) => instance.running)
       const isDue = (this.#scheduler.nextMs ?? Infinity) <= this.#scheduler.monotonicMs // such as a timer whose service was down
-      pending = !isDue && running.every((instance) => instance.running!.idle) ? await this.#pending() : ['something is in hand']
+      pending = !isDue && running.every((instance) => instance.running!.idle) ? await this.#looker.pending() : ['something is in hand']
     }
     await this.#driver.reach({ isMet, whenStill, untilMs })
     for (const refusal of this.refusals.splice(0)) throw refusal
@@ -246,6 +244,35 @@ export class World implements AsyncDisposable {
     for (const { name } of next.services) await this.restart(name)
   }
 
+  /**
+   * Keeps what is there now, of everything or of the parts that are named: a service, which is its store and those of its projections; one
+   * projection (`mail.counts`); the `log`. Nothing has to stand still for it.
+   */
+  backup(...parts: string[]): Promise<Backup> {
+    return this.#run(async () => {
+      for (;;) {
+        const backup = this.#backups.take(parts, this.#scheduler.monotonicMs)
+        if (backup) return backup
+        await new Promise<void>((resolve) => this.surroundings.turn(resolve))
+      }
+    })
+  }
+
+  /**
+   * Puts back what a backup has, or some parts of it: what came after it is gone there, and only there. What callers have seen stays with them.
+   * DATA_IN_USE while an instance has it open: of a store its service, of the log any. Stop them before, and start them after.
+   */
+  restore(backup: Backup, ...parts: string[]): Promise<void> {
+    this.trace.note(`restore ${parts.length > 0 ? parts.join(' ') : backup.parts.join(' ')} of ${backup.takenMs}`)
+    return this.#run(() => this.#backups.restore(backup, parts))
+  }
+
+  /** Parts of it are gone, as with a disk of which there is no backup. DATA_IN_USE as {@link restore}. */
+  lose(...parts: [string, ...string[]]): Promise<void> {
+    this.trace.note(`lose ${parts.join(' ')}`)
+    return this.#run(() => this.#backups.lose(parts))
+  }
+
   /** Makes something go wrong the next time that a service passes a point, or the `nth` time. */
   inject(service: string, point: Point, mishap: Mishap, nth = 1): void {
     this.#fleet.of(service)
@@ -254,13 +281,13 @@ export class World implements AsyncDisposable {
 
   /** Calls `look` whenever the world stands still and the clock is about to move, until the answer is called. It may read, and not run. */
   onStill(look: (glimpse: Glimpse) => Promise<void>): () => void {
-    const glimpse: Glimpse = { ledger: () => this.#look((admin) => admin.ledger()), db: (service) => this.db(service), elapsedMs: () => this.#scheduler.monotonicMs }
+    const glimpse: Glimpse = { ledger: () => this.#looker.look((admin) => admin.ledger()), db: (service) => this.db(service), elapsedMs: () => this.#scheduler.monotonicMs }
     return this.#driver.onStill(() => this.#scheduler.within('an invariant', () => look(glimpse)))
   }
 
   /** The accounts of every subscription: published = handled + pending + parked + dead. */
   ledger(): Promise<LedgerRow[]> {
-    return this.#run(() => this.#look((admin) => admin.ledger()))
+    return this.#run(() => this.#looker.look((admin) => admin.ledger()))
   }
 
   /** Rejects with LEDGER_UNBALANCED if an event is lost or counts twice anywhere. */
@@ -272,25 +299,25 @@ export class World implements AsyncDisposable {
   }
 
   deadLetters(): Promise<DeadLetter[]> {
-    return this.#run(() => this.#look((admin) => admin.deadLetters()))
+    return this.#run(() => this.#looker.look((admin) => admin.deadLetters()))
   }
 
   /** Handles dead letters again, and what waits behind them. UNAVAILABLE if a service whose they are is down. */
   redrive({ subscription, id, dryRun }: RedriveOptions = {}): Promise<RedriveOutcome[]> {
     return this.#run(async () => {
-      const letters = await this.#look((admin) => admin.deadLetters({ subscription }))
-      const wanted = id === undefined ? letters : letters.filter((letter) => letter.id === id)
-      if (id !== undefined && wanted.length === 0) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; world.deadLetters() lists what there is`)
-      const outcomes: RedriveOutcome[] = []
-      const { leaseMs = worldRuntime.leaseMs } = this.#ground.runtime
-      for (const letter of wanted) outcomes.push(...(await redriveOne(letter, dryRun, this.#fleet, this.surroundings, leaseMs)))
-      return outcomes
+      const letters = await this.#looker.look((admin) => admin.deadLetters({ subscription }))
+      return redriveLetters(letters, { id, dryRun }, this.#fleet, this.surroundings, this.#ground.runtime.leaseMs ?? worldRuntime.leaseMs)
     })
   }
 
   /** The events in the log, in the order of their numbers per source and partition; of one definition, or of one key, if asked for. */
   events(event?: EventDefinition, { key }: { key?: string } = {}): Promise<StoredRecord[]> {
-    return this.#run(() => this.#look((admin) => Array.fromAsync(admin.events({ type: event?.name, key }))))
+    return this.#run(() => this.#looker.look((admin) => Array.fromAsync(admin.events({ type: event?.name, key }))))
+  }
+
+  /** Whether every service is up and each of its instances can do its work; if not, why. */
+  readiness(): Readiness {
+    return readinessOf(this.#fleet)
   }
 
   /** Whether a request of this id was sent to any service. */
@@ -355,45 +382,8 @@ export class World implements AsyncDisposable {
     return this.mishapAt?.(instance, point, subject)
   }
 
-  /** Opens the system to look at it, beside whatever runs. */
-  async #look<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
-    const actor = this.#engine
-    const looker: Passenger = { actor, service: 'looker', surroundings: actor.host, passes: () => undefined, crash: () => {} }
-    const opened = await openSystem(this.system, { host: actor.host, stores: storesOf(looker, this.#stores), log: this.#log, logger: silentLogger }, this.#ground.runtime)
-    try {
-      return await work(opened.admin)
-    } finally {
-      await opened.close()
-    }
-  }
-
-  /** What is pending between services that are up, in words. */
-  async #pending(): Promise<string[]> {
-    const serviceOf = (subscription: string): string => subscription.split('.')[0]!
-    const rows = await this.#look((admin) => admin.ledger())
-    return rows
-      .filter((row) => row.pending > 0 && this.#fleet.isUp(row.source) && this.#fleet.isUp(serviceOf(row.subscription)))
-      .map((row) => `${row.pending} of ${row.event} pending in ${row.subscription}`)
-  }
-
   #createGateway(): Gateway {
     const actor = new Actor('gateway', this.#scheduler, this.#random.fork(`gateway ${++this.#instances}`))
-    const fleet = this.#fleet
-    const served: Served = {
-      system: fleet.system,
-      dispatch: (operation, request) => fleet.dispatch(operation, request),
-      readiness: () => {
-        const down = fleet.system.services.filter(({ name }) => !fleet.isUp(name)).map(({ name }) => `service ${name} is down`)
-        return { ready: down.length === 0, reasons: down, brief: down, warnings: [] }
-      },
-    }
-    const { gateway = {} } = this.#options
-    const settings = typeof gateway === 'function' ? gateway(served) : gateway
-    return createGateway(served, { authenticate: async (token) => ({ id: token, claims: {} }), ...settings, host: actor.host, logger: this.#ground.logger })
-  }
-
-  #createLogger(): Logger {
-    const at = (level: Logged['level']): Logger['info'] => (fields, message) => void this.logged.push({ level, message, fields })
-    return { info: at('info'), warn: at('warn'), error: at('error') }
+    return createEdge(this.#fleet, actor.host, this.#ground.logger, this.#options.gateway)
   }
 }

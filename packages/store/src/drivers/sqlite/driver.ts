@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AtollError, type Examination, type Host } from '@atoll/host'
-import { examineSqlite, leaveBehind, openDatabase, type Database } from '@atoll/sqlite'
+import { copyOf, examineSqlite, leaveBehind, openCopy, openDatabase, type Database } from '@atoll/sqlite'
 import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '../../driver.ts'
 import { assertName, refuseTwins } from '../../refusals.ts'
 import { Connection } from './connection.ts'
@@ -33,6 +33,10 @@ export interface MemoryFolder {
   readonly databases: Map<string, Database>
   /** The process that has a store open dies: what it has not committed is undone, and what still runs of it is cut off. */
   crash(name: string): void
+  /** What is in a store, to be kept beside it; undefined in the midst of a commit. */
+  copy(name: string): Uint8Array | undefined
+  /** Puts a copy in the place of a store that no driver has open; undefined: the store is gone. */
+  replace(name: string, copy: Uint8Array | undefined): void
 }
 
 /** An empty one. What is in it lives as long as it does. */
@@ -43,6 +47,16 @@ export function createMemoryFolder(): MemoryFolder {
     crash(name) {
       const database = databases.get(name)
       if (database) databases.set(name, leaveBehind(database))
+    },
+    copy(name) {
+      const database = databases.get(name)
+      if (!database) throw new AtollError('NOT_FOUND', `there is no store ${name} in this folder; there are ${[...databases.keys()].join(', ')}`)
+      return copyOf(database)
+    },
+    replace(name, copy) {
+      databases.get(name)?.close()
+      if (copy) databases.set(name, openCopy(copy))
+      else databases.delete(name)
     },
   }
 }

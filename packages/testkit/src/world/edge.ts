@@ -1,0 +1,24 @@
+import { createGateway, type Gateway, type Served } from '@atoll/gateway'
+import type { Host, Logger } from '@atoll/host'
+import type { Readiness } from 'atoll/runtime'
+import type { Fleet } from './fleet.ts'
+import type { WorldOptions } from './options.ts'
+
+/** The gateway of a world: the real one, without its socket. */
+export function createEdge(fleet: Fleet, host: Host, logger: Logger, options: WorldOptions['gateway'] = {}): Gateway {
+  const served: Served = {
+    system: fleet.system,
+    dispatch: (operation, request) => fleet.dispatch(operation, request),
+    readiness: () => readinessOf(fleet),
+  }
+  const settings = typeof options === 'function' ? options(served) : options
+  return createGateway(served, { authenticate: async (token) => ({ id: token, claims: {} }), ...settings, host, logger })
+}
+
+/** Whether every service is up, and each of its instances ready. */
+export function readinessOf(fleet: Fleet): Readiness {
+  const down = fleet.system.services.filter(({ name }) => !fleet.isUp(name)).map(({ name }) => `service ${name} is down`)
+  const up = fleet.all.filter((instance) => instance.isUp).map((instance) => instance.running!.readiness()) // what is up runs
+  const reasons = [...down, ...new Set(up.flatMap((one) => one.reasons))]
+  return { ready: reasons.length === 0, reasons, brief: [...down, ...new Set(up.flatMap((one) => one.brief))], warnings: [...new Set(up.flatMap((one) => one.warnings))] }
+}

@@ -1,0 +1,46 @@
+import { silentLogger, type Logger } from '@atoll/host'
+import { openSystem, type Admin } from 'atoll/runtime'
+import type { Actor } from './actor.ts'
+import type { Fleet } from './fleet.ts'
+import type { InstanceGround } from './instance.ts'
+import type { Logged } from './options.ts'
+import type { Passenger } from './passage.ts'
+import { storesOf } from './stores.ts'
+
+/** Looks at a system from beside, as its administrator does: whatever runs goes on, and no fault meets who looks. */
+export class Looker {
+  readonly #fleet: Fleet
+  readonly #passenger: Passenger
+  readonly #ground: InstanceGround
+
+  constructor(fleet: Fleet, actor: Actor, ground: InstanceGround) {
+    this.#fleet = fleet
+    this.#ground = ground
+    this.#passenger = { actor, service: 'looker', surroundings: actor.host, passes: () => undefined, crash: () => {} }
+  }
+
+  async look<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+    const { stores, log, runtime } = this.#ground
+    const opened = await openSystem(this.#fleet.system, { host: this.#passenger.actor.host, stores: storesOf(this.#passenger, stores), log, logger: silentLogger }, runtime)
+    try {
+      return await work(opened.admin)
+    } finally {
+      await opened.close()
+    }
+  }
+
+  /** What is pending between services that are up, in words. */
+  async pending(): Promise<string[]> {
+    const serviceOf = (subscription: string): string => subscription.split('.')[0]!
+    const rows = await this.look((admin) => admin.ledger())
+    return rows
+      .filter((row) => row.pending > 0 && this.#fleet.isUp(row.source) && this.#fleet.isUp(serviceOf(row.subscription)))
+      .map((row) => `${row.pending} of ${row.event} pending in ${row.subscription}`)
+  }
+}
+
+/** Keeps what is logged, in the order in which it is. */
+export function createKeepingLogger(logged: Logged[]): Logger {
+  const at = (level: Logged['level']): Logger['info'] => (fields, message) => void logged.push({ level, message, fields })
+  return { info: at('info'), warn: at('warn'), error: at('error') }
+}
