@@ -37,6 +37,8 @@ export const mail = contract('mail', {
 export interface Hooks {
   /** In the handler of the stock, before its transaction. */
   packing?: (event: ReceivedEvent<z.infer<typeof Order>>) => unknown
+  /** The same, after it. */
+  packed?: () => unknown
   /** In the projection of the mail. */
   counting?: (event: ReceivedEvent<z.infer<typeof Order>>) => unknown
   /** In the query `now` of the desk. */
@@ -94,7 +96,7 @@ const createDesk = ({ asked = () => {} }: Hooks) => service(desk, {
   ],
 })
 
-const createStock = ({ packing = () => {} }: Hooks) => service(stock, {
+const createStock = ({ packing = () => {}, packed: hasPacked = () => {} }: Hooks) => service(stock, {
   store: sqlStore<{ boxes: { seq?: number; id: string } }>({
     migrations: { '0001-stock': 'CREATE TABLE boxes (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL)' },
   }),
@@ -108,6 +110,7 @@ const createStock = ({ packing = () => {} }: Hooks) => service(stock, {
         await db.insertInto('boxes').values({ id: event.data.id }).execute()
         emit(packed, { id: event.data.id })
       })
+      await hasPacked()
     }),
   ],
 })

@@ -43,8 +43,11 @@ export async function handleEvent(
         try {
           await subscriber.run(handling as unknown as EventView) // the class has every member of the view; `event` is set
           await handling.settled()
+          if (handling.refusal && handling.committed) reportAfterCommit(ground, envelope, handling.refusal)
         } catch (thrown) {
-          throw AtollError.from(thrown) // before anybody looks at it: it may be anything
+          const error = AtollError.from(thrown) // before anybody looks at it: it may be anything
+          if (!handling.committed) throw error
+          reportAfterCommit(ground, envelope, error) // here, since nobody may wait for the handler any more
         }
         if (!handling.committed && !handling.storeFailed) await settleAlone(ground, frame)
       },
@@ -54,8 +57,15 @@ export async function handleEvent(
     // Its time may have run out in the midst of the commit, and then only the commit says what became of the event.
     await handling.settled().catch(() => undefined)
     if (!handling.committed) throw handling.storeFailed ? new StoreFailure(error) : error
+    reportAfterCommit(ground, envelope, error) // it came in time to commit, and not to end
   }
   if (handling.storeFailed) throw new StoreFailure(new AtollError('UNAVAILABLE', `${name}: its transaction could not commit`))
+}
+
+/** What goes wrong then changes nothing for the event: it is only told. */
+function reportAfterCommit({ name, logger }: HandlingGround, { id, type, key, trace }: Envelope, error: unknown): void {
+  const fields = { subscription: name, event: id, type, key, trace, error }
+  logger.error(fields, `a handler of ${type} in ${name} failed after its transaction had committed: the event is handled, and what was to come after that is not tried again`)
 }
 
 /** A handler that opened no transaction has handled its event all the same. */

@@ -62,6 +62,8 @@ export class Handling implements Progress {
   reason: unknown
   /** What the transaction returned, once it committed. */
   result: unknown
+  /** Why a transaction was refused that it asked for: whoever did not await it has not heard. */
+  refusal: AtollError | undefined
   /** The transaction failed by the store's doing, not the handler's. */
   storeFailed = false
 
@@ -187,7 +189,12 @@ export class Handling implements Progress {
   }
 
   async #transact<T>(work: (tx: TransactionContext<unknown, EventDefinition>) => T | Promise<T>): Promise<T> {
-    this.#assertMayTransact()
+    try {
+      this.#assertMayTransact()
+    } catch (error) {
+      this.refusal ??= AtollError.from(error)
+      throw error
+    }
     const { store } = this.#ground
     const { frame } = this.#subject
     const outgoing = new Outgoing(this.#ground, this)

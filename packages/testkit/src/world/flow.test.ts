@@ -8,6 +8,11 @@ async function flowOf(shop: World, key = 'o1') {
   return shop.flow(event!.id)
 }
 
+function failingOnce(): () => void {
+  let tries = 0
+  return () => { if (++tries === 1) throw new Error('no ink') }
+}
+
 describe('a flow', () => {
   it('is the tree of what an event led to, through every service', async () => {
     await using shop = await world(createShop())
@@ -32,6 +37,13 @@ describe('a flow', () => {
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await shop.quiet()
     assert.match(String(await flowOf(shop)), /├─ stock: handled, after 3 tries\n[^]*└─ mail.counts: failed, after \d+ tries, no ink$/)
+  })
+
+  it('shows what failed after its commit, and forgets what a later try has mended', async () => {
+    await using shop = await world(createShop({ packed: () => { throw new Error('no bell') }, counting: failingOnce() }))
+    await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
+    await shop.quiet()
+    assert.match(String(await flowOf(shop)), /├─ stock: handled, failed after its commit: no bell\n[^]*└─ mail.counts: handled, after \d+ tries$/)
   })
 
   it('shows what waits for a service that is down', async () => {

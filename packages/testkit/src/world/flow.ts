@@ -21,7 +21,7 @@ export interface Effect {
   readonly subscription: string
   readonly outcome: 'handled' | 'failed' | 'waiting'
   readonly tries: number
-  /** What its handler threw, if it failed. */
+  /** What its handler threw, if it failed; of one that is handled, what it threw after its commit. */
   readonly error: string | undefined
   /** The events that it emitted. */
   readonly led: readonly Flow[]
@@ -59,7 +59,8 @@ function draw(flow: Flow, indent: string): string[] {
 function drawEffect(effect: Effect, indent: string, isLast: boolean): string[] {
   const { subscription, outcome, tries, error, led } = effect
   const within = `${indent}${isLast ? '   ' : '│  '}`
-  const how = [outcome, ...(tries > 1 ? [`after ${tries} tries`] : []), ...(outcome === 'failed' ? [error] : [])].join(', ')
+  const why = error === undefined || outcome === 'waiting' ? [] : outcome === 'failed' ? [error] : [`failed after its commit: ${error}`]
+  const how = [outcome, ...(tries > 1 ? [`after ${tries} tries`] : []), ...why].join(', ')
   return [
     `${indent}${isLast ? '└─' : '├─'} ${subscription}: ${how}`,
     ...led.flatMap((flow, index) => {

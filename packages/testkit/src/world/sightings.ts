@@ -11,7 +11,7 @@ export interface Sighting {
   tries: number
   /** Its effect has committed, or, of a projection, its handler has ended well. */
   handled: boolean
-  /** What it threw the last time. */
+  /** What it threw the last time: before its commit, or, of one that is handled, after it. */
   error: string | undefined
 }
 
@@ -89,6 +89,7 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
           if (subscriber.kind === 'handle') return await handlingNow.run({ service: passenger.service, sighting, event }, run)
           await run()
           sighting.handled = true
+          sighting.error = undefined
         } catch (error) {
           sighting.error = describeThrown(error).message
           throw error
