@@ -34,6 +34,7 @@ export const errorCodes = {
   TX_WAITED: { meaning: 'A transaction waited for something other than its store.', remedy: 'Do the waiting (fetch, call, timers, crypto) before tx, and pass the result in.' },
   TX_CLOSED: { meaning: 'A transaction was used after it ended.', remedy: 'Await everything inside the tx callback; keep db, emit and schedule inside it.' },
   TX_FAILED: { meaning: 'A statement of a transaction failed, the failure was caught, and the transaction went on.', remedy: 'Let the failure go up. To try what may fail, write it so that it cannot: ON CONFLICT, or look first.' },
+  NOT_EXECUTED: { meaning: 'A handler built a query and did not execute it, so it did nothing. What the handler did was undone.', remedy: 'Add .execute() (or executeTakeFirst, …) and await it. Build a write only where it is executed.' },
   TX_REPEATED: { meaning: 'A handler opened a second transaction.', remedy: 'One handling is one transaction: merge them, or emit an event and do the second part in its handler.' },
   CALL_IN_TX: { meaning: 'A handler called another service inside its transaction.', remedy: 'Call before tx and pass the result in; or emit an event.' },
   ANSWER_OUTSIDE_TX: { meaning: 'A command answered something other than what its transaction returned.', remedy: 'Return the answer from the tx callback: it is checked and recorded with the commit.' },

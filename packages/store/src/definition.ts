@@ -1,3 +1,4 @@
+import { AtollError } from '@atoll/host'
 import type { Migrations } from './driver.ts'
 
 /** The tables of a store, declared: their types for the handlers and the migrations that make them. Names no driver. */
@@ -7,7 +8,18 @@ export interface StoreDefinition<Tables> {
   readonly tables?: Tables
 }
 
-/** Declares a store with SQL tables: `sqlStore<Tables>({ migrations: { '0001-orders': 'CREATE TABLE …' } })`. */
+/**
+ * Declares a store with SQL tables: `sqlStore<Tables>({ migrations: { '0001-orders': 'CREATE TABLE …' } })`. DEFINITION_INVALID for a
+ * migration that is no text: a query that was built, say, which nothing would execute.
+ */
 export function sqlStore<Tables>(options: { migrations: Migrations }): StoreDefinition<Tables> {
+  for (const [name, migration] of Object.entries(options.migrations)) assertText(name, migration)
   return { migrations: options.migrations }
+}
+
+function assertText(name: string, migration: unknown): void {
+  if (typeof migration === 'string') return
+  const { sqlite, postgres } = (migration ?? {}) as { sqlite?: unknown; postgres?: unknown } // whatever it is, these are looked at below
+  if (typeof sqlite === 'string' && typeof postgres === 'string') return
+  throw new AtollError('DEFINITION_INVALID', `migration '${name}' is neither SQL nor a text for each engine; write 'CREATE TABLE …', or { sqlite: '…', postgres: '…' }. A query that was built, and a promise, would change nothing`)
 }

@@ -5,4 +5,5 @@ export { prepared, type Buildable, type Prepared } from './prepared.ts'
 export { changeVersion, type VersionChange, type Versioned } from './version.ts'
 
 // For the runtime.
-export { kyselyFor } from './kysely.ts'
+export { assertExecuted, forgetUnexecuted } from './executed.ts'
+export { createKysely, kyselyFor } from './kysely.ts'

@@ -9,19 +9,33 @@ import {
   type Dialect,
   type DialectAdapter,
   type Driver,
+  type KyselyPlugin,
   type QueryCompiler,
+  type QueryId,
   type QueryResult,
+  type RootOperationNode,
 } from 'kysely'
 import type { DialectParts, Queries, Row, Statement, Value } from './driver.ts'
+import { intercept, question, Unexecuted } from './unexecuted.ts'
 
 /**
  * A Kysely that runs on the given queries: on a transaction, or on committed state. One per object. Transactions come by the ten
  * thousand, so it hangs on the object itself; a WeakMap of them would cost the garbage collector a quarter of the time.
  */
 export function kyselyFor<Tables>(queries: Queries): Kysely<Tables> {
-  const owner: Queries & { [madeFor]?: QueriesKysely } = queries
+  const owner: MayHaveKysely = queries
   const kysely = (owner[madeFor] ??= new QueriesKysely(queries))
   return kysely as unknown as Kysely<Tables> // the tables are a matter of types alone
+}
+
+/** A Kysely of its own on queries that several share, so that `assertExecuted` speaks of what one of them built. */
+export function createKysely<Tables>(queries: Queries): Kysely<Tables> {
+  return new QueriesKysely(queries) as unknown as Kysely<Tables> // the tables are a matter of types alone
+}
+
+/** What was built on such a Kysely and not executed so far. `db`: the Kysely, or the queries that {@link kyselyFor} made one for. */
+export function unexecutedOf(db: object): Unexecuted | undefined {
+  return (db instanceof QueriesKysely ? db : (db as MayHaveKysely)[madeFor])?.unexecuted
 }
 
 /** What a Kysely made by {@link kyselyFor} runs on. For prepared statements, which go past the builder. */
@@ -32,16 +46,22 @@ export function queriesOf(db: object): Queries {
 
 const madeFor = Symbol('kysely')
 
+type MayHaveKysely = Partial<Queries> & { [madeFor]?: QueriesKysely }
+
 class QueriesKysely extends Kysely<unknown> {
   readonly queries: Queries
+  readonly unexecuted: Unexecuted
 
   constructor(queries: Queries) {
-    const { adapter, compiler, dialect, config } = partsOf(queries.dialect)
-    const executor = new QueriesExecutor(compiler, adapter, new QueriesConnection(queries))
-    super({ config, dialect, driver: refusingDriver, executor })
+    const parts = partsOf(queries.dialect)
+    const unexecuted = new Unexecuted()
+    super({ config: parts.config, dialect: parts.dialect, driver: refusingDriver, executor: new QueriesExecutor(parts, new QueriesConnection(queries), unexecuted) })
     this.queries = queries
+    this.unexecuted = unexecuted
   }
 }
+
+intercept(QueriesKysely.prototype, (kysely) => (kysely as QueriesKysely).unexecuted)
 
 interface Parts {
   readonly adapter: DialectAdapter
@@ -69,15 +89,55 @@ function partsOf(parts: DialectParts): Parts {
 
 /** Runs queries where they belong at once; Kysely's own way there, for pools and plugins, has several promises more. */
 class QueriesExecutor extends DefaultQueryExecutor {
+  readonly #parts: Parts
   readonly #connection: QueriesConnection
+  readonly #unexecuted: Unexecuted
 
-  constructor(compiler: QueryCompiler, adapter: DialectAdapter, connection: QueriesConnection) {
-    super(compiler, adapter, connection)
+  constructor(parts: Parts, connection: QueriesConnection, unexecuted: Unexecuted, plugins: readonly KyselyPlugin[] = []) {
+    super(parts.compiler, parts.adapter, connection, [...plugins])
+    this.#parts = parts
     this.#connection = connection
+    this.#unexecuted = unexecuted
+  }
+
+  override transformQuery<T extends RootOperationNode>(node: T, queryId: QueryId): T {
+    const asked = question()
+    if (asked !== undefined) {
+      this.#unexecuted.answer(asked, node, queryId)
+      return node
+    }
+    this.#unexecuted.used(queryId)
+    return super.transformQuery(node, queryId)
+  }
+
+  override compileQuery(node: RootOperationNode, queryId: QueryId): CompiledQuery {
+    this.#unexecuted.compiled(queryId, node)
+    return super.compileQuery(node, queryId)
   }
 
   override executeQuery<R>(compiled: CompiledQuery, options?: AbortableQueryOptions): Promise<QueryResult<R>> {
-    return options?.signal ? super.executeQuery(compiled, options) : this.#connection.executeQuery(compiled)
+    this.#unexecuted.executed(compiled.queryId)
+    return options?.signal || this.plugins.length > 0 ? super.executeQuery(compiled, options) : this.#connection.executeQuery(compiled)
+  }
+
+  override withPlugin(plugin: KyselyPlugin): DefaultQueryExecutor {
+    return this.#with([...this.plugins, plugin])
+  }
+
+  override withPlugins(plugins: readonly KyselyPlugin[]): DefaultQueryExecutor {
+    return this.#with([...this.plugins, ...plugins])
+  }
+
+  override withPluginAtFront(plugin: KyselyPlugin): DefaultQueryExecutor {
+    return this.#with([plugin, ...this.plugins])
+  }
+
+  override withoutPlugins(): DefaultQueryExecutor {
+    return this.#with([])
+  }
+
+  #with(plugins: readonly KyselyPlugin[]): QueriesExecutor {
+    return new QueriesExecutor(this.#parts, this.#connection, this.#unexecuted, plugins)
   }
 }
 

@@ -33,7 +33,7 @@ export interface Buildable<Result> {
   compile(executorProvider: QueryExecutorProvider): CompiledQuery<Result>
 }
 
-class PreparedStatement<Tables, Params extends object, Result> implements Prepared<Params, Result> {
+export class PreparedStatement<Tables, Params extends object, Result> implements Prepared<Params, Result> {
   readonly #build: (db: Kysely<Tables>, $: Params) => Buildable<Result>
   #compiled: Compiled | undefined
 

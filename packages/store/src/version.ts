@@ -27,18 +27,16 @@ export async function changeVersion<Tables, Table extends Versioned<Tables>>(
   // Kysely cannot follow column names through a table that is a type parameter; the signature above has checked them.
   const rows = db as unknown as Kysely<{ rows: Record<string, unknown> }>
   const name = table as unknown as 'rows'
-  let update = rows.updateTable(name)
-  let select = rows.selectFrom(name).select('version')
-  for (const [column, value] of Object.entries(change.key)) {
-    update = update.where(column, '=', value)
-    select = select.where(column, '=', value)
-  }
   const expected = change.expected === undefined ? undefined : toVersion(change.expected)
-  if (expected !== undefined) update = update.where('version', '=', expected)
   if (expected !== null) {
-    const updated = await update.set({ ...change.set, version: sql`version + 1` }).returningAll().executeTakeFirst()
+    let update = rows.updateTable(name).set({ ...change.set, version: sql`version + 1` })
+    for (const [column, value] of Object.entries(change.key)) update = update.where(column, '=', value)
+    if (expected !== undefined) update = update.where('version', '=', expected)
+    const updated = await update.returningAll().executeTakeFirst()
     if (updated) return updated as Selectable<Tables[Table]>
   }
+  let select = rows.selectFrom(name).select('version')
+  for (const [column, value] of Object.entries(change.key)) select = select.where(column, '=', value)
   const found = await select.executeTakeFirst()
   if (!found) throw new AtollError('NOT_FOUND', `${table} not found`, { details: { what: table } })
   const version = Number(found['version'])

@@ -211,6 +211,21 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [{ file: 'packages/gateway/src/gateway/gateway.ts', find: "if (operation.kind === 'command') this.#remember(request, caller, dispatched.position)", replace: '' }],
   },
   {
+    name: 'forgotten-execute-is-handled',
+    defect: 'an event counts as handled by a projection that built its write and forgot to execute it',
+    changes: [
+      { file: 'proof/src/bank/auditor.ts', find: '\n            .execute(),', replace: ',' },
+      { file: attempts, find: '      assertExecuted(tx)\n', replace: '' },
+      { file: 'packages/atoll/src/service/subscriber.ts', find: 'assertExecuted(undefined, await handler(context.event as never, context))', replace: 'void (await handler(context.event as never, context))' },
+    ],
+  },
+  {
+    name: 'forgotten-execute-commits',
+    defect: 'a transaction commits though a write in it was built and not executed',
+    changes: [{ file: `${runtime}/transact.ts`, find: '      assertExecuted(tx, result)\n', replace: '' }],
+    test: `${runtime}/not-executed.test.ts`,
+  },
+  {
     name: 'synchronous-normal',
     defect: 'a store or log that is opened again does not sync its commits',
     changes: [

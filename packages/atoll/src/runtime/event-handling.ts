@@ -44,6 +44,7 @@ export async function handleEvent(
           await subscriber.run(handling as unknown as EventView) // the class has every member of the view; `event` is set
           await handling.settled()
           if (handling.refusal && handling.committed) reportAfterCommit(ground, envelope, handling.refusal)
+          handling.assertExecuted()
         } catch (thrown) {
           const error = AtollError.from(thrown) // before anybody looks at it: it may be anything
           if (!handling.committed) throw error

@@ -1,5 +1,5 @@
 import { AtollError, type LogFields, type Logger } from '@atoll/host'
-import { kyselyFor } from '@atoll/store'
+import { assertExecuted, createKysely } from '@atoll/store'
 import type { Reader, Store } from '@atoll/store/driver'
 import type { EventDefinition } from '../contract/event.ts'
 import type { z } from 'zod'
@@ -51,6 +51,7 @@ export class Handling implements Progress {
   #state: 'ready' | 'in-tx' | 'committed' | 'over' = 'ready'
   #position: Position = emptyPosition
   #abort: AbortController | undefined
+  #db: CommandContext<unknown, unknown, 'optional', EventDefinition>['db'] | undefined
   #log: Logger | undefined
   #trace: string | undefined
   #ended: Promise<void> | undefined
@@ -102,7 +103,7 @@ export class Handling implements Progress {
   }
 
   get db(): CommandContext<unknown, unknown, 'optional', EventDefinition>['db'] {
-    return kyselyFor(this.#ground.reader())
+    return (this.#db ??= createKysely(this.#ground.reader()))
   }
 
   get log(): Logger {
@@ -160,6 +161,16 @@ export class Handling implements Progress {
     if (this.#state !== 'in-tx') return
     await this.#ended
     if (this.#failure) throw this.#failure.thrown
+  }
+
+  /** Refuses what its handler built outside its transaction, or `returned`, and did not execute. Once it has committed, that can only be told. */
+  assertExecuted(returned?: unknown): void {
+    try {
+      assertExecuted(this.#db, returned)
+    } catch (error) {
+      if (!this.committed) throw error
+      this.log.error({ error: AtollError.from(error) }, `${this.#subject.name} built a query and did not execute it, after its transaction had committed`)
+    }
   }
 
   async #call<Op extends BoundOperation>(operation: Op, input: unknown, options: CallOptions = {}): Promise<z.output<Op['output']>> {

@@ -86,6 +86,7 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
 async function run(ground: OperationGround, operation: BoundOperation, handling: Handling, answer: Answer, slot: AnswerSlot | undefined): Promise<unknown> {
   const returned = await ground.handler(operation)(handling)
   await handling.settled()
+  handling.assertExecuted(returned)
   if (!handling.committed) {
     // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
     const output = answer.check(returned)

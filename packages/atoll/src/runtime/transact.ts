@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import { kyselyFor } from '@atoll/store'
+import { assertExecuted, kyselyFor } from '@atoll/store'
 import type { Queries, Store, Transaction } from '@atoll/store/driver'
 import type { TransactionContext } from '../service/context.ts'
 import type { EventDefinition } from '../contract/event.ts'
@@ -36,6 +36,8 @@ export interface Progress {
   thrown: unknown
   /** Why it must not begin any more, if that is so. */
   readonly reason: unknown
+  /** Refuses what was built outside the transaction and not executed. */
+  assertExecuted(): void
 }
 
 /**
@@ -58,6 +60,8 @@ export function transact(
     try {
       result = work(context)
       if (result instanceof Promise || isThenable(result)) result = await result
+      assertExecuted(tx, result)
+      progress.assertExecuted()
     } catch (error) {
       progress.thrown = error
       throw error
@@ -80,7 +84,6 @@ export function transact(
   })
 }
 
-/** Kysely's builders are thenable only to say that they must be executed. */
 function isThenable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'then' in value
 }

@@ -1,3 +1,4 @@
+import { assertExecuted } from '@atoll/store'
 import type { DataOf, EventDefinition } from '../contract/event.ts'
 import type { EventContext, ProjectionContext, ReceivedEvent } from './context.ts'
 
@@ -6,7 +7,7 @@ export interface Subscriber<Tables = unknown> {
   readonly event: EventDefinition
   /** `handle`: any handler, which runs its own `tx`. `project`: writes its own tables and nothing else; batched and replayable. */
   readonly kind: 'handle' | 'project'
-  /** (A method, so that lists of subscribers need no `any`.) */
+  /** NOT_EXECUTED if the handler returned a query. (A method, so that lists of subscribers need no `any`.) */
   run(context: EventContext<Tables, unknown, EventDefinition> | ProjectionWork<Tables>): Promise<void>
 }
 
@@ -39,12 +40,12 @@ export function createSubscribe<Tables, Emits extends EventDefinition>(): Subscr
       event,
       kind: 'handle',
       // The runtime validates the data against this very event before it calls, and runs `handle` with an EventContext.
-      run: async (context) => void (await handler(context as never)),
+      run: async (context) => assertExecuted(undefined, await handler(context as never)),
     }),
     project: (event, handler) => ({
       event,
       kind: 'project',
-      run: async (context) => void (await handler(context.event as never, context)),
+      run: async (context) => assertExecuted(undefined, await handler(context.event as never, context)),
     }),
   }
 }

@@ -1,6 +1,6 @@
 import { AtollError, isSoundError, type ErrorCode } from '@atoll/host'
 import type { Transaction } from '@atoll/store/driver'
-import { kyselyFor } from '@atoll/store'
+import { assertExecuted, forgetUnexecuted, kyselyFor } from '@atoll/store'
 import type { Subscriber } from '../../service/subscriber.ts'
 import { openEnvelope, type Envelope } from '../envelope.ts'
 import { isStoresDoing } from '../blame.ts'
@@ -49,9 +49,15 @@ export class Attempts {
   }
 
   /** Applies one event to a projection, inside a transaction. */
-  project(subscriber: Subscriber, envelope: Envelope, tx: Transaction): Promise<void> {
+  async project(subscriber: Subscriber, envelope: Envelope, tx: Transaction): Promise<void> {
     const event = openEnvelope(envelope, subscriber.event)
-    return subscriber.run({ event, db: kyselyFor(tx) })
+    try {
+      await subscriber.run({ event, db: kyselyFor(tx) })
+      assertExecuted(tx)
+    } catch (error) {
+      forgetUnexecuted(tx) // it is not the next event's
+      throw error
+    }
   }
 
   /** What becomes of an event after its `attempts`th try failed. */

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { CamelCasePlugin, sql, type Kysely } from 'kysely'
+import { inSqliteWorld } from '../test/sqlite-world.ts'
+import { assertExecuted, createKysely, forgetUnexecuted, kyselyFor, prepared, sqlStore, type Migrations } from './index.ts'
+
+interface Tables {
+  orders: { id: string; cents: number }
+}
+
+/** What is said of what a handler builds, in a transaction. */
+function judge(build: (db: Kysely<Tables>) => unknown): Promise<string | undefined> {
+  let verdict: string | undefined
+  return inSqliteWorld({}, async (world) => {
+    const store = await world.open({ '0001-orders': 'CREATE TABLE orders (id TEXT PRIMARY KEY, cents INTEGER)' })
+    await store.write(async (tx) => {
+      const returned = await build(kyselyFor<Tables>(tx))
+      try {
+        assertExecuted(tx, returned)
+      } catch (error) {
+        const { code, reason } = error as { code: string; reason: string }
+        verdict = `${code} ${/^(.*?) was built/.exec(reason)?.[1]}`
+      }
+    })
+  }).then(() => verdict)
+}
+
+const order = { id: 'a', cents: 1 }
+const all = prepared<Tables, {}>()((db) => db.selectFrom('orders').selectAll())
+
+describe('a query that a handler builds and does not execute', () => {
+  const refused: readonly (readonly [string, string, (db: Kysely<Tables>) => unknown])[] = [
+    ['a write that it returns', `db.insertInto('orders')`, (db) => db.insertInto('orders').values(order)],
+    ['a read that it returns', `db.selectFrom('orders')`, (db) => db.selectFrom('orders').selectAll()],
+    ['raw SQL that it returns', 'a query', () => sql`DELETE FROM orders`],
+    ['a prepared statement that it returns', 'a prepared statement', () => all],
+    ['a write that it awaits', `db.updateTable('orders')`, async (db) => void (await db.updateTable('orders').set({ cents: 2 }))],
+    ['a write that it drops', `db.deleteFrom('orders')`, (db) => void db.deleteFrom('orders').where('id', '=', 'a')],
+    ['one of several writes', `db.insertInto('orders')`, async (db) => void (await Promise.all([db.insertInto('orders').values(order).execute(), db.replaceInto('orders').values(order)]))],
+    ['a write that it compiles alone', `db.insertInto('orders')`, (db) => db.insertInto('orders').values(order).compile()],
+    ['a write that is part of a write', `db.insertInto('orders')`, (db) => void db.insertInto('orders').expression(db.selectFrom('orders').selectAll())],
+    ['a write below a common table expression', `db.deleteFrom('orders')`, (db) => void db.with('old', (one) => one.selectFrom('orders').select('id')).deleteFrom('orders')],
+    ['a write in a schema', `db.deleteFrom('orders')`, (db) => void db.withSchema('main').deleteFrom('orders')],
+    ['a write with a plugin', `db.deleteFrom('orders')`, (db) => void db.withPlugin(new CamelCasePlugin()).deleteFrom('orders')],
+    ['a merge', `db.mergeInto('orders')`, (db) => void db.mergeInto('orders').using('orders as other', 'other.id', 'orders.id').whenMatched().thenDelete()],
+    ['a read that it awaits, and takes for an answer', `db.selectFrom('orders')`, async (db) => ((await db.selectFrom('orders').select('id').where('id', '=', 'b')) ? 'there' : 'not there')],
+  ]
+  for (const [what, name, build] of refused) it(`is refused by name: ${what}`, async () => assert.equal(await judge(build), `NOT_EXECUTED ${name}`))
+
+  it('is refused also on committed state, for each handling by itself', () =>
+    inSqliteWorld({}, async (world) => {
+      const store = await world.open()
+      const [careless, careful] = [createKysely<Tables>(store.reader), createKysely<Tables>(store.reader)]
+      await careless.selectFrom('orders').selectAll()
+      assert.throws(() => assertExecuted(careless), { code: 'NOT_EXECUTED' })
+      assertExecuted(careful)
+    }))
+
+  it('is forgotten with the handling that failed, and not laid to the next', () =>
+    inSqliteWorld({}, async (world) => {
+      const store = await world.open()
+      await store.write(async (tx) => {
+        kyselyFor<Tables>(tx).deleteFrom('orders')
+        forgetUnexecuted(tx)
+        assertExecuted(tx)
+      })
+    }))
+
+  const fine: readonly (readonly [string, (db: Kysely<Tables>) => unknown])[] = [
+    ['a part of a write that is executed', (db) => db.insertInto('orders').expression(db.selectFrom('orders').selectAll()).execute()],
+    ['a part of a read that is executed', (db) => db.selectFrom('orders').selectAll().where('id', 'in', db.selectFrom('orders').select('id')).union(db.selectFrom('orders').selectAll()).execute()],
+    ['a common table expression', (db) => db.with('old', () => db.selectFrom('orders').selectAll()).selectFrom('old').selectAll().execute()],
+    ['what an async function returns, and is executed then', async (db) => (await (async () => db.selectFrom('orders'))()).selectAll().execute()],
+    ['the beginning of queries that are executed', (db) => { const base = db.selectFrom('orders'); return Promise.all([base.select('id').execute(), base.select('cents').execute()]) }],
+    ['a read that nobody came to need', (db) => { void db.selectFrom('orders').selectAll() }],
+    ['a write that is not waited for', (db) => { void db.insertInto('orders').values(order).execute() }],
+    ['a write that Kysely itself compiles', (db) => db.executeQuery(db.insertInto('orders').values(order))],
+    ['a write that is compiled, then executed', (db) => { const write = db.insertInto('orders').values(order); write.compile(); return write.executeTakeFirst() }],
+    ['a write with a plugin, or in a schema', async (db) => { await db.withPlugin(new CamelCasePlugin()).insertInto('orders').values(order).execute(); await db.withSchema('main').deleteFrom('orders').execute() }],
+    ['raw SQL that is executed', (db) => sql`DELETE FROM orders`.execute(db)],
+    ['a prepared statement that is run', (db) => all.all(db, {})],
+  ]
+  for (const [what, build] of fine) it(`is none: ${what}`, async () => assert.equal(await judge(build), undefined))
+
+  it('is no migration, and neither is half of one: refused where the store is declared', () => {
+    for (const migration of [sql`CREATE TABLE a (b)`, { sqlite: 'CREATE TABLE a (b TEXT)' }, Promise.resolve('CREATE TABLE a (b TEXT)'), undefined]) {
+      assert.throws(() => sqlStore({ migrations: { '0001': migration } as unknown as Migrations }), { code: 'DEFINITION_INVALID', message: /migration '0001'/ }) // as JavaScript would give it
+    }
+    assert.deepEqual(Object.keys(sqlStore({ migrations: { '0001': '', '0002': { sqlite: '', postgres: 'SELECT 1' } } }).migrations), ['0001', '0002'])
+  })
+})

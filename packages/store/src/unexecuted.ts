@@ -1,0 +1,163 @@
+import { Kysely, NOOP_QUERY_EXECUTOR, QueryCreator, type OperationNode, type QueryId, type RootOperationNode } from 'kysely'
+
+// A builder of Kysely does nothing before it is executed, and nobody notices when it never is: awaiting one resolves with the builder
+// itself. So what handlers build is looked after here, and refused once it is certain that nothing will execute it.
+
+/** The queries of one Kysely that must still be executed. */
+export class Unexecuted {
+  /** Writes, from the moment in which they are begun: one that is not executed is always a mistake. */
+  readonly #writes = new Map<QueryId, RootOperationNode>()
+  /** Reads that somebody awaited. One that nobody awaits may be a part that another query, or nothing, came to need. */
+  #awaited: Map<QueryId, RootOperationNode> | undefined
+
+  /** A query creator has just made this builder. */
+  made<Made>(builder: Made): Made {
+    if (hasNode(builder)) askFor('made', builder)
+    else if (isMerge(builder)) followMerge(builder, this)
+    return builder
+  }
+
+  /** What {@link askFor} asked. */
+  answer(question: Question, node: RootOperationNode, queryId: QueryId): void {
+    if (question === 'made') this.#writes.set(queryId, node)
+    else if (!this.#writes.has(queryId)) (this.#awaited ??= new Map()).set(queryId, node)
+  }
+
+  /** It has become a part of another query, or is about to be compiled. */
+  used(queryId: QueryId): void {
+    this.#writes.delete(queryId)
+    this.#awaited?.delete(queryId)
+  }
+
+  /** To compile a write is not to execute it. */
+  compiled(queryId: QueryId, node: RootOperationNode): void {
+    if (node.kind !== 'SelectQueryNode' && node.kind !== 'RawNode') this.#writes.set(queryId, node)
+  }
+
+  executed(queryId: QueryId): void {
+    this.#writes.delete(queryId)
+  }
+
+  /** Forgets all of them, and says what the first is, as it stands in the code. */
+  take(): string | undefined {
+    const node = firstOf(this.#writes) ?? firstOf(this.#awaited)
+    this.#writes.clear()
+    this.#awaited = undefined
+    return node && describe(node)
+  }
+}
+
+function firstOf(queries: Map<QueryId, RootOperationNode> | undefined): RootOperationNode | undefined {
+  return queries?.values().next().value
+}
+
+/** Whether this is a query that was built and not executed: a builder, or raw SQL. */
+export function isBuilder(value: unknown): value is HasNode {
+  return typeof value === 'object' && value !== null && 'execute' in value && hasNode(value)
+}
+
+/** Has every query of a query creator looked after. Kysely makes more of them: for common table expressions, schemas, plugins. */
+export function lookAfter<Creator extends object>(creator: Creator, unexecuted: Unexecuted): Creator {
+  return intercept(creator, () => unexecuted)
+}
+
+/** The same for every object of a class; `find` tells whose its queries are. */
+export function intercept<Target extends object>(target: Target, find: (creator: object) => Unexecuted): Target {
+  const members = target as Record<string, ((...args: unknown[]) => unknown) | undefined> // Kysely's methods, by their names
+  for (const name of [...writes, ...creators]) {
+    const make = members[name]
+    if (!make) continue
+    members[name] = function (this: object, ...args: unknown[]) {
+      const made = make.apply(this, args)
+      return made instanceof QueryCreator || made instanceof Kysely ? lookAfter(made, find(this)) : find(this).made(made)
+    }
+  }
+  return target
+}
+
+const writes = ['insertInto', 'replaceInto', 'updateTable', 'deleteFrom', 'mergeInto']
+const creators = ['with', 'withRecursive', 'withSchema', 'withPlugin', 'withoutPlugins', 'withTables', '$extendTables', '$omitTables', '$pickTables']
+
+/** What a builder's executor is asked by way of its node: a builder shows neither its id nor its executor. */
+export type Question = 'made' | 'awaited'
+
+let asked: Question | undefined
+
+/** The question under way, for executors; undefined if a node is asked for to be used. */
+export function question(): Question | undefined {
+  return asked
+}
+
+function askFor(what: Question, builder: HasNode): void {
+  asked = what
+  try {
+    builder.toOperationNode()
+  } finally {
+    asked = undefined
+  }
+}
+
+/**
+ * Builders of reads tell when they are awaited. Until 0.28 Kysely had a `then` there that threw; this one is no more than a look, so those
+ * who return a builder from an async function may, and everybody else's Kysely is as it was.
+ */
+function noteAwaited(): void {
+  const select = new QueryCreator<{ any: unknown }>({ executor: NOOP_QUERY_EXECUTOR }).selectFrom('any')
+  Object.defineProperty(Object.getPrototypeOf(select), 'then', {
+    configurable: true,
+    get(this: HasNode) {
+      try {
+        askFor('awaited', this)
+      } catch {
+        // a plugin of somebody else's Kysely did not expect to be asked
+      }
+      return undefined
+    },
+  })
+}
+
+noteAwaited()
+
+interface HasNode {
+  toOperationNode(): OperationNode
+}
+
+function hasNode(value: unknown): value is HasNode {
+  return typeof value === 'object' && value !== null && 'toOperationNode' in value
+}
+
+/** It becomes a query when it knows what it merges. */
+function followMerge(builder: { using: (...args: unknown[]) => unknown }, unexecuted: Unexecuted): void {
+  const { using } = builder
+  builder.using = (...args) => unexecuted.made(using.apply(builder, args))
+}
+
+function isMerge(value: unknown): value is { using: (...args: unknown[]) => unknown } {
+  return typeof value === 'object' && value !== null && 'using' in value && typeof value.using === 'function'
+}
+
+/** The beginning of a query as it stands in the code: `db.insertInto('orders')`. */
+export function describe(node: OperationNode): string {
+  if (!(node.kind in verbs)) return 'a query'
+  const table = tableOf(node)
+  return `db.${verbs[node.kind]}(${table === undefined ? '…' : `'${table}'`})`
+}
+
+const verbs: Readonly<Record<string, string>> = {
+  SelectQueryNode: 'selectFrom',
+  InsertQueryNode: 'insertInto',
+  UpdateQueryNode: 'updateTable',
+  DeleteQueryNode: 'deleteFrom',
+  MergeQueryNode: 'mergeInto',
+}
+
+/** The first table that a query names, if it is a plain one. */
+function tableOf(node: unknown): string | undefined {
+  if (typeof node !== 'object' || node === null) return undefined
+  if ('kind' in node && node.kind === 'IdentifierNode' && 'name' in node) return String(node.name)
+  for (const part of ['into', 'table', 'from', 'froms', 'node', 'identifier', '0']) {
+    const name = part in node ? tableOf(node[part as keyof typeof node]) : undefined
+    if (name !== undefined) return name
+  }
+  return undefined
+}
