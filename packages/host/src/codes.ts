@@ -39,7 +39,7 @@ export const errorCodes = {
   CALL_IN_TX: { meaning: 'A handler called another service inside its transaction.', remedy: 'Call before tx and pass the result in; or emit an event.' },
   ANSWER_OUTSIDE_TX: { meaning: 'A command answered something other than what its transaction returned.', remedy: 'Return the answer from the tx callback: it is checked and recorded with the commit.' },
   ANSWER_INVALID: { meaning: 'An answer does not fit the output schema of its operation. A command was rolled back.', remedy: 'Mend the handler or the schema.' },
-  EVENT_INVALID: { meaning: 'An emitted event does not fit its schema.', remedy: 'Mend the handler or the schema; if the schema changed, raise the version and add an upcaster.' },
+  EVENT_INVALID: { meaning: 'An emitted event does not fit its schema, or would not be read as it was emitted.', remedy: 'Mend the handler or the schema; if the schema changed, raise the version and add an upcaster.' },
   EVENT_UNDECLARED: { meaning: 'A service emitted an event that its contract does not declare.', remedy: 'Add the event to the contract, or to the service\'s own events.' },
   EVENT_UNREADABLE: { meaning: 'No version of the event definition understands this record.', remedy: 'Add the upcaster or deploy the newer code, then redrive.' },
   DEFINITION_INVALID: { meaning: 'The system does not fit together: a name twice, an event that nobody emits, a route twice.', remedy: 'Mend what the message names.' },

@@ -1,5 +1,6 @@
-import { AtollError, describeThrown } from '@atoll/host'
-import { z } from 'zod'
+import { AtollError } from '@atoll/host'
+import type { z } from 'zod'
+import { judge, type Trust } from './judgement.ts'
 
 /**
  * An event: a fact that happened, named in the past tense. A value that emitters, subscribers and tools import, so that its
@@ -11,6 +12,8 @@ export interface EventDefinition<Name extends string = string, Data = unknown> {
   /** Rises by one with each change of shape that an old reader or an old record would not survive. */
   readonly version: number
   readonly data: z.ZodType<Data>
+  /** How far what the schema gives is to be trusted to be read as it was emitted. */
+  readonly trust: Trust
   /** Events with the same key are handled in order, one after the other. (A method, so that lists of events need no `any`.) */
   key(data: Data): string
   /** How the data of each older version becomes that of the next. */
@@ -24,7 +27,10 @@ export interface EventOptions<Schema extends z.ZodType> {
   version: number
   /** What orders the event: the id of the thing it is about. 1 to 200 characters. */
   key: (data: z.output<Schema>) => string
-  /** Its data as JSON carries it: what is read back must be what was emitted. So dates are texts (`z.iso.datetime()`), and nothing is transformed. */
+  /**
+   * Its data as JSON carries it: what is read is what was emitted. So dates are texts (`z.iso.datetime()`), and nothing is transformed. What only
+   * the data can tell (`.trim()`, `z.unknown()`, defaults) is tried at each emit, which is EVENT_INVALID if a reader would read something else.
+   */
   data: Schema
   /** One for each older version, made with {@link upcast}: `{ 1: upcast(OrderV1, (old) => ({ ...old, currency: 'EUR' })) }`. */
   upcasters?: Readonly<Record<number, Upcaster>>
@@ -50,29 +56,25 @@ export function event<const Name extends string, Schema extends z.ZodType>(
       throw new AtollError('DEFINITION_INVALID', `event ${name} is at version ${version} and has no upcaster for version ${older}`)
     }
   }
-  assertJson(name, options.data)
+  const trust = judge(options.data, 'event', `event ${name}`)
   return {
     kind: 'event',
     name,
     version,
     // Schemas parse unknown data, so that z.ZodType<Output> is all that a reader needs to know.
     data: options.data as unknown as z.ZodType<z.output<Schema>>,
+    trust,
     key: options.key,
     upcasters,
   }
 }
 
-/** What can be described as JSON can be carried by it: no dates, maps, bigints or functions, and no transforms, which would run twice. */
-function assertJson(name: string, schema: z.ZodType): void {
-  try {
-    z.toJSONSchema(schema, { io: 'output', unrepresentable: 'throw' })
-  } catch (cause) {
-    throw new AtollError('DEFINITION_INVALID', `event ${name}: its data cannot travel as JSON (${describeThrown(cause).message}). Use what JSON has: texts, numbers, lists, objects; z.iso.datetime() for times`, { cause })
-  }
-}
-
-/** An upcaster with a schema for the old data: `upcast(OrderV1, (old) => …)`. */
+/**
+ * An upcaster with a schema for the old data: `upcast(OrderV1, (old) => …)`. What it gives is held to what is held against data that is emitted.
+ * Throws DEFINITION_INVALID for old data that JSON cannot have brought.
+ */
 export function upcast<Schema extends z.ZodType>(old: Schema, lift: (data: z.output<Schema>) => unknown): Upcaster {
+  judge(old, 'input', 'an upcaster')
   return (data) => lift(old.parse(data))
 }
 

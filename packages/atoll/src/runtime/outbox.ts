@@ -2,6 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import type { LogRecord } from '@atoll/log/driver'
 import type { InsertStatement, Statement, Transaction, Value } from '@atoll/store/driver'
 import type { EventDefinition } from '../contract/event.ts'
+import { toData } from './envelope.ts'
 import { partitionOf } from './partition.ts'
 import { emptyPosition, mergeOrders, type Position } from './position.ts'
 
@@ -129,7 +130,7 @@ export class Outgoing {
     if (typeof key !== 'string' || key.length < 1 || key.length > KEY_CHARS_MAX || !key.isWellFormed() || key.includes('\0')) {
       throw new AtollError('EVENT_INVALID', `the key of ${event.name} must be a well-formed text of 1 to ${KEY_CHARS_MAX} characters, U+0000 not among them`)
     }
-    const json = JSON.stringify(checked.data)
+    const json = toData(event, checked.data)
     // A character is at most three bytes; most data need not be measured. What the log refuses would stop everything behind it.
     if (json.length * 3 > this.#dataBytesMax && Buffer.byteLength(json) > this.#dataBytesMax) {
       throw new AtollError('EVENT_TOO_LARGE', `the data of ${event.name} has ${Buffer.byteLength(json)} bytes, and the log takes ${this.#dataBytesMax}`)
