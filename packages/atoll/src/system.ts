@@ -4,6 +4,7 @@ import type { EventDefinition } from './contract/event.ts'
 import type { BoundOperation } from './contract/operation.ts'
 import type { Service } from './service/service.ts'
 import type { Subscriber } from './service/subscriber.ts'
+import { standingOperation } from './runtime/standing.ts'
 
 /** A set of services that run together. One value from which everything is made: processes, gateway, flow map, tests. */
 export interface System {
@@ -11,6 +12,7 @@ export interface System {
   readonly services: readonly Service[]
   /** By event name: its definition and the service that emits it. */
   readonly sources: ReadonlyMap<string, EventSource>
+  /** Those of contracts, and what runtimes ask each other. */
   readonly operations: ReadonlyMap<string, { readonly operation: BoundOperation; readonly service: Service }>
   /** Every named reader of the log. */
   readonly subscriptions: readonly SubscriptionFacts[]
@@ -72,6 +74,8 @@ export function system(name: string, options: SystemOptions): System {
       if (other) refuse(`route '${operation.http}' belongs to ${other} and to ${operation.name}`)
       routes.set(shape, operation.name)
     }
+    const standing = standingOperation(service.name)
+    operations.set(standing.name, { operation: standing, service })
     subscriptions.push({ name: service.name, service: service.name, projection: undefined, subscribers: service.subscribers })
     for (const projection of service.projections) {
       const full = `${service.name}.${projection.name}`

@@ -5,7 +5,7 @@ import type { Reader, Statement, Store, StoreDriver, Transaction } from '@atoll/
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { z } from 'zod'
 import type { BoundOperation } from '../src/contract/operation.ts'
-import { startSystem, type Dispatch, type RunningSystem, type RuntimeOptions } from '../src/runtime.ts'
+import { startSystem, type Dispatch, type Ports, type RunningSystem, type RuntimeOptions } from '../src/runtime.ts'
 import type { System } from '../src/system.ts'
 import { createVirtualHost, type VirtualHost } from './virtual-host.ts'
 
@@ -16,7 +16,7 @@ export interface World {
   readonly stores: StoreDriver
   /** What was logged, oldest first. */
   readonly logged: { level: 'info' | 'warn' | 'error'; message: string; fields: Readonly<Record<string, unknown>> }[]
-  start(system: System, options?: Partial<RuntimeOptions>, ports?: { log?: Log; stores?: StoreDriver; logger?: Logger }): Promise<RunningSystem>
+  start(system: System, options?: Partial<RuntimeOptions>, ports?: Partial<Pick<Ports, 'log' | 'stores' | 'logger' | 'calls'>>): Promise<RunningSystem>
   close(): Promise<void>
 }
 

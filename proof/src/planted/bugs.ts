@@ -184,7 +184,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'causal-reads-do-not-wait',
     first: 'conduit',
     defect: 'a causal query answers before its service has what its caller has seen',
-    changes: [{ file: `${runtime}/causal.ts`, find: 'if (missing.length === 0 && unsure.length === 0) return undefined', replace: 'if (missing.length >= 0 && unsure.length >= 0) return undefined' }],
+    changes: [{ file: `${runtime}/causal.ts`, find: 'if (missing.length === 0) return undefined', replace: 'if (missing.length >= 0) return undefined' }],
   },
   {
     name: 'causal-reads-ignore-retries',

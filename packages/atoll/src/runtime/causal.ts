@@ -1,7 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
-import { isOrderBefore } from '@atoll/log/driver'
 import type { RuntimeOptions } from './options.ts'
 import { latestOf, ordersOf, type Position } from './position.ts'
+import type { Standing } from './standing.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
 /** What a causal wait stands on. */
@@ -11,13 +11,10 @@ export interface CausalGround {
   readonly state: string
   /** Those of the service, by name. A projection that is replayed gets another one. */
   readonly subscriptions: ReadonlyMap<string, Subscription>
-  /**
-   * The last commit of a service that emitted, as far as this process knows; `'elsewhere'` if another process runs that service, and
-   * undefined if the system has none of that name.
-   */
-  lastOrder(source: string): string | undefined
-  /** The same, as its store knows: another instance may have committed since. */
-  latestOrder(source: string): Promise<string | undefined>
+  /** How far a service has got, as far as is known here; undefined if the system has none of that name. */
+  standingOf(source: string): Standing | undefined
+  /** Those that are under way, longest first. */
+  readonly waits: Set<CausalWait>
 }
 
 /** A place that a subscription has not reached yet. */
@@ -30,38 +27,25 @@ interface Missing {
 
 /**
  * Waits until a service has handled what its caller has seen. Undefined if it has; else a promise that rejects with BEHIND after
- * `causalWaitMs`, or at the deadline.
+ * `causalWaitMs`, or at the deadline, or when more than `causalWaitsMax` wait and it has waited longest.
  */
 export function caughtUp(ground: CausalGround, position: Position, name: string, deadlineMs: number): Promise<void> | undefined {
-  if (ground.subscriptions.size === 0) return undefined // it builds on nobody's events
-  const { missing, unsure } = compare(ground, position, (source) => ground.lastOrder(source))
-  if (missing.length === 0 && unsure.length === 0) return undefined
+  const missing = compare(ground, position)
+  if (missing.length === 0) return undefined
   const untilMs = Math.min(deadlineMs, ground.host.monotonicMs() + ground.options.causalWaitMs)
-  return unsure.length === 0 ? waitFor(ground, missing, name, untilMs) : lookAgain(ground, position, unsure, name, untilMs)
+  return waitFor(ground, missing, name, untilMs)
 }
 
-/** Somebody has seen more of a source than was known here: of another instance, or of another history, which will never be reached. */
-async function lookAgain(ground: CausalGround, position: Position, unsure: readonly string[], name: string, untilMs: number): Promise<void> {
-  const latest = new Map<string, string | undefined>()
-  for (const source of unsure) latest.set(source, await ground.latestOrder(source))
-  const { missing } = compare(ground, position, (source) => latest.get(source) ?? ground.lastOrder(source))
-  await waitFor(ground, missing, name, untilMs)
-}
-
-/** What of a position is not reached, and which sources it says more of than is known. Every causal request comes through here. */
-function compare(ground: CausalGround, position: Position, lastOrder: (source: string) => string | undefined): { missing: readonly Missing[]; unsure: readonly string[] } {
+/** What of a position is not reached. Every causal request comes through here, and nearly always nothing is missing. */
+function compare(ground: CausalGround, position: Position): readonly Missing[] {
+  if (ground.subscriptions.size === 0) return none // it builds on nobody's events
   let missing: Missing[] = none
-  let unsure: string[] = none
-  for (const [source, partitions] of Object.entries(position)) {
-    const last = lastOrder(source)
-    if (last === undefined) continue
-    for (const [key, orders] of Object.entries(partitions)) {
-      const latest = latestOf(orders)
-      if (last !== 'elsewhere' && isOrderBefore(last, latest)) {
-        unsure = [...unsure, source]
-        continue
-      }
+  for (const source of Object.keys(position)) {
+    if (!ground.standingOf(source)) continue
+    for (const [key, orders] of Object.entries(position[source]!)) {
       const partition = Number(key)
+      if (!(partition >= 0 && partition < ground.options.partitions)) continue
+      const latest = latestOf(orders)
       for (const [subscription, reading] of ground.subscriptions) {
         // Earlier ones can only be missing where something waits for another try.
         const wanted = latest !== orders && reading.mayHold(partition) ? ordersOf(orders) : [latest]
@@ -69,33 +53,101 @@ function compare(ground: CausalGround, position: Position, lastOrder: (source: s
       }
     }
   }
-  return { missing, unsure }
+  return missing
 }
 
 /** Nearly always nothing is missing, and then nothing should be made. */
 const none: never[] = []
 
 async function waitFor(ground: CausalGround, missing: readonly Missing[], name: string, untilMs: number): Promise<void> {
-  for (const place of missing) {
-    const { source, partition, order } = place
-    for (;;) {
-      const subscription = ground.subscriptions.get(place.subscription)! // names do not go away
-      if (subscription.hasReached(source, partition, order) || (await subscription.hasCommitted(source, partition, order))) break
-      const leftMs = untilMs - ground.host.monotonicMs()
-      if (leftMs <= 0 || ground.state === 'stopped') {
-        throw new AtollError('BEHIND', `${name}: ${place.subscription} has not yet handled what its caller has seen of ${source}`, {
-          details: { subscription: place.subscription, source, partition },
-        })
+  const { waits, options } = ground
+  const wait = new CausalWait(ground, missing, untilMs)
+  // What has been waited for longest is the least likely to come: those who have just written wait for milliseconds.
+  if (waits.size >= options.causalWaitsMax) for (const longest of waits) if (waits.size >= options.causalWaitsMax) longest.giveUp()
+  waits.add(wait)
+  const place = await wait.ended()
+  if (!place) return
+  const { subscription, source, partition } = place
+  const why = wait.isGivenUp ? `, and too many wait for such (causalWaitsMax, ${options.causalWaitsMax})` : ''
+  throw new AtollError('BEHIND', `${name}: ${subscription} has not yet handled what its caller has seen of ${source}${why}`, { details: { subscription, source, partition } })
+}
+
+/**
+ * A request that waits until places are reached. Of places beyond all that is known of their source, the source is asked meanwhile, and those
+ * that it has not reached either are not waited for: they are made up, or of a history that there is no more.
+ */
+export class CausalWait {
+  isGivenUp = false
+  readonly #ground: CausalGround
+  readonly #untilMs: number
+  #missing: readonly Missing[]
+  #isOver = false
+  #wake: () => void = noop
+
+  constructor(ground: CausalGround, missing: readonly Missing[], untilMs: number) {
+    this.#ground = ground
+    this.#missing = missing
+    this.#untilMs = untilMs
+  }
+
+  /** Resolves when there is nothing left to wait for; with a place that was not reached, if it ended for another reason. */
+  async ended(): Promise<Missing | undefined> {
+    for (const source of new Set(this.#missing.filter((place) => !this.#isKnown(place)).map(({ source }) => source))) void this.#ask(source)
+    try {
+      for (;;) {
+        this.#missing = this.#missing.filter((place) => !this.#isReached(place))
+        const [place] = this.#missing
+        if (!place) return undefined
+        const leftMs = this.#untilMs - this.#ground.host.monotonicMs()
+        if (leftMs <= 0 || this.isGivenUp || this.#ground.state === 'stopped') return place
+        await this.#woken(place, leftMs)
       }
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          timer.cancel()
-          forget()
-          resolve()
-        }
-        const timer = ground.host.after(leftMs, done)
-        const forget = subscription.whenReached(source, partition, order, done)
-      })
+    } finally {
+      this.#isOver = true
+      this.#ground.waits.delete(this)
     }
   }
+
+  /** Ends it, whatever is missing. */
+  giveUp(): void {
+    this.isGivenUp = true
+    this.#ground.waits.delete(this)
+    this.#wake()
+  }
+
+  #isReached({ subscription, source, partition, order }: Missing): boolean {
+    return this.#subscription(subscription).hasReached(source, partition, order)
+  }
+
+  #isKnown({ source, partition, order }: Missing): boolean {
+    return this.#ground.standingOf(source)!.covers(partition, order) // compare has passed over sources that there are not
+  }
+
+  /** Until the source has answered, its places are waited for like any other. */
+  async #ask(source: string): Promise<void> {
+    while (!(await this.#ground.standingOf(source)!.ask())) if (this.#isOver) return
+    this.#missing = this.#missing.filter((place) => place.source !== source || this.#isKnown(place))
+    this.#wake()
+  }
+
+  /** Resolves when a place may have been reached, when the time is up, or when there is another reason to look again. */
+  #woken({ subscription, source, partition, order }: Missing, leftMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = noop
+        timer.cancel()
+        forget()
+        resolve()
+      }
+      const wake = (): void => this.#wake()
+      const timer = this.#ground.host.after(leftMs, wake)
+      const forget = this.#subscription(subscription).whenReached(source, partition, order, wake)
+    })
+  }
+
+  #subscription(name: string): Subscription {
+    return this.#ground.subscriptions.get(name)! // names do not go away
+  }
 }
+
+function noop(): void {}

@@ -27,7 +27,7 @@ export interface RuntimeOptions {
   readonly handlingMs: number
   /** How far reading may run ahead of the slowest handling of a partition, in records. Default 1,024. */
   readonly readAheadMax: number
-  /** Operations of one service under way at a time; more are refused with OVERLOADED. Default 1,000. */
+  /** Commands of one service under way at a time, and as many queries; more are refused with OVERLOADED. Default 1,000. */
   readonly operationsInFlightMax: number
   /** Events handed from an outbox to the log at a time. Default 512. */
   readonly relayBatchMax: number
@@ -35,6 +35,10 @@ export interface RuntimeOptions {
   readonly relayTidyMs: number
   /** How long a causal operation waits for its service to catch up, milliseconds; then BEHIND. Default 5,000. */
   readonly causalWaitMs: number
+  /** Operations of one service that wait so at a time; one more, and the one that has waited longest is refused with BEHIND. Default 250. */
+  readonly causalWaitsMax: number
+  /** How often, for all that wait so, stores and services elsewhere are asked how far they have got, milliseconds. Default 10. */
+  readonly positionLookMs: number
   /** Time an operation has when nobody says otherwise, milliseconds. Default 10,000. */
   readonly deadlineMs: number
   /** How long the answer to an Idempotency-Key is kept, milliseconds. Default 24 hours. */
@@ -60,6 +64,8 @@ export const defaultOptions: RuntimeOptions = {
   relayBatchMax: 512,
   relayTidyMs: 50,
   causalWaitMs: 5_000,
+  causalWaitsMax: 250,
+  positionLookMs: 10,
   deadlineMs: 10_000,
   answersKeptMs: 24 * 60 * 60 * 1000,
   lookMs: 1_000,

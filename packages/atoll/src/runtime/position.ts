@@ -51,20 +51,23 @@ export function mergeOrders(a: string, b: string): string {
 /** Events of one caller in one partition whose retries are waited for; those before them are taken to be handled or dead. */
 const ORDERS_MAX = 4
 
+/** Places that a position has in its text form, which must fit into a header. What is beyond is not waited for. */
+export const PLACES_MAX = 256
+
 /** The text form, for headers: `articles.3.1042,profiles.0.77`. Empty for the empty position. */
 export function encodePosition(position: Position): string {
   const parts: string[] = []
   for (const [source, partitions] of Object.entries(position)) {
     for (const [partition, order] of Object.entries(partitions)) parts.push(`${source}.${partition}.${order}`)
   }
-  return parts.join(',')
+  return parts.slice(0, PLACES_MAX).join(',')
 }
 
 /** Reads the text form. Undefined for text that is not one; a position from a client is a hint, never worth an error. */
 export function decodePosition(text: string): Position | undefined {
   const position: Record<string, Record<number, string>> = {}
   if (text === '') return position
-  for (const part of text.split(',')) {
+  for (const part of text.split(',', PLACES_MAX)) {
     const match = /^([a-z][a-z0-9-]*)\.(\d{1,4})\.([0-9A-Za-z:]{1,60}(?:-[0-9A-Za-z:]{1,60}){0,3})$/.exec(part)
     if (!match) return undefined
     const [, source, partition, order] = match as unknown as [string, string, string, string]

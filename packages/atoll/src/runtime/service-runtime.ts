@@ -1,12 +1,12 @@
 import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
-import type { Queries, Reader, Statement, Store } from '@atoll/store/driver'
+import type { Queries, Reader, Store } from '@atoll/store/driver'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { EventDefinition } from '../contract/event.ts'
 import type { Service } from '../service/service.ts'
 import type { SubscriptionFacts, System } from '../system.ts'
 import { forgetAnswers } from './answers.ts'
-import { caughtUp, type CausalGround } from './causal.ts'
+import { caughtUp, type CausalGround, type CausalWait } from './causal.ts'
 import { endsWithin } from './deadline.ts'
 import { handleEvent } from './event-handling.ts'
 import { createFaultLogger } from './faults.ts'
@@ -19,19 +19,10 @@ import { Relay } from './relay.ts'
 import { toProblem } from './problem.ts'
 import type { Dispatch, Dispatched, Ports, Problem, RunningService, StopOptions } from './running.ts'
 import { runtimeMigrations } from './schema.ts'
+import { readStanding, readStandingAtMost, type Standing } from './standing.ts'
 import type { SubscriptionGround } from './subscription/ground.ts'
 import { Subscription } from './subscription/subscription.ts'
 import { Timers } from './timers.ts'
-
-const selectSeq: Statement = {
-  sql: 'SELECT max(seq) AS seq FROM (SELECT max(seq) AS seq FROM atoll_outbox UNION ALL SELECT max(seq) FROM atoll_streams) AS places',
-}
-
-const selectStanding: Statement = {
-  // Of a backlog, the end will do: while there is one, nobody catches up anyway.
-  sql: `SELECT partition, max(seq) AS seq FROM (SELECT * FROM (SELECT partition, seq FROM atoll_outbox ORDER BY seq DESC LIMIT 1000) AS waiting
-          UNION ALL SELECT partition, seq FROM atoll_streams) AS places GROUP BY partition`,
-}
 
 /** What a service asks of the system around it. */
 export interface Surroundings {
@@ -42,6 +33,8 @@ export interface Surroundings {
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
   /** A service that runs in this process. */
   service(name: string): ServiceRuntime | undefined
+  /** How far a service of the system has got, as far as this process knows; undefined if there is none of that name. */
+  standing(source: string): Standing | undefined
 }
 
 /** One service at work: its store, relay, timers, subscriptions, and the operations under way. */
@@ -65,7 +58,10 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   readonly #projections = new Map<string, ProjectionStore>()
   readonly #subscriptions = new Map<string, Subscription>()
   #committedOrder = '0'
+  readonly waits = new Set<CausalWait>()
   #underWay = 0
+  /** Of those, by kind: however many read, there is room for those who write. */
+  readonly #ofKind = { command: 0, query: 0 }
   /** Of those, the ones that no handler called. */
   #fromOutside = 0
   #accepts: 'everybody' | 'handlers' | 'nobody' = 'nobody'
@@ -100,7 +96,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#openReader()
     this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options)
     this.#timers = new Timers(this.name, this.#store, this.host, this.logger, this.options, () => this.#emitted(() => this.relay.wake()))
-    await this.readCommittedOrder()
+    for (const [partition, order] of Object.entries(await readStanding(this.store.reader))) this.#noteCommitted(partition, order)
     for (const facts of this.#surroundings.system.subscriptions) {
       if (facts.service === this.name) this.#subscriptions.set(facts.name, new Subscription(this.#groundOf(facts, this.#storeOf(facts))))
     }
@@ -190,15 +186,10 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     return this.#committedOrder
   }
 
-  /** The last commit of any instance that emitted, as the store knows. */
-  async readCommittedOrder(): Promise<string> {
-    const last = await this.store.reader.get<{ seq: number | null }>(selectSeq)
-    this.#noteCommitted(String(last?.seq ?? 0))
-    return this.#committedOrder
-  }
-
-  #noteCommitted(order: string): void {
-    if (isOrderBefore(this.#committedOrder, order)) this.#committedOrder = order
+  #noteCommitted(partition: string, orders: string): void {
+    this.standingOf(this.name)!.note(Number(partition), orders)
+    const latest = latestOf(orders)
+    if (isOrderBefore(this.#committedOrder, latest)) this.#committedOrder = latest
   }
 
   reader(): Reader {
@@ -207,8 +198,13 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   async standing(queries: Queries): Promise<Position> {
     if (this.declared.size === 0) return emptyPosition
-    const rows = await queries.all<{ partition: number; seq: number }>(selectStanding)
-    return rows.length === 0 ? emptyPosition : { [this.name]: Object.fromEntries(rows.map(({ partition, seq }) => [partition, String(seq)])) }
+    const orders = await readStanding(queries)
+    return Object.keys(orders).length === 0 ? emptyPosition : { [this.name]: orders }
+  }
+
+  /** Up to where any instance may have emitted, by partition. */
+  emittedAtMost(): Promise<Readonly<Record<number, string>>> {
+    return readStandingAtMost(this.store.reader, this.partitions)
   }
 
   handler(operation: BoundOperation): (context: unknown) => unknown {
@@ -221,7 +217,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   }
 
   committed({ position, events, timers }: { position: Position; events: readonly OutboxEvent[]; timers: boolean }): void {
-    for (const orders of Object.values(position[this.name] ?? {})) this.#noteCommitted(latestOf(orders))
+    for (const [partition, orders] of Object.entries(position[this.name] ?? {})) this.#noteCommitted(partition, orders)
     if (events.length > 0) this.#emitted(() => this.relay.offer(events))
     if (timers) this.#timers!.wake()
   }
@@ -237,15 +233,18 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     if (this.#accepts !== 'everybody' && !(this.#accepts === 'handlers' && asker === 'handler')) {
       throw new AtollError('UNAVAILABLE', `${operation.name} cannot run: service ${this.name} is ${this.state}`)
     }
-    if (this.#underWay >= this.options.operationsInFlightMax) {
-      throw new AtollError('OVERLOADED', `${operation.name} was refused: service ${this.name} has ${this.#underWay} operations under way (operationsInFlightMax)`)
+    const { kind } = operation
+    if (this.#ofKind[kind] >= this.options.operationsInFlightMax) {
+      throw new AtollError('OVERLOADED', `${operation.name} was refused: service ${this.name} has ${this.#ofKind[kind]} operations of its kind under way (operationsInFlightMax)`)
     }
     const outside = asker === 'outside' ? 1 : 0
+    this.#ofKind[kind]++
     this.#underWay++
     this.#fromOutside += outside
     try {
       return await runOperation(this, operation, request)
     } finally {
+      this.#ofKind[kind]--
       this.#underWay--
       this.#fromOutside -= outside
       if (this.#onEnded.length > 0) for (const look of this.#onEnded.splice(0)) look()
@@ -256,13 +255,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     return caughtUp(this, position, name, deadlineMs)
   }
 
-  lastOrder(source: string): string | undefined {
-    const { service, system } = this.#surroundings
-    return service(source)?.committedOrder ?? (system.services.some(({ name }) => name === source) ? 'elsewhere' : undefined)
-  }
-
-  async latestOrder(source: string): Promise<string | undefined> {
-    return this.#surroundings.service(source)?.readCommittedOrder()
+  standingOf(source: string): Standing | undefined {
+    return this.#surroundings.standing(source)
   }
 
   /** Builds the next generation of a projection beside the live one; the caller starts it, and calls {@link swap} or discards it. */

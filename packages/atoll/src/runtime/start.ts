@@ -13,6 +13,7 @@ import { replayProjection } from './replay.ts'
 import type { Cancellation, Dispatch, Dispatched, OpenSystem, Ports, Readiness, RunningSystem, StopOptions } from './running.ts'
 import type { Ran } from './operations.ts'
 import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
+import { asksForStanding, Standing, standingOperation } from './standing.ts'
 
 /**
  * Starts every service of a system in this process, over the given ports. Rejects, with everything closed again, if a store or the log
@@ -40,6 +41,8 @@ class SystemRuntime implements RunningSystem {
   readonly services = new Map<string, ServiceRuntime>()
   readonly admin: Admin
   readonly #ports: Ports
+  /** By service, wherever it runs. */
+  readonly #standings: ReadonlyMap<string, Standing>
   readonly #warnings: readonly string[]
   #stopping: Promise<void> | undefined
 
@@ -48,6 +51,7 @@ class SystemRuntime implements RunningSystem {
     this.system = system
     this.#ports = ports
     this.#warnings = options.warnings
+    this.#standings = new Map(system.services.map(({ name }) => [name, new Standing(ports.host, options, () => this.#askStanding(name, options))]))
     for (const service of servicesHere(system, options)) {
       const surroundings = {
         system,
@@ -55,6 +59,7 @@ class SystemRuntime implements RunningSystem {
         options,
         dispatch: (operation: string, request: Dispatch) => this.#dispatch(operation, request, 'handler'),
         service: (name: string) => this.services.get(name),
+        standing: (source: string) => this.#standings.get(source),
       }
       this.services.set(service.name, new ServiceRuntime(service, surroundings))
     }
@@ -95,11 +100,21 @@ class SystemRuntime implements RunningSystem {
       const { operation, service } = entry
       const runtime = this.services.get(service.name)
       if (!runtime) return await this.#dispatchElsewhere(service.name, name, request)
+      if (asksForStanding(name)) return { output: undefined, outcome: 'done', position: { [service.name]: await runtime.emittedAtMost() } }
       const answer = await runtime.run(operation, request, asker)
       return request.show && operation.show ? await this.#show(operation.show, answer, request) : answer
     } catch (error) {
       throw AtollError.from(error)
     }
+  }
+
+  /** How far a service has got, by what its store says: its own process is asked if that is another one. */
+  async #askStanding(service: string, { causalWaitMs }: RuntimeOptions): Promise<Readonly<Record<number, string>>> {
+    const runtime = this.services.get(service)
+    if (runtime) return runtime.emittedAtMost()
+    const operation = standingOperation(service).name
+    const { position } = await this.#dispatchElsewhere(service, operation, { input: {}, deadlineMs: this.#ports.host.monotonicMs() + causalWaitMs })
+    return position[service] ?? {}
   }
 
   #dispatchElsewhere(service: string, operation: string, request: Dispatch): Promise<Dispatched> {

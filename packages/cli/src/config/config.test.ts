@@ -67,6 +67,8 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'runtime.relayBatchMax': [0, '0'],
   'runtime.relayTidyMs': [0, '0'],
   'runtime.causalWaitMs': [0, '0'],
+  'runtime.causalWaitsMax': [0, '0'],
+  'runtime.positionLookMs': [0, '0'],
   'runtime.deadlineMs': [0, ' '],
   'runtime.answersKeptMs': [0, '0'],
   'runtime.lookMs': [0, '0x'],

@@ -1,22 +1,13 @@
 import { AtollError, type Timer } from '@atoll/host'
-import { isOrderBefore } from '@atoll/log/driver'
-import type { Statement } from '@atoll/store/driver'
 import { endsWithin } from '../deadline.ts'
 import { createFaultLogger } from '../faults.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import { toProblem } from '../problem.ts'
 import type { Problem } from '../running.ts'
+import { Elsewhere } from './elsewhere.ts'
 import type { SubscriptionGround } from './ground.ts'
 import { Leases } from './leases.ts'
 import { PartitionReader } from './partition-reader.ts'
-
-/** Where a cursor stands, and whether an event is held that will be tried again by itself. */
-const selectReached: Statement = {
-  sql: `SELECT "order", (SELECT count(*) FROM atoll_held AS held WHERE held.subscription = atoll_cursors.subscription AND held.partition = atoll_cursors.partition
-            AND held.source = atoll_cursors.source AND held."order" = ? AND NOT EXISTS (SELECT 1 FROM atoll_held AS dead
-              WHERE dead.subscription = held.subscription AND dead.partition = held.partition AND dead.key = held.key AND dead.state = 'dead')) AS held
-        FROM atoll_cursors WHERE subscription = ? AND source = ? AND partition = ? AND type = ''`,
-}
 
 /**
  * A named reader of the log, as far as this instance takes part in it: it holds leases on partitions, and has a reader for each.
@@ -25,6 +16,7 @@ export class Subscription {
   readonly ground: SubscriptionGround
   readonly #leases: Leases
   readonly #readers = new Map<number, PartitionReader>()
+  readonly #elsewhere: Elsewhere
   readonly #sources: readonly string[]
   #unwatch: (() => void)[] = []
   #leaseTimer: Timer | undefined
@@ -44,6 +36,7 @@ export class Subscription {
     this.ground = ground
     this.#faults = createFaultLogger(ground.logger, ground.host)
     this.#leases = new Leases(ground.store, ground.name, ground.host, ground.options)
+    this.#elsewhere = new Elsewhere(ground.name, ground.store.reader, ground.host, ground.options)
     this.#sources = [...new Set(ground.events.map((event) => event.source))]
   }
 
@@ -79,10 +72,10 @@ export class Subscription {
     return this.#readers
   }
 
-  /** Whether a partition of a source has handled everything up to an order token. */
+  /** Whether a partition of a source has handled everything up to an order token; of one that is not read here, as the store last said. */
   hasReached(source: string, partition: number, order: string): boolean {
     if (!this.#sources.includes(source)) return true
-    return this.#readers.get(partition)?.hasReached(source, order) ?? false
+    return this.#readers.get(partition)?.hasReached(source, order) ?? this.#elsewhere.hasReached(source, partition, order)
   }
 
   /** Whether an event of a partition may be held; of one that is not read here, nobody here knows. */
@@ -90,20 +83,10 @@ export class Subscription {
     return this.#readers.get(partition)?.holds ?? true
   }
 
-  /** The same of a partition that another instance reads, as the store knows. False for one that is read here. */
-  async hasCommitted(source: string, partition: number, order: string): Promise<boolean> {
-    if (this.#readers.has(partition)) return false
-    const row = await this.ground.store.reader.get<{ order: string; held: number }>(selectReached, [order, this.ground.name, source, partition])
-    return row !== undefined && row.held === 0 && !isOrderBefore(row.order, order)
-  }
-
   /** Calls `resolve` when a partition of a source may have reached an order token, to look again; returns what takes that back. */
   whenReached(source: string, partition: number, order: string, resolve: () => void): () => void {
     const cursor = this.#readers.get(partition)?.cursor(source)
-    if (cursor) return cursor.whenReached(order, resolve)
-    // The partition has no reader for now: look again when it may have one.
-    const timer = this.ground.host.after(this.ground.options.retryDelayMs, resolve)
-    return () => timer.cancel()
+    return cursor ? cursor.whenReached(order, resolve) : this.#elsewhere.whenAsked(resolve)
   }
 
   /** Why one of its partitions stands still, if records are missing from the log. */
