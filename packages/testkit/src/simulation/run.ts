@@ -3,7 +3,7 @@ import type { System } from 'atoll'
 import type { BoundOperation } from 'atoll'
 import type { z } from 'zod'
 import { createRandom, type Random } from '../random.ts'
-import { world as createWorld, type AskOptions, type Glimpse, type RequestOptions, type World, type WorldOptions, type WorldResponse } from '../world/world.ts'
+import { world as createWorld, type AskOptions, type Ended, type Glimpse, type RequestOptions, type World, type WorldOptions, type WorldResponse } from '../world/world.ts'
 import { assertCauses, watchOrder } from './checks.ts'
 import { drawFaults } from './draw.ts'
 import type { Fault, FaultKind } from './fault.ts'
@@ -131,10 +131,12 @@ class Run<State> {
       await this.#hold('every run of a seed is the same', () => {
         if (world.refusals[0]) throw world.refusals[0]
       })
+      await this.#holdAlive()
       if (!this.failure) await this.#hold('recovery', () => this.#recover(weather))
     } finally {
       stopLooking()
     }
+    await this.#holdAlive()
     await this.#hold('each event of a key has its effect once and in order', () => {
       if (order.wrong.length > 0) throw new AtollError('INVARIANT_BROKEN', order.wrong.join('; '))
     })
@@ -208,6 +210,13 @@ class Run<State> {
     })
   }
 
+  /** Supervisors bring it back, so nothing else would tell. */
+  #holdAlive(): Promise<void> {
+    return this.#hold('no process ends by what runs in it', () => {
+      if (this.#world.ended[0]) throw endOf(this.#world.ended[0])
+    })
+  }
+
   async #hold(invariant: string, check: () => Promise<void> | void): Promise<void> {
     if (this.failure) return
     try {
@@ -216,6 +225,10 @@ class Run<State> {
       this.failure ??= { invariant, error }
     }
   }
+}
+
+function endOf({ instance, how, error }: Ended): AtollError {
+  return new AtollError('INVARIANT_BROKEN', `${instance} has ended: ${how}${error instanceof Error ? ` (${error.message})` : ''}`, { cause: error })
 }
 
 /** How long the load goes on, about, in virtual time. */

@@ -114,6 +114,13 @@ describe('simulate', () => {
     assert.equal(failure?.invariant, 'every run of a seed is the same')
     assert.match(String(failure?.error), /book-1 used Math\.random\(\)/)
   })
+
+  it('fails a run whose handler leaves an error that nobody catches, and would end its process', async () => {
+    const forgotten = createShop((id) => void (id.endsWith('-3') && Promise.reject(new Error('nobody waits for it'))))
+    const { failure } = await runSeed(forgotten, simulation, 1, [])
+    assert.equal(failure?.invariant, 'no process ends by what runs in it')
+    assert.match(String(failure?.error), /book-1 has ended: a promise was rejected, and nobody awaits it \(nobody waits for it\)/)
+  })
 })
 
 describe('faults', () => {

@@ -15,6 +15,8 @@ export class Actor {
   /** How far its wall clock is off, milliseconds. */
   skewMs = 0
   isDead = false
+  /** Ends it by what runs in it, if it is a process. */
+  end: ((how: string, error?: unknown) => void) | undefined
   /** What is to be done when it dies. */
   readonly onDeath = new Set<() => void>()
   readonly #scheduler: Scheduler
@@ -29,7 +31,7 @@ export class Actor {
 
   /** Runs code of this actor. */
   within<T>(work: () => T): T {
-    return this.#scheduler.within(this.name, work)
+    return this.#scheduler.within(this.name, work, this.end)
   }
 
   /** Calls `callback` now, or when it goes on after a pause; never if it is dead. */

@@ -1,9 +1,11 @@
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { AtollError } from '@atoll/host'
+import { gone } from './passage.ts'
 import { inside } from './scheduler.ts'
 
 // What is not the same in the next run of a seed is refused while code of a world runs, by its name, and with what to use instead. Code
-// outside of worlds, such as the test that runs them, does not notice.
+// outside of worlds, such as the test that runs them, does not notice. What would end the process ends the instance that did it, and
+// nobody else.
 
 const now = 'now() of the handler’s context'
 const later = 'tx.schedule, for what is to happen later'
@@ -55,26 +57,63 @@ export function installGuards(): () => void {
 }
 
 function install(): (() => void)[] {
-  const undo = [guardDate()]
+  const undo = [guardDate(), ...guardEnds()]
   for (const [place, names] of Object.entries(refusals)) {
     const target = find(place)
     for (const [name, instead] of Object.entries(names)) {
-      const real: unknown = target[name]
-      if (typeof real !== 'function') continue
-      const own = Object.getOwnPropertyDescriptor(target, name)
-      const refused = function (this: unknown, ...args: unknown[]): unknown {
+      undo.push(intercept(target, name, (call) => {
         refuseInside(nameOf(place, name), instead)
-        return Reflect.apply(real, this, args)
-      }
-      Object.defineProperty(target, name, { value: Object.assign(refused, real), configurable: true, writable: true, enumerable: own?.enumerable ?? true })
-      undo.push(() => {
-        if (own) Object.defineProperty(target, name, own)
-        else delete target[name]
-      })
+        return call()
+      }))
     }
   }
   syncBuiltinESMExports()
   return undo
+}
+
+/** Puts `around` in the place of a function, if there is one. Returns what undoes it. */
+function intercept(target: Record<string, unknown>, name: string, around: (call: () => unknown, args: readonly unknown[]) => unknown): () => void {
+  const real: unknown = target[name]
+  if (typeof real !== 'function') return () => {}
+  const own = Object.getOwnPropertyDescriptor(target, name)
+  const guarded = function (this: unknown, ...args: unknown[]): unknown {
+    return around(() => Reflect.apply(real, this, args), args)
+  }
+  Object.defineProperty(target, name, { value: Object.assign(guarded, real), configurable: true, writable: true, enumerable: own?.enumerable ?? true })
+  return () => {
+    if (own) Object.defineProperty(target, name, own)
+    else delete target[name]
+  }
+}
+
+/**
+ * What ends a process: that it asks for it, and an error that nobody catches. Node.js tells of such an error in the context in which it was
+ * thrown, so it is known whose it is.
+ */
+function guardEnds(): (() => void)[] {
+  const target = find('node:process')
+  const asks = (name: string, isOwn = (_args: readonly unknown[]): boolean => true): (() => void) =>
+    intercept(target, name, (call, args) => {
+      const end = inside.getStore()?.end
+      if (!end || !isOwn(args)) return call()
+      end(`it called process.${name}()`)
+      throw gone // nothing comes after it, and who catches this is dead
+    })
+  const strays: Readonly<Record<string, string>> = { unhandledRejection: 'a promise was rejected, and nobody awaits it', uncaughtException: 'an error was thrown, and nobody catches it' }
+  return [
+    asks('exit'),
+    asks('reallyExit'),
+    asks('abort'),
+    asks('kill', ([pid, signal]) => pid === process.pid && signal !== 0),
+    intercept(target, 'emit', (call, [name, error]) => {
+      const how = strays[String(name)]
+      const end = how === undefined ? undefined : inside.getStore()?.end
+      if (!end) return call()
+      end(how!, error) // there is an end only if it is one of them
+      inside.enterWith(undefined) // what follows is Node.js's own, which sets a timer
+      return true // so that Node.js takes it for handled
+    }),
+  ]
 }
 
 /** Of a date without arguments, which is the wall clock. Dates of given times are as they were. */

@@ -17,8 +17,19 @@ export interface InstanceGround {
   readonly calls: Calls
   readonly runtime: Partial<RuntimeOptions>
   readonly sightings: Sightings
+  /** What has ended by what runs in it. */
+  readonly ended: Ended[]
   note(text: string): void
+  /** An instance is gone, and is to be started anew after so long; undefined: as soon as its supervisor does. */
+  supervise(instance: Instance, restartMs: number | undefined): void
   passes(instance: Instance, point: Point, subject: string | undefined): Mishap | undefined
+}
+
+/** An instance that ended by what runs in it: a handler that called `process.exit`, or left an error that nobody catches. */
+export interface Ended {
+  readonly instance: string
+  readonly how: string
+  readonly error: unknown
 }
 
 /** One instance of a service: what would be a process of its own. */
@@ -35,6 +46,7 @@ export class Instance implements Passenger {
     this.actor = actor
     this.surroundings = ground.surroundings
     this.#ground = ground
+    actor.end = (how, error) => this.#end(how, error)
   }
 
   /** Whether it takes requests. */
@@ -83,10 +95,20 @@ export class Instance implements Passenger {
     this.actor.die()
   }
 
-  crash(): void {
+  crash(restartMs?: number): void {
     if (this.actor.isDead) return
     this.#ground.note(`crash ${this.actor.name}`)
     this.actor.die()
+    if (restartMs !== undefined) this.#ground.supervise(this, restartMs)
+  }
+
+  /** It ends by what runs in it: for whoever looks at it from outside, as if it had crashed. */
+  #end(how: string, error: unknown): void {
+    if (this.actor.isDead) return
+    this.#ground.logger.error({ instance: this.actor.name, error }, `${this.actor.name} has ended: ${how}`)
+    this.#ground.ended.push({ instance: this.actor.name, how, error })
+    this.crash()
+    this.#ground.supervise(this, undefined)
   }
 
   passes(point: Point, subject?: string): Mishap | undefined {
@@ -98,6 +120,7 @@ export class Instance implements Passenger {
 function callsOf(passenger: Passenger, calls: Calls): Calls {
   return {
     dispatch(operation, request) {
+      if (passenger.actor.isDead) return new Promise(() => {}) // a handler that has ended its process, and goes on all the same
       const mishap = passenger.passes('call')
       const call = (): ReturnType<Calls['dispatch']> => calls.dispatch(operation, request)
       return passenger.actor.receive(mishap ? suffer(passenger, mishap, call) : call())

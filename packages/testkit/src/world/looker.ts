@@ -1,11 +1,21 @@
 import { silentLogger, type Logger } from '@atoll/host'
-import { openSystem, type Admin } from 'atoll/runtime'
+import { openSystem, type Admin, type LedgerRow } from 'atoll/runtime'
+import type { Kysely } from 'kysely'
 import type { Actor } from './actor.ts'
 import type { Fleet } from './fleet.ts'
 import type { InstanceGround } from './instance.ts'
 import type { Logged } from './options.ts'
 import type { Passenger } from './passage.ts'
 import { storesOf } from './stores.ts'
+
+/** What may be seen of a world in one moment, in which nothing moves. */
+export interface Glimpse {
+  ledger(): Promise<LedgerRow[]>
+  /** Committed state of a service's own store. */
+  db<Tables>(service: string): Kysely<Tables>
+  /** Milliseconds since the world began. */
+  elapsedMs(): number
+}
 
 /** Looks at a system from beside, as its administrator does: whatever runs goes on, and no fault meets who looks. */
 export class Looker {

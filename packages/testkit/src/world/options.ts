@@ -4,6 +4,8 @@ import type { RuntimeOptions } from 'atoll/runtime'
 export interface WorldOptions {
   /** Decides everything that chance decides: the order of turns, ids, jitter, which instance answers. Default 1. */
   seed?: number | string
+  /** How long it takes until an instance that ended by what runs in it is started again, milliseconds. Default 1,000. */
+  restartMs?: number
   /** Only what differs from {@link worldRuntime}, the runtime's defaults but for what would only make worlds slow. */
   runtime?: Partial<Omit<RuntimeOptions, 'services' | 'instance'>>
   /**
@@ -45,3 +47,6 @@ export interface Logged {
  * must find what another has committed before a causal read of it gives up (causalWaitMs).
  */
 export const worldRuntime = { partitions: 4, leaseMs: 60_000, lookMs: 4_000 } as const
+
+/** What ends at once does not start all the time. */
+export const defaultRestartMs = 1_000

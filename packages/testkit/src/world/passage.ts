@@ -14,8 +14,10 @@ export type Phase = 'before' | 'during' | 'after'
 export interface Mishap {
   /** It takes so much longer, milliseconds. */
   readonly delayMs?: number
-  /** The instance is gone. */
+  /** The instance is gone, as a process that is killed, or runs out of memory: with all that it has not committed, and without a word to anybody. */
   readonly crash?: Phase
+  /** After a crash: its supervisor starts it anew so many milliseconds later. Without it, it is down until somebody starts it. */
+  readonly restartMs?: number
   /** It fails with this; `during` means that the effect is undone, `after` that it lasts all the same. */
   readonly fail?: { readonly phase: Phase; readonly error: AtollError }
   /** It arrives a second time, so many milliseconds later. */
@@ -30,15 +32,15 @@ export interface Passenger {
   readonly surroundings: Host
   /** It passes a point: what goes wrong this time? `subject` says of a `handle` which event it is, and in which subscription. */
   passes(point: Point, subject?: string): Mishap | undefined
-  /** It is gone. */
-  crash(): void
+  /** It is gone; and comes back after so long, if at all. */
+  crash(restartMs?: number): void
 }
 
 /** Runs `effect` with a mishap: delays it, fails it, or ends the instance around it. */
 export async function suffer<T>(passenger: Passenger, mishap: Mishap, effect: (during: () => void) => Promise<T>): Promise<T> {
   const { actor } = passenger
   const strike = (phase: Phase): void => {
-    if (mishap.crash === phase) passenger.crash()
+    if (mishap.crash === phase) passenger.crash(mishap.restartMs)
     if (actor.isDead) throw gone
     if (mishap.fail?.phase === phase) throw mishap.fail.error
   }

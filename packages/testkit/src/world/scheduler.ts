@@ -5,12 +5,14 @@ import type { Actor } from './actor.ts'
 import type { Trace } from './trace.ts'
 
 /** Set while code of a world runs: what it must not touch asks for it. */
-export const inside = new AsyncLocalStorage<Inside>()
+export const inside = new AsyncLocalStorage<Inside | undefined>()
 
 /** Whose code runs, and what it was refused. */
 export interface Inside {
   readonly name: string
   readonly refusals: AtollError[]
+  /** Ends whoever it is, as a process ends by what runs in it. Undefined for who is no process. */
+  readonly end: ((how: string, error?: unknown) => void) | undefined
 }
 
 /** The real one, whatever a world refuses later. */
@@ -37,9 +39,9 @@ export class Scheduler {
     this.#trace = trace
   }
 
-  /** Runs code of this world, on behalf of `name`. */
-  within<T>(name: string, work: () => T): T {
-    return inside.run({ name, refusals: this.refusals }, work)
+  /** Runs code of this world, on behalf of `name`, who can be ended if it is a process. */
+  within<T>(name: string, work: () => T, end?: Inside['end']): T {
+    return inside.run({ name, refusals: this.refusals, end }, work)
   }
 
   turn(actor: Actor, callback: () => void): void {
@@ -93,7 +95,7 @@ export class Scheduler {
   }
 
   #run(actor: Actor, callback: () => void): Promise<void> {
-    actor.whenAwake(() => this.within(actor.name, callback))
+    actor.whenAwake(() => actor.within(callback))
     return this.settle()
   }
 }

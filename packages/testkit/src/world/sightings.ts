@@ -70,6 +70,8 @@ export interface HandlingNow {
   readonly service: string
   readonly sighting: Sighting
   readonly event: ReceivedEvent<unknown>
+  /** Strikes when its effect is under way and has not committed. */
+  readonly during: () => void
 }
 
 export const handlingNow = new AsyncLocalStorage<HandlingNow | undefined>()
@@ -84,10 +86,15 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
         const event = context.event
         const sighting = sightings.begin(name, event.id)
         const mishap = passenger.passes('handle', `${name} ${event.id}`)
-        const run = (): Promise<void> => (mishap ? suffer(passenger, mishap, () => subscriber.run(context)) : subscriber.run(context))
+        // The transaction of an `on` handler is struck in its midst; what a projection's handler has done commits later, with others'.
+        const run = async (during: () => void): Promise<void> => {
+          if (subscriber.kind === 'handle') return handlingNow.run({ service: passenger.service, sighting, event, during }, () => subscriber.run(context))
+          await subscriber.run(context)
+          during()
+        }
         try {
-          if (subscriber.kind === 'handle') return await handlingNow.run({ service: passenger.service, sighting, event }, run)
-          await run()
+          await (mishap ? suffer(passenger, mishap, run) : run(() => {}))
+          if (subscriber.kind === 'handle') return
           sighting.handled = true
           sighting.error = undefined
         } catch (error) {

@@ -226,16 +226,18 @@ function writeAs<T>(passenger: Passenger, store: SharedStore, work: (tx: Transac
   const { actor } = passenger
   const mishap = passenger.passes('commit')
   const handling = handlingNow.getStore()
+  const isHandlers = handling?.service === passenger.service
   const write = async (during: () => void): Promise<T> => {
     const result = await store.write(actor, async (tx) => {
       if (actor.isDead) throw gone
       const result = await work(tx)
       if (actor.isDead) throw gone
       during()
+      if (isHandlers) handling.during()
       return result
     })
     // Noted here, and not when its handler hears of it: that may be much later, or never.
-    if (handling?.service === passenger.service) onHandled(handling)
+    if (isHandlers) onHandled(handling)
     return result
   }
   return mishap ? suffer(passenger, mishap, write) : write(noop)

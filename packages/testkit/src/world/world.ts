@@ -17,29 +17,23 @@ import { createEdge, readinessOf } from './edge.ts'
 import { Fleet } from './fleet.ts'
 import { createFlow, type Flow } from './flow.ts'
 import { installGuards } from './guards.ts'
-import { Instance, type InstanceGround } from './instance.ts'
+import { Instance, type Ended, type InstanceGround } from './instance.ts'
 import { SharedLog } from './log.ts'
-import { createKeepingLogger, Looker } from './looker.ts'
+import { createKeepingLogger, Looker, type Glimpse } from './looker.ts'
 import type { Mishap, Passenger, Point } from './passage.ts'
-import { worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
+import { defaultRestartMs, worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
 import { redriveLetters } from './redrive.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sightings } from './sightings.ts'
 import { SharedStores } from './stores.ts'
+import { Supervisor } from './supervisor.ts'
 import { Trace } from './trace.ts'
 
 export type { Backup } from './backup.ts'
 export type { Clock } from './clock.ts'
+export type { Ended } from './instance.ts'
+export type { Glimpse } from './looker.ts'
 export type { AskOptions, Logged, RequestOptions, WorldOptions, WorldResponse } from './options.ts'
-
-/** What may be seen of a world in one moment, in which nothing moves. */
-export interface Glimpse {
-  ledger(): Promise<LedgerRow[]>
-  /** Committed state of a service's own store. */
-  db<Tables>(service: string): Kysely<Tables>
-  /** Milliseconds since the world began. */
-  elapsedMs(): number
-}
 
 /**
  * Starts a whole system in this process, in virtual time, on the engines it ships with, kept in memory: no port, no file, no sleep. Every
@@ -63,6 +57,8 @@ export class World implements AsyncDisposable {
   readonly clock: Clock
   /** What was logged, oldest first. */
   readonly logged: Logged[] = []
+  /** Instances that ended by what runs in them, each time. */
+  readonly ended: Ended[] = []
   /** How often the power went: as often the gateway forgot what its callers had seen. */
   powerLosses = 0
   /** What happened so far, as one number. */
@@ -80,6 +76,7 @@ export class World implements AsyncDisposable {
   readonly #fleet: Fleet
   readonly #backups: Backups
   readonly #looker: Looker
+  readonly #supervisor: Supervisor
   readonly #ground: InstanceGround
   readonly #removeGuards = installGuards()
   readonly #injected: { service: string; point: Point; after: number; mishap: Mishap }[] = []
@@ -123,9 +120,12 @@ export class World implements AsyncDisposable {
       calls: this.#fleet,
       runtime: { ...worldRuntime, ...options.runtime },
       sightings,
+      ended: this.ended,
       note: (text) => trace.note(text),
+      supervise: ({ service, actor }, restartMs = options.restartMs ?? defaultRestartMs) => this.#supervisor.restart(service, actor.name, restartMs),
       passes: (instance, point, subject) => this.#pass(instance, point, subject),
     }
+    this.#supervisor = new Supervisor(engine.host, (service, name) => this.#launchAgain(service, name))
     this.#looker = new Looker(this.#fleet, engine, this.#ground)
   }
 
@@ -179,6 +179,8 @@ export class World implements AsyncDisposable {
     const whenStill = async (): Promise<void> => {
       const running = this.#fleet.all.filter((instance) => instance.running)
       const isDue = (this.#scheduler.nextMs ?? Infinity) <= this.#scheduler.monotonicMs // such as a timer whose service was down
+      const { coming } = this.#supervisor
+      if (coming.length > 0) return void (pending = coming.map((name) => `${name} has ended and is to be started again`))
       pending = !isDue && running.every((instance) => instance.running!.idle) ? await this.#looker.pending() : ['something is in hand']
     }
     await this.#driver.reach({ isMet, whenStill, untilMs })
@@ -188,13 +190,14 @@ export class World implements AsyncDisposable {
 
   /** Every instance of a service is gone at once, in the midst of what it does. What has committed stays. */
   crash(service: string): void {
+    this.#supervisor.forget(service)
     for (const instance of this.#fleet.of(service)) instance.crash()
   }
 
   /** The power goes: every service and the gateway are gone at once. */
   powerLoss(): void {
     this.powerLosses++
-    for (const instance of this.#fleet.all) instance.crash()
+    for (const { name } of this.system.services) this.crash(name)
     this.#gateway = this.#createGateway()
   }
 
@@ -207,6 +210,7 @@ export class World implements AsyncDisposable {
 
   /** Drains and ends a service. */
   async stop(service: string): Promise<void> {
+    this.#supervisor.forget(service)
     await this.#run(() => Promise.all(this.#fleet.of(service).map((instance) => instance.stop())))
   }
 
@@ -373,6 +377,12 @@ export class World implements AsyncDisposable {
     const instance = new Instance(service, actor, this.#ground)
     this.#fleet.add(instance)
     await actor.within(() => instance.start(this.system))
+  }
+
+  /** Nobody waits for it: what keeps it from starting is logged, and `start` meets it again. */
+  async #launchAgain(service: string, name: string): Promise<void> {
+    if (this.instances(service).includes(name)) return
+    await this.#launch(service, name).catch((error: unknown) => this.#ground.logger.error({ instance: name, error }, `${name} could not be started again`))
   }
 
   #pass(instance: Instance, point: Point, subject: string | undefined): Mishap | undefined {
