@@ -1,6 +1,7 @@
 import { AtollError } from '@atoll/host'
 import type { z } from 'zod'
 import type { EventDefinition } from './contract/event.ts'
+import { assertStoreFits, assertSystemName } from './contract/names.ts'
 import type { BoundOperation } from './contract/operation.ts'
 import type { Service } from './service/service.ts'
 import type { Subscriber } from './service/subscriber.ts'
@@ -50,9 +51,10 @@ export interface SystemOptions {
 
 /**
  * Puts services together. Throws DEFINITION_INVALID, naming the culprit, for two services, events or routes of one name, an event
- * that a service handles and none emits, an event handled twice in one subscription.
+ * that a service handles and none emits, an event handled twice in one subscription; and for names that some engine could not take.
  */
 export function system(name: string, options: SystemOptions): System {
+  assertSystemName(name)
   const sources = new Map<string, EventSource>()
   const operations = new Map<string, { operation: BoundOperation; service: Service }>()
   const subscriptions: SubscriptionFacts[] = []
@@ -61,6 +63,7 @@ export function system(name: string, options: SystemOptions): System {
 
   for (const service of options.services) {
     claim(names, service.name, 'service')
+    assertStoreFits(name, service.name)
     for (const event of [...service.contract.events, ...service.privateEvents]) {
       const other = sources.get(event.name)
       if (other) refuse(`event ${event.name} is declared by ${other.service} and by ${service.name}; an event has one source`)
@@ -80,6 +83,7 @@ export function system(name: string, options: SystemOptions): System {
     for (const projection of service.projections) {
       const full = `${service.name}.${projection.name}`
       claim(names, full, 'projection')
+      assertStoreFits(name, full)
       subscriptions.push({ name: full, service: service.name, projection: projection.name, subscribers: projection.subscribers })
     }
   }

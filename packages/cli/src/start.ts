@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createGateway, type GatewayOptions } from '@atoll/gateway'
 import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
@@ -8,6 +8,7 @@ import { openDataFolder } from '@atoll/sqlite'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { System } from 'atoll'
 import { openSystem, startSystem, type Admin, type Ports, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
+import { clearable } from './clearing.ts'
 import { closeAll } from './closing.ts'
 
 /** What a system's gateway should be like; or how to find out once the system runs. */
@@ -44,7 +45,7 @@ export interface Started {
  */
 export async function start(system: System, options: StartOptions): Promise<Started> {
   const { data, logger = silentLogger } = options
-  const folder = await openData(data, options.fresh ?? false)
+  const folder = await openData(data, system, options.fresh ?? false)
   try {
     const isNew = folder.isNew
     if (isNew && system.seed) markUnfinished(data)
@@ -116,11 +117,11 @@ function openFolder(data: string): Folder {
 }
 
 /** The same; emptied if that is wanted, or if a first start or an emptying was cut off in it. */
-async function openData(data: string, fresh: boolean): Promise<Folder> {
+async function openData(data: string, system: System, fresh: boolean): Promise<Folder> {
   const folder = openFolder(data)
   try {
     if (!fresh && !seedWasCutOff(data)) return folder
-    clear(data)
+    empty(data, system)
     return { ...folder, isNew: true }
   } catch (error) {
     await closeAll(folder.closing).catch(() => undefined) // the first error is the one to tell
@@ -170,15 +171,11 @@ export function seedWasCutOff(data: string): boolean {
 }
 
 /** Deletes what Atoll keeps in a data folder, and nothing else. Refuses a folder in which it finds other things. */
-function clear(data: string): void {
-  const names = readdirSync(data)
-  const foreign = names.filter((name) => !OURS.test(name))
-  if (foreign.length > 0) {
-    throw new AtollError('COMMAND_USAGE', `${data} holds ${foreign[0]}, which is not Atoll's; choose a folder for data alone`)
-  }
+function empty(data: string, system: System): void {
+  const names = clearable(data, system)
   // A process that is killed in the midst of this leaves some files of a whole: the next start must not take them for one.
   markUnfinished(data)
-  for (const name of names) if (!/^lock/.test(name) && name !== SEEDING) rmSync(join(data, name))
+  for (const name of names) rmSync(join(data, name))
   syncFolder(data)
   markFinished(data)
 }
@@ -231,5 +228,3 @@ const CATCH_UP_MS = 1_000
 const LOG = 'log.db'
 const SEEDING = 'seeding'
 const SYSTEM = 'system.json'
-const OURS = /^(lock.*|seeding|system\.json|control\.json|control\.sock|[a-z][a-z0-9.-]*\.db(-wal|-shm|-journal)?)$/
-

@@ -2,4 +2,5 @@
 export { copyOf, leaveBehind, openCopy, openDatabase, type Database, type DatabaseOptions, type Statement } from './database.ts'
 export { openDataFolder, type DataFolder } from './data-folder.ts'
 export { examineSqlite } from './examine.ts'
+export { isAtollDatabase } from './ours.ts'
 export { toAtollError } from './errors.ts'

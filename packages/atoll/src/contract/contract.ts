@@ -1,6 +1,7 @@
 import { AtollError } from '@atoll/host'
 import { z } from 'zod'
 import type { EventDefinition } from './event.ts'
+import { assertContractName } from './names.ts'
 import type { Bound, BoundOperation, Operation } from './operation.ts'
 
 /** What a contract is made of: its events, how it words errors, and operations by name. */
@@ -41,16 +42,14 @@ export type OperationNames<Definition> = {
 export type EventsOf<Definition> = Definition extends { readonly events: readonly (infer Event)[] } ? Event : never
 
 /**
- * Declares what a service shows others. Throws DEFINITION_INVALID for a name that is not lower case, or an operation called
- * `contract`.
+ * Declares what a service shows others. Throws DEFINITION_INVALID for a name that some engine could not take (lower case letters, digits and dashes;
+ * not `log` or `lock`), or an operation called `contract`.
  */
 export function contract<const Name extends string, const Definition extends ContractDefinition>(
   name: Name,
   definition: Definition,
 ): Contract<Name, Definition> {
-  if (!/^[a-z][a-z0-9-]*$/.test(name)) {
-    throw new AtollError('DEFINITION_INVALID', `contract name '${name}' must be lower case letters, digits and dashes`)
-  }
+  assertContractName(name)
   if ('contract' in definition) {
     throw new AtollError('DEFINITION_INVALID', `contract ${name}: an operation cannot be called 'contract'`)
   }

@@ -119,8 +119,5 @@ function openGeneration(ground: ProjectionGround, projection: Projection, genera
 }
 
 function nameOf({ serviceStore }: ProjectionGround, projection: Projection, generation: number): string {
-  if (!/^[a-z][a-z0-9-]*$/.test(projection.name)) {
-    throw new AtollError('DEFINITION_INVALID', `projection name '${projection.name}' must be lower case letters, digits and dashes`)
-  }
   return `${serviceStore.name}.${projection.name}.${generation}`
 }
