@@ -6,8 +6,9 @@ import type { NatsLogOptions } from '@atoll/log/nats'
 import type { StoreDriver } from '@atoll/store/driver'
 import type { System } from 'atoll'
 import { defaultOptions } from 'atoll/runtime'
-import { maskSecrets, type Config } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
+import { maskSecrets } from './secrets.ts'
 import { hasLog } from './start.ts'
 
 // The one place that knows which driver is behind which address. Drivers are loaded when they are asked for: their client libraries are

@@ -17,6 +17,7 @@ import type { Place } from './control/client.ts'
 import { CONTROL_FILE } from './control/server.ts'
 import { folderOf } from './engines.ts'
 import { failureText } from './failure.ts'
+import { flushStandardError, standardError } from './logging/standard-error.ts'
 import { hasLog, notedSystem } from './start.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
@@ -211,16 +212,20 @@ function dataFolder(): string {
 const notConfigured: ReadonlySet<ErrorCode> = new Set(['COMMAND_USAGE', 'CONFIG_INVALID', 'SETTING_UNSAFE', 'DEFINITION_INVALID'])
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error // whoever read our output has seen enough
+  // With EPIPE, whoever read our output has seen enough. Else some of it is lost; that must be known, and must not end a system at work.
+  if (error.code !== 'EPIPE') process.exitCode = 1
 })
+process.stderr.on('error', () => undefined) // there is nobody left to tell
 
 try {
   await program.parseAsync()
+  await flushStandardError()
 } catch (thrown) {
   if (thrown instanceof CommanderError) process.exitCode = thrown.exitCode === 0 ? 0 : 2
   else {
     const error = AtollError.from(thrown)
-    console.error(failureText(error))
+    standardError.push(failureText(error))
+    await flushStandardError()
     // What could not be put away must not keep the process: it has failed, and has said so.
     process.exit(notConfigured.has(error.code) ? 2 : 1)
   }

@@ -1,5 +1,8 @@
-/** Rows under a header, in columns; numbers to the right. */
-export function formatTable(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+import { toVisible } from './visible.ts'
+
+/** Rows under a header, in columns; numbers to the right. Whatever stands in a cell stays in it. */
+export function formatTable(header: readonly string[], written: readonly (readonly (string | number)[])[]): string {
+  const rows = written.map((cells) => cells.map((cell) => (typeof cell === 'number' ? cell : toVisible(cell))))
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => String(row[column]).length)))
   const line = (cells: readonly (string | number)[]): string =>
     cells

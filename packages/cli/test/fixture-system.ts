@@ -3,7 +3,7 @@ import { sqlStore } from '@atoll/store'
 import { command, contract, event, projection, query, service, system } from 'atoll'
 import { z } from 'zod'
 
-// A system whose warehouse refuses one sku while the file named by BROKEN exists.
+// A system whose warehouse refuses what is called broken while the file named by BROKEN exists.
 
 const Order = z.object({ sku: z.string(), count: z.int() })
 const placed = event('order.placed', { version: 1, key: ({ sku }) => sku, data: Order })
@@ -25,7 +25,7 @@ export default system(process.env['FIXTURE_NAME'] ?? 'fixture', {
       subscribe: ({ on }) => [
         on(placed, ({ event, tx }) => {
           const { sku, count } = event.data
-          if (sku === 'broken' && existsSync(process.env['BROKEN'] ?? '')) throw new Error('this sku cannot be shipped')
+          if (sku.startsWith('broken') && existsSync(process.env['BROKEN'] ?? '')) throw new Error(`this sku cannot be shipped${sku.slice('broken'.length)}`)
           return tx(({ db }) => db.insertInto('shipped').values({ text: `${sku} ${count}` }).execute())
         }),
       ],

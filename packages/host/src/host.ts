@@ -30,7 +30,10 @@ export interface Timer {
   cancel(): void
 }
 
-/** Where a part says what happened, for people. Fields are structured; a message never holds a secret or a payload. */
+/**
+ * Where a part says what happened, for people. Fields are structured; a message never holds a secret or a payload. A logger never throws, whatever
+ * the fields are, and never waits: it leaves out what it cannot put away, and says so later. Who calls it goes on at once.
+ */
 export interface Logger {
   info(fields: LogFields, message: string): void
   warn(fields: LogFields, message: string): void

@@ -3,6 +3,7 @@ import { AtollError } from '@atoll/host'
 import { ask, type Place } from '../control/client.ts'
 import type { ControlRequest } from '../control/protocol.ts'
 import { formatTable } from '../table.ts'
+import { toVisible, toVisibleJson, toVisibleLines, visible } from '../visible.ts'
 
 export interface AskOptions {
   place: Place
@@ -16,7 +17,7 @@ export async function events(options: AskOptions & { type?: string; key?: string
   for await (const event of items<StoredRecord>(options, { verb: 'events', options: { type, key, source, follow } })) {
     count++
     if (options.json) print(event)
-    else console.log(`${new Date(event.at).toISOString()}  ${event.type} v${event.version}  ${event.key}  ${event.source}/${event.partition}/${event.number}  ${event.data}`)
+    else console.log(visible`${new Date(event.at).toISOString()}  ${event.type} v${event.version}  ${event.key}  ${event.source}/${event.partition}/${event.number}  ${event.data}`)
   }
   if (count === 0 && !options.json) console.error('no events match; `atoll map` shows what there can be')
 }
@@ -55,14 +56,14 @@ export async function showDeadLetter(id: string, options: AskOptions): Promise<v
   const { event, error } = letter
   console.log(
     [
-      `${letter.id}: ${event.type} v${event.version} of key ${event.key}, emitted by ${event.source} at ${new Date(event.at).toISOString()}`,
-      `tried ${letter.attempts} times by ${letter.subscription}, the last time at ${new Date(letter.diedAt).toISOString()}; ${letter.parkedBehind} later events of its key wait behind it`,
-      `trace ${event.trace}`,
+      visible`${letter.id}: ${event.type} v${event.version} of key ${event.key}, emitted by ${event.source} at ${new Date(event.at).toISOString()}`,
+      visible`tried ${letter.attempts} times by ${letter.subscription}, the last time at ${new Date(letter.diedAt).toISOString()}; ${letter.parkedBehind} later events of its key wait behind it`,
+      visible`trace ${event.trace}`,
       '',
-      `${error.code}: ${error.message}`,
-      error.stack,
+      visible`${error.code}: ${error.message}`,
+      toVisibleLines(error.stack ?? '', '    '),
       '',
-      event.data,
+      toVisible(event.data),
     ].join('\n'),
   )
 }
@@ -74,7 +75,7 @@ export async function redrive(id: string | undefined, options: AskOptions & { su
   for await (const outcome of items<RedriveOutcome>(options, { verb: 'redrive', options: { id, subscription, dryRun } })) {
     counts[outcome.outcome]++
     if (options.json) print(outcome)
-    else console.log(`${outcome.outcome.padEnd(8)}${outcome.subscription}  ${outcome.type}  ${outcome.key}${outcome.error === undefined ? '' : `  ${outcome.error}`}`)
+    else console.log(visible`${outcome.outcome.padEnd(8)}${outcome.subscription}  ${outcome.type}  ${outcome.key}${outcome.error === undefined ? '' : `  ${outcome.error}`}`)
   }
   if (!options.json) console.log(`${dryRun ? 'dry run, nothing was changed: ' : ''}${counts.handled} handled, ${counts.failed} failed, ${counts.waiting} waiting`)
   if (counts.failed > 0) process.exitCode = 1
@@ -94,10 +95,10 @@ function tellProgress({ subscription, handled, total, held, done }: ReplayProgre
   if (done) {
     if (process.stderr.isTTY) process.stderr.write('\r\u001B[K')
     const but = held === 0 ? '' : `; it holds ${held} of them as the one before did, see \`atoll dead-letters\``
-    console.log(`${subscription} rebuilt from ${total} events in ${seconds.toFixed(1)} s, and swapped in${but}`)
+    console.log(visible`${subscription} rebuilt from ${total} events in ${seconds.toFixed(1)} s, and swapped in${but}`)
   } else if (process.stderr.isTTY) {
     const left = rate === 0 ? '' : `, ${Math.ceil((total - handled) / rate)} s left`
-    process.stderr.write(`\r\u001B[K${subscription}: ${handled} of ${total} events, ${rate}/s${left}`)
+    process.stderr.write(visible`\r\u001B[K${subscription}: ${handled} of ${total} events, ${rate}/s${left}`)
   }
 }
 
@@ -110,5 +111,5 @@ async function* items<Item>(options: AskOptions, request: ControlRequest): Async
 }
 
 function print(item: unknown): void {
-  console.log(JSON.stringify(item))
+  console.log(toVisibleJson(item))
 }

@@ -4,7 +4,7 @@ import { answer } from '../control/protocol.ts'
 import { listenForCommands } from '../control/server.ts'
 import { placeOf } from '../engines.ts'
 import { loadSystem } from '../load.ts'
-import { createLogger } from '../logger.ts'
+import { createLogger } from '../logging/logger.ts'
 import { noteSystem, notedSystem, start } from '../start.ts'
 import { toldToStop } from './told-to-stop.ts'
 

@@ -5,6 +5,7 @@ import { diagnose } from '../doctor/diagnosis.ts'
 import { formatDiagnosis } from '../doctor/text.ts'
 import { examineEngines } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
+import { toVisibleJson } from '../visible.ts'
 
 export interface DoctorOptions {
   config?: string
@@ -17,6 +18,6 @@ export async function doctor(module: string | undefined, options: DoctorOptions)
   const { system } = await loadSystemOf(module, config)
   const { stores, log } = await examineEngines({ config, system: system.name, host: createNodeHost(), logger: silentLogger, services: system.services })
   const diagnosis = diagnose(stores, log, config.values)
-  console.log(options.json ? JSON.stringify(diagnosis) : formatDiagnosis(diagnosis))
+  console.log(options.json ? toVisibleJson(diagnosis) : formatDiagnosis(diagnosis))
   if (diagnosis.broken.length > 0) process.exitCode = 1
 }

@@ -4,6 +4,7 @@ import { loadSystem } from '../load.ts'
 import { flowOf } from '../map/flow.ts'
 import { flowAsSvg } from '../map/svg.ts'
 import { flowAsText } from '../map/text.ts'
+import { toVisibleJson, toVisibleLines } from '../visible.ts'
 
 /** `atoll map`. Needs no running system: the flow is read off the system's value. */
 export async function map(module: string | undefined, options: { svg?: string; json?: boolean }): Promise<void> {
@@ -17,6 +18,6 @@ export async function map(module: string | undefined, options: { svg?: string; j
     }
     if (!options.json) console.log(`drawn into ${options.svg}`)
   }
-  if (options.json) console.log(JSON.stringify(flow))
-  else if (options.svg === undefined) console.log(flowAsText(flow))
+  if (options.json) console.log(toVisibleJson(flow))
+  else if (options.svg === undefined) console.log(toVisibleLines(flowAsText(flow)))
 }

@@ -2,7 +2,7 @@ import { createRegistry } from '@atoll/calls'
 import { AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { loadConfig } from '../config/config.ts'
-import { createLogger } from '../logger.ts'
+import { createLogger } from '../logging/logger.ts'
 import { trustOf } from '../serve/process.ts'
 import { toldToStop } from './told-to-stop.ts'
 

@@ -14,8 +14,11 @@ import { listenForCommands } from '../control/server.ts'
 import { askShared } from '../control/shared.ts'
 import { defaultStoreUrl, folderOf, placeOf } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
-import { createLogger } from '../logger.ts'
+import { createLogger } from '../logging/logger.ts'
+import { standardError } from '../logging/standard-error.ts'
+import { maskSecrets } from '../secrets.ts'
 import { noteSystem, notedSystem } from '../start.ts'
+import { toVisible } from '../visible.ts'
 import { toldToStop } from './told-to-stop.ts'
 
 export interface UpOptions {
@@ -180,7 +183,7 @@ class Child {
 
   #pass(line: string): void {
     const isLogged = line.startsWith('{')
-    if (this.#held === undefined || isLogged) return console.error(`${this.#name}: ${line}`)
+    if (this.#held === undefined || isLogged) return standardError.push(`${this.#name}: ${toVisible(maskSecrets(line))}`)
     this.#held.push(line)
     if (this.#held.length > HELD_LINES_MAX) this.#release()
   }
@@ -196,7 +199,7 @@ class Child {
     if (code === NOT_CONFIGURED) return this.#tellFailed(this.#failure())
     this.#release()
     const delayMs = Math.min(RESTART_MS * 2 ** this.#restarts++, RESTART_MS_MAX)
-    console.error(`${this.#name}: ended with ${signal ?? code}; it is started again in ${delayMs} ms`)
+    standardError.push(`${this.#name}: ended with ${signal ?? code}; it is started again in ${delayMs} ms`)
     this.#timer = setTimeout(() => this.start(), delayMs)
   }
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 import { AtollError } from '@atoll/host'
 import { nearestOf } from '../nearest.ts'
+import { maskSecrets } from '../secrets.ts'
 import { isKey, keys, settingOf, settings, variableOf, type Key, type Values } from './settings.ts'
 
 /** What is set, and by what. */
@@ -161,11 +162,4 @@ export interface ConfigRow {
 function show(key: Key, value: unknown): string {
   if (settingOf(key).isSecret) return '***'
   return typeof value === 'string' ? maskSecrets(value) : JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'string' ? maskSecrets(inner) : inner))
-}
-
-/** An address without the passwords in it: those before the @, and those among the parameters. */
-export function maskSecrets(text: string): string {
-  return text
-    .replace(/(?<=:\/\/|,)([^/?#@,\s]*)@/g, (_, who: string) => `${who.includes(':') ? `${who.split(':', 1)[0]}:` : ''}***@`)
-    .replace(/([?&][^=&]*(?:pass|secret|token|key|cred)[^=&]*=)[^&]*/gi, '$1***')
 }

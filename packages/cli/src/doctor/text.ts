@@ -1,5 +1,6 @@
 import { mishaps } from '@atoll/host'
 import { formatTable } from '../table.ts'
+import { visible } from '../visible.ts'
 import { freshIn, fullNameOf, idleText, type Diagnosis, type PartFinding } from './diagnosis.ts'
 
 /** A diagnosis for people: what was found, engine by engine; then what holds, promise by promise; then what to do. */
@@ -10,9 +11,9 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
     const fresh = freshIn(examined, diagnosis.engines)
     const known = findings.length - fresh.length
     return [
-      `${part}: ${engine} ${version}`,
+      visible`${part}: ${engine} ${version}`,
       ...(known > 0 ? [`  ${known} as above`] : []),
-      ...fresh.map((finding) => `  ${mark(finding, accepted)} ${finding.name} = ${finding.value}\n      ${finding.message}`),
+      ...fresh.map((finding) => [visible`  ${mark(finding, accepted)} ${finding.name} = ${finding.value}`, visible`      ${finding.message}`].join('\n')),
     ].join('\n')
   })
   parts.push(formatTable(['after', ...mishaps], diagnosis.promises.map(({ promise, after }) => [promise, ...mishaps.map((mishap) => after[mishap])])))
