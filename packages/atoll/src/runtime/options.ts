@@ -21,8 +21,13 @@ export interface RuntimeOptions {
   readonly retryDelayMsMax: number
   /** Records read from the log at a time, per source and partition. Default 256. */
   readonly readBatchMax: number
-  /** Events of one partition that may be in hand at a time. Default 64. */
+  /** Keys of one partition whose events may be in hand at a time. Default 64. */
   readonly handlingsInFlightMax: number
+  /**
+   * Keys of one partition whose held events may be tried again at a time, beside those in hand. Default 8. A projection tries one key at a
+   * time: each try there is a transaction like that of a whole batch.
+   */
+  readonly retriesInFlightMax: number
   /** Time that one try of an event handler has, milliseconds. Default 30,000. */
   readonly handlingMs: number
   /** How far reading may run ahead of the slowest handling of a partition, in records. Default 1,024. */
@@ -58,6 +63,7 @@ export const defaultOptions: RuntimeOptions = {
   retryDelayMsMax: 60_000,
   readBatchMax: 256,
   handlingsInFlightMax: 64,
+  retriesInFlightMax: 8,
   handlingMs: 30_000,
   readAheadMax: 1_024,
   operationsInFlightMax: 1_000,

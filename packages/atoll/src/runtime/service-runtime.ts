@@ -21,6 +21,7 @@ import type { Dispatch, Dispatched, Ports, Problem, RunningService, StopOptions 
 import { runtimeMigrations } from './schema.ts'
 import { readStanding, readStandingAtMost, type Standing } from './standing.ts'
 import type { SubscriptionGround } from './subscription/ground.ts'
+import { FailureReports } from './subscription/reports.ts'
 import { Subscription } from './subscription/subscription.ts'
 import { Timers } from './timers.ts'
 
@@ -346,6 +347,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       name: facts.name,
       host: this.host,
       logger: this.logger,
+      reports: new FailureReports(facts.name, this.host, this.logger),
       log: ports.log,
       store,
       options: this.options,

@@ -61,6 +61,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'runtime.retryDelayMsMax': [0, '-'],
   'runtime.readBatchMax': [0, '0'],
   'runtime.handlingsInFlightMax': [0, '0'],
+  'runtime.retriesInFlightMax': [0, '0'],
   'runtime.handlingMs': [0, '0'],
   'runtime.readAheadMax': [0, '0'],
   'runtime.operationsInFlightMax': [0, '0'],

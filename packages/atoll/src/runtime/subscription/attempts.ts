@@ -5,6 +5,7 @@ import type { Subscriber } from '../../service/subscriber.ts'
 import { openEnvelope, type Envelope } from '../envelope.ts'
 import { isStoresDoing } from '../blame.ts'
 import type { RedriveOutcome } from '../admin.ts'
+import type { RuntimeOptions } from '../options.ts'
 import type { CursorBook } from './cursor-book.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import type { HeldEvent, HeldEvents, HeldReason } from './held.ts'
@@ -65,7 +66,7 @@ export class Attempts {
     const error = AtollError.from(thrown)
     const { options, host } = this.#ground
     const now = host.now()
-    const jitter = 1 + host.random() / 4
+    const jitter = 1 + host.random() * JITTER
     // What it called is down or overloaded: that is nobody's fault here, uses up no try, and is worth waiting for.
     if (passing.has(error.code)) return { state: 'retrying', attempts: attempts - 1, dueAt: now + PASSING_DELAY_MS * jitter, error }
     // No later try of the same code would understand it.
@@ -74,24 +75,24 @@ export class Attempts {
     return { state: 'retrying', attempts, dueAt: now + delayMs, error }
   }
 
-  /** Holds an event that failed at its first try, or that came behind a held one; `pass` moves the cursor over it. */
-  async hold(tx: Transaction, envelope: Envelope, reason: HeldReason): Promise<void> {
-    await this.#held.hold(tx, envelope, reason, this.#ground.host.now())
-    this.#report(envelope, reason)
+  /** Holds an event that failed at its first try, or that came behind a held one. Resolves with what became of it. */
+  async hold(tx: Transaction, envelope: Envelope, wanted: HeldReason): Promise<HeldReason> {
+    const reason = await this.#held.hold(tx, envelope, wanted, this.#ground.host.now())
+    if (reason === wanted) this.#report(envelope, reason)
+    return reason
   }
 
   /**
-   * Works through the held events of a key, in order, as far as they can be handled now. `redrive` also tries dead ones, and is told
-   * what becomes of each.
+   * Works through the held events of a key, in order, until one fails or `isOver`. `redrive` also tries dead ones, and is told what
+   * becomes of each.
    */
-  async drive(key: string, redrive?: (outcome: RedriveOutcome) => void): Promise<void> {
+  async drive(key: string, isOver: () => boolean, redrive?: (outcome: RedriveOutcome) => void): Promise<void> {
     const { reader } = this.#ground.store
     let mayRevive = redrive !== undefined
-    for (;;) {
+    while (!isOver()) {
       const first = await this.#held.first(reader, key)
       if (!first) return
       if (first.state === 'dead' && !mayRevive) return
-      if (first.state === 'retrying' && first.dueAt > this.#ground.host.now() && !redrive) return
       const failure = await this.#retry(first)
       redrive?.(outcomeOf(this.#ground.name, first, failure))
       if (!failure) continue
@@ -134,7 +135,7 @@ export class Attempts {
         await this.#book.check(tx)
         await this.#held.update(tx, event, reason, this.#ground.host.now())
       })
-      this.#held.note(event, reason.state)
+      this.#held.note(event, reason)
       this.#report(event, reason)
       return reason.error
     }
@@ -151,17 +152,21 @@ export class Attempts {
   #report(event: Envelope, reason: HeldReason): void {
     if (reason.state === 'parked') return
     const fields = { subscription: this.#ground.name, event: event.id, type: event.type, key: event.key, attempts: reason.attempts, trace: event.trace, error: reason.error }
-    if (reason.state === 'dead') {
-      this.#ground.logger.error(fields, `${event.type} is a dead letter of ${this.#ground.name}; later events of its key are parked behind it`)
-    } else {
-      this.#ground.logger.warn(fields, `${event.type} failed in ${this.#ground.name}; it will be tried again`)
-    }
+    const became = reason.state === 'dead' ? `is a dead letter of ${this.#ground.name}; later events of its key are parked behind it` : `failed in ${this.#ground.name}; it will be tried again`
+    this.#ground.reports.tell(reason.state, fields, `${event.type} ${became}`)
   }
 }
 
 /** Errors that say of a service that it cannot answer now. */
 const passing: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'OVERLOADED', 'BEHIND', 'RATE_LIMITED'])
 const PASSING_DELAY_MS = 1_000
+/** The most by which a delay is lengthened, so that what failed together is not tried together. */
+const JITTER = 1 / 4
+
+/** The longest that an event waits for its next try, milliseconds. */
+export function delayMsMax({ retryDelayMsMax }: Pick<RuntimeOptions, 'retryDelayMsMax'>): number {
+  return Math.max(retryDelayMsMax, PASSING_DELAY_MS) * (1 + JITTER)
+}
 
 /** Thrown to undo a transaction that did all it should. */
 class Undo extends Error {}

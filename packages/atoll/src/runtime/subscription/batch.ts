@@ -61,8 +61,7 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
           handled.add(record)
           continue
         }
-        await attempts.hold(tx, record, reason)
-        newlyHeld.set(record, reason)
+        newlyHeld.set(record, await attempts.hold(tx, record, reason))
         heldKeys.add(record.key)
       }
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
@@ -70,7 +69,7 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
   } catch (error) {
     throw isStoresDoing(error, thrown) ? new StoreFailure(error) : error
   }
-  for (const [record, { state }] of newlyHeld) held.note(record, state) // before anybody hears that the cursor has passed them
+  for (const [record, reason] of newlyHeld) held.note(record, reason) // before anybody hears that the cursor has passed them
   book.confirm(physical)
 }
 

@@ -5,6 +5,7 @@ import type { Subscriber } from '../../service/subscriber.ts'
 import type { Envelope } from '../envelope.ts'
 import type { RuntimeOptions } from '../options.ts'
 import type { TransactionFrame } from '../transact.ts'
+import type { FailureReports } from './reports.ts'
 
 /** What a subscription stands on, and what it asks of its service. */
 export interface SubscriptionGround {
@@ -12,6 +13,7 @@ export interface SubscriptionGround {
   readonly name: string
   readonly host: Host
   readonly logger: Logger
+  readonly reports: FailureReports
   readonly log: Log
   readonly store: Store
   readonly options: RuntimeOptions

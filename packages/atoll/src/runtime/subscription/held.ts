@@ -1,6 +1,7 @@
-import type { AtollError } from '@atoll/host'
+import type { AtollError, Host } from '@atoll/host'
 import type { Queries, Statement, Transaction, Value } from '@atoll/store/driver'
 import type { Envelope } from '../envelope.ts'
+import { DueQueue } from './due-queue.ts'
 import { recordError } from './recorded-error.ts'
 
 /** `retrying`: waits for another try. `parked`: waits behind one of its key. `dead`: its tries are used up. */
@@ -28,15 +29,12 @@ const reviveNext: Statement = {
   sql: `UPDATE atoll_held SET state = 'retrying', due_at = ? WHERE state = 'parked' AND seq =
           (SELECT min(seq) FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ?)`,
 }
-const selectAll: Statement = { sql: 'SELECT key, state, source, "order" FROM atoll_held WHERE subscription = ? AND partition = ? ORDER BY seq' }
+const selectPage: Statement = {
+  sql: `SELECT key, seq, state, due_at AS "dueAt", source, "order" FROM atoll_held WHERE subscription = ? AND partition = ? AND (key, seq) > (?, ?) ORDER BY key, seq LIMIT ?`,
+}
+const selectOneOfKey: Statement = { sql: 'SELECT seq FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? LIMIT 1' }
 const selectFirst: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq LIMIT 1` }
 const selectOfKey: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq` }
-const selectDue: Statement = {
-  sql: `SELECT DISTINCT key FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying' AND due_at <= ?`,
-}
-const selectNext: Statement = {
-  sql: `SELECT key, min(due_at) AS "dueAt" FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying' GROUP BY key ORDER BY "dueAt" LIMIT ?`,
-}
 
 /** What is noted of the error that an event met. */
 export interface HeldReason {
@@ -52,25 +50,42 @@ export const parked: HeldReason = { state: 'parked', attempts: 0, dueAt: 0, erro
 /**
  * The held events of one partition of a subscription. First in, first out per key. The first of a key is dead or is to be tried again;
  * those behind it are parked.
+ *
+ * In the store a try is due by the wall clock, which goes on while nobody is there; in memory by the one that cannot be set. So a wall clock
+ * that is set back makes no delay longer than one may be.
  */
 export class HeldEvents {
   readonly #subscription: string
   readonly #partition: number
+  readonly #host: Host
+  readonly #delayMsMax: number
   /** By key, what is held of it. Later events of these keys are parked. */
   readonly #lines = new Map<string, Line>()
   /** Sources and orders of events that are held and will be tried by themselves. */
   readonly #awaited = new Set<string>()
+  /** The keys that are to be tried by themselves and that nobody works on. */
+  readonly #due = new DueQueue()
 
-  constructor(subscription: string, partition: number) {
+  /** `delayMsMax`: no try is further away than that, whatever the wall clock says. */
+  constructor(subscription: string, partition: number, host: Host, delayMsMax: number) {
     this.#subscription = subscription
     this.#partition = partition
+    this.#host = host
+    this.#delayMsMax = delayMsMax
   }
 
+  /** Reads what the store has of them, a page at a time: others of this process get their turn between. */
   async load(queries: Queries): Promise<void> {
     this.#lines.clear()
     this.#awaited.clear()
-    for (const row of await queries.all<{ key: string; state: HeldState; source: string; order: string }>(selectAll, [this.#subscription, this.#partition])) {
-      this.note(row, row.state)
+    this.#due.clear()
+    let last: Pick<PageRow, 'key' | 'seq'> = { key: '', seq: 0 } // no key is empty
+    for (;;) {
+      const rows = await queries.all<PageRow>(selectPage, [this.#subscription, this.#partition, last.key, last.seq, PAGE_ROWS])
+      for (const row of rows) this.note(row, row)
+      if (rows.length < PAGE_ROWS) return
+      last = rows[rows.length - 1]!
+      await new Promise<void>((resolve) => this.#host.turn(resolve))
     }
   }
 
@@ -89,9 +104,9 @@ export class HeldEvents {
   }
 
   /** Notes that an event is held, once that has committed. */
-  note(event: Pick<Envelope, 'key' | 'source' | 'order'>, state: HeldState): void {
+  note(event: Pick<Envelope, 'key' | 'source' | 'order'>, { state, dueAt }: Pick<HeldReason, 'state' | 'dueAt'>): void {
     let line = this.#lines.get(event.key)
-    if (!line) this.#lines.set(event.key, (line = { dead: false, events: new Set() }))
+    if (!line) this.#lines.set(event.key, (line = { dead: false, busy: false, dueMs: undefined, events: new Set() }))
     const id = idOf(event)
     line.events.add(id)
     if (state === 'dead' && !line.dead) {
@@ -99,9 +114,11 @@ export class HeldEvents {
       for (const waiting of line.events) this.#awaited.delete(waiting)
     }
     if (!line.dead) this.#awaited.add(id)
+    if (state === 'dead') this.#plan(event.key, line, undefined)
+    else if (state === 'retrying') this.#plan(event.key, line, this.#host.monotonicMs() + Math.min(Math.max(0, dueAt - this.#host.now()), this.#delayMsMax))
   }
 
-  /** Notes that the first event of a key is held no longer. */
+  /** Notes that the first event of a key is held no longer. The next one is due at once. */
   forget(event: Pick<Envelope, 'key' | 'source' | 'order'>): void {
     const line = this.#lines.get(event.key)
     if (!line) return
@@ -112,14 +129,55 @@ export class HeldEvents {
       line.dead = false
       for (const waiting of line.events) this.#awaited.add(waiting)
     }
-    if (line.events.size === 0) this.#lines.delete(event.key)
+    if (line.events.size === 0) {
+      this.#lines.delete(event.key)
+      this.#due.delete(event.key)
+    } else this.#plan(event.key, line, this.#host.monotonicMs())
   }
 
-  async hold(tx: Transaction, event: Envelope, reason: HeldReason, now: number): Promise<void> {
+  #plan(key: string, line: Line, dueMs: number | undefined): void {
+    line.dueMs = dueMs
+    if (dueMs === undefined || line.busy) this.#due.delete(key)
+    else this.#due.set(key, dueMs)
+  }
+
+  /** When the next try is due, by the clock that does not jump; undefined if there is none to wait for. */
+  get nextDueMs(): number | undefined {
+    return this.#due.firstMs
+  }
+
+  /** A key whose try is due and that nobody works on, the longest due first. It is the caller's to work on. */
+  takeDue(nowMs: number): string | undefined {
+    const key = this.#due.take(nowMs)
+    const line = key === undefined ? undefined : this.#lines.get(key)
+    if (line) line.dueMs = undefined
+    return key
+  }
+
+  /** Somebody works on what is held of a key: until it is vacated, it is not due. */
+  occupy(key: string): void {
+    const line = this.#lines.get(key)
+    if (!line) return
+    line.busy = true
+    this.#due.delete(key)
+  }
+
+  vacate(key: string): void {
+    const line = this.#lines.get(key)
+    if (!line) return
+    line.busy = false
+    this.#plan(key, line, line.dueMs)
+  }
+
+  /** Resolves with what became of it: with nothing left to wait behind, an event is not parked, but to be tried at once. */
+  async hold(tx: Transaction, event: Envelope, wanted: HeldReason, now: number): Promise<HeldReason> {
+    const mayGoOn = wanted.state === 'parked' && !(await tx.get(selectOneOfKey, [this.#subscription, this.#partition, event.key]))
+    const reason: HeldReason = mayGoOn ? { ...wanted, state: 'retrying', dueAt: now } : wanted
     await tx.run(insertHeld, [
       this.#subscription, this.#partition, event.key, ...reasonValues(reason, now),
       event.source, event.number, event.order, event.id, event.type, event.version, event.at, event.data, event.trace, event.cause,
     ])
+    return reason
   }
 
   async update(tx: Transaction, event: HeldEvent, reason: HeldReason, now: number): Promise<void> {
@@ -139,26 +197,22 @@ export class HeldEvents {
   ofKey(queries: Queries, key: string): Promise<HeldEvent[]> {
     return queries.all<HeldEvent>(selectOfKey, [this.#subscription, this.#partition, key])
   }
-
-  async keysDue(queries: Queries, now: number): Promise<string[]> {
-    return (await queries.all<{ key: string }>(selectDue, [this.#subscription, this.#partition, now])).map((row) => row.key)
-  }
-
-  /** When the next try is due of a key that is not among `busy`; undefined if none is. */
-  async nextDueAt(queries: Queries, busy: ReadonlySet<string>): Promise<number | undefined> {
-    const rows = await queries.all<{ key: string; dueAt: number }>(selectNext, [this.#subscription, this.#partition, busy.size + 1])
-    return rows.find((row) => !busy.has(row.key))?.dueAt
-  }
 }
 
 function idOf({ source, order }: Pick<Envelope, 'source' | 'order'>): string {
   return `${source} ${order}`
 }
 
+interface PageRow extends Pick<HeldEvent, 'key' | 'seq' | 'state' | 'dueAt' | 'source' | 'order'> {}
+
 /** What is held of one key. */
 interface Line {
   /** Its first event is a dead letter. */
   dead: boolean
+  /** Somebody works on it. */
+  busy: boolean
+  /** When its first event is to be tried by itself; undefined if it is not, or is being tried. */
+  dueMs: number | undefined
   /** By {@link idOf}. */
   readonly events: Set<string>
 }
@@ -167,3 +221,6 @@ function reasonValues(reason: HeldReason, now: number): Value[] {
   const { code, message, stack } = recordError(reason.error)
   return [reason.state, reason.attempts, Math.ceil(reason.dueAt), now, code, message, stack]
 }
+
+/** How many held events are read at a time. */
+const PAGE_ROWS = 1_000

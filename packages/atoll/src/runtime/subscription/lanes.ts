@@ -3,57 +3,59 @@
  * that failed, never an event; the lane goes on, and the tasks behind it have to see for themselves whether they still should.
  */
 export class Lanes {
-  readonly #tasksMax: number
+  readonly #busyMax: number
   readonly #onFailure: (error: unknown) => void
-  /** The last task of each key. */
-  readonly #tails = new Map<string | null, Promise<void>>()
-  #tasks = 0
+  /** The keys that have tasks. */
+  readonly #lanes = new Map<string | null, Lane>()
   #waiting: (() => void)[] = []
 
-  constructor(tasksMax: number, onFailure: (error: unknown) => void) {
-    this.#tasksMax = tasksMax
+  /** `busyMax`: keys that may have tasks at a time. A task that waits in its lane takes no room: a key that hangs would else take all of it. */
+  constructor(busyMax: number, onFailure: (error: unknown) => void) {
+    this.#busyMax = busyMax
     this.#onFailure = onFailure
   }
 
   get idle(): boolean {
-    return this.#tasks === 0
+    return this.#lanes.size === 0
+  }
+
+  /** Whether one more key may have tasks. */
+  get hasRoom(): boolean {
+    return this.#lanes.size < this.#busyMax
   }
 
   /** Runs `task` after those before it with the same key. Resolves when it has ended, well or not. */
   run(key: string | null, task: () => Promise<void>): Promise<void> {
-    this.#tasks++
-    const run: Promise<void> = this.#run(this.#tails.get(key), task)
-    this.#tails.set(key, run)
-    // A lane whose last task this was need not be kept; whether it is the last is known when it ends.
-    void run.then(() => {
-      if (this.#tails.get(key) === run) this.#tails.delete(key)
-    })
-    return run
+    let lane = this.#lanes.get(key)
+    if (!lane) this.#lanes.set(key, (lane = { tasks: 0, last: undefined }))
+    lane.tasks++
+    lane.last = this.#run(key, lane, lane.last, task)
+    return lane.last
   }
 
-  async #run(before: Promise<void> | undefined, task: () => Promise<void>): Promise<void> {
+  async #run(key: string | null, lane: Lane, before: Promise<void> | undefined, task: () => Promise<void>): Promise<void> {
     try {
       if (before) await before
       await task()
     } catch (error) {
       this.#onFailure(error)
     }
-    this.#tasks--
+    if (--lane.tasks === 0) this.#lanes.delete(key)
     if (this.#waiting.length > 0) this.#wakeAll()
   }
 
-  /** Resolves when there is room for one more task. */
+  /** Resolves when there is room for one more key. */
   async room(): Promise<void> {
-    while (this.#tasks >= this.#tasksMax) await this.oneDone()
+    while (!this.hasRoom) await this.oneDone()
   }
 
   /** Resolves when a task ends; at once if there is none. */
   oneDone(): Promise<void> {
-    return this.#tasks === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve))
+    return this.idle ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   async drained(): Promise<void> {
-    while (this.#tasks > 0) await this.oneDone()
+    while (!this.idle) await this.oneDone()
   }
 
   #wakeAll(): void {
@@ -61,4 +63,10 @@ export class Lanes {
     this.#waiting = []
     for (const resolve of waiting) resolve()
   }
+}
+
+interface Lane {
+  /** The one that runs, and those that wait. */
+  tasks: number
+  last: Promise<void> | undefined
 }

@@ -1,15 +1,16 @@
-import { AtollError, type Timer } from '@atoll/host'
+import { AtollError } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
 import type { RedriveOutcome } from '../admin.ts'
 import { isOfStoreAlone, isStoresDoing } from '../blame.ts'
 import { readOn } from '../read-on.ts'
-import { Attempts } from './attempts.ts'
+import { Attempts, delayMsMax } from './attempts.ts'
 import { applyBatch } from './batch.ts'
 import { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import { HeldEvents, parked, type HeldReason } from './held.ts'
 import { Lanes } from './lanes.ts'
+import { Retries } from './retries.ts'
 
 /** What a reader tells its subscription. */
 export interface ReaderEvents {
@@ -33,18 +34,17 @@ export class PartitionReader {
   readonly #book: CursorBook
   readonly #held: HeldEvents
   readonly #attempts: Attempts
+  /** Of the events that come. */
   readonly #lanes: Lanes
+  readonly #retries: Retries
   readonly #tell: ReaderEvents
   readonly #dirty = new Set<Cursor>()
-  /** Keys whose held events are being worked on. */
-  readonly #driving = new Set<string>()
   #running: Promise<void> | undefined
   #stopping = false
   #failed = false
   /** Sources that have not been read yet. Once there are none, and a commit has lasted or nothing is left to do, it works. */
   readonly #unread = new Set<string>()
   #works = false
-  #retryTimer: Timer | undefined
   #gap: AtollError | undefined
 
   constructor(ground: SubscriptionGround, partition: number, epoch: number, tell: ReaderEvents) {
@@ -53,9 +53,10 @@ export class PartitionReader {
     this.epoch = epoch
     this.#tell = tell
     this.#book = new CursorBook(ground.name, partition, epoch)
-    this.#held = new HeldEvents(ground.name, partition)
+    this.#held = new HeldEvents(ground.name, partition, ground.host, delayMsMax(ground.options))
     this.#attempts = new Attempts(ground, this.#book, this.#held)
     this.#lanes = new Lanes(ground.batched ? 1 : ground.options.handlingsInFlightMax, (error) => this.#fail(error))
+    this.#retries = new Retries(ground, this.#held, (key) => this.#drive(() => this.#attempts.drive(key, () => this.#isOver)), (error) => this.#fail(error))
   }
 
   /** Reads cursors and held events, and begins. */
@@ -70,7 +71,7 @@ export class PartitionReader {
       this.#dirty.add(cursor)
       this.#unread.add(cursor.source)
     }
-    await this.#armRetries()
+    this.#retries.look()
     this.#pump()
   }
 
@@ -102,12 +103,12 @@ export class PartitionReader {
 
   /** Whether nothing is in hand and nothing known is unread. */
   get idle(): boolean {
-    return !this.#running && this.#dirty.size === 0 && this.#lanes.idle
+    return !this.#running && this.#dirty.size === 0 && this.#lanes.idle && this.#retries.idle
   }
 
   /** Redrives the held events of a key; dry or for good. */
   redrive(key: string, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
-    return this.#drive(key, () => (dryRun ? this.#attempts.driveDry(key, report) : this.#attempts.drive(key, report)))
+    return this.#retries.run(key, () => this.#drive(() => (dryRun ? this.#attempts.driveDry(key, report) : this.#attempts.drive(key, () => this.#isOver, report))))
   }
 
   /**
@@ -128,9 +129,10 @@ export class PartitionReader {
   /** Lets what is in hand end, notes where it stands, and stops. */
   async stop(): Promise<void> {
     this.#stopping = true
-    this.#retryTimer?.cancel()
+    this.#retries.stop()
     await this.#running
     await this.#lanes.drained()
+    await this.#retries.drained()
     if (this.#failed || !this.#book.cursors.some((cursor) => cursor.moved)) return
     await this.#ground.store.write((tx) => this.#book.settle(tx)).catch((error: unknown) => {
       if (!isStoresDoing(error, undefined)) throw error // what was skipped is read again, no more
@@ -241,7 +243,7 @@ export class PartitionReader {
     })
     this.#book.announce(cursor)
     this.#prove()
-    await this.#armRetries()
+    this.#retries.look()
   }
 
   /** Tells those who wait for it to look elsewhere: it will not move any more. */
@@ -275,70 +277,49 @@ export class PartitionReader {
       } catch (error) {
         if (error instanceof StoreFailure) throw error
         await this.#hold(cursor, record, this.#attempts.verdict(1, error))
-        await this.#armRetries()
       }
     }
     this.#book.announce(cursor)
     this.#prove()
   }
 
-  async #hold(cursor: Cursor, record: StoredRecord, reason: HeldReason): Promise<void> {
+  async #hold(cursor: Cursor, record: StoredRecord, wanted: HeldReason): Promise<void> {
     let commit: object | undefined
+    let reason: HeldReason
     try {
-      await this.#ground.store.write(async (tx) => {
+      reason = await this.#ground.store.write(async (tx) => {
         commit = tx.commit
         await this.#book.check(tx)
-        await this.#attempts.hold(tx, record, reason)
+        const held = await this.#attempts.hold(tx, record, wanted)
         this.#book.mark(tx, cursor, record)
+        return held
       })
     } catch (error) {
       throw new StoreFailure(error)
     }
-    this.#held.note(record, reason.state) // before anybody hears that the cursor has passed it
+    this.#held.note(record, reason) // before anybody hears that the cursor has passed it
     this.#book.confirm(commit)
+    this.#retries.look()
   }
 
-  /** Sets the timer for the next try that is due, of keys that are not being tried now. */
-  async #armRetries(): Promise<void> {
-    if (this.#held.isEmpty || this.#stopping || this.#failed) return
-    const { host, store } = this.#ground
-    const dueAt = await this.#held.nextDueAt(store.reader, this.#driving)
-    this.#retryTimer?.cancel()
-    this.#retryTimer = undefined
-    if (dueAt === undefined || this.#stopping || this.#failed) return
-    this.#retryTimer = host.after(Math.max(0, dueAt - host.now()), () => {
-      this.#retryTimer = undefined
-      void this.#retryDue().catch((error: unknown) => this.#fail(error))
-    })
-  }
-
-  async #retryDue(): Promise<void> {
-    const { host, store } = this.#ground
-    for (const key of await this.#held.keysDue(store.reader, host.now())) {
-      if (!this.#driving.has(key)) void this.#drive(key, () => this.#attempts.drive(key))
+  /** Has something done about held events, unless it is too late. Those who wait for cursors wait for held events as well. */
+  async #drive(work: () => Promise<void>): Promise<void> {
+    if (this.#failed) return
+    try {
+      await work()
+    } finally {
+      for (const cursor of this.#book.cursors) this.#book.announce(cursor)
     }
-    await this.#armRetries()
   }
 
-  /** Works on the held events of a key in its lane. Others need not wait for it: it may hang for as long as a handler may. */
-  #drive(key: string, work: () => Promise<void>): Promise<void> {
-    this.#driving.add(key)
-    return this.#lanes.run(this.#ground.batched ? null : key, async () => {
-      if (this.#failed) return
-      try {
-        await work()
-      } finally {
-        this.#driving.delete(key)
-        for (const cursor of this.#book.cursors) this.#book.announce(cursor)
-      }
-      await this.#armRetries()
-    })
+  get #isOver(): boolean {
+    return this.#stopping || this.#failed
   }
 
   #fail(error: unknown): void {
     if (this.#failed) return
     this.#failed = true
-    this.#retryTimer?.cancel()
+    this.#retries.stop()
     this.#tell.failed(error instanceof StoreFailure ? error.cause : error)
   }
 }

@@ -64,6 +64,7 @@ export class Subscription {
       this.ground.logger.warn({ subscription: this.ground.name, error }, 'could not give up leases; they run out by themselves')
     })
     for (const partition of [...this.#readers.keys()]) this.#forget(partition)
+    this.ground.reports.end()
     this.#state = 'stopped'
   }
 
