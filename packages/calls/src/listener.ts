@@ -2,19 +2,17 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AtollError, type Logger } from '@atoll/host'
-import { prepareToClose } from '@atoll/host/node'
+import { Connections, Gone, readText, type ConnectionLimits } from '@atoll/host/node'
 import type { Cancellation } from 'atoll/runtime'
 import { createSecretCheck } from './secret.ts'
 
-export interface ListenerLimits {
+export interface ListenerLimits extends ConnectionLimits {
   /** Largest body of a request, bytes. */
   readonly bodyBytesMax: number
   /** Time for a whole request to arrive, milliseconds. */
   readonly requestTimeoutMs: number
   /** How long an idle connection is kept, milliseconds. */
   readonly keepAliveTimeoutMs: number
-  /** Connections at a time; more are closed at once. */
-  readonly connectionsMax: number
 }
 
 /** One request, and the means to answer it. */
@@ -45,10 +43,8 @@ export class Listener {
   readonly #knowsSecret: (header: string | undefined) => boolean
   readonly #serve: (exchange: Exchange) => Promise<void>
   readonly #toFailure: (error: AtollError) => string
-  readonly #end: (drainMs: number) => Promise<void>
+  readonly #connections: Connections
   #closing: Promise<void> | undefined
-  /** Whether connections end with the answer under way. */
-  #lastAnswers = false
 
   constructor(limits: ListenerLimits, secret: string | undefined, logger: Logger, serve: (exchange: Exchange) => Promise<void>, toFailure: (error: AtollError) => string) {
     this.#limits = limits
@@ -56,10 +52,17 @@ export class Listener {
     this.#knowsSecret = createSecretCheck(secret)
     this.#serve = serve
     this.#toFailure = toFailure
-    this.#server = createServer({ requestTimeout: limits.requestTimeoutMs, headersTimeout: Math.min(10_000, limits.requestTimeoutMs), keepAliveTimeout: limits.keepAliveTimeoutMs })
-    this.#server.maxConnections = limits.connectionsMax
-    this.#end = prepareToClose(this.#server)
-    this.#server.on('request', (request, response) => void this.#exchange(request, response))
+    const headersTimeout = Math.min(10_000, limits.requestTimeoutMs)
+    this.#server = createServer({
+      requestTimeout: limits.requestTimeoutMs,
+      headersTimeout,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.min(1_000, headersTimeout),
+    })
+    this.#connections = new Connections(this.#server, limits, {
+      serve: (request, response) => void this.#exchange(request, response),
+      refusal: (error) => ({ type: JSON_TYPE, body: toFailure(error) }),
+    })
   }
 
   /** PORT_TAKEN if the port is. */
@@ -78,18 +81,13 @@ export class Listener {
 
   /** From now on each answer is the last of its connection, so that whoever calls often opens none here any more. */
   endConnections(): void {
-    this.#lastAnswers = true
+    this.#connections.end()
   }
 
   /** Takes no more connections, lets answers go out, `drainMs` at the most, and closes. Idempotent. */
   close(drainMs: number): Promise<void> {
-    this.#closing ??= this.#close(drainMs)
+    this.#closing ??= this.#connections.close(drainMs)
     return this.#closing
-  }
-
-  async #close(drainMs: number): Promise<void> {
-    this.#lastAnswers = true
-    await this.#end(drainMs)
   }
 
   /** Never rejects: nobody waits for it, so a rejection would end the process. */
@@ -97,7 +95,7 @@ export class Listener {
     try {
       const url = new URL(request.url ?? '/', 'http://here')
       const isTrusted = this.#knowsSecret(request.headers.authorization)
-      const exchange = new HttpExchange(request, response, url, isTrusted, this.#limits.bodyBytesMax, () => this.#lastAnswers)
+      const exchange = new HttpExchange(request, response, url, isTrusted, this.#limits.bodyBytesMax, this.#connections)
       if (request.headers.origin !== undefined) throw new AtollError('FORBIDDEN', 'web pages may not call services')
       if (!isOpen(request.method, url.pathname) && !isTrusted) {
         throw new AtollError('UNAUTHENTICATED', 'the secret for calls is missing or wrong; every process of a system needs the same ATOLL_CALLS_SECRET')
@@ -112,22 +110,13 @@ export class Listener {
     if (error.code === 'INTERNAL') this.#logger.error({ path: request.url, error }, 'a request between processes failed')
     if (response.destroyed) return
     if (response.headersSent) return void response.destroy()
-    send(request, response, error.status, this.#toFailure(error), true)
+    this.#connections.send(request, response, error.status, { 'content-type': JSON_TYPE, connection: 'close' }, this.#toFailure(error))
   }
 }
 
 /** Those who ask for health cannot keep a secret; so they are told none. */
 function isOpen(method: string | undefined, path: string): boolean {
   return method === 'GET' && (path === '/livez' || path === '/readyz')
-}
-
-function send(request: IncomingMessage, response: ServerResponse, status: number, body: string, isLast: boolean): void {
-  if (response.destroyed) return
-  const headers: Record<string, string | number> = { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }
-  if (isLast || !request.complete) headers['connection'] = 'close' // what is left of a refused body is not read
-  response.writeHead(status, headers)
-  response.end(body)
-  if (!request.complete) request.resume()
 }
 
 class HttpExchange implements Exchange {
@@ -139,9 +128,9 @@ class HttpExchange implements Exchange {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #bodyBytesMax: number
-  readonly #isLast: () => boolean
+  readonly #connections: Connections
 
-  constructor(request: IncomingMessage, response: ServerResponse, url: URL, isTrusted: boolean, bodyBytesMax: number, isLast: () => boolean) {
+  constructor(request: IncomingMessage, response: ServerResponse, url: URL, isTrusted: boolean, bodyBytesMax: number, connections: Connections) {
     this.method = request.method ?? 'GET'
     this.path = decodePath(url.pathname)
     this.query = url.searchParams
@@ -150,7 +139,7 @@ class HttpExchange implements Exchange {
     this.#request = request
     this.#response = response
     this.#bodyBytesMax = bodyBytesMax
-    this.#isLast = isLast
+    this.#connections = connections
   }
 
   body(): Promise<string> {
@@ -158,22 +147,11 @@ class HttpExchange implements Exchange {
     if (!/^application\/json\b/.test(this.#request.headers['content-type'] ?? '')) {
       return Promise.reject(new AtollError('UNSUPPORTED_MEDIA_TYPE', 'the body is not application/json'))
     }
-    return new Promise((resolve, reject) => {
-      const chunks: Buffer[] = []
-      let bytes = 0
-      this.#request.on('data', (chunk: Buffer) => {
-        bytes += chunk.length
-        if (bytes <= this.#bodyBytesMax) return void chunks.push(chunk)
-        this.#request.removeAllListeners('data').pause()
-        reject(new AtollError('BODY_TOO_LARGE', `the body has more than ${this.#bodyBytesMax} bytes (bodyBytesMax)`))
-      })
-      this.#request.once('end', () => resolve(Buffer.concat(chunks).toString()))
-      this.#request.once('error', (error) => reject(new AtollError('CANCELLED', 'the other side went away before its request had arrived', { cause: error })))
-    })
+    return readText(this.#request, this.#bodyBytesMax)
   }
 
   answer(status: number, body: string): void {
-    send(this.#request, this.#response, status, body, this.#isLast())
+    this.#connections.send(this.#request, this.#response, status, { 'content-type': JSON_TYPE }, body)
   }
 
   stream(): { write(line: string): Promise<void>; end(): void } {
@@ -197,26 +175,4 @@ function decodePath(path: string): string {
   }
 }
 
-/** Says when the other side has gone before it had its answer. */
-class Gone implements Cancellation {
-  aborted = false
-  readonly reason = 'the caller went away'
-  readonly #listeners: (() => void)[] = []
-
-  constructor(response: ServerResponse) {
-    response.once('close', () => {
-      if (response.writableFinished) return
-      this.aborted = true
-      for (const listener of this.#listeners.splice(0)) listener()
-    })
-  }
-
-  addEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.push(listener)
-  }
-
-  removeEventListener(_type: 'abort', listener: () => void): void {
-    const at = this.#listeners.indexOf(listener)
-    if (at >= 0) this.#listeners.splice(at, 1)
-  }
-}
+const JSON_TYPE = 'application/json; charset=utf-8'

@@ -1,7 +1,9 @@
 import { hash, randomFillSync } from 'node:crypto'
 import type { Host } from './host.ts'
 
-export { prepareToClose } from './closing.ts'
+export { readText } from './http/body.ts'
+export { Connections, type ConnectionHandler, type ConnectionLimits } from './http/connections.ts'
+export { Gone } from './http/gone.ts'
 
 /** The real world: this process's clock, timers, event loop and random source. */
 export function createNodeHost(): Host {

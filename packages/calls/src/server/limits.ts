@@ -10,11 +10,20 @@ export interface ServerLimits extends ListenerLimits {
   readonly keepAliveTimeoutMs: number
   /** Connections at a time; more are closed at once. Default 10,000. */
   readonly connectionsMax: number
+  /** Requests of one connection that wait for the answer to the one before; with more, the connection is closed. Default 10: callers send one at a time. */
+  readonly pipelinedMax: number
+  /** How long a caller may take nothing of its answer, milliseconds; then the connection is closed. Default 10,000. */
+  readonly answerTimeoutMs: number
+  /** Answers that callers have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
+  readonly unsentBytesMax: number
   /** Calls under way at a time; more are refused with OVERLOADED before they begin. Default 1,000. */
   readonly callsInFlightMax: number
   /** The most time that a caller can give a call, milliseconds. Default 10 minutes. */
   readonly callMsMax: number
-  /** How long a server that stops goes on refusing calls by name at least, milliseconds, so that callers turn to others. Default 500. */
+  /**
+   * How long a server that stops goes on refusing calls by name at least, milliseconds, so that callers turn to others; and how long a
+   * connection that ends goes on listening, for the rest of a refused body. Default 500.
+   */
   readonly lingerMs: number
 }
 
@@ -23,6 +32,9 @@ export const defaultServerLimits: ServerLimits = {
   requestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 60_000,
   connectionsMax: 10_000,
+  pipelinedMax: 10,
+  answerTimeoutMs: 10_000,
+  unsentBytesMax: 256 * 2 ** 20,
   callsInFlightMax: 1_000,
   callMsMax: 600_000,
   lingerMs: 500,

@@ -40,17 +40,42 @@ describe('the listener', () => {
       { headersTimeoutMs: 200, requestTimeoutMs: 200 },
     ))
 
+  it('closes the connection of a client that was too slow, also if that never closes its half', () =>
+    listening(
+      async (url) => {
+        const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true }).resume()
+        await once(socket, 'end')
+        const closed = new Promise((resolve) => socket.on('error', () => {}).once('close', resolve)) // it is reset
+        const nudge = (): void => void (socket.destroyed || socket.write('\r\n', () => setImmediate(nudge)))
+        nudge()
+        await closed
+      },
+      { headersTimeoutMs: 50, lingerMs: 1 },
+    ))
+
+  it('refuses bytes that are not UTF-8, which would become other letters', () =>
+    listening(async (url) => {
+      const answer = await fetch(`${url}/notes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: Buffer.from('{"text":"caf\xe9"}', 'latin1') })
+      assert.deepEqual([answer.status, ((await answer.json()) as { code: string }).code], [400, 'MALFORMED'])
+    }))
+
   it('refuses requests that two readers could understand differently', () =>
     listening(async (url) => {
       const head = 'POST /notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
-      const bodies = [
+      const requests = [
         `${head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
         `${head}Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}   `,
         `${head}Content-Length: +5\r\n\r\n{}   `,
         `${head}Content-Length : 5\r\n\r\n{}   `,
         `${head}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+        `${head}host: y\r\n\r\n`,
+        `${head}Authorization: Bearer good-ann\r\nauthorization: Bearer good-ben\r\n\r\n`,
+        `${head}CONTENT-TYPE: text/plain\r\nContent-Length: 2\r\n\r\n{}`,
+        'POST /notes HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+        'GET /count HTTP/2.0\r\nHost: x\r\n\r\n',
+        'GET /count HTTP/0.9\r\nHost: x\r\n\r\n',
       ]
-      for (const request of bodies) assert.deepEqual(statuses(await talk(url, request, 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')), ['400'], request)
+      for (const request of requests) assert.deepEqual(statuses(await talk(url, request, 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')), ['400'], request)
     }))
 
   it('stops reading a body that is over the limit, and answers nothing that comes behind it', () =>

@@ -1,4 +1,5 @@
 import type { Host, Logger } from '@atoll/host'
+import type { ConnectionLimits } from '@atoll/host/node'
 import type { Caller } from 'atoll'
 
 export interface GatewayOptions {
@@ -29,7 +30,7 @@ export interface CorsOptions {
 }
 
 /** Every limit of the gateway. */
-export interface GatewayLimits {
+export interface GatewayLimits extends ConnectionLimits {
   /** Largest request body, bytes; more is 413. Default 1 MiB. */
   readonly bodyBytesMax: number
   /** Request line and headers together, bytes; more is 431. Default 16 KiB. */
@@ -44,6 +45,14 @@ export interface GatewayLimits {
   readonly requestsInFlightMax: number
   /** Connections at a time; more are closed at once. Default 10,000. */
   readonly connectionsMax: number
+  /** Requests of one connection that wait for the answer to the one before; with more, the connection is closed. Default 100. */
+  readonly pipelinedMax: number
+  /** How long a client may take nothing of its answer, milliseconds; then the connection is closed. Default 20,000. */
+  readonly answerTimeoutMs: number
+  /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
+  readonly unsentBytesMax: number
+  /** How long a connection that ends goes on listening, milliseconds: for the rest of a refused body, or for a request that is on its way. Default 500. */
+  readonly lingerMs: number
   /** Time an operation has, milliseconds; then 504. Default 10,000. */
   readonly deadlineMs: number
   /** Callers and addresses whose position is remembered. Default 10,000. */
@@ -60,6 +69,10 @@ export const defaultLimits: GatewayLimits = {
   keepAliveTimeoutMs: 65_000,
   requestsInFlightMax: 2_000,
   connectionsMax: 10_000,
+  pipelinedMax: 100,
+  answerTimeoutMs: 20_000,
+  unsentBytesMax: 256 * 2 ** 20,
+  lingerMs: 500,
   deadlineMs: 10_000,
   positionsMax: 10_000,
   positionAgeMsMax: 60_000,

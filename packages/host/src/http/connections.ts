@@ -1,0 +1,232 @@
+import { once } from 'node:events'
+import { validateHeaderValue, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { Server as SocketServer, type Socket } from 'node:net'
+import type { ErrorCode } from '../codes.ts'
+import { AtollError } from '../error.ts'
+import { ambiguityOf } from './framing.ts'
+
+/** Bounds what one client, and all of them together, can hold on to in an HTTP server. */
+export interface ConnectionLimits {
+  /** Connections at a time; more are closed at once. */
+  readonly connectionsMax: number
+  /** Requests of one connection that wait for the answer to the one before; with more, the connection is closed. */
+  readonly pipelinedMax: number
+  /** How long a client may take nothing of its answer, milliseconds; then the connection is closed. */
+  readonly answerTimeoutMs: number
+  /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. */
+  readonly unsentBytesMax: number
+  /** How long a connection that ends goes on listening, milliseconds: for the rest of a refused body, or for a request that is on its way. */
+  readonly lingerMs: number
+}
+
+/** Serves the requests of {@link Connections}, one of a connection at a time. */
+export interface ConnectionHandler {
+  /** Answers a request through {@link Connections.send}, or by itself. Must not throw. */
+  serve(request: IncomingMessage, response: ServerResponse): void
+  /** The body for a request that never became one, and its type. */
+  refusal(error: AtollError): { readonly type: string; readonly body: string }
+}
+
+/**
+ * The connections of an HTTP server. Node.js answers all requests of a connection at once, keeps what nobody reads, waits for a client
+ * to close its half, and cuts off idle connections when it closes. Each of these lets clients take a server down, or loses them an answer.
+ */
+export class Connections {
+  readonly #server: Server
+  readonly #limits: ConnectionLimits
+  readonly #handler: ConnectionHandler
+  readonly #connections = new Map<Socket, Connection>()
+  /** Sockets with answers that are not taken yet, and how large they are. Those that have waited longest come first. */
+  readonly #unsent = new Map<Socket, number>()
+  #unsentBytes = 0
+  #isEnding = false
+
+  /** Takes the server over: its requests and errors come to `handler`. */
+  constructor(server: Server, limits: ConnectionLimits, handler: ConnectionHandler) {
+    this.#server = server
+    this.#limits = limits
+    this.#handler = handler
+    server.maxConnections = limits.connectionsMax
+    server.timeout = limits.answerTimeoutMs // Node.js begins it anew whenever the client took something
+    server.on('connection', (socket) => this.#open(socket))
+    server.on('request', (request, response) => this.#take(request, response))
+    server.on('timeout', (socket) => this.#timeOut(socket))
+    server.on('clientError', (error, socket) => this.#fail(error, socket as Socket)) // sockets are all that it listens to
+  }
+
+  /** Sends an answer, and ends the connection with it where the rest of a body is not wanted, or after {@link end}. Throws for a header that HTTP cannot carry. */
+  send(request: IncomingMessage, response: ServerResponse, status: number, headers: Record<string, string>, body: string | undefined): void {
+    if (response.destroyed) return
+    const { socket } = request
+    const bytes = body === undefined ? 0 : Buffer.byteLength(body)
+    if (body !== undefined) headers['content-length'] = String(bytes)
+    const isRefused = !request.complete && hasBody(request)
+    if (isRefused || (this.#isEnding && !this.#connections.get(socket)?.waiting.length)) headers['connection'] = 'close'
+    for (const name in headers) validateHeaderValue(name, headers[name]!) // writeHead would throw half way
+    response.writeHead(status, headers)
+    const sent = request.method === 'HEAD' ? undefined : body
+    if (isRefused) this.#sendBeforeTheEnd(request, response, sent)
+    else response.end(sent)
+    if (socket.writableLength > 0) this.#wait(socket, bytes)
+  }
+
+  /** From now on each answer is the last of its connection. */
+  end(): void {
+    this.#isEnding = true
+  }
+
+  /** Takes no more connections, lets requests under way be answered, `drainMs` at the most, and resolves when every connection is closed. */
+  async close(drainMs: number): Promise<void> {
+    this.end()
+    if (!this.#server.listening) return
+    const closed = once(this.#server, 'close')
+    SocketServer.prototype.close.call(this.#server) // http's own would cut idle connections off, and the requests that are on their way there
+    const late = setTimeout(() => this.#server.closeAllConnections(), drainMs)
+    const idle = setTimeout(() => setImmediate(() => this.#closeIdle()), Math.min(this.#lingerMs(), drainMs)) // what had come by then has been read
+    await closed
+    clearTimeout(late)
+    clearTimeout(idle)
+    this.#server.close() // ends what http watches connections with
+  }
+
+  #open(socket: Socket): void {
+    this.#connections.set(socket, new Connection(socket))
+    socket.once('close', () => {
+      this.#connections.delete(socket)
+      this.#taken(socket)
+    })
+  }
+
+  #take(request: IncomingMessage, response: ServerResponse): void {
+    const connection = this.#connections.get(request.socket)
+    if (!connection || connection.isOver || connection.refusal !== undefined || !connection.socket.writable) return // nobody would hear the answer
+    const ambiguity = ambiguityOf(request)
+    if (ambiguity !== undefined) return this.#refuse(connection, new AtollError('MALFORMED', ambiguity))
+    if (!connection.current) return this.#serve(connection, { request, response })
+    if (connection.waiting.length < this.#limits.pipelinedMax) return void connection.waiting.push({ request, response })
+    connection.isOver = true
+    connection.socket.destroy()
+  }
+
+  #serve(connection: Connection, exchange: Exchange): void {
+    connection.current = exchange
+    exchange.response.once('close', () => this.#answered(connection))
+    this.#handler.serve(exchange.request, exchange.response)
+  }
+
+  /** The next request begins when the client has taken the answer to this one: what it does not read is not made. */
+  #answered(connection: Connection): void {
+    const { socket, waiting, refusal } = connection
+    this.#taken(socket)
+    connection.current = undefined
+    connection.answeredMs = performance.now()
+    if (!socket.writable || connection.isOver) return void (waiting.length = 0)
+    const next = waiting.shift()
+    if (next) this.#serve(connection, next)
+    else if (refusal !== undefined) this.#endWith(connection, refusal)
+  }
+
+  /** Most clients see no answer while they send, and none at all if the connection is reset meanwhile. */
+  #sendBeforeTheEnd(request: IncomingMessage, response: ServerResponse, body: string | undefined): void {
+    if (body === undefined) response.flushHeaders()
+    else response.write(body)
+    const late = setTimeout(() => response.end(), this.#limits.lingerMs)
+    response.once('close', () => clearTimeout(late))
+    request.once('end', () => response.end())
+    request.resume()
+  }
+
+  #wait(socket: Socket, bytes: number): void {
+    this.#unsent.set(socket, bytes)
+    this.#unsentBytes += bytes
+    for (const longest of this.#unsent.keys()) {
+      if (this.#unsentBytes <= this.#limits.unsentBytesMax) break
+      this.#taken(longest)
+      longest.destroy()
+    }
+  }
+
+  #taken(socket: Socket): void {
+    this.#unsentBytes -= this.#unsent.get(socket) ?? 0
+    this.#unsent.delete(socket)
+  }
+
+  /** Nothing has moved for a while. Whoever waits for an answer that is not ready yet may go on waiting. */
+  #timeOut(socket: Socket): void {
+    const connection = this.#connections.get(socket)
+    const isIdle = connection?.current === undefined && connection?.answeredMs !== undefined
+    if (socket.writableLength > 0 || isIdle) socket.destroy()
+  }
+
+  #fail(error: NodeJS.ErrnoException, socket: Socket): void {
+    const connection = this.#connections.get(socket)
+    if (connection?.isOver || connection?.refusal !== undefined) return
+    if (!connection || !socket.writable) return void socket.destroy()
+    const { code, reason } = failures[error.code ?? ''] ?? { code: 'MALFORMED', reason: 'this is not an HTTP request that can be trusted' }
+    this.#refuse(connection, new AtollError(code, reason, { cause: error }))
+  }
+
+  /** Answers a request that never became one (not HTTP, too much of it, or too slow) in its turn, and ends the connection. */
+  #refuse(connection: Connection, error: AtollError): void {
+    const { type, body } = this.#handler.refusal(error)
+    const refusal = `HTTP/1.1 ${error.status} ${error.code}\r\ncontent-type: ${type}\r\ncache-control: no-store\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
+    const { current, socket } = connection
+    if (current && (current.request.complete || !hasBody(current.request))) connection.refusal = refusal
+    else if (current?.response.headersSent) socket.destroy()
+    else this.#endWith(connection, refusal)
+  }
+
+  /** A client that keeps its half open does not keep the connection. */
+  #endWith(connection: Connection, text: string): void {
+    const { socket } = connection
+    connection.isOver = true
+    socket.end(text)
+    const late = setTimeout(() => socket.destroy(), this.#limits.lingerMs)
+    socket.once('close', () => clearTimeout(late))
+  }
+
+  /** How long a client that has just been answered, or has just come, gets to send what it has not sent yet. */
+  #lingerMs(): number {
+    const now = performance.now()
+    let lingerMs = 0
+    for (const { answeredMs, openedMs } of this.#connections.values()) lingerMs = Math.max(lingerMs, (answeredMs ?? openedMs) + this.#limits.lingerMs - now)
+    return lingerMs
+  }
+
+  /** A connection on which nothing was ever asked, as browsers and balancers open in advance, counts as busy for Node.js. */
+  #closeIdle(): void {
+    this.#server.closeIdleConnections()
+    for (const socket of this.#connections.keys()) if (socket.bytesRead === 0) socket.destroy()
+  }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+}
+
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
+
+class Connection {
+  readonly socket: Socket
+  readonly openedMs = performance.now()
+  /** When its last answer was taken. */
+  answeredMs: number | undefined
+  current: Exchange | undefined
+  readonly waiting: Exchange[] = []
+  /** What is to be sent when those that came before have been answered. */
+  refusal: string | undefined
+  /** Nothing more is sent, and what still comes is not looked at. */
+  isOver = false
+
+  constructor(socket: Socket) {
+    this.socket = socket
+  }
+}
+
+const failures: Readonly<Record<string, { code: ErrorCode; reason: string }>> = {
+  HPE_HEADER_OVERFLOW: { code: 'HEADERS_TOO_LARGE', reason: 'the headers are over the limit (headerBytesMax)' },
+  ERR_HTTP_REQUEST_TIMEOUT: { code: 'REQUEST_TIMEOUT', reason: 'the request did not arrive in time' },
+}
