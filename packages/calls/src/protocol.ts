@@ -1,5 +1,5 @@
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
-import type { Dispatch, Dispatched } from 'atoll/runtime'
+import type { Dispatch, Dispatched, Position } from 'atoll/runtime'
 
 // What goes over the wire between two processes of one system. Both ends are ours, and may be a version apart: what is missing has a
 // default, and what is unknown is ignored.
@@ -11,6 +11,7 @@ export interface CallBody {
   readonly input?: unknown
   readonly caller?: Dispatch['caller']
   readonly position?: Dispatch['position']
+  readonly maybeSeen?: { readonly position: Position; readonly remainingMs: number } | undefined
   readonly idempotencyKey?: string | undefined
   readonly ifMatch?: string | undefined
   readonly trace?: string | undefined
@@ -29,9 +30,10 @@ export interface CallProblem {
   readonly unstarted?: boolean
 }
 
-export function encodeCall(system: string, request: Dispatch, remainingMs: number): string {
-  const { input, caller, position, idempotencyKey, ifMatch, trace, requestId, show } = request
-  const body: CallBody = { system, input, caller, position, idempotencyKey, ifMatch, trace, requestId, show, remainingMs: Math.max(0, Math.floor(remainingMs)) }
+export function encodeCall(system: string, request: Dispatch, remainingMs: number, nowMs: number): string {
+  const { input, caller, position, maybeSeen: maybe, idempotencyKey, ifMatch, trace, requestId, show } = request
+  const maybeSeen = maybe && { position: maybe.position, remainingMs: maybe.untilMs - nowMs }
+  const body: CallBody = { system, input, caller, position, maybeSeen, idempotencyKey, ifMatch, trace, requestId, show, remainingMs: Math.max(0, Math.floor(remainingMs)) }
   return JSON.stringify(body)
 }
 
@@ -39,7 +41,7 @@ export function encodeCall(system: string, request: Dispatch, remainingMs: numbe
 export function decodeCall(text: string): CallBody {
   const body = parse(text)
   if (!isObject(body)) throw malformed('it is not a JSON object')
-  const { remainingMs, system, caller, position } = body
+  const { remainingMs, system, caller, position, maybeSeen } = body
   if (typeof system !== 'string') throw malformed('it does not say which system it belongs to')
   if (typeof remainingMs !== 'number' || !Number.isFinite(remainingMs)) throw malformed('it does not say how much time is left')
   for (const name of ['idempotencyKey', 'ifMatch', 'trace', 'requestId']) {
@@ -47,6 +49,7 @@ export function decodeCall(text: string): CallBody {
   }
   if (caller !== undefined && !(isObject(caller) && typeof caller['id'] === 'string' && isObject(caller['claims']))) throw malformed('its caller has no id and claims')
   if (position !== undefined && !isPosition(position)) throw malformed('its position is none')
+  if (maybeSeen !== undefined && !(isObject(maybeSeen) && isPosition(maybeSeen['position']) && Number.isFinite(maybeSeen['remainingMs']))) throw malformed('what its caller may have seen is no position')
   return body as unknown as CallBody // looked at above; the input is the operation's to check
 }
 

@@ -130,7 +130,7 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, options: P
       if (token === 'broken') throw new Error('this is no token')
       return token.startsWith('good-') ? { id: token.slice(5), claims: {} } : undefined
     },
-    limits: { bodyBytesMax: 1_000, requestsInFlightMax: 5, ...options.limits },
+    limits: { bodyBytesMax: 1_000, requestsInFlightMax: 5, addressWaitMs: 60_000, ...options.limits },
   })
   try {
     await work({

@@ -136,6 +136,29 @@ describe('a causal read of what its caller has seen', () => {
       for (const answer of await Promise.all(reading)) assert.deepEqual(answer, { cents: [1] })
     }))
 
+  it('waits for what its caller may have seen until it has waited long enough, also in what it calls, and then answers from what is there', () =>
+    inWorld(async (world) => {
+      const gate = Promise.withResolvers<void>()
+      const clerk = contract('clerk', { total: query({ input: z.object({ account: z.string() }), output: z.object({ cents: z.array(z.int()) }), consistency: 'eventual' }) })
+      const services = [...createShop(({ account }) => (account === 'stuck' ? gate.promise : undefined)).services, service(clerk, { handlers: { total: ({ input, call }) => call(audit.total, input) } })]
+      const shop = await world.start(system('shop', { services }), { handlingMs: 60_000 })
+      const stuck = await shop.dispatch('book.note', { input: { account: 'stuck', cents: 1 } })
+      for (const operation of ['audit.total', 'clerk.total']) {
+        const maybeSeen = { position: stuck.position, untilMs: world.host.monotonicMs() + 300 }
+        const own = await shop.dispatch('book.note', { input: { account: operation, cents: 2 } })
+        const answer = shop.dispatch(operation, { input: { account: operation }, position: own.position, maybeSeen })
+        const early = await Promise.race([answer, world.host.advance(299)])
+        assert.equal(early, undefined, 'it waits')
+        const { output, missed } = await within(world, 2, answer)
+        assert.deepEqual([output, missed], [{ cents: [2] }, true])
+      }
+      const maybeSeen = { position: stuck.position, untilMs: world.host.monotonicMs() + 300 }
+      const answer = shop.dispatch('clerk.total', { input: { account: 'stuck' }, maybeSeen })
+      gate.resolve()
+      const { output, missed } = await within(world, 100, answer)
+      assert.deepEqual([output, missed], [{ cents: [1] }, false])
+    }))
+
   it('is refused early when too many wait and it has waited longest; those who have just written are answered', () =>
     inWorld(async (world) => {
       let release = (): void => {}

@@ -1,6 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { RuntimeOptions } from './options.ts'
 import { latestOf, ordersOf, type Position } from './position.ts'
+import type { Dispatch } from './running.ts'
 import type { Standing } from './standing.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
@@ -25,15 +26,26 @@ interface Missing {
   readonly order: string
 }
 
+/** What a caller has seen, and may have seen. */
+export type Seen = Pick<Dispatch, 'position' | 'maybeSeen'>
+
 /**
- * Waits until a service has handled what its caller has seen. Undefined if it has; else a promise that rejects with BEHIND after
- * `causalWaitMs`, or at the deadline, or when more than `causalWaitsMax` wait and it has waited longest.
+ * Waits until a service has handled what its caller has seen, and for a while for what it may have seen. Undefined if it has; else a promise
+ * that says whether some of the latter was missed. It rejects with BEHIND after `causalWaitMs`, or at the deadline, or when more than
+ * `causalWaitsMax` wait and it has waited longest.
  */
-export function caughtUp(ground: CausalGround, position: Position, name: string, deadlineMs: number): Promise<void> | undefined {
-  const missing = compare(ground, position)
-  if (missing.length === 0) return undefined
-  const untilMs = Math.min(deadlineMs, ground.host.monotonicMs() + ground.options.causalWaitMs)
-  return waitFor(ground, missing, name, untilMs)
+export function caughtUp(ground: CausalGround, { position, maybeSeen }: Seen, name: string, deadlineMs: number): Promise<boolean> | undefined {
+  const missing = position ? compare(ground, position) : none
+  const maybeMissing = maybeSeen ? compare(ground, maybeSeen.position) : none
+  if (missing.length === 0 && maybeMissing.length === 0) return undefined
+  return waitForAll(ground, missing, maybeMissing, name, deadlineMs, maybeSeen?.untilMs ?? 0)
+}
+
+async function waitForAll(ground: CausalGround, missing: readonly Missing[], maybeMissing: readonly Missing[], name: string, deadlineMs: number, maybeUntilMs: number): Promise<boolean> {
+  if (missing.length > 0) await waitFor(ground, missing, name, Math.min(deadlineMs, ground.host.monotonicMs() + ground.options.causalWaitMs))
+  if (maybeMissing.length === 0) return false
+  const wait = begin(ground, maybeMissing, Math.min(deadlineMs, maybeUntilMs))
+  return (await wait.ended()) !== undefined && !wait.isGivenUp
 }
 
 /** What of a position is not reached. Every causal request comes through here, and nearly always nothing is missing. */
@@ -60,16 +72,24 @@ function compare(ground: CausalGround, position: Position): readonly Missing[] {
 const none: never[] = []
 
 async function waitFor(ground: CausalGround, missing: readonly Missing[], name: string, untilMs: number): Promise<void> {
-  const { waits, options } = ground
-  const wait = new CausalWait(ground, missing, untilMs)
-  // What has been waited for longest is the least likely to come: those who have just written wait for milliseconds.
-  if (waits.size >= options.causalWaitsMax) for (const longest of waits) if (waits.size >= options.causalWaitsMax) longest.giveUp()
-  waits.add(wait)
+  const wait = begin(ground, missing, untilMs)
   const place = await wait.ended()
   if (!place) return
   const { subscription, source, partition } = place
-  const why = wait.isGivenUp ? `, and too many wait for such (causalWaitsMax, ${options.causalWaitsMax})` : ''
+  const why = wait.isGivenUp ? `, and too many wait for such (causalWaitsMax, ${ground.options.causalWaitsMax})` : ''
   throw new AtollError('BEHIND', `${name}: ${subscription} has not yet handled what its caller has seen of ${source}${why}`, { details: { subscription, source, partition } })
+}
+
+/** Of those who wait, one gives way if there are too many: what has been waited for longest is the least likely to come. */
+function begin(ground: CausalGround, missing: readonly Missing[], untilMs: number): CausalWait {
+  const { waits, options } = ground
+  for (const longest of waits) {
+    if (waits.size < options.causalWaitsMax) break
+    longest.giveUp()
+  }
+  const wait = new CausalWait(ground, missing, untilMs)
+  waits.add(wait)
+  return wait
 }
 
 /**

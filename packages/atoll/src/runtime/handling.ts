@@ -8,7 +8,7 @@ import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedE
 import { isStoresDoing } from './blame.ts'
 import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
-import type { Cancellation, Dispatch, Dispatched } from './running.ts'
+import type { Cancellation, Dispatch, Dispatched, MaybeSeen } from './running.ts'
 import { childTrace, newTrace } from './trace.ts'
 import { transact, type Progress, type TransactionFrame } from './transact.ts'
 
@@ -34,6 +34,7 @@ export interface HandlingSubject {
   readonly deadlineMs: number
   readonly caller: Caller | undefined
   readonly position: Position
+  readonly maybeSeen?: MaybeSeen | undefined
   readonly signal: Cancellation | undefined
   readonly frame: TransactionFrame
   /** Everything will be undone: what leaves the service is refused. */
@@ -65,6 +66,8 @@ export class Handling implements Progress {
   result: unknown
   /** Why a transaction was refused that it asked for: whoever did not await it has not heard. */
   refusal: AtollError | undefined
+  /** It went on, or what it called did, without all that its caller may have seen. */
+  missed = false
   /** The transaction failed by the store's doing, not the handler's. */
   storeFailed = false
 
@@ -187,6 +190,7 @@ export class Handling implements Progress {
       input,
       caller: this.#subject.caller,
       position: mergePositions(this.#subject.position, this.#position),
+      maybeSeen: this.#subject.maybeSeen,
       deadlineMs,
       signal: this.#subject.signal,
       trace: this.trace,
@@ -196,6 +200,7 @@ export class Handling implements Progress {
       throw withoutEffect(error)
     })
     this.#position = mergePositions(this.#position, answer.position)
+    this.missed ||= answer.missed === true
     return answer.output as z.output<Op['output']> // the dispatcher checked it against this very operation's schema
   }
 

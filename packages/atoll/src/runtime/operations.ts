@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { FieldMessages } from '../refusals.ts'
 import { AlreadyAnswered, AnswerSlot } from './answers.ts'
+import type { Seen } from './causal.ts'
 import { withDeadline } from './deadline.ts'
 import { Handling, type HandlingGround } from './handling.ts'
 import type { RuntimeOptions } from './options.ts'
@@ -16,8 +17,8 @@ export interface OperationGround extends HandlingGround {
   handler(operation: BoundOperation): (context: unknown) => unknown
   /** How far the service's own commits have got. */
   standing(queries: Queries): Promise<Position>
-  /** Resolves when the service has caught up with a position; rejects with BEHIND. */
-  caughtUp(position: NonNullable<Dispatch['position']>, name: string, deadlineMs: number): Promise<void> | undefined
+  /** Resolves when the service has caught up with what its caller has seen; with true if it has not with what that one may have seen. Rejects with BEHIND. */
+  caughtUp(seen: Seen, name: string, deadlineMs: number): Promise<boolean> | undefined
 }
 
 /** An answer, with the input as its schema gave it. */
@@ -49,6 +50,7 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
     deadlineMs,
     caller: operation.auth === 'none' ? undefined : request.caller,
     position: request.position ?? emptyPosition,
+    maybeSeen: request.maybeSeen,
     signal: request.signal,
     frame: {
       guard: slot && ((tx) => slot.check(tx)),
@@ -65,15 +67,15 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
     host,
     { deadlineMs, signal: request.signal, name: operation.name },
     async () => {
-      if (operation.consistency === 'causal' && request.position) {
-        const wait = ground.caughtUp(request.position, operation.name, deadlineMs)
-        if (wait) await wait
+      if (operation.consistency === 'causal') {
+        const wait = ground.caughtUp(request, operation.name, deadlineMs)
+        if (wait) handling.missed = await wait
       }
       const recorded = slot && (await slot.find(ground.reader()))
       if (recorded) return replay(operation, parsed.data, recorded)
       try {
         const output = await run(ground, operation, handling, answer, slot)
-        return { input: parsed.data, output, outcome: 'done', position: handling.position, etag: etagOf(operation, output) } as const
+        return { input: parsed.data, output, outcome: 'done', position: handling.position, etag: etagOf(operation, output), missed: handling.missed } as const
       } catch (error) {
         if (error instanceof AlreadyAnswered) return replay(operation, parsed.data, error.answer)
         throw error

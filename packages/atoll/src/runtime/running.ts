@@ -99,6 +99,8 @@ export interface Dispatch {
   readonly caller?: Caller | undefined
   /** What the caller has seen; a causal operation waits for it. */
   readonly position?: Position | undefined
+  /** What the caller may have seen; it waits for that as well, for a short while. */
+  readonly maybeSeen?: MaybeSeen | undefined
   /** When the answer is of no more use, by `host.monotonicMs()`. Default: 10 s from now. */
   readonly deadlineMs?: number | undefined
   /** Aborts when the caller goes away. */
@@ -113,6 +115,13 @@ export interface Dispatch {
   readonly show?: boolean | undefined
 }
 
+/** What somebody wrote who may be the caller: it came from the same address. */
+export interface MaybeSeen {
+  readonly position: Position
+  /** By `host.monotonicMs()`; then the answer is made from what is there. */
+  readonly untilMs: number
+}
+
 export interface Dispatched {
   readonly output: unknown
   /** `shown`: the output is that of the `show` query. `accepted`: the command succeeded, its `show` query could not answer in time. */
@@ -121,6 +130,8 @@ export interface Dispatched {
   readonly position: Position
   /** The version of the output, if its operation has one. */
   readonly etag?: string | undefined
+  /** Not all was there in time that the caller may have seen ({@link Dispatch.maybeSeen}). */
+  readonly missed?: boolean | undefined
   /** An answer recorded earlier under the same Idempotency-Key. */
   readonly replayed?: boolean | undefined
 }

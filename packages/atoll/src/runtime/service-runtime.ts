@@ -6,7 +6,7 @@ import type { EventDefinition } from '../contract/event.ts'
 import type { Service } from '../service/service.ts'
 import type { SubscriptionFacts, System } from '../system.ts'
 import { forgetAnswers } from './answers.ts'
-import { caughtUp, type CausalGround, type CausalWait } from './causal.ts'
+import { caughtUp, type CausalGround, type CausalWait, type Seen } from './causal.ts'
 import { endsWithin } from './deadline.ts'
 import { handleEvent } from './event-handling.ts'
 import { createFaultLogger } from './faults.ts'
@@ -252,8 +252,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     }
   }
 
-  caughtUp(position: Position, name: string, deadlineMs: number): Promise<void> | undefined {
-    return caughtUp(this, position, name, deadlineMs)
+  caughtUp(seen: Seen, name: string, deadlineMs: number): Promise<boolean> | undefined {
+    return caughtUp(this, seen, name, deadlineMs)
   }
 
   standingOf(source: string): Standing | undefined {

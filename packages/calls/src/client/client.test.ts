@@ -12,7 +12,7 @@ const fast = { silentMs: 50, aliveMs: 100, outMsMin: 20, outMsMax: 50 }
 describe('a call to a service in another process', () => {
   it('carries everything that it would have in one process, and brings everything back', () =>
     inNetwork(async ({ play, client }) => {
-      const answer = { output: { text: 'tea' }, outcome: 'shown', position: { shelf: { 3: '17-12' } }, etag: '4', replayed: true } as const
+      const answer = { output: { text: 'tea' }, outcome: 'shown', position: { shelf: { 3: '17-12' } }, etag: '4', replayed: true, missed: true } as const
       const { instance, received } = await play(() => answer)
       const request = {
         input: { text: 'ä', none: null },
@@ -24,10 +24,14 @@ describe('a call to a service in another process', () => {
         requestId: 'r-1',
         show: true,
       }
-      const given = await client([instance]).dispatch('shelf.put', { ...request, deadlineMs: monotonicMs() + 5_000 })
+      const now = monotonicMs()
+      const maybeSeen = { position: { desk: { 1: '6' } }, untilMs: now + 2_000 }
+      const given = await client([instance]).dispatch('shelf.put', { ...request, maybeSeen, deadlineMs: now + 5_000 })
       assert.deepEqual(given, answer)
-      const { operation, deadlineMs, signal, ...rest } = received[0]!
+      const { operation, deadlineMs, signal, maybeSeen: carried, ...rest } = received[0]!
       assert.deepEqual({ operation, ...rest }, { operation: 'shelf.put', ...request })
+      assert.deepEqual(carried?.position, maybeSeen.position)
+      assert.ok(Math.abs(deadlineMs! - carried.untilMs - 3_000) < 10, 'both clocks count what is left')
       assert.ok(Math.abs(deadlineMs! - monotonicMs() - 5_000) < 1_000)
       assert.equal(signal!.aborted, false)
     }))

@@ -83,13 +83,14 @@ class HttpCallClient implements CallClient {
       const peers = this.#peers.of(call.service)
       const peer = choose(peers.filter((one) => !tried.has(one)), this.#host)
       if (!peer) throw unanswered(call, last, peers)
-      const remainingMs = call.deadlineMs - this.#host.monotonicMs()
+      const nowMs = this.#host.monotonicMs()
+      const remainingMs = call.deadlineMs - nowMs
       if (remainingMs <= 0) throw new AtollError('DEADLINE_EXCEEDED', `${call.name}: no time was left to call ${call.service}`)
       tried.add(peer)
       try {
         return await peer.send({
           operation: call.name,
-          body: encodeCall(this.#system.name, call.request, remainingMs),
+          body: encodeCall(this.#system.name, call.request, remainingMs, nowMs),
           deadlineMs: call.deadlineMs,
           signal: call.request.signal,
           mayLeave: () => call.mayRepeat && this.#peers.of(call.service).some((one) => !tried.has(one) && !one.isOut),

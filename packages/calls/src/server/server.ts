@@ -100,13 +100,15 @@ class HttpCallServer implements CallServer {
     this.#inFlight++
     let begun = false
     try {
-      const { system, remainingMs, ...call } = decodeCall(await exchange.body())
+      const { system, remainingMs, maybeSeen, ...call } = decodeCall(await exchange.body())
       this.#assertTakes(system, operation)
       // Nothing is waited for between that check and the dispatch: what was not refused by then has begun.
       begun = true
-      const deadlineMs = this.#options.host.monotonicMs() + Math.min(remainingMs, this.#limits.callMsMax)
-      const { output, outcome, position, etag, replayed } = await this.#reached.dispatch(operation, { ...call, input: call.input, deadlineMs, signal: exchange.gone })
-      exchange.answer(200, JSON.stringify({ output, outcome, position, etag, replayed }))
+      const nowMs = this.#options.host.monotonicMs()
+      const deadlineMs = nowMs + Math.min(remainingMs, this.#limits.callMsMax)
+      const maybe = maybeSeen && { position: maybeSeen.position, untilMs: nowMs + maybeSeen.remainingMs }
+      const { output, outcome, position, etag, replayed, missed } = await this.#reached.dispatch(operation, { ...call, input: call.input, maybeSeen: maybe, deadlineMs, signal: exchange.gone })
+      exchange.answer(200, JSON.stringify({ output, outcome, position, etag, replayed, missed }))
     } catch (thrown) {
       const error = AtollError.from(thrown)
       // Only here is it known where it comes from; callers get code and message.

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Caller, ErrorShape } from 'atoll'
-import { decodePosition, encodePosition, inBrief, isTrace, mergePositions, newTrace, type Dispatched, type Position, type RunningSystem } from 'atoll/runtime'
+import { decodePosition, encodePosition, inBrief, isTrace, mergePositions, newTrace, type Dispatched, type MaybeSeen, type Position, type RunningSystem } from 'atoll/runtime'
 import { toEtag, versionOf } from './etag.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import { Listener } from './listener.ts'
@@ -32,7 +32,9 @@ class SystemGateway implements Gateway {
   readonly #options: GatewayOptions
   readonly #limits: GatewayLimits
   readonly #routes: Routes
-  readonly #positions: PositionMemory
+  /** By caller, and by address: who has many addresses must not make callers be forgotten. */
+  readonly #callers: PositionMemory
+  readonly #addresses: PositionMemory
   readonly #listener: Listener
   #inFlight = 0
   #draining = false
@@ -42,7 +44,8 @@ class SystemGateway implements Gateway {
     this.#options = options
     this.#limits = { ...defaultLimits, ...options.limits }
     this.#routes = new Routes(running.system, options.basePath ?? '')
-    this.#positions = new PositionMemory(options.host, this.#limits.positionsMax, this.#limits.positionAgeMsMax)
+    this.#callers = new PositionMemory(options.host, this.#limits.positionsMax, this.#limits.positionAgeMsMax)
+    this.#addresses = new PositionMemory(options.host, this.#limits.positionsMax, this.#limits.positionAgeMsMax)
     this.#listener = new Listener(this.#limits, options.logger, (request) => this.handle(request))
   }
 
@@ -93,6 +96,7 @@ class SystemGateway implements Gateway {
       input: { ...query, ...body, ...params },
       caller,
       position: this.#positionOf(request, caller),
+      maybeSeen: this.#maybeSeenBy(request),
       deadlineMs: this.#options.host.monotonicMs() + this.#limits.deadlineMs,
       signal: request.signal(),
       idempotencyKey: operation.kind === 'command' ? idempotencyKeyOf(headers['idempotency-key']) : undefined,
@@ -102,6 +106,7 @@ class SystemGateway implements Gateway {
       show: true,
     })
     if (operation.kind === 'command') this.#remember(request, caller, dispatched.position)
+    if (dispatched.missed) this.#addresses.distrust(this.#addressOf(request))
     return toSuccess(request, operation.status, operation.kind, dispatched)
   }
 
@@ -133,20 +138,24 @@ class SystemGateway implements Gateway {
     return caller
   }
 
+  /** What a request's caller has seen: it says so itself, or has written it. */
   #positionOf(request: GatewayRequest, caller: Caller | undefined): Position | undefined {
     const header = one(request.headers['atoll-position'])
-    const positions = [
-      header === undefined ? undefined : decodePosition(header),
-      this.#positions.recall(`address ${this.#addressOf(request)}`),
-      caller && this.#positions.recall(`caller ${caller.id}`),
-    ].filter((position) => position !== undefined)
-    return positions.length === 0 ? undefined : positions.reduce(mergePositions)
+    const sent = header === undefined ? undefined : decodePosition(header)
+    const remembered = caller && this.#callers.recall(caller.id)
+    return sent && remembered ? mergePositions(sent, remembered) : (sent ?? remembered)
+  }
+
+  /** What was written from its address, by its caller before that one was known, or by a neighbour. */
+  #maybeSeenBy(request: GatewayRequest): MaybeSeen | undefined {
+    const position = this.#addresses.recall(this.#addressOf(request))
+    return position && { position, untilMs: this.#options.host.monotonicMs() + this.#limits.addressWaitMs }
   }
 
   #remember(request: GatewayRequest, caller: Caller | undefined, position: Position): void {
     if (Object.keys(position).length === 0) return
-    this.#positions.remember(`address ${this.#addressOf(request)}`, position)
-    if (caller) this.#positions.remember(`caller ${caller.id}`, position)
+    this.#addresses.remember(this.#addressOf(request), position)
+    if (caller) this.#callers.remember(caller.id, position)
   }
 
   /** The client's address. Entries before the last one came with the request to the proxy: anybody may have written them. */

@@ -55,10 +55,15 @@ export interface GatewayLimits extends ConnectionLimits {
   readonly lingerMs: number
   /** Time an operation has, milliseconds; then 504. Default 10,000. */
   readonly deadlineMs: number
-  /** Callers and addresses whose position is remembered. Default 10,000. */
+  /** Callers whose position is remembered, and as many addresses. Default 10,000. */
   readonly positionsMax: number
   /** How long a position is remembered, milliseconds. Default 60,000. */
   readonly positionAgeMsMax: number
+  /**
+   * How long a request waits for what somebody else at its address has written, or its own caller before it was known, milliseconds; then it
+   * is answered from what is there. Default 500.
+   */
+  readonly addressWaitMs: number
 }
 
 export const defaultLimits: GatewayLimits = {
@@ -76,4 +81,5 @@ export const defaultLimits: GatewayLimits = {
   deadlineMs: 10_000,
   positionsMax: 10_000,
   positionAgeMsMax: 60_000,
+  addressWaitMs: 500,
 }

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { silentLogger } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import { command, contract, query, service, system } from 'atoll'
+import type { Dispatch, Dispatched, Position } from 'atoll/runtime'
+import { z } from 'zod'
+import { createGateway } from './gateway.ts'
+import type { GatewayLimits } from './options.ts'
+
+const Empty = z.object({})
+const desk = contract('desk', {
+  write: command({ http: 'POST /notes', auth: 'optional', input: Empty, output: z.void() }),
+  read: query({ http: 'GET /notes', auth: 'optional', input: Empty, output: z.void() }),
+})
+
+describe('the gateway, of what is written at an address by somebody who is not its caller,', () => {
+  it('has a request wait no longer than addressWaitMs, and for what its caller wrote as long as for any', async () => {
+    const { ask, clock } = front({ addressWaitMs: 300 })
+    clock.ms = 1_000
+    await ask('POST', '10.0.0.1', 'ann', { position: position('7') })
+    const { position: own, maybeSeen: near } = await ask('GET', '10.0.0.1', 'ann')
+    assert.deepEqual([own, near], [position('7'), { position: position('7'), untilMs: 1_300 }])
+    const { position: hers, maybeSeen } = await ask('GET', '10.0.0.1', 'ben')
+    assert.deepEqual([hers, maybeSeen], [undefined, { position: position('7'), untilMs: 1_300 }])
+    assert.deepEqual((await ask('GET', '10.0.0.2', 'ann')).maybeSeen, undefined)
+  })
+
+  it('has nobody wait any more when that was in vain once, until it would have been forgotten; each still waits for their own', async () => {
+    const { ask, clock } = front({ positionAgeMsMax: 60_000 })
+    await ask('POST', '10.0.0.1', 'ann', { position: position('7') })
+    await ask('GET', '10.0.0.1', 'ben', { missed: true })
+    await ask('POST', '10.0.0.1', 'ann', { position: position('8') })
+    assert.equal((await ask('GET', '10.0.0.1', 'ben')).maybeSeen, undefined)
+    assert.deepEqual((await ask('GET', '10.0.0.1', 'ann')).position, position('8-7'))
+    clock.ms = 60_001
+    await ask('POST', '10.0.0.1', 'ann', { position: position('9') })
+    assert.deepEqual((await ask('GET', '10.0.0.1', 'ben')).maybeSeen?.position, position('9'))
+  })
+
+  it('forgets no caller for it, from however many addresses it comes', async () => {
+    const { ask } = front({ positionsMax: 10 })
+    await ask('POST', '10.0.0.1', 'ann', { position: position('7') })
+    for (let address = 0; address < 100; address++) await ask('POST', `10.0.1.${address}`, undefined, { position: position('8') })
+    assert.deepEqual((await ask('GET', '10.0.0.1', 'ann')).position, position('7'))
+  })
+})
+
+const position = (orders: string): Position => ({ desk: { 3: orders } })
+
+/** A gateway before a system whose answers tests make up, and what it asks that system. */
+function front(limits: Partial<GatewayLimits>) {
+  const clock = { ms: 0 }
+  let asked: Dispatch = { input: undefined }
+  let next: Partial<Dispatched> = {}
+  const gateway = createGateway(
+    {
+      system: system('desks', { services: [service(desk, { handlers: { write: () => {}, read: () => {} } })] }),
+      readiness: () => ({ ready: true, reasons: [], brief: [], warnings: [] }),
+      dispatch: async (_, request) => ((asked = request), { output: undefined, outcome: 'done', position: {}, ...next }),
+    },
+    { host: { ...createNodeHost(), monotonicMs: () => clock.ms }, logger: silentLogger, authenticate: async (token) => ({ id: token, claims: {} }), limits },
+  )
+  return {
+    clock,
+    /** Sends a request that is answered so; resolves with what the system was asked. */
+    async ask(method: string, address: string, caller: string | undefined, answer: Partial<Dispatched> = {}): Promise<Dispatch> {
+      next = answer
+      const headers: Record<string, string> = caller === undefined ? {} : { authorization: `Bearer ${caller}` }
+      const { status } = await gateway.handle({ method, url: '/notes', headers, address, body: async () => '', signal: () => undefined })
+      assert.equal(status, 204)
+      return asked
+    },
+  }
+}
