@@ -63,7 +63,7 @@ export const errorCodes = {
 
   // tests and simulations
   NONDETERMINISTIC: { meaning: 'Something was used in a world under a seed that would be different in its next run.', remedy: 'Use what the message names instead.' },
-  NOT_QUIET: { meaning: 'A world did not come to rest within the bound.', remedy: 'The message names what was still pending: look for a handler that fails for ever, or a service that is down.' },
+  NOT_QUIET: { meaning: 'A world did not come to rest within the bound.', remedy: 'The message names what was still pending: look for a handler that fails for ever, a service that is down, or events that lead to each other without end.' },
   LEDGER_UNBALANCED: { meaning: 'Events are missing from the account of a subscription, or count twice.', remedy: 'Keep the seed: this is a defect. The message names event and subscription.' },
   INVARIANT_BROKEN: { meaning: 'A simulated system broke a promise.', remedy: 'Replay the seed with the command that the message names, and mend the code.' },
 

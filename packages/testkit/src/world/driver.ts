@@ -14,12 +14,15 @@ export interface Goal {
 /** Runs a world as long as somebody waits for it: turn after turn, and when nobody is ready, on to the next timer. */
 export class Driver {
   readonly #scheduler: Scheduler
+  readonly #findLoop: () => AtollError | undefined
   readonly #goals = new Set<Goal>()
   readonly #onStill = new Set<() => Promise<void>>()
   #running: Promise<void> | undefined
 
-  constructor(scheduler: Scheduler) {
+  /** `findLoop` is asked after every turn: what it answers is thrown to everybody who waits. */
+  constructor(scheduler: Scheduler, findLoop: () => AtollError | undefined) {
     this.#scheduler = scheduler
+    this.#findLoop = findLoop
   }
 
   /** Resolves when the goal is met. */
@@ -54,6 +57,11 @@ export class Driver {
     const scheduler = this.#scheduler
     await scheduler.settle()
     while (!this.#endMet()) {
+      const loop = this.#findLoop()
+      if (loop) {
+        this.#goals.clear()
+        throw loop
+      }
       if (await scheduler.step()) continue
       if (await this.#look()) {
         await scheduler.settle()

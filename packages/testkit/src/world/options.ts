@@ -6,6 +6,11 @@ export interface WorldOptions {
   seed?: number | string
   /** How long it takes until an instance that ended by what runs in it is started again, milliseconds. Default 1,000. */
   restartMs?: number
+  /**
+   * How many handlings may come of events that lead to each other, the same one again and again, while no time passes; with one more it is a
+   * loop, and everybody who waits hears of it: NOT_QUIET. Default 1,000.
+   */
+  loopHandlingsMax?: number
   /** Only what differs from {@link worldRuntime}, the runtime's defaults but for what would only make worlds slow. */
   runtime?: Partial<Omit<RuntimeOptions, 'services' | 'instance'>>
   /**
@@ -50,3 +55,5 @@ export const worldRuntime = { partitions: 4, leaseMs: 60_000, lookMs: 4_000 } as
 
 /** What ends at once does not start all the time. */
 export const defaultRestartMs = 1_000
+/** Nobody pages through more at once, and a loop is there within a second. */
+export const defaultLoopHandlingsMax = 1_000

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { describeThrown } from '@atoll/host'
 import type { LogRecord } from '@atoll/log/driver'
 import { system as createSystem, type ReceivedEvent, type System } from 'atoll'
+import type { Loops } from './loops.ts'
 import { suffer, type Passenger } from './passage.ts'
 
 /** What became of one event in one subscription, as seen from outside its handler. */
@@ -28,8 +29,13 @@ export class Sightings {
   readonly #byEvent = new Map<string, Map<string, Sighting>>()
   /** In the order in which the log took them. */
   readonly #appended = new Map<string, { readonly number: number; readonly at: number }>()
+  readonly #loops: Loops
   /** Called at the commit of an `on` handler's transaction. */
   onHandled: ((handled: Handled) => void) | undefined
+
+  constructor(loops: Loops) {
+    this.#loops = loops
+  }
 
   /** How many events have been given to the log. */
   get events(): number {
@@ -46,6 +52,7 @@ export class Sightings {
   }
 
   begin(subscription: string, eventId: string): Sighting {
+    this.#loops.handling(subscription, eventId)
     let sightings = this.#byEvent.get(eventId)
     if (!sightings) this.#byEvent.set(eventId, (sightings = new Map()))
     let sighting = sightings.get(subscription)
@@ -55,6 +62,7 @@ export class Sightings {
   }
 
   appended(records: readonly LogRecord[]): void {
+    this.#loops.appended(records)
     for (const { id, number } of records) if (!this.#appended.has(id)) this.#appended.set(id, { number, at: this.#appended.size })
   }
 

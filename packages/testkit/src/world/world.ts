@@ -13,15 +13,16 @@ import { Backups, type Backup } from './backup.ts'
 import { Clock } from './clock.ts'
 import { Driver } from './driver.ts'
 import { toMs, type Duration } from './duration.ts'
-import { createEdge, readinessOf } from './edge.ts'
+import { createEdge, readinessOf, toEdgeRequest } from './edge.ts'
 import { Fleet } from './fleet.ts'
 import { createFlow, type Flow } from './flow.ts'
 import { installGuards } from './guards.ts'
 import { Instance, type Ended, type InstanceGround } from './instance.ts'
 import { SharedLog } from './log.ts'
+import { Loops } from './loops.ts'
 import { createKeepingLogger, Looker, type Glimpse } from './looker.ts'
 import type { Mishap, Passenger, Point } from './passage.ts'
-import { defaultRestartMs, worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
+import { defaultLoopHandlingsMax, defaultRestartMs, worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
 import { redriveLetters } from './redrive.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sightings } from './sightings.ts'
@@ -92,13 +93,14 @@ export class World implements AsyncDisposable {
     const trace = new Trace()
     const scheduler = new Scheduler(random.fork('turns'), trace)
     const engine = new Actor('engine', scheduler, random.fork('engine'))
-    const sightings = new Sightings()
+    const loops = new Loops(options.loopHandlingsMax ?? defaultLoopHandlingsMax, () => scheduler.monotonicMs)
+    const sightings = new Sightings(loops)
     const log = await SharedLog.open(engine.host, (records) => sightings.appended(records))
-    return new World(system, options, { seed, random, trace, scheduler, engine, sightings, log })
+    return new World(system, options, { seed, random, trace, scheduler, engine, loops, sightings, log })
   }
 
-  private constructor(system: System, options: WorldOptions, made: { seed: number | string; random: Random; trace: Trace; scheduler: Scheduler; engine: Actor; sightings: Sightings; log: SharedLog }) {
-    const { seed, random, trace, scheduler, engine, sightings, log } = made
+  private constructor(system: System, options: WorldOptions, made: { seed: number | string; random: Random; trace: Trace; scheduler: Scheduler; engine: Actor; loops: Loops; sightings: Sightings; log: SharedLog }) {
+    const { seed, random, trace, scheduler, engine, loops, sightings, log } = made
     this.seed = seed
     this.trace = trace
     this.sightings = sightings
@@ -106,7 +108,7 @@ export class World implements AsyncDisposable {
     this.#random = random
     this.#scheduler = scheduler
     this.surroundings = engine.host
-    this.#driver = new Driver(scheduler)
+    this.#driver = new Driver(scheduler, () => loops.take())
     const folder = createMemoryFolder()
     this.#stores = new SharedStores(createSqliteStores({ folder, host: engine.host }), folder)
     this.#fleet = new Fleet(system, random.fork('network'), engine.host)
@@ -156,12 +158,8 @@ export class World implements AsyncDisposable {
 
   /** Sends an HTTP request through the gateway, without a socket. It remembers what the caller has seen, as ever. */
   request(method: string, url: string, options: RequestOptions = {}): Promise<WorldResponse> {
-    const { as, body, headers = {}, address = 'client' } = options
-    const text = body === undefined ? '' : JSON.stringify(body)
-    const content: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }
-    const token: Record<string, string> = as === undefined ? {} : { authorization: `Bearer ${as}` }
     return this.#run(async () => {
-      const response = await this.#gateway!.handle({ method, url, headers: { ...content, ...token, ...headers }, address, body: async () => text, signal: () => undefined })
+      const response = await this.#gateway!.handle(toEdgeRequest(method, url, options))
       this.trace.note(`${method} ${url} ${response.status}`)
       return { status: response.status, headers: response.headers, body: response.body ? (JSON.parse(response.body) as unknown) : undefined }
     })
