@@ -128,4 +128,18 @@ export const runtimeMigrations: Migrations = {
     -- Which generation of each projection is the live one.
     CREATE TABLE atoll_projections (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  'atoll-0002-attempts': `
+    -- How often in a row an owner of a partition ended without giving it up, while the same events may have been in hand.
+    CREATE TABLE atoll_ends (subscription TEXT NOT NULL, partition INTEGER NOT NULL, ends INTEGER NOT NULL, PRIMARY KEY (subscription, partition)) STRICT, WITHOUT ROWID;
+
+    -- Tries that began after such ends and are not settled. One that the next owner finds was cut off by the end of its process.
+    CREATE TABLE atoll_tries (
+      subscription TEXT NOT NULL,
+      partition INTEGER NOT NULL,
+      source TEXT NOT NULL,
+      number INTEGER NOT NULL,
+      attempt INTEGER NOT NULL,
+      PRIMARY KEY (subscription, partition, source, number)
+    ) STRICT, WITHOUT ROWID;
+  `,
 }

@@ -19,6 +19,7 @@ import { Relay } from './relay.ts'
 import { toProblem } from './problem.ts'
 import type { Dispatch, Dispatched, Ports, Problem, RunningService, StopOptions } from './running.ts'
 import { runtimeMigrations } from './schema.ts'
+import type { Solo } from './solo.ts'
 import { readStanding, readStandingAtMost, type Standing } from './standing.ts'
 import type { SubscriptionGround } from './subscription/ground.ts'
 import { FailureReports } from './subscription/reports.ts'
@@ -30,6 +31,7 @@ export interface Surroundings {
   readonly system: System
   readonly ports: Ports
   readonly options: RuntimeOptions
+  readonly solo: Solo
   /** Runs an operation that a handler calls. */
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
   /** A service that runs in this process. */
@@ -351,6 +353,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       log: ports.log,
       store,
       options: this.options,
+      solo: this.#surroundings.solo,
       subscribers: new Map(facts.subscribers.map((subscriber) => [subscriber.event.name, subscriber])),
       events: facts.subscribers.map(({ event }) => ({ type: event.name, source: system.sources.get(event.name)!.service })), // `system` checked it
       batched: facts.subscribers.every((subscriber) => subscriber.kind === 'project'),

@@ -14,6 +14,7 @@ import type { Cancellation, Dispatch, Dispatched, OpenSystem, Ports, Readiness, 
 import type { Ran } from './operations.ts'
 import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
 import { asksForStanding, Standing, standingOperation } from './standing.ts'
+import { Solo } from './solo.ts'
 
 /**
  * Starts every service of a system in this process, over the given ports. Rejects, with everything closed again, if a store or the log
@@ -52,11 +53,13 @@ class SystemRuntime implements RunningSystem {
     this.#ports = ports
     this.#warnings = options.warnings
     this.#standings = new Map(system.services.map(({ name }) => [name, new Standing(ports.host, options, () => this.#askStanding(name, options))]))
+    const solo = new Solo()
     for (const service of servicesHere(system, options)) {
       const surroundings = {
         system,
         ports,
         options,
+        solo,
         dispatch: (operation: string, request: Dispatch) => this.#dispatch(operation, request, 'handler'),
         service: (name: string) => this.services.get(name),
         standing: (source: string) => this.#standings.get(source),

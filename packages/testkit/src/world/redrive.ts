@@ -20,10 +20,13 @@ async function redriveOne({ subscription, id }: DeadLetter, dryRun: boolean | un
   const untilMs = host.monotonicMs() + 2 * leaseMs
   for (;;) {
     let refusal = new AtollError('UNAVAILABLE', `${subscription} cannot redrive: no instance of ${service} is up`)
-    for (const { running, isUp } of fleet.of(service)) {
+    for (const { actor, running, isUp } of fleet.of(service)) {
       if (!isUp) continue
       try {
-        return await Array.fromAsync(running!.admin.redrive({ subscription, id, dryRun }))
+        const died = new Promise<never>((_, reject) => actor.onDeath.add(() => reject(new AtollError('UNAVAILABLE', `${actor.name} has ended while it redrove ${id}`))))
+        died.catch(() => undefined) // it may die when all is done
+        // Its handlers are code of the instance: what ends a process ends it, and not the test.
+        return await Promise.race([died, actor.within(() => Array.fromAsync(running!.admin.redrive({ subscription, id, dryRun })))])
       } catch (error) {
         refusal = AtollError.from(error)
         if (refusal.code === 'COMMAND_USAGE') return [] // it was redriven with one before it

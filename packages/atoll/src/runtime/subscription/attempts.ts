@@ -6,6 +6,7 @@ import { openEnvelope, type Envelope } from '../envelope.ts'
 import { isStoresDoing } from '../blame.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import type { RuntimeOptions } from '../options.ts'
+import { processEnded, type Caution, type CutOffTry } from './caution.ts'
 import type { CursorBook } from './cursor-book.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import type { HeldEvent, HeldEvents, HeldReason } from './held.ts'
@@ -19,10 +20,13 @@ export class Attempts {
   readonly #book: CursorBook
   readonly #held: HeldEvents
 
-  constructor(ground: SubscriptionGround, book: CursorBook, held: HeldEvents) {
+  readonly #caution: Caution
+
+  constructor(ground: SubscriptionGround, book: CursorBook, held: HeldEvents, caution: Caution) {
     this.#ground = ground
     this.#book = book
     this.#held = held
+    this.#caution = caution
   }
 
   /** Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. */
@@ -46,6 +50,32 @@ export class Attempts {
       committed()
     } catch (error) {
       throw isStoresDoing(error, thrown) ? new StoreFailure(error) : error
+    }
+  }
+
+  /**
+   * Has an event tried that may end the process: alone, and noted beforehand. `attempt`: which try of it this is. `work` settles the note with the effect. Does nothing if `isOff` by then.
+   */
+  alone(event: Envelope, attempt: number, isOff: () => boolean, work: () => Promise<void>): Promise<void> {
+    return this.#ground.solo.run(async () => {
+      if (isOff()) return
+      await this.#commit(async (tx) => {
+        await this.#book.check(tx)
+        await this.#caution.note(tx, event, attempt)
+      })
+      await work()
+    })
+  }
+
+  /** Uses up, in `tx`, the tries of held events under which the process before ended. */
+  async countCutOff(tx: Transaction, tries: readonly CutOffTry[]): Promise<void> {
+    for (const { source, number, attempt } of tries) {
+      const event = await this.#held.at(tx, source, number)
+      if (!event) continue // it was not held: it is still to come, or was settled after all
+      const reason = this.#reasonFor(event, attempt, processEnded(event))
+      await this.#caution.settle(tx, event)
+      await this.#held.update(tx, event, reason, this.#ground.host.now())
+      this.#report(event, reason)
     }
   }
 
@@ -78,6 +108,7 @@ export class Attempts {
   /** Holds an event that failed at its first try, or that came behind a held one. Resolves with what became of it. */
   async hold(tx: Transaction, envelope: Envelope, wanted: HeldReason): Promise<HeldReason> {
     const reason = await this.#held.hold(tx, envelope, wanted, this.#ground.host.now())
+    if (this.#caution.isOn) await this.#caution.settle(tx, envelope)
     if (reason === wanted) this.#report(envelope, reason)
     return reason
   }
@@ -120,25 +151,42 @@ export class Attempts {
     const subscriber = this.#ground.subscribers.get(event.type)
     try {
       if (!subscriber) throw noLongerHandled(event)
-      await this.run(subscriber, event, async (tx) => {
-        await this.#held.release(tx, event, this.#ground.host.now())
-        this.#book.count(tx, event.type)
-      })
+      const run = (): Promise<void> =>
+        this.run(subscriber, event, async (tx) => {
+          await this.#held.release(tx, event, this.#ground.host.now())
+          if (this.#caution.isOn) await this.#caution.settle(tx, event)
+          this.#book.count(tx, event.type)
+        })
+      const mayEndProcess = event.errorCode === 'PROCESS_ENDED' || (this.#caution.isOn && this.#caution.suspectsHeld(event))
+      await (mayEndProcess ? this.alone(event, event.attempts + 1, () => false, run) : run())
+      this.#settled(event)
       this.#held.forget(event)
       return undefined
     } catch (error) {
       if (error instanceof StoreFailure) throw error
-      const verdict = this.verdict(event.attempts + 1, error)
-      // A dead letter that fails again stays one: somebody asked for this try, and nobody for those after it.
-      const reason: HeldReason = event.state === 'dead' ? { ...verdict, state: 'dead', dueAt: 0 } : verdict
+      const reason = this.#reasonFor(event, event.attempts + 1, error)
       await this.#commit(async (tx) => {
         await this.#book.check(tx)
+        if (this.#caution.isOn) await this.#caution.settle(tx, event)
         await this.#held.update(tx, event, reason, this.#ground.host.now())
       })
+      this.#settled(event)
       this.#held.note(event, reason)
       this.#report(event, reason)
       return reason.error
     }
+  }
+
+  /** A dead letter that fails again stays one: somebody asked for this try, and nobody for those after it. */
+  #reasonFor(event: HeldEvent, attempts: number, error: unknown): HeldReason {
+    const verdict = this.verdict(attempts, error)
+    return event.state === 'dead' ? { ...verdict, state: 'dead', dueAt: 0 } : verdict
+  }
+
+  #settled(event: Envelope): void {
+    if (!this.#caution.isOn) return
+    this.#caution.settled(event)
+    this.#caution.tried(event)
   }
 
   async #commit(work: (tx: Transaction) => Promise<void>): Promise<void> {

@@ -4,6 +4,7 @@ import type { Transaction } from '@atoll/store/driver'
 import type { Subscriber } from '../../service/subscriber.ts'
 import { isOfStoreAlone, isStoresDoing } from '../blame.ts'
 import type { Attempts } from './attempts.ts'
+import { processEnded, type Caution } from './caution.ts'
 import type { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
@@ -15,6 +16,7 @@ export interface Batch {
   readonly book: CursorBook
   readonly held: HeldEvents
   readonly attempts: Attempts
+  readonly caution: Caution
   readonly cursor: Cursor
   readonly records: readonly StoredRecord[]
   concerns(record: StoredRecord): boolean
@@ -40,9 +42,24 @@ export async function applyBatch(batch: Batch): Promise<void> {
   }
 }
 
+/**
+ * The same while one of the records may have ended the process before: such are applied one at a time, each alone in the process. Of what is left when `isOff`, nothing is applied.
+ */
+export async function applyWarily(batch: Batch, isOff: () => boolean): Promise<void> {
+  const { attempts, caution, cursor, held, records } = batch
+  for (const [index, record] of records.entries()) {
+    if (isOff()) return
+    const one = { ...batch, records: [record] }
+    if (!batch.concerns(record) || held.has(record.key)) await applyBatch(one)
+    else if (caution.wasCutOff(record)) await commit(one, async () => attempts.verdict(1, processEnded(record)))
+    else if (caution.suspectsNext(cursor)) await attempts.alone(record, 1, isOff, () => applyBatch(one))
+    else return applyBatch({ ...batch, records: records.slice(index) })
+  }
+}
+
 /** Runs `apply` on what concerns the subscription and whose key is free, holds what it gives a reason for, and moves the cursor over all of it. */
 async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<HeldReason | undefined>): Promise<void> {
-  const { ground, book, held, attempts, cursor } = batch
+  const { ground, book, held, attempts, caution, cursor } = batch
   let thrown: unknown
   let physical: object | undefined
   const newlyHeld = new Map<StoredRecord, HeldReason>()
@@ -59,6 +76,7 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
         })
         if (!reason) {
           handled.add(record)
+          if (caution.isOn) await caution.settle(tx, record)
           continue
         }
         newlyHeld.set(record, await attempts.hold(tx, record, reason))
@@ -70,6 +88,7 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
     throw isStoresDoing(error, thrown) ? new StoreFailure(error) : error
   }
   for (const [record, reason] of newlyHeld) held.note(record, reason) // before anybody hears that the cursor has passed them
+  if (caution.isOn) for (const record of batch.records) caution.settled(record)
   book.confirm(physical)
 }
 

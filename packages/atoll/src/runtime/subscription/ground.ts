@@ -4,6 +4,7 @@ import type { Store } from '@atoll/store/driver'
 import type { Subscriber } from '../../service/subscriber.ts'
 import type { Envelope } from '../envelope.ts'
 import type { RuntimeOptions } from '../options.ts'
+import type { Solo } from '../solo.ts'
 import type { TransactionFrame } from '../transact.ts'
 import type { FailureReports } from './reports.ts'
 
@@ -17,6 +18,8 @@ export interface SubscriptionGround {
   readonly log: Log
   readonly store: Store
   readonly options: RuntimeOptions
+  /** What may end the process goes through here, one at a time. */
+  readonly solo: Solo
   /** By event name. */
   readonly subscribers: ReadonlyMap<string, Subscriber>
   /** What it handles, event by event, with the service that emits it. */

@@ -13,9 +13,11 @@ export interface HeldEvent extends Envelope {
   readonly state: HeldState
   readonly attempts: number
   readonly dueAt: number
+  /** What its last try failed with; empty if it has not been tried. */
+  readonly errorCode: string
 }
 
-const columns = `seq, state, attempts, due_at AS "dueAt", source, partition, number, "order", id, type, version, key, at, data, trace, cause`
+const columns = `seq, state, attempts, due_at AS "dueAt", error_code AS "errorCode", source, partition, number, "order", id, type, version, key, at, data, trace, cause`
 const insertHeld: Statement = {
   sql: `INSERT INTO atoll_held (subscription, partition, key, state, attempts, due_at, changed_at, error_code, error_message, error_stack,
           source, number, "order", id, type, version, at, data, trace, cause)
@@ -34,6 +36,7 @@ const selectPage: Statement = {
 }
 const selectOneOfKey: Statement = { sql: 'SELECT seq FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? LIMIT 1' }
 const selectFirst: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq LIMIT 1` }
+const selectOne: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND source = ? AND partition = ? AND number = ?` }
 const selectOfKey: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq` }
 
 /** What is noted of the error that an event met. */
@@ -196,6 +199,11 @@ export class HeldEvents {
 
   ofKey(queries: Queries, key: string): Promise<HeldEvent[]> {
     return queries.all<HeldEvent>(selectOfKey, [this.#subscription, this.#partition, key])
+  }
+
+  /** An event by its place; undefined if it is not held. */
+  at(queries: Queries, source: string, number: number): Promise<HeldEvent | undefined> {
+    return queries.get<HeldEvent>(selectOne, [this.#subscription, source, this.#partition, number])
   }
 }
 

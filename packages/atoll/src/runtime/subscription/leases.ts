@@ -1,5 +1,5 @@
 import type { Host } from '@atoll/host'
-import type { Statement, Store } from '@atoll/store/driver'
+import type { Statement, Store, Transaction } from '@atoll/store/driver'
 import type { RuntimeOptions } from '../options.ts'
 
 const upsertInstance: Statement = {
@@ -14,6 +14,13 @@ const takeLease: Statement = {
         ON CONFLICT (subscription, partition) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, expires_at = excluded.expires_at`,
 }
 const fenceCursors: Statement = { sql: 'UPDATE atoll_cursors SET epoch = ? WHERE subscription = ? AND partition = ?' }
+const countEnd: Statement = {
+  sql: `INSERT INTO atoll_ends (subscription, partition, ends) VALUES (?, ?, 1)
+        ON CONFLICT (subscription, partition) DO UPDATE SET ends = atoll_ends.ends + 1`,
+}
+const isOurs = 'EXISTS (SELECT 1 FROM atoll_leases WHERE subscription = ? AND partition = ? AND epoch = ?)'
+const forgetTries: Statement = { sql: `DELETE FROM atoll_tries WHERE subscription = ? AND partition = ? AND ${isOurs}` }
+const forgetEnds: Statement = { sql: `DELETE FROM atoll_ends WHERE subscription = ? AND partition = ? AND ${isOurs}` }
 const releaseLease: Statement = { sql: `UPDATE atoll_leases SET owner = '', expires_at = 0 WHERE subscription = ? AND partition = ? AND epoch = ?` }
 
 interface LeaseRow {
@@ -45,6 +52,8 @@ export class Leases {
   readonly #subscription: string
   readonly #host: Host
   readonly #options: RuntimeOptions
+  /** What this process has taken: partition → epoch. To take such a lease again is not to follow somebody who ended. */
+  readonly #own = new Map<number, number>()
 
   constructor(store: Store, subscription: string, host: Host, options: RuntimeOptions) {
     this.#store = store
@@ -56,7 +65,7 @@ export class Leases {
   /** Renews what is held, takes what is free up to our share, and says what has changed. `held`: partition → epoch. */
   async look(held: ReadonlyMap<number, number>): Promise<LeaseChanges> {
     const { partitions, instance, leaseMs } = this.#options
-    return this.#store.write(async (tx) => {
+    const changes = await this.#store.write(async (tx) => {
       const now = this.#host.now() // not before the work's turn has come: others may have waited before it
       const expiresAt = now + leaseMs
       const [, , live, leases] = await Promise.all([
@@ -69,6 +78,7 @@ export class Leases {
       const rows = new Map(leases.map((row) => [row.partition, row]))
 
       const taken = new Map<number, number>()
+      const [abandoned, reopened]: [number[], number[]] = [[], []]
       const lost: number[] = []
       const ours: number[] = []
       for (const [partition, epoch] of held) {
@@ -82,25 +92,43 @@ export class Leases {
         const free = !row || row.owner === '' || row.expires_at <= now || row.expires_at > now + CREDIBLE * leaseMs || (row.owner === instance && !lost.includes(partition))
         if (!free) continue
         taken.set(partition, (row?.epoch ?? 0) + 1)
+        if (row?.epoch !== undefined && row.owner !== '') (this.#own.get(partition) === row.epoch ? reopened : abandoned).push(partition)
       }
       const kept = [...ours, ...surplus].map((partition) => [partition, held.get(partition)!] as const)
       await tx.runEach(takeLease, [...kept, ...taken].map(([partition, epoch]) => [this.#subscription, partition, instance, epoch, expiresAt]))
       await tx.runEach(fenceCursors, [...taken].map(([partition, epoch]) => [epoch, this.#subscription, partition]))
+      await tx.runEach(countEnd, abandoned.map((partition) => [this.#subscription, partition]))
+      await tx.runEach(forgetTries, reopened.map((partition) => this.#where(partition, taken.get(partition)!))) // the process has not ended
       return { taken, lost, surplus, isShared: (live?.count ?? 1) > 1 }
     })
+    for (const [partition, epoch] of changes.taken) this.#own.set(partition, epoch)
+    return changes
   }
 
   /** Gives up one partition. Does nothing if somebody else has it by now. */
   async release(partition: number, epoch: number): Promise<void> {
-    await this.#store.write((tx) => tx.run(releaseLease, [this.#subscription, partition, epoch]))
+    await this.#store.write((tx) => this.#release(tx, [[partition, epoch]]))
   }
 
   /** Gives up everything that is held, so that others need not wait for it to run out. */
   async leave(held: ReadonlyMap<number, number>): Promise<void> {
     await this.#store.write(async (tx) => {
-      await tx.runEach(releaseLease, [...held].map(([partition, epoch]) => [this.#subscription, partition, epoch]))
+      await this.#release(tx, [...held])
       await tx.run(deleteInstance, [this.#subscription, this.#options.instance])
     })
+  }
+
+  /** What was left to be careful about is over with it: somebody has lived to give it up. */
+  async #release(tx: Transaction, partitions: readonly (readonly [partition: number, epoch: number])[]): Promise<void> {
+    await tx.runEach(releaseLease, partitions.map(([partition, epoch]) => [this.#subscription, partition, epoch]))
+    const rows = partitions.map(([partition, epoch]) => this.#where(partition, epoch))
+    await tx.runEach(forgetEnds, rows)
+    await tx.runEach(forgetTries, rows)
+  }
+
+  /** A partition, if its lease is of this epoch. */
+  #where(partition: number, epoch: number): (string | number)[] {
+    return [this.#subscription, partition, this.#subscription, partition, epoch]
   }
 }
 

@@ -4,7 +4,8 @@ import type { RedriveOutcome } from '../admin.ts'
 import { isOfStoreAlone, isStoresDoing } from '../blame.ts'
 import { readOn } from '../read-on.ts'
 import { Attempts, delayMsMax } from './attempts.ts'
-import { applyBatch } from './batch.ts'
+import { applyBatch, applyWarily, type Batch } from './batch.ts'
+import { Caution, processEnded } from './caution.ts'
 import { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
@@ -33,6 +34,7 @@ export class PartitionReader {
   readonly #ground: SubscriptionGround
   readonly #book: CursorBook
   readonly #held: HeldEvents
+  readonly #caution: Caution
   readonly #attempts: Attempts
   /** Of the events that come. */
   readonly #lanes: Lanes
@@ -54,7 +56,8 @@ export class PartitionReader {
     this.#tell = tell
     this.#book = new CursorBook(ground.name, partition, epoch)
     this.#held = new HeldEvents(ground.name, partition, ground.host, delayMsMax(ground.options))
-    this.#attempts = new Attempts(ground, this.#book, this.#held)
+    this.#caution = new Caution(ground, partition)
+    this.#attempts = new Attempts(ground, this.#book, this.#held, this.#caution)
     this.#lanes = new Lanes(ground.batched ? 1 : ground.options.handlingsInFlightMax, (error) => this.#fail(error))
     this.#retries = new Retries(ground, this.#held, (key) => this.#drive(() => this.#attempts.drive(key, () => this.#isOver)), (error) => this.#fail(error))
   }
@@ -63,9 +66,11 @@ export class PartitionReader {
   async open(): Promise<void> {
     const { store, events } = this.#ground
     await store.write(async (tx) => {
-      await Promise.all([this.#book.check(tx), this.#book.open(tx, events)])
+      const [, , cutOff] = await Promise.all([this.#book.check(tx), this.#book.open(tx, events), this.#caution.open(tx)])
+      await this.#attempts.countCutOff(tx, cutOff)
     })
     await this.#book.load(store.reader, events)
+    this.#caution.begin(this.#book.cursors)
     await this.#held.load(store.reader)
     for (const cursor of this.#book.cursors) {
       this.#dirty.add(cursor)
@@ -186,6 +191,7 @@ export class PartitionReader {
   }
 
   #prove(): void {
+    if (this.#caution.isOn) this.#relax()
     if (this.#works || this.#failed || this.#unread.size > 0) return
     this.#works = true
     this.#tell.works()
@@ -232,15 +238,18 @@ export class PartitionReader {
 
   async #applyBatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
     const fresh = this.#admit(cursor, records)
-    await applyBatch({
+    const batch: Batch = {
       ground: this.#ground,
       book: this.#book,
       held: this.#held,
       attempts: this.#attempts,
+      caution: this.#caution,
       cursor,
       records: fresh,
       concerns: (record) => this.#concerns(cursor, record),
-    })
+    }
+    if (this.#caution.isOn) await applyWarily(batch, () => this.#isOver)
+    else await applyBatch(batch)
     this.#book.announce(cursor)
     this.#prove()
     this.#retries.look()
@@ -262,18 +271,21 @@ export class PartitionReader {
       await this.#lanes.room()
       while (record.number - cursor.number > this.#ground.options.readAheadMax && !this.#lanes.idle) await this.#lanes.oneDone()
       if (this.#stopping || this.#failed) return
-      void this.#lanes.run(record.key, () => this.#handle(cursor, record))
+      const isSuspect = this.#caution.isOn && this.#caution.suspectsNext(cursor)
+      const handling = this.#lanes.run(record.key, () => this.#handle(cursor, record, isSuspect))
+      if (isSuspect) await handling
     }
     if (cursor.type !== '') await this.#lanes.drained()
   }
 
-  async #handle(cursor: Cursor, record: StoredRecord): Promise<void> {
+  async #handle(cursor: Cursor, record: StoredRecord, isSuspect: boolean): Promise<void> {
     if (this.#failed) return // the store failed for one before it, perhaps of its key: that one goes first, in the next reader
     if (this.#held.has(record.key)) await this.#hold(cursor, record, parked)
     else {
       try {
-        // #concerns has said that there is a subscriber
-        await this.#attempts.run(this.#ground.subscribers.get(record.type)!, record, (tx) => this.#book.mark(tx, cursor, record, record.type))
+        if (this.#caution.isOn && this.#caution.wasCutOff(record)) throw processEnded(record)
+        if (isSuspect) await this.#attempts.alone(record, 1, () => this.#isOver, () => this.#try(cursor, record))
+        else await this.#try(cursor, record)
       } catch (error) {
         if (error instanceof StoreFailure) throw error
         await this.#hold(cursor, record, this.#attempts.verdict(1, error))
@@ -281,6 +293,15 @@ export class PartitionReader {
     }
     this.#book.announce(cursor)
     this.#prove()
+  }
+
+  #try(cursor: Cursor, record: StoredRecord): Promise<void> {
+    const subscriber = this.#ground.subscribers.get(record.type)! // #concerns has said that there is one
+    if (!this.#caution.isOn) return this.#attempts.run(subscriber, record, (tx) => this.#book.mark(tx, cursor, record, record.type))
+    return this.#attempts.run(subscriber, record, (tx) => {
+      this.#book.mark(tx, cursor, record, record.type)
+      return this.#caution.settle(tx, record)
+    }).then(() => this.#caution.settled(record))
   }
 
   async #hold(cursor: Cursor, record: StoredRecord, wanted: HeldReason): Promise<void> {
@@ -298,6 +319,7 @@ export class PartitionReader {
       throw new StoreFailure(error)
     }
     this.#held.note(record, reason) // before anybody hears that the cursor has passed it
+    if (this.#caution.isOn) this.#caution.settled(record)
     this.#book.confirm(commit)
     this.#retries.look()
   }
@@ -314,6 +336,14 @@ export class PartitionReader {
 
   get #isOver(): boolean {
     return this.#stopping || this.#failed
+  }
+
+  /** Ends the caution once all that may have been in hand is settled. */
+  #relax(): void {
+    if (!this.#caution.mayEnd(this.#dirty.size === 0 && this.#unread.size === 0 && this.#lanes.idle)) return
+    this.#caution.end(this.#book).catch((error: unknown) => {
+      if (!isOfStoreAlone(error) || (error as AtollError).code === 'FENCED') this.#fail(error) // a store that is full is asked again
+    })
   }
 
   #fail(error: unknown): void {

@@ -1,0 +1,155 @@
+import { AtollError } from '@atoll/host'
+import type { Queries, Statement, Transaction } from '@atoll/store/driver'
+import type { Envelope } from '../envelope.ts'
+import type { Cursor } from './cursor.ts'
+import type { CursorBook } from './cursor-book.ts'
+import type { SubscriptionGround } from './ground.ts'
+
+const selectEnds: Statement = { sql: 'SELECT ends FROM atoll_ends WHERE subscription = ? AND partition = ?' }
+const selectTries: Statement = { sql: 'SELECT source, number, attempt FROM atoll_tries WHERE subscription = ? AND partition = ?' }
+const selectDue: Statement = {
+  sql: `SELECT source, number FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying' AND due_at <= ?`,
+}
+const insertTry: Statement = {
+  sql: `INSERT INTO atoll_tries (subscription, partition, source, number, attempt) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (subscription, partition, source, number) DO UPDATE SET attempt = excluded.attempt`,
+}
+const deleteTry: Statement = { sql: 'DELETE FROM atoll_tries WHERE subscription = ? AND partition = ? AND source = ? AND number = ?' }
+const deleteEnds: Statement = { sql: 'DELETE FROM atoll_ends WHERE subscription = ? AND partition = ?' }
+
+/** What names an event in one partition. */
+export type EventPlace = Pick<Envelope, 'source' | 'number'>
+
+/** A try that was noted before it began, and under which the process ended. */
+export interface CutOffTry extends EventPlace {
+  readonly attempt: number
+}
+
+/**
+ * What one partition is careful about after its owners ended without giving it up: some event may have ended them. Where that has happened
+ * {@link ENDS_MIN} times in a row, each event that may have been in hand is tried alone in its process, and the try is noted before it begins. A
+ * note that is found when the partition is opened says which event ended the process: it has used up that try.
+ *
+ * It is over when all that may have been in hand is settled. A partition whose owner gave it up pays for none of this.
+ */
+export class Caution {
+  readonly #ground: SubscriptionGround
+  readonly #partition: number
+  #ends = 0
+  #isEnding = false
+  /** Of each cursor: how many events that may have been in hand are still to come, and the number by which all of them are behind. */
+  readonly #ahead = new Map<Cursor, { left: number; readonly until: number }>()
+  /** Held events that may have been in hand, and have not been tried since. */
+  readonly #heldSuspects = new Set<string>()
+  readonly #cutOff = new Map<string, CutOffTry>()
+  /** Tries that are noted. */
+  readonly #noted = new Set<string>()
+
+  constructor(ground: SubscriptionGround, partition: number) {
+    this.#ground = ground
+    this.#partition = partition
+  }
+
+  /** Whether there is anything to be careful about; nearly never. */
+  get isOn(): boolean {
+    return this.#ends > 0 || this.#noted.size > 0
+  }
+
+  /** Reads what the owners before have left, in the transaction that opens the partition; answers the tries that were cut off. */
+  async open(queries: Queries): Promise<readonly CutOffTry[]> {
+    const here = [this.#ground.name, this.#partition]
+    const row = await queries.get<{ ends: number }>(selectEnds, here)
+    this.#ends = row?.ends ?? 0
+    if (this.#ends === 0) return []
+    const [due, tries] = [await queries.all<EventPlace>(selectDue, [...here, this.#ground.host.now()]), await queries.all<CutOffTry>(selectTries, here)]
+    for (const place of due) this.#heldSuspects.add(idOf(place))
+    for (const one of tries) this.#cutOff.set(idOf(one), one)
+    return tries
+  }
+
+  /** Begins to count what comes on these cursors. */
+  begin(cursors: readonly Cursor[]): void {
+    const { batched, options } = this.#ground
+    const left = batched ? options.readBatchMax : options.handlingsInFlightMax
+    if (this.#ends > 0) for (const cursor of cursors) this.#ahead.set(cursor, { left, until: cursor.number + options.readAheadMax + left })
+  }
+
+  /** Whether the next event of a cursor is to be tried alone, since it may have ended the process before. */
+  suspectsNext(cursor: Cursor): boolean {
+    const ahead = this.#ahead.get(cursor)
+    return this.#ends >= ENDS_MIN && ahead !== undefined && ahead.left-- > 0
+  }
+
+  /** The same of an event that is held and due. */
+  suspectsHeld(event: EventPlace): boolean {
+    return this.#ends >= ENDS_MIN && this.#heldSuspects.has(idOf(event))
+  }
+
+  /** Whether the process ended under a try of this event that nobody has counted yet. */
+  wasCutOff(event: EventPlace): boolean {
+    return this.#cutOff.has(idOf(event))
+  }
+
+  /** A held event has been tried, or is held no longer. */
+  tried(event: EventPlace): void {
+    this.#heldSuspects.delete(idOf(event))
+  }
+
+  /** Notes in `tx` that a try is about to begin. Counts when that has committed. */
+  async note(tx: Transaction, event: EventPlace, attempt: number): Promise<void> {
+    this.#noted.add(idOf(event))
+    await tx.run(insertTry, [this.#ground.name, this.#partition, event.source, event.number, attempt])
+  }
+
+  /** What became of the try commits with `tx`, and the note goes with it. */
+  async settle(tx: Transaction, event: EventPlace): Promise<void> {
+    const id = idOf(event)
+    if (!this.#noted.has(id) && !this.#cutOff.has(id)) return
+    await tx.run(deleteTry, [this.#ground.name, this.#partition, event.source, event.number])
+  }
+
+  /** That has committed. */
+  settled(event: EventPlace): void {
+    this.#noted.delete(idOf(event))
+    this.#cutOff.delete(idOf(event))
+  }
+
+  /** Whether all that may have been in hand is settled. `isIdle`: everything that there is has been read, and nothing is in hand. */
+  mayEnd(isIdle: boolean): boolean {
+    if (this.#ends === 0 || this.#isEnding || this.#heldSuspects.size > 0) return false
+    return isIdle || [...this.#ahead].every(([cursor, { left, until }]) => cursor.done || cursor.number >= until || (this.#ends >= ENDS_MIN && left <= 0))
+  }
+
+  /** Ends it: the next end of an owner is the first again. */
+  async end(book: CursorBook): Promise<void> {
+    this.#isEnding = true
+    const here = [this.#ground.name, this.#partition]
+    try {
+      await this.#ground.store.write(async (tx) => {
+        await book.check(tx)
+        await tx.run(deleteEnds, here)
+        await tx.runEach(deleteTry, Array.from(this.#cutOff.values(), ({ source, number }) => [...here, source, number])) // of events that are handled here no more
+      })
+      this.#ends = 0
+      this.#ahead.clear()
+      this.#cutOff.clear()
+    } finally {
+      this.#isEnding = false
+    }
+  }
+}
+
+/** What an event has failed with that ended its process. */
+export function processEnded({ type }: Pick<Envelope, 'type'>): AtollError {
+  return new AtollError('PROCESS_ENDED', `the process ended while ${type} was being handled, and no other event; look at the last lines that it wrote`)
+}
+
+/**
+ * One end says little: a machine goes down, an operator kills, a deploy does not wait. Only events that outlive their process twice in a row
+ * are looked at one by one.
+ */
+export const ENDS_MIN = 2
+
+function idOf({ source, number }: EventPlace): string {
+  return `${source} ${number}`
+}
