@@ -41,6 +41,22 @@ export const charsMax = {
 /** Tags of one article. */
 export const TAGS_MAX = 50
 
+/**
+ * How long a password is at least, characters as people count them. Nothing is asked of what it is made of: rules like that make passwords worse (NIST SP 800-63B). RealWorld's own
+ * clients and tests use eight.
+ */
+const PASSWORD_CHARS_MIN = 8
+
+/** A new password, as it was typed: also spaces at its ends belong to it. */
+export function newPassword() {
+  return password().refine((text) => text === '' || [...text.normalize('NFC')].length >= PASSWORD_CHARS_MIN, `is too short (minimum is ${PASSWORD_CHARS_MIN} characters)`)
+}
+
+/** A password that may be the right one. */
+export function password() {
+  return text(charsMax.password, blank).min(1, blank)
+}
+
 /** A text of at most so many characters, of which none takes more than three bytes of JSON. `error` is for what is no text at all. */
 export function text(max: number, error?: string) {
   return z

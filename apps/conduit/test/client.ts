@@ -42,9 +42,10 @@ export interface Site {
   visitor(name: string, token: string | undefined): Visitor
 }
 
-/** Runs `work` against a Conduit of its own, on files, over HTTP. */
-export async function onSite(work: (site: Site) => Promise<void>): Promise<void> {
+/** Runs `work` against a Conduit of its own, on files, over HTTP. `prepare` may put files into its folder first. */
+export async function onSite(work: (site: Site) => Promise<void>, prepare: (data: string) => Promise<void> = async () => {}): Promise<void> {
   const data = await mkdtemp(join(tmpdir(), 'conduit-'))
+  await prepare(data)
   const started = await start({ ...conduit, seed: undefined }, { data, port: 0, gateway })
   const visitor = (name: string, token: string | undefined): Visitor => {
     const send = async (method: string, path: string, body?: object, more: Record<string, string> = {}): Promise<Answer> => {

@@ -86,7 +86,7 @@ async function look(store: Store): Promise<unknown> {
     feed: await listArticles(db, { ...page, feedOf: 'ben' }, 'ben'),
     favorites: await listArticles(db, { ...page, favoritedBy: 'ben' }, undefined),
     article: await findArticle(db, 'slug-1', 'ben'),
-    comments: await findComments(db, 'slug-1', undefined),
+    comments: await findComments(db, 'slug-1', page, undefined),
     tags: await listTags(db),
   }
 }
@@ -136,7 +136,7 @@ describe('the pages', () => {
       const filters = [{}, { tag: 't1' }, { authorId: 'ann' }, { favoritedBy: 'ben' }, { feedOf: 'ben' }, { tag: 't1', authorId: 'ann' }, { tag: 't1', favoritedBy: 'ben' }]
       for (const filter of filters) await listArticles(db, { ...page, ...filter }, 'ben')
       await findArticle(db, 'slug-7', 'ben')
-      await findComments(db, 'slug-7', 'ben')
+      await findComments(db, 'slug-7', page, 'ben')
       assert.ok(seen.size >= 10)
       for (const { sql } of seen) {
         const params: Value[] = Array.from(sql.matchAll(/\?/g), () => 'x')

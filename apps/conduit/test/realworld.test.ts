@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { createNodeHost } from '@atoll/host/node'
+import { kyselyFor } from '@atoll/store'
+import { createSqliteStores } from '@atoll/store/sqlite'
 import { hashPassword } from '../src/identity/passwords.ts'
+import { identityStore } from '../src/identity/tables.ts'
 import { charsMax, TAGS_MAX } from '../src/realworld.ts'
 import { onSite, type Answer, type Site, type Visitor } from './client.ts'
 
@@ -47,9 +51,9 @@ describe('users', () => {
     const changed = await jake.put('/user', { user: { bio: 'I like to skateboard', image: 'https://example.com/jake.jpg', email: `new-${user.email}` } })
     assert.deepEqual([changed.status, changed.body.user.bio, changed.body.user.email], [200, 'I like to skateboard', `new-${user.email}`])
     assert.equal((await jake.put('/user', { user: { bio: '', image: null } })).body.user.bio, null)
-    assert.equal((await jake.put('/user', { user: { password: 'another' } })).status, 200)
+    assert.equal((await jake.put('/user', { user: { password: 'another one' } })).status, 200)
     refused(await stranger.post('/users/login', { user: { email: `new-${user.email}`, password: 'jakejake' } }), 401, { credentials: ['invalid'] })
-    assert.equal((await stranger.post('/users/login', { user: { email: `new-${user.email}`, password: 'another' } })).status, 200)
+    assert.equal((await stranger.post('/users/login', { user: { email: `new-${user.email}`, password: 'another one' } })).status, 200)
   }))
 
   it('who were enrolled, as the demo users are, log in and are known by their token', () =>
@@ -90,6 +94,81 @@ describe('users', () => {
       const none = Buffer.from('{"alg":"none"}').toString('base64url')
       const claims = Buffer.from('{"sub":"x","iss":"conduit","aud":"conduit-api","exp":4102444800}').toString('base64url')
       for (const token of ['abc', 'a.b.c', `${none}.${claims}.`]) refused(await visitor('thief', token).get('/user'), 401, { token: ['is invalid'] })
+    }))
+
+  it('are known by their names and e-mails as people read them, and shown as they wrote them', () =>
+    onSite(async ({ stranger, register }) => {
+      const ann = await register('Ann')
+      const user = { username: 'ben', email: 'ben@example.com', password: 'a good password' }
+      assert.equal((await stranger.post('/users', { user })).status, 201)
+      for (const username of ['ann', 'ANN', 'ａｎｎ', ' Ann ', 'ANN\ufe0f']) refused(await stranger.post('/users', { user: { ...user, email: 'x@example.com', username } }), 409, { username: ['has already been taken'] })
+      for (const email of ['ann@example.com', 'ANN@EXAMPLE.COM']) refused(await stranger.post('/users', { user: { ...user, username: 'x', email } }), 409, { email: ['has already been taken'] })
+      refused(await ann.put('/user', { user: { username: 'BEN' } }), 409, { username: ['has already been taken'] })
+      for (const email of ['Ann@example.com', 'ann@example.com', 'ANN@EXAMPLE.COM']) {
+        const { status, body } = await stranger.post('/users/login', { user: { email, password: 'a good password' } })
+        assert.deepEqual([status, body.user?.username, body.user?.email], [200, 'Ann', 'Ann@example.com'])
+      }
+      assert.deepEqual((await ann.put('/user', { user: { username: 'ANN', email: 'ann@example.com' } })).body.user.username, 'ANN', 'one may change how one writes oneself')
+      for (const [username, what] of [['a\u200bnn', 'contains characters that cannot be seen'], ['аnn', 'mixes alphabets that look alike'], ['\u3164', "can't be blank"]]) {
+        refused(await stranger.post('/users', { user: { ...user, email: 'x@example.com', username } }), 422, { username: [what!] })
+      }
+    }))
+
+  it('have passwords of eight characters at least, of which none is dropped', () =>
+    onSite(async ({ stranger, register }) => {
+      const ann = await register('ann')
+      const login = async (password: string): Promise<number> => (await stranger.post('/users/login', { user: { email: 'ann@example.com', password } })).status
+      for (const password of ['seven77', 'é'.repeat(7), 'e\u0301'.repeat(7), '👩'.repeat(7)]) {
+        refused(await stranger.post('/users', { user: { username: 'ben', email: 'ben@example.com', password } }), 422, { password: ['is too short (minimum is 8 characters)'] })
+        refused(await ann.put('/user', { user: { password } }), 422, { password: ['is too short (minimum is 8 characters)'] })
+      }
+      assert.equal((await ann.put('/user', { user: { password: '  8 é 8 ' } })).status, 200)
+      assert.deepEqual(await Promise.all(['  8 é 8 ', '  8 e\u0301 8 ', '8 é 8', '  8 é 8', 'a good password'].map(login)), [200, 200, 401, 401, 401])
+      assert.equal((await ann.put('/user', { user: { password: ' '.repeat(8) } })).status, 200)
+      assert.equal(await login(' '.repeat(8)), 200)
+    }))
+
+  it('from before names were compared as people read them log in as they did, and nobody new takes their names', async () => {
+    const before: readonly (readonly [name: string, password: string])[] = [['Ann', 'ann'], ['ANN', 'another'], ['Zoë', ' zoe '], ['two  spaces', 'a good password']]
+    await onSite(
+      async ({ stranger, visitor }) => {
+        const login = async (email: string, password: string): Promise<string | number> => {
+          const { status, body } = await stranger.post('/users/login', { user: { email, password } })
+          return status === 200 ? body.user.username : status
+        }
+        for (const [name, password] of before) assert.equal(await login(`${name}@example.com`, password), name)
+        assert.equal(await login('Zoë@example.com', 'zoe'), 'Zoë', 'spaces of old passwords were dropped')
+        assert.equal(await login('ann@example.com', 'ann'), 'Ann', 'of two who are read alike, the first')
+        for (const username of ['ann', 'ZOË', 'Two spaces']) refused(await stranger.post('/users', { user: { username, email: 'x@example.com', password: 'a good password' } }), 409, { username: ['has already been taken'] })
+        const { body } = await stranger.post('/users/login', { user: { email: 'Zoë@example.com', password: 'zoe' } })
+        assert.equal((await visitor('Zoë', body.user.token).put('/user', { user: { password: ' a new one ' } })).status, 200)
+        assert.deepEqual([await login('zoë@example.com', ' a new one '), await login('zoë@example.com', 'a new one')], ['Zoë', 401])
+      },
+      async (data) => {
+        const stores = createSqliteStores({ folder: data, host: createNodeHost() })
+        const store = await stores.open('identity', { '0001-users': identityStore.migrations['0001-users']! })
+        const hashes = await Promise.all(before.map(([, password]) => hashPassword(password.trim())))
+        await store.write(async (tx) => {
+          const db = kyselyFor<{ users: { user_id: string; username: string; email: string; password_hash: string } }>(tx)
+          for (const [index, [name]] of before.entries()) await db.insertInto('users').values({ user_id: `user-${index}`, username: name, email: `${name}@example.com`, password_hash: hashes[index]! }).execute()
+        })
+        await stores.close()
+      },
+    )
+  })
+
+  it('wait for no more logins than can be answered: the rest is refused at once, and everything else goes on', () =>
+    onSite(async ({ stranger, register }) => {
+      const ann = await register('ann')
+      const answers = await Promise.all([
+        ...Array.from({ length: 300 }, (_, number) => stranger.post('/users/login', { user: { email: `nobody-${number}@example.com`, password: 'a good password' } })),
+        ann.get('/user'),
+      ])
+      assert.equal(answers.pop()!.status, 200)
+      const refusals = answers.filter(({ status }) => status === 503)
+      assert.ok(refusals.length > 0 && answers.every(({ status }) => status === 503 || status === 401), JSON.stringify(answers.map(({ status }) => status)))
+      for (const { headers } of refusals) assert.ok(Number(headers.get('retry-after')) >= 1)
+      assert.equal((await stranger.post('/users/login', { user: { email: 'ann@example.com', password: 'a good password' } })).status, 200)
     }))
 
   it('have one winner when many want one name', () =>
@@ -187,6 +266,17 @@ describe('articles', () => {
       assert.equal(new Set(slugs).size, 10)
     }))
 
+  it('may be called as a part of a path is, and are found', () =>
+    onSite(async ({ register, stranger }) => {
+      const ann = await register('ann')
+      for (const title of ['Feed', 'feed!']) {
+        const slug = await publish(ann, title)
+        assert.deepEqual([slug.startsWith('feed-'), (await stranger.get(`/articles/${slug}`)).body.article.title], [true, title])
+        assert.equal((await ann.put(`/articles/${slug}`, { article: { body: 'more' } })).body.article.body, 'more')
+      }
+      assert.deepEqual((await ann.get('/articles/feed')).body, { articles: [], articlesCount: 0 })
+    }))
+
   it('are changed by one of two who began with the same version', () =>
     onSite(async ({ register, stranger }) => {
       const ann = await register('ann')
@@ -212,6 +302,9 @@ describe('articles', () => {
     assert.deepEqual(await list(`author=${ann.name}&limit=2&offset=1`), [[slugs[2], slugs[1]], 4])
     assert.deepEqual((await list('limit=2'))[0], [slugs[4], slugs[3]])
     assert.deepEqual(await list('author=nobody'), [[], 0])
+    assert.deepEqual(await list(`tag=&author=${ann.name}&favorited=`), [slugs.slice(0, 4).reverse(), 4], 'an empty name is none')
+    const all = await list('limit=1')
+    for (const empty of ['tag=', 'author=', 'favorited=', 'tag=&author=&favorited=']) assert.deepEqual(await list(`${empty}&limit=1`), all)
     await ben.post(`/articles/${slugs[1]}/favorite`)
     assert.deepEqual(await list(`favorited=${ben.name}`), [[slugs[1]], 1])
     assert.deepEqual(await list(`tag=even-${round}&author=${ann.name}`), [[slugs[2], slugs[0]], 2], 'those that fit all of it')
@@ -273,6 +366,12 @@ describe('comments', () => {
     assert.equal((await ben.delete(`${path}/${id}`)).status, 204)
     refused(await ben.delete(`${path}/${id}`), 404, { comment: ['not found'] })
     assert.equal((await stranger.get(path)).body.comments.length, 1)
+    const more = await Promise.all(['one', 'two', 'three'].map((body) => ben.post(path, { comment: { body } })))
+    const ids = more.map(({ body }) => body.comment.id).sort((a, b) => a - b)
+    const page = async (query: string): Promise<number[]> => (await stranger.get(`${path}?${query}`)).body.comments.map((one) => one.id)
+    assert.deepEqual(await page('offset=1'), ids, 'oldest first')
+    assert.deepEqual([await page('limit=2&offset=2'), await page('offset=4'), await page('limit=100000&offset=1')], [ids.slice(1), [], ids])
+    assert.equal((await stranger.get(`${path}?limit=0`)).status, 422)
     refused(await ben.post(path, { comment: { body: '' } }), 422, { body: ["can't be blank"] })
     refused(await ben.post('/articles/unknown/comments', { comment: { body: 'x' } }), 404, { article: ['not found'] })
     refused(await stranger.get('/articles/unknown/comments'), 404, { article: ['not found'] })
@@ -295,7 +394,9 @@ describe('reading', () => {
       }
       assert.deepEqual([...statuses], [202], 'the comments are taken, and cannot be shown yet')
       await reading.start()
-      assert.equal((await stranger.get(`/articles/${slug}/comments`)).body.comments.length, 500)
+      const pages = await Promise.all(Array.from({ length: 6 }, (_, page) => ann.get(`/articles/${slug}/comments?offset=${page * 100}`)))
+      assert.deepEqual(pages.map(({ body }) => body.comments.length), [100, 100, 100, 100, 100, 0])
+      assert.equal(new Set(pages.flatMap(({ body }) => body.comments.map(({ id }) => id))).size, 500)
       assert.ok((await started.running.admin.ledger()).every((row) => row.balanced))
     }))
 

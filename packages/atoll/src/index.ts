@@ -31,4 +31,4 @@ export type {
   TransactionContext,
 } from './service/context.ts'
 export { system, type SeedContext, type System, type SystemOptions } from './system.ts'
-export { conflict, forbidden, invalid, notFound, stale, unauthenticated } from './refusals.ts'
+export { conflict, forbidden, invalid, notFound, overloaded, stale, unauthenticated } from './refusals.ts'

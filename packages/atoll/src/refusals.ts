@@ -32,6 +32,11 @@ export function unauthenticated(why: string, fields: FieldMessages = {}): AtollE
   return new AtollError('UNAUTHENTICATED', why, { details: { fields } })
 }
 
+/** 503, with Retry-After. Nothing has begun, and the same request may succeed in a moment. `why` names what there is too much of, and is for the log. */
+export function overloaded(why: string): AtollError {
+  return new AtollError('OVERLOADED', why)
+}
+
 /** Field name to messages: `{ email: ['has already been taken'] }`. */
 export type FieldMessages = Readonly<Record<string, readonly string[]>>
 

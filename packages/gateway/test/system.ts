@@ -127,6 +127,7 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, options: P
     cors: { origins: '*' },
     async authenticate(token) {
       if (token === 'unasked') throw new AtollError('UNAVAILABLE', 'identity cannot be reached')
+      if (token === 'stuck') return new Promise(() => {})
       if (token === 'broken') throw new Error('this is no token')
       return token.startsWith('good-') ? { id: token.slice(5), claims: {} } : undefined
     },

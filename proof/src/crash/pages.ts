@@ -35,8 +35,12 @@ export async function judgePages(client: Client, seen: Seen, everything: boolean
 }
 
 async function commentsOf(client: Client, { slug }: SeenArticle): Promise<number | undefined> {
-  const reply = await client.send({ method: 'GET', path: `/articles/${slug}/comments` })
-  return reply.status === 0 ? undefined : (reply.body as { comments: unknown[] }).comments.length // as RealWorld has it
+  for (let offset = 0; ; offset += COMMENTS_ON_A_PAGE) {
+    const reply = await client.send({ method: 'GET', path: `/articles/${slug}/comments?limit=${COMMENTS_ON_A_PAGE}&offset=${offset}` })
+    if (reply.status === 0) return undefined
+    const { length } = (reply.body as { comments: unknown[] }).comments // as RealWorld has it
+    if (length < COMMENTS_ON_A_PAGE) return offset + length
+  }
 }
 
 function differences(what: string, held: readonly unknown[], shown: readonly unknown[]): string[] {
@@ -49,5 +53,7 @@ function differences(what: string, held: readonly unknown[], shown: readonly unk
 }
 
 const PAGE = 100
+/** The most that there are. */
+const COMMENTS_ON_A_PAGE = 100
 /** Articles whose comments a full look asks for. */
 const COMMENTED = 40

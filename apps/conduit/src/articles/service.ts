@@ -103,9 +103,13 @@ async function articleOf(db: Kysely<ArticleTables>, slug: string, callerId: stri
 /** The slug of a title; with a piece of the id behind it if another article has it. Inside a transaction nobody can come between. */
 async function freeSlug(db: Kysely<ArticleTables>, title: string, articleId: string): Promise<string> {
   const slug = toSlug(title) || 'article'
+  if (reserved.has(slug)) return `${slug}-${articleId.slice(-12)}`
   const taken = await db.selectFrom('articles').select('article_id').where('slug', '=', slug).executeTakeFirst()
   return taken ? `${slug}-${articleId.slice(-12)}` : slug
 }
+
+/** What stands in the place of a slug in other routes: `GET /articles/feed`. */
+const reserved: ReadonlySet<string> = new Set(['feed'])
 
 /** Each tag once, in alphabetical order, as RealWorld has it. */
 function toTagList(tags: readonly string[]): string {

@@ -6,10 +6,11 @@ import { tokenRules } from './tokens.ts'
 
 /** An identity service that publishes `keys` and counts how often it was asked, and a clock that stands still. */
 function createWorld() {
-  const world = { keys: [] as JWK[], asked: 0, nowMs: Date.UTC(2026, 0, 1) }
+  const world = { keys: [] as JWK[], asked: 0, nowMs: Date.UTC(2026, 0, 1), answers: Promise.resolve() }
   const running = {
     async dispatch() {
       world.asked++
+      await world.answers
       return { output: { keys: [...world.keys] }, outcome: 'done' as const, position: {} }
     },
   }
@@ -51,6 +52,19 @@ describe('the authenticator', () => {
     assert.equal((await authenticate(await sign('ann', world.nowMs)))?.id, 'ann')
     for (let number = 0; number < 100; number++) assert.equal(await authenticate(await stranger.sign(`v${number}`, world.nowMs)), undefined)
     assert.equal(world.asked, 12)
+  })
+
+  it('asks for keys once, however many come at once before it has any, and again if that fails', async () => {
+    const { world, authenticate } = createWorld()
+    const { publicJwk, sign } = await createSigner('only')
+    world.keys.push(publicJwk)
+    const tokens = await Promise.all(Array.from({ length: 50 }, (_, number) => sign(`u${number}`, world.nowMs)))
+    world.answers = Promise.reject(new Error('identity cannot be reached'))
+    const refused = await Promise.allSettled(tokens.map((token) => authenticate(token)))
+    assert.deepEqual([world.asked, refused.filter(({ status }) => status === 'rejected').length], [1, 50])
+    world.answers = Promise.resolve()
+    const callers = await Promise.all([...tokens, ...tokens].map((token) => authenticate(token)))
+    assert.deepEqual([world.asked, new Set(callers.map((caller) => caller?.id)).size], [2, 50])
   })
 
   it('lets a token be good until it expires', async () => {

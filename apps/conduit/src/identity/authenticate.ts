@@ -10,13 +10,20 @@ import { tokenRules } from './tokens.ts'
  */
 export function createAuthenticator(running: Pick<RunningSystem, 'dispatch'>, now: () => number = Date.now): Authenticate {
   const good = new Map<string, { caller: Caller; expiresMs: number }>()
+  /** Tokens that are being checked: one that comes many times at once is checked once. */
+  const checking = new Map<string, Promise<Caller | undefined>>()
   let keys: KeySet | undefined
+  let refreshing: Promise<void> | undefined
   let refreshes = REFRESHES_MAX
   let refilledMs = now()
 
-  async function refreshKeys(): Promise<void> {
-    const { output } = await running.dispatch('identity.keys', { input: {} })
-    keys = createLocalJWKSet(output as JSONWebKeySet) // identity's contract says so
+  async function askForKeys(): Promise<void> {
+    try {
+      const { output } = await running.dispatch('identity.keys', { input: {} })
+      keys = createLocalJWKSet(output as JSONWebKeySet) // identity's contract says so
+    } finally {
+      refreshing = undefined
+    }
   }
 
   /** Takes one refresh out of the budget; false if it is used up. */
@@ -40,22 +47,31 @@ export function createAuthenticator(running: Pick<RunningSystem, 'dispatch'>, no
       currentDate: new Date(now()),
     })
     const caller: Caller = { id: payload.sub!, claims: {} } // required above
-    if (good.size >= TOKENS_MAX) good.clear()
+    const [oldest] = good.keys()
+    if (good.size >= TOKENS_MAX && oldest !== undefined) good.delete(oldest)
     good.set(token, { caller, expiresMs: payload.exp! * 1000 })
     return caller
+  }
+
+  async function find(token: string): Promise<Caller | undefined> {
+    if (!keys) await (refreshing ??= askForKeys())
+    try {
+      return await check(token)
+    } catch (error) {
+      if (!isUnknownKey(error) || !mayRefresh()) return undefined
+      // One that is under way may have been answered before this key was made.
+      await refreshing?.catch(() => undefined)
+      await (refreshing ??= askForKeys())
+      return check(token).catch(() => undefined)
+    }
   }
 
   return async (token) => {
     const known = good.get(token)
     if (known && known.expiresMs > now()) return known.caller
-    if (!keys) await refreshKeys()
-    try {
-      return await check(token)
-    } catch (error) {
-      if (!isUnknownKey(error) || !mayRefresh()) return undefined
-      await refreshKeys()
-      return check(token).catch(() => undefined)
-    }
+    const found = checking.get(token) ?? find(token).finally(() => checking.delete(token))
+    checking.set(token, found)
+    return found
   }
 }
 

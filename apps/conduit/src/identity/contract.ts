@@ -1,6 +1,7 @@
 import { command, contract, event, query } from 'atoll'
 import { z } from 'zod'
-import { charsMax, erasable, errors, filled, text } from '../realworld.ts'
+import { blank, charsMax, erasable, errors, filled, newPassword, password, text } from '../realworld.ts'
+import { asRead, hasUnseen, mixesAlphabets } from './reading.ts'
 
 /** Everything about a user that others may know. */
 const PublicUser = z.object({ userId: z.string(), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() })
@@ -12,8 +13,10 @@ const CurrentUser = z.object({
   user: z.object({ email: z.string(), token: z.string(), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() }),
 })
 const username = filled(charsMax.username)
+  .refine((name) => name === '' || asRead(name) !== '', blank)
+  .refine((name) => !hasUnseen(name), 'contains characters that cannot be seen')
+  .refine((name) => !mixesAlphabets(name), 'mixes alphabets that look alike')
 const email = filled(charsMax.email).pipe(z.email('is invalid'))
-const password = filled(charsMax.password)
 const bio = erasable(charsMax.bio)
 const image = erasable(charsMax.image)
 
@@ -24,12 +27,12 @@ export const identity = contract('identity', {
   register: command({
     http: 'POST /users',
     status: 201,
-    input: z.object({ user: z.object({ username, email, password }) }),
+    input: z.object({ user: z.object({ username, email, password: newPassword() }) }),
     output: CurrentUser,
   }),
   login: command({
     http: 'POST /users/login',
-    input: z.object({ user: z.object({ email: filled(charsMax.email), password }) }),
+    input: z.object({ user: z.object({ email: filled(charsMax.email), password: password() }) }),
     output: CurrentUser,
   }),
   current: query({ http: 'GET /user', auth: 'user', input: z.object({}), output: CurrentUser }),
@@ -37,7 +40,7 @@ export const identity = contract('identity', {
     http: 'PUT /user',
     auth: 'user',
     input: z.object({
-      user: z.object({ username: username.optional(), email: email.optional(), password: password.optional(), bio, image }),
+      user: z.object({ username: username.optional(), email: email.optional(), password: newPassword().optional(), bio, image }),
     }),
     output: CurrentUser,
   }),

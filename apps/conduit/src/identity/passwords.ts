@@ -1,17 +1,36 @@
 import { hash, verify } from '@node-rs/argon2'
+import { Gate } from './gate.ts'
 
 /** Argon2id with the parameters that OWASP recommends: 19 MiB, two passes. */
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
-export function hashPassword(password: string): Promise<string> {
-  return hash(password, cost)
+/**
+ * Hashes are made to be expensive, so anybody can have much computed by asking for little. Two at a time leave half of Node's four threads to what
+ * checks tokens and asks DNS; and those that wait are at their turn within a second or two, while somebody still waits for the answer.
+ */
+const gate = new Gate('passwords', { inFlightMax: 2, waitingMax: 64 })
+
+/** OVERLOADED if too many are being hashed; the signal's reason if that aborts before the turn comes. */
+export function hashPassword(password: string, signal?: AbortSignal): Promise<string> {
+  return gate.run(() => hash(password.normalize('NFC'), cost), signal)
 }
 
-/** Whether a password fits a hash. Without a hash it takes as long and says no, so that nobody can tell which e-mails are known. */
-export async function isPassword(passwordHash: string | undefined, password: string): Promise<boolean> {
-  nobody ??= hashPassword('nobody has this password')
-  const fits = await verify(passwordHash ?? (await nobody), password)
-  return fits && passwordHash !== undefined
+/**
+ * How the text was made that a hash is of: `given` takes what its user typed, in one form of Unicode (NFC), since keyboards differ in that. `trimmed`
+ * are those of users who registered when spaces at both ends of passwords were dropped; they go on as they are.
+ */
+export type PasswordForm = 'given' | 'trimmed'
+
+/**
+ * Whether a password fits a hash. Without a hash it takes as long and says no, so that nobody can tell which e-mails are known. Rejects as
+ * {@link hashPassword} does.
+ */
+export async function isPassword(known: { readonly password_hash: string; readonly password_form: PasswordForm } | undefined, password: string, signal: AbortSignal): Promise<boolean> {
+  nobody ??= hash('nobody has this password', cost)
+  const against = known?.password_hash ?? (await nobody)
+  const text = known?.password_form === 'trimmed' ? password.trim() : password.normalize('NFC')
+  const fits = await gate.run(() => verify(against, text), signal)
+  return fits && known !== undefined
 }
 
 let nobody: Promise<string> | undefined

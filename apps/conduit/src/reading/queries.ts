@@ -1,4 +1,5 @@
 import type { Kysely, SelectQueryBuilder } from 'kysely'
+import { LIMIT_MAX } from './contract.ts'
 import type { PageTables } from './tables.ts'
 
 type Db = Kysely<PageTables>
@@ -13,9 +14,6 @@ export interface Filter {
   readonly limit: number
   readonly offset: number
 }
-
-/** No more than this on a page, whatever is asked for. */
-export const LIMIT_MAX = 100
 
 /** One page of a list, newest first, as somebody sees it, and how many there are in all. Every way through it is along an index. */
 export async function listArticles(db: Db, filter: Filter, viewerId: string | undefined) {
@@ -62,11 +60,12 @@ export async function findArticle(db: Db, slug: string, viewerId: string | undef
   return row && toArticle(row)
 }
 
-/** The comments of an article, oldest first; undefined if there is no such article. */
-export async function findComments(db: Db, slug: string, viewerId: string | undefined) {
+/** One page of the comments of an article, oldest first; undefined if there is no such article. */
+export async function findComments(db: Db, slug: string, { limit, offset }: Pick<Filter, 'limit' | 'offset'>, viewerId: string | undefined) {
   const article = await db.selectFrom('articles').select('article_id').where('slug', '=', slug).executeTakeFirst()
   if (!article) return undefined
-  return (await commentRows(db, viewerId).where('comment.article_id', '=', article.article_id).orderBy('comment.comment_id').execute()).map(toComment)
+  const page = commentRows(db, viewerId).where('comment.article_id', '=', article.article_id).orderBy('comment.comment_id').limit(Math.min(limit, LIMIT_MAX)).offset(offset)
+  return (await page.execute()).map(toComment)
 }
 
 export async function findComment(db: Db, id: number, viewerId: string | undefined) {

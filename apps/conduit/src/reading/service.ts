@@ -14,7 +14,8 @@ export default service(reading, {
       return { article }
     },
 
-    async list({ input: { tag, author, favorited, limit, offset }, caller, db }) {
+    async list({ input: { limit, offset, ...named }, caller, db }) {
+      const [tag, author, favorited] = [named.tag, named.author, named.favorited].map((name) => name || undefined) // clients send `?tag=` for any
       const authorId = author === undefined ? undefined : await findUserId(db, author)
       const favoritedBy = favorited === undefined ? undefined : await findUserId(db, favorited)
       const namesNobody = (author !== undefined && authorId === undefined) || (favorited !== undefined && favoritedBy === undefined)
@@ -24,7 +25,7 @@ export default service(reading, {
     feed: ({ input: { limit, offset }, caller, db }) => listArticles(db, { feedOf: caller.id, limit, offset }, caller.id),
 
     async comments({ input, caller, db }) {
-      const comments = await findComments(db, input.slug, caller?.id)
+      const comments = await findComments(db, input.slug, input, caller?.id)
       if (!comments) throw notFound('article')
       return { comments }
     },

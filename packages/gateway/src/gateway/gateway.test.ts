@@ -72,6 +72,12 @@ describe('the gateway', () => {
       assert.deepEqual([status, problem['code']], [503, 'UNAVAILABLE'])
     }))
 
+  it('answers within the deadline, also where nobody says who holds a token', () =>
+    inSystem(async ({ send }) => {
+      const { status, json: problem } = await send({ method: 'GET', url: '/me', headers: { authorization: 'Bearer stuck' } })
+      assert.deepEqual([status, problem['code']], [504, 'DEADLINE_EXCEEDED'])
+    }, { limits: { deadlineMs: 20 } }))
+
   it('says nothing of what went wrong inside, and logs it under the id of the request', () =>
     inSystem(async ({ send, logged }) => {
       const { status, json: problem, headers } = await send({ method: 'GET', url: '/broken' })

@@ -90,14 +90,17 @@ class SystemGateway implements Gateway {
   async #answer(request: GatewayRequest, { target, params, query }: Match, requestId: string): Promise<GatewayResponse> {
     const { operation } = target
     const { headers } = request
+    const { host } = this.#options
+    const begunMs = host.monotonicMs()
     const caller = operation.auth === 'none' ? undefined : await this.#callerOf(request, operation.auth === 'user')
+    const askedMs = host.monotonicMs() - begunMs
     const body = request.method === 'GET' || request.method === 'HEAD' ? undefined : await readJson(request, this.#limits.bodyBytesMax)
     const dispatched = await this.#running.dispatch(operation.name, {
       input: { ...query, ...body, ...params },
       caller,
       position: this.#positionOf(request, caller),
       maybeSeen: this.#maybeSeenBy(request),
-      deadlineMs: this.#options.host.monotonicMs() + this.#limits.deadlineMs,
+      deadlineMs: host.monotonicMs() + this.#limits.deadlineMs - askedMs,
       signal: request.signal(),
       idempotencyKey: operation.kind === 'command' ? idempotencyKeyOf(headers['idempotency-key']) : undefined,
       ifMatch: versionOf(one(headers['if-match'])),
@@ -133,9 +136,22 @@ class SystemGateway implements Gateway {
       return undefined
     }
     const token = /^(?:bearer|token)\s+(\S+)\s*$/i.exec(header)?.[1]
-    const caller = token === undefined ? undefined : await this.#options.authenticate?.(token).catch(unlessUnknown)
+    const caller = token === undefined ? undefined : await this.#inTime(this.#options.authenticate?.(token).catch(unlessUnknown))
     if (!caller) throw new AtollError('UNAUTHENTICATED', 'the token is not valid, or no longer', { details: { fields: { token: ['is invalid'] } } })
     return caller
+  }
+
+  /** Who a caller is must be known within the deadline of what it asks for. */
+  async #inTime<T>(asked: Promise<T> | undefined): Promise<T | undefined> {
+    if (!asked) return undefined
+    const { host } = this.#options
+    const late = Promise.withResolvers<never>()
+    const timer = host.after(this.#limits.deadlineMs, () => late.reject(new AtollError('DEADLINE_EXCEEDED', 'nobody could say in time who holds the token (deadlineMs)')))
+    try {
+      return await Promise.race([asked, late.promise])
+    } finally {
+      timer.cancel()
+    }
   }
 
   /** What a request's caller has seen: it says so itself, or has written it. */

@@ -9,7 +9,7 @@ export interface GatewayOptions {
   basePath?: string
   /**
    * Who holds a token from the Authorization header (`Bearer …` or `Token …`). Undefined, or a throw, means that the token is not
-   * good; but a throw that another try may mend (UNAVAILABLE, OVERLOADED) is answered as such. Without this every token is refused.
+   * good; but a throw that another try may mend (UNAVAILABLE, OVERLOADED) is answered as such, and one that takes longer than `deadlineMs` as 504. Without this every token is refused.
    */
   authenticate?: (token: string) => Promise<Caller | undefined>
   /**

@@ -1,0 +1,29 @@
+// How people read names: two that look the same are the same, whatever they are made of.
+
+/**
+ * A user name or an e-mail address as people read it, to compare it: without regard to case, to forms of one character (full-width, ligatures), to
+ * characters that cannot be seen, and to the kind and number of spaces. Never shown. Empty if there is nothing to be seen.
+ */
+export function asRead(text: string): string {
+  // By way of capitals, since some letters have one form there and two among small ones: ß and ss, σ and ς.
+  const folded = text.normalize('NFKC').replace(invisible, '').toLowerCase().toUpperCase().toLowerCase()
+  return folded.normalize('NFKC').replace(/[\p{White_Space}]+/gu, ' ').trim()
+}
+
+/**
+ * Whether a name mixes alphabets of which one has letters that look like those of another: `аdmin` with a Cyrillic а. A whole name in another alphabet is
+ * let be, since people have such names, also where it looks like a word in this one.
+ */
+export function mixesAlphabets(text: string): boolean {
+  return lookalikes.filter((alphabet) => alphabet.test(text)).length > 1
+}
+
+/** Whether there is something in a name that nobody sees. Joiners are a part of how some languages, and emoji, are written. */
+export function hasUnseen(text: string): boolean {
+  return /[\p{Cf}\p{Zl}\p{Zp}]/u.test(text.replace(/[\u200c\u200d]/g, ''))
+}
+
+/** What Unicode says to leave out where it cannot be shown: joiners, marks of direction, fillers, selectors of variants. */
+const invisible = /[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu
+
+const lookalikes = [/\p{Script=Latin}/u, /\p{Script=Cyrillic}/u, /\p{Script=Greek}/u, /\p{Script=Armenian}/u, /\p{Script=Cherokee}/u, /\p{Script=Coptic}/u, /\p{Script=Lisu}/u]
