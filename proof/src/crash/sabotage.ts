@@ -101,8 +101,8 @@ export const sabotages: readonly Sabotage[] = [
     patches: [
       {
         file: `${runtime}/operations.ts`,
-        find: 'record: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),',
-        replace: `record: slot && (async (_, result, position) => { setTimeout(() => { ${reach(HERE)} void ground.store.write((tx) => slot.record(tx, result, mergePositions(handling.position, position))) }, 1) }),`,
+        find: 'record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),',
+        replace: `record: slot && (async (_, __, position) => { setTimeout(() => { ${reach(HERE)} void ground.store.write((tx) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })) }, 1) }),`,
       },
     ],
     point: HERE,

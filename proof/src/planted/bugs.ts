@@ -172,13 +172,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'answers-recorded-apart',
     first: 'conduit',
     defect: 'the answer to an Idempotency-Key is not recorded with its command',
-    changes: [{ file: `${runtime}/operations.ts`, find: 'record: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),', replace: 'record: undefined,' }],
+    changes: [{ file: `${runtime}/operations.ts`, find: 'record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),', replace: 'record: undefined,' }],
   },
   {
     name: 'guard-does-not-hold',
     defect: 'a transaction commits without waiting for whether it may: its lease may have passed on, its command may be answered already',
     changes: [{ file: `${runtime}/transact.ts`, find: 'if (guarded) await guarded', replace: '' }],
-    test: `${runtime}/operations.test.ts`,
+    test: `${runtime}/sharing.test.ts`,
   },
   {
     name: 'causal-reads-do-not-wait',

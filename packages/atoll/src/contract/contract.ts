@@ -1,6 +1,7 @@
 import { AtollError } from '@atoll/host'
 import { z } from 'zod'
 import type { EventDefinition } from './event.ts'
+import { judge } from './judgement.ts'
 import { assertContractName } from './names.ts'
 import type { Bound, BoundOperation, Operation } from './operation.ts'
 
@@ -43,7 +44,7 @@ export type EventsOf<Definition> = Definition extends { readonly events: readonl
 
 /**
  * Declares what a service shows others. Throws DEFINITION_INVALID for a name that some engine could not take (lower case letters, digits and dashes;
- * not `log` or `lock`), or an operation called `contract`.
+ * not `log` or `lock`), an operation called `contract`, and an input or output that JSON cannot carry.
  */
 export function contract<const Name extends string, const Definition extends ContractDefinition>(
   name: Name,
@@ -57,7 +58,9 @@ export function contract<const Name extends string, const Definition extends Con
   const byName: Record<string, BoundOperation> = {}
   for (const [key, value] of Object.entries(definition)) {
     if (!isOperation(value)) continue
-    const bound: BoundOperation = { ...value, name: `${name}.${key}`, contract: name }
+    const full = `${name}.${key}`
+    judge(value.input, 'input', `the input of ${full}`)
+    const bound: BoundOperation = { ...value, name: full, contract: name, outputTrust: judge(value.output, 'output', `the output of ${full}`) }
     assertParams(bound)
     operations.push(bound)
     byName[key] = bound

@@ -5,6 +5,8 @@
 export interface Flaw {
   readonly path: readonly (string | number)[]
   readonly why: string
+  /** It goes deeper than whoever walks through it can follow: nobody should try. */
+  readonly isTooDeep?: true
 }
 
 /** What there is to say of a value before it becomes JSON. */
@@ -70,7 +72,7 @@ function flawIn(value: unknown, depth: number, state: State): Flaw | undefined {
       return undefined
     case 'object':
       if (value === null) return undefined
-      if (depth >= DEPTH_MAX) return flaw(`nested deeper than ${DEPTH_MAX} levels`)
+      if (depth >= DEPTH_MAX) return { ...flaw(`nested deeper than ${DEPTH_MAX} levels`), isTooDeep: true }
       return Array.isArray(value) ? flawInList(value, depth, state) : flawInObject(value, depth, state)
     default:
       return flaw(`${unspoken[typeof value]}, which JSON cannot carry`)
@@ -114,8 +116,8 @@ function flaw(why: string): Flaw {
   return { path: [], why }
 }
 
-function within(step: string | number, { path, why }: Flaw): Flaw {
-  return { path: [step, ...path], why }
+function within(step: string | number, found: Flaw): Flaw {
+  return { ...found, path: [step, ...found.path] }
 }
 
 const unspoken: Readonly<Record<string, string>> = { undefined: 'undefined', bigint: 'a bigint', symbol: 'a symbol', function: 'a function' }

@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { z } from 'zod'
+import type { Trust } from './judgement.ts'
 
 /** Who may call: anybody; anybody, but the handler learns who if it is known; only a known caller. */
 export type Auth = 'none' | 'optional' | 'user'
@@ -15,15 +16,21 @@ export interface OperationOptions<Input extends z.ZodType, Output extends z.ZodT
   http?: Route
   /** Default `none`. */
   auth?: A
-  /** What comes in: path parameters, query string and JSON body as one object (path over body over query string). Unknown fields are dropped. */
+  /**
+   * What comes in: path parameters, query string and JSON body as one object (path over body over query string). Unknown fields are dropped. It is
+   * sent as JSON, so a type that JSON cannot carry is refused by {@link contract}; what `.transform()` makes of it may be anything.
+   */
   input: Input
-  /** What goes out. An answer that does not fit never leaves; a command's transaction is then undone. */
+  /**
+   * What goes out, as JSON: a type that JSON cannot carry is refused by {@link contract}, and so is, by ANSWER_INVALID, what only an answer shows.
+   * An answer that does not fit never leaves; a command's transaction is then undone.
+   */
   output: Output
   /** Default `causal`. */
   consistency?: Consistency
   /** HTTP status of success. Default 200, or 204 when the output is undefined. */
   status?: number
-  /** The version of the answer, sent as ETag. Clients hand it back in If-Match. */
+  /** The version of the answer, sent as ETag. Clients hand it back in If-Match. If it throws, that is ANSWER_INVALID, and nothing commits. */
   etag?: (output: z.output<Output>) => string | number
 }
 
@@ -67,6 +74,8 @@ export interface Bound {
   /** `contract.operation`, such as `orders.place`. Unique in a system. */
   readonly name: string
   readonly contract: string
+  /** How far what the output's schema gives is to be trusted to arrive as it is. */
+  readonly outputTrust: Trust
 }
 
 export type BoundOperation = Operation & Bound

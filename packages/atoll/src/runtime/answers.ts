@@ -2,9 +2,9 @@ import { AtollError, type Host } from '@atoll/host'
 import type { Queries, Statement, Transaction } from '@atoll/store/driver'
 import { decodePosition, emptyPosition, encodePosition, type Position } from './position.ts'
 
-const selectAnswer: Statement = { sql: 'SELECT input_digest AS "inputDigest", output, position FROM atoll_answers WHERE operation = ? AND caller = ? AND key = ?' }
+const selectAnswer: Statement = { sql: 'SELECT input_digest AS "inputDigest", output, position, etag FROM atoll_answers WHERE operation = ? AND caller = ? AND key = ?' }
 const insertAnswer: Statement = {
-  sql: 'INSERT INTO atoll_answers (operation, caller, key, input_digest, output, position, at) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  sql: 'INSERT INTO atoll_answers (operation, caller, key, input_digest, output, position, etag, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
 }
 const deleteOld: Statement = { sql: 'DELETE FROM atoll_answers WHERE at < ?' }
 
@@ -12,15 +12,13 @@ const deleteOld: Statement = { sql: 'DELETE FROM atoll_answers WHERE at < ?' }
 export interface RecordedAnswer {
   readonly output: unknown
   readonly position: Position
+  readonly etag: string | undefined
 }
 
 /** Thrown inside a transaction that finds its command answered already; undoes it. */
-export class AlreadyAnswered extends Error {
-  readonly answer: RecordedAnswer
-
-  constructor(answer: RecordedAnswer) {
+class AlreadyAnswered extends Error {
+  constructor() {
     super('this command was answered before')
-    this.answer = answer
   }
 }
 
@@ -45,23 +43,26 @@ export class AnswerSlot {
 
   /** The recorded answer, if there is one. IDEMPOTENCY_KEY_REUSED if it was recorded for another input. */
   async find(queries: Queries): Promise<RecordedAnswer | undefined> {
-    const row = await queries.get<{ inputDigest: string; output: string | null; position: string }>(selectAnswer, [this.#operation, this.#caller, this.#key])
+    const row = await queries.get<{ inputDigest: string; output: string | null; position: string; etag: string | null }>(selectAnswer, [this.#operation, this.#caller, this.#key])
     if (!row) return undefined
     if (row.inputDigest !== this.#inputDigest) {
       throw new AtollError('IDEMPOTENCY_KEY_REUSED', `the Idempotency-Key was used before for ${this.#operation} with another input; use a fresh key for each different request`)
     }
-    return { output: row.output === null ? undefined : JSON.parse(row.output), position: decodePosition(row.position) ?? emptyPosition }
+    return { output: row.output === null ? undefined : JSON.parse(row.output), position: decodePosition(row.position) ?? emptyPosition, etag: row.etag ?? undefined }
   }
+
+  /** What {@link check} found. */
+  found: RecordedAnswer | undefined
 
   /** Looks again inside the transaction, where nobody can come between, and undoes it if somebody has. */
   async check(tx: Transaction): Promise<void> {
-    const answer = await this.find(tx)
-    if (answer) throw new AlreadyAnswered(answer)
+    this.found = await this.find(tx)
+    if (this.found) throw new AlreadyAnswered()
   }
 
-  async record(tx: Transaction, output: unknown, position: Position): Promise<void> {
+  async record(tx: Transaction, { output, position, etag }: RecordedAnswer): Promise<void> {
     const json = output === undefined ? null : JSON.stringify(output)
-    await tx.run(insertAnswer, [this.#operation, this.#caller, this.#key, this.#inputDigest, json, encodePosition(position), this.#host.now()])
+    await tx.run(insertAnswer, [this.#operation, this.#caller, this.#key, this.#inputDigest, json, encodePosition(position), etag ?? null, this.#host.now()])
   }
 }
 

@@ -2,14 +2,14 @@ import { AtollError, type Host } from '@atoll/host'
 import type { Cancellation } from './running.ts'
 
 /**
- * Runs `work`, and rejects with DEADLINE_EXCEEDED or CANCELLED if its time runs out or the signal aborts before. The work is told by
- * `onEnd`; what it does afterwards is its own affair and its result is dropped.
+ * Runs `work`, and rejects with DEADLINE_EXCEEDED or CANCELLED if its time runs out or the signal aborts before. `onEnd` then tells the work, whose
+ * result is dropped, whatever it does afterwards; `onEnd` may know a result by then, or throw something that says more.
  */
 export function withDeadline<T>(
   host: Host,
   limit: { deadlineMs: number; signal: Cancellation | undefined; name: string },
   work: () => Promise<T>,
-  onEnd: (reason: AtollError) => void,
+  onEnd: (reason: AtollError) => T | undefined,
 ): Promise<T> {
   const leftMs = limit.deadlineMs - host.monotonicMs()
   if (limit.signal?.aborted) return Promise.reject(new AtollError('CANCELLED', `${limit.name}: the caller went away`))
@@ -17,8 +17,13 @@ export function withDeadline<T>(
   return new Promise<T>((resolve, reject) => {
     const end = (reason: AtollError): void => {
       release()
-      onEnd(reason)
-      reject(reason)
+      try {
+        const known = onEnd(reason)
+        if (known === undefined) reject(reason)
+        else resolve(known)
+      } catch (error) {
+        reject(error)
+      }
     }
     const timer = host.after(leftMs, () => end(new AtollError('DEADLINE_EXCEEDED', `${limit.name} was not done when its time ran out`)))
     const onAbort = (): void => end(new AtollError('CANCELLED', `${limit.name}: the caller went away`))

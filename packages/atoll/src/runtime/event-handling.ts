@@ -52,7 +52,7 @@ export async function handleEvent(
         }
         if (!handling.committed && !handling.storeFailed) await settleAlone(ground, frame)
       },
-      (reason) => handling.abort(reason),
+      (reason) => void handling.abort(reason),
     )
   } catch (error) {
     // Its time may have run out in the midst of the commit, and then only the commit says what became of the event.

@@ -86,6 +86,11 @@ export class Handling implements Progress {
     return this.#state === 'committed'
   }
 
+  /** Whether its transaction has begun, and nobody knows yet what becomes of it. */
+  get isUnderWay(): boolean {
+    return this.#state === 'in-tx'
+  }
+
   /** The position of what was emitted here, and by the operations called from here. */
   get position(): Position {
     return this.#position

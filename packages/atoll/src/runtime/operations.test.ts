@@ -5,7 +5,7 @@ import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
 import { command, contract, event, forbidden, query, service, show, system } from '../index.ts'
 import { audit, createShop } from '../../test/shop.ts'
-import { call, inWorld } from '../../test/world.ts'
+import { call, inWorld, type World } from '../../test/world.ts'
 import { mergePositions } from './position.ts'
 
 const Empty = z.object({})
@@ -27,6 +27,11 @@ function acting(act: (context: ActContext) => unknown, output: z.ZodType = z.obj
 }
 type ActContext = Parameters<Parameters<typeof service<typeof exampleContract, { rows: { n: number } }>>[1]['handlers']['act']>[0]
 const exampleContract = contract('s', { events: [happened], act: command({ input: Empty, output: z.any() }) })
+
+/** The codes of the errors that were logged. */
+function errorsIn({ logged }: World): unknown[] {
+  return logged.filter(({ level }) => level === 'error').map(({ fields }) => (fields['error'] as AtollError).code) // what the runtime logs
+}
 
 describe('an operation', () => {
   it('refuses input that does not fit, naming each field, and drops unknown ones', () =>
@@ -62,10 +67,11 @@ describe('an operation', () => {
       assert.deepEqual(await call(running, s.read, {}), { rows: 0 })
     }))
 
-  it('must answer what its transaction returned', () =>
+  it('is answered with what its transaction returned, and something else is only logged', () =>
     inWorld(async (world) => {
-      const { system, s } = acting(async ({ tx }) => ({ ...(await tx(() => ({ ok: true }))) }))
-      await assert.rejects(call(await world.start(system), s.act, {}), { code: 'ANSWER_OUTSIDE_TX' })
+      const { system, s } = acting(async ({ tx }) => ({ ...(await tx(() => ({ ok: true }))), ok: false }))
+      assert.deepEqual(await call(await world.start(system), s.act, {}), { ok: true })
+      assert.deepEqual(errorsIn(world), ['ANSWER_OUTSIDE_TX'])
     }))
 
   it('is told to return its answer from the transaction when that returned nothing, and is rolled back', () =>
@@ -78,8 +84,9 @@ describe('an operation', () => {
 
   it('may not open a second transaction', () =>
     inWorld(async (world) => {
-      const { system, s } = acting(async ({ tx }) => { await tx(() => ({ ok: true })); return tx(() => ({ ok: true })) })
-      await assert.rejects(call(await world.start(system), s.act, {}), { code: 'TX_REPEATED' })
+      const { system, s } = acting(async ({ tx }) => { await tx(() => ({ ok: true })); return tx(() => ({ ok: false })) })
+      assert.deepEqual(await call(await world.start(system), s.act, {}), { ok: true })
+      assert.deepEqual(errorsIn(world), ['TX_REPEATED'])
     }))
 
   it('may not wait inside its transaction for anything but the store', () =>
@@ -134,7 +141,10 @@ describe('an operation', () => {
         await tx(({ emit }) => { emitLate = () => emit(happened, {}); return { ok: true } })
         emitLate()
       })
-      await assert.rejects(call(await world.start(system), s.act, {}), { code: 'TX_CLOSED' })
+      const running = await world.start(system)
+      assert.deepEqual(await call(running, s.act, {}), { ok: true })
+      assert.deepEqual(errorsIn(world), ['TX_CLOSED'])
+      assert.deepEqual(await Array.fromAsync(running.admin.events({})), [])
     }))
 
   it('may not emit an event that its contract does not declare', () =>

@@ -3,7 +3,8 @@ import type { Queries } from '@atoll/store/driver'
 import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { FieldMessages } from '../refusals.ts'
-import { AlreadyAnswered, AnswerSlot } from './answers.ts'
+import { copyOf, describeFlaw, lookAt, type Flaw } from '../contract/json-value.ts'
+import { AnswerSlot, type RecordedAnswer } from './answers.ts'
 import type { Seen } from './causal.ts'
 import { withDeadline } from './deadline.ts'
 import { Handling, type HandlingGround } from './handling.ts'
@@ -57,11 +58,12 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
       check: (result) => answer.checkInTx(result),
       // It may say what an earlier one has done (it is there already), and who hears that must find it elsewhere too.
       ...(operation.kind === 'command' && { restsOn: (queries) => ground.standing(queries) }),
-      record: slot && ((tx, result, position) => slot.record(tx, result, mergePositions(handling.position, position))),
+      record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),
     },
   })
   handling.input = parsed.data
   handling.ifMatch = request.ifMatch
+  const answered = (): Ran => ({ input: parsed.data, ...answer.given, outcome: 'done', position: handling.position, missed: handling.missed })
 
   return withDeadline(
     host,
@@ -72,45 +74,78 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
         if (wait) handling.missed = await wait
       }
       const recorded = slot && (await slot.find(ground.reader()))
-      if (recorded) return replay(operation, parsed.data, recorded)
+      if (recorded) return replay(parsed.data, recorded)
       try {
-        const output = await run(ground, operation, handling, answer, slot)
-        return { input: parsed.data, output, outcome: 'done', position: handling.position, etag: etagOf(operation, output), missed: handling.missed } as const
+        await run(ground, operation, handling, answer, slot)
+        return answered()
       } catch (error) {
-        if (error instanceof AlreadyAnswered) return replay(operation, parsed.data, error.answer)
+        if (slot?.found) return replay(parsed.data, slot.found) // whatever its handler made of that
         throw error
       }
     },
-    (reason) => handling.abort(reason),
+    (reason) => {
+      handling.abort(reason)
+      if (handling.committed) {
+        reportAfterCommit(ground, handling, operation, reason)
+        return answered()
+      }
+      if (handling.isUnderWay) throw unsure(reason)
+      return undefined
+    },
   )
 }
 
-async function run(ground: OperationGround, operation: BoundOperation, handling: Handling, answer: Answer, slot: AnswerSlot | undefined): Promise<unknown> {
-  const returned = await ground.handler(operation)(handling)
-  await handling.settled()
-  handling.assertExecuted(returned)
-  if (!handling.committed) {
-    // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
-    const output = answer.check(returned)
-    if (slot) await handling.tx(() => returned)
-    else if (operation.kind === 'command') handling.restOn(await ground.standing(ground.reader()).catch(() => emptyPosition)) // it is done, whatever else cannot be said
-    return output
+/**
+ * Runs the handler. Once its transaction has committed, a command is answered with what that returned: nothing that comes after it can take
+ * back what is done, so nothing that goes wrong there may say that it failed.
+ */
+async function run(ground: OperationGround, operation: BoundOperation, handling: Handling, answer: Answer, slot: AnswerSlot | undefined): Promise<void> {
+  let returned: unknown
+  try {
+    returned = await ground.handler(operation)(handling)
+    await handling.settled()
+    handling.assertExecuted(returned)
+  } catch (error) {
+    await handling.settled().catch(() => undefined) // one that it did not await may yet commit
+    if (!handling.committed) throw error
+    return reportAfterCommit(ground, handling, operation, AtollError.from(error))
   }
-  if (answer.isEmpty) return undefined
-  if (returned !== handling.result) {
-    throw new AtollError(
-      'ANSWER_OUTSIDE_TX',
-      `${operation.name} answered something other than what its transaction returned. The answer is checked and recorded with the commit, so make it inside tx: return tx(async ({ db }) => …)`,
-    )
+  if (handling.committed) {
+    const { refusal } = handling
+    if (refusal) reportAfterCommit(ground, handling, operation, refusal)
+    else if (!answer.isEmpty && returned !== handling.result) reportAfterCommit(ground, handling, operation, outsideTx(operation))
+    return
   }
-  return returned
+  // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
+  if (slot) return void (await handling.tx(() => returned))
+  answer.check(returned)
+  if (operation.kind === 'command') handling.restOn(await ground.standing(ground.reader()).catch(() => emptyPosition)) // it is done, whatever else cannot be said
 }
 
-/** Holds answers against the operation's output schema. */
+function reportAfterCommit(ground: OperationGround, handling: Handling, operation: BoundOperation, error: AtollError): void {
+  const fields = { operation: operation.name, requestId: handling.cause, error }
+  ground.logger.error(fields, `the handler of ${operation.name} failed after its transaction had committed: it was answered with what the transaction returned, and what was to come after that was not done`)
+}
+
+function outsideTx({ name }: BoundOperation): AtollError {
+  return new AtollError(
+    'ANSWER_OUTSIDE_TX',
+    `${name} returned something other than what its transaction returned. The answer is checked and recorded with the commit, so make it inside tx: return tx(async ({ db }) => …)`,
+  )
+}
+
+/** Its time ran out in the midst of its transaction, of which nobody knows yet what becomes. */
+function unsure(reason: AtollError): AtollError {
+  return new AtollError(reason.code, `${reason.reason}. Whether it had an effect is not known`, { cause: reason, details: { effect: 'unknown' } })
+}
+
+/** Holds answers against the operation's output schema, and makes all that goes out with them. */
 class Answer {
   readonly #operation: BoundOperation
   /** The operation answers nothing; what its transaction returns is nobody's concern. */
   readonly isEmpty: boolean
+  /** The answer that was checked last. */
+  given: { readonly output: unknown; readonly etag: string | undefined } = { output: undefined, etag: undefined }
 
   constructor(operation: BoundOperation) {
     this.#operation = operation
@@ -119,7 +154,8 @@ class Answer {
 
   /** The same for what a transaction returned, before it commits. */
   checkInTx(result: unknown): unknown {
-    if (result === undefined && !this.isEmpty && !this.#operation.output.safeParse(undefined).success) {
+    if (this.isEmpty) return result
+    if (result === undefined && !this.#operation.output.safeParse(undefined).success) {
       throw new AtollError(
         'ANSWER_OUTSIDE_TX',
         `${this.#operation.name} returned nothing from its transaction. The answer is checked and recorded with the commit, so make it inside tx: return tx(async ({ db }) => { …; return answer })`,
@@ -131,8 +167,35 @@ class Answer {
   check(result: unknown): unknown {
     if (this.isEmpty) return undefined
     const parsed = this.#operation.output.safeParse(result)
-    if (parsed.success) return parsed.data
-    throw new AtollError('ANSWER_INVALID', `${this.#operation.name} answered something that does not fit its output schema: ${parsed.error.message}`, { cause: parsed.error })
+    if (!parsed.success) throw this.#invalid(`answered something that does not fit its output schema: ${parsed.error.message}`, parsed.error)
+    const output = this.#toCarried(parsed.data)
+    this.given = { output, etag: this.#etagOf(output) }
+    return output
+  }
+
+  /** As it arrives wherever the caller is, in this process or another, now or when the answer is replayed. */
+  #toCarried(output: unknown): unknown {
+    const { outputTrust } = this.#operation
+    if (outputTrust === 'as it is' || output === undefined) return output
+    const { flaw, hasMinusZero } = lookAt(output)
+    if (flaw) throw this.#invalid(`answered what JSON cannot carry. ${describeFlaw(flaw, 'output')}`)
+    return outputTrust === 'parsed again' || hasMinusZero ? copyOf(output) : output
+  }
+
+  #etagOf(output: unknown): string | undefined {
+    if (!this.#operation.etag || output === undefined) return undefined
+    let version: unknown
+    try {
+      version = this.#operation.etag(output)
+    } catch (error) {
+      throw this.#invalid('could not say the version of its answer: its etag threw', error)
+    }
+    if (typeof version === 'string' || (typeof version === 'number' && Number.isFinite(version))) return String(version)
+    throw this.#invalid('could not say the version of its answer: its etag gave neither a text nor a number')
+  }
+
+  #invalid(what: string, cause?: unknown): AtollError {
+    return new AtollError('ANSWER_INVALID', `${this.#operation.name} ${what}`, { cause })
   }
 }
 
@@ -141,12 +204,16 @@ function answersNothing(operation: BoundOperation): boolean {
   return type === 'void' || type === 'undefined'
 }
 
-function replay(operation: BoundOperation, input: unknown, answer: { output: unknown; position: NonNullable<Dispatch['position']> }): Ran {
-  return { input, output: answer.output, outcome: 'done', position: answer.position, etag: etagOf(operation, answer.output), replayed: true }
+function replay(input: unknown, answer: RecordedAnswer): Ran {
+  return { input, ...answer, outcome: 'done', replayed: true }
 }
 
-function etagOf(operation: BoundOperation, output: unknown): string | undefined {
-  return operation.etag && output !== undefined ? String(operation.etag(output)) : undefined
+/** Why an operation is not asked for with an input that JSON does not carry as it is: in the words of its schema, if that refuses it too. */
+export function unsendable(operation: BoundOperation, input: unknown, flaw: Flaw): AtollError {
+  const parsed = flaw.isTooDeep ? undefined : operation.input.safeParse(input)
+  if (parsed?.error) return invalidInput(operation, parsed.error)
+  const fields: FieldMessages = { [flaw.path.join('.')]: [flaw.why] }
+  return new AtollError('INVALID', `${operation.name} cannot be asked for with that. ${describeFlaw(flaw, 'input')}`, { details: { fields } })
 }
 
 function invalidInput(operation: BoundOperation, error: z.ZodError): AtollError {

@@ -142,4 +142,8 @@ export const runtimeMigrations: Migrations = {
       PRIMARY KEY (subscription, partition, source, number)
     ) STRICT, WITHOUT ROWID;
   `,
+  'atoll-0004-answers': `
+    -- What a replayed answer says of its version is what was said the first time.
+    ALTER TABLE atoll_answers ADD COLUMN etag TEXT;
+  `,
 }

@@ -1,4 +1,5 @@
 import { AtollError } from '@atoll/host'
+import { copyOf, lookAtSent } from '../contract/json-value.ts'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { Service } from '../service/service.ts'
 import type { System } from '../system.ts'
@@ -11,7 +12,7 @@ import { defaultOptions, type RuntimeOptions } from './options.ts'
 import { mergePositions } from './position.ts'
 import { replayProjection } from './replay.ts'
 import type { Cancellation, Dispatch, Dispatched, OpenSystem, Ports, Readiness, RunningSystem, StopOptions } from './running.ts'
-import type { Ran } from './operations.ts'
+import { unsendable, type Ran } from './operations.ts'
 import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
 import { asksForStanding, Standing, standingOperation } from './standing.ts'
 import { Solo } from './solo.ts'
@@ -101,6 +102,7 @@ class SystemRuntime implements RunningSystem {
     if (!entry) throw new AtollError('NOT_FOUND', `system ${this.system.name} has no operation ${name}`)
     try {
       const { operation, service } = entry
+      request = toSent(operation, request, asker)
       const runtime = this.services.get(service.name)
       if (!runtime) return await this.#dispatchElsewhere(service.name, name, request)
       if (asksForStanding(name)) return { output: undefined, outcome: 'done', position: { [service.name]: await runtime.emittedAtMost() } }
@@ -203,6 +205,18 @@ class SystemRuntime implements RunningSystem {
       },
     }
   }
+}
+
+/**
+ * A request as it arrives in any process of the system. What a handler calls with is copied, as it would be on its way to another process: the two
+ * share nothing. INVALID for input that JSON does not carry as it is.
+ */
+function toSent(operation: BoundOperation, request: Dispatch, asker: 'outside' | 'handler'): Dispatch {
+  const { input } = request
+  if (input === undefined) return request
+  const { flaw, hasMinusZero } = lookAtSent(input)
+  if (flaw) throw unsendable(operation, input, flaw)
+  return asker === 'handler' || hasMinusZero ? { ...request, input: copyOf(input) } : request
 }
 
 function servicesHere({ name, services }: System, options: RuntimeOptions): readonly Service[] {

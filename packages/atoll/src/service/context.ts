@@ -80,7 +80,8 @@ export interface ReceivedEvent<Data> {
 /**
  * Runs one atomic transaction: state, emitted events, timers and "this input is handled" commit together or not at all.
  * Resolves once the commit is durable. At most once per handling (TX_REPEATED). Inside it, wait for nothing but `db`
- * (TX_WAITED). A command must answer exactly what its transaction returned (ANSWER_OUTSIDE_TX).
+ * (TX_WAITED). Once it has committed, a command is answered with what it returned, whatever its handler does after it: what fails then, or returns
+ * something else (ANSWER_OUTSIDE_TX), is logged.
  */
 export type Transact<Tables, Emits extends EventDefinition> = <T>(
   work: (tx: TransactionContext<Tables, Emits>) => T | Promise<T>,
