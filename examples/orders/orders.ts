@@ -49,7 +49,7 @@ async function step({ db, emit, cancel }: Work, orderId: string, came: { reserve
   const order = await findOrder(db, orderId)
   if (order?.status !== 'waiting' || !order.reserved || !order.paid) return
   await db.updateTable('orders').set({ status: 'confirmed' }).where('order_id', '=', orderId).execute()
-  cancel(order.timer)
+  await cancel(order.timer)
   emit(orderConfirmed, { orderId })
 }
 
@@ -58,7 +58,7 @@ async function cancelOrder({ db, emit, cancel }: Work, orderId: string, reason: 
   const order = await findOrder(db, orderId)
   if (order?.status !== 'waiting') return
   await db.updateTable('orders').set({ status: 'cancelled' }).where('order_id', '=', orderId).execute()
-  cancel(order.timer)
+  await cancel(order.timer)
   emit(orderCancelled, { orderId, reason })
 }
 

@@ -3,11 +3,14 @@ import { event, service, type EventDefinition, type TransactionContext } from 'a
 import { z } from 'zod'
 import { bankNames, type BankName, type Banks } from './contracts.ts'
 
-/** Everything that a bank keeps. `transfers` are those it sent, `receipts` those that came, credited or not. */
+/**
+ * Everything that a bank keeps. `transfers` are those it sent, `receipts` those that came, credited or not. `in_time`: the timer was still
+ * there when the transfer ended, so it must never ring.
+ */
 export interface BankTables {
   /** `moves`: how often it has changed. */
   accounts: { account: string; cents: number; moves: number }
-  transfers: { transfer_id: string; account: string; cents: number; status: 'open' | 'done' | 'returned'; reminders: number; answers: number; timer: string }
+  transfers: { transfer_id: string; account: string; cents: number; status: 'open' | 'done' | 'returned'; reminders: number; answers: number; timer: string; in_time?: number | null }
   receipts: { transfer_id: string; cents: number; credited: number; times: number }
 }
 
@@ -25,6 +28,7 @@ export function createBank(banks: Banks, name: BankName) {
             reminders INTEGER NOT NULL, answers INTEGER NOT NULL, timer TEXT NOT NULL) STRICT;
           CREATE TABLE receipts (transfer_id TEXT PRIMARY KEY, cents INTEGER NOT NULL, credited INTEGER NOT NULL, times INTEGER NOT NULL) STRICT;
         `,
+        '0002-in-time': 'ALTER TABLE transfers ADD COLUMN in_time INTEGER',
       },
     }),
     events: [stillOpen],
@@ -78,8 +82,8 @@ export function createBank(banks: Banks, name: BankName) {
 async function end({ db, emit, cancel }: Work, own: Banks[BankName], transferId: string, status: 'done' | 'returned'): Promise<void> {
   const transfer = await db.selectFrom('transfers').selectAll().where('transfer_id', '=', transferId).executeTakeFirst()
   if (!transfer) return // another bank's
-  await db.updateTable('transfers').set((set) => ({ status, answers: set('answers', '+', 1) })).where('transfer_id', '=', transferId).execute()
-  cancel(transfer.timer)
+  const inTime = await cancel(transfer.timer)
+  await db.updateTable('transfers').set((set) => ({ status, answers: set('answers', '+', 1), in_time: inTime ? 1 : 0 })).where('transfer_id', '=', transferId).execute()
   if (status === 'returned') await move({ db, emit }, own, transfer.account, transfer.cents)
 }
 

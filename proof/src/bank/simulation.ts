@@ -76,6 +76,7 @@ export const bankSimulation: Simulation<Knowledge> = {
           const tables = db<BankTables>(bank)
           assert.deepEqual(await tables.selectFrom('receipts').select('transfer_id').where('times', '>', 1).execute(), [])
           assert.deepEqual(await tables.selectFrom('transfers').select('transfer_id').where((row) => row.or([row('answers', '>', 1), row('reminders', '>', 1)])).execute(), [])
+          assert.deepEqual(await tables.selectFrom('transfers').select('transfer_id').whereRef('in_time', '=', 'reminders').execute(), [], 'a timer rang that was cancelled in time, or did not that was not')
           const timers = await tables.selectFrom('transfers').innerJoin('atoll_timers', 'atoll_timers.id', 'transfers.timer').select(['transfer_id', 'status']).execute()
           for (const { transfer_id, status } of timers) assert.equal(status, 'open', `${transfer_id} has ended, and still has a timer`)
         }

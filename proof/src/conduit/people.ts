@@ -15,6 +15,8 @@ export interface Person {
   /** By slug. */
   readonly favorites: Map<string, Relation>
   count: number
+  /** Requests so far. */
+  asked: number
 }
 
 /** An article as its author last left it. */
@@ -46,7 +48,7 @@ export interface People {
 }
 
 export function createPerson(username: string, userId: string): Person {
-  return { username, userId, articles: new Map(), following: new Map(), favorites: new Map(), count: 0 }
+  return { username, userId, articles: new Map(), following: new Map(), favorites: new Map(), count: 0, asked: 0 }
 }
 
 /** What is known for certain: nothing, as long as the opposite was asked for and may still come to pass. */
@@ -202,11 +204,20 @@ interface Page {
 type Answer = Omit<WorldResponse, 'body'> & { readonly body: Page }
 
 async function send(client: Client<People>, person: Person, method: string, path: string, body: unknown, expected: readonly number[], headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
-  const answer = await client.request(method, `/api${path}`, { as: person.userId, headers, ...(body === undefined ? {} : { body }) })
+  const foreign: Record<string, string> = ++person.asked % FOREIGN_EVERY === 0 ? { 'atoll-position': foreignPosition(client.world) } : {}
+  const answer = await client.request(method, `/api${path}`, { as: person.userId, headers: { ...foreign, ...headers }, ...(body === undefined ? {} : { body }) })
   if (answer.status === 503 || answer.status === 504) throw new AtollError('UNAVAILABLE', `${method} ${path} was answered ${answer.status}`)
   assert.ok(expected.includes(answer.status), `${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`)
   return { ...answer, body: (answer.body ?? {}) as Page } // the API says so
 }
+
+/** What a client sends that has kept a position over a deletion of all data, or from another system. */
+export function foreignPosition({ system }: World): string {
+  return system.services.flatMap(({ name }) => [0, 1, 2, 3, 9_999].map((partition) => `${name}.${partition}.99999999-3-1`)).join(',')
+}
+
+/** Every so many requests of a person carry one, besides what the gateway remembers of that person. */
+const FOREIGN_EVERY = 7
 
 /**
  * Holds what somebody sees of an article against what that somebody has done to it. It may be otherwise for two reasons alone: the power

@@ -1,9 +1,12 @@
+import assert from 'node:assert/strict'
 import type { Simulation } from '@atoll/testkit'
 import { identity } from 'conduit/src/identity/contract.ts'
-import { act, createPerson, type People } from './people.ts'
+import { act, createPerson, foreignPosition, type People } from './people.ts'
 import { assertPagesFit } from './pages.ts'
 
 const NAMES = ['ada', 'basil', 'cleo', 'dora']
+/** In virtual time; a causal read waits for 5 s. */
+const WAIT_MS_MAX = 1_000
 
 /** Random people write, read, follow and delete. Each sees what it has just done, at once; in the end `reading` shows what the others own. */
 export const conduitSimulation: Simulation<People> = {
@@ -23,5 +26,15 @@ export const conduitSimulation: Simulation<People> = {
 
   workload: (client) => act(client, client.state.persons[Number(client.name.split('-')[1]) - 1]!), // one client for each
 
-  invariants: { settled: { 'reading shows what the others own': ({ world, state }) => assertPagesFit(world, state) } },
+  invariants: {
+    settled: {
+      'reading shows what the others own': ({ world, state }) => assertPagesFit(world, state),
+      'nobody waits for a position of another history': async ({ world, state: { persons } }) => {
+        const sinceMs = world.clock.now()
+        const { status } = await world.request('GET', '/api/articles/feed', { as: persons[0]!.userId, headers: { 'atoll-position': foreignPosition(world) } })
+        assert.equal(status, 200)
+        assert.ok(world.clock.now() - sinceMs < WAIT_MS_MAX, `it was answered after ${world.clock.now() - sinceMs} ms`)
+      },
+    },
+  },
 }

@@ -131,12 +131,13 @@ const AGAIN_MS = 50
 
 const table = (store: string, name: string): string => `"${bank.name}_${store}".${name}`
 const ofEach = (select: (name: BankName) => string): string => bankNames.map(select).join(' UNION ALL ')
-const transfers = ofEach((name) => `SELECT transfer_id, status, cents, reminders, answers, timer FROM ${table(name, 'transfers')}`)
+const transfers = ofEach((name) => `SELECT transfer_id, status, cents, reminders, answers, timer, in_time FROM ${table(name, 'transfers')}`)
 const receipts = ofEach((name) => `SELECT transfer_id, cents, credited, times FROM ${table(name, 'receipts')}`)
 
 /** Each finds nothing in banks that are at rest. */
 const contradictions: readonly (readonly [what: string, sql: string])[] = [
   ['a transfer that has not ended', `SELECT * FROM (${transfers}) AS t WHERE status = 'open'`],
+  ['a transfer whose timer was cancelled in time and rang, or was not and did not', `SELECT * FROM (${transfers}) AS t WHERE in_time = reminders`],
   ['a transfer that was answered or reminded of twice', `SELECT * FROM (${transfers}) AS t WHERE answers <> 1 OR reminders > 1`],
   ['a transfer that came twice', `SELECT * FROM (${receipts}) AS r WHERE times <> 1`],
   ['a transfer that is not what its receipt says', `SELECT * FROM (${transfers}) AS t FULL JOIN (${receipts}) AS r USING (transfer_id, cents) WHERE (t.status = 'done') IS DISTINCT FROM (r.credited = 1)`],

@@ -160,7 +160,12 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'cancelled-timers-stay',
     defect: 'a cancelled timer is still there',
-    changes: [{ file: `${runtime}/outbox.ts`, find: 'for (const id of this.#cancelled) await tx.run(deleteTimer, [id])', replace: '' }],
+    changes: [{ file: `${runtime}/outbox.ts`, find: 'tx.run(deleteTimer, [timerId])', replace: 'Promise.resolve(1)' }],
+  },
+  {
+    name: 'cancel-always-says-yes',
+    defect: 'whoever cancels a timer hears that it was still there, though it has rung',
+    changes: [{ file: `${runtime}/outbox.ts`, find: '.then((count) => count > 0)', replace: '.then(() => true)' }],
   },
   {
     name: 'failed-work-stays',
@@ -184,7 +189,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'causal-reads-do-not-wait',
     first: 'conduit',
     defect: 'a causal query answers before its service has what its caller has seen',
-    changes: [{ file: `${runtime}/causal.ts`, find: 'if (missing.length === 0) return undefined', replace: 'if (missing.length >= 0) return undefined' }],
+    changes: [{ file: `${runtime}/causal.ts`, find: 'if (missing.length === 0 && maybeMissing.length === 0) return undefined', replace: 'if (missing.length >= 0 && maybeMissing.length >= 0) return undefined' }],
   },
   {
     name: 'causal-reads-ignore-retries',
@@ -197,6 +202,18 @@ export const plantedBugs: readonly PlantedBug[] = [
     defect: 'a causal query does not wait for an event that is tried again, once its caller has caused a later one',
     changes: [{ file: `${runtime}/position.ts`, find: 'all.slice(0, ORDERS_MAX)', replace: 'all.slice(0, 1)' }],
     test: `${runtime}/operations.test.ts`,
+  },
+  {
+    name: 'positions-are-believed',
+    first: 'conduit',
+    defect: 'a causal query waits for a position that its source never had, and fails',
+    changes: [{ file: `${runtime}/causal.ts`, find: 'this.#missing = this.#missing.filter((place) => place.source !== source || this.#isKnown(place))', replace: '' }],
+  },
+  {
+    name: 'positions-are-not-asked-about',
+    first: 'conduit',
+    defect: 'a place that is not known here is taken for one that its source never had, though another process has emitted it',
+    changes: [{ file: `${runtime}/causal.ts`, find: 'while (!(await this.#ground.standingOf(source)!.ask())) if (this.#isOver) return', replace: '' }],
   },
   {
     name: 'answers-rest-on-nothing',

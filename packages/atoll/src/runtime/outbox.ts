@@ -32,11 +32,10 @@ export interface Emitter {
   readonly eventBytesMax: number
 }
 
-/** What one transaction wants to leave behind besides state: events, timers, cancelled timers. Written when its work has ended well. */
+/** What one transaction wants to leave behind besides state: events and timers. Written when its work has ended well. */
 export class Outgoing {
   readonly #events: Value[][] = []
   readonly #timers: Value[][] = []
-  readonly #cancelled: string[] = []
   readonly #host: Host
   readonly #service: string
   readonly #declared: ReadonlySet<EventDefinition>
@@ -77,13 +76,18 @@ export class Outgoing {
     return id
   }
 
-  cancel(timerId: string): void {
-    this.#cancelled.push(timerId)
+  /** Resolves with whether the timer was there: firing deletes it as well, and no two transactions of a store find the same row. */
+  cancel(tx: Transaction, timerId: string): Promise<boolean> {
+    const own = this.#timers.findIndex(([id]) => id === timerId)
+    if (own >= 0) return Promise.resolve(this.#timers.splice(own, 1).length > 0)
+    const wasThere = tx.run(deleteTimer, [timerId]).then((count) => count > 0)
+    wasThere.catch(() => undefined) // a handler need not wait for it; the transaction fails with it all the same
+    return wasThere
   }
 
   /** Whether there is nothing to write. */
   get isEmpty(): boolean {
-    return this.#events.length === 0 && this.#timers.length === 0 && this.#cancelled.length === 0
+    return this.#events.length === 0 && this.#timers.length === 0
   }
 
   get hasEvents(): boolean {
@@ -100,7 +104,6 @@ export class Outgoing {
   /** Writes it all. Resolves with the position of the events; it is complete by the time of the commit, and at once if it is to be `known`. */
   async write(tx: Transaction, known: boolean): Promise<Position> {
     if (this.#timers.length > 0) await tx.runEach(insertTimer, this.#timers)
-    for (const id of this.#cancelled) await tx.run(deleteTimer, [id])
     if (this.#events.length === 0) return emptyPosition
     const partitions: Record<number, string> = {}
     for (const row of this.#events) {

@@ -9,7 +9,8 @@ const Reminder = z.object({ id: z.string() })
 const reminded = event('person.reminded', { version: 1, key: ({ id }) => id, data: Reminder })
 const clock = contract('clock', {
   remind: command({ input: z.object({ id: z.string(), afterMs: z.int() }), output: z.object({ timerId: z.string() }) }),
-  forget: command({ input: z.object({ timerId: z.string() }), output: z.void() }),
+  forget: command({ input: z.object({ timerId: z.string(), fails: z.boolean().default(false) }), output: z.object({ wasThere: z.boolean() }) }),
+  reconsider: command({ input: z.object({ id: z.string() }), output: z.array(z.boolean()) }),
   seen: query({ input: z.object({}), output: z.array(z.string()) }),
 })
 
@@ -22,7 +23,19 @@ function createClock() {
         subscribe: ({ on }) => [on(reminded, ({ event, tx }) => tx(({ db }) => db.insertInto('seen').values({ id: event.data.id }).execute()))],
         handlers: {
           remind: ({ input, tx }) => tx(({ schedule }) => ({ timerId: schedule(reminded, { id: input.id }, { afterMs: input.afterMs }) })),
-          forget: async ({ input, tx }) => { await tx(({ cancel }) => cancel(input.timerId)) },
+          forget: ({ input, tx }) =>
+            tx(async ({ cancel }) => {
+              const wasThere = await cancel(input.timerId)
+              if (input.fails) throw new Error('not now')
+              return { wasThere }
+            }),
+          reconsider: ({ input, tx }) =>
+            tx(async ({ schedule, cancel }) => {
+              const [kept, dropped] = [0, 0].map(() => schedule(reminded, input, { afterMs: 1_000 })) as [string, string]
+              const told = [await cancel(dropped), await cancel(dropped)]
+              void cancel(kept) // nobody has to wait for it
+              return told
+            }),
           seen: async ({ db }) => (await db.selectFrom('seen').select('id').orderBy('seq').execute()).map((row) => row.id),
         },
       }),
@@ -62,6 +75,45 @@ describe('a timer', () => {
       await call(running, clock.forget, { timerId })
       await world.host.advance(5_000)
       assert.deepEqual(await call(running, clock.seen, {}), [])
+    }))
+
+  it('tells who cancels it whether it was still there: it never fires then; else it has fired, or was cancelled before, or never was', () =>
+    inWorld(async (world) => {
+      const running = await world.start(createClock())
+      const [early, late] = [await call(running, clock.remind, { id: 'early', afterMs: 1_000 }), await call(running, clock.remind, { id: 'late', afterMs: 2_000 })]
+      const forget = async (timerId: string): Promise<boolean> => (await call(running, clock.forget, { timerId })).wasThere
+      await world.host.advance(1_500)
+      assert.deepEqual([await forget(early.timerId), await forget(late.timerId), await forget(late.timerId), await forget('never set')], [false, true, false, false])
+      assert.deepEqual(await call(running, clock.reconsider, { id: 'both' }), [true, false], 'one that the same transaction has set')
+      await world.host.advance(5_000)
+      assert.deepEqual(await call(running, clock.seen, {}), ['early'])
+    }))
+
+  it('is still there if whoever cancels it fails afterwards', () =>
+    inWorld(async (world) => {
+      const running = await world.start(createClock())
+      const { timerId } = await call(running, clock.remind, { id: 'a', afterMs: 1_000 })
+      await assert.rejects(call(running, clock.forget, { timerId, fails: true }))
+      await world.host.advance(2_000)
+      assert.deepEqual(await call(running, clock.seen, {}), ['a'])
+    }))
+
+  it('fires, or was there for one of those who cancel it in the moment in which it fires, and never both', () =>
+    inWorld(async (world) => {
+      const a = await world.start(createClock(), { instance: 'a' })
+      const b = await world.start(createClock(), { instance: 'b' })
+      const telling: Promise<{ id: string; wasThere: boolean }>[] = []
+      for (let index = 0; index < 60; index++) {
+        const [id, afterMs] = [`t${index}`, 1_000 + index]
+        const { timerId } = await call(a, clock.remind, { id, afterMs })
+        const forget = (): void => { for (const one of [a, b]) telling.push(call(one, clock.forget, { timerId }).then(({ wasThere }) => ({ id, wasThere }))) }
+        world.host.after(afterMs + (index % 2) / 10, forget)
+      }
+      await world.host.advance(20_000)
+      const told = (await Promise.all(telling)).filter(({ wasThere }) => wasThere).map(({ id }) => id)
+      const seen = await call(a, clock.seen, {})
+      assert.ok(told.length > 0 && seen.length > 0, `${told.length} were there, ${seen.length} fired`)
+      assert.deepEqual([...told, ...seen].sort(), Array.from({ length: 60 }, (_, index) => `t${index}`).sort())
     }))
 
   it('fires once and in time order although the wall clock jumps back', () =>

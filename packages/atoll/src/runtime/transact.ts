@@ -116,7 +116,7 @@ class OpenTransaction implements TransactionContext<unknown, EventDefinition> {
 
   readonly cancel: TransactionContext<unknown, EventDefinition>['cancel'] = (timerId) => {
     this.#assertOpen('cancel')
-    this.#outgoing.cancel(timerId)
+    return this.#outgoing.cancel(this.#tx, timerId)
   }
 
   end(): void {

@@ -94,8 +94,11 @@ export interface TransactionContext<Tables, Emits extends EventDefinition> {
   emit<Event extends Emits>(event: Event, data: DataOf<Event>): void
   /** Emits an event at a later time, durably. Resolves nothing and waits for nothing; the id cancels it. */
   schedule<Event extends Emits>(event: Event, data: DataOf<Event>, when: { afterMs: number } | { at: number }): string
-  /** Cancels what {@link schedule} will emit. Unknown or past ids do nothing. */
-  cancel(timerId: string): void
+  /**
+   * Cancels what {@link schedule} will emit. Resolves with true if the timer was there: its event will never be emitted, if this transaction
+   * commits. With false if it was not, and nothing is changed: its event has been emitted, handled or not yet; or it was cancelled before.
+   */
+  cancel(timerId: string): Promise<boolean>
 }
 
 /** `auth: 'user'` means there is a caller, `none` that nobody looks, `optional` that there may be one. */
