@@ -140,6 +140,12 @@ export function folderOf(storeUrl: string): string | undefined {
   return /^sqlite:(.*)$/.exec(storeUrl)?.[1]
 }
 
+/** Refuses, with COMMAND_USAGE, what SQLite takes for other things than a folder. */
+export function assertFolderName(folder: string, option: string): string {
+  if (folder !== '' && !/^(:memory:|file:)/.test(folder)) return folder
+  throw new AtollError('COMMAND_USAGE', `${option} is '${folder}', which names no folder, and data lie in one; give its path. A system in memory is a world, for tests (@atoll/testkit)`)
+}
+
 /** Where the stores of a system are, if nothing says anything else. */
 export function defaultStoreUrl(system: string): string {
   return `sqlite:${join('data', system)}`

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { AtollError, type ErrorCode } from '@atoll/host'
+import { findDataFolder } from '@atoll/sqlite'
 import { Command, CommanderError } from 'commander'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
@@ -15,7 +16,7 @@ import { up } from './commands/up.ts'
 import { loadConfig } from './config/config.ts'
 import type { Place } from './control/client.ts'
 import { CONTROL_FILE } from './control/server.ts'
-import { folderOf } from './engines.ts'
+import { assertFolderName, folderOf } from './engines.ts'
 import { failureText } from './failure.ts'
 import { flushStandardError, standardError } from './logging/standard-error.ts'
 import { hasLog, notedSystem } from './start.ts'
@@ -185,7 +186,7 @@ interface PlaceOptions {
 /** What to ask: a data folder that was named, else what a configuration or the environment names, else a data folder that is there. */
 function placeOf(options: PlaceOptions): Place {
   if (options.data !== undefined && options.config !== undefined) throw new AtollError('COMMAND_USAGE', 'give --data or --config: a system lies in a folder, or on engines')
-  if (options.data !== undefined) return { data: options.data }
+  if (options.data !== undefined) return { data: assertFolderName(options.data, '--data') }
   const config = loadConfig({ file: options.config })
   const { 'store.url': store, 'log.url': log = 'embedded' } = config.values
   const folder = store === undefined ? undefined : folderOf(store)
@@ -200,7 +201,7 @@ function moduleOf(options: PlaceOptions): string | undefined {
 
 /** The only data folder there is; or the only one of a system that runs. */
 function dataFolder(): string {
-  const all = existsSync('data') ? readdirSync('data').map((name) => join('data', name)) : []
+  const all = findDataFolder('data') !== undefined ? readdirSync('data').map((name) => join('data', name)) : []
   const running = all.filter((folder) => existsSync(join(folder, CONTROL_FILE)))
   const folders = all.filter((folder) => hasLog(folder) || running.includes(folder))
   for (const found of [folders, running]) if (found.length === 1) return found[0]!

@@ -1,10 +1,11 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createGateway, type GatewayOptions } from '@atoll/gateway'
 import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { createEmbeddedLog } from '@atoll/log/embedded'
-import { openDataFolder } from '@atoll/sqlite'
+import { copyDataFolder, findDataFolder, isWritableFolder, openDataFolder, writePrivately } from '@atoll/sqlite'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { System } from 'atoll'
 import { openSystem, startSystem, type Admin, type Ports, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
@@ -44,7 +45,8 @@ export interface Started {
  * cannot.
  */
 export async function start(system: System, options: StartOptions): Promise<Started> {
-  const { data, logger = silentLogger } = options
+  const { logger = silentLogger } = options
+  const data = resolve(options.data) // a folder, whatever it is called: SQLite has names that are none
   const folder = await openData(data, system, options.fresh ?? false)
   try {
     const isNew = folder.isNew
@@ -72,11 +74,11 @@ export async function start(system: System, options: StartOptions): Promise<Star
 
 /**
  * Opens the data of a system that does not run, to look at it. Nothing is handled, handed on, fired or seeded: looking after a bad
- * release must not run it. COMMAND_USAGE if there is nothing to look at.
+ * release must not run it. Of a folder that may not be written, a copy is looked at. COMMAND_USAGE if there is nothing to look at.
  */
 export async function look(system: System, data: string, logger: Logger): Promise<{ admin: Admin; close(): Promise<void> }> {
   await assertThere(system, data)
-  const folder = openFolder(data)
+  const folder = isWritableFolder(data) ? openFolder(data) : openCopy(data)
   try {
     const open = await openSystem(system, { ...(await openPorts(folder)), logger })
     folder.closing.unshift(() => open.close())
@@ -116,7 +118,21 @@ function openFolder(data: string): Folder {
   return { data, host: createNodeHost(), isNew: !hasLog(data), closing: [() => clearInterval(keepAlive), () => folder.close()] }
 }
 
-/** The same; emptied if that is wanted, or if a first start or an emptying was cut off in it. */
+/** A copy of a folder, which goes when it is closed. */
+function openCopy(data: string): Folder {
+  const copy = mkdtempSync(join(tmpdir(), 'atoll-copy-')) // its owner's alone
+  const remove = (): void => rmSync(copy, { recursive: true, force: true })
+  try {
+    copyDataFolder(data, copy)
+    const folder = openFolder(copy)
+    return { ...folder, closing: [...folder.closing, remove] }
+  } catch (error) {
+    remove()
+    throw error
+  }
+}
+
+/** The same as {@link openFolder}; emptied if that is wanted, or if a first start or an emptying was cut off in it. */
 async function openData(data: string, system: System, fresh: boolean): Promise<Folder> {
   const folder = openFolder(data)
   try {
@@ -181,7 +197,7 @@ function empty(data: string, system: System): void {
 }
 
 function markUnfinished(data: string): void {
-  writeFileSync(join(data, SEEDING), '')
+  writePrivately(join(data, SEEDING), '')
   syncFolder(data)
 }
 
@@ -212,11 +228,12 @@ export interface Noted {
 
 /** Says what runs in a data folder, so that other commands can find it, and other systems keep off. */
 export function noteSystem(data: string, noted: Noted): void {
-  writeFileSync(join(data, SYSTEM), JSON.stringify(noted))
+  writePrivately(join(data, SYSTEM), JSON.stringify(noted))
 }
 
-/** What {@link noteSystem} noted; undefined if there is nothing. */
+/** What {@link noteSystem} noted; undefined if there is nothing. DATA_UNUSABLE for what is no folder. */
 export function notedSystem(data: string): Noted | undefined {
+  if (findDataFolder(data) === undefined) return undefined
   try {
     return JSON.parse(readFileSync(join(data, SYSTEM), 'utf8')) as Noted // written above
   } catch {

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import BetterSqlite3 from 'better-sqlite3'
 import { openDataFolder } from './data-folder.ts'
+import { openDatabase } from './database.ts'
+import { examineSqlite } from './examine.ts'
 
 const holder = `
   import { openDataFolder } from ${JSON.stringify(join(import.meta.dirname, 'data-folder.ts'))}
@@ -16,6 +19,9 @@ const holder = `
   console.log('held')
   setInterval(() => {}, 1000)
 `
+
+/** Another account than this one, where this one may take it on. */
+const account = process.getuid?.() === 0 ? 65_534 : undefined
 
 function inFolder(work: (path: string) => Promise<void> | void): Promise<void> {
   const path = mkdtempSync(join(tmpdir(), 'atoll-folder-'))
@@ -47,9 +53,99 @@ describe('a data folder', () => {
       openDataFolder(folder.path).close()
     }))
 
-  it('that cannot be one is not said to be in use', () =>
+  it('that cannot be one is refused with DATA_UNUSABLE, in words that say why', () =>
     inFolder((path) => {
-      writeFileSync(join(path, 'data'), 'a file')
-      assert.throws(() => openDataFolder(join(path, 'data')), { code: 'INTERNAL' })
+      writeFileSync(join(path, 'file'), 'a file')
+      symlinkSync(join(path, 'gone'), join(path, 'dangling'))
+      symlinkSync(join(path, 'circle'), join(path, 'circle'))
+      const cases: readonly (readonly [string, RegExp])[] = [
+        ['file', /file is a file, and not a folder/],
+        ['dangling', /dangling is a link to \S+gone, which is not there/],
+        ['file/below', /below lies below a file/],
+        ['dangling/below', /below lies below a link to nothing/],
+        ['circle', /circle is a link that leads back to itself/],
+        ['n'.repeat(300), /has a name that is too long/],
+      ]
+      for (const [name, message] of cases) assert.throws(() => openDataFolder(join(path, name)), { code: 'DATA_UNUSABLE', message })
+      assert.deepEqual(readdirSync(path).sort(), ['circle', 'dangling', 'file'])
+    }))
+
+  it('that this account may not write, or read, is refused with DATA_UNUSABLE', () =>
+    inFolder(async (path) => {
+      for (const [mode, message] of [[0o500, 'may not be written'], [0o300, 'may not be read'], [0, 'may not be read']] as const) {
+        const folder = join(path, mode.toString(8))
+        mkdirSync(folder)
+        chmodSync(path, 0o755)
+        chmodSync(folder, mode)
+        if (account !== undefined) chownSync(folder, account, account)
+        const said = await asStranger(`try { openDataFolder(process.argv[1]) } catch (error) { console.log(error.message) }`, folder)
+        assert.match(said, new RegExp(`^DATA_UNUSABLE: the data folder ${folder} ${message} by this account`))
+        chmodSync(folder, 0o700)
+      }
+    }))
+
+  it('is its owner\'s alone, with all that is in it, whatever the mask, and also if it was not', () =>
+    inFolder((path) => {
+      const before = process.umask(0)
+      try {
+        const data = join(path, 'data')
+        const see = (): string[] => ['.', ...readdirSync(data)].sort().map((name) => `${name} ${(statSync(join(data, name)).mode & 0o777).toString(8)}`)
+        const open = (): void => {
+          const folder = openDataFolder(data)
+          const database = openDatabase(join(data, 'a.db'), { applicationId: 0x41740000, formatVersion: 1 })
+          database.exec('CREATE TABLE IF NOT EXISTS things (name TEXT); INSERT INTO things VALUES (1)')
+          assert.deepEqual(see().filter((name) => !name.startsWith('lock-journal')), ['. 700', 'a.db 600', 'a.db-shm 600', 'a.db-wal 600', 'lock 600', 'lock.pid 600'])
+          assert.ok(see().every((name) => /[67]00$/.test(name)))
+          database.close()
+          folder.close()
+        }
+        open()
+        for (const name of ['.', 'lock', 'a.db']) chmodSync(join(data, name), name === '.' ? 0o777 : 0o666)
+        assert.match(examineSqlite(data).findings.find(({ name }) => name === 'sqlite.private')!.message, /may open \S+data \(mode 0777\)/)
+        open()
+        assert.equal(examineSqlite(data).findings.find(({ name }) => name === 'sqlite.private')!.value, 'yes')
+      } finally {
+        process.umask(before)
+      }
+    }))
+
+  it('stays as open as it is when it holds other things, too; what is ours in it does not', () =>
+    inFolder((path) => {
+      writeFileSync(join(path, 'letter.txt'), 'to a friend')
+      chmodSync(path, 0o755)
+      openDataFolder(path).close()
+      assert.deepEqual([path, join(path, 'lock')].map((one) => statSync(one).mode & 0o777), [0o755, 0o600])
+    }))
+
+  it('is not kept from its owner by another account: that cannot open the lock', () =>
+    inFolder(async (path) => {
+      chmodSync(path, 0o755)
+      writeFileSync(join(path, 'letter.txt'), 'so that others may enter')
+      openDataFolder(path).close()
+      assert.equal(statSync(join(path, 'lock')).mode & 0o777, 0o600)
+      if (account === undefined) return // nobody else is at hand to try
+      const said = await asStranger(`try { openSync(process.argv[1] + '/lock', 'r'); console.log('open') } catch (error) { console.log(error.code) }`, path)
+      assert.equal(said, 'EACCES')
+    }))
+
+  it('says so when something that is not Atoll\'s holds the lock', () =>
+    inFolder((path) => {
+      openDataFolder(path).close()
+      const stranger = new BetterSqlite3(join(path, 'lock'), { readonly: true })
+      stranger.exec('BEGIN')
+      stranger.prepare('SELECT count(*) FROM sqlite_schema').get()
+      assert.throws(() => openDataFolder(path), { code: 'DATA_IN_USE', message: /a program that is not Atoll's has \S+lock open/ })
+      stranger.close()
+      openDataFolder(path).close()
     }))
 })
+
+/** Runs a script under {@link account}, and resolves with what it says. */
+async function asStranger(script: string, argument: string): Promise<string> {
+  const imports = `import { openSync } from 'node:fs'; import { openDataFolder } from ${JSON.stringify(join(import.meta.dirname, 'data-folder.ts'))};`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', imports + script, argument], { stdio: ['ignore', 'pipe', 'inherit'], ...(account !== undefined && { uid: account, gid: account }) })
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+  await once(child, 'close')
+  return said.trim()
+}

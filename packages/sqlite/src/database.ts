@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { AtollError } from '@atoll/host'
 import BetterSqlite3 from 'better-sqlite3'
 import { corrupt, toAtollError } from './errors.ts'
+import { keepDatabasePrivate } from './private.ts'
 
 export type Database = BetterSqlite3.Database
 export type Statement = BetterSqlite3.Statement
@@ -22,13 +23,14 @@ export interface DatabaseOptions {
  * file.
  *
  * A file that is damaged (STORE_CORRUPT), of another kind (STORE_CORRUPT) or from a newer version (STORE_NEWER) is refused before
- * anything is written to it.
+ * anything is written to it. From then on the file, and what lies beside it, is its owner's alone.
  */
 export function openDatabase(file: string, options: DatabaseOptions): Database {
   const { readonly = false } = options
   try {
     const isThere = file !== ':memory:' && existsSync(file) && !isBlank(file)
     const version = isThere && !readonly ? inspect(file, options) : 0
+    if (file !== ':memory:' && !readonly) keepDatabasePrivate(file)
     const database = new BetterSqlite3(file, { readonly, fileMustExist: readonly })
     try {
       setUp(database, readonly)

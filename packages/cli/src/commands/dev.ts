@@ -2,7 +2,7 @@ import { relative, resolve } from 'node:path'
 import { AtollError } from '@atoll/host'
 import { answer } from '../control/protocol.ts'
 import { listenForCommands } from '../control/server.ts'
-import { placeOf } from '../engines.ts'
+import { assertFolderName, placeOf } from '../engines.ts'
 import { loadSystem } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
 import { noteSystem, notedSystem, start } from '../start.ts'
@@ -21,7 +21,7 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
   const startedMs = performance.now()
   const stop = toldToStop() // from here on: whoever is told to stop while it starts must drain, too
   const { system, gateway, path } = await loadSystem(module)
-  const data = options.data ?? `data/${system.name}`
+  const data = assertFolderName(options.data ?? `data/${system.name}`, '--data')
   const owner = notedSystem(data)
   if (owner !== undefined && owner.system !== system.name && !options.fresh) {
     throw new AtollError('COMMAND_USAGE', `${data} holds the data of system ${owner.system}, and ${module} is system ${system.name}; name another folder with --data, or begin anew with --fresh`)

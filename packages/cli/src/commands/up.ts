@@ -12,7 +12,7 @@ import { closeAll } from '../closing.ts'
 import { loadConfig, type Config } from '../config/config.ts'
 import { listenForCommands } from '../control/server.ts'
 import { askShared } from '../control/shared.ts'
-import { defaultStoreUrl, folderOf, placeOf } from '../engines.ts'
+import { assertFolderName, defaultStoreUrl, folderOf, placeOf } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
 import { standardError } from '../logging/standard-error.ts'
@@ -40,7 +40,7 @@ export async function up(module: string | undefined, options: UpOptions): Promis
   const config = loadConfig({ file: options.config })
   const { system, path } = await loadSystemOf(module, config)
   assertFits(config)
-  const data = options.data ?? join('data', system.name)
+  const data = assertFolderName(options.data ?? join('data', system.name), '--data')
   const owner = notedSystem(data)
   if (owner !== undefined && owner.system !== system.name) throw new AtollError('COMMAND_USAGE', `${data} belongs to system ${owner.system}, and ${path} is system ${system.name}; name another folder with --data`)
   const say = (text: string, facts: object): void => console.log(options.json ? JSON.stringify(facts) : text)

@@ -38,12 +38,15 @@ function port(meaning: string, otherwise: string, variables: readonly string[] =
 /** An address by its scheme; what is behind it may hold a password, so messages never repeat it. */
 function address(schemes: readonly string[], meaning: string, otherwise: string): Setting<string> {
   const pattern = new RegExp(`^(?:${schemes.map((scheme) => scheme.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|')})`)
-  return { schema: z.string().regex(pattern), expects: `an address that begins with ${schemes.join(', ')}`, meaning, fromText: asIs, otherwise }
+  return { schema: z.string().regex(pattern).refine((url) => !noFolder.test(url)), expects: `an address that begins with ${schemes.join(', ')}`, meaning, fromText: asIs, otherwise }
 }
 
 function runtime(name: keyof typeof defaultOptions & string, meaning: string): Setting<number> {
   return count(meaning, String(defaultOptions[name]))
 }
+
+/** What SQLite takes for other things than a folder. */
+const noFolder = /^sqlite:(:memory:|file:|$)/
 
 const addresses = z.array(z.string().regex(/^https?:\/\/[^/]+\/?$/)).min(1)
 

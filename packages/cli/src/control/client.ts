@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
+import { findDataFolder } from '@atoll/sqlite'
 import type { Config } from '../config/config.ts'
 import { defaultStoreUrl, folderOf, placeOf } from '../engines.ts'
 import { loadSystem, loadSystemOf } from '../load.ts'
@@ -29,7 +30,7 @@ export async function* ask<Item>(place: Place, request: ControlRequest, signal: 
  * `signal` ends a question that goes on.
  */
 async function* askFolder<Item>(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
-  if (!existsSync(data)) throw new AtollError('COMMAND_USAGE', `there is no data folder ${resolve(data)}; start a system first, or name its folder with --data, or the configuration of one on engines with --config`)
+  if (findDataFolder(data) === undefined) throw new AtollError('COMMAND_USAGE', `there is no data folder ${resolve(data)}; start a system first, or name its folder with --data, or the configuration of one on engines with --config`)
   const control = controlOf(data)
   const socket = control && (await reach(control))
   yield* (socket ? askRunning(socket, request, signal) : askStopped(data, request, signal)) as AsyncGenerator<Item> // each verb has its item

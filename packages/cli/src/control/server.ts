@@ -1,9 +1,10 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { AtollError } from '@atoll/host'
+import { writePrivately } from '@atoll/sqlite'
 import { linesOf } from './lines.ts'
 import type { ControlReply, ControlRequest } from './protocol.ts'
 
@@ -36,11 +37,11 @@ export async function listenForCommands(answerer: Answerer, data: string, { stor
     void serve(answerer, socket)
   })
   const before = process.umask(0o177)
-  server.listen(path)
-  await once(server, 'listening')
+  server.listen(path) // makes the file at once: nobody else's comes by this mask
   process.umask(before)
+  await once(server, 'listening')
   const control: Control = { path, pid: process.pid, store, log }
-  writeFileSync(join(data, CONTROL_FILE), JSON.stringify(control))
+  writePrivately(join(data, CONTROL_FILE), JSON.stringify(control))
   return async () => {
     for (const socket of sockets) socket.destroy()
     server.close()

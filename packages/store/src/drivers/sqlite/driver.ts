@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AtollError, type Examination, type Host } from '@atoll/host'
-import { copyOf, examineSqlite, leaveBehind, openCopy, openDatabase, type Database } from '@atoll/sqlite'
+import { copyOf, examineSqlite, FOLDER_MODE, leaveBehind, openCopy, openDatabase, type Database } from '@atoll/sqlite'
 import type { Migrations, Reader, Store, StoreCapabilities, StoreDriver } from '../../driver.ts'
 import { assertName, refuseTwins } from '../../refusals.ts'
 import { Connection } from './connection.ts'
@@ -83,7 +83,7 @@ class SqliteStores implements StoreDriver {
   readonly open = async (name: string, migrations: Migrations): Promise<Store> => {
     if (this.#open.has(name)) throw new AtollError('DATA_IN_USE', `store ${name} is open already; a store has one owner`)
     const file = this.#fileOf(name)
-    if (!this.#inMemory) mkdirSync(this.#folder, { recursive: true })
+    if (!this.#inMemory) mkdirSync(this.#folder, { recursive: true, mode: FOLDER_MODE })
     const inspect = (existing: Database): void => checkMigrations(existing, file, migrations, this.#host)
     const kept = this.#memory?.databases.get(name)
     if (kept) inspect(kept)
@@ -135,7 +135,7 @@ class SqliteStores implements StoreDriver {
     for (const suffix of ['', '-wal', '-shm']) rmSync(this.#fileOf(name) + suffix, { force: true })
   }
 
-  readonly examine = async (): Promise<Examination> => examineSqlite()
+  readonly examine = async (): Promise<Examination> => examineSqlite(this.#inMemory ? undefined : this.#folder)
 
   readonly close = async (): Promise<void> => {
     for (const reader of [...this.#readers]) await reader.close()

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { fixture, inShell } from '../test/command.ts'
+import system from '../test/fixture-system.ts'
+import { listenForCommands } from './control/server.ts'
+import { noteSystem, start } from './start.ts'
+
+/** Another account than this one, where this one may take it on: root may write everywhere. */
+const account = process.getuid?.() === 0 ? 65_534 : undefined
+const main = join(import.meta.dirname, 'main.ts')
+
+const looks = [['ledger'], ['events'], ['dead-letters'], ['map']] as const
+const works = [['replay', 'warehouse.shelves'], ['dead-letters', 'redrive'], ['dev', fixture, '--port', '0']] as const
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'atoll-data-'))
+  try {
+    await work(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+describe('what is named as a data folder and is none', () => {
+  const kinds: readonly (readonly [string, (path: string) => string, RegExp])[] = [
+    ['a file', (path) => (writeFileSync(path, ''), path), /^DATA_UNUSABLE: the data folder \S+ is a file, and not a folder\. Mend that, or name another folder/],
+    ['a link to nothing', (path) => (symlinkSync(`${path}-gone`, path), path), /^DATA_UNUSABLE: the data folder \S+ is a link to \S+-gone, which is not there/],
+    ['a place in memory', () => ':memory:', /^COMMAND_USAGE: --data is ':memory:', which names no folder/],
+    ['an address', (path) => `file:${path}`, /^COMMAND_USAGE: --data is 'file:/],
+    ['nothing at all', () => '', /^COMMAND_USAGE: --data is ''/],
+  ]
+  for (const [kind, make, message] of kinds) {
+    it(`is refused by every command, in one line with a code, and nothing is made: ${kind}`, () =>
+      inShell(async ({ run, data }) => {
+        const path = make(data)
+        const all = await Promise.all([...looks, ...works].map((args) => run(...args, '--data', path)))
+        for (const { code, out, err } of all) {
+          assert.match(err, message)
+          assert.deepEqual([code === 1 || code === 2, out, err.trim().split('\n').length], [true, '', 1])
+        }
+        assert.deepEqual([existsSync(':memory:'), lstatSync(data, { throwIfNoEntry: false })?.isDirectory() ?? false], [false, false])
+      }))
+  }
+
+  it('is a folder all the same for a program that names one :memory:, with everything in it on disk', () =>
+    inFolder(async (folder) => {
+      const { running, stop } = await start(system, { data: join(folder, ':memory:') })
+      await running.quiet()
+      await stop()
+      assert.ok(['log.db', 'shop.db', 'warehouse.db'].every((name) => existsSync(join(folder, ':memory:', name))))
+    }))
+})
+
+describe('a data folder', () => {
+  it('of a system at work is for its owner alone, and so is every file in it', () =>
+    inFolder(async (folder) => {
+      const before = process.umask(0)
+      try {
+        const data = join(folder, 'data')
+        const { stop } = await start(system, { data })
+        noteSystem(data, { module: fixture, system: system.name })
+        const stopListening = await listenForCommands(async function* () {}, data, { store: 'here', log: 'here' })
+        const open = ['.', ...readdirSync(data)].filter((name) => (statSync(join(data, name)).mode & 0o077) !== 0)
+        assert.deepEqual(open, [])
+        assert.ok(readdirSync(data).length > 10)
+        await stopListening()
+        await stop()
+      } finally {
+        process.umask(before)
+      }
+    }))
+
+  it('that may only be read is looked at by every command that looks, changes nothing there, and leaves nothing elsewhere; the others say why not', () =>
+    inFolder(async (folder) => {
+      const data = join(folder, 'data')
+      const { running, stop } = await start(system, { data })
+      await running.dispatch('shop.place', { input: { sku: 'tea', count: 2 } })
+      await running.quiet()
+      await stop()
+      noteSystem(data, { module: fixture, system: system.name })
+      chmodSync(folder, 0o777)
+      for (const name of [...readdirSync(data), '.']) {
+        if (account !== undefined) chownSync(join(data, name), account, account)
+        chmodSync(join(data, name), name === '.' ? 0o500 : 0o400)
+      }
+      const before = readdirSync(data)
+      const run = (args: readonly string[]) =>
+        spawnSync(process.execPath, [main, ...args, '--data', data], { encoding: 'utf8', cwd: folder, env: { ...process.env, TMPDIR: folder }, ...(account !== undefined && { uid: account, gid: account }) })
+      try {
+        for (const args of looks) {
+          const { status, stdout, stderr } = run(args)
+          assert.deepEqual([status, stderr], [0, ''], `${args}: ${stderr}`)
+          if (args[0] === 'events') assert.match(stdout, /order\.placed v1 {2}tea/)
+        }
+        for (const args of works) assert.match(run(args).stderr, /^DATA_UNUSABLE: the data folder \S+ may not be written by this account.*\n$/)
+        assert.deepEqual([readdirSync(data), readdirSync(folder)], [before, ['data']])
+      } finally {
+        chmodSync(data, 0o700)
+      }
+    }))
+})

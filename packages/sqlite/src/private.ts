@@ -1,0 +1,58 @@
+import { chmodSync, closeSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+// What lies in a data folder is its owner's alone: there are everybody's messages in it, and whoever can open a file of SQLite for reading can lock it.
+
+/** Has a file that its owner alone may open: made, if it is not there, or taken from the others. */
+export function keepFilePrivate(file: string): void {
+  if (takeFromOthers(file) === 'nothing') closeSync(openSync(file, 'a', FILE_MODE))
+}
+
+/** Writes a file that its owner alone may open. */
+export function writePrivately(file: string, text: string): void {
+  writeFileSync(file, text, { mode: FILE_MODE })
+  takeFromOthers(file)
+}
+
+/** Takes what there is beside a database, too, if it is there. */
+export function keepDatabasePrivate(file: string): void {
+  keepFilePrivate(file)
+  for (const suffix of ['-wal', '-shm', '-journal']) takeFromOthers(file + suffix)
+}
+
+/**
+ * Takes a folder from the others, unless there are things in it that are not Atoll's: then it is somebody's folder for other things as well, and only
+ * what we keep there is ours to close.
+ */
+export function keepFolderPrivate(path: string): void {
+  if (readdirSync(path).every((name) => ours.test(name))) takeFromOthers(path)
+}
+
+/** The first thing of a data folder that others may open, with its mode; undefined if there is none. */
+export function openToOthers(path: string): { readonly path: string; readonly mode: string } | undefined {
+  if (process.platform === 'win32') return undefined
+  const all = ['.', ...readdirSync(path).filter((name) => ours.test(name))].map((name) => join(path, name))
+  for (const one of all) {
+    const mode = statSync(one, { throwIfNoEntry: false })?.mode ?? 0
+    if ((mode & OTHERS) !== 0) return { path: one, mode: (mode & 0o777).toString(8).padStart(4, '0') }
+  }
+  return undefined
+}
+
+/** What belongs to another account stays as it is: only that may change it, and the doctor says so. */
+function takeFromOthers(path: string): 'nothing' | 'there' {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found) return 'nothing'
+  if ((found.mode & OTHERS) === 0 || process.platform === 'win32') return 'there' // there, modes say little
+  try {
+    chmodSync(path, found.mode & 0o700)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && /^(EPERM|EROFS|EACCES|ENOTSUP)$/.test(String(error.code)))) throw error
+  }
+  return 'there'
+}
+
+export const FILE_MODE = 0o600
+export const FOLDER_MODE = 0o700
+const OTHERS = 0o077
+const ours = /^(lock(-journal|\.pid)?|seeding|system\.json|control\.(json|sock)|[a-z][a-z0-9.-]*\.db(-wal|-shm|-journal)?)$/
