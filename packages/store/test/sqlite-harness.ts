@@ -13,7 +13,7 @@ export function createSqliteHarness(kind: 'files' | 'memory' | 'kept-in-memory',
     capabilities: { sql: 'sqlite', persistent: kind !== 'memory', durable: onDisk, groupsCommits: true, writesQueuedMax },
     async open() {
       const folder = onDisk ? mkdtempSync(join(tmpdir(), 'atoll-store-')) : ':memory:'
-      const stores = createSqliteStores({ folder: kind === 'kept-in-memory' ? createMemoryFolder() : folder, host: createNodeHost(), limits: { writesQueuedMax } })
+      const stores = createSqliteStores({ folder: kind === 'kept-in-memory' ? createMemoryFolder() : folder, host: createNodeHost(), limits: { writesQueuedMax, groupOpenMs } })
       return {
         driver: spoil(stores),
         async dispose() {
@@ -32,5 +32,7 @@ const memoryDeviations = {
   'readers.joins': 'databases in memory cannot see each other',
 }
 
+/** Longer than any machine takes for what a test writes together. */
+const groupOpenMs = 60_000
 /** Small, so that overload is quick to reach. */
 const writesQueuedMax = 20
