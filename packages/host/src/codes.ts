@@ -13,9 +13,9 @@ export const errorCodes = {
   REQUEST_TIMEOUT: { status: 408, meaning: 'The request did not arrive in time.', remedy: 'Send it faster, or raise the limit.' },
   CONFLICT: { status: 409, meaning: 'The request contradicts the present state.', remedy: 'Read the state, then decide again.' },
   PRECONDITION_FAILED: { status: 412, meaning: 'If-Match named a version that is not the present one.', remedy: 'Read the present version, apply the change to it, send it again.' },
-  BODY_TOO_LARGE: { status: 413, meaning: 'The body is over the limit.', remedy: 'Send less, or raise bodyBytesMax.' },
+  BODY_TOO_LARGE: { status: 413, meaning: 'The body is over a limit.', remedy: 'Send less, or raise the limit that the message names.' },
   EVENT_TOO_LARGE: { status: 413, meaning: 'The data of an event is over what the log takes.', remedy: 'Bound the input in its schema; keep what is large elsewhere, and emit its name.' },
-  UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'The body is not JSON.', remedy: 'Send content-type: application/json.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'The body is not JSON in UTF-8, as it is.', remedy: 'Send content-type: application/json, in UTF-8, without content-encoding.' },
   INVALID: { status: 422, meaning: 'A value does not fit the schema or a rule.', remedy: 'Mend the fields that the answer names.' },
   IDEMPOTENCY_KEY_REUSED: { status: 422, meaning: 'The Idempotency-Key was used before with another input.', remedy: 'Use a fresh key for each different request.' },
   RATE_LIMITED: { status: 429, retryable: true, meaning: 'Too many requests from this caller.', remedy: 'Wait as long as Retry-After says.' },
@@ -24,6 +24,7 @@ export const errorCodes = {
 
   // what a bad day did
   INTERNAL: { status: 500, meaning: 'A handler threw something unexpected.', remedy: 'Find the log line with the request id.' },
+  ANSWER_TOO_LARGE: { status: 500, meaning: 'The answer is larger than may be sent.', remedy: 'Ask for less at a time; give the operation pages, or raise answerBytesMax.' },
   OVERLOADED: { status: 503, retryable: true, meaning: 'A queue is at its limit; the work was refused before it began.', remedy: 'Wait as long as Retry-After says; raise the named limit if it happens at normal load.' },
   UNAVAILABLE: { status: 503, retryable: true, meaning: 'The service is stopped, stopping, or cannot write.', remedy: 'Try again; look at /readyz and the log lines.' },
   BEHIND: { status: 503, retryable: true, meaning: 'A causal read waited its bound and the service had not caught up with the caller.', remedy: 'Try again; look at the ledger for what holds the subscription up.' },

@@ -217,8 +217,15 @@ export function unsendable(operation: BoundOperation, input: unknown, flaw: Flaw
 }
 
 function invalidInput(operation: BoundOperation, error: z.ZodError): AtollError {
-  const fields: Record<string, string[]> = {}
-  for (const issue of error.issues) (fields[issue.path.map(String).join('.')] ??= []).push(issue.message)
+  const named = new Map<string, string[]>() // a field may be called as something that every object has
+  for (const { path, message } of error.issues.slice(0, ISSUES_MAX)) {
+    const field = path.map(String).join('.')
+    named.set(field, [...(named.get(field) ?? []), message])
+  }
+  const fields: FieldMessages = Object.fromEntries(named)
   const message = Object.entries(fields).map(([field, messages]) => `${field || 'input'}: ${messages.join(', ')}`).join('; ')
-  return new AtollError('INVALID', `${operation.name}: ${message}`, { details: { fields: fields satisfies FieldMessages } })
+  return new AtollError('INVALID', `${operation.name}: ${message}`, { details: { fields } })
 }
+
+/** What is said of an input: a list of thousands is no help, and takes longer to send than what was wrong. */
+const ISSUES_MAX = 100

@@ -140,8 +140,9 @@ function unanswered(call: Call, last: Fault | undefined, peers: readonly Peer[])
 /** An error that is not the instance's fault, as the caller should see it. */
 function outcomeOf(call: Call, thrown: unknown): AtollError {
   const error = AtollError.from(thrown)
-  if (error.code !== 'DEADLINE_EXCEEDED' || call.mayRepeat) return error
-  return new AtollError('DEADLINE_EXCEEDED', `${error.reason}. Whether it had an effect is not known`, { cause: error.cause, details: { effect: 'unknown' } })
+  const isOpen = error.code === 'DEADLINE_EXCEEDED' || (error.code === 'ANSWER_TOO_LARGE' && error.details['effect'] === undefined)
+  if (!isOpen || call.mayRepeat) return error
+  return new AtollError(error.code, `${error.reason}. Whether it had an effect is not known`, { cause: error.cause, details: { effect: 'unknown' } })
 }
 
 const SPENT_TOLD_MS = 10_000

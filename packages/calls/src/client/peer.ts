@@ -174,6 +174,7 @@ function toFault(thrown: unknown, ended: AbortSignal, instance: string): unknown
   if (ended.aborted) return ended.reason
   if (thrown instanceof AtollError || thrown instanceof Fault) return thrown
   const { code, message } = thrown as NodeJS.ErrnoException // undici and Node reject with errors
+  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return new AtollError('ANSWER_TOO_LARGE', `${instance} answered more than is taken here (answerBytesMax)`, { cause: thrown })
   const isUnreached = neverConnected(thrown)
   return new Fault(isUnreached ? 'unreached' : 'lost', `${instance} ${isUnreached ? 'cannot be reached' : 'was lost'}: ${code ?? message}`, thrown)
 }

@@ -4,6 +4,8 @@ import type { ListenerLimits } from '../listener.ts'
 export interface ServerLimits extends ListenerLimits {
   /** Largest call, bytes; more is BODY_TOO_LARGE. Default 2 MiB: what the gateway takes, and what stands around it. */
   readonly bodyBytesMax: number
+  /** Largest answer, bytes; more is ANSWER_TOO_LARGE. Default 16 MiB, less 64 KiB for what stands around it. */
+  readonly answerBytesMax: number
   /** Time for a whole call to arrive, milliseconds. Default 10,000. */
   readonly requestTimeoutMs: number
   /** How long an idle connection is kept, milliseconds. Default 60,000; callers are told, and let go a second before. */
@@ -29,6 +31,7 @@ export interface ServerLimits extends ListenerLimits {
 
 export const defaultServerLimits: ServerLimits = {
   bodyBytesMax: 2 * 2 ** 20,
+  answerBytesMax: 16 * 2 ** 20 - 64 * 2 ** 10,
   requestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 60_000,
   connectionsMax: 10_000,

@@ -72,6 +72,18 @@ describe('the server for calls', () => {
       await assert.rejects(client([server.instance]).dispatch('shelf.put', { input: 'x'.repeat(1_000) }), { code: 'BODY_TOO_LARGE' })
     }))
 
+  it('sends no answer that its callers would not take, and is not taken for broken', () =>
+    inNetwork(async ({ play, client }) => {
+      const answer = { output: { text: 'x'.repeat(1_000) } }
+      const [careful, careless] = [await play(() => answer, { limits: { answerBytesMax: 1_000 } }), await play(() => answer)]
+      const asked = client([careful.instance])
+      for (let nth = 0; nth < 5; nth++) await assert.rejects(asked.dispatch('shelf.look', { input: {} }), { code: 'ANSWER_TOO_LARGE', details: {} })
+      await assert.rejects(asked.dispatch('shelf.put', { input: {} }), { code: 'ANSWER_TOO_LARGE', details: { effect: 'done' } })
+      const short = client([careless.instance], { answerBytesMax: 500, lostInARowMax: 1 })
+      for (let nth = 0; nth < 5; nth++) await assert.rejects(short.dispatch('shelf.put', { input: {} }), { code: 'ANSWER_TOO_LARGE', details: { effect: 'unknown' } })
+      assert.deepEqual([careful.received.length, careless.received.length], [6, 5])
+    }))
+
   it('says how it is to whoever asks, and why to those who know the secret', () =>
     inNetwork(async ({ play }) => {
       const server = await play(() => ({}), { secret })

@@ -108,7 +108,9 @@ class HttpCallServer implements CallServer {
       const deadlineMs = nowMs + Math.min(remainingMs, this.#limits.callMsMax)
       const maybe = maybeSeen && { position: maybeSeen.position, untilMs: nowMs + maybeSeen.remainingMs }
       const { output, outcome, position, etag, replayed, missed } = await this.#reached.dispatch(operation, { ...call, input: call.input, maybeSeen: maybe, deadlineMs, signal: exchange.gone })
-      exchange.answer(200, JSON.stringify({ output, outcome, position, etag, replayed, missed }))
+      const answer = JSON.stringify({ output, outcome, position, etag, replayed, missed })
+      this.#assertSize(operation, Buffer.byteLength(answer))
+      exchange.answer(200, answer)
     } catch (thrown) {
       const error = AtollError.from(thrown)
       // Only here is it known where it comes from; callers get code and message.
@@ -129,6 +131,14 @@ class HttpCallServer implements CallServer {
     if (state === 'running') return
     if (service === undefined) throw new AtollError('NOT_FOUND', `${operation} was refused: this instance does not know it; is it of an older version?`)
     throw new AtollError('UNAVAILABLE', `${operation} was refused: service ${service} ${state === undefined ? 'does not run in this instance' : `is ${state} here`}`)
+  }
+
+  /** The other side would give up reading, and take this instance for broken. */
+  #assertSize(operation: string, bytes: number): void {
+    const { answerBytesMax } = this.#limits
+    if (bytes <= answerBytesMax) return
+    const isCommand = this.#reached.system.operations.get(operation)?.operation.kind === 'command'
+    throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${operation} has ${bytes} bytes; ${answerBytesMax} are sent at the most (answerBytesMax)`, isCommand ? { details: { effect: 'done' } } : {})
   }
 
   async #administer(exchange: Exchange, verb: string): Promise<void> {

@@ -1,20 +1,20 @@
 // HTTP takes only visible ASCII between an ETag's quotes, and a version may be any text. What does not fit is percent-encoded, and
-// decoded when it comes back, so that handlers see the version that they gave out.
+// decoded when it comes back, so that handlers see the version that they gave out. Behind a semicolon comes the digest of what was
+// answered: the same version may look different to another caller, or later.
 
 /** A version as the value of an ETag header. */
-export function toEtag(version: string): string {
-  return `"${version.toWellFormed().replace(/[^\x21\x23\x24\x26-\x7e]+/g, encodeAll)}"`
+export function toEtag(version: string, digest?: string): string {
+  const opaque = version.toWellFormed().replace(/[^\x21\x23\x24\x26-\x3a\x3c-\x7e]+/g, encodeAll)
+  return digest === undefined ? `"${opaque}"` : `"${opaque};${digest}"`
 }
 
-/** The version in If-Match or If-None-Match. Undefined if there is none, or `*`, which asks for none in particular. */
-export function versionOf(header: string | undefined): string | undefined {
-  const sent = header?.trim()
-  if (sent === undefined || sent === '*') return undefined
-  const opaque = sent.replace(/^W\//, '').replace(/^"(.*)"$/, '$1')
+/** The version in what stands between the quotes of an ETag. */
+export function versionOf(opaque: string): string {
+  const encoded = opaque.replace(/;.*$/s, '')
   try {
-    return decodeURIComponent(opaque)
+    return decodeURIComponent(encoded)
   } catch {
-    return opaque // not one of ours; the handler will find that it is not the present version
+    return encoded // not one of ours; the handler will find that it is not the present version
   }
 }
 

@@ -38,6 +38,13 @@ describe('the gateway', () => {
       assert.equal((await send({ method: 'POST', url: '/notes', headers: json, body: '{"text":"x","surplus":1,"__proto__":{"admin":true}}' })).status, 201)
     }))
 
+  it('names fields that every object has, and no more fields than one can read', () =>
+    inSystem(async ({ send }) => {
+      const put = async (tags: object) => Object.keys((await send({ method: 'PUT', url: '/tags', headers: json, body: JSON.stringify(tags) })).json['fields'] as object)
+      assert.deepEqual(await put({ constructor: 7, toString: 8 }), ['constructor', 'toString'])
+      assert.equal((await put(Object.fromEntries(Array.from({ length: 500 }, (_, nth) => [`t${nth}`, nth])))).length, 100)
+    }, { limits: { bodyBytesMax: 100_000 } }))
+
   it('says which methods a path has, to those who ask and to those who err', () =>
     inSystem(async ({ send }) => {
       assert.equal((await send({ method: 'DELETE', url: '/notes' })).headers['allow'], 'POST')
@@ -156,12 +163,72 @@ describe('the gateway', () => {
   it('sends versions as ETag, and takes them back in If-Match and If-None-Match', () =>
     inSystem(async ({ send }) => {
       await send({ method: 'POST', url: '/notes', headers: json, body: '{"text":"first"}' })
-      const { headers } = await send({ method: 'GET', url: '/notes/1' })
-      assert.equal(headers['etag'], '"1"')
-      assert.equal((await send({ method: 'GET', url: '/notes/1', headers: { 'if-none-match': '"1"' } })).status, 304)
-      const change = (version: string) => send({ method: 'PUT', url: '/notes/1/text', headers: { ...json, 'if-match': version }, body: '{"text":"second"}' })
-      assert.equal((await change('"1"')).headers['etag'], '"2"')
-      assert.deepEqual([(await change('"1"')).status, (await change('W/"2"')).status, (await change('*')).status], [412, 200, 200])
+      const etag = (await send({ method: 'GET', url: '/notes/1' })).headers['etag']!
+      assert.match(etag, /^"1;[0-9a-f]{24}"$/)
+      const unless = async (tags: string) => (await send({ method: 'GET', url: '/notes/1', headers: { 'if-none-match': tags } })).status
+      for (const tags of [etag, `W/${etag}`, `"x", ${etag}`, '*']) assert.equal(await unless(tags), 304, tags)
+      for (const tags of ['"1"', '"x"']) assert.equal(await unless(tags), 200, tags)
+      const change = async (tags: string) => {
+        const { status, headers } = await send({ method: 'PUT', url: '/notes/1/text', headers: { ...json, 'if-match': tags }, body: '{"text":"second"}' })
+        return [status, headers['etag']]
+      }
+      assert.deepEqual(await change(etag), [200, '"2"'])
+      assert.deepEqual(await change('"1"'), [412, undefined])
+      assert.deepEqual(await change('"7", "1" ,"2"'), [200, '"3"'], 'one of those that are listed')
+      assert.deepEqual(await change('"7", "8"'), [412, undefined])
+      assert.deepEqual(await change('W/"3"'), [412, undefined], 'a weak tag matches nothing here')
+      assert.deepEqual(await change('W/"3", "3"'), [200, '"4"'])
+      assert.deepEqual(await change('*'), [200, '"5"'])
+    }))
+
+  it('passes over no condition that it does not understand', () =>
+    inSystem(async ({ send }) => {
+      for (const tags of ['5', '"5', 'w/"5"', '"5" "6"', '', Array(11).fill('"5"').join()]) {
+        const { status, json: problem } = await send({ method: 'PUT', url: '/labels/x', headers: { 'if-match': tags } })
+        assert.deepEqual([status, problem['code']], [400, 'MALFORMED'], tags)
+      }
+      assert.equal((await send({ method: 'GET', url: '/labels/x', headers: { 'if-match': '"y"' } })).status, 412)
+      assert.equal((await send({ method: 'GET', url: '/labels/x', headers: { 'if-match': '"y", "x"' } })).status, 200)
+    }))
+
+  it('says that a page has not changed to those alone who have that very page', () =>
+    inSystem(async ({ send }) => {
+      const get = (headers: Record<string, string>) => send({ method: 'GET', url: '/page', headers })
+      const ann = { authorization: 'Bearer good-ann' }
+      const mine = await get(ann)
+      const theirs = await get({})
+      for (const { headers } of [mine, theirs]) assert.deepEqual([headers['cache-control'], headers['vary']], ['private, no-cache', 'authorization'])
+      assert.equal((await get({ ...ann, 'if-none-match': theirs.headers['etag']! })).status, 200, 'the version is the same, the page is not')
+      const again = await get({ ...ann, 'if-none-match': mine.headers['etag']! })
+      assert.deepEqual([again.status, again.headers['etag'], again.headers['vary']], [304, mine.headers['etag'], 'authorization'])
+      assert.deepEqual((await send({ method: 'GET', url: '/labels/x' })).headers['cache-control'], 'no-cache', 'what is the same for everybody may be kept for everybody')
+    }))
+
+  it('tells caches that an answer depends on the page that asks, also where none did', () =>
+    inSystem(async ({ running }) => {
+      const gateway = createGateway(running, { host: createNodeHost(), logger: silentLogger, cors: { origins: ['https://page.example'] } })
+      const vary = async (headers: Record<string, string>) => (await gateway.handle({ method: 'GET', url: '/page', headers, address: '127.0.0.1', body: async () => '', signal: () => undefined })).headers['vary']
+      assert.deepEqual([await vary({}), await vary({ origin: 'https://page.example' }), await vary({ origin: 'https://other.example' })], Array(3).fill('authorization, origin'))
+    }))
+
+  it('sends no answer over the limit, and says what to do', () =>
+    inSystem(
+      async ({ send }) => {
+        const text = 'x'.repeat(100)
+        const taken = await send({ method: 'POST', url: '/notes', headers: json, body: JSON.stringify({ text }) })
+        assert.deepEqual([taken.status, taken.json['code'], taken.json['effect']], [500, 'ANSWER_TOO_LARGE', 'done'])
+        const read = await send({ method: 'GET', url: '/notes/1' })
+        assert.deepEqual([read.status, read.json['code'], read.json['effect']], [500, 'ANSWER_TOO_LARGE', undefined])
+        assert.match(String(read.json['detail']), /ask for less at a time/)
+      },
+      { limits: { answerBytesMax: 100 } },
+    ))
+
+  it('takes a request target with scheme and host, as to a proxy', () =>
+    inSystem(async ({ send }) => {
+      const status = async (url: string) => (await send({ method: 'GET', url })).status
+      const urls = ['http://here/count', 'HTTPS://here:443/count?a=b', 'http://here/livez', '/livez?from=balancer', '/readyz?', 'http://here', 'http://here?a=/count', 'here:80', 'count']
+      assert.deepEqual(await Promise.all(urls.map(status)), [200, 200, 200, 200, 200, 404, 404, 400, 400])
     }))
 
   it('takes any text as a version, and hands it back as it was', () =>

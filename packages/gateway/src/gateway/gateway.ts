@@ -1,13 +1,18 @@
 import { AtollError } from '@atoll/host'
 import type { Caller, ErrorShape } from 'atoll'
-import { decodePosition, encodePosition, inBrief, isTrace, mergePositions, newTrace, type Dispatched, type MaybeSeen, type Position, type RunningSystem } from 'atoll/runtime'
-import { toEtag, versionOf } from './etag.ts'
+import { decodePosition, inBrief, isTrace, mergePositions, newTrace, type Dispatch, type MaybeSeen, type Position, type RunningSystem } from 'atoll/runtime'
+import { toAnswer } from './answer.ts'
+import { readBody } from './body.ts'
+import { readCondition, underIfMatch } from './conditions.ts'
+import { allowMethods, allowOrigin } from './cors.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
+import { toInput } from './input.ts'
 import { Listener } from './listener.ts'
 import { defaultLimits, type GatewayLimits, type GatewayOptions } from './options.ts'
 import { PositionMemory } from './position-memory.ts'
 import { toResponse } from './problem.ts'
 import { Routes, type Match } from './routes.ts'
+import { pathOf, toTarget } from './target.ts'
 
 /** The HTTP edge of a running system. */
 export interface Gateway {
@@ -60,30 +65,32 @@ class SystemGateway implements Gateway {
 
   async handle(request: GatewayRequest): Promise<GatewayResponse> {
     const requestId = requestIdOf(request) ?? this.#options.host.uuid()
+    let url = request.url
     let match: Match | undefined
     let response: GatewayResponse
     this.#inFlight++
     try {
-      const health = this.#health(request)
+      url = toTarget(request.url)
+      const health = this.#health(pathOf(url))
       if (health) return health
       if (this.#inFlight > this.#limits.requestsInFlightMax) {
         throw new AtollError('OVERLOADED', `${this.#limits.requestsInFlightMax} requests are under way (requestsInFlightMax)`)
       }
-      if (request.method === 'OPTIONS') response = this.#preflight(request)
+      if (request.method === 'OPTIONS') response = this.#preflight(request, url)
       else {
-        match = this.#routes.find(request.method, request.url) ?? this.#refuseRoute(request)
+        match = this.#routes.find(request.method, url) ?? this.#refuseRoute(request.method, url)
         response = await this.#answer(request, match, requestId)
       }
     } catch (error) {
       this.#report(error, requestId, match)
       response = this.#refuse(error, requestId, match, match?.target.errors)
-      if (AtollError.from(error).code === 'METHOD_NOT_ALLOWED') response.headers['allow'] = this.#routes.allowed(request.url).join(', ')
+      if (AtollError.from(error).code === 'METHOD_NOT_ALLOWED') response.headers['allow'] = this.#routes.allowed(url).join(', ')
     } finally {
       this.#inFlight--
     }
     response.headers['x-request-id'] = requestId
     response.headers['x-content-type-options'] = 'nosniff'
-    this.#allowOrigin(request, response)
+    if (this.#options.cors) allowOrigin(this.#options.cors, one(request.headers['origin']), response.headers)
     return response
   }
 
@@ -91,42 +98,43 @@ class SystemGateway implements Gateway {
     const { operation } = target
     const { headers } = request
     const { host } = this.#options
+    const isCommand = operation.kind === 'command'
     const begunMs = host.monotonicMs()
     const caller = operation.auth === 'none' ? undefined : await this.#callerOf(request, operation.auth === 'user')
     const askedMs = host.monotonicMs() - begunMs
-    const body = request.method === 'GET' || request.method === 'HEAD' ? undefined : await readJson(request, this.#limits.bodyBytesMax)
-    const dispatched = await this.#running.dispatch(operation.name, {
-      input: { ...query, ...body, ...params },
+    const body = request.method === 'GET' || request.method === 'HEAD' ? undefined : await readBody(request, this.#limits)
+    const asked: Dispatch = {
+      input: toInput(query, body, params),
       caller,
       position: this.#positionOf(request, caller),
       maybeSeen: this.#maybeSeenBy(request),
       deadlineMs: host.monotonicMs() + this.#limits.deadlineMs - askedMs,
       signal: request.signal(),
-      idempotencyKey: operation.kind === 'command' ? idempotencyKeyOf(headers['idempotency-key']) : undefined,
-      ifMatch: versionOf(one(headers['if-match'])),
-      trace: traceOf(headers['traceparent']) ?? newTrace(this.#options.host),
+      idempotencyKey: isCommand ? idempotencyKeyOf(headers['idempotency-key']) : undefined,
+      trace: traceOf(headers['traceparent']) ?? newTrace(host),
       requestId,
       show: true,
-    })
-    if (operation.kind === 'command') this.#remember(request, caller, dispatched.position)
+    }
+    const ifMatch = isCommand ? readCondition('If-Match', one(headers['if-match'])) : undefined
+    const dispatched = await underIfMatch(ifMatch, (version) => this.#running.dispatch(operation.name, { ...asked, ifMatch: version }))
+    if (isCommand) this.#remember(request, caller, dispatched.position)
     if (dispatched.missed) this.#addresses.distrust(this.#addressOf(request))
-    return toSuccess(request, operation.status, operation.kind, dispatched)
+    return toAnswer(request, operation, dispatched, { bytesMax: this.#limits.answerBytesMax, digest: (text) => host.digest(text) })
   }
 
-  #health(request: GatewayRequest): GatewayResponse | undefined {
-    if (request.url === '/livez') return json(200, { live: true })
-    if (request.url !== '/readyz') return undefined
+  #health(path: string): GatewayResponse | undefined {
+    if (path === '/livez') return json(200, { live: true })
+    if (path !== '/readyz') return undefined
     const { ready, brief, warnings } = this.#running.readiness()
     const more = warnings.length === 0 ? {} : { warnings: warnings.map(inBrief) }
     if (this.#draining) return json(503, { ready: false, reasons: ['the gateway is draining', ...brief], ...more })
     return json(ready ? 200 : 503, { ready, reasons: brief, ...more })
   }
 
-  #refuseRoute(request: GatewayRequest): never {
-    const path = request.url.split('?', 1)[0]!
-    const allowed = this.#routes.allowed(request.url)
-    if (allowed.length === 0) throw new AtollError('NOT_FOUND', `there is nothing at ${path}`)
-    throw new AtollError('METHOD_NOT_ALLOWED', `${path} does not know ${request.method}; it knows ${allowed.join(', ')}`)
+  #refuseRoute(method: string, url: string): never {
+    const allowed = this.#routes.allowed(url)
+    if (allowed.length === 0) throw new AtollError('NOT_FOUND', `there is nothing at ${pathOf(url)}`)
+    throw new AtollError('METHOD_NOT_ALLOWED', `${pathOf(url)} does not know ${method}; it knows ${allowed.join(', ')}`)
   }
 
   async #callerOf(request: GatewayRequest, required: boolean): Promise<Caller | undefined> {
@@ -198,68 +206,14 @@ class SystemGateway implements Gateway {
   }
 
   /** A preflight of CORS, or a question which methods a path has. */
-  #preflight(request: GatewayRequest): GatewayResponse {
-    const allowed = this.#routes.allowed(request.url)
-    if (allowed.length === 0) this.#refuseRoute(request)
+  #preflight(request: GatewayRequest, url: string): GatewayResponse {
+    const allowed = this.#routes.allowed(url)
+    if (allowed.length === 0) this.#refuseRoute(request.method, url)
     const methods = [...allowed, 'OPTIONS'].join(', ')
     const headers: Record<string, string> = { allow: methods }
-    if (this.#options.cors && request.headers['origin'] !== undefined) {
-      headers['access-control-allow-methods'] = methods
-      headers['access-control-allow-headers'] = 'authorization, content-type, if-match, if-none-match, idempotency-key, atoll-position, traceparent, x-request-id'
-      headers['access-control-max-age'] = '600'
-    }
+    if (this.#options.cors && request.headers['origin'] !== undefined) allowMethods(methods, headers)
     return { status: 204, headers, body: undefined }
   }
-
-  #allowOrigin(request: GatewayRequest, response: GatewayResponse): void {
-    const origin = one(request.headers['origin'])
-    const { cors } = this.#options
-    if (!cors || origin === undefined) return
-    if (cors.origins !== '*') {
-      response.headers['vary'] = 'origin'
-      if (!cors.origins.includes(origin)) return
-    }
-    response.headers['access-control-allow-origin'] = cors.origins === '*' ? '*' : origin
-    response.headers['access-control-expose-headers'] = 'atoll-position, etag, idempotency-replayed, retry-after, x-request-id'
-  }
-}
-
-function toSuccess(request: GatewayRequest, status: number | undefined, kind: 'command' | 'query', dispatched: Dispatched): GatewayResponse {
-  const { output, outcome, position, etag } = dispatched
-  const headers: Record<string, string> = { 'cache-control': 'no-store' }
-  if (kind === 'command') headers['atoll-position'] = encodePosition(position)
-  if (dispatched.replayed) headers['idempotency-replayed'] = 'true'
-  if (etag !== undefined) {
-    headers['etag'] = toEtag(etag)
-    headers['cache-control'] = 'no-cache'
-    if (kind === 'query' && versionOf(one(request.headers['if-none-match'])) === etag) return { status: 304, headers, body: undefined }
-  }
-  if (output === undefined) return { status: status ?? 204, headers, body: undefined }
-  headers['content-type'] = 'application/json; charset=utf-8'
-  return { status: outcome === 'accepted' ? 202 : (status ?? 200), headers, body: JSON.stringify(output) }
-}
-
-async function readJson(request: GatewayRequest, bytesMax: number): Promise<Record<string, unknown> | undefined> {
-  const length = one(request.headers['content-length'])
-  const type = one(request.headers['content-type'])
-  const hasBody = (length !== undefined && length !== '0') || request.headers['transfer-encoding'] !== undefined
-  if (!hasBody) return undefined
-  if (type === undefined || !/^application\/json\s*(;|$)/i.test(type)) {
-    throw new AtollError('UNSUPPORTED_MEDIA_TYPE', `the body has content-type ${type ?? 'none'}; send application/json`)
-  }
-  if (Number(length) > bytesMax) throw new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bytesMax} are allowed (bodyBytesMax)`)
-  const text = await request.body(bytesMax)
-  if (text.trim() === '') return undefined
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch (error) {
-    throw new AtollError('MALFORMED', 'the body is not well-formed JSON', { cause: error })
-  }
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new AtollError('INVALID', 'the body must be a JSON object', { details: { fields: { body: ['must be an object'] } } })
-  }
-  return body as Record<string, unknown> // neither null nor an array
 }
 
 function one(header: string | string[] | undefined): string | undefined {

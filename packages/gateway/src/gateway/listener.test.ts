@@ -89,7 +89,7 @@ describe('the listener', () => {
 
   it('sends versions that HTTP has no letters for', () =>
     listening(async (url) => {
-      assert.equal((await fetch(`${url}/labels/${encodeURIComponent('☕')}`)).headers.get('etag'), '"%E2%98%95"')
+      assert.match((await fetch(`${url}/labels/${encodeURIComponent('☕')}`)).headers.get('etag')!, /^"%E2%98%95;/)
     }))
 
   it('answers 500 when an answer cannot be sent, logs why, and goes on', async () => {

@@ -33,6 +33,12 @@ export interface CorsOptions {
 export interface GatewayLimits extends ConnectionLimits {
   /** Largest request body, bytes; more is 413. Default 1 MiB. */
   readonly bodyBytesMax: number
+  /** Levels of objects and lists in a request body; more is 413. Default 100. */
+  readonly bodyDepthMax: number
+  /** Fields and list elements of a request body, of all levels; more is 413. Default 20,000. */
+  readonly bodyValuesMax: number
+  /** Largest body of an answer, bytes; more is ANSWER_TOO_LARGE. Default 8 MiB. */
+  readonly answerBytesMax: number
   /** Request line and headers together, bytes; more is 431. Default 16 KiB. */
   readonly headerBytesMax: number
   /** Time for the headers to arrive, milliseconds; later is 408. Default 10,000. */
@@ -68,6 +74,9 @@ export interface GatewayLimits extends ConnectionLimits {
 
 export const defaultLimits: GatewayLimits = {
   bodyBytesMax: 2 ** 20,
+  bodyDepthMax: 100,
+  bodyValuesMax: 20_000,
+  answerBytesMax: 8 * 2 ** 20,
   headerBytesMax: 16 * 2 ** 10,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,

@@ -1,4 +1,4 @@
-import { AtollError, errorCodes } from '@atoll/host'
+import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
 import type { ErrorShape } from 'atoll'
 import type { GatewayResponse } from './exchange.ts'
 
@@ -15,6 +15,7 @@ export function toResponse(thrown: unknown, requestId: string, shape: ErrorShape
     'content-type': shaped ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
   }
+  if (status === 415) Object.assign(headers, { accept: 'application/json', 'accept-encoding': 'identity' })
   if (status === 401) headers['www-authenticate'] = 'Bearer'
   if (error.retryable && (status === 429 || status === 503)) headers['retry-after'] = '1'
   return { status, headers, body: JSON.stringify(shaped ? shaped.body : problemOf(error, requestId)) }
@@ -24,13 +25,19 @@ function toShown(error: AtollError): AtollError {
   if (error.status < 500) return error
   const { effect } = error.details
   const code = 'status' in errorCodes[error.code] ? error.code : 'INTERNAL'
-  const said = code === 'INTERNAL' ? 'something went wrong here' : 'this cannot be done now'
+  const said = words[code] ?? 'this cannot be done now'
   return new AtollError(code, `${said}${isEffect(effect) ? effects[effect] : ''}; the log tells more under the request id`, isEffect(effect) ? { details: { effect } } : {})
+}
+
+const words: Partial<Record<ErrorCode, string>> = {
+  INTERNAL: 'something went wrong here',
+  ANSWER_TOO_LARGE: 'the answer is larger than may be sent: ask for less at a time',
 }
 
 /** What the caller must know to decide whether to send it again. */
 const effects = {
   none: ', and it had no effect',
+  done: '. What was asked for has been done',
   unknown: '. Whether it had an effect is not known, and it was not sent again: use an Idempotency-Key to make that safe',
 } as const
 

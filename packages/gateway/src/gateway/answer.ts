@@ -1,0 +1,62 @@
+import { AtollError } from '@atoll/host'
+import type { BoundOperation } from 'atoll'
+import { encodePosition, type Dispatched } from 'atoll/runtime'
+import { isListed, readCondition, versionsOf } from './conditions.ts'
+import { toEtag } from './etag.ts'
+import type { GatewayRequest, GatewayResponse } from './exchange.ts'
+
+export interface AnswerOptions {
+  /** Largest body, bytes. */
+  readonly bytesMax: number
+  digest(text: string): string
+}
+
+/** What a dispatched operation answered, as a response. ANSWER_TOO_LARGE; for a query, PRECONDITION_FAILED. */
+export function toAnswer(request: GatewayRequest, operation: BoundOperation, dispatched: Dispatched, { bytesMax, digest }: AnswerOptions): GatewayResponse {
+  const { output, outcome, position, etag, replayed } = dispatched
+  const { kind, status } = operation
+  const headers: Record<string, string> = { 'cache-control': 'no-store' }
+  if (kind === 'command') headers['atoll-position'] = encodePosition(position)
+  if (replayed) headers['idempotency-replayed'] = 'true'
+  const body = output === undefined ? undefined : JSON.stringify(output)
+  if (body !== undefined) assertSize(operation, Buffer.byteLength(body), bytesMax)
+  if (etag !== undefined) {
+    // A page that a command shows is what its query would answer; a command's own answer is not.
+    const isPage = kind === 'query' || outcome === 'shown'
+    headers['etag'] = toEtag(etag, isPage && body !== undefined ? digest(body).slice(0, DIGEST_CHARS) : undefined)
+  }
+  if (kind === 'query') {
+    if (isUnchanged(request, operation, headers, etag)) return { status: 304, headers, body: undefined }
+  }
+  if (body === undefined) return { status: status ?? 204, headers, body }
+  headers['content-type'] = 'application/json; charset=utf-8'
+  return { status: outcome === 'accepted' ? 202 : (status ?? 200), headers, body }
+}
+
+/** Whether the client has this very page already. What depends on the caller is kept for that caller alone. */
+function isUnchanged(request: GatewayRequest, operation: BoundOperation, headers: Record<string, string>, version: string | undefined): boolean {
+  const ifMatch = readCondition('If-Match', one(request.headers['if-match']))
+  const versions = ifMatch && versionsOf(ifMatch)
+  if (versions && (version === undefined || !versions.includes(version))) {
+    throw new AtollError('PRECONDITION_FAILED', `${operation.name} answers another version than those in If-Match`, { details: { version } })
+  }
+  const etag = headers['etag']
+  if (etag === undefined) return false
+  headers['cache-control'] = operation.auth === 'none' ? 'no-cache' : 'private, no-cache'
+  if (operation.auth !== 'none') headers['vary'] = 'authorization'
+  const ifNoneMatch = readCondition('If-None-Match', one(request.headers['if-none-match']))
+  return ifNoneMatch !== undefined && isListed(ifNoneMatch, etag)
+}
+
+function assertSize({ name, kind }: BoundOperation, bytes: number, bytesMax: number): void {
+  if (bytes <= bytesMax) return
+  const details = kind === 'command' ? { details: { effect: 'done' } } : {}
+  throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${name} has ${bytes} bytes; ${bytesMax} are sent at the most (answerBytesMax)`, details)
+}
+
+function one(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header
+}
+
+/** Of a SHA-256 in hexadecimal: 96 bits. */
+const DIGEST_CHARS = 24

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { readBody } from './body.ts'
+import { toInput } from './input.ts'
+
+const limits = { bodyBytesMax: 1_000, bodyDepthMax: 3, bodyValuesMax: 10 }
+
+function read(text: string, headers: Record<string, string> = {}): Promise<Record<string, unknown> | undefined> {
+  const all = { 'content-length': String(Buffer.byteLength(text)), 'content-type': 'application/json', ...headers }
+  return readBody({ method: 'POST', url: '/', headers: all, address: '127.0.0.1', body: async () => text, signal: () => undefined }, limits)
+}
+
+describe('the body of a request', () => {
+  it('is JSON in UTF-8, however its sender writes that', async () => {
+    for (const type of ['application/json', 'APPLICATION/JSON ; charset=utf-8', 'application/json;charset="UTF-8"', 'application/json; v=1; charset=utf8']) {
+      assert.deepEqual(await read('{"a":1}', { 'content-type': type }), { a: 1 }, type)
+    }
+    assert.deepEqual(await read('{"a":1}', { 'content-encoding': 'identity' }), { a: 1 })
+  })
+
+  it('is refused in other letters, and packed', async () => {
+    for (const type of ['application/json; charset=iso-8859-1', 'application/json;charset=utf-16', 'application/json; charset="utf-7"', 'application/json; charset=', 'application/jsonp']) {
+      await assert.rejects(read('{}', { 'content-type': type }), { code: 'UNSUPPORTED_MEDIA_TYPE' }, type)
+    }
+    for (const encoding of ['gzip', 'br', 'identity, gzip']) await assert.rejects(read('{}', { 'content-encoding': encoding }), { code: 'UNSUPPORTED_MEDIA_TYPE' }, encoding)
+  })
+
+  it('nests as deep as it may, and no deeper', async () => {
+    assert.deepEqual(await read('{"a":[{}]}'), { a: [{}] })
+    await assert.rejects(read('{"a":[[[]]]}'), /BODY_TOO_LARGE: .*3 levels \(bodyDepthMax\)/)
+    assert.deepEqual(await read('{"a":"[[[[[{{{{"}'), { a: '[[[[[{{{{' }, 'a text is no level')
+    assert.deepEqual(await read('{"a":"\\\\\\"[[[["}'), { a: '\\"[[[[' }, 'nor is one with a quote in it')
+    await assert.rejects(read('{"a":"\\\\", "b":[[[]]]}'), { code: 'BODY_TOO_LARGE' }, 'a text may end with a backslash')
+  })
+
+  it('has as many values as it may, and no more', async () => {
+    const list = (count: number): string => `{"a":[${Array(count).fill(1).join()}]}`
+    assert.equal(((await read(list(9)))!['a'] as unknown[]).length, 9)
+    await assert.rejects(read(list(10)), /BODY_TOO_LARGE: .*10 fields and list elements \(bodyValuesMax\)/)
+    const fields = Object.fromEntries(Array.from({ length: 11 }, (_, nth) => [`k${nth}`, 1]))
+    await assert.rejects(read(JSON.stringify(fields)), { code: 'BODY_TOO_LARGE' })
+    assert.deepEqual(await read('{"a":",,,,,,,,,,,,,"}'), { a: ',,,,,,,,,,,,,' }, 'a text is one')
+  })
+
+  it('is refused as malformed where a text does not end', () => assert.rejects(read('{"a":"\\"'), { code: 'MALFORMED' }))
+})
+
+describe('the input of an operation', () => {
+  it('is path over body over query string', () => {
+    assert.deepEqual(toInput({ id: 'query', text: 'query', more: 'query' }, { id: 'body', text: 'body' }, { id: 'path' }), { id: 'path', text: 'body', more: 'query' })
+  })
+
+  it('is the body itself: to copy many fields takes longer than to parse them', () => {
+    const body = { text: 'x' }
+    assert.equal(toInput({}, body, {}), body)
+  })
+
+  it('takes no prototype from a query string', () => {
+    const input = toInput(JSON.parse('{"__proto__":["x"],"a":"1"}') as Record<string, unknown>, undefined, {})
+    assert.deepEqual([Object.getPrototypeOf(input), input], [Object.prototype, { a: '1' }])
+  })
+})

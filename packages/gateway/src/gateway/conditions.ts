@@ -1,0 +1,64 @@
+import { AtollError } from '@atoll/host'
+import { versionOf } from './etag.ts'
+
+// If-Match and If-None-Match, as RFC 9110 § 13.1 has them.
+
+/** One entity tag of a list. */
+interface Tag {
+  readonly isWeak: boolean
+  /** What stands between its quotes. */
+  readonly opaque: string
+}
+
+/** `*`, or the tags that are listed. */
+export type Condition = '*' | readonly Tag[]
+
+/** Reads a condition; undefined if there is none. MALFORMED for anything else: a condition that is not understood must not be passed over. */
+export function readCondition(name: 'If-Match' | 'If-None-Match', header: string | undefined): Condition | undefined {
+  const sent = header?.replace(/^[\s,]+|[\s,]+$/g, '')
+  if (sent === undefined || sent === '*') return sent
+  const tags: Tag[] = []
+  const tag = /[\s,]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?=,|$)/y
+  while (tag.lastIndex < sent.length) {
+    const found = tag.exec(sent)
+    if (!found || tags.length === TAGS_MAX) throw new AtollError('MALFORMED', `${name} must be *, or a list of at most ${TAGS_MAX} tags in double quotes`)
+    tags.push({ isWeak: found[1] !== undefined, opaque: found[2]! }) // the pattern has it
+  }
+  if (tags.length === 0) throw new AtollError('MALFORMED', `${name} is empty`)
+  return tags
+}
+
+/** Whether If-None-Match has the tag of what is there: weak ones count too. */
+export function isListed(condition: Condition, etag: string): boolean {
+  return condition === '*' || condition.some(({ opaque }) => `"${opaque}"` === etag)
+}
+
+/** The versions that If-Match asks for; undefined for any. A weak tag matches nothing there. */
+export function versionsOf(condition: Condition): readonly string[] | undefined {
+  return condition === '*' ? undefined : condition.filter(({ isWeak }) => !isWeak).map(({ opaque }) => versionOf(opaque))
+}
+
+/**
+ * Runs a command under If-Match. A handler is given one version, and says which one is present if that is another: if the client listed that
+ * one too, the command is run again with it. It had no effect before.
+ */
+export async function underIfMatch<T>(condition: Condition | undefined, run: (ifMatch: string | undefined) => Promise<T>): Promise<T> {
+  let versions = condition && versionsOf(condition)
+  if (versions === undefined) return run(undefined)
+  let version: string | undefined = versions[0]
+  if (version === undefined) throw new AtollError('PRECONDITION_FAILED', 'If-Match lists weak tags alone (W/"…"), and those match nothing there; send the ETag without W/')
+  for (;;) {
+    try {
+      return await run(version)
+    } catch (thrown) {
+      if (!(thrown instanceof AtollError) || thrown.code !== 'PRECONDITION_FAILED') throw thrown
+      const tried: string = version
+      const present = thrown.details['version']
+      versions = versions.filter((listed) => listed !== tried)
+      version = present === undefined ? versions[0] : versions.find((listed) => listed === String(present))
+      if (version === undefined) throw thrown
+    }
+  }
+}
+
+const TAGS_MAX = 10
