@@ -5,7 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 import { join, resolve } from 'node:path'
-import { events, ledger, listDeadLetters, redrive, replay, showDeadLetter } from './commands/ask.ts'
+import { discard, events, ledger, listDeadLetters, redrive, replay, showDeadLetter } from './commands/ask.ts'
 import { config } from './commands/config.ts'
 import { dev } from './commands/dev.ts'
 import { doctor } from './commands/doctor.ts'
@@ -31,7 +31,7 @@ const program = new Command('atoll')
   .version(ownVersion())
   .exitOverride()
   .configureHelp({ sortSubcommands: false })
-  .addHelpText('after', '\nTo look after a system, commands ask the one that runs in the data folder; if none runs, they look into the folder itself (replay and\nredrive start the system for as long as they take). Where the configuration (--config, atoll.json, the environment) names engines, they\nlook into those, and replay and redrive go to the instance in question.')
+  .addHelpText('after', '\nTo look after a system, commands ask the one that runs in the data folder; if none runs, they look into the folder itself (replay,\nredrive and discard start the system for as long as they take). Where the configuration (--config, atoll.json, the environment) names engines, they\nlook into those, and replay, redrive and discard go to the instance in question.')
 
 program
   .command('dev')
@@ -142,6 +142,7 @@ deadLetters
   .option(...DATA)
   .option(...CONFIG)
   .option('--subscription <name>', 'only those of one subscription')
+  .option('--discarded', 'those that were discarded instead: by whom, when and why')
   .option(...JSON_LINES)
   .action((options) => listDeadLetters({ ...options, place: placeOf(options) }))
 deadLetters
@@ -164,9 +165,23 @@ deadLetters
   .addHelpText('after', '\nExample: atoll dead-letters redrive --dry-run')
   .action((id: string | undefined, options) => redrive(id, { ...options, place: placeOf(options) }))
 
+deadLetters
+  .command('discard')
+  .description('end one without handling it, for good; what waits behind it goes on')
+  .argument('[id]', 'the one to discard')
+  .requiredOption('--reason <text>', 'why nobody needs its effect; kept, and shown by list --discarded')
+  .option('--by <name>', 'who says so (default: the user of this command)')
+  .option('--all', 'instead of one: all dead letters of --subscription')
+  .option('--subscription <name>', 'the subscription that --all is about')
+  .option(...DATA)
+  .option(...CONFIG)
+  .option(...JSON_LINES)
+  .addHelpText('after', '\nExample: atoll dead-letters discard orders/payments/3/17 --reason "refunded by hand, ticket 4711"')
+  .action((id: string | undefined, options) => discard(id, { ...options, place: placeOf(options) }))
+
 program
   .command('ledger')
-  .description('account for every event: published = handled + pending + parked + dead')
+  .description('account for every event: published = handled + pending + parked + dead + discarded')
   .option(...DATA)
   .option(...CONFIG)
   .option(...JSON_LINES)

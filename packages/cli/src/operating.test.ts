@@ -49,11 +49,38 @@ describe('operating a system', () => {
       await get('/stock')
       const { code, out } = await run('ledger', '--data', data)
       assert.equal(code, 0)
-      assert.match(out, /✓ {2}order\.placed {2}warehouse +1 +1 +0 +0 +0/)
+      assert.match(out, /✓ {2}order\.placed {2}warehouse +1 +1 +0 +0 +0 +0/)
       await stop()
     }))
 
   it('takes an event that fails from its first error to its redrive', () => inShell(deadLetterStory))
+
+  it('discards a dead letter by name, says who did it, when and why, and lets what waits behind it go on', () =>
+    inShell(async ({ dev, run, data, broken }) => {
+      writeFileSync(broken, '')
+      process.env['BROKEN'] = broken
+      const { start } = await import('./start.ts')
+      const { default: system } = (await import('../test/fixture-system.ts')) as { default: Parameters<typeof startSystem>[0] }
+      const first = await start(system, { data, port: 0, runtime: { attemptsMax: 1 } })
+      for (const count of [1, 2]) await fetch(`${first.url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: 'broken', count }) })
+      await first.running.quiet()
+      await first.stop()
+      rmSync(broken)
+      const { get, stop } = await dev()
+      const [letter] = items((await run('dead-letters', '--data', data, '--json')).out) as [{ id: string }]
+      for (const args of [[], ['--all'], ['--subscription', 'warehouse'], [letter.id, '--all', '--subscription', 'warehouse'], ['warehouse/shop/0/9999']]) {
+        const refused = await run('dead-letters', 'discard', ...args, '--reason', 'none', '--data', data)
+        assert.equal(refused.code, 2, args.join(' '))
+      }
+      assert.equal((await run('dead-letters', 'discard', letter.id, '--data', data)).code, 2, 'without a reason')
+      const { code, out, err } = await run('dead-letters', 'discard', letter.id, '--reason', 'sold out', '--by', 'ada', '--data', data)
+      assert.deepEqual([code, out.includes(`discarded ${letter.id}`)], [0, true], err)
+      assert.match((await run('dead-letters', '--discarded', '--data', data)).out, /broken +20\d\d-\S+Z +ada +sold out/)
+      assert.match((await run('dead-letters', '--data', data)).out, /no dead letters/)
+      assert.deepEqual(await get('/stock'), ['seeded 1', 'broken 2'])
+      assert.equal((await run('ledger', '--data', data)).code, 0)
+      await stop()
+    }))
 
   it('rebuilds a projection, with the system running or not', () =>
     inShell(async ({ dev, run, data }) => {

@@ -105,8 +105,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       {
         file: reader,
-        find: 'await this.#attempts.hold(tx, record, reason)\n        this.#book.mark(tx, cursor, record)\n',
-        replace: 'this.#book.mark(tx, cursor, record)\n      })\n      this.#book.confirm(commit)\n      await this.#ground.store.write(async (tx) => {\n        commit = tx.commit\n        await this.#book.check(tx)\n        await this.#attempts.hold(tx, record, reason)\n',
+        find: 'const held = await this.#attempts.hold(tx, record, wanted)\n        this.#book.mark(tx, cursor, record)\n        return held\n',
+        replace: 'this.#book.mark(tx, cursor, record)\n        return wanted\n      })\n      this.#book.confirm(commit)\n      reason = await this.#ground.store.write(async (tx) => {\n        commit = tx.commit\n        await this.#book.check(tx)\n        return this.#attempts.hold(tx, record, wanted)\n',
       },
     ],
   },
@@ -119,7 +119,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'batch-skips-failures',
     first: 'conduit',
     defect: 'a projection skips an event that it cannot apply',
-    changes: [{ file: `${runtime}/subscription/batch.ts`, find: 'await attempts.hold(tx, record, reason)', replace: '' }],
+    changes: [{ file: `${runtime}/subscription/batch.ts`, find: 'await attempts.hold(tx, record, reason)', replace: 'reason' }],
   },
   {
     name: 'next-in-line-is-not-revived',
@@ -134,7 +134,12 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'retries-are-forgotten',
     defect: 'events that wait for another try are not tried again after a restart',
-    changes: [{ file: reader, find: 'await this.#armRetries()\n    this.#pump()', replace: 'this.#pump()' }],
+    changes: [{ file: held, find: 'for (const row of rows) this.note(row, row)', replace: "for (const row of rows) this.note(row, { ...row, state: 'parked' })" }],
+  },
+  {
+    name: 'parked-behind-nothing',
+    defect: 'an event that comes just as the last before it is handled is parked behind it all the same, and nobody comes for it',
+    changes: [{ file: held, find: "const mayGoOn = wanted.state === 'parked' && ", replace: 'const mayGoOn = (false as boolean) && ' }],
   },
   {
     name: 'redriven-are-not-counted',

@@ -2,7 +2,7 @@ import type { StoredRecord } from '@atoll/log/driver'
 
 /** What operators do with a running system. The command line and the console stand on it. */
 export interface Admin {
-  /** Promise 7, per event and subscription: published = handled + pending + parked + dead. */
+  /** Promise 7, per event and subscription: published = handled + pending + parked + dead + discarded. */
   ledger(): Promise<LedgerRow[]>
   /** Events of the log, from the beginning, in order per partition; then, with `follow`, as they come until the signal aborts. */
   events(options: EventsOptions): AsyncIterable<StoredRecord>
@@ -12,6 +12,13 @@ export interface Admin {
    * transaction is undone; calls to other services are refused in a dry run.
    */
   redrive(options: RedriveOptions): AsyncIterable<RedriveOutcome>
+  /**
+   * Ends dead letters without handling them, for good: later events of their keys go on, in order. The one of that id, or all of a
+   * subscription; never all that there are. COMMAND_USAGE for what is not dead.
+   */
+  discard(options: DiscardOptions): AsyncIterable<DiscardedLetter>
+  /** What was discarded, oldest first: who did it, when and why. */
+  discarded(filter?: { subscription?: string | undefined }): Promise<DiscardedLetter[]>
   /** Rebuilds a projection beside the live one and swaps it in when it has caught up. UNSUPPORTED for subscriptions with effects. */
   replay(subscription: string): AsyncIterable<ReplayProgress>
 }
@@ -24,7 +31,7 @@ export interface EventsOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** One line of the ledger. `balanced` is published === handled + pending + parked + dead. */
+/** One line of the ledger. `balanced` is published === handled + pending + parked + dead + discarded. */
 export interface LedgerRow {
   readonly event: string
   readonly source: string
@@ -35,11 +42,16 @@ export interface LedgerRow {
   readonly pending: number
   readonly parked: number
   readonly dead: number
+  readonly discarded: number
+  /**
+   * Nothing here handles the event any more, and some are still held. Of these alone the line tells: `published` is what it accounts for.
+   */
+  readonly left: boolean
   readonly balanced: boolean
 }
 
 export interface DeadLetter {
-  /** Names the dead letter in this system: hand it to redrive. */
+  /** Names the dead letter in this system: hand it to redrive or discard. */
   readonly id: string
   readonly subscription: string
   readonly event: { readonly id: string; readonly type: string; readonly version: number; readonly key: string; readonly source: string; readonly partition: number; readonly number: number; readonly at: number; readonly data: string; readonly trace: string }
@@ -49,6 +61,26 @@ export interface DeadLetter {
   readonly diedAt: number
   /** How many later events of its key wait behind it. */
   readonly parkedBehind: number
+  /** Nothing here handles it any more: a release that does can redrive it. */
+  readonly left: boolean
+}
+
+export interface DiscardOptions {
+  /** Only this dead letter. */
+  readonly id?: string | undefined
+  /** All dead letters of this subscription, as they are now. */
+  readonly subscription?: string | undefined
+  /** Why nobody needs its effect. Kept, for whoever asks later. */
+  readonly reason: string
+  /** Who says so. */
+  readonly by: string
+}
+
+/** A dead letter that somebody ended. */
+export interface DiscardedLetter extends Omit<DeadLetter, 'parkedBehind' | 'left'> {
+  readonly discardedAt: number
+  readonly by: string
+  readonly reason: string
 }
 
 export interface RedriveOptions {

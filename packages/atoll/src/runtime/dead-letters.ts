@@ -1,7 +1,8 @@
-import { AtollError } from '@atoll/host'
+import { AtollError, type Host } from '@atoll/host'
 import type { Statement } from '@atoll/store/driver'
-import type { DeadLetter, RedriveOptions, RedriveOutcome } from './admin.ts'
+import type { DeadLetter, DiscardedLetter, DiscardOptions, RedriveOptions, RedriveOutcome } from './admin.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
+import { nameOf } from './subscription/discarded.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
 const selectDead: Statement = {
@@ -9,8 +10,9 @@ const selectDead: Statement = {
           AND behind.key = dead.key AND behind.seq > dead.seq) AS parked_behind
         FROM atoll_held AS dead WHERE dead.subscription = ? AND dead.state = 'dead' ORDER BY dead.seq`,
 }
+const selectDiscarded: Statement = { sql: 'SELECT * FROM atoll_discarded WHERE subscription = ? ORDER BY discarded_at, source, partition, number' }
 
-interface DeadRow {
+interface LetterRow {
   partition: number
   key: string
   attempts: number
@@ -26,15 +28,35 @@ interface DeadRow {
   at: number
   data: string
   trace: string
+}
+
+interface DeadRow extends LetterRow {
   parked_behind: number
+}
+
+interface DiscardedRow extends LetterRow {
+  discarded_at: number
+  discarded_by: string
+  reason: string
 }
 
 /** Every dead letter of a system, or of one of its subscriptions, oldest first. */
 export async function listDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, name?: string): Promise<DeadLetter[]> {
   const letters: DeadLetter[] = []
-  for (const subscription of subscriptionsOf(services, name)) {
-    for (const row of await subscription.ground.store.reader.all<DeadRow>(selectDead, [subscription.ground.name])) {
-      letters.push(toDeadLetter(subscription.ground.name, row))
+  for (const { ground } of subscriptionsOf(services, name)) {
+    for (const row of await ground.store.reader.all<DeadRow>(selectDead, [ground.name])) {
+      letters.push({ ...toLetter(ground.name, row), parkedBehind: row.parked_behind, left: !ground.subscribers.has(row.type) })
+    }
+  }
+  return letters
+}
+
+/** Every discarded letter of a system, or of one of its subscriptions, oldest first. */
+export async function listDiscarded(services: ReadonlyMap<string, ServiceRuntime>, name?: string): Promise<DiscardedLetter[]> {
+  const letters: DiscardedLetter[] = []
+  for (const { ground } of subscriptionsOf(services, name)) {
+    for (const row of await ground.store.reader.all<DiscardedRow>(selectDiscarded, [ground.name])) {
+      letters.push({ ...toLetter(ground.name, row), discardedAt: row.discarded_at, by: row.discarded_by, reason: row.reason })
     }
   }
   return letters
@@ -52,8 +74,31 @@ export async function* redriveDeadLetters(services: ReadonlyMap<string, ServiceR
   }
 }
 
+/** Ends dead letters without handling them: one, or all of a subscription. */
+export async function* discardDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, host: Host, { id, subscription, reason, by }: DiscardOptions): AsyncGenerator<DiscardedLetter> {
+  if ((id === undefined) === (subscription === undefined)) throw new AtollError('COMMAND_USAGE', 'say which dead letter to discard, by its id; or, to discard all of a subscription, which')
+  for (const [what, text] of [['a reason', reason], ['a name', by]] as const) {
+    if (!isStorable(text)) throw new AtollError('COMMAND_USAGE', `a dead letter is discarded with ${what} of 1 to ${TEXT_CHARS_MAX} characters, U+0000 not among them: it is kept, for whoever asks later`)
+  }
+  const letters = (await listDeadLetters(services, subscription)).filter((letter) => id === undefined || letter.id === id)
+  if (letters.length === 0 && id !== undefined) throw await noSuchLetter(services, id)
+  for (const { parkedBehind, left, ...letter } of letters) {
+    const [reading] = subscriptionsOf(services, letter.subscription)
+    const note = { at: host.now(), by, reason }
+    await reading!.discard(letter.event, note)
+    reading!.ground.logger.warn({ subscription: letter.subscription, event: letter.event.id, key: letter.event.key, by, reason }, `${letter.id} was discarded: it will never be handled`)
+    yield { ...letter, discardedAt: note.at, by, reason }
+  }
+}
+
+async function noSuchLetter(services: ReadonlyMap<string, ServiceRuntime>, id: string): Promise<AtollError> {
+  const discarded = (await listDiscarded(services)).find((letter) => letter.id === id)
+  if (discarded) return new AtollError('COMMAND_USAGE', `${id} was discarded already, by ${discarded.by} at ${new Date(discarded.discardedAt).toISOString()}: ${discarded.reason}`)
+  return new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is. An event that is parked, or will be tried again, cannot be discarded`)
+}
+
 /** The subscriptions of a system, or the one of that name. COMMAND_USAGE, with what there is, if there is none. */
-export function subscriptionsOf(services: ReadonlyMap<string, ServiceRuntime>, name?: string): Subscription[] {
+function subscriptionsOf(services: ReadonlyMap<string, ServiceRuntime>, name?: string): Subscription[] {
   const all = [...services.values()].flatMap((service) => [...service.subscriptions.values()])
   if (name === undefined) return all
   const found = all.filter((subscription) => subscription.ground.name === name)
@@ -61,15 +106,20 @@ export function subscriptionsOf(services: ReadonlyMap<string, ServiceRuntime>, n
   throw new AtollError('COMMAND_USAGE', `there is no subscription ${name}; there are ${all.map((subscription) => subscription.ground.name).join(', ')}`)
 }
 
-function toDeadLetter(subscription: string, row: DeadRow): DeadLetter {
+function toLetter(subscription: string, row: LetterRow): Omit<DeadLetter, 'parkedBehind' | 'left'> {
   const { id, type, version, key, source, partition, number, at, data, trace } = row
   return {
-    id: `${subscription}/${source}/${partition}/${number}`,
+    id: nameOf(subscription, row),
     subscription,
     event: { id, type, version, key, source, partition, number, at, data, trace },
     attempts: row.attempts,
     error: { code: row.error_code, message: row.error_message, stack: row.error_stack },
     diedAt: row.changed_at,
-    parkedBehind: row.parked_behind,
   }
 }
+
+function isStorable(text: unknown): boolean {
+  return typeof text === 'string' && text.trim() !== '' && text.length <= TEXT_CHARS_MAX && text.isWellFormed() && !text.includes('\0')
+}
+
+const TEXT_CHARS_MAX = 1_000

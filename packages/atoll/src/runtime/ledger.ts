@@ -10,7 +10,8 @@ import type { Subscription } from './subscription/subscription.ts'
 const selectSubscriber: Statement = {
   sql: `SELECT 'cursor' AS kind, source, partition, type, number, "order", "offset", until, ahead, 0 AS count FROM atoll_cursors WHERE subscription = ?
         UNION ALL SELECT 'handled', '', 0, type, 0, '', NULL, 0, '', sum(count) FROM atoll_handled WHERE subscription = ? GROUP BY type
-        UNION ALL SELECT state, '', 0, type, 0, '', NULL, 0, '', count(*) FROM atoll_held WHERE subscription = ? GROUP BY state, type`,
+        UNION ALL SELECT state, min(source), 0, type, 0, '', NULL, 0, '', count(*) FROM atoll_held WHERE subscription = ? GROUP BY state, type
+        UNION ALL SELECT 'discarded', min(source), 0, type, 0, '', NULL, 0, '', count(*) FROM atoll_discarded WHERE subscription = ? GROUP BY type`,
 }
 const selectSource: Statement = {
   sql: `SELECT 'published' AS kind, type, count, '' AS seq, 0 AS partition FROM atoll_published
@@ -53,9 +54,21 @@ export async function readLedger(services: ReadonlyMap<string, ServiceRuntime>, 
   return rows
 }
 
+/** What is still held of events that nothing here handles any more. What was published of them is not counted: it is not for them to handle. */
+function accountOfLeft(subscription: string, subscriber: readonly SubscriberRow[], known: ReadonlySet<string>): LedgerRow[] {
+  const held = subscriber.filter((row) => ['retrying', 'parked', 'dead'].includes(row.kind) && !known.has(row.type))
+  return [...new Set(held.map((row) => row.type))].map((event) => {
+    const count = (kind: string): number => sum(subscriber, (row) => row.kind === kind && row.type === event)
+    const counts = { handled: count('handled'), pending: count('retrying'), parked: count('parked'), dead: count('dead'), discarded: count('discarded') }
+    const { source } = held.find((row) => row.type === event)! // there is one of each
+    const published = Object.values(counts).reduce((total, some) => total + some, 0)
+    return { event, source, subscription, published, ...counts, left: true, balanced: true }
+  })
+}
+
 async function accountOf(subscription: Subscription, services: ReadonlyMap<string, ServiceRuntime>, log: Log, partitions: number): Promise<LedgerRow[]> {
   const { ground } = subscription
-  const subscriber = await ground.store.reader.all<SubscriberRow>(selectSubscriber, [ground.name, ground.name, ground.name])
+  const subscriber = await ground.store.reader.all<SubscriberRow>(selectSubscriber, [ground.name, ground.name, ground.name, ground.name])
   const rows: LedgerRow[] = []
   for (const source of new Set(ground.events.map((event) => event.source))) {
     const types = ground.events.filter((event) => event.source === source).map((event) => event.type)
@@ -75,11 +88,13 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
         pending: (pending.get(event) ?? 0) + held('retrying'),
         parked: held('parked'),
         dead: held('dead'),
+        discarded: held('discarded'),
+        left: false,
       }
-      rows.push({ ...row, balanced: row.published === row.handled + row.pending + row.parked + row.dead })
+      rows.push({ ...row, balanced: row.published === row.handled + row.pending + row.parked + row.dead + row.discarded })
     }
   }
-  return rows
+  return [...rows, ...accountOfLeft(ground.name, subscriber, new Set(ground.events.map((event) => event.type)))]
 }
 
 /** Events that lie before the cursor, by type: in the log, and in the outbox on their way to it. */

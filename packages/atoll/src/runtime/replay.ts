@@ -4,6 +4,7 @@ import type { Statement } from '@atoll/store/driver'
 import type { SubscriptionFacts } from '../system.ts'
 import type { ReplayProgress } from './admin.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
+import type { DiscardNote, HeldPlace } from './subscription/discarded.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
 /**
@@ -26,7 +27,8 @@ export async function* replayProjection(service: ServiceRuntime, facts: Subscrip
       held = await heldBy(subscription, live)
       if (held.fresh.length > 0) throw refusal(facts.name, held.fresh)
       // Under load there is always something new: what was there at the last look is enough, and readers who need more wait for it.
-      if (progress.handled >= (goal || progress.total) && held.retrying === 0) break
+      if (progress.handled >= (goal || progress.total) && held.retrying + held.discarded.length === 0) break
+      for (const letter of held.discarded) await subscription.discard(letter, letter)
       goal = progress.total
       yield progress
       await pause(service)
@@ -55,6 +57,10 @@ interface HeldRow {
   error: string
 }
 
+const selectDiscarded: Statement = {
+  sql: 'SELECT source, partition, number, key, discarded_at AS "at", discarded_by AS "by", reason FROM atoll_discarded WHERE subscription = ?',
+}
+
 /** What the new generation of a projection holds. */
 interface Held {
   readonly count: number
@@ -62,17 +68,23 @@ interface Held {
   readonly retrying: number
   /** Dead, and handled by the live one: it must not take the place of the live one with these missing. */
   readonly fresh: readonly HeldRow[]
+  /** Dead, and discarded from the live one: what was discarded is tried as everything is, and discarded again if it fails again. */
+  readonly discarded: readonly (HeldPlace & DiscardNote)[]
 }
 
 async function heldBy(next: Subscription, live: Subscription): Promise<Held> {
   const rows = await next.ground.store.reader.all<HeldRow>(selectHeld, [next.ground.name])
-  if (rows.length === 0) return { count: 0, retrying: 0, fresh: [] }
-  const place = (row: HeldRow): string => `${row.source} ${row.partition} ${row.number}`
+  if (rows.length === 0) return { count: 0, retrying: 0, fresh: [], discarded: [] }
+  const place = (row: Pick<HeldRow, 'source' | 'partition' | 'number'>): string => `${row.source} ${row.partition} ${row.number}`
   const known = new Set((await live.ground.store.reader.all<HeldRow>(selectHeld, [live.ground.name])).map(place))
+  const dead = new Map(rows.filter((row) => row.state === 'dead').map((row) => [place(row), row]))
+  const discarded = (await live.ground.store.reader.all<HeldPlace & DiscardNote>(selectDiscarded, [live.ground.name])).filter((letter) => dead.has(place(letter)))
+  for (const letter of discarded) known.add(place(letter))
   return {
     count: rows.length,
     retrying: rows.filter((row) => row.state === 'retrying').length,
-    fresh: rows.filter((row) => row.state === 'dead' && !known.has(place(row))),
+    fresh: [...dead.values()].filter((row) => !known.has(place(row))),
+    discarded,
   }
 }
 

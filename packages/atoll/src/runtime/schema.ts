@@ -146,4 +146,31 @@ export const runtimeMigrations: Migrations = {
     -- What a replayed answer says of its version is what was said the first time.
     ALTER TABLE atoll_answers ADD COLUMN etag TEXT;
   `,
+  'atoll-0005-discarded': `
+    -- Dead letters that somebody ended, as they were: when, who and why.
+    CREATE TABLE atoll_discarded (
+      subscription TEXT NOT NULL,
+      source TEXT NOT NULL,
+      partition INTEGER NOT NULL,
+      number INTEGER NOT NULL,
+      discarded_at INTEGER NOT NULL,
+      discarded_by TEXT NOT NULL,
+      reason TEXT NOT NULL,
+      key TEXT NOT NULL,
+      attempts INTEGER NOT NULL,
+      changed_at INTEGER NOT NULL,
+      error_code TEXT NOT NULL,
+      error_message TEXT NOT NULL,
+      error_stack TEXT NOT NULL,
+      "order" TEXT NOT NULL,
+      id TEXT NOT NULL,
+      type TEXT NOT NULL,
+      version INTEGER NOT NULL,
+      at INTEGER NOT NULL,
+      data TEXT NOT NULL,
+      trace TEXT NOT NULL,
+      cause TEXT NOT NULL,
+      PRIMARY KEY (subscription, source, partition, number)
+    ) STRICT;
+  `,
 }

@@ -13,6 +13,7 @@ import { createFaultLogger } from './faults.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { OutboxEvent } from './outbox.ts'
+import { sayWhatIsLeft } from './left.ts'
 import { emptyPosition, latestOf, type Position } from './position.ts'
 import { openProjection, type ProjectionStore } from './projections.ts'
 import { Relay } from './relay.ts'
@@ -116,6 +117,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       this.#accepts = 'everybody'
       await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.start()))
       await this.#timers!.start()
+      await sayWhatIsLeft(this)
       this.#forgetOldAnswers()
       this.#followLater()
     } catch (error) {

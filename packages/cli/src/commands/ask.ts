@@ -1,5 +1,6 @@
-import type { DeadLetter, LedgerRow, ReplayProgress, RedriveOutcome, StoredRecord } from 'atoll/runtime'
+import type { DeadLetter, DiscardedLetter, LedgerRow, ReplayProgress, RedriveOutcome, StoredRecord } from 'atoll/runtime'
 import { AtollError } from '@atoll/host'
+import { userInfo } from 'node:os'
 import { ask, type Place } from '../control/client.ts'
 import type { ControlRequest } from '../control/protocol.ts'
 import { formatTable } from '../table.ts'
@@ -27,8 +28,8 @@ export async function ledger(options: AskOptions): Promise<void> {
   const rows = await Array.fromAsync(items<LedgerRow>(options, { verb: 'ledger' }))
   if (options.json) for (const row of rows) print(row)
   else {
-    const header = ['', 'event', 'subscription', 'published', 'handled', 'pending', 'parked', 'dead']
-    console.log(formatTable(header, rows.map((row) => [row.balanced ? '✓' : '✗', row.event, row.subscription, row.published, row.handled, row.pending, row.parked, row.dead])))
+    const header = ['', 'event', 'subscription', 'published', 'handled', 'pending', 'parked', 'dead', 'discarded', '']
+    console.log(formatTable(header, rows.map((row) => [row.balanced ? '✓' : '✗', row.event, row.subscription, row.published, row.handled, row.pending, row.parked, row.dead, row.discarded, row.left ? 'no handler any more' : ''])))
   }
   const unbalanced = rows.filter((row) => !row.balanced)
   if (unbalanced.length === 0) return
@@ -37,12 +38,13 @@ export async function ledger(options: AskOptions): Promise<void> {
 }
 
 /** `atoll dead-letters list`. */
-export async function listDeadLetters(options: AskOptions & { subscription?: string }): Promise<void> {
+export async function listDeadLetters(options: AskOptions & { subscription?: string; discarded?: boolean }): Promise<void> {
+  if (options.discarded) return listDiscarded(options)
   const letters = await Array.fromAsync(items<DeadLetter>(options, { verb: 'dead-letters', subscription: options.subscription }))
   if (options.json) for (const letter of letters) print(letter)
   else if (letters.length === 0) console.log('no dead letters')
   else {
-    const rows = letters.map(({ id, event, attempts, parkedBehind, error }) => [id, event.type, event.key, attempts, parkedBehind, `${error.code}: ${error.message}`.slice(0, 80)])
+    const rows = letters.map(({ id, event, attempts, parkedBehind, error, left }) => [id, event.type, event.key, attempts, parkedBehind, `${left ? 'no handler any more; ' : ''}${error.code}: ${error.message}`.slice(0, 80)])
     console.log(formatTable(['id', 'event', 'key', 'tries', 'behind', 'error'], rows))
   }
 }
@@ -79,6 +81,32 @@ export async function redrive(id: string | undefined, options: AskOptions & { su
   }
   if (!options.json) console.log(`${dryRun ? 'dry run, nothing was changed: ' : ''}${counts.handled} handled, ${counts.failed} failed, ${counts.waiting} waiting`)
   if (counts.failed > 0) process.exitCode = 1
+}
+
+/** `atoll dead-letters discard`. */
+export async function discard(id: string | undefined, options: AskOptions & { reason: string; by?: string; all?: boolean; subscription?: string }): Promise<void> {
+  const { reason, by = userInfo().username, all = false, subscription } = options
+  if (all ? id !== undefined || subscription === undefined : id === undefined || subscription !== undefined) {
+    throw new AtollError('COMMAND_USAGE', 'name the dead letter to discard by its id; or, to discard all of one subscription, say --all --subscription <name>')
+  }
+  let count = 0
+  for await (const letter of items<DiscardedLetter>(options, { verb: 'discard', options: { id, subscription, reason, by } })) {
+    count++
+    if (options.json) print(letter)
+    else console.log(visible`discarded ${letter.id}  ${letter.event.type}  ${letter.event.key}`)
+  }
+  if (!options.json && all) console.log(`${count} discarded`)
+}
+
+/** `atoll dead-letters list --discarded`. */
+async function listDiscarded(options: AskOptions & { subscription?: string }): Promise<void> {
+  const letters = await Array.fromAsync(items<DiscardedLetter>(options, { verb: 'discarded', subscription: options.subscription }))
+  if (options.json) for (const letter of letters) print(letter)
+  else if (letters.length === 0) console.log('no discarded dead letters')
+  else {
+    const rows = letters.map(({ id, event, discardedAt, by, reason }) => [id, event.type, event.key, new Date(discardedAt).toISOString(), by, reason])
+    console.log(formatTable(['id', 'event', 'key', 'discarded at', 'by', 'reason'], rows))
+  }
 }
 
 /** `atoll replay`. */

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Admin } from 'atoll/runtime'
-import type { EventsOptions, RedriveOptions } from 'atoll/runtime'
+import type { DiscardOptions, EventsOptions, RedriveOptions } from 'atoll/runtime'
 
 /** What one asks of a running system, one JSON object on a line. */
 export type ControlRequest =
@@ -8,6 +8,8 @@ export type ControlRequest =
   | { readonly verb: 'events'; readonly options: Omit<EventsOptions, 'signal'> }
   | { readonly verb: 'dead-letters'; readonly subscription?: string | undefined }
   | { readonly verb: 'redrive'; readonly options: RedriveOptions }
+  | { readonly verb: 'discard'; readonly options: DiscardOptions }
+  | { readonly verb: 'discarded'; readonly subscription?: string | undefined }
   | { readonly verb: 'replay'; readonly subscription: string }
 
 /** What comes back: items as they come, then an end; or an error. One JSON object on a line each. */
@@ -15,7 +17,7 @@ export type ControlReply = { readonly item: unknown } | { readonly end: true } |
 
 /** Whether a request needs a system that runs; the others only look. */
 export function handlesEvents({ verb }: ControlRequest): boolean {
-  return verb === 'redrive' || verb === 'replay'
+  return verb === 'redrive' || verb === 'discard' || verb === 'replay'
 }
 
 /** Runs a request on a system. */
@@ -32,6 +34,12 @@ export async function* answer(admin: Admin, request: ControlRequest, signal: Abo
       return
     case 'redrive':
       yield* admin.redrive(request.options)
+      return
+    case 'discard':
+      yield* admin.discard(request.options)
+      return
+    case 'discarded':
+      yield* await admin.discarded({ subscription: request.subscription })
       return
     case 'replay':
       yield* admin.replay(request.subscription)

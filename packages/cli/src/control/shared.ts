@@ -25,6 +25,7 @@ export async function* askShared(system: System, config: Config, request: Contro
   const fleet = new Fleet(system, config, signal, logger)
   try {
     if (request.verb === 'redrive') yield* redrive(system, config, request, fleet, logger)
+    else if (request.verb === 'discard') yield* discard(system, config, request, fleet, logger)
     else if (request.verb === 'replay') yield* replay(system, request.subscription, fleet)
   } finally {
     await fleet.close()
@@ -77,6 +78,14 @@ async function* redrive(system: System, config: Config, request: Extract<Control
   }
 }
 
+/** Letter by letter, as redrive; and none that was not there when it was asked for. */
+async function* discard(system: System, config: Config, request: Extract<ControlRequest, { verb: 'discard' }>, fleet: Fleet, logger: Logger): AsyncGenerator<unknown> {
+  const { id, subscription, reason, by } = request.options
+  if ((id === undefined) === (subscription === undefined)) throw new AtollError('COMMAND_USAGE', 'say which dead letter to discard, by its id; or, to discard all of a subscription, which')
+  const ids = subscription === undefined ? [id!] : ((await Array.fromAsync(withAdmin(system, config, logger, (admin) => answer(admin, { verb: 'dead-letters', subscription }, fleet.signal)))) as DeadLetter[]).map((letter) => letter.id) // it was asked for dead letters
+  for (const one of ids) yield* fleet.askOwner(serviceOf(system, one.split('/')[0]!), 'discard', { options: { id: one, reason, by } })
+}
+
 async function* replay(system: System, subscription: string, fleet: Fleet): AsyncGenerator<unknown> {
   if (!system.subscriptions.some(({ name }) => name === subscription)) {
     const projections = system.subscriptions.filter(({ projection }) => projection !== undefined).map(({ name }) => name)
@@ -85,8 +94,11 @@ async function* replay(system: System, subscription: string, fleet: Fleet): Asyn
   yield* fleet.askOwner(serviceOf(system, subscription), 'replay', { subscription })
 }
 
+/** The service that a subscription is of, also if this release does not have it: its name begins with that. */
 function serviceOf(system: System, subscription: string): string {
-  return system.subscriptions.find(({ name }) => name === subscription)!.service // it is one of the system
+  const [service] = subscription.split('.') as [string]
+  if (system.services.some(({ name }) => name === service)) return service
+  throw new AtollError('COMMAND_USAGE', `there is no service ${service}; there are ${system.services.map(({ name }) => name).join(', ')}`)
 }
 
 const host = createNodeHost()

@@ -210,7 +210,7 @@ class Launch {
   }
 
   #administer(verb: string, body: unknown, signal: AbortSignal): AsyncIterable<unknown> {
-    if (verb !== 'redrive' && verb !== 'replay') throw new AtollError('NOT_FOUND', `an instance does not ${verb}; it does redrive and replay`)
+    if (verb !== 'redrive' && verb !== 'discard' && verb !== 'replay') throw new AtollError('NOT_FOUND', `an instance does not ${verb}; it does redrive, discard and replay`)
     return answer(this.#running.admin, { ...(body as object), verb } as ControlRequest, signal) // the other end is this same program
   }
 }

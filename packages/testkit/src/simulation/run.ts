@@ -140,7 +140,7 @@ class Run<State> {
     await this.#hold('each event of a key has its effect once and in order', () => {
       if (order.wrong.length > 0) throw new AtollError('INVARIANT_BROKEN', order.wrong.join('; '))
     })
-    await this.#hold('published = handled + pending + parked + dead', () => world.assertConserved())
+    await this.#hold('published = handled + pending + parked + dead + discarded', () => world.assertConserved())
     await this.#hold('nothing is handled before what caused it', () => assertCauses(world))
     for (const [name, check] of Object.entries(this.#simulation.invariants?.settled ?? {})) await this.#hold(name, () => check(settled))
     return weather
@@ -203,7 +203,7 @@ class Run<State> {
       if (this.failure || glimpse.elapsedMs() < nextMs) return
       nextMs = glimpse.elapsedMs() + random.int(LOOK_MS)
       for (const [name, check] of checks) await this.#hold(name, () => check({ ...glimpse, state: this.#state }))
-      await this.#hold('published = handled + pending + parked + dead', async () => {
+      await this.#hold('published = handled + pending + parked + dead + discarded', async () => {
         const wrong = (await glimpse.ledger()).find((row) => !row.balanced)
         if (wrong) throw new AtollError('LEDGER_UNBALANCED', JSON.stringify(wrong))
       })

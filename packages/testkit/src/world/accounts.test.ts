@@ -77,6 +77,22 @@ describe('dead letters', () => {
     await shop.assertConserved()
   })
 
+  it('are discarded by the instance that reads them, or all of one subscription, and are accounted for', async () => {
+    await using shop = await world(createShop({ packing: () => Promise.reject(new Error('no tape')), counting: () => Promise.reject(new Error('no ink')) }), { runtime: { leaseMs: 3_000, attemptsMax: 2 } })
+    await shop.scale('stock', 2)
+    await shop.clock.advance('10s')
+    for (let index = 0; index < 8; index++) await shop.call(desk.place, { id: `o${index}`, sku: 'tea' })
+    await shop.quiet()
+    const [first] = (await shop.deadLetters()).filter(({ subscription }) => subscription === 'stock')
+    assert.deepEqual((await shop.discard({ id: first!.id, reason: 'sold' })).map(({ id, by }) => [id, by]), [[first!.id, 'a test']])
+    await assert.rejects(shop.discard({ id: first!.id, reason: 'sold' }), { code: 'COMMAND_USAGE', message: /discarded already/ })
+    assert.equal((await shop.discard({ subscription: 'stock', reason: 'sold' })).length, 7)
+    await shop.quiet()
+    assert.deepEqual([...new Set((await shop.deadLetters()).map(({ subscription }) => subscription))], ['mail.counts'])
+    assert.equal((await shop.discarded()).length, 8)
+    await shop.assertConserved()
+  })
+
   it('that are not there, or of a service that is down, are not redriven in silence', async () => {
     await using shop = await world(createShop({ packing: () => Promise.reject(new Error('no tape')) }))
     await assert.rejects(shop.redrive({ id: 'none' }), { code: 'COMMAND_USAGE', message: /there is no dead letter none/ })

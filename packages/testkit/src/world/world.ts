@@ -1,10 +1,12 @@
+// One file, because a world is one object: what a test can ask of it stands here, and most of it hands on to the file that does it.
+
 import type { Gateway } from '@atoll/gateway'
 import { AtollError, type Host } from '@atoll/host'
 import { kyselyFor } from '@atoll/store'
 import type { Reader } from '@atoll/store/driver'
 import { createMemoryFolder, createSqliteStores } from '@atoll/store/sqlite'
 import type { BoundOperation, EventDefinition, System } from 'atoll'
-import { mergePositions, type DeadLetter, type LedgerRow, type Position, type Readiness, type RedriveOptions, type RedriveOutcome, type StoredRecord } from 'atoll/runtime'
+import { mergePositions, type DeadLetter, type DiscardedLetter, type DiscardOptions, type LedgerRow, type Position, type Readiness, type RedriveOptions, type RedriveOutcome, type StoredRecord } from 'atoll/runtime'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import { createRandom, type Random } from '../random.ts'
@@ -23,7 +25,7 @@ import { Loops } from './loops.ts'
 import { createKeepingLogger, Looker, type Glimpse } from './looker.ts'
 import type { Mishap, Passenger, Point } from './passage.ts'
 import { defaultLoopHandlingsMax, defaultRestartMs, worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
-import { redriveLetters } from './redrive.ts'
+import { discardLetters, redriveLetters, type Asking } from './redrive.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sightings } from './sightings.ts'
 import { SharedStores } from './stores.ts'
@@ -287,7 +289,7 @@ export class World implements AsyncDisposable {
     return this.#driver.onStill(() => this.#scheduler.within('an invariant', () => look(glimpse)))
   }
 
-  /** The accounts of every subscription: published = handled + pending + parked + dead. */
+  /** The accounts of every subscription: published = handled + pending + parked + dead + discarded. */
   ledger(): Promise<LedgerRow[]> {
     return this.#run(() => this.#looker.look((admin) => admin.ledger()))
   }
@@ -296,7 +298,7 @@ export class World implements AsyncDisposable {
   async assertConserved(): Promise<void> {
     const wrong = (await this.ledger()).filter((row) => !row.balanced)
     if (wrong.length === 0) return
-    const accounts = wrong.map((row) => `${row.event} in ${row.subscription}: published ${row.published}, handled ${row.handled}, pending ${row.pending}, parked ${row.parked}, dead ${row.dead}`)
+    const accounts = wrong.map((row) => `${row.event} in ${row.subscription}: published ${row.published}, handled ${row.handled}, pending ${row.pending}, parked ${row.parked}, dead ${row.dead}, discarded ${row.discarded}`)
     throw new AtollError('LEDGER_UNBALANCED', `events are lost or count twice (seed ${this.seed}): ${accounts.join('; ')}`)
   }
 
@@ -305,11 +307,22 @@ export class World implements AsyncDisposable {
   }
 
   /** Handles dead letters again, and what waits behind them. UNAVAILABLE if a service whose they are is down. */
-  redrive({ subscription, id, dryRun }: RedriveOptions = {}): Promise<RedriveOutcome[]> {
-    return this.#run(async () => {
-      const letters = await this.#looker.look((admin) => admin.deadLetters({ subscription }))
-      return redriveLetters(letters, { id, dryRun }, this.#fleet, this.surroundings, this.#ground.runtime.leaseMs ?? worldRuntime.leaseMs)
-    })
+  redrive(options: RedriveOptions = {}): Promise<RedriveOutcome[]> {
+    return this.#run(() => redriveLetters(options, this.#asking))
+  }
+
+  /** Ends dead letters without handling them: the one of that id, or all of a subscription. COMMAND_USAGE for what is not dead. */
+  discard(options: Omit<DiscardOptions, 'by'> & { readonly by?: string }): Promise<DiscardedLetter[]> {
+    return this.#run(() => discardLetters({ by: 'a test', ...options }, this.#asking))
+  }
+
+  /** What was discarded: who did it, when and why. */
+  discarded(): Promise<DiscardedLetter[]> {
+    return this.#run(() => this.#looker.look((admin) => admin.discarded()))
+  }
+
+  get #asking(): Asking {
+    return { looker: this.#looker, fleet: this.#fleet, host: this.surroundings, leaseMs: this.#ground.runtime.leaseMs ?? worldRuntime.leaseMs }
   }
 
   /** The events in the log, in the order of their numbers per source and partition; of one definition, or of one key, if asked for. */

@@ -8,6 +8,7 @@ import { applyBatch, applyWarily, type Batch } from './batch.ts'
 import { Caution, processEnded } from './caution.ts'
 import { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
+import { discardHeld, type DiscardNote, type HeldPlace } from './discarded.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import { HeldEvents, parked, type HeldReason } from './held.ts'
 import { Lanes } from './lanes.ts'
@@ -114,6 +115,25 @@ export class PartitionReader {
   /** Redrives the held events of a key; dry or for good. */
   redrive(key: string, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
     return this.#retries.run(key, () => this.#drive(() => (dryRun ? this.#attempts.driveDry(key, report) : this.#attempts.drive(key, () => this.#isOver, report))))
+  }
+
+  /** Discards a dead letter. COMMAND_USAGE if it is none; UNAVAILABLE if the store failed, and then all is as it was. */
+  async discard(place: HeldPlace, note: DiscardNote): Promise<void> {
+    let refusal: unknown = new AtollError('UNAVAILABLE', `partition ${this.partition} of ${this.#ground.name} was given up before it could discard; try again`)
+    await this.#retries.run(place.key, () => this.#drive(async () => {
+      try {
+        const event = await this.#ground.store.write(async (tx) => {
+          await this.#book.check(tx)
+          return discardHeld(tx, this.#held, this.#ground.name, place, note)
+        })
+        this.#held.forget(event)
+        refusal = undefined
+      } catch (error) {
+        refusal = error
+        if (AtollError.from(error).code !== 'COMMAND_USAGE') throw new StoreFailure(error)
+      }
+    }))
+    if (refusal !== undefined) throw refusal
   }
 
   /**

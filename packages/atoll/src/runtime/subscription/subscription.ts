@@ -5,6 +5,7 @@ import type { RedriveOutcome } from '../admin.ts'
 import { toProblem } from '../problem.ts'
 import type { Problem } from '../running.ts'
 import { Elsewhere } from './elsewhere.ts'
+import type { DiscardNote, HeldPlace } from './discarded.ts'
 import type { SubscriptionGround } from './ground.ts'
 import { Leases } from './leases.ts'
 import { PartitionReader } from './partition-reader.ts'
@@ -114,9 +115,18 @@ export class Subscription {
 
   /** Redrives the held events of one key. UNAVAILABLE if another instance owns its partition. */
   async redrive(partition: number, key: string, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
+    await this.#reader(partition).redrive(key, dryRun, report)
+  }
+
+  /** Discards a dead letter. UNAVAILABLE if another instance owns its partition, COMMAND_USAGE if it is not dead. */
+  async discard(place: HeldPlace, note: DiscardNote): Promise<void> {
+    await this.#reader(place.partition).discard(place, note)
+  }
+
+  #reader(partition: number): PartitionReader {
     const reader = this.#readers.get(partition)
     if (!reader) throw new AtollError('UNAVAILABLE', `partition ${partition} of ${this.ground.name} is not read by this instance now; try again`)
-    await reader.redrive(key, dryRun, report)
+    return reader
   }
 
   /** There may be news that nobody told of. */
