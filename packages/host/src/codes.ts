@@ -53,6 +53,7 @@ export const errorCodes = {
   // stores and logs
   STORE_CLOSED: { meaning: 'The store was used after close.', remedy: 'Stop using it before closing it.' },
   STORE_CORRUPT: { meaning: 'A file is damaged. It was not touched.', remedy: 'Keep a copy; restore the file from a backup.' },
+  STORE_OUTDATED: { meaning: 'A store is older than what was made of its events: the log has events, or a subscription has handled events, that it does not know to have emitted (a restored backup?).', remedy: 'Restore the newest copy of the store; or all stores and the log from the same moment. A projection can be built anew with `atoll replay`.' },
   STORE_NEWER: { meaning: 'A file was written by a newer version. It was not touched.', remedy: 'Run that version or a later one.' },
   SETTING_UNSAFE: { meaning: 'A setting of an engine breaks a promise, and the start was refused.', remedy: 'Change the setting that the message names; or accept it by name, and live with what the message says.' },
   STORE_NOT_DURABLE: { meaning: 'The store reports settings that could lose acknowledged writes.', remedy: 'Restore the settings that the message names.' },
@@ -61,7 +62,7 @@ export const errorCodes = {
   PORT_TAKEN: { meaning: 'The port is taken.', remedy: 'Stop what listens there, or set PORT.' },
   LOG_CLOSED: { meaning: 'The log was used after close.', remedy: 'Stop using it before closing it.' },
   LOG_GAP: { meaning: 'Event numbers are missing: records were lost, an append was refused because it would leave a hole, or the log is another one than the store has read so far.', remedy: 'What misses them stands still, and skips nothing. Restore the log, or give the system the one that its stores belong to; the ledger tells which records are missing.' },
-  LOG_DIVERGED: { meaning: 'A number is already taken by another event.', remedy: 'The log and the store are from different histories (a restored backup?). Restore both from the same moment.' },
+  LOG_DIVERGED: { meaning: 'The log has another event under a number than the one that was read or appended there: log and store are from different histories (a restored backup?). The subscription or relay has stopped, and skips nothing.', remedy: 'Restore log and store from the same moment. A projection can be built anew with `atoll replay`.' },
   FENCED: { retryable: true, meaning: 'Another instance has taken over this partition; the transaction was rolled back.', remedy: 'Nothing to do: the new owner handles the event.' },
 
   // tests and simulations

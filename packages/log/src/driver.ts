@@ -34,7 +34,7 @@ export interface Log {
    */
   read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]>
 
-  /** The last durable record's number and offset, or null for a partition without records. */
+  /** The last durable record's number, offset and id, or null for a partition without records. */
   tail(source: string, partition: number): Promise<Tail | null>
 
   /**
@@ -89,6 +89,8 @@ export type Offset = string
 export interface Tail {
   readonly number: number
   readonly offset: Offset
+  /** The record's id: two logs that end at one number are of one history if they end with one event. */
+  readonly id: string
 }
 
 /** What a log can do. The conformance suite chooses its tests by these. */

@@ -93,7 +93,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
     async tail(source, partition) {
       assertOpen()
       const last = stream(source, partition).at(-1)
-      return last ? { number: last.number, offset: last.offset } : null
+      return last ? { number: last.number, offset: last.offset, id: last.id } : null
     },
 
     watch(source, listener) {

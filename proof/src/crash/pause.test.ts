@@ -125,12 +125,12 @@ function unlessInUse(ask: () => number): number | undefined {
 
 const selectFresh = `
   SELECT events.partition, events.number, events."order", json_extract(events.data, '$.text') AS text FROM log.events JOIN atoll_cursors AS cursor USING (source, partition)
-  WHERE events.number > cursor.number AND events.number NOT IN (SELECT value FROM json_each(cursor.ahead))`
+  WHERE events.number > cursor.number AND events.number NOT IN (SELECT json_extract(value, '$[0]') FROM json_each(cursor.ahead))`
 const handleFresh = `
   INSERT INTO notes (text) SELECT text FROM fresh ORDER BY number;
   INSERT INTO atoll_handled SELECT 'copies', partition, 'note.kept', count(*) FROM fresh WHERE true GROUP BY partition
     ON CONFLICT (subscription, partition, type) DO UPDATE SET count = count + excluded.count;
-  UPDATE atoll_cursors SET ahead = '[]', number = last.number, "order" = last."order", "offset" = CAST(last.number AS TEXT)
+  UPDATE atoll_cursors SET ahead = '[]', id = NULL, number = last.number, "order" = last."order", "offset" = CAST(last.number AS TEXT)
     FROM (SELECT partition, max(number) AS number, "order" FROM log.events GROUP BY partition) AS last
     WHERE last.partition = atoll_cursors.partition AND last.number > atoll_cursors.number`
 

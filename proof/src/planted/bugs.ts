@@ -20,6 +20,7 @@ const held = `${runtime}/subscription/held.ts`
 const attempts = `${runtime}/subscription/attempts.ts`
 const leases = `${runtime}/subscription/leases.ts`
 const relay = `${runtime}/relay.ts`
+const tidying = `${runtime}/tidying.ts`
 const writer = 'packages/store/src/drivers/sqlite/writer.ts'
 const database = 'packages/sqlite/src/database.ts'
 
@@ -53,7 +54,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'cursor-forgets-what-is-ahead',
     defect: 'what is handled beyond the cursor is not kept, and is handled again after a restart',
-    changes: [{ file: book, find: `const ahead = cursor.ahead.size === 0 ? '[]' : JSON.stringify([...cursor.ahead.keys()])`, replace: `const ahead = '[]'` }],
+    changes: [{ file: book, find: `const ahead = cursor.ahead.size === 0 ? '[]' : JSON.stringify(Array.from(cursor.ahead, ([number, { id }]) => [number, id]))`, replace: `const ahead = '[]'` }],
   },
   {
     name: 'no-fence',
@@ -76,7 +77,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'relay-tidies-too-much',
     defect: 'the relay deletes an event from the outbox that it has not handed on',
-    changes: [{ file: relay, find: 'const seq = this.#relayedSeq\n', replace: 'const seq = this.#relayedSeq + 1\n' }],
+    changes: [{ file: relay, find: 'epoch, this.#relayedSeq, ()', replace: 'epoch, this.#relayedSeq + 1, ()' }],
   },
   {
     name: 'relay-orders-by-time',
@@ -87,12 +88,12 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'relay-forgets-its-numbers',
     defect: 'numbers are not noted, and are given again after a restart',
-    changes: [{ file: relay, find: 'await tx.runEach(upsertStream, numbers)', replace: '' }],
+    changes: [{ file: tidying, find: 'await tx.runEach(upsertStream, [...ends].map(([partition, end]) => [partition, end.number, end.seq, end.id]))', replace: '' }],
   },
   {
     name: 'relay-tidies-without-its-lease',
     defect: 'a relay that was paused past its lease tidies and counts what the next one has',
-    changes: [{ file: relay, find: 'await assertRelays(tx, this.#service, epoch)', replace: '' }],
+    changes: [{ file: tidying, find: 'await assertRelays(tx, service, epoch)', replace: '' }],
   },
   {
     name: 'retry-overtakes-its-key',

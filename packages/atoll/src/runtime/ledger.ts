@@ -2,16 +2,19 @@ import { AtollError } from '@atoll/host'
 import { isOrderBefore, type Log, type StoredRecord } from '@atoll/log/driver'
 import type { Row, Statement } from '@atoll/store/driver'
 import type { LedgerRow } from './admin.ts'
+import { isOfOneHistory } from './history.ts'
 import { readOn } from './read-on.ts'
+import { parseAhead } from './subscription/cursor-book.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
 // Each side is read in one statement, so that what it says belongs to one moment.
 const selectSubscriber: Statement = {
-  sql: `SELECT 'cursor' AS kind, source, partition, type, number, "order", "offset", until, ahead, 0 AS count FROM atoll_cursors WHERE subscription = ?
-        UNION ALL SELECT 'handled', '', 0, type, 0, '', NULL, 0, '', sum(count) FROM atoll_handled WHERE subscription = ? GROUP BY type
-        UNION ALL SELECT state, min(source), 0, type, 0, '', NULL, 0, '', count(*) FROM atoll_held WHERE subscription = ? GROUP BY state, type
-        UNION ALL SELECT 'discarded', min(source), 0, type, 0, '', NULL, 0, '', count(*) FROM atoll_discarded WHERE subscription = ? GROUP BY type`,
+  sql: `SELECT 'cursor' AS kind, source, partition, type, number, "order", "offset", id, previous_offset AS "previousOffset", until, ahead, 0 AS count
+          FROM atoll_cursors WHERE subscription = ?
+        UNION ALL SELECT 'handled', '', 0, type, 0, '', NULL, NULL, NULL, 0, '', sum(count) FROM atoll_handled WHERE subscription = ? GROUP BY type
+        UNION ALL SELECT state, min(source), 0, type, 0, '', NULL, NULL, NULL, 0, '', count(*) FROM atoll_held WHERE subscription = ? GROUP BY state, type
+        UNION ALL SELECT 'discarded', min(source), 0, type, 0, '', NULL, NULL, NULL, 0, '', count(*) FROM atoll_discarded WHERE subscription = ? GROUP BY type`,
 }
 const selectSource: Statement = {
   sql: `SELECT 'published' AS kind, type, count, '' AS seq, 0 AS partition FROM atoll_published
@@ -27,6 +30,8 @@ interface SubscriberRow extends Row {
   number: number
   order: string
   offset: string | null
+  id: string | null
+  previousOffset: string | null
   until: number
   ahead: string
   count: number
@@ -85,19 +90,26 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
         subscription: ground.name,
         published,
         handled: held('handled'),
-        pending: (pending.get(event) ?? 0) + held('retrying'),
+        pending: (pending.counts.get(event) ?? 0) + held('retrying'),
         parked: held('parked'),
         dead: held('dead'),
         discarded: held('discarded'),
         left: false,
       }
-      rows.push({ ...row, balanced: row.published === row.handled + row.pending + row.parked + row.dead + row.discarded })
+      rows.push({ ...row, balanced: pending.isOfOneHistory && row.published === row.handled + row.pending + row.parked + row.dead + row.discarded })
     }
   }
   return [...rows, ...accountOfLeft(ground.name, subscriber, new Set(ground.events.map((event) => event.type)))]
 }
 
-/** Events that lie before the cursor, by type: in the log, and in the outbox on their way to it. */
+/** What lies before the cursors of a subscription. */
+interface Pending {
+  /** Events by type: in the log, and in the outbox on their way to it. */
+  readonly counts: ReadonlyMap<string, number>
+  /** Whether the log has what the cursors stand at. If not, what lies before them is not what the subscription has yet to handle. */
+  readonly isOfOneHistory: boolean
+}
+
 async function pendingOf(
   subscription: string,
   types: readonly string[],
@@ -106,13 +118,15 @@ async function pendingOf(
   emitted: readonly SourceRow[],
   log: Log,
   partitions: number,
-): Promise<Map<string, number>> {
+): Promise<Pending> {
+  let isSame = true
   const last = emitted.find((row) => row.kind === 'last')?.seq ?? '0'
   // Per type, the order tokens of what is pending: an event may be in the outbox and in the log, and counts once.
   const pending = new Map<string, Set<string>>(types.map((type) => [type, new Set()]))
   for (let partition = 0; partition < partitions; partition++) {
     const cursors = subscriber.filter((row) => row.kind === 'cursor' && row.source === source && row.partition === partition)
     const place = new Standing(cursors.filter((row) => row.type === '' || (row.until > 0 && types.includes(row.type))))
+    isSame &&= await hasRead(log, subscription, source, partition, place)
     for (const row of emitted) {
       if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)
     }
@@ -127,7 +141,19 @@ async function pendingOf(
       }
     }
   }
-  return new Map([...pending].map(([type, orders]) => [type, orders.size]))
+  return { counts: new Map([...pending].map(([type, orders]) => [type, orders.size])), isOfOneHistory: isSame }
+}
+
+/** Whether a log has the record that a subscription stands at; also while it cannot be read yet. */
+async function hasRead(log: Log, subscription: string, source: string, partition: number, { main }: Standing): Promise<boolean> {
+  if (!main) return true
+  try {
+    await isOfOneHistory(log, { ...main, subscription, source, partition })
+    return true
+  } catch (error) {
+    if (error instanceof AtollError && (error.code === 'LOG_GAP' || error.code === 'LOG_DIVERGED')) return false
+    throw error
+  }
 }
 
 /** What the log has lost is pending nowhere, so the account does not balance: that is what it is for. */
@@ -138,13 +164,13 @@ function nothingOfGap(error: unknown): StoredRecord[] {
 
 /** Where a subscription stands in one partition of a source: its cursor, and its backfills. */
 class Standing {
-  readonly #main: SubscriberRow | undefined
+  readonly main: SubscriberRow | undefined
   readonly #backfills: readonly SubscriberRow[]
   /** Nothing before this is pending. */
   readonly offset: string | null
 
   constructor(cursors: readonly SubscriberRow[]) {
-    this.#main = cursors.find((row) => row.type === '')
+    this.main = cursors.find((row) => row.type === '')
     this.#backfills = cursors.filter((row) => row.type !== '')
     const first = cursors.reduce<SubscriberRow | undefined>((least, row) => (least && least.number <= row.number ? least : row), undefined)
     this.offset = first?.offset ?? null
@@ -152,15 +178,15 @@ class Standing {
 
   /** Whether an order token lies before the cursor, as far as that alone can tell. */
   isBefore(order: string): boolean {
-    return !this.#main || isOrderBefore(this.#main.order, order)
+    return !this.main || isOrderBefore(this.main.order, order)
   }
 
   isPending(type: string, number: number): boolean {
     const backfills = this.#backfills.filter((row) => row.type === type && number <= row.until)
     // Of two, the one that ends first is the one that has it.
     const backfill = backfills.sort((a, b) => a.until - b.until)[0]
-    const cursor = backfill ?? this.#main
-    return !cursor || (number > cursor.number && !(JSON.parse(cursor.ahead) as number[]).includes(number))
+    const cursor = backfill ?? this.main
+    return !cursor || (number > cursor.number && !parseAhead(cursor).some(([ahead]) => ahead === number))
   }
 }
 

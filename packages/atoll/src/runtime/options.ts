@@ -48,6 +48,11 @@ export interface RuntimeOptions {
   readonly deadlineMs: number
   /** How long the answer to an Idempotency-Key is kept, milliseconds. Default 24 hours. */
   readonly answersKeptMs: number
+  /**
+   * How many numbers of a partition a service uses up, because a subscription in its process has handled events under them that the service, restored
+   * from a backup, knows no more. With more lost the subscription stands still. Default 10,000.
+   */
+  readonly lostNumbersMax: number
   /** How often readers look at the log without being told to, milliseconds. Hints can be lost. Default 1,000. */
   readonly lookMs: number
 }
@@ -74,5 +79,6 @@ export const defaultOptions: RuntimeOptions = {
   positionLookMs: 10,
   deadlineMs: 10_000,
   answersKeptMs: 24 * 60 * 60 * 1000,
+  lostNumbersMax: 10_000,
   lookMs: 1_000,
 }

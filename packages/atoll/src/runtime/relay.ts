@@ -7,19 +7,13 @@ import type { RuntimeOptions } from './options.ts'
 import { Offers } from './offers.ts'
 import type { OutboxEvent } from './outbox.ts'
 import { toProblem } from './problem.ts'
-import { assertLogHas, assertRelays, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
+import { assertStoreKnowsLog } from './history.ts'
+import { assertLogHas, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
 import type { Problem } from './running.ts'
+import { Tidying } from './tidying.ts'
 import { Leases } from './subscription/leases.ts'
 
 const selectStreams: Statement = { sql: 'SELECT partition, number, seq FROM atoll_streams' }
-const deleteOutbox: Statement = { sql: 'DELETE FROM atoll_outbox WHERE seq <= ?' }
-const upsertStream: Statement = {
-  sql: 'INSERT INTO atoll_streams (partition, number, seq) VALUES (?, ?, ?) ON CONFLICT (partition) DO UPDATE SET number = excluded.number, seq = excluded.seq',
-}
-const upsertPublished: Statement = {
-  sql: 'INSERT INTO atoll_published (type, count) VALUES (?, ?) ON CONFLICT (type) DO UPDATE SET count = atoll_published.count + excluded.count',
-}
-const countOutbox: Statement = { sql: 'SELECT type, count(*) AS count FROM atoll_outbox WHERE seq <= ? GROUP BY type' }
 
 /**
  * Moves events from an outbox to the log: in the order of their commits, each numbered once. The numbers follow from the order of the
@@ -38,6 +32,8 @@ export class Relay {
   readonly #faults: ReturnType<typeof createFaultLogger>
   readonly #options: RuntimeOptions
   readonly #leases: Leases
+  /** Whether the store was seen to know all that the log has of this service. */
+  #knowsLog = false
   /** Of the lease; undefined while another instance has it. */
   #epoch: number | undefined
   #leaseTimer: Timer | undefined
@@ -49,12 +45,7 @@ export class Relay {
   /** Every row up to here is in the log. */
   #relayedSeq = 0
   readonly #offers = new Offers()
-  /** What the log has and the outbox still holds. */
-  #untidy = new Map<string, number>()
-  /** Partitions with numbers that are not noted yet, and the last place in the commit order that each has. */
-  #untidyPartitions = new Map<number, number>()
-  /** Tidying failed, and may have lasted all the same: what is counted here may be counted there. */
-  #isUnsure = false
+  readonly #untidy = new Tidying()
   #tidyTimer: Timer | undefined
   #retryTimer: Timer | undefined
   #failures = 0
@@ -79,12 +70,20 @@ export class Relay {
     this.#leases = new Leases(store, RELAY_LEASE, host, { ...options, partitions: 1 })
   }
 
-  /** Takes up where the last one ended, if the lease is free; else stands by. Rejects with LOG_GAP if the log has lost what it was given. */
+  /**
+   * Takes up where the last one ended, if the lease is free; else stands by. Rejects with LOG_GAP if the log has lost what it was given. If the
+   * store is older than the log it {@link stands}.
+   */
   async start(): Promise<void> {
     this.#stopped = false
     await this.#lookAtLease()
-    if (this.#stuck) throw this.#stuck
+    if (this.#stuck && this.#stuck.code !== 'STORE_OUTDATED') throw this.#stuck
     this.#armLook()
+  }
+
+  /** Whether it stands still until somebody mends its store or the log. */
+  get stands(): boolean {
+    return this.#stuck !== undefined
   }
 
   #held(): Map<number, number> {
@@ -117,7 +116,9 @@ export class Relay {
       this.#lose()
       await this.#leases.leave(held) // another instance may hand on what could not be handed on for so long
     }
-    if (this.#epoch === undefined) await this.#log.tail(this.#service, 0) // the same: whoever cannot reach the log does not take the lease
+    if (!this.#knowsLog) await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options.partitions)
+    else if (this.#epoch === undefined) await this.#log.tail(this.#service, 0) // the same: whoever cannot reach the log does not take the lease
+    this.#knowsLog = true
     const { taken, lost } = await this.#leases.look(this.#held())
     if (lost.length > 0) this.#lose()
     const epoch = taken.get(0)
@@ -236,7 +237,6 @@ export class Relay {
   async #load(): Promise<void> {
     this.#numbers.clear()
     this.#untidy.clear()
-    this.#untidyPartitions.clear()
     this.#offers.clear()
     this.#relayedSeq = 0
     for (const row of await this.#store.reader.all<{ partition: number; number: number; seq: number }>(selectStreams)) {
@@ -292,11 +292,8 @@ export class Relay {
 
   #note(rows: readonly OutboxEvent[], given: ReadonlyMap<number, number>): void {
     for (const [partition, number] of given) this.#numbers.set(partition, number)
-    for (const { seq, type, partition } of rows) {
-      this.#untidyPartitions.set(partition, seq)
-      this.#offers.delete(seq)
-      this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + 1)
-    }
+    for (const { seq } of rows) this.#offers.delete(seq)
+    this.#untidy.note(rows, given)
     this.#relayedSeq = rows[rows.length - 1]!.seq
     this.#tidyLater()
   }
@@ -325,37 +322,15 @@ export class Relay {
   /** Deletes rows and notes numbers in one transaction. */
   async #tidyNow(): Promise<void> {
     const epoch = this.#epoch
-    if (this.#untidyPartitions.size === 0 || epoch === undefined) return
-    const seq = this.#relayedSeq
-    const types = this.#untidy
-    const partitions = this.#untidyPartitions
-    const numbers = [...partitions].map(([partition, last]) => [partition, this.#numbers.get(partition)!, last])
-    this.#untidy = new Map()
-    this.#untidyPartitions = new Map()
-    try {
-      await this.#store.write(async (tx) => {
-        await assertRelays(tx, this.#service, epoch)
-        const counts = this.#isUnsure ? (await tx.all<{ type: string; count: number }>(countOutbox, [seq])).map(({ type, count }): [string, number] => [type, count]) : [...types]
-        await tx.run(deleteOutbox, [seq])
-        await tx.runEach(upsertStream, numbers)
-        await tx.runEach(upsertPublished, counts)
-      })
-      this.#isUnsure = false
-    } catch (error) {
-      this.#isUnsure = true
-      if (this.#epoch !== epoch) throw error // whoever has the lease counts anew
-      for (const [type, count] of types) this.#untidy.set(type, (this.#untidy.get(type) ?? 0) + count)
-      this.#untidyPartitions = new Map([...partitions, ...this.#untidyPartitions])
-      throw error
-    }
+    if (this.#untidy.isEmpty || epoch === undefined) return
+    await this.#untidy.commit(this.#store, this.#service, epoch, this.#relayedSeq, () => this.#epoch === epoch)
   }
 
   /** The lease is somebody else's, and so is what stands in the way; the next look at it may bring it back. */
   #lose(): void {
     this.#epoch = undefined
     this.#endTrouble()
-    this.#untidy = new Map()
-    this.#untidyPartitions = new Map()
+    this.#untidy.clear()
     this.#tidyTimer?.cancel()
     this.#tidyTimer = undefined
   }
@@ -375,7 +350,7 @@ export class Relay {
   #stand(error: AtollError): void {
     this.#stuck = error
     this.#wanted = false
-    this.#logger.error({ service: this.#service, error }, 'ALARM: the relay stands still, because the log will not take what comes next')
+    this.#logger.error({ service: this.#service, error }, `ALARM: the relay stands still, because ${error.code === 'STORE_OUTDATED' ? 'its store is older than the log' : 'the log will not take what comes next'}`)
   }
 
   async #failed(error: AtollError): Promise<void> {

@@ -31,7 +31,7 @@ export async function assertLogHas(log: Log, service: string, numbers: ReadonlyM
 }
 
 /** What the log would say again, however often it is asked. */
-export const final: ReadonlySet<ErrorCode> = new Set(['LOG_GAP', 'LOG_DIVERGED', 'BODY_TOO_LARGE', 'INVALID', 'UNSUPPORTED'])
+export const final: ReadonlySet<ErrorCode> = new Set(['LOG_GAP', 'LOG_DIVERGED', 'STORE_OUTDATED', 'BODY_TOO_LARGE', 'INVALID', 'UNSUPPORTED'])
 
 /** Names the lease of a relay among those of the service's subscriptions, none of which can be called so. */
 export const RELAY_LEASE = '@relay'

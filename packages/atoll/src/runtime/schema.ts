@@ -142,6 +142,13 @@ export const runtimeMigrations: Migrations = {
       PRIMARY KEY (subscription, partition, source, number)
     ) STRICT, WITHOUT ROWID;
   `,
+  'atoll-0003-histories': `
+    -- Which record a cursor stands at, and the place before it, from where that record is read again at each open; which one a stream ends
+    -- with. A log that has another record there is of another history. NULL: not known yet.
+    ALTER TABLE atoll_cursors ADD COLUMN id TEXT;
+    ALTER TABLE atoll_cursors ADD COLUMN previous_offset TEXT;
+    ALTER TABLE atoll_streams ADD COLUMN id TEXT;
+  `,
   'atoll-0004-answers': `
     -- What a replayed answer says of its version is what was said the first time.
     ALTER TABLE atoll_answers ADD COLUMN etag TEXT;

@@ -5,13 +5,15 @@ import type { BoundOperation } from '../contract/operation.ts'
 import type { EventDefinition } from '../contract/event.ts'
 import type { Service } from '../service/service.ts'
 import type { SubscriptionFacts, System } from '../system.ts'
-import { forgetAnswers } from './answers.ts'
 import { caughtUp, type CausalGround, type CausalWait, type Seen } from './causal.ts'
 import { endsWithin } from './deadline.ts'
 import { handleEvent } from './event-handling.ts'
 import { createFaultLogger } from './faults.ts'
+import { Forgetting } from './forgetting.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
+import { useUpNumbers, type Passed } from './lost-numbers.ts'
 import type { RuntimeOptions } from './options.ts'
+import { Orphans } from './orphans.ts'
 import type { OutboxEvent } from './outbox.ts'
 import { sayWhatIsLeft } from './left.ts'
 import { emptyPosition, latestOf, type Position } from './position.ts'
@@ -22,7 +24,7 @@ import type { Dispatch, Dispatched, Ports, Problem, RunningService, StopOptions 
 import { runtimeMigrations } from './schema.ts'
 import type { Solo } from './solo.ts'
 import { readStanding, readStandingAtMost, type Standing } from './standing.ts'
-import type { SubscriptionGround } from './subscription/ground.ts'
+import { factsOf, type SubscriptionGround } from './subscription/ground.ts'
 import { FailureReports } from './subscription/reports.ts'
 import { Subscription } from './subscription/subscription.ts'
 import { Timers } from './timers.ts'
@@ -61,6 +63,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   #reader: Reader | undefined
   readonly #projections = new Map<string, ProjectionStore>()
   readonly #subscriptions = new Map<string, Subscription>()
+  readonly #orphans: Orphans
   #committedOrder = '0'
   readonly waits = new Set<CausalWait>()
   #underWay = 0
@@ -69,7 +72,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   /** Of those, the ones that no handler called. */
   #fromOutside = 0
   #accepts: 'everybody' | 'handlers' | 'nobody' = 'nobody'
-  #answersTimer: Timer | undefined
+  readonly #forgetting: Forgetting
   #followTimer: Timer | undefined
   #following: Promise<void> | undefined
   #unwatch: (() => void) | undefined
@@ -83,6 +86,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.host = surroundings.ports.host
     this.logger = surroundings.ports.logger
     this.#faults = createFaultLogger(this.logger, this.host)
+    this.#orphans = new Orphans(this.logger)
+    this.#forgetting = new Forgetting(this.name, this.host, this.logger, surroundings.options)
     this.options = surroundings.options
     this.partitions = surroundings.options.partitions
     this.eventBytesMax = surroundings.ports.log.capabilities.dataBytesMax
@@ -100,7 +105,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#openReader()
     this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options)
     this.#timers = new Timers(this.name, this.#store, this.host, this.logger, this.options, () => this.#emitted(() => this.relay.wake()))
-    for (const [partition, order] of Object.entries(await readStanding(this.store.reader))) this.#noteCommitted(partition, order)
+    await this.#noteStanding()
     for (const facts of this.#surroundings.system.subscriptions) {
       if (facts.service === this.name) this.#subscriptions.set(facts.name, new Subscription(this.#groundOf(facts, this.#storeOf(facts))))
     }
@@ -115,10 +120,11 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       this.#unwatch = this.store.watch(() => this.relay.look())
       this.state = 'running' // from here on the log may bring events whose handlers call
       this.#accepts = 'everybody'
+      if (this.relay.stands) return // its handlers would emit once more what is in the log already
       await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.start()))
       await this.#timers!.start()
       await sayWhatIsLeft(this)
-      this.#forgetOldAnswers()
+      this.#forgetting.start(this.store)
       this.#followLater()
     } catch (error) {
       this.state = 'running' // part of it
@@ -140,7 +146,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     if (this.state !== 'running') return
     this.state = 'stopping'
     this.#accepts = 'handlers'
-    this.#answersTimer?.cancel()
+    this.#forgetting.stop()
     this.#followTimer?.cancel()
     if (!(await this.#ended(untilMs, () => this.#fromOutside === 0))) {
       this.logger.warn({ service: this.name, underWay: this.#fromOutside }, 'operations were still under way when the time to drain ran out')
@@ -191,6 +197,10 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     return this.#committedOrder
   }
 
+  async #noteStanding(): Promise<void> {
+    for (const [partition, order] of Object.entries(await readStanding(this.store.reader))) this.#noteCommitted(partition, order)
+  }
+
   #noteCommitted(partition: string, orders: string): void {
     this.standingOf(this.name)!.note(Number(partition), orders)
     const latest = latestOf(orders)
@@ -210,6 +220,19 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   /** Up to where any instance may have emitted, by partition. */
   emittedAtMost(): Promise<Readonly<Record<number, string>>> {
     return readStandingAtMost(this.store.reader, this.partitions)
+  }
+
+  /** Looks whether its subscriptions have handled more than was ever emitted. */
+  audit(): Promise<void> {
+    return this.#orphans.look([...this.#subscriptions.values()], (source) => this.#surroundings.service(source)?.store)
+  }
+
+  /** A subscription has handled more of this service's events than the log has: their numbers are never given again. */
+  async useUp(subscription: string, passed: Passed): Promise<void> {
+    if (this.relay.stands) return // its own store and the log do not agree: that comes first
+    if (!(await useUpNumbers(this, subscription, passed))) return
+    await this.#noteStanding()
+    this.relay.look()
   }
 
   handler(operation: BoundOperation): (context: unknown) => unknown {
@@ -290,6 +313,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     await oldSubscription.stop(DRAIN_MS)
     await this.#ended(this.host.monotonicMs() + DRAIN_MS, () => this.#underWay === 0) // they may still read from the old one
     await oldReader.close()
+    await this.audit()
     return old
   }
 
@@ -329,7 +353,9 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   get problems(): Problem[] {
     if (this.state !== 'running') return [toProblem(`service ${this.name} is ${this.state}`)]
+    if (this.relay.stands) return [this.relay.problem!] // its subscriptions may not have been started, which is no news beside that
     const problems = [...this.#subscriptions.values()].flatMap((subscription) => subscription.problems)
+    problems.push(...this.#orphans.problems)
     if (this.relay.problem !== undefined) problems.push(this.relay.problem)
     return problems
   }
@@ -347,20 +373,10 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   #groundOf(facts: SubscriptionFacts, store: Store): SubscriptionGround {
     const { system, ports } = this.#surroundings
-    return {
-      name: facts.name,
-      host: this.host,
-      logger: this.logger,
-      reports: new FailureReports(facts.name, this.host, this.logger),
-      log: ports.log,
-      store,
-      options: this.options,
-      solo: this.#surroundings.solo,
-      subscribers: new Map(facts.subscribers.map((subscriber) => [subscriber.event.name, subscriber])),
-      events: facts.subscribers.map(({ event }) => ({ type: event.name, source: system.sources.get(event.name)!.service })), // `system` checked it
-      batched: facts.subscribers.every((subscriber) => subscriber.kind === 'project'),
-      handle: (subscriber, envelope, frame, mode) => handleEvent(this, subscriber, envelope, frame, mode),
-    }
+    const { host, logger, options } = this
+    const reports = new FailureReports(facts.name, host, logger)
+    const { solo } = this.#surroundings
+    return { ...factsOf(facts, system), host, logger, reports, log: ports.log, store, options, solo, handle: (...handling) => handleEvent(this, ...handling) }
   }
 
   /** Resolves with true when operations have ended so far that `enough` holds; with false when the time is up. */
@@ -371,17 +387,6 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     }
     return true
   }
-
-  #forgetOldAnswers(): void {
-    const { answersKeptMs } = this.options
-    this.#answersTimer = this.host.after(Math.min(answersKeptMs, FORGET_MS), () => {
-      if (this.state !== 'running') return
-      this.store
-        .write((tx) => forgetAnswers(tx, this.host.now() - answersKeptMs))
-        .catch((error: unknown) => this.logger.warn({ service: this.name, error }, 'could not forget old answers; will try again'))
-      this.#forgetOldAnswers()
-    })
-  }
 }
 
 /** How long work under way may take when a service stops, milliseconds. */
@@ -390,6 +395,5 @@ export const DRAIN_MS = 10_000
 const RELAY_STOP_MS = 1_000
 /** How many leases to wait for others to take up a rebuilt projection. */
 const RETIRE_LEASES = 2
-const FORGET_MS = 10 * 60 * 1000
 
 function noop(): void {}

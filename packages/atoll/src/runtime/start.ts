@@ -81,7 +81,26 @@ class SystemRuntime implements RunningSystem {
     await this.#orClosed(async () => {
       const starts = await Promise.allSettled([...this.services.values()].map((service) => service.start()))
       for (const start of starts) if (start.status === 'rejected') throw start.reason
+      await this.#agreeOnNumbers()
+      for (const service of this.services.values()) await service.audit()
     })
+  }
+
+  /** Before anybody emits: subscriptions that have read more of a source than the log has tell the source, if it runs here. */
+  async #agreeOnNumbers(): Promise<void> {
+    const mended = new Set<ServiceRuntime>()
+    for (const subscription of [...this.services.values()].flatMap((service) => [...service.subscriptions.values()])) {
+      for (const reader of subscription.partitions.values()) {
+        for (const [source, passed] of reader.beyondLog) {
+          const emitter = this.services.get(source)
+          if (!emitter) continue
+          await emitter.useUp(subscription.ground.name, passed)
+          mended.add(emitter)
+        }
+      }
+    }
+    for (const emitter of mended) if (!emitter.relay.stands) await emitter.relay.drained()
+    if (mended.size > 0) for (const service of this.services.values()) for (const subscription of service.subscriptions.values()) await subscription.lookAgain()
   }
 
   async #orClosed(work: () => Promise<void>): Promise<void> {

@@ -64,6 +64,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'runtime.retriesInFlightMax': [0, '0'],
   'runtime.handlingMs': [0, '0'],
   'runtime.readAheadMax': [0, '0'],
+  'runtime.lostNumbersMax': [0, '0'],
   'runtime.operationsInFlightMax': [0, '0'],
   'runtime.relayBatchMax': [0, '0'],
   'runtime.relayTidyMs': [0, '0'],

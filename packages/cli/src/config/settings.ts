@@ -115,6 +115,7 @@ export const settings = {
   'runtime.retriesInFlightMax': runtime('retriesInFlightMax', 'keys of one partition whose held events are tried again at a time, beside those in hand'),
   'runtime.handlingMs': runtime('handlingMs', 'time that one try of an event handler has, milliseconds'),
   'runtime.readAheadMax': runtime('readAheadMax', 'how far reading may run ahead, records'),
+  'runtime.lostNumbersMax': runtime('lostNumbersMax', 'numbers that a restored service uses up at the most, because subscribers have passed them'),
   'runtime.operationsInFlightMax': runtime('operationsInFlightMax', 'commands of one service under way at a time, and as many queries'),
   'runtime.relayBatchMax': runtime('relayBatchMax', 'events handed to the log at a time'),
   'runtime.relayTidyMs': runtime('relayTidyMs', 'how long relayed events may stay in the outbox, milliseconds'),

@@ -17,12 +17,12 @@ export const tail: LogChapter = {
     },
     {
       id: 'tail.last',
-      promise: 'the tail is the number and the offset of the last record, and moves with each append',
+      promise: 'the tail is the number, the offset and the id of the last record, and moves with each append',
       async run({ log }) {
         for (const [first, last] of [[1, 1], [2, 2], [3, 9]] as const) {
           await log.append('orders', createRecords('orders', 0, first, last))
-          const { number, offset } = (await readAll(log, 'orders', 0)).at(-1)!
-          assert.deepEqual({ ...(await log.tail('orders', 0)) }, { number, offset })
+          const { number, offset, id } = (await readAll(log, 'orders', 0)).at(-1)!
+          assert.deepEqual({ ...(await log.tail('orders', 0)) }, { number, offset, id })
           assert.equal(number, last)
         }
       },

@@ -197,7 +197,7 @@ export const durabilitySaboteurs: readonly Saboteur[] = [
         },
         async tail(source, partition) {
           const tail = await log.tail(source, partition)
-          return tail && { number: tail.number, offset: toOwn(tail.offset) }
+          return tail && { ...tail, offset: toOwn(tail.offset) }
         },
       }
     },

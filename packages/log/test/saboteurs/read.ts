@@ -129,7 +129,7 @@ export const tailSaboteurs: readonly Saboteur[] = [
     caughtBy: ['tail.nothing', 'append.nothing'],
     create(storage) {
       const log = honest(storage)
-      return { ...log, tail: async (source, partition) => (await log.tail(source, partition)) ?? { number: 0, offset: '0' } }
+      return { ...log, tail: async (source, partition) => (await log.tail(source, partition)) ?? { number: 0, offset: '0', id: '' } }
     },
   },
   {
@@ -172,7 +172,21 @@ export const tailSaboteurs: readonly Saboteur[] = [
         ...log,
         async tail(source, partition) {
           const tail = await log.tail(source, partition)
-          return tail && { number: tail.number, offset: String(Number(tail.offset) - 1) }
+          return tail && { ...tail, offset: String(Number(tail.offset) - 1) }
+        },
+      }
+    },
+  },
+  {
+    breaks: 'its tail names the first record',
+    caughtBy: ['tail.last'],
+    create(storage) {
+      const log = honest(storage)
+      return {
+        ...log,
+        async tail(source, partition) {
+          const tail = await log.tail(source, partition)
+          return tail && { ...tail, id: storage.sources.get(source)!.get(partition)![0]!.id }
         },
       }
     },
@@ -191,7 +205,7 @@ export const tailSaboteurs: readonly Saboteur[] = [
         },
         async tail(source, partition) {
           const number = highest.get(`${source}/${partition}`)
-          return number === undefined ? log.tail(source, partition) : { number, offset: String(number) }
+          return number === undefined ? log.tail(source, partition) : { number, offset: String(number), id: '' }
         },
       }
     },

@@ -1,17 +1,17 @@
 import { AtollError } from '@atoll/host'
 import type { Queries, Reader, Statement, Transaction } from '@atoll/store/driver'
-import { Cursor, type Place } from './cursor.ts'
+import { Cursor, type CursorStart, type Place } from './cursor.ts'
 
 const selectEpoch: Statement = { sql: 'SELECT epoch FROM atoll_leases WHERE subscription = ? AND partition = ?' }
 const selectCursors: Statement = {
-  sql: 'SELECT source, type, number, "order", "offset", ahead, until FROM atoll_cursors WHERE subscription = ? AND partition = ?',
+  sql: 'SELECT source, type, number, "order", "offset", id, previous_offset AS "previousOffset", ahead, until FROM atoll_cursors WHERE subscription = ? AND partition = ?',
 }
 const insertCursor: Statement = {
-  sql: `INSERT INTO atoll_cursors (subscription, source, partition, type, number, "order", "offset", ahead, until, epoch)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+  sql: `INSERT INTO atoll_cursors (subscription, source, partition, type, number, "order", "offset", id, previous_offset, ahead, until, epoch)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 }
 const updateCursor: Statement = {
-  sql: `UPDATE atoll_cursors SET number = ?, "order" = ?, "offset" = ?, ahead = ?
+  sql: `UPDATE atoll_cursors SET number = ?, "order" = ?, "offset" = ?, id = ?, previous_offset = ?, ahead = ?
         WHERE subscription = ? AND source = ? AND partition = ? AND type = ? AND until = ? AND epoch = ?`,
 }
 const deleteDone: Statement = {
@@ -28,12 +28,9 @@ const countHandled: Statement = {
         ON CONFLICT (subscription, partition, type) DO UPDATE SET count = atoll_handled.count + excluded.count`,
 }
 
-interface CursorRow {
+interface CursorRow extends CursorStart {
   source: string
   type: string
-  number: number
-  order: string
-  offset: string | null
   ahead: string
   until: number
 }
@@ -88,7 +85,7 @@ export class CursorBook {
       const main = mainOf(source)
       if (!main) continue
       const left = rows.find((row) => row.source === source && row.type === type && row.until === 0)
-      const until = Math.max(main.number, ...parseAhead(main))
+      const until = Math.max(main.number, ...parseAhead(main).map(([number]) => number))
       if (left) await tx.run(deleteLeft, [...here, source, type])
       if (until > (left?.number ?? 0)) await this.#insert(tx, source, type, left ?? beginning, until)
     }
@@ -98,7 +95,7 @@ export class CursorBook {
   }
 
   async #insert(tx: Transaction, source: string, type: string, at: CursorPlace, until: number): Promise<void> {
-    await tx.run(insertCursor, [this.#subscription, source, this.#partition, type, at.number, at.order, at.offset, at.ahead, until, this.#epoch])
+    await tx.run(insertCursor, [this.#subscription, source, this.#partition, type, at.number, at.order, at.offset, at.id, at.previousOffset, at.ahead, until, this.#epoch])
   }
 
   async load(reader: Reader, events: readonly HandledEvent[]): Promise<void> {
@@ -108,10 +105,15 @@ export class CursorBook {
     for (const row of rows.sort((a, b) => (a.until || Infinity) - (b.until || Infinity))) {
       const isHandled = row.type === '' ? events.some((event) => event.source === row.source) : row.until > 0 && events.some((event) => event.type === row.type)
       if (!isHandled) continue // it stands where it stood, should it come back
-      const cursor = new Cursor(row.source, row.type, row.until || undefined, { number: row.number, order: row.order, offset: row.offset })
-      for (const number of parseAhead(row)) cursor.ahead.set(number, undefined)
+      const cursor = new Cursor(row.source, row.type, row.until || undefined, row)
+      for (const [number, id] of parseAhead(row)) cursor.ahead.set(number, { id })
       this.cursors.push(cursor)
     }
+  }
+
+  /** Whether the log was seen to have what every cursor stands at. */
+  get isProven(): boolean {
+    return this.cursors.every((cursor) => cursor.isProven)
   }
 
   /** Up to which number the past of an event is the affair of backfills; 0 if it has none. */
@@ -192,9 +194,9 @@ export class CursorBook {
   }
 
   async #write(queries: Queries, cursor: Cursor): Promise<void> {
-    const ahead = cursor.ahead.size === 0 ? '[]' : JSON.stringify([...cursor.ahead.keys()])
+    const ahead = cursor.ahead.size === 0 ? '[]' : JSON.stringify(Array.from(cursor.ahead, ([number, { id }]) => [number, id]))
     const which = [this.#subscription, cursor.source, this.#partition, cursor.type, cursor.until ?? 0, this.#epoch]
-    if ((await queries.run(updateCursor, [cursor.number, cursor.order, cursor.offset, ahead, ...which])) !== 1) throw this.#fenced()
+    if ((await queries.run(updateCursor, [cursor.number, cursor.order, cursor.offset, cursor.id, cursor.previousOffset, ahead, ...which])) !== 1) throw this.#fenced()
     cursor.moved = false
   }
 
@@ -217,16 +219,19 @@ interface Mark {
 }
 
 /** What of a row says where a cursor stands. */
-type CursorPlace = Pick<CursorRow, 'number' | 'order' | 'offset' | 'ahead'>
+type CursorPlace = CursorStart & Pick<CursorRow, 'ahead'>
 
-const beginning: CursorPlace = { number: 0, order: '', offset: null, ahead: '[]' }
+const beginning: CursorPlace = { number: 0, order: '', offset: null, id: null, previousOffset: null, ahead: '[]' }
 
 /** Where the present of an event begins: where the subscription stands, and not before the end of its backfills, unfinished as they may be. */
 function placeAfter(main: CursorRow, backfills: readonly CursorRow[]): CursorPlace {
   const number = Math.max(main.number, ...backfills.map((row) => row.until))
-  return { number, order: main.order, offset: main.offset, ahead: JSON.stringify(parseAhead(main).filter((ahead) => ahead > number)) }
+  const known = number === main.number ? { id: main.id, previousOffset: main.previousOffset } : { id: null, previousOffset: null }
+  return { number, order: main.order, offset: main.offset, ...known, ahead: JSON.stringify(parseAhead(main).filter(([ahead]) => ahead > number)) }
 }
 
-function parseAhead(row: CursorPlace): number[] {
-  return JSON.parse(row.ahead) as number[] // written by #write
+/** What is handled ahead of a cursor: numbers, each with the id of its record. */
+export function parseAhead({ ahead }: Pick<CursorRow, 'ahead'>): [number: number, id: string | null][] {
+  const entries = JSON.parse(ahead) as ([number, string] | number)[] // written by #write; by earlier code, numbers alone
+  return entries.map((entry) => (typeof entry === 'number' ? [entry, null] : entry))
 }

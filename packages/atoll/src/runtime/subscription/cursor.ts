@@ -1,10 +1,24 @@
 import { isOrderBefore, type Offset } from '@atoll/log/driver'
 
-/** A place in one source and partition. */
+/** A place in one source and partition: that of a record. */
 export interface Place {
   readonly number: number
   readonly order: string
   readonly offset: Offset
+  /** The record's. */
+  readonly id: string
+}
+
+/** Where a cursor stood when it was written. */
+export interface CursorStart {
+  /** 0 at the beginning. */
+  readonly number: number
+  readonly order: string
+  readonly offset: Offset | null
+  /** Of the record at `number`; null at the beginning, and where it is not known. */
+  readonly id: string | null
+  /** Of the record before that one; null if there is none, or if it is not known. */
+  readonly previousOffset: Offset | null
 }
 
 /**
@@ -22,10 +36,15 @@ export class Cursor {
   number: number
   order: string
   offset: Offset | null
+  /** Of the record at `number`, by which another history is found out. */
+  id: string | null
+  previousOffset: Offset | null
+  /** Whether the log was seen to have that record since this cursor was loaded. */
+  isProven: boolean
   /** How much of that is known to have lasted; the commit that carries the rest is under way. */
   #reached: string
-  /** Handled beyond `number`. After a restart a number may be known before its place is. */
-  readonly ahead = new Map<number, Place | undefined>()
+  /** Handled beyond `number`. After a restart the id is known before the place is; null if code that kept none has noted it. */
+  readonly ahead = new Map<number, Place | { readonly id: string | null }>()
   /** How far the log has been read. */
   readNumber: number
   readOffset: Offset | null
@@ -33,7 +52,7 @@ export class Cursor {
   moved = false
   readonly #waiting: { order: string; resolve: () => void }[] = []
 
-  constructor(source: string, type: string, until: number | undefined, at: { number: number; order: string; offset: Offset | null }) {
+  constructor(source: string, type: string, until: number | undefined, at: CursorStart) {
     this.source = source
     this.type = type
     this.until = until
@@ -41,6 +60,9 @@ export class Cursor {
     this.order = at.order
     this.#reached = at.order
     this.offset = at.offset
+    this.id = at.id
+    this.previousOffset = at.previousOffset
+    this.isProven = at.id === null
     this.readNumber = at.number
     this.readOffset = at.offset
   }
@@ -54,7 +76,7 @@ export class Cursor {
     }
     this.ahead.delete(place.number)
     this.#stepTo(place)
-    for (let next = this.ahead.get(this.number + 1); next; next = this.ahead.get(this.number + 1)) {
+    for (let next = this.ahead.get(this.number + 1); next && 'offset' in next; next = this.ahead.get(this.number + 1)) {
       this.ahead.delete(next.number)
       this.#stepTo(next)
     }
@@ -101,8 +123,10 @@ export class Cursor {
   }
 
   #stepTo(place: Place): void {
+    this.previousOffset = this.offset
     this.number = place.number
     this.order = place.order
     this.offset = place.offset
+    this.id = place.id
   }
 }

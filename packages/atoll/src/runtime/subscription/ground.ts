@@ -2,6 +2,7 @@ import type { Host, Logger } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
 import type { Store } from '@atoll/store/driver'
 import type { Subscriber } from '../../service/subscriber.ts'
+import type { SubscriptionFacts, System } from '../../system.ts'
 import type { Envelope } from '../envelope.ts'
 import type { RuntimeOptions } from '../options.ts'
 import type { Solo } from '../solo.ts'
@@ -31,6 +32,16 @@ export interface SubscriptionGround {
    * with what the handler threw, or with a {@link StoreFailure}.
    */
   handle(subscriber: Subscriber, envelope: Envelope, frame: TransactionFrame, mode: 'live' | 'dry'): Promise<void>
+}
+
+/** What a system's definition says of a subscription. */
+export function factsOf({ name, subscribers }: SubscriptionFacts, { sources }: System): Pick<SubscriptionGround, 'name' | 'subscribers' | 'events' | 'batched'> {
+  return {
+    name,
+    subscribers: new Map(subscribers.map((subscriber) => [subscriber.event.name, subscriber])),
+    events: subscribers.map(({ event }) => ({ type: event.name, source: sources.get(event.name)!.service })), // `system` checked it
+    batched: subscribers.every((subscriber) => subscriber.kind === 'project'),
+  }
 }
 
 /** The store could not commit: not the event's fault. The partition is given up for a while and read anew. */

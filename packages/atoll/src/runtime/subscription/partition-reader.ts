@@ -2,7 +2,7 @@ import { AtollError } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
 import type { RedriveOutcome } from '../admin.ts'
 import { isOfStoreAlone, isStoresDoing } from '../blame.ts'
-import { readOn } from '../read-on.ts'
+import type { Passed } from '../lost-numbers.ts'
 import { Attempts, delayMsMax } from './attempts.ts'
 import { applyBatch, applyWarily, type Batch } from './batch.ts'
 import { Caution, processEnded } from './caution.ts'
@@ -12,13 +12,14 @@ import { discardHeld, type DiscardNote, type HeldPlace } from './discarded.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import { HeldEvents, parked, type HeldReason } from './held.ts'
 import { Lanes } from './lanes.ts'
+import { StreamReader } from './stream-reader.ts'
 import { Retries } from './retries.ts'
 
 /** What a reader tells its subscription. */
 export interface ReaderEvents {
   /** The store or the log failed: it has given up, and another reader is to take its place. */
   failed(error: unknown): void
-  /** Events are missing: it stands still, for as long as it is there. */
+  /** Events are missing, or the log is of another history: it stands still, and looks again now and then if it has not been read from yet. */
   stands(gap: AtollError): void
   /** It does what it should: every source was read, and what came of it was committed. Told once. */
   works(): void
@@ -41,6 +42,7 @@ export class PartitionReader {
   readonly #lanes: Lanes
   readonly #retries: Retries
   readonly #tell: ReaderEvents
+  readonly #stream: StreamReader
   readonly #dirty = new Set<Cursor>()
   #running: Promise<void> | undefined
   #stopping = false
@@ -49,12 +51,16 @@ export class PartitionReader {
   readonly #unread = new Set<string>()
   #works = false
   #gap: AtollError | undefined
+  /** Whether what it met in this run of reading makes it stand still. */
+  #stands = false
+  #looked = Promise.withResolvers<void>()
 
   constructor(ground: SubscriptionGround, partition: number, epoch: number, tell: ReaderEvents) {
     this.#ground = ground
     this.partition = partition
     this.epoch = epoch
     this.#tell = tell
+    this.#stream = new StreamReader(ground, partition, (gap) => this.#stopAt(gap))
     this.#book = new CursorBook(ground.name, partition, epoch)
     this.#held = new HeldEvents(ground.name, partition, ground.host, delayMsMax(ground.options))
     this.#caution = new Caution(ground, partition)
@@ -78,13 +84,34 @@ export class PartitionReader {
       this.#unread.add(cursor.source)
     }
     this.#retries.look()
+    if (this.isProven) this.#looked.resolve()
     this.#pump()
+  }
+
+  /** Whether the log was seen to have the records that its cursors stand at. */
+  get isProven(): boolean {
+    return this.#book.isProven
+  }
+
+  /** Resolves once it {@link isProven}, or what keeps it from that is known. */
+  get looked(): Promise<void> {
+    return this.#looked.promise
   }
 
   /** There may be news from a source. */
   wake(source: string): void {
     for (const cursor of this.#book.cursors) if (cursor.source === source) this.#dirty.add(cursor)
     this.#pump()
+  }
+
+  /** How far it has read of sources that the log has less of, by source. */
+  get beyondLog(): ReadonlyMap<string, Passed> {
+    const beyond = new Map<string, Passed>()
+    if (this.#gap?.code !== 'LOG_GAP') return beyond
+    for (const { source, type, isProven, number, order, ahead } of this.#book.cursors) {
+      if (type === '' && !isProven) beyond.set(source, { partition: this.partition, number: Math.max(number, ...ahead.keys()), order })
+    }
+    return beyond
   }
 
   /** The cursor of a source; undefined if the subscription does not read it. */
@@ -102,7 +129,7 @@ export class PartitionReader {
     return !this.#held.isEmpty
   }
 
-  /** Why it stands still, if records are missing. */
+  /** Why it stands still, if records are missing or others than those that were read. */
   get gap(): AtollError | undefined {
     return this.#gap
   }
@@ -154,6 +181,7 @@ export class PartitionReader {
   /** Lets what is in hand end, notes where it stands, and stops. */
   async stop(): Promise<void> {
     this.#stopping = true
+    this.#looked.resolve()
     this.#retries.stop()
     await this.#running
     await this.#lanes.drained()
@@ -166,23 +194,29 @@ export class PartitionReader {
 
   #pump(): void {
     if (this.#running || this.#stopping || this.#failed) return
+    if (this.#gap) {
+      if (this.isProven) return
+      this.#looked = Promise.withResolvers() // it looks again, and the last answer is out of date
+    }
+    this.#stands = false
     this.#running = this.#read()
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#running = undefined
-        if (this.#dirty.size > 0 && !this.#gap) this.#pump()
+        if (this.#dirty.size > 0 && !this.#stands) this.#pump()
       })
   }
 
   async #read(): Promise<void> {
-    while (!this.#stopping && !this.#failed && !this.#gap) {
+    if (!this.isProven && !(await this.#proveHistory())) return
+    while (!this.#stopping && !this.#failed && !this.#stands) {
       const cursor = this.#nextDirty()
       if (!cursor) {
         if (this.#lanes.idle) this.#prove()
         return
       }
       this.#dirty.delete(cursor)
-      const records = await this.#readOn(cursor)
+      const records = await this.#stream.next(cursor)
       this.#unread.delete(cursor.source)
       if (records.length === 0) continue
       this.#dirty.add(cursor)
@@ -192,22 +226,20 @@ export class PartitionReader {
     }
   }
 
-  /** What comes next for a cursor. What the log has lost of it is a gap like any other: nothing is skipped. */
-  async #readOn({ source, readOffset }: Cursor): Promise<StoredRecord[]> {
-    const { log, name, options } = this.#ground
-    try {
-      return await readOn(log, name, source, this.partition, readOffset, options.readBatchMax)
-    } catch (thrown) {
-      const error = AtollError.from(thrown)
-      if (error.code !== 'LOG_GAP') throw error
-      this.#stopAt(error)
-      return []
-    }
+  /** Whether the log was seen to be the one that was read so far. */
+  async #proveHistory(): Promise<boolean> {
+    await this.#stream.prove(this.#book.cursors)
+    if (!this.isProven) return false
+    this.#gap = undefined
+    this.#looked.resolve()
+    return true
   }
 
   #stopAt(gap: AtollError): void {
+    this.#stands = true
     this.#tell.stands(gap)
     this.#gap = gap
+    this.#looked.resolve()
   }
 
   #prove(): void {
@@ -229,27 +261,6 @@ export class PartitionReader {
     return undefined
   }
 
-  /** The records that are new here: no duplicates, nothing beyond a backfill's end. A hole in the numbers stops the partition. */
-  #admit(cursor: Cursor, records: readonly StoredRecord[]): StoredRecord[] {
-    const fresh: StoredRecord[] = []
-    for (const record of records) {
-      if (cursor.until !== undefined && record.number > cursor.until) break
-      if (record.number <= cursor.readNumber) {
-        cursor.readOffset = record.offset
-        continue
-      }
-      if (record.number !== cursor.readNumber + 1) {
-        this.#stopAt(new AtollError('LOG_GAP', `${this.#ground.name} has read ${cursor.source} up to number ${cursor.readNumber} in partition ${this.partition}, and the next is ${record.number}`))
-        break
-      }
-      cursor.readNumber = record.number
-      cursor.readOffset = record.offset
-      if (cursor.ahead.has(record.number)) cursor.pass(record)
-      else fresh.push(record)
-    }
-    return fresh
-  }
-
   /** Whether a record is for this cursor to have handled. The past of a late event is its backfill's affair, also beyond the cursor. */
   #concerns(cursor: Cursor, record: StoredRecord): boolean {
     if (cursor.type !== '') return cursor.type === record.type
@@ -257,7 +268,7 @@ export class PartitionReader {
   }
 
   async #applyBatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
-    const fresh = this.#admit(cursor, records)
+    const fresh = this.#stream.admit(cursor, records)
     const batch: Batch = {
       ground: this.#ground,
       book: this.#book,
@@ -281,7 +292,7 @@ export class PartitionReader {
   }
 
   async #dispatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
-    for (const record of this.#admit(cursor, records)) {
+    for (const record of this.#stream.admit(cursor, records)) {
       if (this.#stopping || this.#failed) return
       if (!this.#concerns(cursor, record)) {
         cursor.pass(record)
@@ -369,6 +380,7 @@ export class PartitionReader {
   #fail(error: unknown): void {
     if (this.#failed) return
     this.#failed = true
+    this.#looked.resolve()
     this.#retries.stop()
     this.#tell.failed(error instanceof StoreFailure ? error.cause : error)
   }

@@ -48,6 +48,18 @@ export class Subscription {
     this.#unwatch = this.#sources.map((source) => this.ground.log.watch(source, (partition) => this.#readers.get(partition)?.wake(source)))
     await this.#renewLeases()
     this.#armLook()
+    await this.#looked()
+  }
+
+  /** Looks whether what it stood still for is over. */
+  async lookAgain(): Promise<void> {
+    this.wake()
+    await this.#looked()
+  }
+
+  /** From here on it can be told whether the log is the one that was read so far; of a log that does not answer nobody can tell. */
+  async #looked(): Promise<void> {
+    await endsWithin(this.ground.host, this.ground.options.leaseMs, Promise.all([...this.#readers.values()].map((reader) => reader.looked)))
   }
 
   /** Lets what is in hand end, `drainMs` at the most, then gives up its leases. What is still in hand then is fenced, and handled again by the next owner. */
@@ -91,7 +103,7 @@ export class Subscription {
     return cursor ? cursor.whenReached(order, resolve) : this.#elsewhere.whenAsked(resolve)
   }
 
-  /** Why one of its partitions stands still, if records are missing from the log. */
+  /** Why one of its partitions stands still, if records are missing from the log, or others are there. */
   get gap(): AtollError | undefined {
     for (const reader of this.#readers.values()) if (reader.gap) return reader.gap
     return undefined
@@ -103,7 +115,10 @@ export class Subscription {
     const problems: Problem[] = []
     if (this.#state !== 'running') problems.push(toProblem(`${name} does not read: it is ${this.#state}`))
     for (const trouble of this.#troubles.values()) problems.push(toProblem(`${name} cannot go on`, trouble))
-    for (const reader of this.#readers.values()) if (reader.gap) problems.push(toProblem(`${name} stands still`, reader.gap))
+    for (const reader of this.#readers.values()) {
+      if (reader.gap) problems.push(toProblem(`${name} stands still`, reader.gap))
+      else if (!reader.isProven) problems.push(toProblem(`${name} has not yet seen whether the log has what it has read so far`))
+    }
     return [...new Map(problems.map((problem) => [problem.reason, problem])).values()] // many partitions may have the same
   }
 
@@ -221,7 +236,7 @@ export class Subscription {
   /** Once for all partitions of which the same is to be told. */
   #raiseAlarm(partition: number, gap: AtollError): void {
     for (const reader of this.#readers.values()) if (reader.gap?.message === gap.message) return
-    this.ground.logger.error({ subscription: this.ground.name, partition, error: gap }, 'ALARM: events are missing from the log; this partition stands still')
+    this.ground.logger.error({ subscription: this.ground.name, partition, error: gap }, gap.code === 'LOG_GAP' ? 'ALARM: events are missing from the log; this partition stands still' : 'ALARM: the log has other events than those that were read; this partition stands still')
   }
 
   /** That the leases could be renewed, or a reader be opened, ends no trouble of another kind: only what was done ends it. */

@@ -96,8 +96,14 @@ export function openEmbeddedLog(database: Database, writer: Writer, file: string
 
     async tail(source, partition) {
       assertOpen()
-      const number = streams.find(source, partition)?.last ?? 0
-      return number === 0 ? null : { number, offset: String(number) }
+      const stream = streams.find(source, partition)
+      if (!stream || stream.last === 0) return null
+      const number = stream.last
+      try {
+        return { number, offset: String(number), id: recent.find(stream, number)?.id ?? records.idOf(stream, number) }
+      } catch (error) {
+        throw toAtollError(error, file)
+      }
     },
 
     watch(source, listener) {

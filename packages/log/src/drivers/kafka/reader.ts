@@ -56,7 +56,7 @@ export class Reader {
     return this.#topics.use(call, name, async (topic) => {
       if (!topic) await this.#topics.assertNone(name)
       const last = topic && isOf(topic, partition) ? (await this.end(topic, source, partition)).last : undefined
-      return last ? { number: last.number, offset: last.offset } : null
+      return last ? { number: last.number, offset: last.offset, id: last.id } : null
     })
   }
 

@@ -58,8 +58,8 @@ export class Reader {
     try {
       const chunk = await this.#streams.last(session, source, partition)
       if (!chunk) return null
-      const { number, offset } = lastOf(chunk)
-      return { number, offset }
+      const { number, offset, id } = lastOf(chunk)
+      return { number, offset, id }
     } catch (error) {
       throw toAtollError(error, `looking for the end of partition ${partition} of ${source}`)
     }

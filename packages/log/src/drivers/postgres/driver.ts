@@ -126,10 +126,7 @@ export async function openPostgresLog(url: string, system: string, host: Host, l
       }),
 
     tail: (source, partition) =>
-      ask(async () => {
-        const number = await records.last(pool, source, partition)
-        return number === 0 ? null : { number, offset: String(number) }
-      }),
+      ask(() => records.tail(pool, source, partition)),
 
     watch(source, listener) {
       assertOpen()

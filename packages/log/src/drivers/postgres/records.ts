@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import { fromStorable, int4Array, int8Array, quoteIdentifier, textArray, toStorable, type Client } from '@atoll/postgres'
-import type { LogRecord, StoredRecord } from '../../driver.ts'
+import type { LogRecord, StoredRecord, Tail } from '../../driver.ts'
 
 /** A record that is to be written, with its source. */
 export interface Addition {
@@ -55,7 +55,7 @@ export class Records {
           FROM ${records} WHERE source = $1 AND partition = $2 AND number >= $3 ORDER BY number LIMIT $4
         ) AS page
       ) AS page WHERE bytes_before < $5 ORDER BY number`
-    this.#tail = `SELECT number FROM ${records} WHERE source = $1 AND partition = $2 ORDER BY number DESC LIMIT 1`
+    this.#tail = `SELECT number, id FROM ${records} WHERE source = $1 AND partition = $2 ORDER BY number DESC LIMIT 1`
   }
 
   /**
@@ -133,10 +133,10 @@ export class Records {
     return found
   }
 
-  /** The number of the last record, 0 without records. */
-  async last(client: Client, source: string, partition: number): Promise<number> {
-    const { rows } = await client.query<{ number: number }>(this.#tail, [toStorable(source), partition])
-    return rows[0]?.number ?? 0
+  async tail(client: Client, source: string, partition: number): Promise<Tail | null> {
+    const { rows } = await client.query<{ number: number; id: string }>(this.#tail, [toStorable(source), partition])
+    const last = rows[0]
+    return last ? { number: last.number, offset: String(last.number), id: fromStorable(last.id) } : null
   }
 }
 

@@ -274,7 +274,7 @@ export class Reader {
         channel.ack(message)
         if (message.properties.messageId === mark) isMarkSeen = true
         try {
-          for (const { number, offset } of toRecords(source, partition, place, message.content)) if (number > (tail?.number ?? 0)) tail = { number, offset }
+          for (const { number, offset, id } of toRecords(source, partition, place, message.content)) if (number > (tail?.number ?? 0)) tail = { number, offset, id }
         } catch (error) {
           trouble = error
         }

@@ -34,8 +34,8 @@ export class Reader {
     const key = streamKey(this.#system, source, partition)
     const [entry] = await this.#connection.call((client) => client.sendCommand<Entry[]>(['XREVRANGE', key, '+', '-', 'COUNT', '1']))
     if (!entry) return null
-    const number = numberOfEntry(source, partition, entry[0])
-    return { number, offset: String(number) }
+    const { number, offset, id } = toStored(source, partition, entry)
+    return { number, offset, id }
   }
 
   /**

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
+import type { Log } from '@atoll/log/driver'
+import { createMemoryLog, createMemoryStorage, type MemoryStorage } from '@atoll/log/memory'
+import { audit, book, createShop } from '../../test/shop.ts'
+import { call, inWorld } from '../../test/world.ts'
+import { LOST } from './history.ts'
+
+/** A copy that goes on by itself. */
+function copyOf(storage: MemoryStorage, upTo = Infinity): MemoryStorage {
+  const sources = [...storage.sources].map(([source, partitions]) => [source, new Map([...partitions].map(([partition, records]) => [partition, records.slice(0, upTo)]))] as const)
+  return { full: false, sources: new Map(sources) }
+}
+
+describe('a subscription', () => {
+  it('stands still where the log has another event than one that it has handled ahead of its cursor', () =>
+    inWorld(async (world) => {
+      const storage = createMemoryStorage()
+      let release = (): void => {}
+      const gate = new Promise<void>((resolve) => (release = resolve))
+      const options = { partitions: 1 }
+      const log = createMemoryLog({ storage })
+      const first = await world.start(createShop(async ({ account }) => { if (account === 'slow') await gate }), options, { log })
+      await call(first, book.note, { account: 'slow', cents: 1 })
+      const { position } = await first.dispatch('book.note', { input: { account: 'fast', cents: 2 } })
+      assert.ok(position)
+      while (storage.sources.get('book')?.get(0)?.length !== 2) await world.host.advance(10)
+      await world.host.advance(10)
+      const stopping = first.stop({ drainMs: 0 }) // the slow one is still in hand
+      await world.host.advance(10)
+      release()
+      await stopping
+      const other = copyOf(storage)
+      const records = other.sources.get('book')!.get(0)!
+      records[1] = { ...records[1]!, id: 'another', data: JSON.stringify({ account: 'fast', cents: 3 }) }
+      const second = await world.start(createShop(), options, { log: createMemoryLog({ storage: other }) })
+      await world.host.advance(2_000)
+      assert.equal(second.readiness().ready, false)
+      assert.ok(second.readiness().reasons.some((reason) => reason.includes('audit stands still: LOG_DIVERGED')), second.readiness().reasons.join('\n'))
+    }))
+
+  it('takes a number that is lost for any event that it has handled under it', () =>
+    inWorld(async (world) => {
+      const storage = createMemoryStorage()
+      const options = { partitions: 1 }
+      const first = await world.start(createShop(), options, { log: createMemoryLog({ storage }) })
+      for (const cents of [1, 2]) await call(first, book.note, { account: 'a', cents })
+      await first.quiet()
+      await first.stop()
+      const other = copyOf(storage)
+      const records = other.sources.get('book')!.get(0)!
+      records[1] = { ...records[1]!, id: 'nobody', type: LOST }
+      const second = await world.start(createShop(), { ...options, services: ['audit'] }, { log: createMemoryLog({ storage: other }) })
+      assert.deepEqual(second.readiness().reasons, [])
+      assert.deepEqual(await call(second, audit.total, { account: 'a' }), { cents: [1, 2] })
+    }))
+
+  it('reads on behind a record that has expired', () =>
+    inWorld(async (world) => {
+      const storage = createMemoryStorage()
+      const options = { partitions: 1 }
+      const memory = createMemoryLog({ storage })
+      const first = await world.start(createShop(), options, { log: memory })
+      for (const cents of [1, 2]) await call(first, book.note, { account: 'a', cents })
+      await first.quiet()
+      await first.stop()
+      await memory.close()
+      const whole = createMemoryLog({ storage })
+      const log: Log = {
+        ...whole,
+        async read(source, partition, after, limit) {
+          if (Number(after ?? 0) < 2) throw new AtollError('LOG_GAP', 'the first two records have expired')
+          return whole.read(source, partition, after, limit)
+        },
+      }
+      const second = await world.start(createShop(), options, { log })
+      await call(second, book.note, { account: 'a', cents: 3 })
+      await second.quiet()
+      assert.deepEqual(await call(second, audit.total, { account: 'a' }), { cents: [1, 2, 3] })
+    }))
+})

@@ -1,0 +1,92 @@
+import { AtollError } from '@atoll/host'
+import type { Log, Offset, StoredRecord } from '@atoll/log/driver'
+import type { Statement, Store } from '@atoll/store/driver'
+import { readOn } from './read-on.ts'
+
+// Stores and logs can come back from different moments: from a backup, or by mistake from another system. Numbers alone do not show that once
+// the log has grown past them. Ids do: each names one event for ever, so whoever finds another one under a number is in another history.
+
+/** Where a store says that a subscription stands in one source and partition. */
+export interface Standing {
+  readonly subscription: string
+  readonly source: string
+  readonly partition: number
+  /** Of the last record that it has passed; 0 for none. */
+  readonly number: number
+  readonly offset: Offset | null
+  /** That record's; null for none, and where no code that notes it has moved the cursor yet. */
+  readonly id: string | null
+  /** Of the record before it. */
+  readonly previousOffset: Offset | null
+}
+
+/**
+ * Looks whether the log has the very record that a store has passed last, by reading from one record before that. Resolves with false if it has
+ * one of that number that cannot be read yet. Rejects with LOG_DIVERGED if it has another one, and with LOG_GAP if it ends before.
+ */
+export async function isOfOneHistory(log: Log, standing: Standing): Promise<boolean> {
+  const { subscription, source, partition, number, offset, id, previousOffset } = standing
+  if (id === null) return true
+  const next = async (after: Offset | null): Promise<StoredRecord | undefined> => (await readOn(log, subscription, source, partition, after, 1))[0]
+  let record: StoredRecord | undefined
+  try {
+    record = await next(previousOffset)
+    while (record && record.number < number) record = await next(record.offset) // a log that does not check appends may have some twice
+  } catch (error) {
+    if (AtollError.from(error).code !== 'LOG_GAP') throw error
+    await next(offset) // that record may have expired, and what comes after it be there
+    return true
+  }
+  if (record) {
+    assertSame({ ...standing, id }, record)
+    return true
+  }
+  const tail = await log.tail(source, partition)
+  if ((tail?.number ?? 0) >= number) return false
+  throw new AtollError(
+    'LOG_GAP',
+    `the log ends at number ${tail?.number ?? 0} in partition ${partition} of ${source}, and ${subscription} has read up to ${number}: the log is older than its store. Restore the newest copy of the log, or store and log from the same moment`,
+  )
+}
+
+/** Throws LOG_DIVERGED if the log has another event than the one that was handled under a number. One that is lost may have been any. */
+export function assertSame({ subscription, source, partition, number, id }: Pick<Standing, 'subscription' | 'source' | 'partition' | 'number'> & { readonly id: string }, found: StoredRecord): void {
+  if (found.id === id || found.type === LOST) return
+  throw new AtollError(
+    'LOG_DIVERGED',
+    `${subscription} has handled event ${id} as number ${number} in partition ${partition} of ${source}, and the log has event ${found.id} there: store and log are from different histories. ` +
+      'Nothing is read, and nothing skipped. Restore store and log from the same moment; a projection can be built anew with `atoll replay`',
+    { details: { source, partition, number } },
+  )
+}
+
+const selectStreams: Statement = { sql: 'SELECT partition, number, id FROM atoll_streams' }
+const selectWaiting: Statement = { sql: 'SELECT id FROM atoll_outbox WHERE partition = ? ORDER BY seq LIMIT 1 OFFSET ?' }
+
+/**
+ * Rejects with STORE_OUTDATED if the log has events of a service that its store does not know to have emitted: the store is older than the log,
+ * or new. What it emitted from here on would get numbers that others have, and what its handlers emit would be there already.
+ */
+export async function assertStoreKnowsLog(store: Store, log: Log, service: string, partitions: number): Promise<void> {
+  // The log first: what is in it by now, another instance may tidy away from the outbox and note as the end of a stream, in one commit.
+  const tails = await Promise.all(Array.from({ length: partitions }, (_, partition) => log.tail(service, partition)))
+  if (tails.every((tail) => tail === null)) return
+  await store.write(async (tx) => {
+    const streams = new Map((await tx.all<{ partition: number; number: number; id: string | null }>(selectStreams)).map((stream) => [stream.partition, stream]))
+    for (const [partition, tail] of tails.entries()) {
+      const given = streams.get(partition) ?? { number: 0, id: null }
+      if (!tail || tail.number < given.number) continue
+      const known = tail.number === given.number ? (given.id ?? tail.id) : (await tx.get<{ id: string }>(selectWaiting, [partition, tail.number - given.number - 1]))?.id
+      if (known === tail.id) continue
+      throw new AtollError(
+        'STORE_OUTDATED',
+        `the log has event ${tail.id} of ${service} as number ${tail.number} in partition ${partition}, and the store of ${service}, which has given numbers up to ${given.number} there, does not know it: the store is older than the log, or another one. ` +
+          'Nothing of it is handed on, and it handles nothing; what its commands emit from here on waits in this store alone. Restore the newest copy of the store, or store and log from the same moment',
+        { details: { service, partition, number: tail.number } },
+      )
+    }
+  })
+}
+
+/** The type of a record that only takes up a number: subscribers have handled an event under it that its source knows no more. No event can be called so. */
+export const LOST = '@lost'

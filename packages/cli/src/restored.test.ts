@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import fixture from '../test/fixture-system.ts'
+import { start, type Started } from './start.ts'
+
+// A shop whose store and log come back from a backup, while what its warehouse has shipped stays as it is.
+
+const options = { runtime: { partitions: 1 } }
+
+/** Runs `work` on a data folder whose shop and log are older than its warehouse: that one has shipped a lamp and a chair that the shop knows no more. */
+async function restored(work: (data: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'atoll-restored-'))
+  const [data, backup] = [join(folder, 'data'), join(folder, 'backup')]
+  try {
+    await run(data, async ({ running }) => running.quiet())
+    cpSync(data, backup, { recursive: true })
+    await run(data, async (started) => {
+      await place(started, 'lamp', 'chair')
+      await started.running.quiet()
+    })
+    for (const name of readdirSync(data).filter((file) => /^(shop|log)\./.test(file))) rmSync(join(data, name))
+    for (const name of readdirSync(backup).filter((file) => /^(shop|log)\./.test(file))) cpSync(join(backup, name), join(data, name))
+    await work(data)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function run(data: string, work: (started: Started) => Promise<void>, runtime: object = {}): Promise<void> {
+  const started = await start(fixture, { data, runtime: { ...options.runtime, ...runtime } })
+  try {
+    await work(started)
+  } finally {
+    await started.stop()
+  }
+}
+
+async function place({ running }: Started, ...skus: string[]): Promise<void> {
+  for (const sku of skus) await running.dispatch('shop.place', { input: { sku, count: 1 } })
+}
+
+async function shipped({ running }: Started): Promise<unknown> {
+  return (await running.dispatch('warehouse.stock', { input: {} })).output
+}
+
+describe('a source that was restored, and its subscriber not', () => {
+  it('gives no number again that the subscriber has passed, so that what comes after it is handled', () =>
+    restored(async (data) => {
+      await run(data, async (started) => {
+        await place(started, 'table', 'bed')
+        await started.running.quiet()
+        assert.deepEqual(await shipped(started), ['seeded 1', 'lamp 1', 'chair 1', 'table 1', 'bed 1'])
+      })
+      await run(data, async (started) => {
+        await place(started, 'sofa')
+        await started.running.quiet()
+        assert.deepEqual(await shipped(started), ['seeded 1', 'lamp 1', 'chair 1', 'table 1', 'bed 1', 'sofa 1'])
+      })
+    }))
+
+  it('are said at every start not to balance, until a projection is built anew and the rest restored', () =>
+    restored(async (data) => {
+      for (let nth = 0; nth < 2; nth++) {
+        await run(data, async ({ running }) => {
+          const { ready, reasons } = running.readiness()
+          assert.equal(ready, false)
+          for (const name of ['warehouse', 'warehouse.shelves']) {
+            assert.ok(reasons.some((reason) => reason.includes(`the account of ${name} cannot balance: STORE_OUTDATED: ${name} has handled events that their source knows no more (2 order.placed of shop)`)), reasons.join('\n'))
+          }
+          assert.deepEqual((await running.admin.ledger()).map(({ balanced }) => balanced), [false, false])
+        })
+      }
+      await run(data, async ({ running }) => {
+        for await (const progress of running.admin.replay('warehouse.shelves')) assert.equal(progress.held, 0)
+        assert.ok(!running.readiness().reasons.some((reason) => reason.includes('warehouse.shelves')), running.readiness().reasons.join('\n'))
+      })
+    }))
+
+  it('stand still if more is lost than lostNumbersMax', () =>
+    restored(async (data) => {
+      for (let nth = 0; nth < 2; nth++) {
+        await run(
+          data,
+          async (started) => {
+            await place(started, 'table', 'bed', 'sofa')
+            const { ready, brief } = started.running.readiness()
+            assert.equal(ready, false)
+            assert.ok(brief.some((reason) => /^warehouse stands still: LOG_(GAP|DIVERGED)$/.test(reason)), brief.join('\n'))
+            assert.deepEqual(await shipped(started), ['seeded 1', 'lamp 1', 'chair 1'])
+          },
+          { lostNumbersMax: 1 },
+        )
+      }
+    }))
+})
