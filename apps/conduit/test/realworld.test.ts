@@ -34,6 +34,20 @@ function twice(work: (site: Site, round: string) => Promise<void>): () => Promis
 }
 
 describe('users', () => {
+  it('get no token for a password that they have changed, also under an Idempotency-Key that had one', () =>
+    onSite(async ({ stranger, visitor }) => {
+      const credentials = { email: 'jake@jake.jake', password: 'jakejake' }
+      const key = { 'idempotency-key': 'c2a7f2f0-5a2b-4d5e-8f3e-6a1f0b9d7c11' }
+      const { body, status } = await stranger.post('/users', { user: { username: 'jake', ...credentials } }, key)
+      assert.equal(status, 201)
+      for (const _ of ['first', 'again']) {
+        const login = await stranger.post('/users/login', { user: credentials }, key)
+        assert.deepEqual([login.status, login.headers.get('idempotency-replayed')], [200, null])
+      }
+      assert.equal((await visitor('jake', body.user.token).put('/user', { user: { password: 'jakejake2' } }, key)).status, 200)
+      assert.equal((await stranger.post('/users/login', { user: credentials }, key)).status, 401)
+    }))
+
   it('register, log in, are known by their token, and change', twice(async ({ stranger, visitor }, round) => {
     const user = { username: `jake-${round}`, email: `jake-${round}@jake.jake`, password: 'jakejake' }
     const registered = await stranger.post('/users', { user })

@@ -13,6 +13,7 @@ export {
   type Route,
   type Show,
 } from './contract/operation.ts'
+export { secret } from './contract/secret.ts'
 export { contract, type AnyContract, type Contract, type ContractDefinition, type ErrorShape } from './contract/contract.ts'
 export { service, type Handlers, type Service, type ServiceOptions } from './service/service.ts'
 export { projection, type Projection, type ProjectionOptions } from './service/projection.ts'

@@ -20,8 +20,11 @@ export interface Host {
   hex(bytes: number): string
   /** A number in [0, 1). For jitter; never for secrets. */
   random(): number
-  /** SHA-256 of a text, in hex. For comparing what must not be kept; not for passwords. */
-  digest(text: string): string
+  /**
+   * SHA-256 of a text, in hex; with a key, HMAC-SHA-256, which nobody can compute who does not have the key. For comparing what must not be kept; not
+   * for passwords.
+   */
+  digest(text: string, key?: string): string
 }
 
 /** A call that {@link Host.after} owes. */

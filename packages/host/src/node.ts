@@ -1,4 +1,4 @@
-import { hash, randomFillSync } from 'node:crypto'
+import { createHmac, hash, randomFillSync } from 'node:crypto'
 import type { Host } from './host.ts'
 
 export { readText } from './http/body.ts'
@@ -20,7 +20,7 @@ export function createNodeHost(): Host {
     uuid: uuidV7,
     hex: randomHex,
     random: Math.random,
-    digest: (text) => hash('sha256', text),
+    digest: (text, key) => (key === undefined ? hash('sha256', text) : createHmac('sha256', key).update(text).digest('hex')),
   }
 }
 

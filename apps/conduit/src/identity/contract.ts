@@ -1,4 +1,4 @@
-import { command, contract, event, query } from 'atoll'
+import { command, contract, event, query, secret } from 'atoll'
 import { z } from 'zod'
 import { blank, charsMax, erasable, errors, filled, newPassword, password, text } from '../realworld.ts'
 import { asRead, hasUnseen, mixesAlphabets } from './reading.ts'
@@ -10,7 +10,7 @@ export const userRegistered = event('user.registered', { version: 1, key: ({ use
 export const userChanged = event('user.changed', { version: 1, key: ({ userId }) => userId, data: PublicUser })
 
 const CurrentUser = z.object({
-  user: z.object({ email: z.string(), token: z.string(), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() }),
+  user: z.object({ email: z.string(), token: secret(z.string()), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() }),
 })
 const username = filled(charsMax.username)
   .refine((name) => name === '' || asRead(name) !== '', blank)
@@ -29,11 +29,13 @@ export const identity = contract('identity', {
     status: 201,
     input: z.object({ user: z.object({ username, email, password: newPassword() }) }),
     output: CurrentUser,
+    keepAnswers: false, // a kept answer is a token that survives a change of the password
   }),
   login: command({
     http: 'POST /users/login',
     input: z.object({ user: z.object({ email: filled(charsMax.email), password: password() }) }),
     output: CurrentUser,
+    keepAnswers: false,
   }),
   current: query({ http: 'GET /user', auth: 'user', input: z.object({}), output: CurrentUser }),
   change: command({
@@ -43,12 +45,13 @@ export const identity = contract('identity', {
       user: z.object({ username: username.optional(), email: email.optional(), password: newPassword().optional(), bio, image }),
     }),
     output: CurrentUser,
+    keepAnswers: false,
   }),
   /** The public keys that tokens are checked with, as a JWK set. For the gateway. */
   keys: query({ input: z.object({}), output: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) }),
   /** Takes in a user whose password was hashed elsewhere. Not on the wire; for demo data and imports. */
   enrol: command({
-    input: z.object({ username, email, passwordHash: z.string(), bio: text(charsMax.bio).nullable(), image: text(charsMax.image).nullable() }),
+    input: z.object({ username, email, passwordHash: secret(z.string()), bio: text(charsMax.bio).nullable(), image: text(charsMax.image).nullable() }),
     output: z.object({ userId: z.string() }),
   }),
 })

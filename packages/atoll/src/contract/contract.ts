@@ -4,6 +4,7 @@ import type { EventDefinition } from './event.ts'
 import { judge } from './judgement.ts'
 import { assertContractName } from './names.ts'
 import type { Bound, BoundOperation, Operation } from './operation.ts'
+import { hasSecret } from './secret.ts'
 
 /** What a contract is made of: its events, how it words errors, and operations by name. */
 export interface ContractDefinition {
@@ -44,7 +45,8 @@ export type EventsOf<Definition> = Definition extends { readonly events: readonl
 
 /**
  * Declares what a service shows others. Throws DEFINITION_INVALID for a name that some engine could not take (lower case letters, digits and dashes;
- * not `log` or `lock`), an operation called `contract`, and an input or output that JSON cannot carry.
+ * not `log` or `lock`), an operation called `contract`, an input or output that JSON cannot carry,
+ * and a command that answers with a secret and does not say whether it keeps its answers.
  */
 export function contract<const Name extends string, const Definition extends ContractDefinition>(
   name: Name,
@@ -60,7 +62,7 @@ export function contract<const Name extends string, const Definition extends Con
     if (!isOperation(value)) continue
     const full = `${name}.${key}`
     judge(value.input, 'input', `the input of ${full}`)
-    const bound: BoundOperation = { ...value, name: full, contract: name, outputTrust: judge(value.output, 'output', `the output of ${full}`) }
+    const bound: BoundOperation = { ...value, name: full, contract: name, outputTrust: judge(value.output, 'output', `the output of ${full}`), keepsAnswers: keepsAnswers(value, full) }
     assertParams(bound)
     operations.push(bound)
     byName[key] = bound
@@ -74,6 +76,15 @@ export function contract<const Name extends string, const Definition extends Con
   }
   // The loop above gave every operation of the definition its name, which is what the mapped type says.
   return { contract: facts, ...byName } as Contract<Name, Definition>
+}
+
+/** A secret in an answer that is kept is one that lies in the store, and is good for as long as it lies there: that is to be decided, and not to happen. */
+function keepsAnswers({ kind, keepAnswers, output }: Operation, name: string): boolean {
+  if (kind === 'query') return false
+  if (keepAnswers === undefined && hasSecret(output)) {
+    throw new AtollError('DEFINITION_INVALID', `${name} answers with a secret and does not say whether answers to an Idempotency-Key are kept: say keepAnswers: false, and a repetition runs again; or true, and the secret lies in the store in clear until it is forgotten (answersKeptMs)`)
+  }
+  return keepAnswers ?? true
 }
 
 /** What a path names must be something that the input has: it would be dropped, and nobody would know. */

@@ -40,6 +40,11 @@ export interface CommandOptions<Input extends z.ZodType, Output extends z.ZodTyp
    * output. If the query's service cannot answer in time, the client gets 202 and the output: the command itself has succeeded.
    */
   show?: Show<z.output<Input>, z.output<Output>>
+  /**
+   * Whether the answer to an Idempotency-Key is kept, so that a repetition is answered with it, by default for a day. Default true; must be said if the
+   * output has a {@link secret}, which would lie in the store for as long. With false an Idempotency-Key has no effect, and a repetition runs again.
+   */
+  keepAnswers?: boolean
 }
 
 /** A query and how its input follows from a command's input and output; made with {@link show}. */
@@ -67,6 +72,8 @@ export interface Operation<
   /** (Methods, so that lists of operations need no `any`.) */
   etag?(output: z.output<Output>): string | number
   readonly show: Show | undefined
+  /** As the options say; undefined if they do not. */
+  readonly keepAnswers: boolean | undefined
 }
 
 /** An operation that knows its contract. */
@@ -76,6 +83,8 @@ export interface Bound {
   readonly contract: string
   /** How far what the output's schema gives is to be trusted to arrive as it is. */
   readonly outputTrust: Trust
+  /** Whether an Idempotency-Key brings back the answer that was given first. */
+  readonly keepsAnswers: boolean
 }
 
 export type BoundOperation = Operation & Bound
@@ -84,7 +93,7 @@ export type BoundOperation = Operation & Bound
 export function command<Input extends z.ZodType, Output extends z.ZodType, const A extends Auth = 'none'>(
   options: CommandOptions<Input, Output, A>,
 ): Operation<'command', Input, Output, A> {
-  return { ...operation('command', options), show: options.show as Show | undefined }
+  return { ...operation('command', options), show: options.show as Show | undefined, keepAnswers: options.keepAnswers }
 }
 
 /** An operation that only reads. */
@@ -120,5 +129,6 @@ function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Ou
     status,
     ...(options.etag ? { etag: options.etag } : {}),
     show: undefined,
+    keepAnswers: undefined,
   }
 }

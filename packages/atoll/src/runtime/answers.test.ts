@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
-import { command, contract, event, query, service, system, type CommandContext } from '../index.ts'
+import { command, contract, event, query, secret, service, system, type CommandContext } from '../index.ts'
 import type { Dispatched } from '../runtime.ts'
 import { call, changedWrites, inWorld, type World } from '../../test/world.ts'
 
@@ -194,3 +194,115 @@ function nested(levels: number): unknown {
   for (let level = 0; level < levels; level++) value = { a: value }
   return value
 }
+
+describe('an Idempotency-Key', () => {
+  /** A shop that notes each order, and a way to order under a key. */
+  async function ordering(world: World, input: z.ZodType = z.any(), keepAnswers?: boolean) {
+    let orders = 0
+    const shop = contract('shop', { order: command({ input, output: z.int(), ...(keepAnswers === undefined ? {} : { keepAnswers }) }) })
+    const running = await world.start(system('shop', { services: [service(shop, { handlers: { order: ({ tx }) => tx(() => ++orders) } })] }))
+    return (sent: unknown, caller?: string) => running.dispatch('shop.order', { input: sent, idempotencyKey: 'k1', ...(caller === undefined ? {} : { caller: { id: caller, claims: {} } }) }).then(({ output }) => output)
+  }
+  const reused = { code: 'IDEMPOTENCY_KEY_REUSED' }
+
+  it('is for what was sent: another body is another request, whatever its schema makes of both', async () => {
+    const made: [z.ZodType, unknown, unknown][] = [
+      [z.object({ ids: z.array(z.string()).transform((ids) => new Set(ids)) }), { ids: ['a'] }, { ids: ['b'] }],
+      [z.object({ prices: z.record(z.string(), z.int()).transform((prices) => new Map(Object.entries(prices))) }), { prices: { a: 1 } }, { prices: { a: 2 } }],
+      [z.object({ text: z.string().trim() }), { text: 'a' }, { text: ' a' }],
+      [z.object({ at: z.coerce.date() }), { at: '2026-01-01' }, { at: '2026-01-02' }],
+      [z.object({ total: z.coerce.bigint() }), { total: '1' }, { total: '2' }],
+    ]
+    for (const [schema, one, other] of made) {
+      await inWorld(async (world) => {
+        const order = await ordering(world, schema)
+        assert.deepEqual([await order(one, 'ann'), await order(one, 'ann')], [1, 1])
+        await assert.rejects(order(other, 'ann'), reused)
+      })
+    }
+  })
+
+  it('is for what was sent: the same body is the same request, whatever defaults were added, and in whichever order its fields came', () =>
+    inWorld(async (world) => {
+      let count = 0
+      const order = await ordering(world, z.object({ id: z.string().default(() => String(++count)), prices: z.record(z.string(), z.object({ cents: z.int(), of: z.string() })).optional() }))
+      assert.deepEqual([await order({}, 'ann'), await order({}, 'ann')], [1, 1])
+      assert.equal(await order({ id: undefined }, 'ann'), 1)
+      const prices = { a: { cents: 1, of: 'x' }, b: { cents: 2, of: 'y' } }
+      assert.equal(await order({ prices }, 'ben'), 2)
+      assert.equal(await order({ prices: { b: { of: 'y', cents: 2 }, a: { of: 'x', cents: 1 } } }, 'ben'), 2)
+    }))
+
+  it('of somebody whom nobody knows is in nobody\'s way', () =>
+    inWorld(async (world) => {
+      const order = await ordering(world)
+      assert.deepEqual([await order({ sku: 'tea' }), await order({ sku: 'tea' }), await order({ sku: 'rum' }), await order({ sku: 'tea' }, ''), await order({ sku: 'tea' }, 'ann'), await order({ sku: 'rum' })], [1, 1, 2, 3, 4, 2])
+    }))
+
+  it('leaves nothing in the store from which what was sent could be guessed', () =>
+    inWorld(async (world) => {
+      const order = await ordering(world)
+      await order({ password: 'hunter2' }, 'ann')
+      const store = await world.stores.open('shop', {})
+      const row = JSON.stringify(await store.reader.get({ sql: 'SELECT * FROM atoll_answers' }, []))
+      assert.ok(!row.includes('k1') && !row.includes('hunter2'), row)
+      for (const guess of ['["shop.order","k1",{"password":"hunter2"}]', '["input","shop.order","{\\"password\\":\\"hunter2\\"}"]', '{"password":"hunter2"}']) assert.ok(!row.includes(world.host.digest(guess)), 'without the key it cannot be tried')
+    }))
+
+  it('has no effect on a command that keeps no answers', () =>
+    inWorld(async (world) => {
+      const order = await ordering(world, z.any(), false)
+      assert.deepEqual([await order({}, 'ann'), await order({}, 'ann')], [1, 2])
+    }))
+
+  it('still finds what was recorded before digests were keyed', () =>
+    inWorld(async (world) => {
+      const order = await ordering(world, z.object({ sku: z.string() }))
+      const store = await world.stores.open('shop', {})
+      const insert = { sql: `INSERT INTO atoll_answers (operation, caller, key, input_digest, output, position, at) VALUES ('shop.order', ?, 'k1', ?, '41', '', 0)` }
+      for (const caller of ['ann', '']) await store.write(async (tx) => void (await tx.run(insert, [caller, world.host.digest('["shop.order","k1",{"sku":"tea"}]')])))
+      assert.deepEqual([await order({ sku: 'tea' }, 'ann'), await order({ sku: 'tea' }), await order({ sku: 'rum' })], [41, 41, 1])
+      await assert.rejects(order({ sku: 'rum' }, 'ann'), reused)
+    }))
+})
+
+describe('a command that answers with a secret', () => {
+  it('must say whether its answers are kept', () => {
+    const token = secret(z.string()).min(3).optional()
+    const Session = z.object({ user: z.object({ tokens: z.array(token) }) })
+    for (const output of [Session, z.union([z.null(), Session]), token.transform(String), z.string().meta({ secret: true })]) {
+      assert.throws(() => contract('things', { log: command({ input: Empty, output }) }), { code: 'DEFINITION_INVALID', message: /things\.log answers with a secret/ })
+      for (const keepAnswers of [true, false]) assert.equal(contract('things', { log: command({ input: Empty, output, keepAnswers }) }).log.keepsAnswers, keepAnswers)
+      assert.equal(contract('things', { look: query({ input: Empty, output }) }).look.keepsAnswers, false)
+    }
+    assert.equal(contract('things', { change: command({ input: z.object({ password: secret(z.string()) }), output: Empty }) }).change.keepsAnswers, true)
+  })
+})
+
+describe('what a client sent and cannot be the key of an event', () => {
+  const long = 'x'.repeat(201)
+  const about: [string, (input: Record<string, string>) => string, unknown, string | undefined][] = [
+    ['is too long', ({ id }) => id!, { id: long }, 'id'],
+    ['is empty', ({ id }) => id!, { id: '' }, 'id'],
+    ['contains U+0000', ({ id }) => id!, { id: 'a\0' }, 'id'],
+    ['is too long beside another field', ({ id, of }) => `${id}/${of}`, { id: 'a', of: long }, 'of'],
+    ['is too long in other letters', ({ id }) => id!.toUpperCase(), { of: 'a', id: long }, 'id'],
+    ['is the handler\'s own', () => long, { id: 'a' }, undefined],
+    ['is the handler\'s own and empty', () => '', { id: 'a' }, undefined],
+  ]
+  for (const [what, key, sent, field] of about) {
+    it(`is refused by the name of its field, and nothing happens: it ${what}`, () =>
+      inWorld(async (world) => {
+        const Doc = z.object({ id: z.string(), of: z.string().optional() })
+        const saved = event('doc.saved', { version: 1, key: (data) => key(data as Record<string, string>), data: Doc })
+        const docs = contract('docs', { events: [saved], save: command({ input: Doc, output: z.void() }) })
+        const running = await world.start(system('docs', { services: [service(docs, { handlers: { save: async ({ input, tx }) => { await tx(({ emit }) => emit(saved, input)) } } })] }))
+        await assert.rejects(running.dispatch('docs.save', { input: sent }), (error: AtollError) => {
+          assert.deepEqual([error.code, error.status, Object.keys(error.details['fields'] ?? {})], field === undefined ? ['EVENT_INVALID', 500, []] : ['INVALID', 422, [field]])
+          assert.match(error.message, /the key of doc\.saved/)
+          return true
+        })
+        assert.deepEqual(await Array.fromAsync(running.admin.events({})), [])
+      }))
+  }
+})

@@ -1,8 +1,9 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Queries, Statement, Transaction } from '@atoll/store/driver'
+import { toCanonicalJson } from '../contract/json-value.ts'
 import { decodePosition, emptyPosition, encodePosition, type Position } from './position.ts'
 
-const selectAnswer: Statement = { sql: 'SELECT input_digest AS "inputDigest", output, position, etag FROM atoll_answers WHERE operation = ? AND caller = ? AND key = ?' }
+const selectAnswer: Statement = { sql: 'SELECT key, input_digest AS "inputDigest", output, position, etag FROM atoll_answers WHERE operation = ? AND caller = ? AND key IN (?, ?)' }
 const insertAnswer: Statement = {
   sql: 'INSERT INTO atoll_answers (operation, caller, key, input_digest, output, position, etag, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
 }
@@ -23,29 +24,43 @@ class AlreadyAnswered extends Error {
 }
 
 /**
- * The answer of one command under one Idempotency-Key: found, or recorded in the command's own transaction. Keys are kept apart by
- * operation and caller. The input is kept as a digest, because inputs hold secrets.
+ * The answer of one command under one Idempotency-Key: found, or recorded in the command's own transaction. Keys are kept apart by operation and
+ * caller. Those of callers whom nobody knows are kept apart by what was sent, too: they may be of many people, and none is to be in another's way.
+ *
+ * What was sent is kept as a digest, because it holds secrets, and is what was sent: its schema may make one thing of two, or two of one. The key is
+ * kept as a digest as well, and is what both digests are keyed with: it is the one secret that a client has and the store has not.
  */
 export class AnswerSlot {
   readonly #host: Host
   readonly #operation: string
   readonly #caller: string
   readonly #key: string
+  /** What stands in the store in place of the key. */
+  readonly #place: string
   readonly #inputDigest: string
+  readonly #isAnonymous: boolean
+  /** The digest that rows have which were recorded before digests were keyed. */
+  readonly #olderDigest: () => string
 
-  constructor(host: Host, operation: string, caller: string | undefined, key: string, input: unknown) {
+  constructor(host: Host, operation: string, caller: string | undefined, key: string, input: { readonly sent: unknown; readonly parsed: unknown }) {
+    const sent = toCanonicalJson(input.sent)
     this.#host = host
     this.#operation = operation
     this.#caller = caller ?? ''
     this.#key = key
-    this.#inputDigest = host.digest(JSON.stringify([operation, key, input]))
+    this.#isAnonymous = caller === undefined
+    this.#place = host.digest(JSON.stringify(['key', operation, caller ?? null, this.#isAnonymous ? sent : null]), key)
+    this.#inputDigest = host.digest(JSON.stringify(['input', operation, sent]), key)
+    this.#olderDigest = () => host.digest(JSON.stringify([operation, key, input.parsed]))
   }
 
   /** The recorded answer, if there is one. IDEMPOTENCY_KEY_REUSED if it was recorded for another input. */
   async find(queries: Queries): Promise<RecordedAnswer | undefined> {
-    const row = await queries.get<{ inputDigest: string; output: string | null; position: string; etag: string | null }>(selectAnswer, [this.#operation, this.#caller, this.#key])
+    const row = await queries.get<AnswerRow>(selectAnswer, [this.#operation, this.#caller, this.#place, this.#key])
     if (!row) return undefined
-    if (row.inputDigest !== this.#inputDigest) {
+    const isOlder = row.key === this.#key
+    if (row.inputDigest !== (isOlder ? this.#olderDigest() : this.#inputDigest)) {
+      if (this.#isAnonymous) return undefined // somebody else's
       throw new AtollError('IDEMPOTENCY_KEY_REUSED', `the Idempotency-Key was used before for ${this.#operation} with another input; use a fresh key for each different request`)
     }
     return { output: row.output === null ? undefined : JSON.parse(row.output), position: decodePosition(row.position) ?? emptyPosition, etag: row.etag ?? undefined }
@@ -62,11 +77,19 @@ export class AnswerSlot {
 
   async record(tx: Transaction, { output, position, etag }: RecordedAnswer): Promise<void> {
     const json = output === undefined ? null : JSON.stringify(output)
-    await tx.run(insertAnswer, [this.#operation, this.#caller, this.#key, this.#inputDigest, json, encodePosition(position), etag ?? null, this.#host.now()])
+    await tx.run(insertAnswer, [this.#operation, this.#caller, this.#place, this.#inputDigest, json, encodePosition(position), etag ?? null, this.#host.now()])
   }
 }
 
 /** Forgets answers given before `at`, milliseconds since 1970. */
 export async function forgetAnswers(tx: Transaction, at: number): Promise<void> {
   await tx.run(deleteOld, [at])
+}
+
+interface AnswerRow {
+  readonly key: string
+  readonly inputDigest: string
+  readonly output: string | null
+  readonly position: string
+  readonly etag: string | null
 }

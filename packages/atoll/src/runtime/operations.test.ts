@@ -268,8 +268,9 @@ describe('an Idempotency-Key', () => {
   it('is refused for another input, and free for another caller', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop())
-      await shop.dispatch('book.note', { input: { account: 'a', cents: 1 }, idempotencyKey: 'k1' })
-      await assert.rejects(shop.dispatch('book.note', { input: { account: 'a', cents: 2 }, idempotencyKey: 'k1' }), { code: 'IDEMPOTENCY_KEY_REUSED' })
+      const caller = { id: 'ann', claims: {} }
+      await shop.dispatch('book.note', { input: { account: 'a', cents: 1 }, idempotencyKey: 'k1', caller })
+      await assert.rejects(shop.dispatch('book.note', { input: { account: 'a', cents: 2 }, idempotencyKey: 'k1', caller }), { code: 'IDEMPOTENCY_KEY_REUSED' })
       const other = await shop.dispatch('book.close', { input: { account: 'a' }, idempotencyKey: 'k1' })
       assert.equal(other.replayed, undefined)
     }))

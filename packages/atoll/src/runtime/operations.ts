@@ -39,8 +39,8 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
   const deadlineMs = request.deadlineMs ?? host.monotonicMs() + options.deadlineMs
   const requestId = request.requestId ?? host.uuid()
   const slot =
-    request.idempotencyKey !== undefined && operation.kind === 'command'
-      ? new AnswerSlot(host, operation.name, request.caller?.id, request.idempotencyKey, parsed.data)
+    request.idempotencyKey !== undefined && operation.keepsAnswers
+      ? new AnswerSlot(host, operation.name, request.caller?.id, request.idempotencyKey, { sent: request.input, parsed: parsed.data })
       : undefined
   const answer = new Answer(operation)
   const handling = new Handling(ground, {

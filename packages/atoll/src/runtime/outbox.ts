@@ -3,6 +3,7 @@ import type { LogRecord } from '@atoll/log/driver'
 import type { InsertStatement, Statement, Transaction, Value } from '@atoll/store/driver'
 import type { EventDefinition } from '../contract/event.ts'
 import { toData } from './envelope.ts'
+import { flawOfKey, unfitKey } from './key.ts'
 import { partitionOf } from './partition.ts'
 import { emptyPosition, mergeOrders, type Position } from './position.ts'
 
@@ -19,6 +20,8 @@ export const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id 
 export interface Origin {
   readonly trace: string
   readonly cause: string
+  /** What a client sent, if this handles that. */
+  readonly input: unknown
 }
 
 /** Whose events these are, and what they must be like. */
@@ -129,10 +132,8 @@ export class Outgoing {
       throw new AtollError('EVENT_INVALID', `${event.name} does not fit its schema: ${checked.error.message}`, { cause: checked.error })
     }
     const key = event.key(checked.data)
-    // Half a surrogate pair would be stored as U+FFFD, and two keys would become one.
-    if (typeof key !== 'string' || key.length < 1 || key.length > KEY_CHARS_MAX || !key.isWellFormed() || key.includes('\0')) {
-      throw new AtollError('EVENT_INVALID', `the key of ${event.name} must be a well-formed text of 1 to ${KEY_CHARS_MAX} characters, U+0000 not among them`)
-    }
+    const flaw = flawOfKey(key)
+    if (flaw !== undefined) throw unfitKey(event.name, key, flaw, this.#origin.input)
     const json = toData(event, checked.data)
     // A character is at most three bytes; most data need not be measured. What the log refuses would stop everything behind it.
     if (json.length * 3 > this.#dataBytesMax && Buffer.byteLength(json) > this.#dataBytesMax) {
@@ -142,7 +143,6 @@ export class Outgoing {
   }
 }
 
-const KEY_CHARS_MAX = 200
 
 /** A row of the outbox: a record of the log that has no number yet. */
 export interface OutboxEvent extends Omit<LogRecord, 'number' | 'order'> {

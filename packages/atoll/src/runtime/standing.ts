@@ -46,7 +46,7 @@ export class Standing {
  * A process of an older version does not know it; then positions are waited for as if they were genuine.
  */
 export function standingOperation(service: string): BoundOperation {
-  return { ...query({ input: z.object({}), output: z.void(), consistency: 'eventual' }), name: `${service}.${STANDING}`, contract: service, outputTrust: 'as it is' }
+  return { ...query({ input: z.object({}), output: z.void(), consistency: 'eventual' }), name: `${service}.${STANDING}`, contract: service, outputTrust: 'as it is', keepsAnswers: false }
 }
 
 /** Whether an operation is that one. */

@@ -65,7 +65,7 @@ class HttpCallClient implements CallClient {
       name,
       service: entry.service.name,
       request,
-      mayRepeat: entry.operation.kind === 'query' || request.idempotencyKey !== undefined,
+      mayRepeat: entry.operation.kind === 'query' || (entry.operation.keepsAnswers && request.idempotencyKey !== undefined),
       deadlineMs: request.deadlineMs ?? this.#host.monotonicMs() + this.#limits.deadlineMs,
     }
     this.#budget.earn()

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 import type { Host, Timer } from '@atoll/host'
 import type { Random } from '../random.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -95,6 +95,6 @@ function createHost(actor: Actor, scheduler: Scheduler, random: Random): Host {
     },
     hex,
     random: () => random.next(),
-    digest: (text) => hash('sha256', text),
+    digest: (text, key) => (key === undefined ? hash('sha256', text) : createHmac('sha256', key).update(text).digest('hex')),
   }
 }
