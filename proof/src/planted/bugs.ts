@@ -117,6 +117,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [{ file: attempts, find: '  async #retry(event: HeldEvent): Promise<AtollError | undefined> {\n', replace: "  async #retry(event: HeldEvent): Promise<AtollError | undefined> {\n    if (event.attempts >= 3) return void (await this.#commit(async (tx) => this.#held.release(tx, event, 0)), this.#held.forget(event))\n" }],
   },
   {
+    name: 'failures-are-kept-as-they-are',
+    defect: 'a failure whose text no store can keep is not recorded, so its try does not count',
+    changes: [{ file: `${runtime}/subscription/recorded-error.ts`, find: "return text.slice(0, charsMax).toWellFormed().replaceAll('\\0', '␀')", replace: 'return text.slice(0, charsMax)' }],
+  },
+  {
     name: 'batch-skips-failures',
     first: 'conduit',
     defect: 'a projection skips an event that it cannot apply',

@@ -38,3 +38,13 @@ export async function assertCauses(world: World): Promise<void> {
     if (world.sightings.appendedAt(cause.id)! >= world.sightings.appendedAt(event.id)!) throw wrong(event, 'which the log took later') // both are in the log
   }
 }
+
+/** Events that fail at every try, each named by its subscription and its id, are dead letters; or another instance had handled them before. */
+export async function assertDead(world: World, subjects: readonly string[]): Promise<void> {
+  const letters = new Set((await world.deadLetters()).map(({ subscription, event }) => `${subscription} ${event.id}`))
+  const missing = subjects.filter((subject) => {
+    const [subscription, id = ''] = subject.split(' ')
+    return !letters.has(subject) && !world.sightings.of(id).some((sighting) => sighting.subscription === subscription && sighting.handled)
+  })
+  if (missing.length > 0) throw new AtollError('INVARIANT_BROKEN', `no dead letters, though they fail at every try: ${missing.join(', ')}`)
+}

@@ -2,6 +2,7 @@ import type { System } from 'atoll'
 import type { Random } from '../random.ts'
 import type { Phase, Point } from '../world/passage.ts'
 import type { Fault, FaultKind } from './fault.ts'
+import { thrownKinds, type Thrown } from './thrown.ts'
 
 /** What faults are drawn from. */
 export interface FaultRange {
@@ -16,7 +17,7 @@ export interface FaultRange {
 }
 
 const weights: Readonly<Record<FaultKind, number>> = {
-  crash: 8, failure: 5, delay: 4, repeat: 2, error: 3, poison: 1, pause: 2, clock: 2, second: 2, stop: 1, power: 1, deploy: 1,
+  crash: 8, failure: 5, delay: 4, repeat: 2, error: 3, poison: 2, fatal: 1, pause: 2, clock: 2, second: 2, stop: 1, power: 1, deploy: 1,
 }
 const phases: readonly Phase[] = ['before', 'during', 'after']
 const points: readonly Point[] = ['commit', 'commit', 'commit', 'append', 'read', 'handle']
@@ -26,7 +27,7 @@ const points: readonly Point[] = ['commit', 'commit', 'commit', 'append', 'read'
  * testing, Groce et al. 2012), then how many and which.
  */
 export function drawFaults(random: Random, range: FaultRange): Fault[] {
-  const allowed = (Object.keys(weights) as FaultKind[]).filter((kind) => (range.kinds?.includes(kind) ?? true) && (kind !== 'deploy' || range.hasNext))
+  const allowed = (Object.keys(weights) as FaultKind[]).filter((kind) => (range.kinds?.includes(kind) ?? kind !== 'fatal') && (kind !== 'deploy' || range.hasNext))
   const kinds = allowed.filter(() => random.chance(0.6))
   const lots = (kinds.length > 0 ? kinds : allowed).flatMap((kind) => Array<FaultKind>(weights[kind]).fill(kind))
   const count = range.count.least + random.int(range.count.most - range.count.least + 1)
@@ -61,9 +62,11 @@ function drawFault(random: Random, kind: FaultKind, { system, spanMs, leaseMs }:
     case 'repeat':
       return { kind, service, nth, ms: briefMs() }
     case 'error':
-      return { kind, service, nth, times: 1 + random.int(3) }
+      return { kind, service, nth, times: 1 + random.int(3), thrown: drawThrown(random) }
     case 'poison':
-      return { kind, service, nth }
+      return { kind, service, nth, thrown: drawThrown(random) }
+    case 'fatal':
+      return { kind, service, phase: random.pick(['before', 'during'] as const), nth, downMs: 1 + briefMs() }
     case 'pause':
       return { kind, service, atMs, forMs: random.chance(0.5) ? briefMs() : Math.floor(leaseMs * (1 + random.next() * 2)) }
     case 'clock':
@@ -75,6 +78,11 @@ function drawFault(random: Random, kind: FaultKind, { system, spanMs, leaseMs }:
     case 'deploy':
       return { kind, atMs }
   }
+}
+
+/** An ordinary one is in every other test already. */
+function drawThrown(random: Random): Thrown {
+  return random.pick(thrownKinds)
 }
 
 /** How far into a run faults by number reach. */

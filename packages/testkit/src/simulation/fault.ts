@@ -1,4 +1,5 @@
 import type { Phase, Point } from '../world/passage.ts'
+import type { Thrown } from './thrown.ts'
 
 /**
  * Something that goes wrong in a run. Each says by itself when and where, so that a list of faults can be shrunk, printed and replayed.
@@ -14,10 +15,12 @@ export type Fault =
   | { readonly kind: 'delay'; readonly service: string; readonly point: 'append' | 'read' | 'commit' | 'handle'; readonly nth: number; readonly ms: number }
   /** An append reaches the log twice. */
   | { readonly kind: 'repeat'; readonly service: string; readonly nth: number; readonly ms: number }
-  /** A handler throws `times` times. */
-  | { readonly kind: 'error'; readonly service: string; readonly nth: number; readonly times: number }
-  /** A handler throws whenever it meets this event, until everything settles. */
-  | { readonly kind: 'poison'; readonly service: string; readonly nth: number }
+  /** A handler throws `times` times; by default an error. */
+  | { readonly kind: 'error'; readonly service: string; readonly nth: number; readonly times: number; readonly thrown?: Thrown }
+  /** A handler throws whenever it meets this event, until all the rest has settled; by default an error. */
+  | { readonly kind: 'poison'; readonly service: string; readonly nth: number; readonly thrown?: Thrown }
+  /** A handler ends its process whenever it meets this event, until all the rest has settled. Each time it is started again after `downMs`. */
+  | { readonly kind: 'fatal'; readonly service: string; readonly phase: 'before' | 'during'; readonly nth: number; readonly downMs: number }
   /** An instance does nothing for a while, and does not know. */
   | { readonly kind: 'pause'; readonly service: string; readonly atMs: number; readonly forMs: number }
   /** The wall clock of a service jumps. */
@@ -49,9 +52,11 @@ export function describeFault(fault: Fault): string {
     case 'repeat':
       return `${fault.service}: its ${nth(fault.nth)} append arrives again ${fault.ms} ms later`
     case 'error':
-      return `${fault.service}: a handler throws ${fault.times} times, from the ${nth(fault.nth)} try on`
+      return `${fault.service}: a handler throws ${fault.thrown ?? 'an error'} ${fault.times} times, from the ${nth(fault.nth)} try on`
     case 'poison':
-      return `${fault.service}: the event of the ${nth(fault.nth)} try is poison`
+      return `${fault.service}: the event of the ${nth(fault.nth)} try is poison, and ${fault.thrown ?? 'an error'} is thrown`
+    case 'fatal':
+      return `${fault.service}: the event of the ${nth(fault.nth)} try ends the process ${fault.phase} its effect, which is back ${fault.downMs} ms later`
     case 'pause':
       return `${fault.service} is paused at ${fault.atMs} ms, for ${fault.forMs} ms`
     case 'clock':

@@ -4,7 +4,7 @@ import type { BoundOperation } from 'atoll'
 import type { z } from 'zod'
 import { createRandom, type Random } from '../random.ts'
 import { world as createWorld, type AskOptions, type Ended, type Glimpse, type RequestOptions, type World, type WorldOptions, type WorldResponse } from '../world/world.ts'
-import { assertCauses, watchOrder } from './checks.ts'
+import { assertCauses, assertDead, watchOrder } from './checks.ts'
 import { drawFaults } from './draw.ts'
 import type { Fault, FaultKind } from './fault.ts'
 import { Weather } from './weather.ts'
@@ -179,9 +179,14 @@ class Run<State> {
 
   async #recover(weather: Weather): Promise<void> {
     const world = this.#world
-    await weather.end()
+    await weather.mend()
     if (weather.failures.length > 0) throw weather.failures[0]
-    await world.quiet({ within: '10m' })
+    await this.#hold('an event that keeps failing is a dead letter, and holds up no other', async () => {
+      await world.quiet({ within: '10m' })
+      await assertDead(world, weather.poisoned)
+    })
+    if (this.failure) return
+    weather.end()
     // A letter may lie behind one that was redriven before it, or where nobody reads until a lease has run out.
     for (let round = 0; round < REDRIVES && (await world.deadLetters()).length > 0; round++) {
       await world.clock.advance(LEASE_MS)

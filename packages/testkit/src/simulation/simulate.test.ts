@@ -13,6 +13,7 @@ import { describeFault, type Fault } from './fault.ts'
 import { runSeed, type Simulation } from './run.ts'
 import { assertSame, simulate } from './simulate.ts'
 import { shrinkFaults } from './shrink.ts'
+import { thrownKinds } from './thrown.ts'
 
 // A till and a book that copies it: right as it is, and wrong in one way or another.
 
@@ -113,6 +114,20 @@ describe('simulate', () => {
     const { failure } = await runSeed(random, simulation, 1, [])
     assert.equal(failure?.invariant, 'every run of a seed is the same')
     assert.match(String(failure?.error), /book-1 used Math\.random\(\)/)
+  })
+
+  it('has events that fail at every try be dead letters, whatever their handlers throw, and holds up no other for them', async () => {
+    for (const thrown of thrownKinds) {
+      const { failure, happened } = await runSeed(createShop(), { ...simulation, steps: 3 }, 1, [{ kind: 'poison', service: 'book', nth: 2, thrown }])
+      assert.deepEqual([failure, happened], [undefined, 1], thrown)
+    }
+  })
+
+  it('fails a run in which an event that fails at every try is no dead letter', async () => {
+    const tolerant = { ...simulation, world: { runtime: { attemptsMax: 1_000, retryDelayMsMax: 60_000 } } }
+    const { failure } = await runSeed(createShop(), tolerant, 1, [{ kind: 'poison', service: 'book', nth: 1 }])
+    assert.equal(failure?.invariant, 'an event that keeps failing is a dead letter, and holds up no other')
+    assert.match(String(failure?.error), /1 of coin\.dropped pending in book/)
   })
 
   it('fails a run whose handler leaves an error that nobody catches, and would end its process', async () => {

@@ -4,6 +4,7 @@ import type { Random } from '../random.ts'
 import type { Mishap, Passenger, Point } from '../world/passage.ts'
 import type { World } from '../world/world.ts'
 import type { Fault, PassageFault, TimedFault } from './fault.ts'
+import { thrown, type Thrown } from './thrown.ts'
 
 /** Lets the faults of a run happen to its world, and ends them. */
 export class Weather {
@@ -17,7 +18,7 @@ export class Weather {
   readonly #faults: readonly Fault[]
   readonly #next: System | undefined
   readonly #passages = new Map<string, number>()
-  readonly #poisoned = new Map<string, Fault>()
+  readonly #poisoned = new Map<string, PassageFault>()
   readonly #resume = new Set<() => void>()
   readonly #beganMs: number
   #isOver = false
@@ -32,15 +33,24 @@ export class Weather {
     for (const fault of faults) if ('atMs' in fault) world.surroundings.after(fault.atMs, () => this.#strike(fault))
   }
 
-  /** No more faults: what is paused goes on, what is down is started, one instance of each service. */
-  async end(): Promise<void> {
+  /** No more faults, but for events that fail whenever they are met: what is paused goes on, what is down is started, one instance of each service. */
+  async mend(): Promise<void> {
     this.#isOver = true
-    this.#world.mishapAt = undefined
     for (const resume of this.#resume) resume()
     for (const { name } of this.#world.system.services) {
       if (this.#world.instances(name).length > 1) await this.#world.scale(name, 1)
     }
     await this.#world.start()
+  }
+
+  /** Events that fail whenever they are met: each in a subscription, by the two names. */
+  get poisoned(): readonly string[] {
+    return [...this.#poisoned.keys()]
+  }
+
+  /** Nothing fails any more. */
+  end(): void {
+    this.#world.mishapAt = undefined
   }
 
   /** One more fault, now. */
@@ -57,7 +67,8 @@ export class Weather {
     const passage = (this.#passages.get(place) ?? 0) + 1
     this.#passages.set(place, passage)
     const poison = subject === undefined ? undefined : this.#poisoned.get(subject)
-    if (poison) return refusal('poison')
+    if (poison) return this.#toMishap(poison, passenger, subject)
+    if (this.#isOver) return undefined
     for (const fault of this.#faults) {
       if (!('nth' in fault) || fault.service !== service || pointOf(fault) !== point) continue
       const times = 'times' in fault ? fault.times : 1
@@ -80,10 +91,13 @@ export class Weather {
       case 'repeat':
         return { repeatMs: fault.ms }
       case 'error':
-        return refusal('not now')
+        return refusal(fault)
       case 'poison':
         this.#poisoned.set(subject!, fault) // only handlers pass with a subject, and only they are poisoned
-        return refusal('poison')
+        return refusal(fault)
+      case 'fatal':
+        this.#poisoned.set(subject!, fault) // as above
+        return { crash: fault.phase, restartMs: fault.downMs }
     }
   }
 
@@ -153,8 +167,8 @@ export class Weather {
 }
 
 /** Before the handler has done anything. */
-function refusal(message: string): Mishap {
-  return { fail: { phase: 'before', error: new AtollError('INTERNAL', `a simulated handler throws: ${message}`) } }
+function refusal({ thrown: kind = 'an error' }: { readonly thrown?: Thrown }): Mishap {
+  return { fail: { phase: 'before', error: thrown[kind]() } }
 }
 
 /** What is out of reach is away; and a store can be full as well, which differs: it is there, and can be read. */
@@ -164,5 +178,5 @@ function codeOf({ point, nth }: PassageFault & { kind: 'failure' }): ErrorCode {
 
 function pointOf(fault: PassageFault): Point {
   if (fault.kind === 'repeat') return 'append'
-  return fault.kind === 'error' || fault.kind === 'poison' ? 'handle' : fault.point
+  return fault.kind === 'error' || fault.kind === 'poison' || fault.kind === 'fatal' ? 'handle' : fault.point
 }

@@ -1,4 +1,4 @@
-import type { AtollError, Host } from '@atoll/host'
+import type { Host } from '@atoll/host'
 import type { Actor } from './actor.ts'
 
 /**
@@ -18,8 +18,8 @@ export interface Mishap {
   readonly crash?: Phase
   /** After a crash: its supervisor starts it anew so many milliseconds later. Without it, it is down until somebody starts it. */
   readonly restartMs?: number
-  /** It fails with this; `during` means that the effect is undone, `after` that it lasts all the same. */
-  readonly fail?: { readonly phase: Phase; readonly error: AtollError }
+  /** It fails with this, which may be anything if a handler fails; `during` means that the effect is undone, `after` that it lasts all the same. */
+  readonly fail?: { readonly phase: Phase; readonly error: unknown }
   /** It arrives a second time, so many milliseconds later. */
   readonly repeatMs?: number
 }
