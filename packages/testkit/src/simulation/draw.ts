@@ -27,7 +27,7 @@ const points: readonly Point[] = ['commit', 'commit', 'commit', 'append', 'read'
  * testing, Groce et al. 2012), then how many and which.
  */
 export function drawFaults(random: Random, range: FaultRange): Fault[] {
-  const allowed = (Object.keys(weights) as FaultKind[]).filter((kind) => (range.kinds?.includes(kind) ?? kind !== 'fatal') && (kind !== 'deploy' || range.hasNext))
+  const allowed = (Object.keys(weights) as FaultKind[]).filter((kind) => (range.kinds?.includes(kind) ?? true) && (kind !== 'deploy' || range.hasNext))
   const kinds = allowed.filter(() => random.chance(0.6))
   const lots = (kinds.length > 0 ? kinds : allowed).flatMap((kind) => Array<FaultKind>(weights[kind]).fill(kind))
   const count = range.count.least + random.int(range.count.most - range.count.least + 1)

@@ -123,6 +123,13 @@ describe('simulate', () => {
     }
   })
 
+  it('has events that end their process at every try be dead letters', async () => {
+    for (const phase of ['before', 'during'] as const) {
+      const { failure, happened } = await runSeed(createShop(), { ...simulation, steps: 3 }, 1, [{ kind: 'fatal', service: 'book', phase, nth: 2, downMs: 100 }])
+      assert.deepEqual([failure, happened], [undefined, 1], phase)
+    }
+  })
+
   it('fails a run in which an event that fails at every try is no dead letter', async () => {
     const tolerant = { ...simulation, world: { runtime: { attemptsMax: 1_000, retryDelayMsMax: 60_000 } } }
     const { failure } = await runSeed(createShop(), tolerant, 1, [{ kind: 'poison', service: 'book', nth: 1 }])
@@ -152,7 +159,7 @@ describe('faults', () => {
         assert.match(describeFault(fault), /\d/)
       }
     }
-    assert.equal(kinds.size, 12, [...kinds].join())
+    assert.equal(kinds.size, 13, [...kinds].join())
   })
 
   it('are shrunk to those that a failure needs', async () => {

@@ -96,13 +96,17 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
         const mishap = passenger.passes('handle', `${name} ${event.id}`)
         // The transaction of an `on` handler is struck in its midst; what a projection's handler has done commits later, with others'.
         const run = async (during: () => void): Promise<void> => {
-          if (subscriber.kind === 'handle') return handlingNow.run({ service: passenger.service, sighting, event, during }, () => subscriber.run(context))
-          await subscriber.run(context)
-          during()
+          let struck = false
+          const strike = (): void => {
+            struck = true
+            during()
+          }
+          if (subscriber.kind === 'handle') await handlingNow.run({ service: passenger.service, sighting, event, during: strike }, () => subscriber.run(context))
+          else await subscriber.run(context)
+          if (!struck) during() // a projection, or a handler without a transaction of its own
         }
         try {
           await (mishap ? suffer(passenger, mishap, run) : run(() => {}))
-          if (subscriber.kind === 'handle') return
           sighting.handled = true
           sighting.error = undefined
         } catch (error) {
