@@ -7,6 +7,7 @@ const selectAnswer: Statement = { sql: 'SELECT key, input_digest AS "inputDigest
 const insertAnswer: Statement = {
   sql: 'INSERT INTO atoll_answers (operation, caller, key, input_digest, output, position, etag, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
 }
+const updateLater: Statement = { sql: 'UPDATE atoll_answers SET at = ? WHERE at > ?' }
 const deleteOld: Statement = { sql: 'DELETE FROM atoll_answers WHERE at < ?' }
 
 /** An answer given before, under the same Idempotency-Key. */
@@ -81,9 +82,13 @@ export class AnswerSlot {
   }
 }
 
-/** Forgets answers given before `at`, milliseconds since 1970. */
-export async function forgetAnswers(tx: Transaction, at: number): Promise<void> {
-  await tx.run(deleteOld, [at])
+/**
+ * Forgets answers that are older than `keptMs`. One that seems to come from later than now was noted by a clock that was ahead, or ours was
+ * set back: its age is counted from now on, so that it is not kept for as much longer.
+ */
+export async function forgetAnswers(tx: Transaction, now: number, keptMs: number): Promise<void> {
+  await tx.run(deleteOld, [now - keptMs])
+  await tx.run(updateLater, [now, now])
 }
 
 interface AnswerRow {

@@ -22,7 +22,7 @@ export class Forgetting {
     const { answersKeptMs } = this.#options
     this.#timer = this.#host.after(Math.min(answersKeptMs, FORGET_MS), () => {
       store
-        .write((tx) => forgetAnswers(tx, this.#host.now() - answersKeptMs))
+        .write((tx) => forgetAnswers(tx, this.#host.now(), answersKeptMs))
         .catch((error: unknown) => this.#logger.warn({ service: this.#service, error }, 'could not forget old answers; will try again'))
       this.start(store)
     })

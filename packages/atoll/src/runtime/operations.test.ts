@@ -241,6 +241,18 @@ describe('an Idempotency-Key', () => {
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1] })
     }))
 
+  it('is forgotten when its time is over, also if the wall clock was set back meanwhile', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop(), { answersKeptMs: 60_000 })
+      const note = () => shop.dispatch('book.note', { input: { account: 'a', cents: 1 }, idempotencyKey: 'k1' })
+      await note()
+      world.host.jump(-3_600_000)
+      await world.host.advance(50_000)
+      assert.equal((await note()).replayed, true)
+      await world.host.advance(150_000)
+      assert.notEqual((await note()).replayed, true)
+    }))
+
   it('holds among requests that come at the same time', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop())

@@ -2,6 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import type { Statement, Store, StoreDriver } from '@atoll/store/driver'
 import type { Projection } from '../service/projection.ts'
 import { runtimeMigrations } from './schema.ts'
+import { CREDIBLE } from './subscription/leases.ts'
 
 const selectGeneration: Statement = { sql: 'SELECT generation FROM atoll_projections WHERE name = ?' }
 const upsertGeneration: Statement = {
@@ -9,7 +10,7 @@ const upsertGeneration: Statement = {
 }
 
 /** Somebody's lease on a share of a generation's partitions: who builds it, or reads on in it, is there. */
-const countOthers: Statement = { sql: 'SELECT count(*) AS count FROM atoll_instances WHERE instance <> ? AND expires_at > ?' }
+const countOthers: Statement = { sql: 'SELECT count(*) AS count FROM atoll_instances WHERE instance <> ? AND expires_at > ? AND expires_at <= ?' }
 
 /** What a projection's stores stand on. */
 export interface ProjectionGround {
@@ -18,6 +19,8 @@ export interface ProjectionGround {
   readonly host: Host
   /** The name of this instance. */
   readonly instance: string
+  /** How long a lease holds. */
+  readonly leaseMs: number
 }
 
 /**
@@ -106,8 +109,9 @@ export class ProjectionStore {
   }
 
   async #others(store: Store): Promise<number> {
-    const { host, instance } = this.#ground
-    return (await store.reader.get<{ count: number }>(countOthers, [instance, host.now()]))?.count ?? 0
+    const { host, instance, leaseMs } = this.#ground
+    const now = host.now()
+    return (await store.reader.get<{ count: number }>(countOthers, [instance, now, now + CREDIBLE * leaseMs]))?.count ?? 0
   }
 }
 

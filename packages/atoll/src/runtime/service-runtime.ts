@@ -99,7 +99,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     const { stores, log } = this.#surroundings.ports
     this.#store = await stores.open(this.name, { ...runtimeMigrations, ...this.definition.store?.migrations })
     for (const projection of this.definition.projections) {
-      const ground = { stores, serviceStore: this.#store, host: this.host, instance: this.options.instance }
+      const ground = { stores, serviceStore: this.#store, host: this.host, instance: this.options.instance, leaseMs: this.options.leaseMs }
       this.#projections.set(projection.name, await openProjection(ground, projection))
     }
     this.#openReader()

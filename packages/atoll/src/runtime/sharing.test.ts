@@ -4,6 +4,7 @@ import type { Log } from '@atoll/log/driver'
 import type { StoreDriver, Transaction } from '@atoll/store/driver'
 import { AtollError, silentLogger } from '@atoll/host'
 import { openSystem, type Position } from '../runtime.ts'
+import { runtimeMigrations } from './schema.ts'
 import { audit, book, createShop } from '../../test/shop.ts'
 import { call, changedWrites, inWorld } from '../../test/world.ts'
 
@@ -279,6 +280,19 @@ describe('a projection', () => {
       await call(b, book.note, { account: 'a1', cents: 1 })
       await world.host.advance(10_000)
       assert.equal((await call(c!, audit.sums, { account: 'a1' })).cents, 1719)
+    }))
+
+  it('can be rebuilt although an instance that is gone began to, by a clock that was ahead', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop(), { leaseMs: 3_000 })
+      await call(shop, book.note, { account: 'ann', cents: 1 })
+      await shop.quiet()
+      const begun = await world.stores.open('audit.sums.2', runtimeMigrations)
+      await begun.write((tx) => tx.run({ sql: 'INSERT INTO atoll_instances (subscription, instance, expires_at) VALUES (?, ?, ?)' }, ['audit.sums', 'gone', world.host.now() + 3_600_000]))
+      const replaying = Array.fromAsync(shop.admin.replay('audit.sums'))
+      await world.host.advance(1_000)
+      assert.equal((await replaying).at(-1)!.done, true)
+      assert.deepEqual(await call(shop, audit.sums, { account: 'ann' }), { cents: 1 })
     }))
 
   it('that is being rebuilt is not touched by those who only look', () =>

@@ -92,7 +92,10 @@ export interface TransactionContext<Tables, Emits extends EventDefinition> {
   readonly db: Kysely<Tables>
   /** Leaves an event in the outbox. It is checked against its schema now (EVENT_INVALID) and goes out if the transaction commits. */
   emit<Event extends Emits>(event: Event, data: DataOf<Event>): void
-  /** Emits an event at a later time, durably. Resolves nothing and waits for nothing; the id cancels it. */
+  /**
+   * Emits an event at a later time of the wall clock, durably; `afterMs` counts from now. A clock that is set back makes it as much later. Waits for
+   * nothing; the id cancels it.
+   */
   schedule<Event extends Emits>(event: Event, data: DataOf<Event>, when: { afterMs: number } | { at: number }): string
   /**
    * Cancels what {@link schedule} will emit. Resolves with true if the timer was there: its event will never be emitted, if this transaction

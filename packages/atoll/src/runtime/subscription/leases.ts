@@ -136,4 +136,4 @@ export class Leases {
  * In leases: one that ends later than this was noted by a clock that was ahead, and would else hold for as long as that clock was. Taking it
  * from an owner who is alive after all is safe: the epoch fences.
  */
-const CREDIBLE = 2
+export const CREDIBLE = 2

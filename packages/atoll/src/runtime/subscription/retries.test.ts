@@ -193,6 +193,27 @@ describe('keys whose events fail', () => {
       assert.ok((await running.admin.ledger()).every((row) => row.balanced && row.parked === 0))
     }))
 
+  it('are tried within their delay although the wall clock is set back, while they wait or between two starts', () =>
+    inWorld(async (world) => {
+      let tries = 0
+      const failing = createDesk(() => {
+        tries++
+        throw new Error('poisoned')
+      })
+      const options = { partitions: 1, retryDelayMs: 1_000, retryDelayMsMax: 1_000, attemptsMax: 100 }
+      const first = await world.start(failing, options)
+      await call(first, feed.send, ['one'])
+      await first.quiet()
+      world.host.jump(-3_600_000)
+      await world.host.advance(1_260) // a delay, and its jitter
+      assert.equal(tries, 2)
+      await first.stop()
+      world.host.jump(-3_600_000)
+      await world.start(failing, options)
+      await world.host.advance(1_260)
+      assert.equal(tries, 3)
+    }))
+
   it('come in pages when a subscription begins, and are tried beside what is new', () =>
     inWorld(async (world) => {
       const first = await world.start(createDesk(poisoned), { partitions: 1, retryDelayMs: 60_000 })
