@@ -30,11 +30,15 @@ export class Gate {
     }
   }
 
+  /** Throws OVERLOADED if it would refuse. For those who have something to do before they come to it. */
+  assertRoom(): void {
+    if (this.#waiting.size >= this.#limits.waitingMax) throw overloaded(`${this.#waiting.size} ${this.#what} wait already`)
+  }
+
   async #enter(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted()
-    const { inFlightMax, waitingMax } = this.#limits
-    if (this.#inFlight < inFlightMax) return void this.#inFlight++
-    if (this.#waiting.size >= waitingMax) throw overloaded(`${this.#waiting.size} ${this.#what} wait already`)
+    if (this.#inFlight < this.#limits.inFlightMax) return void this.#inFlight++
+    this.assertRoom()
     await new Promise<void>((resolve, reject) => {
       const enter = (): void => {
         signal?.removeEventListener('abort', giveUp)

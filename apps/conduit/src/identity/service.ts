@@ -2,7 +2,7 @@ import { conflict, notFound, service, unauthenticated } from 'atoll'
 import type { Kysely } from 'kysely'
 import { requireSome } from '../realworld.ts'
 import { identity, userChanged, userRegistered } from './contract.ts'
-import { hashPassword, isPassword } from './passwords.ts'
+import { assertRoomForPassword, hashPassword, isPassword } from './passwords.ts'
 import { asRead } from './reading.ts'
 import { identityStore, type IdentityTables } from './tables.ts'
 import { createSigningKey, findSigningKey, type SigningKey } from './tokens.ts'
@@ -13,6 +13,7 @@ export default service(identity, {
   store: identityStore,
   handlers: {
     async register({ input: { user }, db, tx, newId, now, signal }) {
+      assertRoomForPassword()
       const key = (await findSigningKey(db)) ?? (await createSigningKey(newId()))
       const userId = newId()
       await refuseTaken(db, { user_id: userId, ...user }) // before it costs a hash
@@ -30,6 +31,7 @@ export default service(identity, {
     },
 
     async login({ input: { user }, db, tx, newId, now, signal }) {
+      assertRoomForPassword()
       const row = await userOf(db, user.email)
       if (!(await isPassword(row, user.password, signal)) || !row) throw unauthenticated('wrong e-mail or password', { credentials: ['invalid'] })
       const key = (await findSigningKey(db)) ?? (await createSigningKey(newId()))

@@ -2,6 +2,7 @@ import { createRegistry } from '@atoll/calls'
 import { AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { loadConfig } from '../config/config.ts'
+import { warnOfReadable } from '../config/readable.ts'
 import { createLogger } from '../logging/logger.ts'
 import { trustOf } from '../serve/process.ts'
 import { toldToStop } from './told-to-stop.ts'
@@ -17,13 +18,16 @@ export interface RegistryCommandOptions {
 /** `atoll registry`: where instances make themselves known, until it is told to stop. */
 export async function registry(options: RegistryCommandOptions): Promise<void> {
   const told = toldToStop()
-  const { values } = loadConfig({
+  const config = loadConfig({
     file: options.config,
     options: { '--trust-every-local-account': { key: 'calls.trustEveryLocalAccount', text: options.trustEveryLocalAccount ? 'true' : undefined } },
   })
   const port = Number(options.port)
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new AtollError('COMMAND_USAGE', `'${options.port}' is not a port; give a number from 0 to 65535`)
-  const serving = createRegistry({ host: createNodeHost(), logger: createLogger(values['logging.level'] ?? 'info'), ...trustOf(values) })
+  const { values } = config
+  const logger = createLogger(values['logging.level'] ?? 'info')
+  warnOfReadable(config, logger)
+  const serving = createRegistry({ host: createNodeHost(), logger, ...trustOf(values) })
   try {
     const { url } = await serving.listen({ port, host: options.host })
     console.log(options.json ? JSON.stringify({ ready: true, url, pid: process.pid }) : `registry ready at ${url}`)

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { AtollError } from '@atoll/host'
 import type { System } from 'atoll'
 import { loadConfig } from '../config/config.ts'
+import { warnOfReadable } from '../config/readable.ts'
 import { answer } from '../control/protocol.ts'
 import { listenForCommands } from '../control/server.ts'
 import { placeOf } from '../engines.ts'
@@ -44,6 +45,7 @@ export async function start(module: string | undefined, options: StartOptions): 
   const services = servicesOf(loaded.system, options)
   const instance = config.values.instance ?? `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
   const logger = createLogger(config.values['logging.level'] ?? 'info')
+  warnOfReadable(config, logger)
   const gateway = options.gateway ? { settings: loaded.gateway } : undefined
   const running = await startProcess(loaded.system, { config, services, instance, gateway, logger })
   const say = (text: string, facts: object): void => console.log(options.json ? JSON.stringify(facts) : text)

@@ -107,16 +107,30 @@ describe('the gateway', () => {
         const gateway = createGateway(served, { host: createNodeHost(), logger: { ...silentLogger, error: (fields) => void logged.push(fields) } })
         const ask = async (url: string) => gateway.handle({ method: 'GET', url, headers: {}, address: '127.0.0.1', body: async () => '', signal: () => undefined })
         const worded = toResponse(error, 'id', ({ status, reason, details }) => ({ status, body: { reason, details } }))
-        for (const { status, body } of [worded, await ask('/count'), await ask('/readyz')]) {
+        const answered = await ask('/count')
+        for (const { status, body } of [worded, answered, await ask('/readyz')]) {
           assert.ok(status >= 500 && !/db\.internal|shop|5432|password/.test(body!), `${code}: ${body}`)
         }
-        const { body, headers } = await ask('/count')
+        const { body, headers } = answered
         const problem = JSON.parse(body!) as Record<string, unknown>
         const isForCallers = 'status' in errorCodes[code]
         assert.deepEqual([problem['code'], problem['title'], problem['requestId']], [isForCallers ? code : 'INTERNAL', errorCodes[isForCallers ? code : 'INTERNAL'].meaning, headers['x-request-id']])
         const line = logged.find((fields) => fields['requestId'] === headers['x-request-id'])
         assert.match((line!['error'] as Error).message, /db\.internal/)
       }
+    }))
+
+  it('writes no line about each of many refusals: one a second, which says how many there were', () =>
+    inSystem(async ({ running }) => {
+      const logged: LogFields[] = []
+      let nowMs = 0
+      const served = { system: running.system, dispatch: () => Promise.reject(new AtollError('OVERLOADED', 'the queue is full')), readiness: () => running.readiness() }
+      const gateway = createGateway(served, { host: { ...createNodeHost(), monotonicMs: () => nowMs }, logger: { ...silentLogger, error: (fields) => void logged.push(fields) } })
+      const ask = async (): Promise<number> => (await gateway.handle({ method: 'GET', url: '/count', headers: {}, address: '127.0.0.1', body: async () => '', signal: () => undefined })).status
+      for (let number = 0; number < 100; number++) assert.equal(await ask(), 503)
+      nowMs += 1_000
+      await ask()
+      assert.deepEqual(logged.map(({ refused }) => refused), [1, 100])
     }))
 
   it('tells whether what could not be answered had an effect, where that is known', () =>

@@ -42,6 +42,9 @@ class SystemGateway implements Gateway {
   readonly #addresses: PositionMemory
   readonly #listener: Listener
   #inFlight = 0
+  /** Requests refused with OVERLOADED since that was last told. */
+  #refused = 0
+  #refusedToldMs = -Infinity
   #draining = false
 
   constructor(running: Served, options: GatewayOptions) {
@@ -190,9 +193,19 @@ class SystemGateway implements Gateway {
 
   #report(error: unknown, requestId: string, match: Match | undefined): void {
     const failure = AtollError.from(error)
-    if (failure.status >= 500) {
-      this.#options.logger.error({ requestId, operation: match?.target.operation.name, error: failure }, `request failed: ${failure.code}`)
-    }
+    if (failure.status < 500 || (failure.code === 'OVERLOADED' && !this.#mayTellOfRefusal())) return
+    const refused = failure.code === 'OVERLOADED' ? { refused: this.#refused } : {}
+    this.#options.logger.error({ requestId, operation: match?.target.operation.name, ...refused, error: failure }, `request failed: ${failure.code}`)
+    if (failure.code === 'OVERLOADED') this.#refused = 0
+  }
+
+  /** Of refusals there are as many as somebody sends: now and then one is told, with how many there were. */
+  #mayTellOfRefusal(): boolean {
+    this.#refused++
+    const now = this.#options.host.monotonicMs()
+    if (now - this.#refusedToldMs < REFUSAL_TOLD_MS) return false
+    this.#refusedToldMs = now
+    return true
   }
 
   /** An error as an answer. What a service's author wrote may fail here too: the words of the contract, or details that are not JSON. */
@@ -246,3 +259,6 @@ function unlessUnknown(thrown: unknown): undefined {
   const error = AtollError.from(thrown)
   if (error.retryable) throw error
 }
+
+/** How often the log tells of requests that were refused because there are too many, milliseconds. */
+const REFUSAL_TOLD_MS = 1_000

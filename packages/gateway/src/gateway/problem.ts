@@ -26,7 +26,9 @@ function toShown(error: AtollError): AtollError {
   const { effect } = error.details
   const code = 'status' in errorCodes[error.code] ? error.code : 'INTERNAL'
   const said = words[code] ?? 'this cannot be done now'
-  return new AtollError(code, `${said}${isEffect(effect) ? effects[effect] : ''}; the log tells more under the request id`, isEffect(effect) ? { details: { effect } } : {})
+  // The log tells of one refusal of many.
+  const more = code === 'OVERLOADED' ? '; too much is asked for at a time' : '; the log tells more under the request id'
+  return new AtollError(code, `${said}${isEffect(effect) ? effects[effect] : ''}${more}`, isEffect(effect) ? { details: { effect } } : {})
 }
 
 const words: Partial<Record<ErrorCode, string>> = {
