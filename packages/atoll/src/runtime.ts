@@ -2,6 +2,7 @@
 export { openSystem, startSystem } from './runtime/start.ts'
 export { defaultOptions, type RuntimeOptions } from './runtime/options.ts'
 export { isTrace, newTrace } from './runtime/trace.ts'
+export type { Attributable, Attribution } from './runtime/attribution.ts'
 export { inBrief } from './runtime/problem.ts'
 export type { Calls, Cancellation, OpenSystem, Ports, Problem, Readiness, RunningSystem, Dispatch, Dispatched, MaybeSeen, RunningService, StopOptions } from './runtime/running.ts'
 export { decodePosition, encodePosition, mergePositions, type Position } from './runtime/position.ts'

@@ -16,7 +16,7 @@ export interface World {
   readonly stores: StoreDriver
   /** What was logged, oldest first. */
   readonly logged: { level: 'info' | 'warn' | 'error'; message: string; fields: Readonly<Record<string, unknown>> }[]
-  start(system: System, options?: Partial<RuntimeOptions>, ports?: Partial<Pick<Ports, 'log' | 'stores' | 'logger' | 'calls'>>): Promise<RunningSystem>
+  start(system: System, options?: Partial<RuntimeOptions>, ports?: Partial<Pick<Ports, 'log' | 'stores' | 'logger' | 'calls' | 'attribution'>>): Promise<RunningSystem>
   close(): Promise<void>
 }
 

@@ -8,7 +8,7 @@ import { createEmbeddedLog } from '@atoll/log/embedded'
 import { copyDataFolder, findDataFolder, isWritableFolder, openDataFolder, writePrivately } from '@atoll/sqlite'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { System } from 'atoll'
-import { openSystem, startSystem, type Admin, type Ports, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
+import { openSystem, startSystem, type Admin, type Attribution, type Ports, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
 import { clearable } from './clearing.ts'
 import { closeAll } from './closing.ts'
 
@@ -22,6 +22,8 @@ export interface StartOptions {
   port?: number
   gateway?: GatewaySettings | undefined
   logger?: Logger
+  /** Knows on whose behalf code runs; see `Ports.attribution`. */
+  attribution?: Attribution
   /** Only what differs from the defaults of the runtime. */
   runtime?: Partial<RuntimeOptions>
   /** Delete the data folder's files first. */
@@ -52,7 +54,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
     const isNew = folder.isNew
     if (isNew && system.seed) markUnfinished(data)
     const { host, closing } = folder
-    const ports = { ...(await openPorts(folder)), logger }
+    const ports = { ...(await openPorts(folder)), logger, attribution: options.attribution }
     const running = await startSystem(system, ports, options.runtime)
     closing.unshift(() => running.stop())
     const seeded = isNew && system.seed !== undefined

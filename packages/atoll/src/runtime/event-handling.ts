@@ -19,8 +19,7 @@ export async function handleEvent(
   frame: TransactionFrame,
   mode: 'live' | 'dry',
 ): Promise<void> {
-  const event = openEnvelope(envelope, subscriber.event)
-  const name = `${ground.name} on ${event.type}`
+  const name = `${ground.name} on ${envelope.type}`
   const deadlineMs = ground.host.monotonicMs() + ground.options.handlingMs
   const handling = new Handling(ground, {
     name,
@@ -34,15 +33,16 @@ export async function handleEvent(
     frame,
     dry: mode === 'dry',
   })
-  handling.event = event
+  handling.event = handling.within(() => openEnvelope(envelope, subscriber.event))
   try {
     await withDeadline(
       ground.host,
       { deadlineMs, signal: undefined, name },
       async () => {
         try {
-          await subscriber.run(handling as unknown as EventView) // the class has every member of the view; `event` is set
+          await handling.within(() => subscriber.run(handling as unknown as EventView)) // the class has every member of the view; `event` is set
           await handling.settled()
+          if (!handling.committed) handling.decide()
           if (handling.refusal && handling.committed) reportAfterCommit(ground, envelope, handling.refusal)
           handling.assertExecuted()
         } catch (thrown) {
@@ -57,7 +57,7 @@ export async function handleEvent(
   } catch (error) {
     // Its time may have run out in the midst of the commit, and then only the commit says what became of the event.
     await handling.settled().catch(() => undefined)
-    if (!handling.committed) throw handling.storeFailed ? new StoreFailure(error) : error
+    if (!handling.committed) throw handling.storeFailed ? new StoreFailure(error) : handling.failureOf(error)
     reportAfterCommit(ground, envelope, error) // it came in time to commit, and not to end
   }
   if (handling.storeFailed) throw new StoreFailure(new AtollError('UNAVAILABLE', `${name}: its transaction could not commit`))

@@ -5,6 +5,7 @@ import type { EventDefinition } from '../contract/event.ts'
 import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../service/context.ts'
+import { Astray, reportAstray, type Attributable, type Attribution } from './attribution.ts'
 import { isStoresDoing } from './blame.ts'
 import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
@@ -16,6 +17,7 @@ import { transact, type Progress, type TransactionFrame } from './transact.ts'
 export interface HandlingGround extends Emitter {
   readonly logger: Logger
   readonly store: Store
+  readonly attribution: Attribution | undefined
   reader(): Reader
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
   /** Something committed that the relay, or the timers, should look at. */
@@ -46,7 +48,7 @@ export interface HandlingSubject {
  * call is bound, when it is asked for: there are many handlings, and each uses little of this. One class serves commands, queries and
  * events; types give each its view.
  */
-export class Handling implements Progress {
+export class Handling implements Progress, Attributable {
   readonly #ground: HandlingGround
   readonly #subject: HandlingSubject
   #state: 'ready' | 'in-tx' | 'committed' | 'over' = 'ready'
@@ -56,6 +58,7 @@ export class Handling implements Progress {
   #log: Logger | undefined
   #trace: string | undefined
   #ended: Promise<void> | undefined
+  #astray: Astray | undefined
   /** What its transaction failed with, if it did: it may be anything, `undefined` too. */
   #failure: { readonly thrown: unknown } | undefined
   /** What the work of its transaction threw. */
@@ -236,10 +239,48 @@ export class Handling implements Progress {
     }
   }
 
+  about(): LogFields {
+    const { name, requestId } = this.#subject
+    const event = this.event && { event: this.event.id, type: this.event.type, key: this.event.key }
+    return { service: this.#ground.name, handling: name, requestId, ...event, trace: this.trace }
+  }
+
+  /** What it has not committed fails with this, and who waits on behalf of it hears of it. */
+  goAstray(thrown: unknown): void {
+    const error = AtollError.from(thrown)
+    this.#astray ??= new Astray()
+    if (this.#astray.add(error)) this.#abort?.abort(error)
+    else reportAstray(this.#ground.logger, this, error)
+  }
+
+  /** From here on its outcome does not change. Throws what went astray before. */
+  decide(): void {
+    const error = this.#decide()
+    if (error) throw error
+  }
+
+  #decide(): AtollError | undefined {
+    return this.#ground.attribution && (this.#astray ??= new Astray()).decide()
+  }
+
+  /** What it has failed with, and not committed: what went astray in it says more than what came of that. */
+  failureOf(error: unknown): unknown {
+    return this.#decide() ?? error
+  }
+
+  /** Runs code of the handler. */
+  within<T>(work: () => T): T {
+    const { attribution } = this.#ground
+    return attribution ? attribution.during(this, work) : work()
+  }
+
   /** Ends the handling: `signal` aborts, and a transaction that has not begun is refused. One that has begun ends as it will. */
   abort(reason: unknown): void {
     this.reason ??= reason
-    if (this.#state === 'ready') this.#state = 'over'
+    if (this.#state === 'ready') {
+      this.#state = 'over'
+      this.#decide()
+    }
     this.#abort?.abort(reason)
   }
 

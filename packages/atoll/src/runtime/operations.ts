@@ -80,7 +80,7 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
         return answered()
       } catch (error) {
         if (slot?.found) return replay(parsed.data, slot.found) // whatever its handler made of that
-        throw error
+        throw handling.committed ? error : handling.failureOf(error)
       }
     },
     (reason) => {
@@ -102,7 +102,7 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
 async function run(ground: OperationGround, operation: BoundOperation, handling: Handling, answer: Answer, slot: AnswerSlot | undefined): Promise<void> {
   let returned: unknown
   try {
-    returned = await ground.handler(operation)(handling)
+    returned = await handling.within(() => ground.handler(operation)(handling))
     await handling.settled()
     handling.assertExecuted(returned)
   } catch (error) {
@@ -118,6 +118,7 @@ async function run(ground: OperationGround, operation: BoundOperation, handling:
   }
   // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
   if (slot) return void (await handling.tx(() => returned))
+  handling.decide()
   answer.check(returned)
   if (operation.kind === 'command') handling.restOn(await ground.standing(ground.reader()).catch(() => emptyPosition)) // it is done, whatever else cannot be said
 }

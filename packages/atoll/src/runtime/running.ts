@@ -4,6 +4,7 @@ import type { StoreDriver } from '@atoll/store/driver'
 import type { Caller } from '../service/context.ts'
 import type { System } from '../system.ts'
 import type { Admin } from './admin.ts'
+import type { Attribution } from './attribution.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { Position } from './position.ts'
 
@@ -13,6 +14,8 @@ export interface Ports {
   readonly stores: StoreDriver
   readonly log: Log
   readonly logger: Logger
+  /** Knows on whose behalf code runs. Without it, a rejection that nobody awaits is nobody's, and ends the process. */
+  readonly attribution?: Attribution | undefined
   /** Reaches the services of the system that run elsewhere; needed if not all of them run here. */
   readonly calls?: Calls
 }

@@ -49,6 +49,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   readonly definition: Service
   readonly host: Host
   readonly logger: Logger
+  readonly attribution: Ports['attribution']
   readonly options: RuntimeOptions
   readonly declared: ReadonlySet<EventDefinition>
   readonly partitions: number
@@ -85,6 +86,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#surroundings = surroundings
     this.host = surroundings.ports.host
     this.logger = surroundings.ports.logger
+    this.attribution = surroundings.ports.attribution
     this.#faults = createFaultLogger(this.logger, this.host)
     this.#orphans = new Orphans(this.logger)
     this.#forgetting = new Forgetting(this.name, this.host, this.logger, surroundings.options)
@@ -372,11 +374,9 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   }
 
   #groundOf(facts: SubscriptionFacts, store: Store): SubscriptionGround {
-    const { system, ports } = this.#surroundings
-    const { host, logger, options } = this
-    const reports = new FailureReports(facts.name, host, logger)
-    const { solo } = this.#surroundings
-    return { ...factsOf(facts, system), host, logger, reports, log: ports.log, store, options, solo, handle: (...handling) => handleEvent(this, ...handling) }
+    const { system, ports, solo } = this.#surroundings
+    const { host, logger, attribution, options } = this
+    return { ...factsOf(facts, system), host, logger, attribution, reports: new FailureReports(facts.name, host, logger), log: ports.log, store, options, solo, handle: (...handling) => handleEvent(this, ...handling) }
   }
 
   /** Resolves with true when operations have ended so far that `enough` holds; with false when the time is up. */

@@ -36,6 +36,10 @@ export interface Progress {
   thrown: unknown
   /** Why it must not begin any more, if that is so. */
   readonly reason: unknown
+  /** Runs the work. */
+  within<T>(work: () => T): T
+  /** The work has ended well, and is to be committed. Throws if it must not be. */
+  decide(): void
   /** Refuses what was built outside the transaction and not executed. */
   assertExecuted(): void
 }
@@ -58,10 +62,11 @@ export function transact(
     const context = new OpenTransaction(tx, outgoing)
     let result: unknown
     try {
-      result = work(context)
+      result = progress.within(() => work(context))
       if (result instanceof Promise || isThenable(result)) result = await result
       assertExecuted(tx, result)
       progress.assertExecuted()
+      progress.decide()
     } catch (error) {
       progress.thrown = error
       throw error

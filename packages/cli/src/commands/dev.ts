@@ -6,6 +6,8 @@ import { assertFolderName, placeOf } from '../engines.ts'
 import { loadSystem } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
 import { noteSystem, notedSystem, start } from '../start.ts'
+import { watchStrays } from '../strays.ts'
+import { watchLoop } from '../watchdog/watchdog.ts'
 import { toldToStop } from './told-to-stop.ts'
 
 export interface DevOptions {
@@ -26,11 +28,15 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
   if (owner !== undefined && owner.system !== system.name && !options.fresh) {
     throw new AtollError('COMMAND_USAGE', `${data} holds the data of system ${owner.system}, and ${module} is system ${system.name}; name another folder with --data, or begin anew with --fresh`)
   }
+  const logger = createLogger(options.verbose ? 'info' : 'warn')
+  const strays = watchStrays(logger)
+  const watchdog = watchLoop(strays)
   const started = await start(system, {
     data,
     port: portOf(options.port ?? process.env['PORT'] ?? '4000'),
     gateway,
-    logger: createLogger(options.verbose ? 'info' : 'warn'),
+    logger,
+    attribution: strays.attribution,
     fresh: options.fresh ?? false,
   })
   noteSystem(data, { module: path, system: system.name })
@@ -43,6 +49,7 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
   await stop
   if (!options.json) console.log('draining …')
   await stopListening()
+  watchdog.end()
   await started.stop()
   console.log(options.json ? JSON.stringify({ stopped: true }) : 'stopped; everything that was acknowledged is on disk')
 }

@@ -11,6 +11,8 @@ import { loadSystemOf } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
 import { startProcess } from '../serve/process.ts'
 import { noteSystem } from '../start.ts'
+import { watchStrays } from '../strays.ts'
+import { watchLoop } from '../watchdog/watchdog.ts'
 import { printConfig } from './config.ts'
 import { toldToStop } from './told-to-stop.ts'
 
@@ -47,7 +49,9 @@ export async function start(module: string | undefined, options: StartOptions): 
   const logger = createLogger(config.values['logging.level'] ?? 'info')
   warnOfReadable(config, logger)
   const gateway = options.gateway ? { settings: loaded.gateway } : undefined
-  const running = await startProcess(loaded.system, { config, services, instance, gateway, logger })
+  const strays = watchStrays(logger)
+  const watchdog = watchLoop(strays, config.values.loopStallMsMax)
+  const running = await startProcess(loaded.system, { config, services, instance, gateway, logger, attribution: strays.attribution })
   const say = (text: string, facts: object): void => console.log(options.json ? JSON.stringify(facts) : text)
   const { callsUrl, callsBoundUrl, gatewayUrl } = running
   const bound = [...(callsBoundUrl === undefined ? [] : [`calls at ${callsBoundUrl}`]), ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`])]
@@ -74,6 +78,7 @@ export async function start(module: string | undefined, options: StartOptions): 
   } finally {
     if (!options.json) console.log('draining …')
     await endListening()
+    watchdog.end()
     const isDrained = await running.stop()
     if (!isDrained) process.exitCode = NOT_DRAINED
     say(isDrained ? 'stopped; everything that was acknowledged is kept' : 'stopped; work was still under way when the time to drain ran out (drainMs). Everything that was acknowledged is kept', { stopped: true, isDrained })

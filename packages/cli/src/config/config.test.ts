@@ -53,6 +53,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   accept: ['nats.sync-interval', undefined],
   survive: [['fire'], 'fire'],
   drainMs: [-1, '-1'],
+  loopStallMsMax: [-1, '-1'],
   'logging.level': ['loud', 'loud'],
   'runtime.partitions': [0, '0'],
   'runtime.leaseMs': ['soon', 'soon'],

@@ -1,6 +1,7 @@
 import { mishaps, type Mishap } from '@atoll/host'
 import { defaultOptions } from 'atoll/runtime'
 import { z } from 'zod'
+import { loopStallMsMax } from '../watchdog/watchdog.ts'
 
 /** One setting: what it takes, how the environment writes it, and what it means. */
 interface Setting<T> {
@@ -104,6 +105,7 @@ export const settings = {
     otherwise: 'what the promises say: process kill, OS crash, power loss',
   } satisfies Setting<Mishap[]>,
   drainMs: count('how long work under way may take when the process is told to stop, milliseconds', 10_000, 0),
+  loopStallMsMax: count('how long nothing of the process may run, such as in a loop without end, before it is ended, milliseconds; 0: for ever', loopStallMsMax, 0),
   'logging.level': { ...text('what is logged', 'info'), schema: z.enum(['info', 'warn', 'error']), expects: 'info, warn or error' } satisfies Setting<'info' | 'warn' | 'error'>,
   'runtime.partitions': runtime('partitions', 'slices of each source; the same for all processes, and for the life of the data'),
   'runtime.leaseMs': runtime('leaseMs', 'how long a lease holds without renewal, milliseconds'),

@@ -4,7 +4,7 @@ import { createGateway } from '@atoll/gateway'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import type { System } from 'atoll'
-import { startSystem, type Ports, type Problem, type RuntimeOptions } from 'atoll/runtime'
+import { startSystem, type Attribution, type Ports, type Problem, type RuntimeOptions } from 'atoll/runtime'
 import { closeAll } from '../closing.ts'
 import type { Config } from '../config/config.ts'
 import type { Values } from '../config/settings.ts'
@@ -24,6 +24,8 @@ export interface ProcessOptions {
   /** Whether the gateway listens here, and what it should be like. */
   readonly gateway: { readonly settings: GatewaySettings | undefined } | undefined
   readonly logger: Logger
+  /** Knows on whose behalf code runs. */
+  readonly attribution?: Attribution
 }
 
 /** Some services of a system, its gateway, or both, in this process; others elsewhere. */
@@ -100,7 +102,7 @@ class Launch {
     const gatewayUrl = front && (await front.listen(at)).url
     const registration = callsUrl === undefined ? undefined : this.#register(callsUrl)
 
-    const started = this.#start({ host: this.#host, logger, calls, stores: noStores, log: noLog })
+    const started = this.#start({ host: this.#host, logger, attribution: this.#options.attribution, calls, stores: noStores, log: noLog })
     started.catch(() => undefined) // whoever started this process waits for it, too
     let stopping: Promise<boolean> | undefined
     const stop = async (): Promise<boolean> => {

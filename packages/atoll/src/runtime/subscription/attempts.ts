@@ -3,6 +3,7 @@ import type { Transaction } from '@atoll/store/driver'
 import { assertExecuted, forgetUnexecuted, kyselyFor } from '@atoll/store'
 import type { Subscriber } from '../../service/subscriber.ts'
 import { openEnvelope, type Envelope } from '../envelope.ts'
+import { Applying } from '../attribution.ts'
 import { isStoresDoing } from '../blame.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import type { RuntimeOptions } from '../options.ts'
@@ -81,9 +82,10 @@ export class Attempts {
 
   /** Applies one event to a projection, inside a transaction. */
   async project(subscriber: Subscriber, envelope: Envelope, tx: Transaction): Promise<void> {
-    const event = openEnvelope(envelope, subscriber.event)
+    const { attribution, name, logger } = this.#ground
+    const apply = (): Promise<void> => subscriber.run({ event: openEnvelope(envelope, subscriber.event), db: kyselyFor(tx) })
     try {
-      await subscriber.run({ event, db: kyselyFor(tx) })
+      await (attribution ? new Applying(name, envelope, logger).run(attribution, apply) : apply())
       assertExecuted(tx)
     } catch (error) {
       forgetUnexecuted(tx) // it is not the next event's

@@ -3,6 +3,7 @@ import type { Log } from '@atoll/log/driver'
 import type { Store } from '@atoll/store/driver'
 import type { Subscriber } from '../../service/subscriber.ts'
 import type { SubscriptionFacts, System } from '../../system.ts'
+import type { Attribution } from '../attribution.ts'
 import type { Envelope } from '../envelope.ts'
 import type { RuntimeOptions } from '../options.ts'
 import type { Solo } from '../solo.ts'
@@ -15,6 +16,7 @@ export interface SubscriptionGround {
   readonly name: string
   readonly host: Host
   readonly logger: Logger
+  readonly attribution: Attribution | undefined
   readonly reports: FailureReports
   readonly log: Log
   readonly store: Store

@@ -1,0 +1,75 @@
+import { AtollError, type LogFields, type Logger } from '@atoll/host'
+import type { Envelope } from './envelope.ts'
+
+/**
+ * Knows on whose behalf code runs, so that what goes astray in it is blamed on one handling and not on the process. Whoever runs a process
+ * may have it; without it such an error ends the process, as Node.js has it.
+ */
+export interface Attribution {
+  /** Runs `work`, and all that it begins, on behalf of a handling. */
+  during<T>(handling: Attributable, work: () => T): T
+}
+
+/** A try of a handler. */
+export interface Attributable {
+  /** What it is about, for log lines. */
+  about(): LogFields
+  /** A promise of its was rejected, and nobody awaits it. */
+  goAstray(thrown: unknown): void
+}
+
+/** What went astray in one handling: what comes before its outcome is decided makes it fail; what comes later is only told. */
+export class Astray {
+  #error: AtollError | undefined
+  #isDecided = false
+
+  /** Answers whether it came in time. */
+  add(error: AtollError): boolean {
+    if (!this.#isDecided) this.#error ??= error
+    return !this.#isDecided
+  }
+
+  /** From here on its outcome does not change. Answers what went astray before. */
+  decide(): AtollError | undefined {
+    this.#isDecided = true
+    return this.#error
+  }
+}
+
+/** An event that is applied to a projection. */
+export class Applying implements Attributable {
+  readonly #astray = new Astray()
+  readonly #subscription: string
+  readonly #envelope: Envelope
+  readonly #logger: Logger
+
+  constructor(subscription: string, envelope: Envelope, logger: Logger) {
+    this.#subscription = subscription
+    this.#envelope = envelope
+    this.#logger = logger
+  }
+
+  async run(attribution: Attribution, apply: () => Promise<void>): Promise<void> {
+    try {
+      await attribution.during(this, apply)
+    } catch (error) {
+      throw this.#astray.decide() ?? error
+    }
+    const error = this.#astray.decide()
+    if (error) throw error
+  }
+
+  about(): LogFields {
+    const { id, type, key, trace } = this.#envelope
+    return { subscription: this.#subscription, event: id, type, key, trace }
+  }
+
+  goAstray(thrown: unknown): void {
+    const error = AtollError.from(thrown)
+    if (!this.#astray.add(error)) reportAstray(this.#logger, this, error)
+  }
+}
+
+export function reportAstray(logger: Logger, handling: Attributable, error: AtollError): void {
+  logger.error({ ...handling.about(), error }, 'a handler left a promise that was rejected and that nobody awaits, after its outcome was decided: it changes nothing any more. Await it, or catch what it throws')
+}

@@ -1,0 +1,50 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { describeThrown, type LogFields, type Logger } from '@atoll/host'
+import type { Attributable, Attribution } from 'atoll/runtime'
+
+/** What goes astray in a process, and who is to blame for it. */
+export interface Strays {
+  readonly attribution: Attribution
+  /** What runs now on behalf of some handling, for log lines; undefined if nothing does. */
+  about(): LogFields | undefined
+  /** Ends the watch. */
+  end(): void
+}
+
+/**
+ * Watches over what nobody awaits or catches in this process. Node.js tells of a rejection in the context in which its promise was made, so it is known
+ * which handling left it: that one fails, or is logged, and the other services go on. What nobody can be blamed for ends the process, as
+ * does every error that nobody catches: of that it is only said where it came from.
+ */
+export function watchStrays(logger: Logger): Strays {
+  const handlings = new AsyncLocalStorage<Attributable>()
+  let isTold = false
+  const about = (): LogFields | undefined => handlings.getStore()?.about()
+  const onRejection = (reason: unknown): void => {
+    const handling = handlings.getStore()
+    if (!handling) throw reason instanceof Error ? reason : new Error(`a promise was rejected that nobody awaits: ${describeThrown(reason).message}`, { cause: reason })
+    handling.goAstray(reason)
+  }
+  const onUncaught = (error: unknown): void => {
+    const facts = about()
+    if (!facts) return
+    isTold = true
+    logger.error({ ...facts, error }, 'a handler left an error that nobody catches, and the process ends')
+  }
+  const onExit = (code: number): void => {
+    const facts = about()
+    if (facts && !isTold) logger.error({ ...facts, code }, 'a handler ends the process')
+  }
+  process.on('unhandledRejection', onRejection)
+  process.on('uncaughtExceptionMonitor', onUncaught)
+  process.prependListener('exit', onExit) // before the log is flushed
+  return {
+    attribution: { during: (handling, work) => handlings.run(handling, work) },
+    about,
+    end: () => {
+      process.off('unhandledRejection', onRejection)
+      process.off('uncaughtExceptionMonitor', onUncaught)
+      process.off('exit', onExit)
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import { writeSync } from 'node:fs'
+import { Session } from 'node:inspector'
+import { workerData } from 'node:worker_threads'
+import { BEATS, DEBUGGER, TURNS, whoseHandling, type Watch } from './watchdog.ts'
+
+// Looks, so many times in the time of a stall, whether the loop of the process has turned. Counted are looks, and not the time between them: a
+// machine that was asleep, or a process that was stopped as a whole, has looked at nothing.
+const { stallMsMax, beats } = workerData as Watch // what the watchdog gave
+let turns = -1
+let looks = 0
+setInterval(() => {
+  const now = Atomics.load(beats, TURNS)
+  looks = now === turns && Atomics.load(beats, DEBUGGER) === 0 ? looks + 1 : 0
+  turns = now
+  if (looks === BEATS) ask()
+}, Math.ceil(stallMsMax / BEATS))
+
+/** Stops the loop where it is and asks what it is about. Inside of something that is no JavaScript, such as a write, that is only answered when it is over. */
+function ask(): void {
+  const session = new Session()
+  session.connectToMainThread()
+  const urls = new Map<string, string>()
+  session.on('Debugger.scriptParsed', ({ params }) => void urls.set(params.scriptId, params.url))
+  session.on('Debugger.paused', ({ params: { callFrames } }) => {
+    const stack = callFrames.slice(0, FRAMES_MAX).map(({ functionName, location }) => `at ${functionName || '(anonymous)'} (${urls.get(location.scriptId) ?? ''}:${location.lineNumber + 1}:${(location.columnNumber ?? 0) + 1})`)
+    const expression = `globalThis[${JSON.stringify(whoseHandling)}]?.()`
+    session.post('Debugger.evaluateOnCallFrame', { callFrameId: callFrames[0]!.callFrameId, expression, returnByValue: true, silent: true }, (_, answer) => {
+      const about: unknown = answer?.result.value
+      if (typeof about === 'string' && Atomics.load(beats, TURNS) === turns) {
+        say({ level: 50, ...(JSON.parse(about) as object), stack, msg: 'a handler has let nothing else of this process run for as long as loopStallMsMax says: the process is ended' })
+        process.kill(process.pid, 'SIGKILL')
+      }
+      say({ level: 40, stack, msg: 'nothing else of this process has run for as long as loopStallMsMax says' })
+      session.post('Debugger.resume', () => session.disconnect())
+    })
+  })
+  session.post('Debugger.enable', () => session.post('Debugger.pause'))
+}
+
+/** The log's own lines wait for the loop that does not turn, so this one goes out by itself. */
+function say(line: object): void {
+  try {
+    writeSync(2, `${JSON.stringify({ time: Date.now(), stallMsMax, ...line })}\n`)
+  } catch {
+    // nobody reads
+  }
+}
+
+const FRAMES_MAX = 12

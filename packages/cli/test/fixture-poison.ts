@@ -1,0 +1,53 @@
+import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
+import { command, contract, event, query, service, system } from 'atoll'
+import { z } from 'zod'
+
+// A service whose handlers do to their process what no handler should, and another one that shares it.
+
+const Note = z.object({ id: z.string(), how: z.enum(['stray', 'stray after', 'loop', 'nothing']) })
+const taken = event('note.taken', { version: 1, key: ({ id }) => id, data: Note })
+const notes = contract('notes', {
+  events: [taken],
+  take: command({ http: 'POST /notes', input: Note, output: z.void() }),
+  ask: query({ http: 'GET /stray', input: z.object({}), output: z.object({ answered: z.boolean() }) }),
+})
+const other = contract('other', { ask: query({ http: 'GET /other', input: z.object({}), output: z.object({ alive: z.boolean() }) }) })
+
+async function stray(text: string): Promise<never> {
+  await turn()
+  throw new Error(text)
+}
+
+function spinForEver(): void {
+  for (;;);
+}
+
+if (process.env['STRAY_OF_NOBODY'] !== undefined) setTimeout(() => void stray('a stray of nobody'), 1_000)
+
+export default system('poison', {
+  services: [
+    service(notes, {
+      handlers: {
+        take: async ({ input, tx }) => void (await tx(({ emit }) => emit(taken, input))),
+        ask: async () => {
+          void stray('a stray of a query')
+          await once(process, 'unhandledRejection')
+          return { answered: true }
+        },
+      },
+      subscribe: ({ on }) => [
+        on(taken, async ({ event: { data }, tx }) => {
+          if (data.how === 'loop') spinForEver()
+          if (data.how === 'stray') {
+            void stray('a stray before the commit')
+            await once(process, 'unhandledRejection')
+          }
+          await tx(() => {})
+          if (data.how === 'stray after') void stray('a stray after the commit')
+        }),
+      ],
+    }),
+    service(other, { handlers: { ask: () => ({ alive: true }) } }),
+  ],
+})
