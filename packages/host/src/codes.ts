@@ -46,6 +46,7 @@ export const errorCodes = {
   EVENT_UNREADABLE: { meaning: 'No version of the event definition understands this record.', remedy: 'Add the upcaster or deploy the newer code, then redrive.' },
   DEFINITION_INVALID: { meaning: 'The system does not fit together: a name twice, an event that nobody emits, a route twice.', remedy: 'Mend what the message names.' },
   MIGRATION_CHANGED: { meaning: 'A migration differs from what was applied under its name.', remedy: 'Restore it, and put the change into a new migration.' },
+  MIGRATION_OUT_OF_ORDER: { meaning: 'A new migration comes before one that was applied already. The store was not touched.', remedy: 'Put it behind those that were applied, under a name that sorts there.' },
   MIGRATION_FAILED: { meaning: 'A migration failed and was rolled back.', remedy: 'Mend the SQL that the cause names.' },
 
   REPLAY_FAILED: { meaning: 'A rebuilt projection could not handle events that the live one has. The live one was kept.', remedy: 'Mend the handler that the message names, then replay again.' },

@@ -10,7 +10,8 @@ export interface StoreDriver {
   /**
    * Opens the store `name`, creating it if it is not there, and applies the migrations that it lacks, each once, all in one
    * transaction. Refuses, and touches nothing: a damaged store (STORE_CORRUPT), one from a newer version (STORE_NEWER), a
-   * migration whose text differs from what was applied under its name (MIGRATION_CHANGED).
+   * migration whose text differs from what was applied under its name (MIGRATION_CHANGED), a new one that comes before one
+   * which was applied (MIGRATION_OUT_OF_ORDER).
    */
   open(name: string, migrations: Migrations): Promise<Store>
 
@@ -129,6 +130,10 @@ export interface InsertStatement extends Statement {
   readonly key: string
 }
 
+/**
+ * What is written is what is read, on every engine, or is refused with INVALID: texts with U+0000 or half of a surrogate pair, NaN, integers of more than 64
+ * bits, and what is none of these types. Whole numbers come back as numbers, from integer columns as bigints where they are beyond 2^53.
+ */
 export type Value = string | number | bigint | Uint8Array | null
 export type Row = Record<string, Value>
 

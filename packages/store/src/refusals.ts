@@ -44,13 +44,45 @@ export function notForServices(sql: string): AtollError {
   return new AtollError('UNSUPPORTED', `'${sql.slice(0, 40)}' is not for services: a store begins, ends and undoes transactions itself, and knows no other`)
 }
 
-/** Refuses what not every engine can keep: texts with U+0000, on which C strings end. */
+/**
+ * Refuses, with INVALID, what not every engine keeps as it is: texts with U+0000, on which C strings end, or with half of a character, of which UTF-8 makes
+ * another one; NaN, which SQLite takes for NULL; integers of more than 64 bits; and what is no value of a store at all.
+ */
 export function assertStorable(params: readonly Value[]): void {
-  for (const param of params) if (typeof param === 'string' && param.includes('\0')) throw notStorable()
+  for (const param of params) {
+    if (typeof param === 'string' ? param.includes('\0') || !param.isWellFormed() : typeof param === 'number' ? param !== param : !isStorable(param)) throw notStorable(param)
+  }
 }
 
-function notStorable(): AtollError {
-  return new AtollError('INVALID', 'a text with the character U+0000 cannot be stored; take it out, or store bytes')
+/** `undefined` is NULL, as for Kysely and the engines' own libraries. */
+function isStorable(param: Exclude<Value, string | number> | undefined): boolean {
+  if (param === null || param === undefined || param instanceof Uint8Array) return true
+  return typeof param === 'bigint' && BigInt.asIntN(64, param) === param
+}
+
+function notStorable(param: unknown): AtollError {
+  return new AtollError('INVALID', reasonFor(param))
+}
+
+function reasonFor(param: unknown): string {
+  if (typeof param === 'string') return param.includes('\0') ? 'a text with the character U+0000 cannot be stored; take it out, or store bytes' : 'a text with half of a surrogate pair cannot be stored, for it is no character; take it out (toWellFormed), or store bytes'
+  if (typeof param === 'number') return 'NaN cannot be stored: SQLite would take it for NULL; store NULL, if that is meant'
+  if (typeof param === 'bigint') return 'an integer of more than 64 bits cannot be stored; store it as a text'
+  if (typeof param === 'boolean') return 'true and false cannot be stored as they are; store 1 and 0'
+  if (param instanceof Date) return 'a Date cannot be stored as it is: store its milliseconds (getTime), or its text (toISOString)'
+  return `a value of type ${typeof param === 'object' ? (param?.constructor?.name ?? 'object') : typeof param} cannot be stored as it is; store a text (JSON.stringify), a number, a bigint, bytes (Uint8Array) or null`
+}
+
+/**
+ * Refuses a migration that comes before one which `store` has had already: made anew, a store would have them in the other order, and may come to be another one.
+ * The runtime's own (`atoll-…`) are independent of each other, and stand before those of services.
+ */
+export function assertInOrder(store: string, names: readonly string[], applied: { has(name: string): boolean }): void {
+  const own = names.filter((name) => !name.startsWith('atoll-'))
+  const last = own.findLastIndex((name) => applied.has(name))
+  const late = own.slice(0, Math.max(last, 0)).find((name) => !applied.has(name))
+  if (late === undefined) return
+  throw new AtollError('MIGRATION_OUT_OF_ORDER', `migration ${late} comes before ${own[last]}, which ${store} has had already. It was not touched: put ${late} behind it, under a name that sorts there`)
 }
 
 /** The rules for names, which become names of files, schemas and roles. */

@@ -93,6 +93,19 @@ export const migrations: StoreChapter = {
       },
     },
     {
+      id: 'migration.out-of-order',
+      promise: 'a new migration that comes before one which was applied is refused with MIGRATION_OUT_OF_ORDER, before anything is touched; one of the runtime is not, and neither is one that comes last',
+      when: (capabilities) => capabilities.persistent,
+      async run(driver) {
+        await (await driver.open('orders', { ...itemsMigrations, ...later })).close()
+        const between = { ...itemsMigrations, '0001-merged': `INSERT INTO items (id) VALUES ('merged')`, ...later }
+        await assertRefused('MIGRATION_OUT_OF_ORDER', driver.open('orders', between))
+        await assertRefused('MIGRATION_OUT_OF_ORDER', driver.open('orders', { '0000-first': 'DELETE FROM items', ...itemsMigrations, ...later }))
+        const store = await driver.open('orders', { 'atoll-0009-more': `INSERT INTO items (id) VALUES ('of the runtime')`, ...itemsMigrations, ...later, '0003-last': `INSERT INTO items (id) VALUES ('last')` })
+        await assertIds(store.reader, ['by migration', 'last', 'of the runtime'])
+      },
+    },
+    {
       id: 'migration.newer',
       promise: 'a store that has had migrations which the code does not know is refused with STORE_NEWER, and not touched',
       when: (capabilities) => capabilities.persistent,

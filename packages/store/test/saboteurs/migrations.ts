@@ -52,6 +52,12 @@ export const migrationSaboteurs: readonly Saboteur[] = [
     spoil: changingMigrations((migrations, known) => known ?? migrations),
   },
   {
+    breaks: 'it applies new migrations whenever they come',
+    kind: 'files',
+    caughtBy: ['migration.out-of-order'],
+    spoil: changingMigrations((migrations, known = {}) => ({ ...Object.fromEntries(Object.entries(migrations).filter(([name]) => name in known)), ...migrations })),
+  },
+  {
     breaks: 'it ignores that the text of a migration has changed',
     kind: 'files',
     caughtBy: ['migration.changed'],

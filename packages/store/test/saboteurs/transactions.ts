@@ -157,7 +157,20 @@ export const valueSaboteurs: readonly Saboteur[] = [
       },
     })),
   },
-  { breaks: 'it leaves the character U+0000 out', caughtBy: ['value.nul'], spoil: changingValues((value) => (typeof value === 'string' ? value.replaceAll('\0', '') : value)) },
+  { breaks: 'it leaves the character U+0000 out', caughtBy: ['value.refused'], spoil: changingValues((value) => (typeof value === 'string' ? value.replaceAll('\0', '') : value)) },
+  { breaks: 'it makes a character of half of one', caughtBy: ['value.refused'], spoil: changingValues((value) => (typeof value === 'string' ? value.toWellFormed() : value)) },
+  { breaks: 'it takes NaN for null', caughtBy: ['value.refused'], spoil: changingValues((value) => (Number.isNaN(value) ? null : value)) },
+  { breaks: 'it takes true for 1', caughtBy: ['value.refused'], spoil: changingValues((value) => ((value as unknown) === true ? 1 : value)) }, // as JavaScript would give it
+  {
+    breaks: 'it rounds integers when it reads',
+    caughtBy: ['value.large'],
+    spoil: changingReaders((reader) => ({
+      all: async <R>(...[statement, params]: Parameters<Queries['all']>) => {
+        const rows = await reader.all(statement, params)
+        return rows.map((row) => Object.fromEntries(Object.entries(row).map(([column, value]) => [column, typeof value === 'bigint' ? Number(value) : value])) as R) // the caller knows its columns
+      },
+    })),
+  },
   { breaks: 'it takes an empty text for null', caughtBy: ['value.null'], spoil: changingValues((value) => (value === '' ? null : value)) },
   { breaks: 'it composes what was written decomposed', caughtBy: ['value.text'], spoil: changingValues((value) => (typeof value === 'string' ? value.normalize() : value)) },
   { breaks: 'it knows 32 bits of an integer', caughtBy: ['value.integer'], spoil: changingValues((value) => (Number.isInteger(value) ? Number(value) | 0 : value)) },

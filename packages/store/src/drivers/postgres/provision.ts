@@ -1,6 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import { quoteIdentifier, sqlStateOf, type Client } from '@atoll/postgres'
 import { textOf, type Migrations } from '../../driver.ts'
+import { assertInOrder } from '../../refusals.ts'
 import { examinePlace, type Found } from './found.ts'
 import type { Place } from './names.ts'
 import { meaningOf, migrationStatements } from './sql.ts'
@@ -117,6 +118,7 @@ async function lacking(client: Client, { schema }: Place, migrations: Migrations
     }
   }
   const applied = new Set(rows.map((row) => row.name))
+  assertInOrder(`schema ${schema}`, Object.keys(migrations), applied)
   return Object.keys(migrations).filter((name) => !applied.has(name))
 }
 

@@ -1,7 +1,7 @@
 import { AtollError } from '@atoll/host'
 import { sqlStateOf, type Param, type Pool } from '@atoll/postgres'
 import type { Reader, Row, Statement, Value } from '../../driver.ts'
-import { readOnly, usedAfterClose } from '../../refusals.ts'
+import { assertStorable, readOnly, usedAfterClose } from '../../refusals.ts'
 import { noParams, postgresDialect, textOf } from './statements.ts'
 import type { Writer } from './writer.ts'
 
@@ -51,6 +51,7 @@ export class PostgresReader implements Reader {
 
   async #read<R>(statement: Statement, params: readonly Value[]): Promise<R[]> {
     if (this.#closed) throw usedAfterClose(this.#name, 'read')
+    assertStorable(params)
     const text = textOf(statement)
     let ask = (): Promise<R[]> => this.#pool.query<R>(text, params as readonly Param[]).then((answer) => answer.rows)
     for (const writer of this.#writers) {

@@ -1,7 +1,7 @@
 import { AtollError } from '@atoll/host'
 import { toAtollError, type Database, type Statement as SqliteStatement } from '@atoll/sqlite'
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
-import type { DialectParts, Statement, Value } from '../../driver.ts'
+import type { DialectParts, Row, Statement, Value } from '../../driver.ts'
 import { notForServices } from '../../refusals.ts'
 
 /** How Kysely writes for SQLite. One object, because compiled statements are kept by it. */
@@ -44,7 +44,9 @@ export class Connection {
     const native = this.database.prepare(sql)
     // What neither answers nor changes rows begins or ends transactions, or reaches for another file.
     if (native.readonly && !native.reader) throw notForServices(sql)
-    return { native, answers: native.reader, writes: !native.readonly }
+    const writes = !native.readonly
+    if (writes && native.reader) native.safeIntegers(true)
+    return { native, answers: native.reader, writes }
   }
 }
 
@@ -73,14 +75,51 @@ export function runPreparedEach(prepared: Prepared, rows: readonly (readonly Val
   for (const row of rows) runPrepared(prepared, row)
 }
 
-export function getPrepared({ native, answers }: Prepared, params: readonly Value[]): unknown {
-  if (answers) return native.get(params)
-  native.run(params)
-  return undefined
+export function getPrepared({ native, answers, writes }: Prepared, params: readonly Value[]): unknown {
+  if (!answers) return void native.run(params)
+  const row = native.get(params)
+  if (row === undefined) return undefined
+  if (writes) return exactly(row)
+  return isRounded(row) ? readExactly(native, () => exactly(native.get(params))) : row
 }
 
-export function allPrepared({ native, answers }: Prepared, params: readonly Value[]): unknown[] {
-  if (answers) return native.all(params)
-  native.run(params)
-  return []
+export function allPrepared({ native, answers, writes }: Prepared, params: readonly Value[]): unknown[] {
+  if (!answers) {
+    native.run(params)
+    return []
+  }
+  const rows = native.all(params)
+  if (writes) return rows.map(exactly)
+  return rows.some(isRounded) ? readExactly(native, () => native.all(params).map(exactly)) : rows
+}
+
+// The library makes a number of every integer, rounded where it is beyond 2^53, or a bigint of every one, which is slow. So what is read is read again
+// where a number might be a rounded integer; and what a write returns, which cannot be asked for again, is asked for in bigints at once.
+
+function isRounded(row: unknown): boolean {
+  const values = row as Row // of columns by their names
+  for (const column in values) {
+    const value = values[column]
+    if (typeof value === 'number' && (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER)) return true
+  }
+  return false
+}
+
+function readExactly<T>(native: SqliteStatement, read: () => T): T {
+  native.safeIntegers(true)
+  try {
+    return read()
+  } finally {
+    native.safeIntegers(false)
+  }
+}
+
+/** Integers as numbers where those are exact. */
+function exactly(row: unknown): unknown {
+  const values = row as Row // of columns by their names
+  for (const column in values) {
+    const value = values[column]
+    if (typeof value === 'bigint' && value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER) values[column] = Number(value)
+  }
+  return values
 }

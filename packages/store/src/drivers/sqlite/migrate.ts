@@ -1,10 +1,12 @@
 import { AtollError, type Host } from '@atoll/host'
 import { toAtollError, type Database } from '@atoll/sqlite'
 import { textOf, type Migrations } from '../../driver.ts'
+import { assertInOrder } from '../../refusals.ts'
 
 /** Refuses a store whose migrations are not what this code has, or had. Only looks. */
 export function checkMigrations(database: Database, file: string, migrations: Migrations, host: Host): void {
-  for (const [name, digest] of appliedTo(database)) {
+  const applied = appliedTo(database)
+  for (const [name, digest] of applied) {
     const migration = migrations[name]
     if (migration === undefined) {
       throw new AtollError('STORE_NEWER', `${file} has had migration ${name}, which this code does not know. It was not touched: run the newer version`)
@@ -13,6 +15,7 @@ export function checkMigrations(database: Database, file: string, migrations: Mi
       throw new AtollError('MIGRATION_CHANGED', `migration ${name} differs from what was applied to ${file}; restore it, and put the change into a new migration`)
     }
   }
+  assertInOrder(file, Object.keys(migrations), applied)
 }
 
 /** Applies the migrations that a store lacks, all in one transaction. */

@@ -1,5 +1,5 @@
 import type { Reader, Row, Statement, Value } from '../../driver.ts'
-import { readOnly, usedAfterClose } from '../../refusals.ts'
+import { assertStorable, readOnly, usedAfterClose } from '../../refusals.ts'
 import { allPrepared, getPrepared, noParams, sqliteDialect, type Connection, type Prepared } from './connection.ts'
 import type { Writer } from './writer.ts'
 
@@ -28,11 +28,11 @@ export class FileReader implements Reader {
   }
 
   async get<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R | undefined> {
-    return this.#read(statement, (prepared) => getPrepared(prepared, params)) as R | undefined // the caller knows its columns
+    return this.#read(statement, params, getPrepared) as R | undefined // the caller knows its columns
   }
 
   async all<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R[]> {
-    return this.#read(statement, (prepared) => allPrepared(prepared, params)) as R[] // the caller knows its columns
+    return this.#read(statement, params, allPrepared) as R[] // the caller knows its columns
   }
 
   async close(): Promise<void> {
@@ -42,9 +42,9 @@ export class FileReader implements Reader {
     this.#onClose()
   }
 
-  #read(statement: Statement, read: (prepared: Prepared) => unknown): unknown {
+  #read(statement: Statement, params: readonly Value[], read: Read): unknown {
     if (this.#closed) throw usedAfterClose(this.#connection.file, 'read')
-    return readWith(this.#connection, statement, read)
+    return readWith(this.#connection, statement, params, read)
   }
 }
 
@@ -77,11 +77,11 @@ export class MemoryReader implements Reader {
   }
 
   async get<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R | undefined> {
-    return (await this.#read(statement, (prepared) => getPrepared(prepared, params))) as R | undefined // the caller knows its columns
+    return (await this.#read(statement, params, getPrepared)) as R | undefined // the caller knows its columns
   }
 
   async all<R = Row>(statement: Statement, params: readonly Value[] = noParams): Promise<R[]> {
-    return (await this.#read(statement, (prepared) => allPrepared(prepared, params))) as R[] // the caller knows its columns
+    return (await this.#read(statement, params, allPrepared)) as R[] // the caller knows its columns
   }
 
   async close(): Promise<void> {
@@ -100,12 +100,12 @@ export class MemoryReader implements Reader {
     return source
   }
 
-  #read(statement: Statement, read: (prepared: Prepared) => unknown): Promise<unknown> {
+  #read(statement: Statement, params: readonly Value[], read: Read): Promise<unknown> {
     if (this.#closed) throw usedAfterClose(this.#sources[0]!.connection.file, 'read')
     const source = this.#sourceFor(statement)
     return source.writer.betweenCommits(() => {
       if (this.#closed) throw usedAfterClose(source.connection.file, 'read')
-      return readWith(source.connection, statement, read)
+      return readWith(source.connection, statement, params, read)
     })
   }
 }
@@ -116,11 +116,14 @@ export interface MemorySource {
   readonly writer: Writer
 }
 
-function readWith(connection: Connection, statement: Statement, read: (prepared: Prepared) => unknown): unknown {
+type Read = (prepared: Prepared, params: readonly Value[]) => unknown
+
+function readWith(connection: Connection, statement: Statement, params: readonly Value[], read: Read): unknown {
   try {
+    assertStorable(params)
     const prepared = connection.prepare(statement)
     if (prepared.writes) throw readOnly(connection.file)
-    return read(prepared)
+    return read(prepared, params)
   } catch (error) {
     throw connection.error(error)
   }
