@@ -5,8 +5,10 @@ import { Kysely, NOOP_QUERY_EXECUTOR, QueryCreator, type OperationNode, type Que
 
 /** The queries of one Kysely that must still be executed. */
 export class Unexecuted {
-  /** Writes, from the moment in which they are begun: one that is not executed is always a mistake. */
-  readonly #writes = new Map<QueryId, RootOperationNode>()
+  /** A write, from the moment in which it is begun: one that is not executed is always a mistake. There is nearly always one at a time, so the first needs no map. */
+  #first: QueryId | undefined
+  #firstNode: RootOperationNode | undefined
+  #others: Map<QueryId, RootOperationNode> | undefined
   /** Reads that somebody awaited. One that nobody awaits may be a part that another query, or nothing, came to need. */
   #awaited: Map<QueryId, RootOperationNode> | undefined
 
@@ -19,31 +21,38 @@ export class Unexecuted {
 
   /** What {@link askFor} asked. */
   answer(question: Question, node: RootOperationNode, queryId: QueryId): void {
-    if (question === 'made') this.#writes.set(queryId, node)
-    else if (!this.#writes.has(queryId)) (this.#awaited ??= new Map()).set(queryId, node)
+    if (question === 'made') this.#note(queryId, node)
+    else (this.#awaited ??= new Map()).set(queryId, node)
   }
 
   /** It has become a part of another query, or is about to be compiled. */
   used(queryId: QueryId): void {
-    this.#writes.delete(queryId)
+    this.executed(queryId)
     this.#awaited?.delete(queryId)
   }
 
   /** To compile a write is not to execute it. */
   compiled(queryId: QueryId, node: RootOperationNode): void {
-    if (node.kind !== 'SelectQueryNode' && node.kind !== 'RawNode') this.#writes.set(queryId, node)
+    if (node.kind !== 'SelectQueryNode' && node.kind !== 'RawNode') this.#note(queryId, node)
   }
 
   executed(queryId: QueryId): void {
-    this.#writes.delete(queryId)
+    if (this.#first === queryId) this.#first = undefined
+    else this.#others?.delete(queryId)
   }
 
   /** Forgets all of them, and says what the first is, as it stands in the code. */
   take(): string | undefined {
-    const node = firstOf(this.#writes) ?? firstOf(this.#awaited)
-    this.#writes.clear()
-    this.#awaited = undefined
+    if (this.#first === undefined && this.#others === undefined && this.#awaited === undefined) return undefined
+    const node = (this.#first === undefined ? undefined : this.#firstNode) ?? firstOf(this.#others) ?? firstOf(this.#awaited)
+    this.#first = this.#others = this.#awaited = undefined
     return node && describe(node)
+  }
+
+  #note(queryId: QueryId, node: RootOperationNode): void {
+    if (this.#first !== undefined && this.#first !== queryId) return void (this.#others ??= new Map()).set(queryId, node)
+    this.#first = queryId
+    this.#firstNode = node
   }
 }
 
