@@ -8,7 +8,7 @@ export interface PlantedBug {
   /** Text of a module, and what stands there instead. */
   readonly changes: readonly Patch[]
   /** The simulation that is asked first, where another has nothing that it could break. */
-  readonly first?: 'conduit'
+  readonly first?: 'conduit' | 'desk'
   /** The test file that must fail. Without it, a simulation must. */
   readonly test?: string
 }
@@ -189,6 +189,39 @@ export const plantedBugs: readonly PlantedBug[] = [
     first: 'conduit',
     defect: 'the answer to an Idempotency-Key is not recorded with its command',
     changes: [{ file: `${runtime}/operations.ts`, find: 'record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),', replace: 'record: undefined,' }],
+  },
+  {
+    name: 'emits-what-is-read-otherwise',
+    first: 'desk',
+    defect: 'an event is emitted whose data no reader can read, or each reads otherwise',
+    changes: [{ file: `${runtime}/envelope.ts`, find: "if (trust === 'as it is') return JSON.stringify(data)", replace: 'if (trust.length > 0) return JSON.stringify(data)' }],
+  },
+  {
+    name: 'answers-are-checked-after-the-commit',
+    first: 'desk',
+    defect: 'a command commits, and then is refused for its answer',
+    changes: [
+      { file: `${runtime}/operations.ts`, find: 'check: (result) => answer.checkInTx(result),', replace: 'check: (result) => { try { return answer.checkInTx(result) } catch (error) { Object.assign(handling, { late: error }); return result } },' },
+      { file: `${runtime}/operations.ts`, find: 'await run(ground, operation, handling, answer, slot)\n', replace: "await run(ground, operation, handling, answer, slot)\n        if ('late' in handling) throw handling.late\n" },
+    ],
+  },
+  {
+    name: 'failures-after-the-commit-are-answered',
+    first: 'desk',
+    defect: 'a command commits, and then is answered with what its handler failed with after that',
+    changes: [{ file: `${runtime}/operations.ts`, find: 'if (!handling.committed) throw error\n', replace: 'throw error\n' }],
+  },
+  {
+    name: 'keys-are-for-what-is-parsed',
+    first: 'desk',
+    defect: 'an Idempotency-Key is held to what the schema made of what was sent',
+    changes: [{ file: `${runtime}/operations.ts`, find: '{ sent: request.input, parsed: parsed.data }', replace: '{ sent: parsed.data, parsed: parsed.data }' }],
+  },
+  {
+    name: 'keys-of-strangers-are-shared',
+    first: 'desk',
+    defect: 'the Idempotency-Key of somebody whom nobody knows is in the way of all others whom nobody knows',
+    changes: [{ file: `${runtime}/answers.ts`, find: 'this.#isAnonymous = caller === undefined', replace: 'this.#isAnonymous = false' }],
   },
   {
     name: 'guard-does-not-hold',

@@ -42,6 +42,13 @@ describe('the body of a request', () => {
     assert.deepEqual(await read('{"a":",,,,,,,,,,,,,"}'), { a: ',,,,,,,,,,,,,' }, 'a text is one')
   })
 
+  it('keeps whole numbers exactly, or is refused by the name of the field', async () => {
+    assert.deepEqual(await read('{"a":9007199254740992,"b":"9007199254740993","c":0.12345678901234567}'), { a: 2 ** 53, b: '9007199254740993', c: 0.12345678901234567 })
+    for (const digits of ['9007199254740993', '-90071992547409931', '9'.repeat(400)]) {
+      await assert.rejects(read(`{"b":{"id":${digits}}}`), { code: 'INVALID', details: { fields: { id: ['has too many digits to be kept exactly; send it as a text'] } } })
+    }
+  })
+
   it('is refused as malformed where a text does not end', () => assert.rejects(read('{"a":"\\"'), { code: 'MALFORMED' }))
 })
 

@@ -17,6 +17,7 @@ export async function readBody(request: GatewayRequest, limits: BodyLimits): Pro
   if (text.trim() === '') return undefined
   assertShape(text, limits)
   const body = parse(text)
+  if (LONG_NUMBER.test(text)) assertExact(text)
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown> // an object that is no list
   throw new AtollError('INVALID', 'the body must be a JSON object', { details: { fields: { body: ['must be an object'] } } })
 }
@@ -79,6 +80,25 @@ function parse(text: string): unknown {
     throw new AtollError('MALFORMED', 'the body is not well-formed JSON', { cause: error })
   }
 }
+
+/**
+ * Refuses whole numbers that JavaScript would round: an id that arrives as its neighbour is somebody else's. Only texts with that many digits in a row
+ * are read a second time.
+ */
+function assertExact(text: string): void {
+  const visit = (name: string, value: unknown, { source }: { source?: string } = {}): unknown => {
+    if (typeof value === 'number' && source !== undefined && /^-?\d+$/.test(source) && (!Number.isFinite(value) || BigInt(source) !== BigInt(value))) {
+      throw new AtollError('INVALID', `the body has ${source.length > 40 ? 'a number of more than 40 digits' : source}, which would be rounded; send such numbers as texts`, {
+        details: { fields: { [name]: ['has too many digits to be kept exactly; send it as a text'] } },
+      })
+    }
+    return value
+  }
+  JSON.parse(text, visit as (name: string, value: unknown) => unknown) // the compiler's library does not know of the third argument yet
+}
+
+/** So many digits may be more than a number keeps. */
+const LONG_NUMBER = /\d{16}/
 
 function one(header: string | string[] | undefined): string | undefined {
   return Array.isArray(header) ? header[0] : header
