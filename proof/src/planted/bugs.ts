@@ -20,6 +20,7 @@ const held = `${runtime}/subscription/held.ts`
 const attempts = `${runtime}/subscription/attempts.ts`
 const leases = `${runtime}/subscription/leases.ts`
 const relay = `${runtime}/relay.ts`
+const streamReader = `${runtime}/subscription/stream-reader.ts`
 const tidying = `${runtime}/tidying.ts`
 const writer = 'packages/store/src/drivers/sqlite/writer.ts'
 const database = 'packages/sqlite/src/database.ts'
@@ -285,6 +286,30 @@ export const plantedBugs: readonly PlantedBug[] = [
     defect: 'a transaction commits though a write in it was built and not executed',
     changes: [{ file: `${runtime}/transact.ts`, find: '      assertExecuted(tx, result)\n', replace: '' }],
     test: `${runtime}/not-executed.test.ts`,
+  },
+  {
+    name: 'cursors-do-not-know-their-event',
+    defect: 'a subscription reads on in whatever log it is given, where it stood in another',
+    changes: [{ file: streamReader, find: 'cursor.isProven ||= await isOfOneHistory(log, { subscription: name, source, partition: this.#partition, number, offset, id, previousOffset })', replace: 'cursor.isProven ||= [log, name, source, number, offset, id, previousOffset, isOfOneHistory].length > 0' }],
+    test: 'proof/src/restores/restores.test.ts',
+  },
+  {
+    name: 'what-is-ahead-is-not-known',
+    defect: 'what was handled ahead of a cursor in another history counts as handled in this one',
+    changes: [{ file: streamReader, find: 'if (handled.id !== null) assertSame(', replace: 'if (false as boolean) assertSame(' }],
+    test: `${runtime}/history.test.ts`,
+  },
+  {
+    name: 'stores-do-not-know-their-log',
+    defect: 'a service whose store is older than the log goes on as if the log had nothing of it',
+    changes: [{ file: relay, find: 'if (!this.#knowsLog) await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options.partitions)\n    else if', replace: 'if' }],
+    test: 'proof/src/restores/restores.test.ts',
+  },
+  {
+    name: 'lost-numbers-are-given-again',
+    defect: 'a source that was restored gives its next events numbers that a subscriber has handled others under',
+    changes: [{ file: `${runtime}/service-runtime.ts`, find: 'if (!(await useUpNumbers(this, subscription, passed))) return', replace: 'if ([useUpNumbers, subscription, passed].length > 0) return' }],
+    test: 'packages/cli/src/restored.test.ts',
   },
   {
     name: 'synchronous-normal',

@@ -28,8 +28,7 @@ describe('a subscription', () => {
       while (storage.sources.get('book')?.get(0)?.length !== 2) await world.host.advance(10)
       await world.host.advance(10)
       const stopping = first.stop({ drainMs: 0 }) // the slow one is still in hand
-      await world.host.advance(10)
-      release()
+      await world.host.advance(2_000)
       await stopping
       const other = copyOf(storage)
       const records = other.sources.get('book')!.get(0)!
@@ -38,6 +37,7 @@ describe('a subscription', () => {
       await world.host.advance(2_000)
       assert.equal(second.readiness().ready, false)
       assert.ok(second.readiness().reasons.some((reason) => reason.includes('audit stands still: LOG_DIVERGED')), second.readiness().reasons.join('\n'))
+      release()
     }))
 
   it('takes a number that is lost for any event that it has handled under it', () =>
