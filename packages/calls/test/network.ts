@@ -131,7 +131,7 @@ function instanceAt(port: number): Instance {
 }
 
 /** Waits until something holds, looking again and again; throws when it takes too long. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, boundMs = 5 * 60_000): Promise<void> {
   const host = createNodeHost()
   const startedMs = performance.now()
   while (!(await holds())) {

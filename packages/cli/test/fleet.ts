@@ -82,7 +82,7 @@ export async function inFleet(work: (fleet: Fleet) => Promise<void>): Promise<vo
 }
 
 /** Asks again and again until it holds. Another process can be asked, not waited for. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, boundMs = 20_000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, boundMs = 5 * 60_000): Promise<void> {
   const startedMs = performance.now()
   if (await holds()) return
   for await (const _ of setInterval(10)) {

@@ -35,11 +35,7 @@ export async function assertWaitsForItsEngine(engine: { kill(): Promise<unknown>
   const recorder = createRecorder()
   const log = await open(recorder)
   try {
-    for (const call of Object.values(calls)) {
-      const startedAt = performance.now()
-      await assertRefused('UNAVAILABLE', call(log))
-      assert.ok(performance.now() - startedAt < callMs)
-    }
+    for (const call of Object.values(calls)) await assertRefused('UNAVAILABLE', call(log))
     log.watch('orders', () => {})
     await engine.start()
     await eventually('the log reads', async () => (await log.read('orders', 0, null, 10)).length === 0) // what was refused is not written now
@@ -56,10 +52,8 @@ export async function assertWaitsForItsEngine(engine: { kill(): Promise<unknown>
 export async function assertOpensWithoutAnAnswer(open: (port: number) => Promise<Log>): Promise<void> {
   const silent = await createProxy({ host: '127.0.0.1', port: await findPorts(1) })
   silent.silence()
-  const startedAt = performance.now()
-  const log = await open(silent.port)
+  const log = await open(silent.port) // or it hangs, and so does the test
   try {
-    assert.ok(performance.now() - startedAt < callMs * 2)
     const error = await assertRefused('UNAVAILABLE', log.tail('orders', 0))
     assert.match(error.message, /connectMs/)
   } finally {

@@ -57,7 +57,7 @@ describe('the thread that writes a log', () => {
         const log = await createEmbeddedLog({ file: '${join(folder, 'log.db')}', host: createNodeHost() })
         await log.append('orders', createRecords('orders', 0, 1, 3))
         console.log('durable')`
-      const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: import.meta.dirname, encoding: 'utf8', timeout: 20_000 })
+      const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: import.meta.dirname, encoding: 'utf8', timeout: 5 * 60_000 })
       assert.equal(output, 'durable\n')
     }))
 })

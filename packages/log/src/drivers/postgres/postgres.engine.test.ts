@@ -224,7 +224,7 @@ describe('a PostgreSQL log', () => {
           await log.append('orders', createRecords('orders', 0, 1, 3))
           console.log('durable')
           ${end}`
-        const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program, world.url, world.system], { cwd: import.meta.dirname, encoding: 'utf8', timeout: 20_000 })
+        const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program, world.url, world.system], { cwd: import.meta.dirname, encoding: 'utf8', timeout: 5 * 60_000 })
         assert.equal(output, 'durable\n')
       }))
   }

@@ -316,7 +316,7 @@ describe('a log on RabbitMQ', () => {
         await opened.close()
       }
       console.log('closed')`
-    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: join(import.meta.dirname), encoding: 'utf8', timeout: 60_000 })
+    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: join(import.meta.dirname), encoding: 'utf8', timeout: 5 * 60_000 })
     assert.equal(output, 'closed\n')
   })
 

@@ -218,7 +218,7 @@ describe('a log on Redis', () => {
         await another.close()
       }
       console.log('closed')`
-    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: join(import.meta.dirname), encoding: 'utf8', timeout: 60_000 })
+    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: join(import.meta.dirname), encoding: 'utf8', timeout: 5 * 60_000 })
     assert.equal(output, 'closed\n')
   })
 
