@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { assertExecuted } from '../executed.ts'
 import { kyselyFor } from '../kysely.ts'
 import type { StoreChapter } from './harness.ts'
 import { assertIds, assertRefused, insert, Mishap, openItems } from './items.ts'
@@ -47,6 +48,21 @@ export const kysely: StoreChapter = {
         const rows = await store.write((tx) => kyselyFor<Tables>(tx).insertInto('items').values({ id: 'a', cents: 1 }).returningAll().execute())
         assert.deepEqual(rows.map((row) => ({ ...row })), [{ id: 'a', cents: 1 }])
         await assertIds(store.reader, ['a'])
+      },
+    },
+    {
+      id: 'kysely.unexecuted',
+      promise: 'what Kysely built in a transaction, and nobody executed, is refused with NOT_EXECUTED, and the transaction is undone',
+      async run(driver) {
+        const store = await openItems(driver)
+        const forgetful = store.write(async (tx) => {
+          const db = kyselyFor<Tables>(tx)
+          await db.insertInto('items').values({ id: 'a', cents: 1 }).execute()
+          await db.insertInto('items').values({ id: 'b', cents: 2 })
+          assertExecuted(tx)
+        })
+        await assertRefused('NOT_EXECUTED', forgetful)
+        await assertIds(store.reader, [])
       },
     },
     {

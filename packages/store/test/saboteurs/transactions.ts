@@ -205,6 +205,11 @@ export const valueSaboteurs: readonly Saboteur[] = [
 
 export const kyselySaboteurs: readonly Saboteur[] = [
   {
+    breaks: 'it shows another transaction each time',
+    caughtBy: ['kysely.unexecuted'],
+    spoil: changingWrites((store) => (work) => store.write((tx) => work(new Proxy(changed(tx, {}), { set: () => true })))), // whatever is kept with it is gone
+  },
+  {
     breaks: 'it has Kysely write the SQL of another database',
     caughtBy: ['kysely.transaction'],
     spoil: changingTransactions((tx) => ({ dialect: { ...tx.dialect, createQueryCompiler: () => new PostgresQueryCompiler() } })),
