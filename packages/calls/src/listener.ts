@@ -93,7 +93,7 @@ export class Listener {
   /** Never rejects: nobody waits for it, so a rejection would end the process. */
   async #exchange(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const url = new URL(request.url ?? '/', 'http://here')
+      const url = toUrl(request.url ?? '/')
       const isTrusted = this.#knowsSecret(request.headers.authorization)
       const exchange = new HttpExchange(request, response, url, isTrusted, this.#limits.bodyBytesMax, this.#connections)
       if (request.headers.origin !== undefined) throw new AtollError('FORBIDDEN', 'web pages may not call services')
@@ -165,6 +165,11 @@ class HttpExchange implements Exchange {
       end: () => void response.end(),
     }
   }
+}
+
+function toUrl(target: string): URL {
+  if (!URL.canParse(target, 'http://here')) throw new AtollError('MALFORMED', 'the request target is neither a path nor a URL')
+  return new URL(target, 'http://here')
 }
 
 function decodePath(path: string): string {

@@ -14,6 +14,7 @@ export interface CallBody {
   readonly maybeSeen?: { readonly position: Position; readonly remainingMs: number } | undefined
   readonly idempotencyKey?: string | undefined
   readonly ifMatch?: string | undefined
+  readonly ifNoneMatch?: '*' | undefined
   readonly trace?: string | undefined
   readonly requestId?: string | undefined
   readonly show?: boolean | undefined
@@ -31,9 +32,9 @@ export interface CallProblem {
 }
 
 export function encodeCall(system: string, request: Dispatch, remainingMs: number, nowMs: number): string {
-  const { input, caller, position, maybeSeen: maybe, idempotencyKey, ifMatch, trace, requestId, show } = request
+  const { input, caller, position, maybeSeen: maybe, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show } = request
   const maybeSeen = maybe && { position: maybe.position, remainingMs: maybe.untilMs - nowMs }
-  const body: CallBody = { system, input, caller, position, maybeSeen, idempotencyKey, ifMatch, trace, requestId, show, remainingMs: Math.max(0, Math.floor(remainingMs)) }
+  const body: CallBody = { system, input, caller, position, maybeSeen, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show, remainingMs: Math.max(0, Math.floor(remainingMs)) }
   return JSON.stringify(body)
 }
 
@@ -47,6 +48,7 @@ export function decodeCall(text: string): CallBody {
   for (const name of ['idempotencyKey', 'ifMatch', 'trace', 'requestId']) {
     if (body[name] !== undefined && typeof body[name] !== 'string') throw malformed(`its ${name} is no text`)
   }
+  if (body['ifNoneMatch'] !== undefined && body['ifNoneMatch'] !== '*') throw malformed('its ifNoneMatch is not *')
   if (caller !== undefined && !(isObject(caller) && typeof caller['id'] === 'string' && isObject(caller['claims']))) throw malformed('its caller has no id and claims')
   if (position !== undefined && !isPosition(position)) throw malformed('its position is none')
   if (maybeSeen !== undefined && !(isObject(maybeSeen) && isPosition(maybeSeen['position']) && Number.isFinite(maybeSeen['remainingMs']))) throw malformed('what its caller may have seen is no position')

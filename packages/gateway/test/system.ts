@@ -3,7 +3,7 @@ import { createNodeHost } from '@atoll/host/node'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import { changeVersion, sqlStore } from '@atoll/store'
 import { createSqliteStores } from '@atoll/store/sqlite'
-import { command, contract, event, notFound, query, service, show, system, type ErrorShape } from 'atoll'
+import { command, contract, event, notFound, query, service, show, stale, system, type ErrorShape } from 'atoll'
 import { startSystem, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
 import { z } from 'zod'
 import { createGateway, type Gateway, type GatewayOptions } from '../src/index.ts'
@@ -45,6 +45,7 @@ const notes = contract('notes', {
   change: command({ http: 'PUT /notes/:noteId/text', input: z.object({ noteId: z.coerce.number().int(), text: z.string() }), output: Note, etag: ({ version }) => version }),
   takeAndShow: command({ http: 'POST /shown', input: Empty, output: z.object({ taken: z.boolean() }), show: show(() => counter.count, () => ({})) }),
   echo: command({ http: 'PUT /echo/:id', input: z.object({ id: z.string(), text: z.string(), more: z.string() }), output: z.record(z.string(), z.string()) }),
+  open: command({ http: 'PUT /books/:id', auth: 'optional', input: z.object({ id: z.string() }), output: z.object({ ifNoneMatch: z.string().optional() }) }),
   tag: command({ http: 'PUT /tags', input: z.record(z.string(), z.string()), output: Empty }),
   me: query({ http: 'GET /me', auth: 'user', input: Empty, output: z.object({ id: z.string() }) }),
   maybe: query({ http: 'GET /maybe', auth: 'optional', input: Empty, output: z.object({ id: z.string() }) }),
@@ -95,6 +96,10 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, options: P
         }),
       takeAndShow: ({ tx }) => tx(({ emit }) => { emit(noted, { noteId: 0, text: '', version: 1 }); return { taken: true } }),
       echo: ({ input }) => input,
+      open: ({ input, ifNoneMatch }) => {
+        if (ifNoneMatch !== undefined && input.id === 'there') throw stale('book', 1)
+        return { ifNoneMatch }
+      },
       tag: () => ({}),
       me: ({ caller }) => ({ id: caller.id }),
       maybe: ({ caller }) => ({ id: caller?.id ?? 'nobody' }),

@@ -34,11 +34,11 @@ export class Cluster {
     for (const [index, { services }] of places.entries()) for (const service of services) (addresses[service] ??= []).push(`http://127.0.0.1:${first + index}`)
     this.members = places.map(({ services, name }, index) => {
       const config = this.#configure(name, first + index, addresses)
-      return new Member(name, `http://127.0.0.1:${first + index}`, [this.app.module, '--config', config, ...services.flatMap((service) => ['--service', service])])
+      return new Member(name, `http://127.0.0.1:${first + index}`, this.#secret, [this.app.module, '--config', config, ...services.flatMap((service) => ['--service', service])])
     })
     const port = first + places.length
     this.gatewayUrl = `http://127.0.0.1:${port}`
-    this.#gateway = new Member('gateway', this.gatewayUrl, [this.app.module, '--config', this.#configure('gateway', undefined, addresses), '--gateway', '--port', String(port)])
+    this.#gateway = new Member('gateway', this.gatewayUrl, this.#secret, [this.app.module, '--config', this.#configure('gateway', undefined, addresses), '--gateway', '--port', String(port)])
     for (const member of [...this.members, this.gateway]) member.start()
     await this.allReady(START_MS)
   }

@@ -10,6 +10,7 @@ export class Member {
   readonly name: string
   /** Where it says whether it is ready. */
   readonly #health: string
+  readonly #secret: string
   readonly #args: readonly string[]
   #child: ChildProcess | undefined
   #ended: Promise<unknown> = Promise.resolve()
@@ -18,9 +19,10 @@ export class Member {
   /** What it has said, ever, that somebody would be woken up for. */
   readonly alarms: string[] = []
 
-  constructor(name: string, health: string, args: readonly string[]) {
+  constructor(name: string, health: string, secret: string, args: readonly string[]) {
     this.name = name
     this.#health = health
+    this.#secret = secret
     this.#args = args
   }
 
@@ -52,9 +54,9 @@ export class Member {
     return isReady
   }
 
-  /** What it says of its state. */
+  /** What it says of its state, to those who know the secret. */
   async state(): Promise<string> {
-    const answer = await fetch(`${this.#health}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(String)
+    const answer = await fetch(`${this.#health}/readyz`, { headers: { authorization: `Bearer ${this.#secret}` }, signal: AbortSignal.timeout(2_000) }).catch(String)
     return typeof answer === 'string' ? answer : answer.text()
   }
 

@@ -38,6 +38,9 @@ export interface HandlingSubject {
   readonly position: Position
   readonly maybeSeen?: MaybeSeen | undefined
   readonly signal: Cancellation | undefined
+  /** What the client made it depend on; the handler judges that. */
+  readonly ifMatch?: string | undefined
+  readonly ifNoneMatch?: '*' | undefined
   readonly frame: TransactionFrame
   /** Everything will be undone: what leaves the service is refused. */
   readonly dry?: boolean
@@ -59,6 +62,9 @@ export class Handling implements Progress, Attributable {
   #trace: string | undefined
   #ended: Promise<void> | undefined
   #astray: Astray | undefined
+  /** Whether the handler has looked at the conditions of its request. */
+  #sawIfMatch = false
+  #sawIfNoneMatch = false
   /** What its transaction failed with, if it did: it may be anything, `undefined` too. */
   #failure: { readonly thrown: unknown } | undefined
   /** What the work of its transaction threw. */
@@ -77,7 +83,6 @@ export class Handling implements Progress, Attributable {
   // What the views show besides what is below; set by the runtime, not by handlers.
   input: unknown
   event: ReceivedEvent<unknown> | undefined
-  ifMatch: string | undefined
 
   constructor(ground: HandlingGround, subject: HandlingSubject) {
     this.#ground = ground
@@ -107,6 +112,23 @@ export class Handling implements Progress, Attributable {
   /** The id of what this handles: the cause of what it emits. */
   get cause(): string {
     return this.#subject.cause
+  }
+
+  get ifMatch(): string | undefined {
+    this.#sawIfMatch = true
+    return this.#subject.ifMatch
+  }
+
+  get ifNoneMatch(): '*' | undefined {
+    this.#sawIfNoneMatch = true
+    return this.#subject.ifNoneMatch
+  }
+
+  /** Refuses what would be done whatever the condition says that the client made. */
+  assertJudged(): void {
+    const { name, ifMatch, ifNoneMatch } = this.#subject
+    const ignored = ifMatch !== undefined && !this.#sawIfMatch ? 'If-Match' : ifNoneMatch !== undefined && !this.#sawIfNoneMatch ? 'If-None-Match' : undefined
+    if (ignored !== undefined) throw new AtollError('PRECONDITION_FAILED', `${name} does not go by ${ignored}, and was not carried out; send it without`)
   }
 
   get caller(): Caller | undefined {

@@ -53,16 +53,20 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
     position: request.position ?? emptyPosition,
     maybeSeen: request.maybeSeen,
     signal: request.signal,
+    ifMatch: request.ifMatch,
+    ifNoneMatch: request.ifNoneMatch,
     frame: {
       guard: slot && ((tx) => slot.check(tx)),
-      check: (result) => answer.checkInTx(result),
+      check(result) {
+        handling.assertJudged()
+        return answer.checkInTx(result)
+      },
       // It may say what an earlier one has done (it is there already), and who hears that must find it elsewhere too.
       ...(operation.kind === 'command' && { restsOn: (queries) => ground.standing(queries) }),
       record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),
     },
   })
   handling.input = parsed.data
-  handling.ifMatch = request.ifMatch
   const answered = (): Ran => ({ input: parsed.data, ...answer.given, outcome: 'done', position: handling.position, missed: handling.missed })
 
   return withDeadline(
@@ -118,6 +122,7 @@ async function run(ground: OperationGround, operation: BoundOperation, handling:
   }
   // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
   if (slot) return void (await handling.tx(() => returned))
+  handling.assertJudged()
   handling.decide()
   answer.check(returned)
   if (operation.kind === 'command') handling.restOn(await ground.standing(ground.reader()).catch(() => emptyPosition)) // it is done, whatever else cannot be said

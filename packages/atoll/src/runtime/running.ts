@@ -110,6 +110,7 @@ export interface Dispatch {
   readonly signal?: Cancellation | undefined
   readonly idempotencyKey?: string | undefined
   readonly ifMatch?: string | undefined
+  readonly ifNoneMatch?: '*' | undefined
   /** W3C traceparent of the caller's span. Default: a new trace. */
   readonly trace?: string | undefined
   /** Id of the request, for logs and as the cause of events. Default: a fresh UUID. */

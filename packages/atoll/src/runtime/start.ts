@@ -152,7 +152,7 @@ class SystemRuntime implements RunningSystem {
     try {
       const position = mergePositions(request.position ?? {}, answer.position)
       const input = show.input(answer.output, answer.input)
-      const shown = await this.dispatch(show.query().name, { ...request, input, position, show: false, idempotencyKey: undefined, ifMatch: undefined })
+      const shown = await this.dispatch(show.query().name, { ...request, input, position, show: false, idempotencyKey: undefined, ifMatch: undefined, ifNoneMatch: undefined })
       return { ...shown, outcome: 'shown', position: answer.position, missed: answer.missed || shown.missed, replayed: answer.replayed }
     } catch (error) {
       this.#ports.logger.warn({ requestId: request.requestId, error }, 'a command succeeded, and the query that shows its result did not')

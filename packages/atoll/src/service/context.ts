@@ -49,6 +49,11 @@ export interface QueryContext<Tables, Input, A extends Auth> extends Context<Tab
 export interface CommandContext<Tables, Input, A extends Auth, Emits extends EventDefinition, Own = Tables> extends QueryContext<Tables, Input, A> {
   /** The version in the client's If-Match, without quotes; undefined if it sent none (or `*`). See `changeVersion`. */
   readonly ifMatch: string | undefined
+  /**
+   * `*` if the client wants to make what is not there yet (`If-None-Match: *`): throw `stale` if there is one. A command whose handler looks
+   * at neither this nor `ifMatch` is refused when the client sent them: a condition is judged, or nothing is done.
+   */
+  readonly ifNoneMatch: '*' | undefined
   readonly tx: Transact<Own, Emits>
 }
 

@@ -1,5 +1,5 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
-import { inBrief, type RunningSystem } from 'atoll/runtime'
+import type { RunningSystem } from 'atoll/runtime'
 import { Listener, type Exchange } from '../listener.ts'
 import { decodeCall, encodeProblem, parse } from '../protocol.ts'
 import { assertGuarded, type Trust } from '../secret.ts'
@@ -81,16 +81,15 @@ class HttpCallServer implements CallServer {
     throw new AtollError('NOT_FOUND', `there is nothing at ${method} ${path}`)
   }
 
-  /** Why it is not ready may name addresses, databases and users: anybody who asks hears it in brief. */
+  /** Strangers learn whether it is ready, and of which system it is, as a registry must. Why it is not may name services, addresses and users. */
   #readiness(exchange: Exchange): void {
     const own = this.#reached.readiness()
-    const { isTrusted } = exchange
-    const warnings = isTrusted ? own.warnings : own.warnings.map(inBrief)
     const isStopping = this.#refusingSinceMs !== undefined
     const ready = own.ready && !isStopping
-    const reasons = isStopping ? ['it is stopping'] : isTrusted ? own.reasons : own.brief
-    const services = [...this.#reached.services.keys()]
-    exchange.answer(ready ? 200 : 503, JSON.stringify({ ready, reasons, ...(warnings.length > 0 && { warnings }), system: this.#reached.system.name, services }))
+    const shown = { ready, system: this.#reached.system.name }
+    const { warnings } = own
+    const more = { reasons: isStopping ? ['it is stopping'] : own.reasons, ...(warnings.length > 0 && { warnings }), services: [...this.#reached.services.keys()] }
+    exchange.answer(ready ? 200 : 503, JSON.stringify(exchange.isTrusted ? { ...shown, ...more } : shown))
   }
 
   async #call(exchange: Exchange, operation: string): Promise<void> {

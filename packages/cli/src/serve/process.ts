@@ -96,7 +96,7 @@ class Launch {
     const server = services.length > 0 ? createCallServer(this.#running, { ...shared, ...trustOf(this.#values), admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
     const listening = server && (await this.#listen(server))
     const callsUrl = listening?.url
-    const front = gateway && createGateway(this.#running, { ...settingsOf(gateway.settings, this.#running), host: this.#host, logger })
+    const front = gateway && createGateway(this.#running, { ...settingsOf(gateway.settings, this.#running), ...shared })
     if (front) this.closing.unshift(() => front.close({ drainMs: 0 }))
     const at = { port: this.#values['gateway.port'] ?? 4_000, host: this.#values['gateway.host'] ?? LOOPBACK }
     const gatewayUrl = front && (await front.listen(at)).url

@@ -28,6 +28,13 @@ export function readCondition(name: 'If-Match' | 'If-None-Match', header: string
   return tags
 }
 
+/** If-None-Match of a command: `*`, for what is to be new. Whether a version is *not* there is a question for queries. */
+export function readIfNew(header: string | undefined): '*' | undefined {
+  const condition = readCondition('If-None-Match', header)
+  if (condition === undefined || condition === '*') return condition
+  throw new AtollError('MALFORMED', 'a command takes If-None-Match: * alone, to make what is not there yet; to change a version, send If-Match')
+}
+
 /** Whether If-None-Match has the tag of what is there: weak ones count too. */
 export function isListed(condition: Condition, etag: string): boolean {
   return condition === '*' || condition.some(({ opaque }) => `"${opaque}"` === etag)

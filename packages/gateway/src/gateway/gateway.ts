@@ -1,11 +1,12 @@
 import { AtollError } from '@atoll/host'
 import type { Caller, ErrorShape } from 'atoll'
-import { decodePosition, inBrief, isTrace, mergePositions, newTrace, type Dispatch, type MaybeSeen, type Position, type RunningSystem } from 'atoll/runtime'
+import { decodePosition, isTrace, mergePositions, newTrace, type Dispatch, type MaybeSeen, type Position, type RunningSystem } from 'atoll/runtime'
 import { toAnswer } from './answer.ts'
 import { readBody } from './body.ts'
-import { readCondition, underIfMatch } from './conditions.ts'
+import { readCondition, readIfNew, underIfMatch } from './conditions.ts'
 import { allowMethods, allowOrigin } from './cors.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
+import { toHealth } from './health.ts'
 import { toInput } from './input.ts'
 import { Listener } from './listener.ts'
 import { defaultLimits, type GatewayLimits, type GatewayOptions } from './options.ts'
@@ -74,7 +75,7 @@ class SystemGateway implements Gateway {
     this.#inFlight++
     try {
       url = toTarget(request.url)
-      const health = this.#health(pathOf(url))
+      const health = toHealth(pathOf(url), one(request.headers['authorization']), () => this.#running.readiness(), { own: this.#draining ? ['the gateway is draining'] : [], secret: this.#options.secret })
       if (health) return health
       if (this.#inFlight > this.#limits.requestsInFlightMax) {
         throw new AtollError('OVERLOADED', `${this.#limits.requestsInFlightMax} requests are under way (requestsInFlightMax)`)
@@ -119,19 +120,11 @@ class SystemGateway implements Gateway {
       show: true,
     }
     const ifMatch = isCommand ? readCondition('If-Match', one(headers['if-match'])) : undefined
-    const dispatched = await underIfMatch(ifMatch, (version) => this.#running.dispatch(operation.name, { ...asked, ifMatch: version }))
+    const ifNoneMatch = isCommand ? readIfNew(one(headers['if-none-match'])) : undefined
+    const dispatched = await underIfMatch(ifMatch, (version) => this.#running.dispatch(operation.name, { ...asked, ifMatch: version, ifNoneMatch }))
     if (isCommand) this.#remember(request, caller, dispatched.position)
     if (dispatched.missed) this.#addresses.distrust(this.#addressOf(request))
     return toAnswer(request, operation, dispatched, { bytesMax: this.#limits.answerBytesMax, digest: (text) => host.digest(text) })
-  }
-
-  #health(path: string): GatewayResponse | undefined {
-    if (path === '/livez') return json(200, { live: true })
-    if (path !== '/readyz') return undefined
-    const { ready, brief, warnings } = this.#running.readiness()
-    const more = warnings.length === 0 ? {} : { warnings: warnings.map(inBrief) }
-    if (this.#draining) return json(503, { ready: false, reasons: ['the gateway is draining', ...brief], ...more })
-    return json(ready ? 200 : 503, { ready, reasons: brief, ...more })
   }
 
   #refuseRoute(method: string, url: string): never {
@@ -248,10 +241,6 @@ function idempotencyKeyOf(header: string | string[] | undefined): string | undef
   if (key === undefined) return undefined
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new AtollError('MALFORMED', 'Idempotency-Key must be 1 to 255 visible characters')
   return key
-}
-
-function json(status: number, body: object): GatewayResponse {
-  return { status, headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' }, body: JSON.stringify(body) }
 }
 
 /** A token of which nobody can say now whether it is good is not refused: whoever hears 401 logs out. */

@@ -18,6 +18,8 @@ export interface GatewayOptions {
    * client that reaches the gateway directly can claim any address.
    */
   trustProxy?: boolean
+  /** What the processes of the system share: whoever sends it to `/readyz` (`Bearer …`) hears why it is not ready, and strangers only that it is not. Default none: anybody hears why in brief. */
+  secret?: string | undefined
   /** Which web pages may call. Default: none but those of the same origin. */
   cors?: CorsOptions
   /** Only what differs from {@link defaultLimits}. */
