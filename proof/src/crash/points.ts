@@ -19,6 +19,7 @@ const logCommit = 'packages/log/src/drivers/embedded/commit.ts'
 const logDriver = 'packages/log/src/drivers/embedded/driver.ts'
 const runtime = 'packages/atoll/src/runtime'
 const relay = `${runtime}/relay.ts`
+const tidying = `${runtime}/tidying.ts`
 const start = 'packages/cli/src/start.ts'
 
 export const points: readonly Point[] = [
@@ -32,13 +33,13 @@ export const points: readonly Point[] = [
   within('log: seen, before readers are told', 'load', 160, logDriver, 'listeners.tell(source, partition)'),
   before('relay: before append', 'load', 160, relay, 'await this.#log.append(this.#service, records)'),
   after('relay: between append and tidying', 'load', 160, relay, 'await this.#log.append(this.#service, records)'),
-  after('relay: inside tidying, rows deleted', 'load', 50, relay, 'await tx.run(deleteOutbox, [seq])'),
-  after('relay: inside tidying, numbers noted', 'load', 50, relay, 'await tx.runEach(upsertStream, numbers)'),
-  before('relay: after tidying', 'load', 50, relay, 'this.#isUnsure = false\n    } catch (error) {'),
+  after('relay: inside tidying, rows deleted', 'load', 50, tidying, 'await tx.run(deleteOutbox, [seq])'),
+  after('relay: inside tidying, numbers noted', 'load', 50, tidying, 'await tx.runEach(upsertStream, [...ends].map(([partition, end]) => [partition, end.number, end.seq, end.id]))'),
+  before('relay: after tidying', 'load', 50, tidying, 'this.#isUnsure = false\n    } catch (error) {'),
   after('subscription: between two effects', 'load', 300, `${runtime}/subscription/batch.ts`, 'handled.add(record)'),
   before('subscription: between effect and cursor', 'load', 300, writer, 'runHooks(group, queries).then('),
   after('subscription: between cursor and count', 'load', 300, `${runtime}/subscription/cursor-book.ts`, 'const writes = Array.from(moved, (cursor) => this.#write(queries, cursor))'),
-  before('subscription: after commit', 'load', 300, `${runtime}/subscription/batch.ts`, 'for (const [record, { state }] of newlyHeld) held.note(record, state)'),
+  before('subscription: after commit', 'load', 300, `${runtime}/subscription/batch.ts`, 'for (const [record, reason] of newlyHeld) held.note(record, reason)'),
 
   before('recovery: before the log opens', 'start', 1, start, 'const log = await createEmbeddedLog('),
   before('recovery: between log and stores', 'start', 1, start, 'const stores = createSqliteStores({ folder: data, host })'),
@@ -48,7 +49,7 @@ export const points: readonly Point[] = [
   before('recovery: relays run, before subscriptions', 'start', 5, `${runtime}/service-runtime.ts`, "this.#accepts = 'everybody'"),
   before('recovery: before the gateway opens', 'start', 1, start, 'const gateway = options.port === undefined'),
   before('recovery: before the control socket', 'start', 1, 'packages/cli/src/commands/dev.ts', 'const stopListening = await listenForCommands('),
-  before('recovery: between control socket and its note', 'start', 1, 'packages/cli/src/control/server.ts', 'writeFileSync(join(data, CONTROL_FILE)'),
+  before('recovery: between control socket and its note', 'start', 1, 'packages/cli/src/control/server.ts', 'writePrivately(join(data, CONTROL_FILE)'),
 
   before('first start: file created, before it is signed', 'first start', 8, 'packages/sqlite/src/database.ts', 'database.pragma(`application_id = ${applicationId}`)'),
   after('first start: in the midst of migrations', 'first start', 8, migrations, 'note.run(name, host.digest(sql), host.now())'),

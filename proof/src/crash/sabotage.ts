@@ -79,9 +79,9 @@ export const sabotages: readonly Sabotage[] = [
     name: 'tidies the outbox in two transactions',
     patches: [
       {
-        file: `${runtime}/relay.ts`,
-        find: 'await tx.run(deleteOutbox, [seq])',
-        replace: `await tx.run(deleteOutbox, [seq]) })\n ${reach(HERE)}\n await this.#store.write(async (tx) => {`,
+        file: `${runtime}/tidying.ts`,
+        find: 'await store.write(async (tx) => {\n        await assertRelays(tx, service, epoch)',
+        replace: `await store.write((tx) => tx.run(deleteOutbox, [seq]))\n ${reach(HERE)}\n await store.write(async (tx) => {\n        await assertRelays(tx, service, epoch)`,
       },
     ],
     point: HERE,

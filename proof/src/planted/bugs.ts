@@ -39,7 +39,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'cursor-in-a-second-transaction',
     defect: 'the cursor moves after the effect has committed, and not with it',
-    changes: [{ file: reader, find: '(tx) => this.#book.mark(tx, cursor, record, record.type))', replace: '() => {}); let later: object | undefined; await this.#ground.store.write(async (tx) => { later = tx.commit; await this.#book.check(tx); this.#book.mark(tx, cursor, record, record.type) }); this.#book.confirm(later)' }],
+    changes: [{ file: reader, find: 'if (!this.#caution.isOn) return this.#attempts.run(subscriber, record, (tx) => this.#book.mark(tx, cursor, record, record.type))', replace: 'if (!this.#caution.isOn) return this.#attempts.run(subscriber, record, () => {}).then(async () => { let later: object | undefined; await this.#ground.store.write(async (tx) => { later = tx.commit; await this.#book.check(tx); this.#book.mark(tx, cursor, record, record.type) }); this.#book.confirm(later) })' }],
   },
   {
     name: 'cursor-passes-what-was-undone',
@@ -121,6 +121,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'failures-are-kept-as-they-are',
     defect: 'a failure whose text no store can keep is not recorded, so its try does not count',
     changes: [{ file: `${runtime}/subscription/recorded-error.ts`, find: "return text.slice(0, charsMax).toWellFormed().replaceAll('\\0', '␀')", replace: 'return text.slice(0, charsMax)' }],
+  },
+  {
+    name: 'ends-are-nobodys-doing',
+    defect: 'an event whose handler ends its process never uses up a try: every owner takes the one before for itself',
+    test: 'packages/testkit/src/world/poison.test.ts',
+    changes: [{ file: leases, find: '(this.#own.get(partition) === row.epoch ? reopened : abandoned).push(partition)', replace: 'reopened.push(partition)' }],
   },
   {
     name: 'batch-skips-failures',
