@@ -69,7 +69,7 @@ export const sabotages: readonly Sabotage[] = [
       {
         file: `${runtime}/relay.ts`,
         find: 'await this.#log.append(this.#service, records)',
-        replace: `await this.#store.write((tx) => tx.run({ sql: 'DELETE FROM atoll_outbox WHERE seq <= ?' }, [rows[rows.length - 1]!.seq])); ${reach(HERE)} await this.#log.append(this.#service, records)`,
+        replace: `await this.#store.write((tx) => tx.run(deleteOutbox, [rows[rows.length - 1]!.seq])); ${reach(HERE)} await this.#log.append(this.#service, records)`,
       },
     ],
     point: HERE,
@@ -80,13 +80,8 @@ export const sabotages: readonly Sabotage[] = [
     patches: [
       {
         file: `${runtime}/tidying.ts`,
-<<<<<<< HEAD
         find: 'await store.write(async (tx) => {\n        await assertRelays(tx, service, epoch)',
         replace: `await store.write((tx) => tx.run(deleteOutbox, [seq]))\n ${reach(HERE)}\n await store.write(async (tx) => {\n        await assertRelays(tx, service, epoch)`,
-=======
-        find: 'await tx.run(deleteOutbox, [seq])',
-        replace: `await tx.run(deleteOutbox, [seq]) })\n ${reach(HERE)}\n await store.write(async (tx) => {`,
->>>>>>> c6ff007 (Plant kills and sabotage where the code is now)
       },
     ],
     point: HERE,
