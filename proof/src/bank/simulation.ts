@@ -76,13 +76,19 @@ export const bankSimulation: Simulation<Knowledge> = {
           const tables = db<BankTables>(bank)
           assert.deepEqual(await tables.selectFrom('receipts').select('transfer_id').where('times', '>', 1).execute(), [])
           assert.deepEqual(await tables.selectFrom('transfers').select('transfer_id').where((row) => row.or([row('answers', '>', 1), row('reminders', '>', 1)])).execute(), [])
-          assert.deepEqual(await tables.selectFrom('transfers').select('transfer_id').whereRef('in_time', '=', 'reminders').execute(), [], 'a timer rang that was cancelled in time, or did not that was not')
+          assert.deepEqual(await tables.selectFrom('transfers').select('transfer_id').where('in_time', '=', 1).where('reminders', '>', 0).execute(), [], 'a timer rang that was cancelled in time')
           const timers = await tables.selectFrom('transfers').innerJoin('atoll_timers', 'atoll_timers.id', 'transfers.timer').select(['transfer_id', 'status']).execute()
           for (const { transfer_id, status } of timers) assert.equal(status, 'open', `${transfer_id} has ended, and still has a timer`)
         }
       },
     },
     settled: {
+      // Until then its event may be on its way, or fail.
+      'each timer that was not cancelled in time has rung': async ({ world }) => {
+        for (const bank of bankNames) {
+          assert.deepEqual(await world.db<BankTables>(bank).selectFrom('transfers').select('transfer_id').where('in_time', '=', 0).where('reminders', '=', 0).execute(), [])
+        }
+      },
       'statements are as the accounts': async ({ world }) => {
         const stated = new Map((await world.db<StatementTables>('statements').selectFrom('statements').selectAll().execute()).map((row) => [row.account, row]))
         for (const bank of bankNames) {
