@@ -146,8 +146,10 @@ export class Weather {
         break
       case 'stop':
         if (world.instances(fault.service).length === 0) return
-        this.#attempt(() => world.stop(fault.service))
-        later(fault.forMs, launchIfDown(fault.service))
+        this.#attempt(async () => {
+          await world.stop(fault.service) // which may take longer than it is to be away
+          later(fault.forMs, launchIfDown(fault.service))
+        })
         break
       case 'deploy':
         this.#attempt(() => world.deploy(this.#next!)) // drawn only if there is one
