@@ -42,6 +42,8 @@ export class AnswerSlot {
   readonly #isAnonymous: boolean
   /** The digest that rows have which were recorded before digests were keyed. */
   readonly #olderDigest: () => string
+  /** What {@link check} found. */
+  found: RecordedAnswer | undefined
 
   constructor(host: Host, operation: string, caller: string | undefined, key: string, input: { readonly sent: unknown; readonly parsed: unknown }) {
     const sent = toCanonicalJson(input.sent)
@@ -57,7 +59,8 @@ export class AnswerSlot {
 
   /** The recorded answer, if there is one. IDEMPOTENCY_KEY_REUSED if it was recorded for another input. */
   async find(queries: Queries): Promise<RecordedAnswer | undefined> {
-    const row = await queries.get<AnswerRow>(selectAnswer, [this.#operation, this.#caller, this.#place, this.#key])
+    const rows = await queries.all<AnswerRow>(selectAnswer, [this.#operation, this.#caller, this.#place, this.#key])
+    const row = rows.find(({ key }) => key === this.#place) ?? rows[0] // strangers may have used the same key before digests were keyed
     if (!row) return undefined
     const isOlder = row.key === this.#key
     if (row.inputDigest !== (isOlder ? this.#olderDigest() : this.#inputDigest)) {
@@ -66,9 +69,6 @@ export class AnswerSlot {
     }
     return { output: row.output === null ? undefined : JSON.parse(row.output), position: decodePosition(row.position) ?? emptyPosition, etag: row.etag ?? undefined }
   }
-
-  /** What {@link check} found. */
-  found: RecordedAnswer | undefined
 
   /** Looks again inside the transaction, where nobody can come between, and undoes it if somebody has. */
   async check(tx: Transaction): Promise<void> {

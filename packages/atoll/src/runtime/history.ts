@@ -6,8 +6,8 @@ import { readOn } from './read-on.ts'
 // Stores and logs can come back from different moments: from a backup, or by mistake from another system. Numbers alone do not show that once
 // the log has grown past them. Ids do: each names one event for ever, so whoever finds another one under a number is in another history.
 
-/** Where a store says that a subscription stands in one source and partition. */
-export interface Standing {
+/** The record that a subscription has passed last in one source and partition, as its store says. */
+export interface LastRecord {
   readonly subscription: string
   readonly source: string
   readonly partition: number
@@ -24,8 +24,8 @@ export interface Standing {
  * Looks whether the log has the very record that a store has passed last, by reading from one record before that. Resolves with false if it has
  * one of that number that cannot be read yet. Rejects with LOG_DIVERGED if it has another one, and with LOG_GAP if it ends before.
  */
-export async function isOfOneHistory(log: Log, standing: Standing): Promise<boolean> {
-  const { subscription, source, partition, number, offset, id, previousOffset } = standing
+export async function isOfOneHistory(log: Log, last: LastRecord): Promise<boolean> {
+  const { subscription, source, partition, number, offset, id, previousOffset } = last
   if (id === null) return true
   const next = async (after: Offset | null): Promise<StoredRecord | undefined> => (await readOn(log, subscription, source, partition, after, 1))[0]
   let record: StoredRecord | undefined
@@ -38,7 +38,7 @@ export async function isOfOneHistory(log: Log, standing: Standing): Promise<bool
     return true
   }
   if (record) {
-    assertSame({ ...standing, id }, record)
+    assertSame({ ...last, id }, record)
     return true
   }
   const tail = await log.tail(source, partition)
@@ -50,7 +50,7 @@ export async function isOfOneHistory(log: Log, standing: Standing): Promise<bool
 }
 
 /** Throws LOG_DIVERGED if the log has another event than the one that was handled under a number. One that is lost may have been any. */
-export function assertSame({ subscription, source, partition, number, id }: Pick<Standing, 'subscription' | 'source' | 'partition' | 'number'> & { readonly id: string }, found: StoredRecord): void {
+export function assertSame({ subscription, source, partition, number, id }: Pick<LastRecord, 'subscription' | 'source' | 'partition' | 'number'> & { readonly id: string }, found: StoredRecord): void {
   if (found.id === id || found.type === LOST) return
   throw new AtollError(
     'LOG_DIVERGED',

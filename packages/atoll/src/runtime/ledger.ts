@@ -125,7 +125,7 @@ async function pendingOf(
   const pending = new Map<string, Set<string>>(types.map((type) => [type, new Set()]))
   for (let partition = 0; partition < partitions; partition++) {
     const cursors = subscriber.filter((row) => row.kind === 'cursor' && row.source === source && row.partition === partition)
-    const place = new Standing(cursors.filter((row) => row.type === '' || (row.until > 0 && types.includes(row.type))))
+    const place = new Cursors(cursors.filter((row) => row.type === '' || (row.until > 0 && types.includes(row.type))))
     isSame &&= await hasRead(log, subscription, source, partition, place)
     for (const row of emitted) {
       if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)
@@ -145,7 +145,7 @@ async function pendingOf(
 }
 
 /** Whether a log has the record that a subscription stands at; also while it cannot be read yet. */
-async function hasRead(log: Log, subscription: string, source: string, partition: number, { main }: Standing): Promise<boolean> {
+async function hasRead(log: Log, subscription: string, source: string, partition: number, { main }: Cursors): Promise<boolean> {
   if (!main) return true
   try {
     await isOfOneHistory(log, { ...main, subscription, source, partition })
@@ -162,8 +162,8 @@ function nothingOfGap(error: unknown): StoredRecord[] {
   throw error
 }
 
-/** Where a subscription stands in one partition of a source: its cursor, and its backfills. */
-class Standing {
+/** Those of a subscription in one partition of a source: its own, and its backfills. */
+class Cursors {
   readonly main: SubscriberRow | undefined
   readonly #backfills: readonly SubscriberRow[]
   /** Nothing before this is pending. */

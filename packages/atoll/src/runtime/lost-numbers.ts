@@ -45,7 +45,9 @@ export async function useUpNumbers({ name, store, host, logger, options }: Sourc
   logger.error(
     { service: name, subscription, partition, lost },
     `ALARM: ${subscription} has handled events of ${name} that ${name} knows no more (was it restored from a backup, and ${subscription} not?); ` +
-      (isOver ? `they are more than lostNumbersMax (${options.lostNumbersMax}), and ${subscription} stands still` : 'their numbers are not given again'),
+      (isOver
+        ? `they are more than lostNumbersMax (${options.lostNumbersMax}), so ${subscription} stands still. Restore its store from the same moment, or raise runtime.lostNumbersMax to give these numbers up`
+        : 'their numbers are not given again'),
   )
   return !isOver
 }

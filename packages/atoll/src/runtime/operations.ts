@@ -158,7 +158,7 @@ class Answer {
     this.isEmpty = answersNothing(operation)
   }
 
-  /** The same for what a transaction returned, before it commits. */
+  /** Checks what a transaction returned, before it commits. Gives what is to be recorded: what it returned, if the operation answers nothing. */
   checkInTx(result: unknown): unknown {
     if (this.isEmpty) return result
     if (result === undefined && !this.#operation.output.safeParse(undefined).success) {

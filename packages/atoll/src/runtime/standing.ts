@@ -56,11 +56,11 @@ export function asksForStanding(operation: string): boolean {
 
 const STANDING = '@standing' // no operation of a contract is called so
 
+const OUTBOX_ROWS_MAX = 1_000
 const selectStanding: Statement = {
-  sql: `SELECT partition, max(seq) AS seq, min(seq) AS since, count(*) AS "count" FROM (SELECT partition, seq FROM atoll_outbox ORDER BY seq DESC LIMIT 1000) AS waiting GROUP BY partition
+  sql: `SELECT partition, max(seq) AS seq, min(seq) AS since, count(*) AS "count" FROM (SELECT partition, seq FROM atoll_outbox ORDER BY seq DESC LIMIT ${OUTBOX_ROWS_MAX}) AS waiting GROUP BY partition
         UNION ALL SELECT partition, seq, seq AS since, 0 AS "count" FROM atoll_streams`,
 }
-const OUTBOX_ROWS_MAX = 1_000
 
 interface StandingRow {
   readonly partition: number

@@ -4,13 +4,16 @@ import type { Reader, Statement } from '@atoll/store/driver'
 import type { RuntimeOptions } from '../options.ts'
 import { SharedQuestion } from '../shared-question.ts'
 
+/** Held events of a service that are looked at. Older ones are not waited for: they have failed for a while, and each look reads them all. */
+const HELD_ROWS_MAX = 1_000
+
 /**
  * Where the cursors of a subscription stand, and which of the events that were held last will be tried again by themselves; in one statement, so
  * that no event is in neither.
  */
 const selectReached: Statement = {
   sql: `SELECT source, partition, "order", 0 AS held FROM atoll_cursors WHERE subscription = ? AND type = ''
-        UNION ALL SELECT source, partition, "order", 1 AS held FROM (SELECT * FROM atoll_held ORDER BY seq DESC LIMIT 1000) AS held WHERE subscription = ?
+        UNION ALL SELECT source, partition, "order", 1 AS held FROM (SELECT * FROM atoll_held ORDER BY seq DESC LIMIT ${HELD_ROWS_MAX}) AS held WHERE subscription = ?
           AND NOT EXISTS (SELECT 1 FROM atoll_held AS dead WHERE dead.subscription = held.subscription AND dead.partition = held.partition AND dead.key = held.key AND dead.state = 'dead')`,
 }
 
