@@ -3,7 +3,7 @@ import type { BoundOperation } from 'atoll'
 import { encodePosition, type Dispatched } from 'atoll/runtime'
 import { isListed, readCondition, versionsOf } from './conditions.ts'
 import { toEtag } from './etag.ts'
-import type { GatewayRequest, GatewayResponse } from './exchange.ts'
+import { headerOf, type GatewayRequest, type GatewayResponse } from './exchange.ts'
 
 export interface AnswerOptions {
   /** Largest body, bytes. */
@@ -26,25 +26,34 @@ export function toAnswer(request: GatewayRequest, operation: BoundOperation, dis
     headers['etag'] = toEtag(etag, isPage && body !== undefined ? digest(body).slice(0, DIGEST_CHARS) : undefined)
   }
   if (kind === 'query') {
-    if (isUnchanged(request, operation, headers, etag)) return { status: 304, headers, body: undefined }
+    assertMatches(request, operation, etag)
+    setCaching(operation, headers)
+    if (isKnown(request, headers['etag'])) return { status: 304, headers, body: undefined }
   }
   if (body === undefined) return { status: status ?? 204, headers, body }
   headers['content-type'] = 'application/json; charset=utf-8'
   return { status: outcome === 'accepted' ? 202 : (status ?? 200), headers, body }
 }
 
-/** Whether the client has this very page already. What depends on the caller is kept for that caller alone. */
-function isUnchanged(request: GatewayRequest, operation: BoundOperation, headers: Record<string, string>, version: string | undefined): boolean {
-  const ifMatch = readCondition('If-Match', one(request.headers['if-match']))
+/** Throws PRECONDITION_FAILED unless the client's If-Match allows this version. */
+function assertMatches(request: GatewayRequest, operation: BoundOperation, version: string | undefined): void {
+  const ifMatch = readCondition('If-Match', headerOf(request.headers['if-match']))
   const versions = ifMatch && versionsOf(ifMatch)
-  if (versions && (version === undefined || !versions.includes(version))) {
-    throw new AtollError('PRECONDITION_FAILED', `${operation.name} answers another version than those in If-Match`, { details: { version } })
-  }
-  const etag = headers['etag']
+  if (!versions || (version !== undefined && versions.includes(version))) return
+  throw new AtollError('PRECONDITION_FAILED', `${operation.name} answers another version than those in If-Match`, { details: { version } })
+}
+
+/** A page with a version may be kept and asked after. What depends on the caller is kept for that caller alone. */
+function setCaching({ auth }: BoundOperation, headers: Record<string, string>): void {
+  if (headers['etag'] === undefined) return
+  headers['cache-control'] = auth === 'none' ? 'no-cache' : 'private, no-cache'
+  if (auth !== 'none') headers['vary'] = 'authorization'
+}
+
+/** Whether the client has this very page already. */
+function isKnown(request: GatewayRequest, etag: string | undefined): boolean {
   if (etag === undefined) return false
-  headers['cache-control'] = operation.auth === 'none' ? 'no-cache' : 'private, no-cache'
-  if (operation.auth !== 'none') headers['vary'] = 'authorization'
-  const ifNoneMatch = readCondition('If-None-Match', one(request.headers['if-none-match']))
+  const ifNoneMatch = readCondition('If-None-Match', headerOf(request.headers['if-none-match']))
   return ifNoneMatch !== undefined && isListed(ifNoneMatch, etag)
 }
 
@@ -52,10 +61,6 @@ function assertSize({ name, kind }: BoundOperation, bytes: number, bytesMax: num
   if (bytes <= bytesMax) return
   const details = kind === 'command' ? { details: { effect: 'done' } } : {}
   throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${name} has ${bytes} bytes; ${bytesMax} are sent at the most (answerBytesMax)`, details)
-}
-
-function one(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header
 }
 
 /** Of a SHA-256 in hexadecimal: 96 bits. */

@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { GatewayRequest } from './exchange.ts'
+import { headerOf, type GatewayRequest } from './exchange.ts'
 import type { GatewayLimits } from './options.ts'
 
 type BodyLimits = Pick<GatewayLimits, 'bodyBytesMax' | 'bodyDepthMax' | 'bodyValuesMax'>
@@ -7,10 +7,10 @@ type BodyLimits = Pick<GatewayLimits, 'bodyBytesMax' | 'bodyDepthMax' | 'bodyVal
 /** Reads the body of a request: a JSON object, or undefined if there is none. MALFORMED, UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, INVALID. */
 export async function readBody(request: GatewayRequest, limits: BodyLimits): Promise<Record<string, unknown> | undefined> {
   const { headers } = request
-  const length = one(headers['content-length'])
+  const length = headerOf(headers['content-length'])
   const hasBody = (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
   if (!hasBody) return undefined
-  assertReadable(one(headers['content-type']), one(headers['content-encoding']))
+  assertReadable(headerOf(headers['content-type']), headerOf(headers['content-encoding']))
   const { bodyBytesMax } = limits
   if (Number(length) > bodyBytesMax) throw new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bodyBytesMax} are allowed (bodyBytesMax)`)
   const text = await request.body(bodyBytesMax)
@@ -99,9 +99,5 @@ function assertExact(text: string): void {
 
 /** So many digits may be more than a number keeps. */
 const LONG_NUMBER = /\d{16}/
-
-function one(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header
-}
 
 const [QUOTE, COMMA, BRACKET, BACKSLASH, BRACKET_END, BRACE, BRACE_END] = [0x22, 0x2c, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d]

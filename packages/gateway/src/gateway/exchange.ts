@@ -21,3 +21,8 @@ export interface GatewayResponse {
   /** JSON; undefined for no body. */
   readonly body: string | undefined
 }
+
+/** The value of a header; of one that came twice, the first. */
+export function headerOf(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}

@@ -5,7 +5,7 @@ import { toAnswer } from './answer.ts'
 import { readBody } from './body.ts'
 import { readCondition, readIfNew, underIfMatch } from './conditions.ts'
 import { allowMethods, allowOrigin } from './cors.ts'
-import type { GatewayRequest, GatewayResponse } from './exchange.ts'
+import { headerOf, type GatewayRequest, type GatewayResponse } from './exchange.ts'
 import { toHealth } from './health.ts'
 import { toInput } from './input.ts'
 import { Listener } from './listener.ts'
@@ -75,7 +75,7 @@ class SystemGateway implements Gateway {
     this.#inFlight++
     try {
       url = toTarget(request.url)
-      const health = toHealth(pathOf(url), one(request.headers['authorization']), () => this.#running.readiness(), { own: this.#draining ? ['the gateway is draining'] : [], secret: this.#options.secret })
+      const health = toHealth(pathOf(url), headerOf(request.headers['authorization']), () => this.#running.readiness(), { own: this.#draining ? ['the gateway is draining'] : [], secret: this.#options.secret })
       if (health) return health
       if (this.#inFlight > this.#limits.requestsInFlightMax) {
         throw new AtollError('OVERLOADED', `${this.#limits.requestsInFlightMax} requests are under way (requestsInFlightMax)`)
@@ -94,7 +94,7 @@ class SystemGateway implements Gateway {
     }
     response.headers['x-request-id'] = requestId
     response.headers['x-content-type-options'] = 'nosniff'
-    if (this.#options.cors) allowOrigin(this.#options.cors, one(request.headers['origin']), response.headers)
+    if (this.#options.cors) allowOrigin(this.#options.cors, headerOf(request.headers['origin']), response.headers)
     return response
   }
 
@@ -119,8 +119,8 @@ class SystemGateway implements Gateway {
       requestId,
       show: true,
     }
-    const ifMatch = isCommand ? readCondition('If-Match', one(headers['if-match'])) : undefined
-    const ifNoneMatch = isCommand ? readIfNew(one(headers['if-none-match'])) : undefined
+    const ifMatch = isCommand ? readCondition('If-Match', headerOf(headers['if-match'])) : undefined
+    const ifNoneMatch = isCommand ? readIfNew(headerOf(headers['if-none-match'])) : undefined
     const dispatched = await underIfMatch(ifMatch, (version) => this.#running.dispatch(operation.name, { ...asked, ifMatch: version, ifNoneMatch }))
     if (isCommand) this.#remember(request, caller, dispatched.position)
     if (dispatched.missed) this.#addresses.distrust(this.#addressOf(request))
@@ -134,7 +134,7 @@ class SystemGateway implements Gateway {
   }
 
   async #callerOf(request: GatewayRequest, required: boolean): Promise<Caller | undefined> {
-    const header = one(request.headers['authorization'])
+    const header = headerOf(request.headers['authorization'])
     if (header === undefined) {
       if (required) throw new AtollError('UNAUTHENTICATED', 'the Authorization header is missing', { details: { fields: { token: ['is missing'] } } })
       return undefined
@@ -160,7 +160,7 @@ class SystemGateway implements Gateway {
 
   /** What a request's caller has seen: it says so itself, or has written it. */
   #positionOf(request: GatewayRequest, caller: Caller | undefined): Position | undefined {
-    const header = one(request.headers['atoll-position'])
+    const header = headerOf(request.headers['atoll-position'])
     const sent = header === undefined ? undefined : decodePosition(header)
     const remembered = caller && this.#callers.recall(caller.id)
     return sent && remembered ? mergePositions(sent, remembered) : (sent ?? remembered)
@@ -222,22 +222,18 @@ class SystemGateway implements Gateway {
   }
 }
 
-function one(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header
-}
-
 function requestIdOf(request: GatewayRequest): string | undefined {
-  const sent = one(request.headers['x-request-id'])
+  const sent = headerOf(request.headers['x-request-id'])
   return sent !== undefined && /^[A-Za-z0-9._-]{1,64}$/.test(sent) ? sent : undefined
 }
 
 function traceOf(header: string | string[] | undefined): string | undefined {
-  const sent = one(header)
+  const sent = headerOf(header)
   return sent !== undefined && isTrace(sent) ? sent : undefined
 }
 
 function idempotencyKeyOf(header: string | string[] | undefined): string | undefined {
-  const key = one(header)
+  const key = headerOf(header)
   if (key === undefined) return undefined
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new AtollError('MALFORMED', 'Idempotency-Key must be 1 to 255 visible characters')
   return key

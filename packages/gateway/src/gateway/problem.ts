@@ -3,8 +3,9 @@ import type { ErrorShape } from 'atoll'
 import type { GatewayResponse } from './exchange.ts'
 
 /**
- * An error as a response: as the contract words it, or as problem+json (RFC 9457). What a caller did is told as it was said. What befell us is
- * told by its code, with the id under which the log tells more: its words name addresses, databases and users, and anybody may ask. Throws what the contract's words throw, and if they make no answer.
+ * An error as a response: as the contract words it, or as problem+json (RFC 9457). Errors of the caller (4xx) carry their message. Ours (5xx) carry
+ * only the code and the request id, because the message may name addresses, databases and users; the log has it under that id. Throws what the
+ * contract's words throw, and if they make no answer.
  */
 export function toResponse(thrown: unknown, requestId: string, shape: ErrorShape | undefined): GatewayResponse {
   const error = toShown(AtollError.from(thrown))
