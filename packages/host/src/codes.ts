@@ -62,7 +62,7 @@ export const errorCodes = {
   DATA_UNUSABLE: { meaning: 'What was named as a data folder is none: a file, a link to nothing, a place that may not be read or written.', remedy: 'Mend what the message names, or name another folder.' },
   PORT_TAKEN: { meaning: 'The port is taken.', remedy: 'Stop what listens there, or set PORT.' },
   LOG_CLOSED: { meaning: 'The log was used after close.', remedy: 'Stop using it before closing it.' },
-  LOG_GAP: { meaning: 'Event numbers are missing: records were lost, an append was refused because it would leave a hole, or the log is another one than the store has read so far.', remedy: 'What misses them stands still, and skips nothing. Restore the log, or give the system the one that its stores belong to; the ledger tells which records are missing.' },
+  LOG_GAP: { meaning: 'Event numbers are missing: records were lost, an append was refused because it would leave a hole, or the log is another one than the store has read so far.', remedy: 'The relays and subscriptions that need the missing records have stopped, and skip nothing. Restore the log, or give the system the one that its stores belong to; the ledger tells which records are missing.' },
   LOG_DIVERGED: { meaning: 'The log has another event under a number than the one that was read or appended there: log and store are from different histories (a restored backup?). The subscription or relay has stopped, and skips nothing.', remedy: 'Restore log and store from the same moment. A projection can be built anew with `atoll replay`.' },
   FENCED: { retryable: true, meaning: 'Another instance has taken over this partition; the transaction was rolled back.', remedy: 'Nothing to do: the new owner handles the event.' },
 

@@ -1,8 +1,8 @@
 import { AtollError, isSoundError } from '@atoll/host'
 import { storeFailures } from '@atoll/store/driver'
 
-// Whose doing it is that a transaction failed. If it is the store's, the work is tried again as it is, however often; if it is the work's,
-// that counts as a try. A store answers for the commits that works share: what they fail with is one of `storeFailures`.
+// Decides whether a failed transaction counts as a try. Failures of the store are tried again without limit; those of the handler use up a
+// try. Works share commits, and a store answers for those: what they fail with is one of `storeFailures`.
 
 /** What is said of stores, without what a handler may say as well, of what it asked. */
 const ofStoresAlone: ReadonlySet<string> = new Set(['STORE_FULL', 'STORE_CLOSED', 'FENCED', 'LOG_CLOSED'])

@@ -4,7 +4,7 @@ import { connect, credsAuthenticator, errors, nkeyAuthenticator, type Connection
 import type { NatsLogLimits } from './limits.ts'
 import { Session } from './session.ts'
 
-/** How to prove who one is; without it, what the server's URL says, or nothing. */
+/** Credentials. Default: those in the server URL, else none. */
 export type NatsCredentials =
   | { readonly user: string; readonly password: string }
   | { readonly token: string }
