@@ -17,6 +17,12 @@ describe('the judgement of a schema', () => {
     for (const schema of [z.object({ n: z.int() }), z.array(z.string().optional()), z.tuple([z.string().optional()])]) assert.equal(judge(schema, 'event', 'x'), 'looked at')
   })
 
+  it('costs a look where a constant is a number that JSON does not have', () => {
+    for (const schema of [z.literal([1, Infinity]), z.literal(NaN), z.enum({ ever: -Infinity })]) {
+      for (const role of ['event', 'output'] as const) assert.equal(judge(z.object({ limit: schema }), role, 'x'), 'looked at')
+    }
+  })
+
   it('does not hold against an output what only a second parse would change', () => {
     const shown = z.object({ cents: z.date().transform((date) => date.toISOString()), size: z.preprocess(String, z.string()) })
     assert.doesNotThrow(() => judge(shown, 'output', 'x'))

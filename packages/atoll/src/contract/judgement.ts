@@ -59,13 +59,14 @@ class Judge {
       case 'number':
         return this.#isEvent && def.coerce ? PARSED_AGAIN : LOOKED_AT // -0
       case 'null':
-      case 'enum':
       case 'never':
       case 'template_literal':
         return AS_IT_IS
       case 'literal':
         if (def.values.some((value) => typeof value === 'bigint')) this.#refuse(path, 'bigint')
-        return def.values.includes(undefined) ? PARSED_AGAIN : AS_IT_IS
+        return def.values.includes(undefined) ? PARSED_AGAIN : ofValues(def.values)
+      case 'enum':
+        return ofValues(Object.values(def.entries))
       case 'optional':
       case 'nullable':
       case 'nonoptional':
@@ -168,6 +169,11 @@ function leavesAlone(check: z.core.$ZodCheck): boolean {
 const pureChecks: ReadonlySet<string> = new Set([
   'less_than', 'greater_than', 'multiple_of', 'number_format', 'max_length', 'min_length', 'length_equals', 'max_size', 'min_size', 'size_equals',
 ])
+
+/** Constants are as JSON brings them back, but for NaN and the infinities, which it turns into null. */
+function ofValues(values: readonly unknown[]): number {
+  return values.every((value) => typeof value !== 'number' || Number.isFinite(value)) ? AS_IT_IS : LOOKED_AT
+}
 
 /** Whether a list of these may hold undefined. */
 function undefinedIn(element: Schema): number {
