@@ -12,7 +12,7 @@ export function createNodeHost(): Host {
     monotonicMs: () => performance.now(),
     after(delayMs, callback) {
       // Node turns a longer delay into 1 ms; waking early is harmless, since every timer in Atoll looks again when it wakes.
-      const timeout = setTimeout(callback, Math.min(delayMs, TIMEOUT_MS_MAX))
+      const timeout = setTimeout(callback, Math.min(Math.max(0, delayMs), TIMEOUT_MS_MAX))
       timeout.unref()
       return { cancel: () => clearTimeout(timeout) }
     },

@@ -48,6 +48,8 @@ export interface LedgerRow {
    */
   readonly left: boolean
   readonly balanced: boolean
+  /** What an account that does not balance lacks, or why it cannot be drawn up, for operators. */
+  readonly why: string | undefined
 }
 
 export interface DeadLetter {

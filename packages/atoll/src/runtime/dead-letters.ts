@@ -62,16 +62,29 @@ export async function listDiscarded(services: ReadonlyMap<string, ServiceRuntime
   return letters
 }
 
-/** Handles dead letters again, key by key. */
+/** Handles dead letters again, key by key. One whose tries ended the process would end this one: it is tried only if it is named, and never dry. */
 export async function* redriveDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, options: RedriveOptions): AsyncGenerator<RedriveOutcome> {
   const letters = (await listDeadLetters(services, options.subscription)).filter((letter) => options.id === undefined || letter.id === options.id)
   if (letters.length === 0 && options.id !== undefined) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${options.id}; \`atoll dead-letters\` lists what there is`)
-  for (const { subscription, event } of letters) {
+  for (const letter of letters) {
+    const spared = spareProcess(letter, options)
+    if (spared) {
+      yield spared
+      continue
+    }
+    const { subscription, event } = letter
     const [reading] = subscriptionsOf(services, subscription)
     const outcomes: RedriveOutcome[] = []
     await reading!.redrive(event.partition, event.key, options.dryRun ?? false, (outcome) => outcomes.push(outcome))
     yield* outcomes
   }
+}
+
+/** What becomes of a letter that is not tried, because its tries ended the process: that takes somebody who names it, and is never done dry. Undefined for others. */
+export function spareProcess({ id, subscription, event, error }: DeadLetter, { id: named, dryRun }: RedriveOptions): RedriveOutcome | undefined {
+  if (error.code !== 'PROCESS_ENDED' || (named === id && !dryRun)) return undefined
+  const why = `a try of it ended the process, and would end this one. Mend its handler; then redrive ${id} by name, and not dry`
+  return { subscription, eventId: event.id, type: event.type, key: event.key, was: 'dead', outcome: 'waiting', error: why }
 }
 
 /** Ends dead letters without handling them: one, or all of a subscription. */

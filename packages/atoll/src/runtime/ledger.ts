@@ -67,7 +67,7 @@ function accountOfLeft(subscription: string, subscriber: readonly SubscriberRow[
     const counts = { handled: count('handled'), pending: count('retrying'), parked: count('parked'), dead: count('dead'), discarded: count('discarded') }
     const { source } = held.find((row) => row.type === event)! // there is one of each
     const published = Object.values(counts).reduce((total, some) => total + some, 0)
-    return { event, source, subscription, published, ...counts, left: true, balanced: true }
+    return { event, source, subscription, published, ...counts, left: true, balanced: true, why: undefined }
   })
 }
 
@@ -96,18 +96,27 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
         discarded: held('discarded'),
         left: false,
       }
-      rows.push({ ...row, balanced: pending.isOfOneHistory && row.published === row.handled + row.pending + row.parked + row.dead + row.discarded })
+      const why = pending.gap?.message ?? whyUnbalanced(row)
+      rows.push({ ...row, balanced: why === undefined, why })
     }
   }
   return [...rows, ...accountOfLeft(ground.name, subscriber, new Set(ground.events.map((event) => event.type)))]
+}
+
+/** Which side of an account is short, and what that may come from; undefined if neither is. */
+function whyUnbalanced({ source, subscription, published, handled, pending, parked, dead, discarded }: Omit<LedgerRow, 'balanced' | 'why'>): string | undefined {
+  const missing = published - (handled + pending + parked + dead + discarded)
+  if (missing > 0) return `${missing} that ${source} published are missing: neither handled nor held by ${subscription}, nor in the log before it`
+  if (missing < 0) return `${subscription} has ${-missing} more than ${source} ever published: the store of ${source} is older than that of ${subscription}, or events were handled twice`
+  return undefined
 }
 
 /** What lies before the cursors of a subscription. */
 interface Pending {
   /** Events by type: in the log, and in the outbox on their way to it. */
   readonly counts: ReadonlyMap<string, number>
-  /** Whether the log has what the cursors stand at. If not, what lies before them is not what the subscription has yet to handle. */
-  readonly isOfOneHistory: boolean
+  /** The log does not have what the cursors stand at: what lies before them is not what the subscription has yet to handle. */
+  readonly gap: AtollError | undefined
 }
 
 async function pendingOf(
@@ -119,14 +128,14 @@ async function pendingOf(
   log: Log,
   partitions: number,
 ): Promise<Pending> {
-  let isSame = true
+  let gap: AtollError | undefined
   const last = emitted.find((row) => row.kind === 'last')?.seq ?? '0'
   // Per type, the order tokens of what is pending: an event may be in the outbox and in the log, and counts once.
   const pending = new Map<string, Set<string>>(types.map((type) => [type, new Set()]))
   for (let partition = 0; partition < partitions; partition++) {
     const cursors = subscriber.filter((row) => row.kind === 'cursor' && row.source === source && row.partition === partition)
     const place = new Cursors(cursors.filter((row) => row.type === '' || (row.until > 0 && types.includes(row.type))))
-    isSame &&= await hasRead(log, subscription, source, partition, place)
+    gap ??= await gapAt(log, subscription, source, partition, place)
     for (const row of emitted) {
       if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)
     }
@@ -141,17 +150,17 @@ async function pendingOf(
       }
     }
   }
-  return { counts: new Map([...pending].map(([type, orders]) => [type, orders.size])), isOfOneHistory: isSame }
+  return { counts: new Map([...pending].map(([type, orders]) => [type, orders.size])), gap }
 }
 
-/** Whether a log has the record that a subscription stands at; also while it cannot be read yet. */
-async function hasRead(log: Log, subscription: string, source: string, partition: number, { main }: Cursors): Promise<boolean> {
-  if (!main) return true
+/** Says that a log does not have the record that a subscription stands at. Undefined also while that cannot be read yet. */
+async function gapAt(log: Log, subscription: string, source: string, partition: number, { main }: Cursors): Promise<AtollError | undefined> {
+  if (!main) return undefined
   try {
     await isOfOneHistory(log, { ...main, subscription, source, partition })
-    return true
+    return undefined
   } catch (error) {
-    if (error instanceof AtollError && (error.code === 'LOG_GAP' || error.code === 'LOG_DIVERGED')) return false
+    if (error instanceof AtollError && (error.code === 'LOG_GAP' || error.code === 'LOG_DIVERGED')) return error
     throw error
   }
 }

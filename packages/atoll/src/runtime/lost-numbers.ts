@@ -31,17 +31,17 @@ export interface Source {
 
 /** Uses up the numbers of a source that a subscription has passed and the source has not given. Resolves with whether it had to, and could. */
 export async function useUpNumbers({ name, store, host, logger, options }: Source, subscription: string, { partition, number, order }: Passed): Promise<boolean> {
-  const lost = await store.write(async (tx) => {
+  const lost = await store.write(async (tx): Promise<number> => {
     const end = (await tx.get<{ number: number; waiting: number; seq: number }>(selectEnd, [partition, partition]))! // it has no FROM, so it has a row
     const given = end.number + end.waiting
     if (number <= given) return 0
     const count = Math.max(number - given, Number(order) - end.seq)
     const row = (): Value[] => [partition, host.uuid(), LOST, 1, LOST, host.now(), '{}', '', '']
     if (count <= options.lostNumbersMax) for (let nth = 0; nth < count; nth++) await tx.insert(insertEvent, row())
-    return count
+    return count <= options.lostNumbersMax ? number - given : Infinity
   })
   if (lost === 0) return false
-  const isOver = lost > options.lostNumbersMax
+  const isOver = lost === Infinity
   logger.error(
     { service: name, subscription, partition, lost },
     `ALARM: ${subscription} has handled events of ${name} that ${name} knows no more (was it restored from a backup, and ${subscription} not?); ` +

@@ -33,7 +33,8 @@ export async function ledger(options: AskOptions): Promise<void> {
   }
   const unbalanced = rows.filter((row) => !row.balanced)
   if (unbalanced.length === 0) return
-  console.error(`${unbalanced.length} of ${rows.length} lines do not balance: events are unaccounted for`)
+  console.error(`${unbalanced.length} of ${rows.length} lines do not balance:`)
+  for (const { event, subscription, why } of unbalanced) console.error(visible`✗ ${event} ${subscription}: ${why}`)
   process.exitCode = 1
 }
 

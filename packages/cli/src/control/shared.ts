@@ -2,7 +2,7 @@ import { askInstance, dnsDiscovery, fixedDiscovery, registryDiscovery, type Disc
 import { AtollError, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import type { System } from 'atoll'
-import { openSystem, type Admin, type DeadLetter, type Ports, type RuntimeOptions } from 'atoll/runtime'
+import { openSystem, spareProcess, type Admin, type DeadLetter, type Ports, type RuntimeOptions } from 'atoll/runtime'
 import type { Config } from '../config/config.ts'
 import { openEnginesToLook, openLogAlone } from '../engines.ts'
 import { noStores } from '../serve/nothing.ts'
@@ -68,6 +68,11 @@ async function* redrive(system: System, config: Config, request: Extract<Control
   const letters = (listed as DeadLetter[]).filter((letter) => id === undefined || letter.id === id) // it was asked for dead letters
   if (id !== undefined && letters.length === 0) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is`)
   for (const letter of letters) {
+    const spared = spareProcess(letter, request.options)
+    if (spared) {
+      yield spared
+      continue
+    }
     const service = serviceOf(system, letter.subscription)
     try {
       yield* fleet.askOwner(service, 'redrive', { options: { id: letter.id, dryRun } })

@@ -72,12 +72,17 @@ describe('an event whose handler ends its process', () => {
     const [letter] = await shop.deadLetters()
     assert.deepEqual([letter!.error.code, letter!.attempts], ['PROCESS_ENDED', 3])
     await place(shop, ['o5']) // behind it
-    await shop.redrive().catch(() => undefined) // the process that was asked is gone
+    const ends = shop.ended.length
+    for (const careful of [{}, { dryRun: true }, { dryRun: true, id: letter!.id }]) {
+      assert.deepEqual((await shop.redrive(careful)).map(({ outcome }) => outcome), ['waiting'], 'what would end the process is tried only by name, and not dry')
+    }
+    assert.equal(shop.ended.length, ends)
+    await shop.redrive({ id: letter!.id }).catch(() => undefined) // the process that was asked is gone
     await shop.quiet()
     const [again] = await shop.deadLetters()
     assert.deepEqual([again!.error.code, again!.attempts, again!.parkedBehind], ['PROCESS_ENDED', 4, 1])
     isMended = true
-    assert.deepEqual((await shop.redrive()).map(({ outcome }) => outcome), ['handled', 'handled'])
+    assert.deepEqual((await shop.redrive({ id: letter!.id })).map(({ outcome }) => outcome), ['handled', 'handled'])
     assert.deepEqual((await shop.call(stock.boxes, {})).sort(), [...orders, 'o5'].sort())
     await shop.assertConserved()
   })

@@ -1,5 +1,6 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Admin, DiscardedLetter, DiscardOptions, RedriveOptions, RedriveOutcome } from 'atoll/runtime'
+import { spareProcess } from 'atoll/runtime'
 import type { Fleet } from './fleet.ts'
 import type { Looker } from './looker.ts'
 
@@ -18,6 +19,11 @@ export async function redriveLetters({ subscription, id, dryRun }: RedriveOption
   if (id !== undefined && wanted.length === 0) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; world.deadLetters() lists what there is`)
   const outcomes: RedriveOutcome[] = []
   for (const letter of wanted) {
+    const spared = spareProcess(letter, { id, dryRun })
+    if (spared) {
+      outcomes.push(spared)
+      continue
+    }
     try {
       outcomes.push(...(await askReader(letter.subscription, asking, (admin) => admin.redrive({ subscription: letter.subscription, id: letter.id, dryRun }))))
     } catch (error) {

@@ -38,7 +38,32 @@ export async function applyBatch(batch: Batch): Promise<void> {
     })
   } catch (error) {
     if (error instanceof StoreFailure) throw error
-    await commit(batch, (tx, record) => tryToApply(batch, tx, record))
+    await applyEach(batch)
+  }
+}
+
+/**
+ * Applies a batch with a savepoint for each record. What a handler does that undoes the whole transaction, such as waiting for something else than its
+ * store, no savepoint keeps from the others: then the batch is applied once more without that record, which is held.
+ */
+async function applyEach(batch: Batch): Promise<void> {
+  const verdicts = new Map<StoredRecord, HeldReason>()
+  for (;;) {
+    let applying: StoredRecord | undefined
+    try {
+      return await commit(batch, async (tx, record) => {
+        const verdict = verdicts.get(record)
+        if (verdict) return verdict
+        applying = record
+        const reason = await tryToApply(batch, tx, record)
+        applying = undefined
+        return reason
+      })
+    } catch (error) {
+      const culprit = applying as StoredRecord | undefined // assigned in the callback, which the compiler does not follow
+      if (error instanceof StoreFailure || !culprit) throw error
+      verdicts.set(culprit, batch.attempts.verdict(1, error))
+    }
   }
 }
 

@@ -230,6 +230,7 @@ export class PartitionReader {
   async #proveHistory(): Promise<boolean> {
     await this.#stream.prove(this.#book.cursors)
     if (!this.isProven) return false
+    if (this.#gap) this.#ground.logger.info({ subscription: this.#ground.name, partition: this.partition }, 'this partition goes on: the log has what was read of it so far')
     this.#gap = undefined
     this.#looked.resolve()
     return true

@@ -138,7 +138,7 @@ describe('a reader', () => {
   it('finds the end behind more marks than it looks at first', async () => {
     const { reader, stream } = await createReader(() => undefined, 500)
     for (let place = 200; place < 500; place++) stream.marks.set(place, `${place}`)
-    assert.deepEqual(await reader.tail('orders', 0), { number: 200, offset: '199.0.200' })
+    assert.deepEqual(await reader.tail('orders', 0), { number: 200, offset: '199.0.200', id: 'orders/0/200' })
     reader.close()
   })
 })
