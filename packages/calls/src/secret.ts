@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { AtollError } from '@atoll/host'
 
 /** Who may call the processes of a system. */
@@ -10,20 +9,6 @@ export interface Trust {
    * Only on loopback. Default false: what has no secret does not run.
    */
   readonly trustEveryLocalAccount?: boolean | undefined
-}
-
-/**
- * Says whether an Authorization header carries the secret that the processes of a system share. Takes as long for a wrong one as for a
- * right one: digests are compared, which are of one length and tell nothing of how much was right.
- */
-export function createSecretCheck(secret: string | undefined): (header: string | undefined) => boolean {
-  if (secret === undefined) return () => true
-  const wanted = digest(`Bearer ${secret}`)
-  return (header) => timingSafeEqual(digest(header ?? ''), wanted)
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createSecretCheck } from '@atoll/host/node'
 import { inBrief, type RunningSystem } from 'atoll/runtime'
 import type { GatewayResponse } from './exchange.ts'
 
@@ -17,21 +17,12 @@ export function toHealth(path: string, authorization: string | undefined, readin
   const ready = known.ready && own.length === 0
   const status = ready ? 200 : 503
   if (secret === undefined) return json(status, { ready, ...said([...own, ...known.brief], known.warnings.map(inBrief)) }) // nobody could prove to be an operator
-  if (!isSame(authorization ?? '', `Bearer ${secret}`)) return json(status, { ready })
+  if (!createSecretCheck(secret)(authorization)) return json(status, { ready })
   return json(status, { ready, ...said([...own, ...known.reasons], known.warnings) })
 }
 
 function said(reasons: readonly string[], warnings: readonly string[]): object {
   return { reasons, ...(warnings.length > 0 && { warnings }) }
-}
-
-/** Takes as long for a wrong one as for a right one. */
-function isSame(sent: string, wanted: string): boolean {
-  return timingSafeEqual(digest(sent), digest(wanted))
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }
 
 function json(status: number, body: object): GatewayResponse {

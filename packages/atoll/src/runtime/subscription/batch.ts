@@ -77,7 +77,7 @@ export async function applyWarily(batch: Batch, isOff: () => boolean): Promise<v
     const one = { ...batch, records: [record] }
     if (!batch.concerns(record) || held.has(record.key)) await applyBatch(one)
     else if (caution.wasCutOff(record)) await commit(one, async () => attempts.verdict(1, processEnded(record)))
-    else if (caution.suspectsNext(cursor)) await attempts.alone(record, 1, isOff, () => applyBatch(one))
+    else if (caution.takeSuspect(cursor)) await attempts.alone(record, 1, isOff, () => applyBatch(one))
     else return applyBatch({ ...batch, records: records.slice(index) })
   }
 }

@@ -74,8 +74,8 @@ export class Caution {
     if (this.#ends > 0) for (const cursor of cursors) this.#ahead.set(cursor, { left, until: cursor.number + options.readAheadMax + left })
   }
 
-  /** Whether the next event of a cursor is to be tried alone, since it may have ended the process before. */
-  suspectsNext(cursor: Cursor): boolean {
+  /** Counts the next event of a cursor, and answers whether it is to be tried alone, since it may have ended the process before. */
+  takeSuspect(cursor: Cursor): boolean {
     const ahead = this.#ahead.get(cursor)
     return this.#ends >= ENDS_MIN && ahead !== undefined && ahead.left-- > 0
   }

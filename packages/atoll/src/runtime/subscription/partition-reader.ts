@@ -212,7 +212,7 @@ export class PartitionReader {
     while (!this.#stopping && !this.#failed && !this.#stands) {
       const cursor = this.#nextDirty()
       if (!cursor) {
-        if (this.#lanes.idle) this.#prove()
+        if (this.#lanes.idle) this.#tellIfItWorks()
         return
       }
       this.#dirty.delete(cursor)
@@ -243,7 +243,7 @@ export class PartitionReader {
     this.#looked.resolve()
   }
 
-  #prove(): void {
+  #tellIfItWorks(): void {
     if (this.#caution.isOn) this.#relax()
     if (this.#works || this.#failed || this.#unread.size > 0) return
     this.#works = true
@@ -283,7 +283,7 @@ export class PartitionReader {
     if (this.#caution.isOn) await applyWarily(batch, () => this.#isOver)
     else await applyBatch(batch)
     this.#book.announce(cursor)
-    this.#prove()
+    this.#tellIfItWorks()
     this.#retries.look()
   }
 
@@ -303,7 +303,7 @@ export class PartitionReader {
       await this.#lanes.room()
       while (record.number - cursor.number > this.#ground.options.readAheadMax && !this.#lanes.idle) await this.#lanes.oneDone()
       if (this.#stopping || this.#failed) return
-      const isSuspect = this.#caution.isOn && this.#caution.suspectsNext(cursor)
+      const isSuspect = this.#caution.isOn && this.#caution.takeSuspect(cursor)
       const handling = this.#lanes.run(record.key, () => this.#handle(cursor, record, isSuspect))
       if (isSuspect) await handling
     }
@@ -324,7 +324,7 @@ export class PartitionReader {
       }
     }
     this.#book.announce(cursor)
-    this.#prove()
+    this.#tellIfItWorks()
   }
 
   #try(cursor: Cursor, record: StoredRecord): Promise<void> {
