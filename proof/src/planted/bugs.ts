@@ -153,6 +153,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'parked-behind-nothing',
     defect: 'an event that comes just as the last before it is handled is parked behind it all the same, and nobody comes for it',
     changes: [{ file: held, find: "const mayGoOn = wanted.state === 'parked' && ", replace: 'const mayGoOn = (false as boolean) && ' }],
+    test: `${runtime}/subscription/retries.test.ts`,
   },
   {
     name: 'redriven-are-not-counted',
