@@ -209,7 +209,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     first: 'desk',
     defect: 'a command commits, and then is refused for its answer',
     changes: [
-      { file: `${runtime}/operations.ts`, find: 'check: (result) => answer.checkInTx(result),', replace: 'check: (result) => { try { return answer.checkInTx(result) } catch (error) { Object.assign(handling, { late: error }); return result } },' },
+      { file: `${runtime}/operations.ts`, find: 'return answer.checkInTx(result)', replace: 'try { return answer.checkInTx(result) } catch (error) { Object.assign(handling, { late: error }); return result }' },
       { file: `${runtime}/operations.ts`, find: 'await run(ground, operation, handling, answer, slot)\n', replace: "await run(ground, operation, handling, answer, slot)\n        if ('late' in handling) throw handling.late\n" },
     ],
   },
