@@ -67,6 +67,18 @@ describe('a position that its source never had', () => {
       for (const { cents } of await within(world, 50, Promise.all(reading))) assert.deepEqual(cents, [1])
     }))
 
+  it('does not hide what its caller has written in the same partition', () =>
+    inWorld(async (world) => {
+      const gate = Promise.withResolvers<void>()
+      const shop = await world.start(createShop(() => gate.promise))
+      const { position } = await shop.dispatch('book.note', { input: { account: 'a', cents: 1 } })
+      const [[partition, order]] = Object.entries(position['book']!) as [[string, string]] // it emitted one event
+      const reading = call(shop, audit.total, { account: 'a' }, { position: { book: { [Number(partition)]: `4711-${order}` } } })
+      await world.host.advance(20)
+      gate.resolve()
+      assert.deepEqual(await within(world, 50, reading), { cents: [1] })
+    }))
+
   it('has no more places than fit into a header', () => {
     const text = (places: number) => Array.from({ length: places }, (_, index) => `book.${index}.7`).join(',')
     assert.equal(Object.keys(decodePosition(text(700))!['book']!).length, 256)

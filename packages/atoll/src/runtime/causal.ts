@@ -53,14 +53,15 @@ function compare(ground: CausalGround, position: Position): readonly Missing[] {
   if (ground.subscriptions.size === 0) return none // it builds on nobody's events
   let missing: Missing[] = none
   for (const source of Object.keys(position)) {
-    if (!ground.standingOf(source)) continue
+    const standing = ground.standingOf(source)
+    if (!standing) continue
     for (const [key, orders] of Object.entries(position[source]!)) {
       const partition = Number(key)
       if (!(partition >= 0 && partition < ground.options.partitions)) continue
       const latest = latestOf(orders)
       for (const [subscription, reading] of ground.subscriptions) {
-        // Earlier ones can only be missing where something waits for another try.
-        const wanted = latest !== orders && reading.mayHold(partition) ? ordersOf(orders) : [latest]
+        // Earlier ones can only be missing where something waits for another try, or where the latest may be one that there never was.
+        const wanted = latest !== orders && (reading.mayHold(partition) || !standing.covers(partition, latest)) ? ordersOf(orders) : [latest]
         for (const order of wanted) if (!reading.hasReached(source, partition, order)) missing = [...missing, { subscription, source, partition, order }]
       }
     }
