@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { openDatabase } from '@atoll/sqlite'
+import type { AtollError } from '@atoll/host'
 import { sqlStore } from '@atoll/store'
 import { createPostgresStores } from '@atoll/store/postgres'
 import { createNodeHost } from '@atoll/host/node'
 import { command, contract, event, projection, service, system } from 'atoll'
 import { z } from 'zod'
-import { start } from './start.ts'
+import { noteSystem, start } from './start.ts'
 
 const Note = z.object({ id: z.string() })
 
@@ -46,11 +47,26 @@ describe('a new beginning (--fresh)', () => {
       }))
   }
 
-  it('deletes what another system had there, too, and copies that only their content tells to be ours', () =>
+  it('deletes nothing that another system had there, whether or not it is asked for', () =>
     inFolder(async (data) => {
       await (await start(townWith('notes'), { data })).stop()
+      noteSystem(data, { module: 'town.ts', system: 'town' })
+      const before = readdirSync(data)
+      for (const fresh of [true, false]) {
+        await assert.rejects(start(townWith('letters', 'village'), { data, fresh }), (error: AtollError) => {
+          assert.deepEqual([error.code, /holds the data of system town, and this is system village; name another folder/.test(error.reason), /fresh/.test(error.reason)], ['COMMAND_USAGE', true, false])
+          return true
+        })
+        assert.deepEqual(readdirSync(data), before)
+      }
+    }))
+
+  it('deletes what services had there that the system has no more, and copies that only their content tells to be ours', () =>
+    inFolder(async (data) => {
+      await (await start(townWith('notes'), { data })).stop()
+      noteSystem(data, { module: 'town.ts', system: 'town' })
       copyFileSync(join(data, 'notes.db'), join(data, 'notes-of-yesterday.db'))
-      await (await start(townWith('letters', 'village'), { data, fresh: true })).stop()
+      await (await start(townWith('letters'), { data, fresh: true })).stop()
       assert.deepEqual(readdirSync(data).filter((name) => name.endsWith('.db')).sort(), ['letters.db', 'letters.rows.1.db', 'log.db'])
     }))
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fixture, inShell } from '../test/command.ts'
@@ -57,8 +57,13 @@ describe('atoll dev', () => {
     inShell(async ({ dev, run, data }) => {
       await (await dev()).stop()
       const hello = join(import.meta.dirname, '../../../examples/hello/system.ts')
-      const { code, err } = await run('dev', hello, '--data', data, '--port', '0')
-      assert.deepEqual([code, /holds the data of system fixture, and .* is system hello/.test(err)], [2, true], err)
+      const before = readdirSync(data)
+      for (const more of [[], ['--fresh']]) {
+        const { code, err } = await run('dev', hello, '--data', data, '--port', '0', ...more)
+        assert.deepEqual([code, /holds the data of system fixture, and this is system hello/.test(err), /--fresh/.test(err)], [2, true, false], err)
+        assert.deepEqual(readdirSync(data), before)
+      }
+      await (await dev()).stop()
     }))
 
   it('refuses a damaged file by name, says what to do, and leaves it as it is', () =>

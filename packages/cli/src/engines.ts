@@ -9,7 +9,7 @@ import { defaultOptions } from 'atoll/runtime'
 import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
 import { maskSecrets } from './secrets.ts'
-import { hasLog } from './start.ts'
+import { assertNotAnothers, hasLog } from './start.ts'
 
 // The one place that knows which driver is behind which address. Drivers are loaded when they are asked for: their client libraries are
 // installed by those who use them.
@@ -34,11 +34,14 @@ export interface EngineOptions {
   readonly services?: System['services']
 }
 
-/** Opens what `store.url` and `log.url` name. Rejects with UNAVAILABLE if an engine cannot be reached; CONFIG_INVALID if its library is not installed. */
+/** Opens what `store.url` and `log.url` name. Rejects with UNAVAILABLE if an engine cannot be reached; CONFIG_INVALID if its library is not installed; COMMAND_USAGE for a folder of another system. */
 export async function openEngines(options: EngineOptions): Promise<Engines> {
   const { folder, logUrl } = placesOf(options)
   return opened(async (closing) => {
-    if (folder !== undefined) closing.unshift(await lock(folder))
+    if (folder !== undefined) {
+      closing.unshift(await lock(folder))
+      assertNotAnothers(folder, options.system)
+    }
     const log = await (logUrl === 'embedded' ? openEmbeddedLog(folder!, options.host) : openLog(logUrl, options)) // checked by placesOf
     closing.unshift(() => log.close())
     const stores = await openStores(options)

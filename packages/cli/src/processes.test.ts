@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { findPorts } from '@atoll/engines'
 import { desk, fixtureShop, inFleet, readiness, secret, until, type Environment, type Fleet, type Running } from '../test/fleet.ts'
+import { noteSystem } from './start.ts'
 
 /** Two instances of the desk, each with notes of its own, and a gateway before them. */
 async function twoDesks(fleet: Fleet): Promise<Desks> {
@@ -182,6 +183,8 @@ describe('a system in several processes', () => {
       assert.match(await refused(['start', desk, '--port', '1']), /--calls-port/)
       assert.match(await refused(['start', desk, '--gateway'], { ATOLL_DISCOVERY_STATIC: 'chair=http://a:1' }), /discovery\.static names service chair/)
       assert.match(await refused(['start']), /name the module/)
+      noteSystem(folder, { module: fixtureShop, system: 'fixture' })
+      assert.match(await refused(['start', desk], { ATOLL_STORE_URL: 'sqlite:.', ATOLL_CALLS_PORT: '0' }), /COMMAND_USAGE: \S+ holds the data of system fixture, and this is system desks; name another folder/)
       writeFileSync(join(folder, 'atoll.json'), '{ "calls": { "prot": 1 } }')
       assert.match(await refused(['start', desk]), /CONFIG_INVALID: calls\.prot in atoll\.json: there is no such setting; is calls\.port \(ATOLL_CALLS_PORT\) meant\?/)
     }))

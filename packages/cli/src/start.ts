@@ -26,7 +26,7 @@ export interface StartOptions {
   attribution?: Attribution
   /** Only what differs from the defaults of the runtime. */
   runtime?: Partial<RuntimeOptions>
-  /** Delete the data folder's files first. */
+  /** Delete the data folder's files first; never those of another system. */
   fresh?: boolean
 }
 
@@ -44,7 +44,7 @@ export interface Started {
 /**
  * Starts a whole system in this process: SQLite stores and an embedded log in one data folder, and the gateway. On an empty folder the
  * system's seed runs once; a seed that was cut off begins anew on the next start. DATA_IN_USE, PORT_TAKEN, STORE_CORRUPT, … if it
- * cannot.
+ * cannot; COMMAND_USAGE where another system has run.
  */
 export async function start(system: System, options: StartOptions): Promise<Started> {
   const { logger = silentLogger } = options
@@ -138,6 +138,7 @@ function openCopy(data: string): Folder {
 async function openData(data: string, system: System, fresh: boolean): Promise<Folder> {
   const folder = openFolder(data)
   try {
+    assertNotAnothers(data, system.name)
     if (!fresh && !seedWasCutOff(data)) return folder
     empty(data, system)
     return { ...folder, isNew: true }
@@ -241,6 +242,13 @@ export function notedSystem(data: string): Noted | undefined {
   } catch {
     return undefined // a folder that no system has run in
   }
+}
+
+/** Keeps a system off a folder in which another one has run: it would mix with its data, and a new beginning would delete them. COMMAND_USAGE. */
+export function assertNotAnothers(data: string, system: string): void {
+  const owner = notedSystem(data)?.system
+  if (owner === undefined || owner === system) return
+  throw new AtollError('COMMAND_USAGE', `${data} holds the data of system ${owner}, and this is system ${system}; name another folder (--data, or store.url for \`atoll start\`)`)
 }
 
 const CATCH_UP_MS = 1_000

@@ -5,7 +5,7 @@ import { listenForCommands } from '../control/server.ts'
 import { assertFolderName, placeOf } from '../engines.ts'
 import { loadSystem } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
-import { noteSystem, notedSystem, start } from '../start.ts'
+import { assertNotAnothers, noteSystem, start } from '../start.ts'
 import { watchStrays } from '../strays.ts'
 import { watchLoop } from '../watchdog/watchdog.ts'
 import { toldToStop } from './told-to-stop.ts'
@@ -24,10 +24,7 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
   const stop = toldToStop() // from here on: whoever is told to stop while it starts must drain, too
   const { system, gateway, path } = await loadSystem(module)
   const data = assertFolderName(options.data ?? `data/${system.name}`, '--data')
-  const owner = notedSystem(data)
-  if (owner !== undefined && owner.system !== system.name && !options.fresh) {
-    throw new AtollError('COMMAND_USAGE', `${data} holds the data of system ${owner.system}, and ${module} is system ${system.name}; name another folder with --data, or begin anew with --fresh`)
-  }
+  assertNotAnothers(data, system.name)
   const logger = createLogger(options.verbose ? 'info' : 'warn')
   const strays = watchStrays(logger)
   const watchdog = watchLoop(strays)

@@ -17,7 +17,7 @@ import { loadSystemOf } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
 import { standardError } from '../logging/standard-error.ts'
 import { maskSecrets } from '../secrets.ts'
-import { noteSystem, notedSystem } from '../start.ts'
+import { assertNotAnothers, noteSystem } from '../start.ts'
 import { toVisible } from '../visible.ts'
 import { toldToStop } from './told-to-stop.ts'
 
@@ -41,8 +41,7 @@ export async function up(module: string | undefined, options: UpOptions): Promis
   const { system, path } = await loadSystemOf(module, config)
   assertFits(config)
   const data = assertFolderName(options.data ?? join('data', system.name), '--data')
-  const owner = notedSystem(data)
-  if (owner !== undefined && owner.system !== system.name) throw new AtollError('COMMAND_USAGE', `${data} belongs to system ${owner.system}, and ${path} is system ${system.name}; name another folder with --data`)
+  assertNotAnothers(data, system.name)
   const say = (text: string, facts: object): void => console.log(options.json ? JSON.stringify(facts) : text)
   const closing: (() => unknown)[] = []
   try {
