@@ -20,7 +20,8 @@ interface Town {
   restart(name: Name): Promise<void>
   atoll(...args: string[]): Promise<{ code: number | null; out: string; err: string }>
   place(sku: string, count?: number): Promise<Response>
-  stock(): Promise<readonly string[]>
+  /** As somebody sees it who has seen `placed`. */
+  stock(placed?: Response): Promise<readonly string[]>
   /** What stands in the ledger under these words, summed over its lines. */
   ledger(): Promise<Record<'published' | 'handled' | 'pending' | 'parked' | 'dead', number> & { balanced: boolean }>
 }
@@ -63,8 +64,9 @@ async function found({ start, run, folder }: Fleet, system: string): Promise<Tow
     },
     atoll: (...args) => run(args, env),
     place: (sku, count = 1) => fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku, count }) }),
-    async stock() {
-      const response = await fetch(`${url}/stock`)
+    async stock(placed) {
+      const position = placed?.headers.get('atoll-position')
+      const response = await fetch(`${url}/stock`, { headers: position ? { 'atoll-position': position } : {} }) // an address alone is waited for shortly
       const text = await response.text()
       assert.equal(response.status, 200, text)
       return JSON.parse(text) as readonly string[] // as its contract says
@@ -124,7 +126,7 @@ describe('a system in several processes over PostgreSQL', () => {
       for (let index = 0; index < 30; index++) {
         const placed = await town.place(`sku-${index}`)
         assert.equal(placed.status, 200, await placed.text())
-        const stock = await town.stock()
+        const stock = await town.stock(placed)
         assert.ok(stock.includes(`sku-${index} 1`), stock.join())
       }
       await assertShipped(town, [])
