@@ -146,7 +146,7 @@ class HttpExchange implements Exchange {
     if (!/^application\/json\b/.test(this.#request.headers['content-type'] ?? '')) {
       return Promise.reject(new AtollError('UNSUPPORTED_MEDIA_TYPE', 'the body is not application/json'))
     }
-    return readText(this.#request, this.#bodyBytesMax)
+    return readText(this.#request, this.#response, this.#bodyBytesMax)
   }
 
   answer(status: number, body: string): void {

@@ -16,11 +16,13 @@ export const errorCodes = {
   BODY_TOO_LARGE: { status: 413, meaning: 'The body is over a limit.', remedy: 'Send less, or raise the limit that the message names.' },
   EVENT_TOO_LARGE: { status: 413, meaning: 'The data of an event is over what the log takes.', remedy: 'Bound the input in its schema; keep what is large elsewhere, and emit its name.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'The body is not JSON in UTF-8, as it is.', remedy: 'Send content-type: application/json, in UTF-8, without content-encoding.' },
+  EXPECTATION_FAILED: { status: 417, meaning: 'The request expects something other than 100-continue.', remedy: 'Send it without Expect, or with Expect: 100-continue.' },
   INVALID: { status: 422, meaning: 'A value does not fit the schema or a rule.', remedy: 'Mend the fields that the answer names.' },
   IDEMPOTENCY_KEY_REUSED: { status: 422, meaning: 'The Idempotency-Key was used before with another input.', remedy: 'Use a fresh key for each different request.' },
   RATE_LIMITED: { status: 429, retryable: true, meaning: 'Too many requests from this caller.', remedy: 'Wait as long as Retry-After says.' },
   HEADERS_TOO_LARGE: { status: 431, meaning: 'The headers are over the limit.', remedy: 'Send fewer or shorter headers.' },
   CANCELLED: { status: 499, meaning: 'The caller went away.', remedy: 'Nothing to do.' },
+  NOT_IMPLEMENTED: { status: 501, meaning: 'The request uses a part of HTTP that is not understood here.', remedy: 'Send the body with Transfer-Encoding: chunked and no other coding, or with its Content-Length.' },
 
   // what a bad day did
   INTERNAL: { status: 500, meaning: 'A handler threw something unexpected.', remedy: 'Find the log line with the request id.' },

@@ -12,7 +12,7 @@ export interface ServerLimits extends ListenerLimits {
   readonly keepAliveTimeoutMs: number
   /** Connections at a time; more are closed at once. Default 10,000. */
   readonly connectionsMax: number
-  /** Requests of one connection that wait for the answer to the one before; with more, the connection is closed. Default 10: callers send one at a time. */
+  /** Requests of one connection that wait for the answer to the one before; one more is refused in its turn, and the connection ends. Default 10: callers send one at a time. */
   readonly pipelinedMax: number
   /** How long a caller may take nothing of its answer, milliseconds; then the connection is closed. Default 10,000. */
   readonly answerTimeoutMs: number

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
 import { inNetwork, until, type Playing } from '../../test/network.ts'
@@ -70,6 +71,19 @@ describe('the server for calls', () => {
       assert.equal(await codeOf(post(server, '/admin/redrive', '{}')), 'NOT_FOUND')
       assert.equal(server.received.length, 0)
       await assert.rejects(client([server.instance]).dispatch('shelf.put', { input: 'x'.repeat(1_000) }), { code: 'BODY_TOO_LARGE' })
+    }))
+
+  it('refuses a call that is too large, and one that is packed, before it is sent', () =>
+    inNetwork(async ({ play }) => {
+      const server = await play(() => ({}), { limits: { bodyBytesMax: 1_000 } })
+      for (const [headers, status] of [['content-length: 5000', 413], ['transfer-encoding: gzip, chunked', 501]] as const) {
+        const socket = connect(Number(new URL(server.instance.url).port), '127.0.0.1').setEncoding('latin1')
+        socket.write(`POST /call/shelf.put HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n${headers}\r\n\r\n`)
+        let text = ''
+        for await (const part of socket) text += String(part)
+        assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `), headers)
+      }
+      assert.equal(server.received.length, 0)
     }))
 
   it('sends no answer that its callers would not take, and is not taken for broken', () =>

@@ -78,6 +78,15 @@ describe('the listener', () => {
       for (const request of requests) assert.deepEqual(statuses(await talk(url, request, 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')), ['400'], request)
     }))
 
+  it('refuses a body before it is sent, where its client waits to be told to send it', () =>
+    listening(async (url) => {
+      const head = 'POST /notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n'
+      for (const [headers, status] of [['Content-Length: 5000', '413'], ['Content-Length: 10\r\nContent-Encoding: gzip', '415'], ['Transfer-Encoding: gzip, chunked', '501']] as const) {
+        assert.deepEqual(statuses(await talk(url, `${head}${headers}\r\n\r\n`)), [status], headers)
+      }
+      assert.deepEqual(statuses(await talk(url, `${head}Content-Length: 15\r\nConnection: close\r\n\r\n{"text":"note"}`)), ['100', '201'])
+    }))
+
   it('stops reading a body that is over the limit, and answers nothing that comes behind it', () =>
     listening(async (url) => {
       const head = 'POST /notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'

@@ -105,7 +105,7 @@ class HttpRequest implements GatewayRequest {
   }
 
   body(bytesMax: number): Promise<string> {
-    return readText(this.#request, bytesMax)
+    return readText(this.#request, this.#response, bytesMax)
   }
 }
 

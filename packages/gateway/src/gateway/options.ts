@@ -53,7 +53,7 @@ export interface GatewayLimits extends ConnectionLimits {
   readonly requestsInFlightMax: number
   /** Connections at a time; more are closed at once. Default 10,000. */
   readonly connectionsMax: number
-  /** Requests of one connection that wait for the answer to the one before; with more, the connection is closed. Default 100. */
+  /** Requests of one connection that wait for the answer to the one before; one more is answered 503 in its turn, and the connection ends. Default 100. */
   readonly pipelinedMax: number
   /** How long a client may take nothing of its answer, milliseconds; then the connection is closed. Default 20,000. */
   readonly answerTimeoutMs: number

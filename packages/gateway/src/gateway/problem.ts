@@ -27,14 +27,19 @@ function toShown(error: AtollError): AtollError {
   const { effect } = error.details
   const code = 'status' in errorCodes[error.code] ? error.code : 'INTERNAL'
   const said = words[code] ?? 'this cannot be done now'
-  // The log tells of one refusal of many.
-  const more = code === 'OVERLOADED' ? '; too much is asked for at a time' : '; the log tells more under the request id'
-  return new AtollError(code, `${said}${isEffect(effect) ? effects[effect] : ''}${more}`, isEffect(effect) ? { details: { effect } } : {})
+  return new AtollError(code, `${said}${isEffect(effect) ? effects[effect] : ''}${more[code] ?? '; the log tells more under the request id'}`, isEffect(effect) ? { details: { effect } } : {})
 }
 
 const words: Partial<Record<ErrorCode, string>> = {
   INTERNAL: 'something went wrong here',
   ANSWER_TOO_LARGE: 'the answer is larger than may be sent: ask for less at a time',
+  NOT_IMPLEMENTED: 'the request uses a part of HTTP that is not understood here',
+}
+
+/** Said of refusals, of which the log tells of one of many, or of none. */
+const more: Partial<Record<ErrorCode, string>> = {
+  OVERLOADED: '; too much is asked for at a time',
+  NOT_IMPLEMENTED: ': send the body with Transfer-Encoding: chunked and no other coding, or with its Content-Length',
 }
 
 /** What the caller must know to decide whether to send it again. */

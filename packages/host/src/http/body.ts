@@ -1,12 +1,17 @@
 import { isUtf8 } from 'node:buffer'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AtollError } from '../error.ts'
+import { waitsToContinue } from './framing.ts'
 
 /**
- * Reads the body of a request as text. BODY_TOO_LARGE, with nothing read beyond the limit; MALFORMED for bytes that are not UTF-8, which
- * would become other letters; CANCELLED if the client goes away.
+ * Reads the body of a request as text. A client that waits to be told so sends it only now: what was refused before is never sent.
+ * BODY_TOO_LARGE, with nothing read beyond the limit; MALFORMED for bytes that are not UTF-8, which would become other letters; CANCELLED
+ * if the client goes away.
  */
-export function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
+export function readText(request: IncomingMessage, response: ServerResponse, bytesMax: number): Promise<string> {
+  const length = Number(request.headers['content-length'] ?? 0)
+  if (length > bytesMax) return Promise.reject(new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bytesMax} are allowed (bodyBytesMax)`))
+  if (waitsToContinue(request)) response.writeContinue()
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0

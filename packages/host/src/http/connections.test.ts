@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
+import type { AtollError } from '../error.ts'
+import { readText } from './body.ts'
 import { Connections, type ConnectionLimits } from './connections.ts'
 
 /** Far longer than a test may take. */
@@ -107,16 +109,74 @@ describe('the connections of a server', () => {
       ({ answer }) => answer(LARGE),
     ))
 
-  it('are closed when more requests wait on one of them than may', () =>
+  it('answer as many requests of one packet as may wait, in their order, then say that it was one too many, and end', () =>
+    inServer(
+      async ({ connect }) => {
+        for (const [count, answered] of [[2, 2], [20, 20], [21, 21], [22, 21], [200, 21]] as const) {
+          const { client } = await connect()
+          const requests = Array.from({ length: count }, (_, nth) => `GET /${nth} HTTP/1.1\r\nhost: here\r\n${nth + 1 === count ? 'connection: close\r\n' : ''}\r\n`)
+          client.write(requests.join(''))
+          const text = await read(client)
+          const refused = count > answered ? ['503'] : []
+          assert.deepEqual(statuses(text), [...Array<string>(answered).fill('200'), ...refused], String(count))
+          assert.deepEqual(text.match(/^\/\d+$/gm), Array.from({ length: answered }, (_, nth) => `/${nth}`))
+        }
+      },
+      { pipelinedMax: 20, lingerMs: 1 },
+      ({ request, answer }) => setImmediate(() => answer(`${request.url}\n`)), // every request has one
+    ))
+
+  it('read nothing that comes behind a request that is refused, also while those before it wait for their answers', () =>
+    inServer(async ({ server, connect, asked }) => {
+      let parsed = 0
+      server.on('request', () => parsed++)
+      const { client, accepted } = await connect()
+      const refused = GET.replace('host: here', 'host: here\r\nhost: there')
+      client.write(GET + refused)
+      const { answer } = await asked(0)
+      client.write(GET.repeat(50))
+      while (accepted.bytesRead < (GET + refused).length + GET.length * 50) await turns()
+      const text = read(client)
+      answer('first\n')
+      client.end()
+      assert.deepEqual(statuses(await text), ['200', '400'])
+      assert.equal(parsed, 2)
+    }))
+
+  it('refuse codings of a body that are not understood, which would be read packed, and expectations that nobody knows', () =>
     inServer(
       async ({ connect, begun }) => {
-        const { client, accepted } = await connect()
-        const closed = once(accepted, 'close')
-        client.resume().write(GET.repeat(4))
-        await closed
-        assert.equal(begun.length, 1)
+        for (const [header, status] of [['transfer-encoding: gzip, chunked', '501'], ['transfer-encoding: chunked, chunked', '400'], ['transfer-encoding: identity, chunked', '501'], ['transfer-encoding: gzip', '400'], ['expect: 200-ok\r\ncontent-length: 2', '417'], ['expect: 100-continue, more\r\ncontent-length: 2', '417']] as const) {
+          const { client } = await connect()
+          client.write(`POST / HTTP/1.1\r\nhost: here\r\n${header}\r\n\r\n`)
+          assert.deepEqual(statuses(await read(client)), [status], header)
+        }
+        assert.equal(begun.length, 0)
+        const { client } = await connect()
+        client.end('POST / HTTP/1.1\r\nhost: here\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n')
+        assert.deepEqual(statuses(await read(client)), ['200'])
       },
-      { pipelinedMax: 2 },
+      { lingerMs: 1 },
+      ({ request, response, answer }) => void readText(request, response, 10).then(answer),
+    ))
+
+  it('let a client hold its body back until it is wanted, and hear at once where it is not', () =>
+    inServer(
+      async ({ connect, begun }) => {
+        const head = (length: number): string => `POST / HTTP/1.1\r\nhost: here\r\nexpect: 100-Continue\r\ncontent-length: ${length}\r\n\r\n`
+        const { client } = await connect()
+        client.write(head(5))
+        const [first] = (await once(client, 'data')) as [Buffer]
+        assert.match(String(first), /^HTTP\/1\.1 100 /)
+        client.end('12345')
+        assert.match(await read(client), /^HTTP\/1\.1 200 [^]*12345$/)
+        const large = await connect()
+        large.client.write(head(11))
+        assert.match(await read(large.client), /^HTTP\/1\.1 200 [^]*BODY_TOO_LARGE$/, 'without a 100 before it')
+        assert.equal(begun.length, 2)
+      },
+      { lingerMs: 1 },
+      ({ request, response, answer }) => void readText(request, response, 10).then(answer, (error: AtollError) => answer(error.code)),
     ))
 
   it('are closed when the client takes nothing of its answer', () =>

@@ -3,13 +3,13 @@ import { validateHeaderValue, type IncomingMessage, type Server, type ServerResp
 import { Server as SocketServer, type Socket } from 'node:net'
 import type { ErrorCode } from '../codes.ts'
 import { AtollError } from '../error.ts'
-import { ambiguityOf } from './framing.ts'
+import { flawOf } from './framing.ts'
 
 /** Bounds what one client, and all of them together, can hold on to in an HTTP server. */
 export interface ConnectionLimits {
   /** Connections at a time; more are closed at once. */
   readonly connectionsMax: number
-  /** Requests of one connection that wait for the answer to the one before; with more, the connection is closed. */
+  /** Requests of one connection that wait for the answer to the one before. One more is refused with OVERLOADED in its turn, and the connection ends. */
   readonly pipelinedMax: number
   /** How long a client may take nothing of its answer, milliseconds; then the connection is closed. */
   readonly answerTimeoutMs: number
@@ -49,7 +49,7 @@ export class Connections {
     server.maxConnections = limits.connectionsMax
     server.timeout = limits.answerTimeoutMs // Node.js begins it anew whenever the client took something
     server.on('connection', (socket) => this.#open(socket))
-    server.on('request', (request, response) => this.#take(request, response))
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, (request, response) => this.#take(request, response))
     server.on('timeout', (socket) => this.#timeOut(socket))
     server.on('clientError', (error, socket) => this.#fail(error, socket as Socket)) // sockets are all that it listens to
   }
@@ -61,7 +61,7 @@ export class Connections {
     const bytes = body === undefined ? 0 : Buffer.byteLength(body)
     if (body !== undefined) headers['content-length'] = String(bytes)
     const isRefused = !request.complete && hasBody(request)
-    if (isRefused || (this.#isEnding && !this.#connections.get(socket)?.waiting.length)) headers['connection'] = 'close'
+    if (isRefused || (this.#isEnding && this.#connections.get(socket)?.isLast !== false)) headers['connection'] = 'close'
     for (const name in headers) validateHeaderValue(name, headers[name]!) // writeHead would throw half way
     response.writeHead(status, headers)
     const sent = request.method === 'HEAD' ? undefined : body
@@ -100,12 +100,12 @@ export class Connections {
   #take(request: IncomingMessage, response: ServerResponse): void {
     const connection = this.#connections.get(request.socket)
     if (!connection || connection.isOver || connection.refusal !== undefined || !connection.socket.writable) return // nobody would hear the answer
-    const ambiguity = ambiguityOf(request)
-    if (ambiguity !== undefined) return this.#refuse(connection, new AtollError('MALFORMED', ambiguity))
-    if (!connection.current) return this.#serve(connection, { request, response })
-    if (connection.waiting.length < this.#limits.pipelinedMax) return void connection.waiting.push({ request, response })
-    connection.isOver = true
-    connection.socket.destroy()
+    const { pipelinedMax } = this.#limits
+    const isFull = connection.current !== undefined && connection.waiting.length >= pipelinedMax
+    const flaw = isFull ? new AtollError('OVERLOADED', `${pipelinedMax} requests wait on this connection (pipelinedMax)`) : flawOf(request)
+    if (flaw) this.#refuse(connection, flaw)
+    else if (connection.current) connection.waiting.push({ request, response })
+    else this.#serve(connection, { request, response })
   }
 
   #serve(connection: Connection, exchange: Exchange): void {
@@ -166,8 +166,9 @@ export class Connections {
     this.#refuse(connection, new AtollError(code, reason, { cause: error }))
   }
 
-  /** Answers a request that never became one (not HTTP, too much of it, or too slow) in its turn, and ends the connection. */
+  /** Answers a request that is not served (not HTTP, too much of it, or too slow) in its turn, and ends the connection. What comes behind it is not read. */
   #refuse(connection: Connection, error: AtollError): void {
+    connection.ignoreRest()
     const { type, body } = this.#handler.refusal(error)
     const refusal = `HTTP/1.1 ${error.status} ${error.code}\r\ncontent-type: ${type}\r\ncache-control: no-store\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
     const { current, socket } = connection
@@ -224,7 +225,19 @@ class Connection {
   constructor(socket: Socket) {
     this.socket = socket
   }
+
+  /** Whether nothing is to be sent behind the current answer. */
+  get isLast(): boolean {
+    return this.waiting.length === 0 && this.refusal === undefined
+  }
+
+  /** Takes the socket away from the parser. For each request that it finds there Node.js would keep an answer that is never made. */
+  ignoreRest(): void {
+    this.socket.removeAllListeners('data').on('data', ignore)
+  }
 }
+
+function ignore(): void {}
 
 const failures: Readonly<Record<string, { code: ErrorCode; reason: string }>> = {
   HPE_HEADER_OVERFLOW: { code: 'HEADERS_TOO_LARGE', reason: 'the headers are over the limit (headerBytesMax)' },

@@ -1,10 +1,33 @@
 import type { IncomingMessage } from 'node:http'
+import { AtollError } from '../error.ts'
+
+/** Why a request is not served, by its first line and headers alone; undefined if it is. Node.js takes all of these. */
+export function flawOf(request: IncomingMessage): AtollError | undefined {
+  const ambiguity = ambiguityOf(request)
+  if (ambiguity !== undefined) return new AtollError('MALFORMED', ambiguity)
+  const { 'transfer-encoding': coding, expect } = request.headers
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    if (!/,\s*chunked$/i.test(coding)) return new AtollError('MALFORMED', `the body has transfer-encoding ${coding}, so nobody can know where it ends`)
+    return new AtollError('NOT_IMPLEMENTED', `the body has transfer-encoding ${coding}, and only chunked is understood here: it would be read packed, as it came`)
+  }
+  if (expect !== undefined && !isContinue(expect) && request.httpVersionMinor > 0) return new AtollError('EXPECTATION_FAILED', `it expects ${expect}, and only 100-continue is known here`)
+  return undefined
+}
+
+/** Whether a client holds its body back until it hears `100 Continue`. HTTP/1.0 knows no such answer, and RFC 9110 has its question passed over. */
+export function waitsToContinue({ headers: { expect }, httpVersionMinor }: IncomingMessage): boolean {
+  return expect !== undefined && isContinue(expect) && httpVersionMinor > 0
+}
+
+function isContinue(expect: string): boolean {
+  return expect.toLowerCase() === '100-continue'
+}
 
 /**
- * Why two readers could understand a request differently; undefined if they could not. Node.js takes these, and of a header that came
- * twice it keeps the first: a proxy that goes by the last would have let another request through than the one that is served.
+ * Why two readers could understand a request differently; undefined if they could not. Of a header that came twice Node.js keeps the first:
+ * a proxy that goes by the last would have let another request through than the one that is served.
  */
-export function ambiguityOf(request: IncomingMessage): string | undefined {
+function ambiguityOf(request: IncomingMessage): string | undefined {
   const { httpVersionMajor, httpVersionMinor, httpVersion, headers, rawHeaders } = request
   if (httpVersionMajor !== 1 || httpVersionMinor > 1) return `it says HTTP/${httpVersion}, and HTTP/1.1 is spoken here`
   if (httpVersionMinor === 0 && headers['transfer-encoding'] !== undefined) return 'HTTP/1.0 knows no Transfer-Encoding'
