@@ -95,6 +95,25 @@ export function changedWrites(driver: StoreDriver, write: (store: Store, work: P
 
 /** A driver whose readers answer when `before` lets them: to fail, or to wait. */
 export function changedReads(driver: StoreDriver, before: (statement: Statement) => Promise<void>): StoreDriver {
+  return withReader(driver, (reader) => ({
+    get: async (statement, params) => (await before(statement), reader.get(statement, params)),
+    all: async (statement, params) => (await before(statement), reader.all(statement, params)),
+  }))
+}
+
+/** A driver whose readers show what they answer. */
+export function changedAnswers(driver: StoreDriver, show: (rows: readonly object[]) => void): StoreDriver {
+  function shown<T>(rows: T): T {
+    show([rows].flat().filter((row) => typeof row === 'object' && row !== null))
+    return rows
+  }
+  return withReader(driver, (reader) => ({
+    get: async (statement, params) => shown(await reader.get(statement, params)),
+    all: async (statement, params) => shown(await reader.all(statement, params)),
+  }))
+}
+
+function withReader(driver: StoreDriver, change: (reader: Reader) => Pick<Reader, 'get' | 'all'>): StoreDriver {
   return {
     ...driver,
     async open(name, migrations) {
@@ -105,9 +124,8 @@ export function changedReads(driver: StoreDriver, before: (statement: Statement)
         run: (statement, params) => reader.run(statement, params),
         insert: (statement, params) => reader.insert(statement, params),
         runEach: (statement, rows) => reader.runEach(statement, rows),
-        get: async (statement, params) => (await before(statement), reader.get(statement, params)),
-        all: async (statement, params) => (await before(statement), reader.all(statement, params)),
         close: () => reader.close(),
+        ...change(reader),
       }
       return { ...store, reader: changed }
     },

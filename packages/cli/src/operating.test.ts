@@ -98,7 +98,7 @@ describe('operating a system', () => {
       const effects = await run('replay', 'warehouse', '--data', data)
       assert.deepEqual([effects.code, /UNSUPPORTED: .*only projections/.test(effects.err)], [1, true])
       const show = await run('dead-letters', 'show', 'x', '--data', data)
-      assert.deepEqual([show.code, /there is no dead letter x; there are none/.test(show.err)], [2, true])
+      assert.deepEqual([show.code, /there is no dead letter x; `atoll dead-letters` lists what there is/.test(show.err)], [2, true])
       await stop()
       const nowhere = await run('ledger', '--data', `${data}-none`)
       assert.deepEqual([nowhere.code, /there is no data folder/.test(nowhere.err)], [2, true])

@@ -48,4 +48,4 @@ async function openLedger({ app, engines, log: name }: Cluster): Promise<{ ledge
   }
 }
 
-const pendingSomewhere: LedgerRow = { event: '', source: '', subscription: '', published: 1, handled: 0, pending: 1, parked: 0, dead: 0, discarded: 0, left: false, balanced: true, why: undefined }
+const pendingSomewhere: LedgerRow = { event: '', source: '', subscription: '', published: 1, handled: 0, pending: 1, parked: 0, dead: 0, discarded: 0, hasNoHandler: false, balanced: true, why: undefined }

@@ -6,19 +6,22 @@ export interface Admin {
   ledger(): Promise<LedgerRow[]>
   /** Events of the log, from the beginning, in order per partition; then, with `follow`, as they come until the signal aborts. */
   events(options: EventsOptions): AsyncIterable<StoredRecord>
-  deadLetters(filter?: { subscription?: string | undefined }): Promise<DeadLetter[]>
+  deadLetters(filter?: DeadLetterFilter): Promise<DeadLetter[]>
+  /** The same, a page at a time: all that there are when it begins, and of those that are gone when it comes to them, that they are. */
+  walkDeadLetters(filter?: DeadLetterFilter): AsyncIterable<DeadLetter | GoneLetter>
   /**
    * Handles dead letters again, and then what is parked behind them, in order. With `dryRun` every handler runs and every
-   * transaction is undone; calls to other services are refused in a dry run.
+   * transaction is undone; calls to other services are refused in a dry run. COMMAND_USAGE for an id that is not dead; of several, those that are gone
+   * meanwhile are told, and the rest goes on.
    */
-  redrive(options: RedriveOptions): AsyncIterable<RedriveOutcome>
+  redrive(options: RedriveOptions): AsyncIterable<RedriveOutcome | GoneLetter>
   /**
    * Ends dead letters without handling them, for good: later events of their keys go on, in order. The one of that id, or all of a
-   * subscription; never all that there are. COMMAND_USAGE for what is not dead.
+   * subscription; never all that there are. COMMAND_USAGE for an id that is not dead; of several, those that are gone meanwhile are told, and the rest goes on.
    */
-  discard(options: DiscardOptions): AsyncIterable<DiscardedLetter>
-  /** What was discarded, oldest first: who did it, when and why. */
-  discarded(filter?: { subscription?: string | undefined }): Promise<DiscardedLetter[]>
+  discard(options: DiscardOptions): AsyncIterable<DiscardedLetter | GoneLetter>
+  /** What was discarded, oldest first: who did it, when and why. For as long as it is kept (`discardedKeptMs`). */
+  discarded(filter?: DeadLetterFilter): Promise<DiscardedLetter[]>
   /** Rebuilds a projection beside the live one and swaps it in when it has caught up. UNSUPPORTED for subscriptions with effects. */
   replay(subscription: string): AsyncIterable<ReplayProgress>
 }
@@ -46,10 +49,16 @@ export interface LedgerRow {
   /**
    * Nothing here handles the event any more, and some are still held. Of these alone the line tells: `published` is what it accounts for.
    */
-  readonly left: boolean
+  readonly hasNoHandler: boolean
   readonly balanced: boolean
   /** What an account that does not balance lacks, or why it cannot be drawn up, for operators. */
   readonly why: string | undefined
+}
+
+/** Which letters: those of one subscription, or the one of an id. */
+export interface DeadLetterFilter {
+  readonly subscription?: string | undefined
+  readonly id?: string | undefined
 }
 
 export interface DeadLetter {
@@ -64,7 +73,15 @@ export interface DeadLetter {
   /** How many later events of its key wait behind it. */
   readonly parkedBehind: number
   /** Nothing here handles it any more: a release that does can redrive it. */
-  readonly left: boolean
+  readonly hasNoHandler: boolean
+}
+
+/** A letter that was there when it was asked for, and was handled or discarded by others before its turn came. */
+export interface GoneLetter {
+  readonly outcome: 'gone'
+  readonly id: string
+  readonly subscription: string
+  readonly why: string
 }
 
 export interface DiscardOptions {
@@ -79,7 +96,7 @@ export interface DiscardOptions {
 }
 
 /** A dead letter that somebody ended. */
-export interface DiscardedLetter extends Omit<DeadLetter, 'parkedBehind' | 'left'> {
+export interface DiscardedLetter extends Omit<DeadLetter, 'parkedBehind' | 'hasNoHandler'> {
   readonly discardedAt: number
   readonly by: string
   readonly reason: string

@@ -1,16 +1,18 @@
-import { AtollError, type Host } from '@atoll/host'
+import { AtollError } from '@atoll/host'
 import type { Statement } from '@atoll/store/driver'
-import type { DeadLetter, DiscardedLetter, DiscardOptions, RedriveOptions, RedriveOutcome } from './admin.ts'
+import type { DeadLetter, DeadLetterFilter, DiscardedLetter, GoneLetter } from './admin.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
-import { nameOf } from './subscription/discarded.ts'
+import { nameOf, placeNamed, type HeldPlace } from './subscription/discarded.ts'
+import type { SubscriptionGround } from './subscription/ground.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
-const selectDead: Statement = {
-  sql: `SELECT dead.*, (SELECT count(*) FROM atoll_held AS behind WHERE behind.subscription = dead.subscription AND behind.partition = dead.partition
-          AND behind.key = dead.key AND behind.seq > dead.seq) AS parked_behind
-        FROM atoll_held AS dead WHERE dead.subscription = ? AND dead.state = 'dead' ORDER BY dead.seq`,
-}
+const letter = `dead.*, (SELECT count(*) FROM atoll_held AS behind WHERE behind.subscription = dead.subscription AND behind.partition = dead.partition
+          AND behind.key = dead.key AND behind.seq > dead.seq) AS parked_behind`
+const selectPlaces: Statement = { sql: `SELECT seq, source, partition, number FROM atoll_held WHERE subscription = ? AND state = 'dead' ORDER BY seq` }
+const selectPage: Statement = { sql: `SELECT ${letter} FROM atoll_held AS dead WHERE seq BETWEEN ? AND ? AND subscription = ? AND state = 'dead' ORDER BY seq` }
+const selectOne: Statement = { sql: `SELECT ${letter} FROM atoll_held AS dead WHERE subscription = ? AND source = ? AND partition = ? AND number = ? AND state = 'dead'` }
 const selectDiscarded: Statement = { sql: 'SELECT * FROM atoll_discarded WHERE subscription = ? ORDER BY discarded_at, source, partition, number' }
+const selectOneDiscarded: Statement = { sql: 'SELECT * FROM atoll_discarded WHERE subscription = ? AND source = ? AND partition = ? AND number = ?' }
 
 interface LetterRow {
   partition: number
@@ -31,6 +33,7 @@ interface LetterRow {
 }
 
 interface DeadRow extends LetterRow {
+  seq: number
   parked_behind: number
 }
 
@@ -40,86 +43,82 @@ interface DiscardedRow extends LetterRow {
   reason: string
 }
 
-/** Every dead letter of a system, or of one of its subscriptions, oldest first. */
-export async function listDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, name?: string): Promise<DeadLetter[]> {
-  const letters: DeadLetter[] = []
-  for (const { ground } of subscriptionsOf(services, name)) {
-    for (const row of await ground.store.reader.all<DeadRow>(selectDead, [ground.name])) {
-      letters.push({ ...toLetter(ground.name, row), parkedBehind: row.parked_behind, left: !ground.subscribers.has(row.type) })
-    }
-  }
-  return letters
+/** Every dead letter of a system, of one of its subscriptions, or the one of an id; oldest first. */
+export async function listDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, filter: DeadLetterFilter): Promise<DeadLetter[]> {
+  return (await Array.fromAsync(walkDeadLetters(services, filter))).filter((letter): letter is DeadLetter => !isGone(letter))
 }
 
-/** Every discarded letter of a system, or of one of its subscriptions, oldest first. */
-export async function listDiscarded(services: ReadonlyMap<string, ServiceRuntime>, name?: string): Promise<DiscardedLetter[]> {
+/**
+ * The same one by one, and no more than a page of them in memory: those that there are when it begins, also such as are gone when it comes to
+ * them, and none that died since.
+ */
+export async function* walkDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, { subscription, id }: DeadLetterFilter): AsyncGenerator<DeadLetter | GoneLetter> {
+  if (id !== undefined) {
+    const letter = await findDeadLetter(services, id)
+    if (letter && (subscription === undefined || subscription === letter.subscription)) yield letter
+    return
+  }
+  for (const { ground } of subscriptionsOf(services, subscription)) {
+    const { reader } = ground.store
+    const places = await reader.all<Pick<DeadRow, 'seq' | 'source' | 'partition' | 'number'>>(selectPlaces, [ground.name])
+    for (let at = 0; at < places.length; at += PAGE_ROWS) {
+      const page = places.slice(at, at + PAGE_ROWS)
+      const rows = await reader.all<DeadRow>(selectPage, [page[0]!.seq, page[page.length - 1]!.seq, ground.name]) // a page has one at least
+      const bySeq = new Map(rows.map((row) => [row.seq, row]))
+      for (const place of page) {
+        const row = bySeq.get(place.seq)
+        yield row ? toDeadLetter(ground, row) : { outcome: 'gone', id: nameOf(ground.name, place), subscription: ground.name, why: 'it was handled or discarded meanwhile' }
+      }
+    }
+  }
+}
+
+async function findDeadLetter(services: ReadonlyMap<string, ServiceRuntime>, id: string): Promise<DeadLetter | undefined> {
+  const place = placeNamed(id)
+  const ground = place && allSubscriptions(services).find((subscription) => subscription.ground.name === place.subscription)?.ground
+  const row = ground && (await ground.store.reader.get<DeadRow>(selectOne, [place.subscription, place.source, place.partition, place.number]))
+  return row && toDeadLetter(ground, row)
+}
+
+/** Whether a letter was there when it was asked for, and is no more. */
+export function isGone(item: object): item is GoneLetter {
+  return 'outcome' in item && item.outcome === 'gone'
+}
+
+/** Every discarded letter of a system, of one of its subscriptions, or the one of an id; oldest first. */
+export async function listDiscarded(services: ReadonlyMap<string, ServiceRuntime>, { subscription, id }: DeadLetterFilter): Promise<DiscardedLetter[]> {
+  const place = id === undefined ? undefined : placeNamed(id)
+  if (id !== undefined && !place) return []
   const letters: DiscardedLetter[] = []
-  for (const { ground } of subscriptionsOf(services, name)) {
-    for (const row of await ground.store.reader.all<DiscardedRow>(selectDiscarded, [ground.name])) {
-      letters.push({ ...toLetter(ground.name, row), discardedAt: row.discarded_at, by: row.discarded_by, reason: row.reason })
-    }
+  for (const { ground } of subscriptionsOf(services, subscription)) {
+    const { name, store } = ground
+    if (place && place.subscription !== name) continue
+    const rows = place
+      ? await store.reader.all<DiscardedRow>(selectOneDiscarded, [name, place.source, place.partition, place.number])
+      : await store.reader.all<DiscardedRow>(selectDiscarded, [name])
+    for (const row of rows) letters.push({ ...toLetter(name, row), discardedAt: row.discarded_at, by: row.discarded_by, reason: row.reason })
   }
   return letters
-}
-
-/** Handles dead letters again, key by key. One whose tries ended the process would end this one: it is tried only if it is named, and never dry. */
-export async function* redriveDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, options: RedriveOptions): AsyncGenerator<RedriveOutcome> {
-  const letters = (await listDeadLetters(services, options.subscription)).filter((letter) => options.id === undefined || letter.id === options.id)
-  if (letters.length === 0 && options.id !== undefined) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${options.id}; \`atoll dead-letters\` lists what there is`)
-  for (const letter of letters) {
-    const spared = spareProcess(letter, options)
-    if (spared) {
-      yield spared
-      continue
-    }
-    const { subscription, event } = letter
-    const [reading] = subscriptionsOf(services, subscription)
-    const outcomes: RedriveOutcome[] = []
-    await reading!.redrive(event.partition, event.key, options.dryRun ?? false, (outcome) => outcomes.push(outcome))
-    yield* outcomes
-  }
-}
-
-/** What becomes of a letter that is not tried, because its tries ended the process: that takes somebody who names it, and is never done dry. Undefined for others. */
-export function spareProcess({ id, subscription, event, error }: DeadLetter, { id: named, dryRun }: RedriveOptions): RedriveOutcome | undefined {
-  if (error.code !== 'PROCESS_ENDED' || (named === id && !dryRun)) return undefined
-  const why = `a try of it ended the process, and would end this one. Mend its handler; then redrive ${id} by name, and not dry`
-  return { subscription, eventId: event.id, type: event.type, key: event.key, was: 'dead', outcome: 'waiting', error: why }
-}
-
-/** Ends dead letters without handling them: one, or all of a subscription. */
-export async function* discardDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, host: Host, { id, subscription, reason, by }: DiscardOptions): AsyncGenerator<DiscardedLetter> {
-  if ((id === undefined) === (subscription === undefined)) throw new AtollError('COMMAND_USAGE', 'say which dead letter to discard, by its id; or, to discard all of a subscription, which')
-  for (const [what, text] of [['a reason', reason], ['a name', by]] as const) {
-    if (!isStorable(text)) throw new AtollError('COMMAND_USAGE', `a dead letter is discarded with ${what} of 1 to ${TEXT_CHARS_MAX} characters, U+0000 not among them: it is kept, for whoever asks later`)
-  }
-  const letters = (await listDeadLetters(services, subscription)).filter((letter) => id === undefined || letter.id === id)
-  if (letters.length === 0 && id !== undefined) throw await noSuchLetter(services, id)
-  for (const { parkedBehind, left, ...letter } of letters) {
-    const [reading] = subscriptionsOf(services, letter.subscription)
-    const note = { at: host.now(), by, reason }
-    await reading!.discard(letter.event, note)
-    reading!.ground.logger.warn({ subscription: letter.subscription, event: letter.event.id, key: letter.event.key, by, reason }, `${letter.id} was discarded: it will never be handled`)
-    yield { ...letter, discardedAt: note.at, by, reason }
-  }
-}
-
-async function noSuchLetter(services: ReadonlyMap<string, ServiceRuntime>, id: string): Promise<AtollError> {
-  const discarded = (await listDiscarded(services)).find((letter) => letter.id === id)
-  if (discarded) return new AtollError('COMMAND_USAGE', `${id} was discarded already, by ${discarded.by} at ${new Date(discarded.discardedAt).toISOString()}: ${discarded.reason}`)
-  return new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is. An event that is parked, or will be tried again, cannot be discarded`)
 }
 
 /** The subscriptions of a system, or the one of that name. COMMAND_USAGE, with what there is, if there is none. */
-function subscriptionsOf(services: ReadonlyMap<string, ServiceRuntime>, name?: string): Subscription[] {
-  const all = [...services.values()].flatMap((service) => [...service.subscriptions.values()])
+export function subscriptionsOf(services: ReadonlyMap<string, ServiceRuntime>, name?: string): Subscription[] {
+  const all = allSubscriptions(services)
   if (name === undefined) return all
   const found = all.filter((subscription) => subscription.ground.name === name)
   if (found.length > 0) return found
   throw new AtollError('COMMAND_USAGE', `there is no subscription ${name}; there are ${all.map((subscription) => subscription.ground.name).join(', ')}`)
 }
 
-function toLetter(subscription: string, row: LetterRow): Omit<DeadLetter, 'parkedBehind' | 'left'> {
+function allSubscriptions(services: ReadonlyMap<string, ServiceRuntime>): Subscription[] {
+  return [...services.values()].flatMap((service) => [...service.subscriptions.values()])
+}
+
+function toDeadLetter({ name, subscribers }: SubscriptionGround, row: DeadRow): DeadLetter {
+  return { ...toLetter(name, row), parkedBehind: row.parked_behind, hasNoHandler: !subscribers.has(row.type) }
+}
+
+function toLetter(subscription: string, row: LetterRow): Omit<DeadLetter, 'parkedBehind' | 'hasNoHandler'> {
   const { id, type, version, key, source, partition, number, at, data, trace } = row
   return {
     id: nameOf(subscription, row),
@@ -131,8 +130,10 @@ function toLetter(subscription: string, row: LetterRow): Omit<DeadLetter, 'parke
   }
 }
 
-function isStorable(text: unknown): boolean {
-  return typeof text === 'string' && text.trim() !== '' && text.length <= TEXT_CHARS_MAX && text.isWellFormed() && !text.includes('\0')
+/** Where a letter is held. */
+export function heldPlaceOf({ event: { partition, key, source, number } }: Pick<DeadLetter, 'event'>): HeldPlace {
+  return { partition, key, source, number }
 }
 
-const TEXT_CHARS_MAX = 1_000
+/** How many letters are read at a time, each with its data. */
+const PAGE_ROWS = 200

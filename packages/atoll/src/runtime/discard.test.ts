@@ -4,8 +4,8 @@ import { sqlStore } from '@atoll/store'
 import { AtollError } from '@atoll/host'
 import { service, system, type System } from '../index.ts'
 import { audit, book, closed, createShop } from '../../test/shop.ts'
-import { call, changedWrites, inWorld } from '../../test/world.ts'
-import type { RunningSystem } from '../runtime.ts'
+import { call, changedAnswers, changedWrites, inWorld } from '../../test/world.ts'
+import { isGone, type RunningSystem } from '../runtime.ts'
 
 const broken = ({ cents }: { cents: number }): void => {
   if (cents === 1) throw new Error('one cent is too little')
@@ -37,7 +37,7 @@ describe('a dead letter that is discarded', () => {
       const first = await world.start(createShop(broken), { attemptsMax: 1 })
       await call(first, book.note, { account: 'ann', cents: 1 })
       await first.quiet()
-      const [{ parkedBehind: _, left: __, ...letter }] = (await first.admin.deadLetters()) as [Awaited<ReturnType<typeof first.admin.deadLetters>>[0]]
+      const [{ parkedBehind: _, hasNoHandler: __, ...letter }] = (await first.admin.deadLetters()) as [Awaited<ReturnType<typeof first.admin.deadLetters>>[0]]
       await world.host.advance(60_000)
       const at = world.host.now()
       await discard(first, { id: letter.id })
@@ -92,6 +92,43 @@ describe('a dead letter that is discarded', () => {
       assert.deepEqual([handled, discarded, balanced], [4, 4, true])
     }))
 
+  it('keeps the others from nothing if it is gone before its turn: that is told, and they are ended', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop(broken), { attemptsMax: 1 })
+      for (const account of ['ann', 'bob', 'cid']) await call(shop, book.note, { account, cents: 1 })
+      await shop.quiet()
+      const [first, second, third] = (await shop.admin.deadLetters({ subscription: 'audit' })).map(({ id }) => id) as [string, string, string]
+      const dry: (string | undefined)[] = []
+      for await (const item of shop.admin.redrive({ subscription: 'audit', dryRun: true })) {
+        dry.push(item.outcome)
+        if (dry.length === 1) await discard(shop, { id: second })
+      }
+      assert.deepEqual(dry, ['failed', 'gone', 'failed'])
+      const ended: unknown[] = []
+      for await (const item of shop.admin.discard({ subscription: 'audit', ...why })) {
+        ended.push(isGone(item) ? [item.id, item.outcome, item.subscription] : item.id)
+        if (ended.length === 1) await discard(shop, { id: third })
+      }
+      assert.deepEqual(ended, [first, [third, 'gone', 'audit']])
+      const { discarded, dead, balanced } = await row(shop, 'audit')
+      assert.deepEqual([discarded, dead, balanced], [3, 0, true])
+    }))
+
+  it('is found among many without reading the others', () =>
+    inWorld(async (world) => {
+      let lettersRead = 0
+      const stores = changedAnswers(world.stores, (rows) => (lettersRead += rows.filter((row) => 'parked_behind' in row).length))
+      const shop = await world.start(createShop(broken), { attemptsMax: 1 }, { stores })
+      const accounts = Array.from({ length: 30 }, (_, nth) => `account-${nth}`)
+      for (const account of accounts) await call(shop, book.note, { account, cents: 1 })
+      await shop.quiet()
+      const letters = await shop.admin.deadLetters({ subscription: 'audit' })
+      assert.deepEqual([letters.length, lettersRead], [30, 30])
+      for (const { id } of letters.slice(0, 10)) await Array.fromAsync(shop.admin.redrive({ id }))
+      for (const { id } of letters) await discard(shop, { id })
+      assert.equal(lettersRead, 30 + 10 + 30)
+    }))
+
   it('is as it was if the store fails, and can be discarded then', () =>
     inWorld(async (world) => {
       let failing = false
@@ -108,6 +145,46 @@ describe('a dead letter that is discarded', () => {
       await discard(shop, { id: letter!.id })
       await shop.quiet()
       assert.deepEqual(await call(shop, audit.total, { account: 'ann' }), { cents: [2] })
+    }))
+
+  it('is kept for its time, and then counts for ever, in an account that balances over restarts', () =>
+    inWorld(async (world) => {
+      const options = { attemptsMax: 1, discardedKeptMs: 60_000 }
+      const first = await world.start(createShop(broken), options)
+      for (const account of ['ann', 'bob']) await call(first, book.note, { account, cents: 1 })
+      await first.quiet()
+      await discard(first, { subscription: 'audit' })
+      await world.host.advance(50_000)
+      assert.equal((await first.admin.discarded()).length, 2)
+      await world.host.advance(40_000)
+      await call(first, book.note, { account: 'cid', cents: 1 })
+      await first.quiet()
+      const [letter] = await first.admin.deadLetters()
+      await discard(first, { id: letter!.id })
+      await world.host.advance(40_000)
+      assert.deepEqual((await first.admin.discarded()).map(({ id }) => id), [letter!.id])
+      await world.host.advance(60_000)
+      assert.deepEqual(await first.admin.discarded(), [])
+      await assert.rejects(discard(first, { id: letter!.id }), { code: 'COMMAND_USAGE', message: /there is no dead letter/ })
+      await first.stop()
+      const second = await world.start(createShop(), options)
+      const { published, handled, discarded, balanced } = await row(second, 'audit')
+      assert.deepEqual([published, handled, discarded, balanced, second.readiness().reasons], [3, 0, 3, true, []])
+    }))
+
+  it('is known to a replay also when its data are kept no more', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop(() => {}, 'ann'), { attemptsMax: 1, retryDelayMs: 10, discardedKeptMs: 60_000 })
+      await call(shop, book.note, { account: 'ann', cents: 1 })
+      await shop.quiet()
+      await discard(shop, { subscription: 'audit.sums' })
+      await world.host.advance(200_000)
+      assert.deepEqual((await shop.admin.discarded()).map(({ event, by, reason }) => [event.key, event.data, by, reason]), [['ann', '', 'ada', 'paid by hand']])
+      const replaying = Array.fromAsync(shop.admin.replay('audit.sums'))
+      await world.host.advance(1_000)
+      assert.equal((await replaying).at(-1)!.done, true)
+      const { discarded, dead, balanced } = await row(shop, 'audit.sums')
+      assert.deepEqual([discarded, dead, balanced], [1, 0, true])
     }))
 
   it('is discarded again when a replay cannot handle it either, and handled when it can', () =>
@@ -160,9 +237,9 @@ describe('held events of a handler that a release no longer has', () => {
         assert.ok(world.logged.some(({ level, message }) => level === 'warn' && /4 events amount.noted are held for audit, which does not handle them any more/.test(message)))
         await world.host.advance(5_000)
         const letters = await shop.admin.deadLetters()
-        assert.deepEqual(letters.map(({ event, left, parkedBehind }) => [event.key, left, parkedBehind]), [['ann', true, 1], ['bob', true, 1]])
-        const { handled, pending, parked, dead, left, balanced } = await row(shop, 'audit')
-        assert.deepEqual([handled, pending, parked, dead, left, balanced], [0, 0, 2, 2, true, true])
+        assert.deepEqual(letters.map(({ event, hasNoHandler, parkedBehind }) => [event.key, hasNoHandler, parkedBehind]), [['ann', true, 1], ['bob', true, 1]])
+        const { handled, pending, parked, dead, hasNoHandler, balanced } = await row(shop, 'audit')
+        assert.deepEqual([handled, pending, parked, dead, hasNoHandler, balanced], [0, 0, 2, 2, true, true])
         assert.deepEqual((await Array.fromAsync(shop.admin.redrive({ id: letters[0]!.id }))).map(({ outcome }) => outcome)[0], 'failed')
         for (let round = 0; round < 2; round++) {
           await discard(shop, { subscription: 'audit' })
@@ -170,7 +247,7 @@ describe('held events of a handler that a release no longer has', () => {
         }
         assert.deepEqual(await shop.admin.deadLetters(), [])
         assert.equal((await shop.admin.discarded()).length, 4)
-        assert.equal((await shop.admin.ledger()).some((row) => row.left), false)
+        assert.equal((await shop.admin.ledger()).some((row) => row.hasNoHandler), false)
       }))
   }
 

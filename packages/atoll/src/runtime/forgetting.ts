@@ -1,35 +1,52 @@
-import type { Host, Logger, Timer } from '@atoll/host'
+import type { Host, Timer } from '@atoll/host'
 import type { Store } from '@atoll/store/driver'
 import { forgetAnswers } from './answers.ts'
+import type { createFaultLogger } from './faults.ts'
 import type { RuntimeOptions } from './options.ts'
+import { forgetDiscarded, stripDiscarded } from './subscription/discarded.ts'
+import type { Subscription } from './subscription/subscription.ts'
 
-/** Forgets a service's answers to Idempotency-Keys once they are older than `answersKeptMs`. */
+/** What a service keeps for a time, and where. */
+export interface Kept {
+  readonly name: string
+  readonly host: Host
+  readonly options: RuntimeOptions
+  readonly store: Store
+  readonly subscriptions: ReadonlyMap<string, Subscription>
+}
+
+/** Forgets what a service keeps for a time: answers to Idempotency-Keys (`answersKeptMs`), and discarded dead letters (`discardedKeptMs`). */
 export class Forgetting {
-  readonly #service: string
-  readonly #host: Host
-  readonly #logger: Logger
-  readonly #options: RuntimeOptions
+  readonly #kept: Kept
+  readonly #faults: ReturnType<typeof createFaultLogger>
   #timer: Timer | undefined
 
-  constructor(service: string, host: Host, logger: Logger, options: RuntimeOptions) {
-    this.#service = service
-    this.#host = host
-    this.#logger = logger
-    this.#options = options
+  constructor(kept: Kept, faults: ReturnType<typeof createFaultLogger>) {
+    this.#kept = kept
+    this.#faults = faults
   }
 
-  start(store: Store): void {
-    const { answersKeptMs } = this.#options
-    this.#timer = this.#host.after(Math.min(answersKeptMs, FORGET_MS), () => {
-      store
-        .write((tx) => forgetAnswers(tx, this.#host.now(), answersKeptMs))
-        .catch((error: unknown) => this.#logger.warn({ service: this.#service, error }, 'could not forget old answers; will try again'))
-      this.start(store)
+  start(): void {
+    const { name, host, options } = this.#kept
+    this.#timer = host.after(Math.min(options.answersKeptMs, options.discardedKeptMs, FORGET_MS), () => {
+      this.#forget().catch((error: unknown) => this.#faults.warn({ service: name, error }, 'could not forget what has been kept for its time; will try again'))
+      this.start()
     })
   }
 
   stop(): void {
     this.#timer?.cancel()
+  }
+
+  async #forget(): Promise<void> {
+    const { name, host, options, store, subscriptions } = this.#kept
+    const now = host.now()
+    await store.write((tx) => forgetAnswers(tx, now, options.answersKeptMs))
+    for (const { ground } of subscriptions.values()) {
+      const before = now - options.discardedKeptMs
+      if (ground.name === name) await forgetDiscarded(ground.store, name, before)
+      else await stripDiscarded(ground.store, ground.name, before) // a replay of this projection asks which events they were
+    }
   }
 }
 

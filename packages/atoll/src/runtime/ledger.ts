@@ -14,7 +14,8 @@ const selectSubscriber: Statement = {
           FROM atoll_cursors WHERE subscription = ?
         UNION ALL SELECT 'handled', '', 0, type, 0, '', NULL, NULL, NULL, 0, '', sum(count) FROM atoll_handled WHERE subscription = ? GROUP BY type
         UNION ALL SELECT state, min(source), 0, type, 0, '', NULL, NULL, NULL, 0, '', count(*) FROM atoll_held WHERE subscription = ? GROUP BY state, type
-        UNION ALL SELECT 'discarded', min(source), 0, type, 0, '', NULL, NULL, NULL, 0, '', count(*) FROM atoll_discarded WHERE subscription = ? GROUP BY type`,
+        UNION ALL SELECT 'discarded', min(source), 0, type, 0, '', NULL, NULL, NULL, 0, '', count(*) FROM atoll_discarded WHERE subscription = ? GROUP BY type
+        UNION ALL SELECT 'discarded', source, 0, type, 0, '', NULL, NULL, NULL, 0, '', count FROM atoll_discarded_counts WHERE subscription = ?`,
 }
 const selectSource: Statement = {
   sql: `SELECT 'published' AS kind, type, count, '' AS seq, 0 AS partition FROM atoll_published
@@ -60,20 +61,20 @@ export async function readLedger(services: ReadonlyMap<string, ServiceRuntime>, 
 }
 
 /** What is still held of events that nothing here handles any more. What was published of them is not counted: it is not for them to handle. */
-function accountOfLeft(subscription: string, subscriber: readonly SubscriberRow[], known: ReadonlySet<string>): LedgerRow[] {
+function accountWithoutHandler(subscription: string, subscriber: readonly SubscriberRow[], known: ReadonlySet<string>): LedgerRow[] {
   const held = subscriber.filter((row) => ['retrying', 'parked', 'dead'].includes(row.kind) && !known.has(row.type))
   return [...new Set(held.map((row) => row.type))].map((event) => {
     const count = (kind: string): number => sum(subscriber, (row) => row.kind === kind && row.type === event)
     const counts = { handled: count('handled'), pending: count('retrying'), parked: count('parked'), dead: count('dead'), discarded: count('discarded') }
     const { source } = held.find((row) => row.type === event)! // there is one of each
     const published = Object.values(counts).reduce((total, some) => total + some, 0)
-    return { event, source, subscription, published, ...counts, left: true, balanced: true, why: undefined }
+    return { event, source, subscription, published, ...counts, hasNoHandler: true, balanced: true, why: undefined }
   })
 }
 
 async function accountOf(subscription: Subscription, services: ReadonlyMap<string, ServiceRuntime>, log: Log, partitions: number): Promise<LedgerRow[]> {
   const { ground } = subscription
-  const subscriber = await ground.store.reader.all<SubscriberRow>(selectSubscriber, [ground.name, ground.name, ground.name, ground.name])
+  const subscriber = await ground.store.reader.all<SubscriberRow>(selectSubscriber, Array.from({ length: 5 }, () => ground.name))
   const rows: LedgerRow[] = []
   for (const source of new Set(ground.events.map((event) => event.source))) {
     const types = ground.events.filter((event) => event.source === source).map((event) => event.type)
@@ -94,13 +95,13 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
         parked: held('parked'),
         dead: held('dead'),
         discarded: held('discarded'),
-        left: false,
+        hasNoHandler: false,
       }
       const why = pending.gap?.message ?? whyUnbalanced(row)
       rows.push({ ...row, balanced: why === undefined, why })
     }
   }
-  return [...rows, ...accountOfLeft(ground.name, subscriber, new Set(ground.events.map((event) => event.type)))]
+  return [...rows, ...accountWithoutHandler(ground.name, subscriber, new Set(ground.events.map((event) => event.type)))]
 }
 
 /** Which side of an account is short, and what that may come from; undefined if neither is. */

@@ -48,6 +48,8 @@ export interface RuntimeOptions {
   readonly deadlineMs: number
   /** How long the answer to an Idempotency-Key is kept, milliseconds. Default 24 hours. */
   readonly answersKeptMs: number
+  /** How long discarded dead letters are kept to be looked at, milliseconds; from then on they only count. Default 90 days. */
+  readonly discardedKeptMs: number
   /**
    * How many numbers of a partition a service uses up, because a subscription in its process has handled events under them that the service, restored
    * from a backup, knows no more. With more lost the subscription stands still. Default 10,000.
@@ -79,6 +81,7 @@ export const defaultOptions: RuntimeOptions = {
   positionLookMs: 10,
   deadlineMs: 10_000,
   answersKeptMs: 24 * 60 * 60 * 1000,
+  discardedKeptMs: 90 * 24 * 60 * 60 * 1000,
   lostNumbersMax: 10_000,
   lookMs: 1_000,
 }

@@ -7,7 +7,8 @@ import type { SubscriptionGround } from './subscription/ground.ts'
 const countAccounted: Statement = {
   sql: `SELECT type, sum(count) AS count FROM (SELECT type, count FROM atoll_handled WHERE subscription = ?
           UNION ALL SELECT type, count(*) AS count FROM atoll_held WHERE subscription = ? GROUP BY type
-          UNION ALL SELECT type, count(*) AS count FROM atoll_discarded WHERE subscription = ? GROUP BY type) AS accounted GROUP BY type`,
+          UNION ALL SELECT type, count(*) AS count FROM atoll_discarded WHERE subscription = ? GROUP BY type
+          UNION ALL SELECT type, count FROM atoll_discarded_counts WHERE subscription = ?) AS accounted GROUP BY type`,
 }
 const countEmitted: Statement = {
   sql: `SELECT type, sum(count) AS count FROM (SELECT type, count FROM atoll_published
@@ -49,7 +50,7 @@ export class Orphans {
  * restored to an earlier moment, and the subscriber was not. Undefined if there are none.
  */
 async function findOrphans({ name, store, events }: SubscriptionGround, storeOf: (source: string) => Store | undefined): Promise<AtollError | undefined> {
-  const accounted = toMap(await store.reader.all<Count>(countAccounted, [name, name, name])) // first: until the other side is counted, it can only grow
+  const accounted = toMap(await store.reader.all<Count>(countAccounted, [name, name, name, name])) // first: until the other side is counted, it can only grow
   const orphans: string[] = []
   for (const source of new Set(events.map((event) => event.source))) {
     const emitter = storeOf(source)

@@ -180,4 +180,14 @@ export const runtimeMigrations: Migrations = {
       PRIMARY KEY (subscription, source, partition, number)
     ) STRICT;
   `,
+  'atoll-0005-discarded-counts': `
+    -- How many discarded letters are not kept any more: the ledger still counts them.
+    CREATE TABLE atoll_discarded_counts (
+      subscription TEXT NOT NULL,
+      source TEXT NOT NULL,
+      type TEXT NOT NULL,
+      count INTEGER NOT NULL,
+      PRIMARY KEY (subscription, source, type)
+    ) STRICT, WITHOUT ROWID;
+  `,
 }

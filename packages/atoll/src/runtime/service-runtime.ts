@@ -15,7 +15,7 @@ import { useUpNumbers, type Passed } from './lost-numbers.ts'
 import type { RuntimeOptions } from './options.ts'
 import { Orphans } from './orphans.ts'
 import type { OutboxEvent } from './outbox.ts'
-import { sayWhatIsLeft } from './left.ts'
+import { sayWhatHasNoHandler } from './without-handler.ts'
 import { emptyPosition, latestOf, type Position } from './position.ts'
 import { openProjection, type ProjectionStore } from './projections.ts'
 import { Relay } from './relay.ts'
@@ -89,7 +89,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.attribution = surroundings.ports.attribution
     this.#faults = createFaultLogger(this.logger, this.host)
     this.#orphans = new Orphans(this.logger)
-    this.#forgetting = new Forgetting(this.name, this.host, this.logger, surroundings.options)
+    this.#forgetting = new Forgetting(this, this.#faults)
     this.options = surroundings.options
     this.partitions = surroundings.options.partitions
     this.eventBytesMax = surroundings.ports.log.capabilities.dataBytesMax
@@ -125,8 +125,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       if (this.relay.stands) return // its handlers would emit once more what is in the log already
       await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.start()))
       await this.#timers!.start()
-      await sayWhatIsLeft(this)
-      this.#forgetting.start(this.store)
+      await sayWhatHasNoHandler(this)
+      this.#forgetting.start()
       this.#followLater()
     } catch (error) {
       this.state = 'running' // part of it

@@ -4,7 +4,8 @@ import type { BoundOperation } from '../contract/operation.ts'
 import type { Service } from '../service/service.ts'
 import type { System } from '../system.ts'
 import type { Admin } from './admin.ts'
-import { discardDeadLetters, listDeadLetters, listDiscarded, redriveDeadLetters } from './dead-letters.ts'
+import { listDeadLetters, listDiscarded, walkDeadLetters } from './dead-letters.ts'
+import { discardDeadLetters, redriveDeadLetters } from './ending-letters.ts'
 import { feedEvents } from './event-feed.ts'
 import { guardLogger } from './guarded-logger.ts'
 import { readLedger } from './ledger.ts'
@@ -212,10 +213,11 @@ class SystemRuntime implements RunningSystem {
     return {
       ledger: async () => readLedger(this.services, log),
       events: (wanted) => feedEvents(log, host, sources, options.partitions, wanted),
-      deadLetters: (filter = {}) => listDeadLetters(this.services, filter.subscription),
+      deadLetters: (filter = {}) => listDeadLetters(this.services, filter),
+      walkDeadLetters: (filter = {}) => walkDeadLetters(this.services, filter),
       redrive: (wanted) => redriveDeadLetters(this.services, wanted),
       discard: (wanted) => discardDeadLetters(this.services, host, wanted),
-      discarded: (filter = {}) => listDiscarded(this.services, filter.subscription),
+      discarded: (filter = {}) => listDiscarded(this.services, filter),
       replay: (name) => {
         const facts = this.system.subscriptions.find((subscription) => subscription.name === name)
         const projections = this.system.subscriptions.filter((subscription) => subscription.projection !== undefined).map((subscription) => subscription.name)

@@ -1,4 +1,4 @@
-import type { DeadLetter, DiscardedLetter, LedgerRow, ReplayProgress, RedriveOutcome, StoredRecord } from 'atoll/runtime'
+import { isGone, type DeadLetter, type DiscardedLetter, type GoneLetter, type LedgerRow, type ReplayProgress, type RedriveOutcome, type StoredRecord } from 'atoll/runtime'
 import { AtollError } from '@atoll/host'
 import { userInfo } from 'node:os'
 import { ask, type Place } from '../control/client.ts'
@@ -29,7 +29,7 @@ export async function ledger(options: AskOptions): Promise<void> {
   if (options.json) for (const row of rows) print(row)
   else {
     const header = ['', 'event', 'subscription', 'published', 'handled', 'pending', 'parked', 'dead', 'discarded', '']
-    console.log(formatTable(header, rows.map((row) => [row.balanced ? '✓' : '✗', row.event, row.subscription, row.published, row.handled, row.pending, row.parked, row.dead, row.discarded, row.left ? 'no handler any more' : ''])))
+    console.log(formatTable(header, rows.map((row) => [row.balanced ? '✓' : '✗', row.event, row.subscription, row.published, row.handled, row.pending, row.parked, row.dead, row.discarded, row.hasNoHandler ? 'no handler any more' : ''])))
   }
   const unbalanced = rows.filter((row) => !row.balanced)
   if (unbalanced.length === 0) return
@@ -45,16 +45,15 @@ export async function listDeadLetters(options: AskOptions & { subscription?: str
   if (options.json) for (const letter of letters) print(letter)
   else if (letters.length === 0) console.log('no dead letters')
   else {
-    const rows = letters.map(({ id, event, attempts, parkedBehind, error, left }) => [id, event.type, event.key, attempts, parkedBehind, `${left ? 'no handler any more; ' : ''}${error.code}: ${error.message}`.slice(0, 80)])
+    const rows = letters.map(({ id, event, attempts, parkedBehind, error, hasNoHandler }) => [id, event.type, event.key, attempts, parkedBehind, `${hasNoHandler ? 'no handler any more; ' : ''}${error.code}: ${error.message}`.slice(0, 80)])
     console.log(formatTable(['id', 'event', 'key', 'tries', 'behind', 'error'], rows))
   }
 }
 
 /** `atoll dead-letters show`. */
 export async function showDeadLetter(id: string, options: AskOptions): Promise<void> {
-  const letters = await Array.fromAsync(items<DeadLetter>(options, { verb: 'dead-letters' }))
-  const letter = letters.find((letter) => letter.id === id)
-  if (!letter) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; ${letters.length === 0 ? 'there are none' : `there are ${letters.map((one) => one.id).join(', ')}`}`)
+  const [letter] = await Array.fromAsync(items<DeadLetter>(options, { verb: 'dead-letters', id }))
+  if (!letter) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is`)
   if (options.json) return print(letter)
   const { event, error } = letter
   console.log(
@@ -74,13 +73,14 @@ export async function showDeadLetter(id: string, options: AskOptions): Promise<v
 /** `atoll dead-letters redrive`. Exit code 1 if one failed again. */
 export async function redrive(id: string | undefined, options: AskOptions & { subscription?: string; dryRun?: boolean }): Promise<void> {
   const { subscription, dryRun } = options
-  const counts = { handled: 0, failed: 0, waiting: 0 }
-  for await (const outcome of items<RedriveOutcome>(options, { verb: 'redrive', options: { id, subscription, dryRun } })) {
+  const counts = { handled: 0, failed: 0, waiting: 0, gone: 0 }
+  for await (const outcome of items<RedriveOutcome | GoneLetter>(options, { verb: 'redrive', options: { id, subscription, dryRun } })) {
     counts[outcome.outcome]++
     if (options.json) print(outcome)
+    else if (isGone(outcome)) tellGone(outcome)
     else console.log(visible`${outcome.outcome.padEnd(8)}${outcome.subscription}  ${outcome.type}  ${outcome.key}${outcome.error === undefined ? '' : `  ${outcome.error}`}`)
   }
-  if (!options.json) console.log(`${dryRun ? 'dry run, nothing was changed: ' : ''}${counts.handled} handled, ${counts.failed} failed, ${counts.waiting} waiting`)
+  if (!options.json) console.log(`${dryRun ? 'dry run, nothing was changed: ' : ''}${counts.handled} handled, ${counts.failed} failed, ${counts.waiting} waiting${alsoGone(counts.gone)}`)
   if (counts.failed > 0) process.exitCode = 1
 }
 
@@ -90,13 +90,23 @@ export async function discard(id: string | undefined, options: AskOptions & { re
   if (all ? id !== undefined || subscription === undefined : id === undefined || subscription !== undefined) {
     throw new AtollError('COMMAND_USAGE', 'name the dead letter to discard by its id; or, to discard all of one subscription, say --all --subscription <name>')
   }
-  let count = 0
-  for await (const letter of items<DiscardedLetter>(options, { verb: 'discard', options: { id, subscription, reason, by } })) {
-    count++
+  let [count, gone] = [0, 0]
+  for await (const letter of items<DiscardedLetter | GoneLetter>(options, { verb: 'discard', options: { id, subscription, reason, by } })) {
+    if (isGone(letter)) gone++
+    else count++
     if (options.json) print(letter)
+    else if (isGone(letter)) tellGone(letter)
     else console.log(visible`discarded ${letter.id}  ${letter.event.type}  ${letter.event.key}`)
   }
-  if (!options.json && all) console.log(`${count} discarded`)
+  if (!options.json && all) console.log(`${count} discarded${alsoGone(gone)}`)
+}
+
+function tellGone({ id, why }: GoneLetter): void {
+  console.log(visible`gone meanwhile ${id}  ${why}`)
+}
+
+function alsoGone(count: number): string {
+  return count === 0 ? '' : `, ${count} gone meanwhile`
 }
 
 /** `atoll dead-letters list --discarded`. */

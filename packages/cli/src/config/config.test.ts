@@ -74,6 +74,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'runtime.positionLookMs': [0, '0'],
   'runtime.deadlineMs': [0, ' '],
   'runtime.answersKeptMs': [0, '0'],
+  'runtime.discardedKeptMs': [0, '0'],
   'runtime.lookMs': [0, '0x'],
 }
 

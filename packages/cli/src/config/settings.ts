@@ -126,6 +126,7 @@ export const settings = {
   'runtime.positionLookMs': runtime('positionLookMs', 'how often stores and services elsewhere are asked what causal operations wait for, milliseconds'),
   'runtime.deadlineMs': runtime('deadlineMs', 'time that an operation has, milliseconds'),
   'runtime.answersKeptMs': runtime('answersKeptMs', 'how long the answer to an Idempotency-Key is kept, milliseconds'),
+  'runtime.discardedKeptMs': runtime('discardedKeptMs', 'how long discarded dead letters are kept to be looked at, milliseconds; from then on they only count'),
   'runtime.lookMs': runtime('lookMs', 'how often readers look at the log without being told to, milliseconds'),
 } as const
 

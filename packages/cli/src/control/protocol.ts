@@ -1,12 +1,11 @@
 import { AtollError } from '@atoll/host'
-import type { Admin } from 'atoll/runtime'
-import type { DiscardOptions, EventsOptions, RedriveOptions } from 'atoll/runtime'
+import { isGone, type Admin, type DiscardOptions, type EventsOptions, type RedriveOptions } from 'atoll/runtime'
 
 /** What one asks of a running system, one JSON object on a line. */
 export type ControlRequest =
   | { readonly verb: 'ledger' }
   | { readonly verb: 'events'; readonly options: Omit<EventsOptions, 'signal'> }
-  | { readonly verb: 'dead-letters'; readonly subscription?: string | undefined }
+  | { readonly verb: 'dead-letters'; readonly subscription?: string | undefined; readonly id?: string | undefined }
   | { readonly verb: 'redrive'; readonly options: RedriveOptions }
   | { readonly verb: 'discard'; readonly options: DiscardOptions }
   | { readonly verb: 'discarded'; readonly subscription?: string | undefined }
@@ -30,7 +29,7 @@ export async function* answer(admin: Admin, request: ControlRequest, signal: Abo
       yield* admin.events({ ...request.options, signal })
       return
     case 'dead-letters':
-      yield* await admin.deadLetters({ subscription: request.subscription })
+      for await (const letter of admin.walkDeadLetters({ subscription: request.subscription, id: request.id })) if (!isGone(letter)) yield letter
       return
     case 'redrive':
       yield* admin.redrive(request.options)

@@ -2,7 +2,7 @@ import { askInstance, dnsDiscovery, fixedDiscovery, registryDiscovery, type Disc
 import { AtollError, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import type { System } from 'atoll'
-import { openSystem, spareProcess, type Admin, type DeadLetter, type Ports, type RuntimeOptions } from 'atoll/runtime'
+import { discardEach, openSystem, redriveEach, type Admin, type DiscardedLetter, type GoneLetter, type Ports, type RedriveOutcome, type RuntimeOptions } from 'atoll/runtime'
 import type { Config } from '../config/config.ts'
 import { openEnginesToLook, openLogAlone } from '../engines.ts'
 import { noStores } from '../serve/nothing.ts'
@@ -33,7 +33,7 @@ export async function* askShared(system: System, config: Config, request: Contro
 }
 
 /** The whole system, to be looked at. */
-async function* withAdmin(system: System, config: Config, logger: Logger, work: (admin: Admin) => AsyncIterable<unknown>): AsyncGenerator<unknown> {
+async function* withAdmin<Item>(system: System, config: Config, logger: Logger, work: (admin: Admin) => AsyncIterable<Item>): AsyncGenerator<Item> {
   const { stores, log, close } = await openEnginesToLook({ config, system: system.name, host, logger, services: system.services })
   try {
     yield* opened(system, { host, logger, stores, log }, runtimeOptions(config.values), work)
@@ -43,7 +43,7 @@ async function* withAdmin(system: System, config: Config, logger: Logger, work: 
 }
 
 /** None of its services: what the log holds is there, wherever their stores are. */
-async function* withLog(system: System, config: Config, logger: Logger, work: (admin: Admin) => AsyncIterable<unknown>): AsyncGenerator<unknown> {
+async function* withLog<Item>(system: System, config: Config, logger: Logger, work: (admin: Admin) => AsyncIterable<Item>): AsyncGenerator<Item> {
   const { log, close } = await openLogAlone({ config, system: system.name, host, logger })
   try {
     yield* opened(system, { host, logger, stores: noStores, log }, { ...runtimeOptions(config.values), services: [] }, work)
@@ -52,7 +52,7 @@ async function* withLog(system: System, config: Config, logger: Logger, work: (a
   }
 }
 
-async function* opened(system: System, ports: Ports, options: Partial<RuntimeOptions>, work: (admin: Admin) => AsyncIterable<unknown>): AsyncGenerator<unknown> {
+async function* opened<Item>(system: System, ports: Ports, options: Partial<RuntimeOptions>, work: (admin: Admin) => AsyncIterable<Item>): AsyncGenerator<Item> {
   const open = await openSystem(system, ports, options)
   try {
     yield* work(open.admin)
@@ -62,33 +62,18 @@ async function* opened(system: System, ports: Ports, options: Partial<RuntimeOpt
 }
 
 /** Letter by letter: each is redriven by the instance that has its partition, and takes with it what is parked behind it. */
-async function* redrive(system: System, config: Config, request: Extract<ControlRequest, { verb: 'redrive' }>, fleet: Fleet, logger: Logger): AsyncGenerator<unknown> {
-  const { id, subscription, dryRun } = request.options
-  const listed = await Array.fromAsync(withAdmin(system, config, logger, (admin) => answer(admin, { verb: 'dead-letters', subscription }, fleet.signal)))
-  const letters = (listed as DeadLetter[]).filter((letter) => id === undefined || letter.id === id) // it was asked for dead letters
-  if (id !== undefined && letters.length === 0) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is`)
-  for (const letter of letters) {
-    const spared = spareProcess(letter, request.options)
-    if (spared) {
-      yield spared
-      continue
-    }
-    const service = serviceOf(system, letter.subscription)
-    try {
-      yield* fleet.askOwner(service, 'redrive', { options: { id: letter.id, dryRun } })
-    } catch (error) {
-      const isGone = error instanceof AtollError && error.code === 'COMMAND_USAGE'
-      if (!isGone || id !== undefined) throw error // one before it in its key took it along
-    }
-  }
+async function* redrive(system: System, config: Config, { options }: Extract<ControlRequest, { verb: 'redrive' }>, fleet: Fleet, logger: Logger): AsyncGenerator<unknown> {
+  const { id, subscription, dryRun } = options
+  const letters = withAdmin(system, config, logger, (admin) => admin.walkDeadLetters({ id, subscription }))
+  yield* redriveEach(letters, options, (letter) => fleet.askOwner<RedriveOutcome | GoneLetter>(serviceOf(system, letter.subscription), 'redrive', { options: { id: letter.id, dryRun } }))
 }
 
 /** Letter by letter, as redrive; and none that was not there when it was asked for. */
-async function* discard(system: System, config: Config, request: Extract<ControlRequest, { verb: 'discard' }>, fleet: Fleet, logger: Logger): AsyncGenerator<unknown> {
-  const { id, subscription, reason, by } = request.options
-  if ((id === undefined) === (subscription === undefined)) throw new AtollError('COMMAND_USAGE', 'say which dead letter to discard, by its id; or, to discard all of a subscription, which')
-  const ids = subscription === undefined ? [id!] : ((await Array.fromAsync(withAdmin(system, config, logger, (admin) => answer(admin, { verb: 'dead-letters', subscription }, fleet.signal)))) as DeadLetter[]).map((letter) => letter.id) // it was asked for dead letters
-  for (const one of ids) yield* fleet.askOwner(serviceOf(system, one.split('/')[0]!), 'discard', { options: { id: one, reason, by } })
+async function* discard(system: System, config: Config, { options }: Extract<ControlRequest, { verb: 'discard' }>, fleet: Fleet, logger: Logger): AsyncGenerator<unknown> {
+  const { id, subscription, reason, by } = options
+  const letters = withAdmin(system, config, logger, (admin) => admin.walkDeadLetters({ id, subscription }))
+  const findDiscarded = (): Promise<DiscardedLetter[]> => Array.fromAsync(withAdmin(system, config, logger, async function* (admin) { yield* await admin.discarded({ id }) }))
+  yield* discardEach(letters, options, (letter) => fleet.askOwner<DiscardedLetter>(serviceOf(system, letter.subscription), 'discard', { options: { id: letter.id, reason, by } }), findDiscarded)
 }
 
 async function* replay(system: System, subscription: string, fleet: Fleet): AsyncGenerator<unknown> {
@@ -126,7 +111,7 @@ class Fleet {
   }
 
   /** What the first instance says that does not refuse. While partitions change hands nobody may have the one in question, so it asks again. */
-  async *askOwner(service: string, verb: string, body: object): AsyncGenerator<unknown> {
+  async *askOwner<Item>(service: string, verb: string, body: object): AsyncGenerator<Item> {
     const untilMs = host.monotonicMs() + OWNER_MS
     for (;;) {
       let refusal = new AtollError('UNAVAILABLE', `no instance of ${service} is known${this.#discovery.problem === undefined ? '' : `: ${this.#discovery.problem}`}`)
@@ -135,7 +120,7 @@ class Fleet {
         try {
           for await (const item of askInstance(url, verb, body, { host, secret: this.#secret, signal: this.signal })) {
             answered = true
-            yield item
+            yield item as Item // each verb has its item
           }
           return
         } catch (thrown) {

@@ -9,6 +9,7 @@ import type { RedriveOutcome } from '../admin.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { processEnded, type Caution, type CutOffTry } from './caution.ts'
 import type { CursorBook } from './cursor-book.ts'
+import type { HeldPlace } from './discarded.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import type { HeldEvent, HeldEvents, HeldReason } from './held.ts'
 
@@ -116,28 +117,31 @@ export class Attempts {
   }
 
   /**
-   * Works through the held events of a key, in order, until one fails or `isOver`. `redrive` also tries dead ones, and is told what
-   * becomes of each.
+   * Works through the held events of a key, in order, until one fails or `isOver`. A redrive begins with the dead letter that it names, if that is
+   * still there, and hears what becomes of each.
    */
-  async drive(key: string, isOver: () => boolean, redrive?: (outcome: RedriveOutcome) => void): Promise<void> {
+  async drive(key: string, isOver: () => boolean, redrive?: { readonly place: HeldPlace; readonly report: (outcome: RedriveOutcome) => void }): Promise<void> {
     const { reader } = this.#ground.store
-    let mayRevive = redrive !== undefined
+    let isBegun = redrive === undefined
     while (!isOver()) {
       const first = await this.#held.first(reader, key)
       if (!first) return
-      if (first.state === 'dead' && !mayRevive) return
+      if (redrive && !isBegun && !isDeadAt(first, redrive.place)) return // what is there now, nobody asked for
+      if (isBegun && first.state === 'dead') return
+      isBegun = true
       const failure = await this.#retry(first)
-      redrive?.(outcomeOf(this.#ground.name, first, failure))
+      redrive?.report(outcomeOf(this.#ground.name, first, failure))
       if (!failure) continue
-      mayRevive = false
-      if (redrive) for (const waiting of (await this.#held.ofKey(reader, key)).slice(1)) redrive(outcomeOf(this.#ground.name, waiting, 'waiting'))
+      if (redrive) for (const waiting of (await this.#held.ofKey(reader, key)).slice(1)) redrive.report(outcomeOf(this.#ground.name, waiting, 'waiting'))
       return
     }
   }
 
-  /** Tries every held event of a key once, with every transaction undone. */
-  async driveDry(key: string, report: (outcome: RedriveOutcome) => void): Promise<void> {
-    for (const event of await this.#held.ofKey(this.#ground.store.reader, key)) {
+  /** Tries a dead letter and what is parked behind it once each, with every transaction undone. */
+  async driveDry(place: HeldPlace, report: (outcome: RedriveOutcome) => void): Promise<void> {
+    const events = await this.#held.ofKey(this.#ground.store.reader, place.key)
+    if (!events[0] || !isDeadAt(events[0], place)) return
+    for (const event of events) {
       const subscriber = this.#ground.subscribers.get(event.type)
       try {
         if (!subscriber) throw noLongerHandled(event)
@@ -229,6 +233,10 @@ function isUndo(thrown: unknown): boolean {
     seen.add(at)
   }
   return false
+}
+
+function isDeadAt({ state, source, number }: HeldEvent, place: HeldPlace): boolean {
+  return state === 'dead' && source === place.source && number === place.number
 }
 
 function noLongerHandled(event: Envelope): AtollError {

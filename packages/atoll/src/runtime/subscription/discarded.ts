@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { Row, Statement, Transaction } from '@atoll/store/driver'
+import type { Row, Statement, Store, Transaction } from '@atoll/store/driver'
 import type { HeldEvent, HeldEvents } from './held.ts'
 
 /** What of a held event is kept when it is discarded. */
@@ -16,6 +16,21 @@ const insertDiscarded: Statement = {
 }
 const selectDiscarded: Statement = {
   sql: 'SELECT discarded_at AS "at", discarded_by AS "by", reason FROM atoll_discarded WHERE subscription = ? AND source = ? AND partition = ? AND number = ?',
+}
+
+
+/** Those of a time, the oldest first; no more of them at a time than one commit should carry. */
+const selectCut: Statement = {
+  sql: 'SELECT max(discarded_at) AS cut FROM (SELECT discarded_at FROM atoll_discarded WHERE subscription = ? AND discarded_at < ? ORDER BY discarded_at LIMIT ?) AS oldest',
+}
+const countOld: Statement = {
+  sql: `INSERT INTO atoll_discarded_counts (subscription, source, type, count)
+        SELECT subscription, source, type, count(*) FROM atoll_discarded WHERE subscription = ? AND discarded_at <= ? GROUP BY subscription, source, type
+        ON CONFLICT (subscription, source, type) DO UPDATE SET count = atoll_discarded_counts.count + excluded.count`,
+}
+const deleteOld: Statement = { sql: 'DELETE FROM atoll_discarded WHERE subscription = ? AND discarded_at <= ?' }
+const stripOld: Statement = {
+  sql: `UPDATE atoll_discarded SET data = '', error_message = '', error_stack = '' WHERE subscription = ? AND discarded_at < ? AND data <> ''`,
 }
 
 /** A held event, by its place. */
@@ -51,11 +66,41 @@ export async function discardHeld(tx: Transaction, held: HeldEvents, subscriptio
 async function notThere(tx: Transaction, subscription: string, place: HeldPlace): Promise<AtollError> {
   const note = await tx.get<DiscardNote>(selectDiscarded, [subscription, place.source, place.partition, place.number])
   const name = nameOf(subscription, place)
-  if (!note) return new AtollError('COMMAND_USAGE', `there is no dead letter ${name} any more: it was handled`)
-  return new AtollError('COMMAND_USAGE', `${name} was discarded already, by ${note.by} at ${new Date(note.at).toISOString()}: ${note.reason}`)
+  return note ? saysDiscarded(name, note) : new AtollError('COMMAND_USAGE', `there is no dead letter ${name} any more: it was handled, or discarded long ago`)
+}
+
+/** Lets go of letters that were discarded before that time, and goes on counting them, so that the account of the subscription balances. */
+export async function forgetDiscarded(store: Store, subscription: string, before: number): Promise<void> {
+  for (let isMore = true; isMore; ) {
+    isMore = await store.write(async (tx) => {
+      const oldest = await tx.get<{ cut: number | null }>(selectCut, [subscription, before, FORGET_ROWS])
+      if (oldest?.cut === null || oldest?.cut === undefined) return false
+      await tx.run(countOld, [subscription, oldest.cut])
+      await tx.run(deleteOld, [subscription, oldest.cut])
+      return true
+    })
+  }
+}
+
+/** The same of what they held: which events they were is kept, and who discarded them, when and why. */
+export async function stripDiscarded(store: Store, subscription: string, before: number): Promise<void> {
+  await store.write((tx) => tx.run(stripOld, [subscription, before]))
+}
+
+const FORGET_ROWS = 1_000
+
+/** Why a letter cannot be discarded that was discarded before. */
+export function saysDiscarded(name: string, { at, by, reason }: DiscardNote): AtollError {
+  return new AtollError('COMMAND_USAGE', `${name} was discarded already, by ${by} at ${new Date(at).toISOString()}: ${reason}`)
 }
 
 /** The id of a dead letter, as it is listed. */
 export function nameOf(subscription: string, { source, partition, number }: Pick<HeldPlace, 'source' | 'partition' | 'number'>): string {
   return `${subscription}/${source}/${partition}/${number}`
+}
+
+/** What the id of a dead letter names; undefined for what cannot be one. */
+export function placeNamed(id: string): ({ readonly subscription: string } & Pick<HeldPlace, 'source' | 'partition' | 'number'>) | undefined {
+  const [, subscription, source, partition, number] = /^([^/]+)\/([^/]+)\/(\d{1,9})\/(\d{1,15})$/.exec(id) ?? []
+  return number === undefined ? undefined : { subscription: subscription!, source: source!, partition: Number(partition), number: Number(number) } // all or none
 }

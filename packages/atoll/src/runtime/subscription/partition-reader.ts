@@ -139,9 +139,9 @@ export class PartitionReader {
     return !this.#running && this.#dirty.size === 0 && this.#lanes.idle && this.#retries.idle
   }
 
-  /** Redrives the held events of a key; dry or for good. */
-  redrive(key: string, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
-    return this.#retries.run(key, () => this.#drive(() => (dryRun ? this.#attempts.driveDry(key, report) : this.#attempts.drive(key, () => this.#isOver, report))))
+  /** Redrives a dead letter, and what is parked behind it; dry or for good. */
+  redrive(place: HeldPlace, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
+    return this.#retries.run(place.key, () => this.#drive(() => (dryRun ? this.#attempts.driveDry(place, report) : this.#attempts.drive(place.key, () => this.#isOver, { place, report }))))
   }
 
   /** Discards a dead letter. COMMAND_USAGE if it is none; UNAVAILABLE if the store failed, and then all is as it was. */

@@ -128,9 +128,9 @@ export class Subscription {
     return !this.#reopenTimer && !this.#renewing
   }
 
-  /** Redrives the held events of one key. UNAVAILABLE if another instance owns its partition. */
-  async redrive(partition: number, key: string, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
-    await this.#reader(partition).redrive(key, dryRun, report)
+  /** Redrives a dead letter, and what is parked behind it; reports nothing if it is not there any more. UNAVAILABLE if another instance owns its partition. */
+  async redrive(place: HeldPlace, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
+    await this.#reader(place.partition).redrive(place, dryRun, report)
   }
 
   /** Discards a dead letter. UNAVAILABLE if another instance owns its partition, COMMAND_USAGE if it is not dead. */

@@ -7,7 +7,7 @@ const countHeld: Statement = { sql: 'SELECT type, count(*) AS count FROM atoll_h
  * Says which events a service's subscriptions hold that none of their handlers is for any more, since a release before this one handled them.
  * They wait for somebody; the list of dead letters and the ledger mark them.
  */
-export async function sayWhatIsLeft({ subscriptions, logger }: ServiceRuntime): Promise<void> {
+export async function sayWhatHasNoHandler({ subscriptions, logger }: ServiceRuntime): Promise<void> {
   for (const [subscription, { ground }] of subscriptions) {
     for (const { type, count } of await ground.store.reader.all<{ type: string; count: number }>(countHeld, [subscription])) {
       if (ground.subscribers.has(type)) continue
