@@ -1,4 +1,4 @@
-import type { Logger } from '@atoll/host'
+import { AtollError, type Logger } from '@atoll/host'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import type { Log } from '@atoll/log/driver'
 import type { Reader, Statement, Store, StoreDriver, Transaction } from '@atoll/store/driver'
@@ -91,6 +91,25 @@ export function changedWrites(driver: StoreDriver, write: (store: Store, work: P
       }
     },
   }
+}
+
+/**
+ * A driver whose process ends, as far as its stores can tell, right behind the first commit after which `ends` is true: writes come one after the other,
+ * and none that comes behind that one is carried out.
+ */
+export function endingBehind(driver: StoreDriver, ends: (store: Store) => Promise<boolean>): StoreDriver {
+  let last: Promise<unknown> = Promise.resolve()
+  let isOver = false
+  return changedWrites(driver, (store, work) => {
+    const write = last.then(async () => {
+      if (isOver) throw new AtollError('UNAVAILABLE', 'the process has ended')
+      const result = await store.write(work)
+      isOver = await ends(store)
+      return result
+    })
+    last = write.catch(() => undefined)
+    return write
+  })
 }
 
 /** A driver whose readers answer when `before` lets them: to fail, or to wait. */

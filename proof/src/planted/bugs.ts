@@ -138,6 +138,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'next-in-line-is-not-revived',
     defect: 'what is parked behind an event stays parked when that event has been handled, if the process ends just then',
     changes: [{ file: held, find: 'await tx.run(reviveNext, [now, this.#subscription, this.#partition, event.key])', replace: '' }],
+    test: `${runtime}/subscription/retries.test.ts`,
   },
   {
     name: 'redrive-in-reverse',
@@ -175,6 +176,7 @@ export const plantedBugs: readonly PlantedBug[] = [
         replace: 'void this.#store.write((later) => later.runEach(deleteTimer, rows.map((row) => [row.id]))).catch(() => {})',
       },
     ],
+    test: `${runtime}/timers.test.ts`,
   },
   {
     name: 'cancelled-timers-stay',

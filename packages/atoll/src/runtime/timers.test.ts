@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { AtollError } from '@atoll/host'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
 import { command, contract, event, query, service, system } from '../index.ts'
-import { call, inWorld } from '../../test/world.ts'
+import { call, changedWrites, endingBehind, inWorld } from '../../test/world.ts'
 
 const Reminder = z.object({ id: z.string() })
 const reminded = event('person.reminded', { version: 1, key: ({ id }) => id, data: Reminder })
@@ -66,6 +67,40 @@ describe('a timer', () => {
       const second = await world.start(createClock())
       await world.host.advance(10)
       assert.deepEqual(await call(second, clock.seen, {}), ['a'])
+    }))
+
+  it('fires once, though its process ends right behind the commit in which it fires', () =>
+    inWorld(async (world) => {
+      let isTime = false
+      const stores = endingBehind(world.stores, async ({ reader }) => isTime && (await reader.all({ sql: 'SELECT seq FROM atoll_outbox' })).length > 0)
+      const first = await world.start(createClock(), {}, { stores })
+      await call(first, clock.remind, { id: 'a', afterMs: 1_000 })
+      await world.host.advance(500)
+      isTime = true
+      await world.host.advance(1_000)
+      await first.stop({ drainMs: 0 })
+      const second = await world.start(createClock())
+      await world.host.advance(70_000)
+      assert.deepEqual(await call(second, clock.seen, {}), ['a'])
+    }))
+
+  it('is tried again now and then, and not without end, while its store can be read and not written', () =>
+    inWorld(async (world) => {
+      let [isFull, tries] = [false, 0]
+      const stores = changedWrites(world.stores, async (store, work) => {
+        if (!isFull) return store.write(work)
+        tries++
+        throw new AtollError('STORE_FULL', 'the disk has no room')
+      })
+      const running = await world.start(createClock(), { lookMs: 1_000, leaseMs: 60_000 }, { stores })
+      await call(running, clock.remind, { id: 'a', afterMs: 1_000 })
+      await world.host.advance(500)
+      isFull = true
+      await world.host.advance(10_000)
+      assert.ok(tries <= 10, `${tries} tries in ten seconds`)
+      isFull = false
+      await world.host.advance(1_000)
+      assert.deepEqual(await call(running, clock.seen, {}), ['a'])
     }))
 
   it('does not fire once it is cancelled', () =>

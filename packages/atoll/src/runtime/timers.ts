@@ -70,12 +70,10 @@ export class Timers {
     // The wall clock may have jumped by the time it wakes, so firing looks again; and it looks at least every so often.
     const delayMs = Math.min(Math.max(0, next.dueAt - this.#host.now()), LOOK_MS_MAX)
     this.#timer = this.#host.after(delayMs, () => {
-      this.#firing = this.#fire()
-        .catch((error: unknown) => this.#failed(error))
-        .finally(() => {
-          this.#firing = undefined
-        })
-      void this.#firing.then(() => this.wake())
+      const firing = this.#fire().finally(() => {
+        this.#firing = undefined
+      })
+      this.#firing = firing.then(() => this.wake(), (error: unknown) => this.#failed(error))
     })
   }
 

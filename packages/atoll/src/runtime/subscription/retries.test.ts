@@ -5,7 +5,7 @@ import type { Reader, Row, Statement, StoreDriver, Value } from '@atoll/store/dr
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
 import { command, contract, event, projection, query, service, system, type System } from '../../index.ts'
-import { call, changedWrites, inWorld, type World } from '../../../test/world.ts'
+import { call, changedWrites, endingBehind, inWorld, type World } from '../../../test/world.ts'
 import type { RunningSystem } from '../../runtime.ts'
 import { runtimeMigrations } from '../schema.ts'
 
@@ -191,6 +191,22 @@ describe('keys whose events fail', () => {
       assert.equal(tries, 3)
       assert.equal(await call(running, desk.handled, 'one'), 2)
       assert.ok((await running.admin.ledger()).every((row) => row.balanced && row.parked === 0))
+    }))
+
+  it('let the one behind go on after a restart, though the process ends right behind the commit in which the first is handled', () =>
+    inWorld(async (world) => {
+      let isFailing = true
+      const stores = endingBehind(world.stores, async ({ name, reader }) =>
+        name === 'desk' && !isFailing && (await reader.all({ sql: 'SELECT seq FROM atoll_held' })).length === 1)
+      const first = await world.start(createDesk(() => { if (isFailing) throw new Error('not now') }), { partitions: 1, retryDelayMs: 1_000 }, { stores })
+      await call(first, feed.send, ['one', 'one'])
+      await world.host.advance(500)
+      isFailing = false
+      await world.host.advance(1_000)
+      await first.stop({ drainMs: 0 })
+      const second = await world.start(createDesk(() => {}), { partitions: 1 })
+      await world.host.advance(100_000)
+      assert.equal(await call(second, desk.handled, 'one'), 2)
     }))
 
   it('are tried within their delay although the wall clock is set back, while they wait or between two starts', () =>
