@@ -33,11 +33,13 @@ export const desk = contract('desk', {
   note: command({
     http: 'POST /notes',
     auth: 'optional',
-    input: z.object({ lines: z.array(z.string()).transform((lines) => new Set(lines)), at: z.int().default(() => count++) }),
+    input: z.object({ lines: z.array(z.string()).transform((lines) => new Set(lines)), at: z.int().default(() => calls.count++) }),
     output: z.object({ lines: z.array(z.string()) }),
   }),
 })
-let count = 0
+
+/** Counted by a default that differs by call; the simulation begins anew with each world. */
+export const calls = { count: 0 }
 
 const ears = contract('ears', {})
 

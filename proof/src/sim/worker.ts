@@ -21,7 +21,7 @@ async function run({ seed, faults, twice }: Task): Promise<TaskReport> {
   const startedMs = performance.now()
   try {
     const report = await runSeed(system, simulation, seed, faults)
-    if (twice && !report.failure) await assertSame(system, simulation, report)
+    if (twice && !report.failure) await assertSame(system, simulation, report, faults)
     const { failure, ...rest } = report
     return { ...rest, tookMs: performance.now() - startedMs, failure: failure && { invariant: failure.invariant, message: messageOf(failure.error) } }
   } catch (error) {

@@ -149,11 +149,12 @@ class Run<State> {
   async #work(weather: Weather): Promise<void> {
     const { clients = 3, steps = 30, workload } = this.#simulation
     const least = this.#least
+    const random = this.#random.fork('added faults') // a client's would do other things when they are replayed
     const isEnough = (): boolean => this.#world.sightings.events >= least.events && weather.happened.size >= least.faults
     await Promise.all(Array.from({ length: clients }, async (_, index) => {
       const client = this.#createClient(`client-${index + 1}`)
       for (let step = 0; !this.failure && (step < steps || (step < 10 * steps && !isEnough())); step++) {
-        if (step >= 5 * steps && weather.happened.size < least.faults) weather.add(client.random)
+        if (step >= 5 * steps && weather.happened.size < least.faults) weather.add(random)
         await client.pause(Math.floor(client.random.next() ** 2 * 2 * SPAN_MS / steps))
         try {
           await workload(client)

@@ -106,7 +106,13 @@ describe('simulate', () => {
       if (id.endsWith('-3') && runs++ === 0) throw new Error('only the first time, in this process')
     })
     const report = await runSeed(forgetful, simulation, 1, [])
-    await assert.rejects(assertSame(forgetful, simulation, report), { code: 'NONDETERMINISTIC' })
+    await assert.rejects(assertSame(forgetful, simulation, report, []), { code: 'NONDETERMINISTIC' })
+  })
+
+  it('takes no two runs of a seed for different because it added faults to those drawn', async () => {
+    const drawsFew = { ...simulation, faultCount: { least: 0, most: 0 }, least: { faults: 3 } }
+    const { faults } = await simulate(createShop(), { ...drawsFew, runs: 1 })
+    assert.ok(faults >= 3)
   })
 
   it('fails a run whose handler uses what a world refuses', async () => {

@@ -64,9 +64,9 @@ export async function simulate<State>(system: System, options: SimulateOptions<S
   return total
 }
 
-/** Runs a seed again. NONDETERMINISTIC if anything was different. */
-export async function assertSame<State>(system: System, simulation: Simulation<State>, report: RunReport): Promise<void> {
-  const again = await runSeed(system, simulation, report.seed, report.faults)
+/** Runs a seed again, with the `faults` that it was given, if it was. NONDETERMINISTIC if anything was different. */
+export async function assertSame<State>(system: System, simulation: Simulation<State>, report: RunReport, faults?: readonly Fault[]): Promise<void> {
+  const again = await runSeed(system, simulation, report.seed, faults)
   if (again.trace === report.trace) return
   throw new AtollError('NONDETERMINISTIC', `two runs of seed ${report.seed} of ${system.name} were not the same (${report.trace}, ${again.trace}). Something in it does not come from the world: a clock, chance, a thread, or what an earlier run left in a variable`)
 }
