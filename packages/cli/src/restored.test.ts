@@ -11,7 +11,7 @@ import { start, type Started } from './start.ts'
 const options = { runtime: { partitions: 1 } }
 
 /** Runs `work` on a data folder whose shop and log are older than its warehouse: that one has shipped a lamp and a chair that the shop knows no more. */
-async function restored(work: (data: string) => Promise<void>): Promise<void> {
+async function restored(work: (data: string) => Promise<void>, parts = /^(shop|log)\./): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-restored-'))
   const [data, backup] = [join(folder, 'data'), join(folder, 'backup')]
   try {
@@ -21,8 +21,8 @@ async function restored(work: (data: string) => Promise<void>): Promise<void> {
       await place(started, 'lamp', 'chair')
       await started.running.quiet()
     })
-    for (const name of readdirSync(data).filter((file) => /^(shop|log)\./.test(file))) rmSync(join(data, name))
-    for (const name of readdirSync(backup).filter((file) => /^(shop|log)\./.test(file))) cpSync(join(backup, name), join(data, name))
+    for (const name of readdirSync(data).filter((file) => parts.test(file))) rmSync(join(data, name))
+    for (const name of readdirSync(backup).filter((file) => parts.test(file))) cpSync(join(backup, name), join(data, name))
     await work(data)
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -95,4 +95,16 @@ describe('a source that was restored, and its subscriber not', () => {
         )
       }
     }))
+})
+
+describe('a service whose store alone was restored', () => {
+  it('takes commands in atoll dev, and says at every start what it cannot do', () =>
+    restored(async (data) => {
+      for (let nth = 0; nth < 2; nth++) {
+        await run(data, async (started) => {
+          await place(started, `table ${nth}`)
+          assert.match(started.running.readiness().reasons.join(), /the relay of shop stands still: STORE_OUTDATED/)
+        })
+      }
+    }, /^shop\./))
 })

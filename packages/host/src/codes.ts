@@ -56,7 +56,7 @@ export const errorCodes = {
   // stores and logs
   STORE_CLOSED: { meaning: 'The store was used after close.', remedy: 'Stop using it before closing it.' },
   STORE_CORRUPT: { meaning: 'A file is damaged. It was not touched.', remedy: 'Keep a copy; restore the file from a backup.' },
-  STORE_OUTDATED: { meaning: 'A store is older than what was made of its events: the log has events, or a subscription has handled events, that it does not know to have emitted (a restored backup?).', remedy: 'Restore the newest copy of the store; or all stores and the log from the same moment. A projection can be built anew with `atoll replay`.' },
+  STORE_OUTDATED: { status: 503, meaning: 'A store is older than what was made of its events: the log has events, or a subscription has handled events, that it does not know to have emitted (a restored backup?). A command is refused with it that would be lost with that store.', remedy: 'Restore the newest copy of the store; or all stores and the log from the same moment. A projection can be built anew with `atoll replay`.' },
   STORE_NEWER: { meaning: 'A file was written by a newer version. It was not touched.', remedy: 'Run that version or a later one.' },
   SETTING_UNSAFE: { meaning: 'A setting of an engine breaks a promise, and the start was refused.', remedy: 'Change the setting that the message names; or accept it by name, and live with what the message says.' },
   STORE_NOT_DURABLE: { meaning: 'The store reports settings that could lose acknowledged writes.', remedy: 'Restore the settings that the message names.' },

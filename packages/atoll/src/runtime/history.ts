@@ -81,11 +81,20 @@ export async function assertStoreKnowsLog(store: Store, log: Log, service: strin
       throw new AtollError(
         'STORE_OUTDATED',
         `the log has event ${tail.id} of ${service} as number ${tail.number} in partition ${partition}, and the store of ${service}, which has given numbers up to ${given.number} there, does not know it: the store is older than the log, or another one. ` +
-          'Nothing of it is handed on, and it handles nothing; what its commands emit from here on waits in this store alone. Restore the newest copy of the store, or store and log from the same moment',
+          'Nothing of it is handed on, and it handles nothing; its commands are refused, or what they emit waits in this store alone (runtime.commandsWhenOutdated). Restore the newest copy of the store, or store and log from the same moment',
         { details: { service, partition, number: tail.number } },
       )
     }
   })
+}
+
+/** What becomes of a command of a service whose store is older than the log. */
+export function refusalOfOutdated(command: string, service: string): AtollError {
+  return new AtollError(
+    'STORE_OUTDATED',
+    `${command} was refused: the store of ${service} is older than the log, and what is done there is lost when the newest copy is restored. ` +
+      'Restore that, or store and log from the same moment; or take commands all the same (runtime.commandsWhenOutdated)',
+  )
 }
 
 /** The type of a record that only takes up a number: subscribers have handled an event under it that its source knows no more. No event can be called so. */

@@ -55,6 +55,11 @@ export interface RuntimeOptions {
    * from a backup, knows no more. With more lost the subscription stands still. Default 10,000.
    */
   readonly lostNumbersMax: number
+  /**
+   * Whether a service whose store is older than the log (STORE_OUTDATED) still takes commands: what it answers to them is lost when the newest copy of
+   * that store is restored. Its queries are answered in any case. Default `refuse`.
+   */
+  readonly commandsWhenOutdated: 'take' | 'refuse'
   /** How often readers look at the log without being told to, milliseconds. Hints can be lost. Default 1,000. */
   readonly lookMs: number
 }
@@ -83,5 +88,6 @@ export const defaultOptions: RuntimeOptions = {
   answersKeptMs: 24 * 60 * 60 * 1000,
   discardedKeptMs: 90 * 24 * 60 * 60 * 1000,
   lostNumbersMax: 10_000,
+  commandsWhenOutdated: 'refuse',
   lookMs: 1_000,
 }

@@ -86,6 +86,11 @@ export class Relay {
     return this.#stuck !== undefined
   }
 
+  /** Whether it does because its store is older than the log. */
+  get isOutdated(): boolean {
+    return this.#stuck?.code === 'STORE_OUTDATED'
+  }
+
   #held(): Map<number, number> {
     return new Map(this.#epoch === undefined ? [] : [[0, this.#epoch]])
   }

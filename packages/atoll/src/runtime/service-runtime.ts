@@ -1,13 +1,14 @@
-import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
+import type { Host, Logger, Timer } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
 import type { Queries, Reader, Store } from '@atoll/store/driver'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { EventDefinition } from '../contract/event.ts'
 import type { Service } from '../service/service.ts'
 import type { SubscriptionFacts, System } from '../system.ts'
+import { Admission, type Asker } from './admission.ts'
 import { caughtUp, type CausalGround, type CausalWait, type Seen } from './causal.ts'
-import { endsWithin } from './deadline.ts'
 import { handleEvent } from './event-handling.ts'
+import { refusalOfOutdated } from './history.ts'
 import { createFaultLogger } from './faults.ts'
 import { Forgetting } from './forgetting.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
@@ -67,18 +68,11 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   readonly #orphans: Orphans
   #committedOrder = '0'
   readonly waits = new Set<CausalWait>()
-  #underWay = 0
-  /** Of those, by kind: however many read, there is room for those who write. */
-  readonly #ofKind = { command: 0, query: 0 }
-  /** Of those, the ones that no handler called. */
-  #fromOutside = 0
-  #accepts: 'everybody' | 'handlers' | 'nobody' = 'nobody'
+  readonly #admission: Admission
   readonly #forgetting: Forgetting
   #followTimer: Timer | undefined
   #following: Promise<void> | undefined
   #unwatch: (() => void) | undefined
-  /** Told when an operation has ended. */
-  #onEnded: (() => void)[] = []
 
   constructor(definition: Service, surroundings: Surroundings) {
     this.name = definition.name
@@ -91,6 +85,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#orphans = new Orphans(this.logger)
     this.#forgetting = new Forgetting(this, this.#faults)
     this.options = surroundings.options
+    this.#admission = new Admission(this.name, this.host, this.options.operationsInFlightMax)
     this.partitions = surroundings.options.partitions
     this.eventBytesMax = surroundings.ports.log.capabilities.dataBytesMax
     this.declared = new Set([...definition.contract.events, ...definition.privateEvents])
@@ -121,7 +116,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       await this.relay.start()
       this.#unwatch = this.store.watch(() => this.relay.look())
       this.state = 'running' // from here on the log may bring events whose handlers call
-      this.#accepts = 'everybody'
+      this.#admission.accepts = 'everybody'
       if (this.relay.stands) return // its handlers would emit once more what is in the log already
       await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.start()))
       await this.#timers!.start()
@@ -147,11 +142,11 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   async endOperations(untilMs: number): Promise<void> {
     if (this.state !== 'running') return
     this.state = 'stopping'
-    this.#accepts = 'handlers'
+    this.#admission.accepts = 'handlers'
     this.#forgetting.stop()
     this.#followTimer?.cancel()
-    if (!(await this.#ended(untilMs, () => this.#fromOutside === 0))) {
-      this.logger.warn({ service: this.name, underWay: this.#fromOutside }, 'operations were still under way when the time to drain ran out')
+    if (!(await this.#admission.ended(untilMs, () => this.#admission.fromOutside === 0))) {
+      this.logger.warn({ service: this.name, underWay: this.#admission.fromOutside }, 'operations were still under way when the time to drain ran out')
     }
   }
 
@@ -167,8 +162,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   /** The last step: hands on what was emitted. */
   async end(untilMs: number): Promise<void> {
     if (this.state !== 'stopping') return
-    await this.#ended(untilMs, () => this.#underWay === 0)
-    this.#accepts = 'nobody'
+    await this.#admission.ended(untilMs, () => this.#admission.underWay === 0)
+    this.#admission.accepts = 'nobody'
     this.#unwatch?.()
     await this.relay.stop(Math.max(untilMs - this.host.monotonicMs(), RELAY_STOP_MS))
     this.state = 'stopped'
@@ -259,25 +254,13 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   }
 
   /** Runs an operation of this service, asked for from outside or by a handler. */
-  async run(operation: BoundOperation, request: Dispatch, asker: 'outside' | 'handler'): Promise<Ran> {
-    if (this.#accepts !== 'everybody' && !(this.#accepts === 'handlers' && asker === 'handler')) {
-      throw new AtollError('UNAVAILABLE', `${operation.name} cannot run: service ${this.name} is ${this.state}`)
-    }
-    const { kind } = operation
-    if (this.#ofKind[kind] >= this.options.operationsInFlightMax) {
-      throw new AtollError('OVERLOADED', `${operation.name} was refused: service ${this.name} has ${this.#ofKind[kind]} operations of its kind under way (operationsInFlightMax)`)
-    }
-    const outside = asker === 'outside' ? 1 : 0
-    this.#ofKind[kind]++
-    this.#underWay++
-    this.#fromOutside += outside
+  async run(operation: BoundOperation, request: Dispatch, asker: Asker): Promise<Ran> {
+    if (operation.kind === 'command' && this.relay.isOutdated && this.options.commandsWhenOutdated === 'refuse') throw refusalOfOutdated(operation.name, this.name)
+    this.#admission.enter(operation, asker, this.state)
     try {
       return await runOperation(this, operation, request)
     } finally {
-      this.#ofKind[kind]--
-      this.#underWay--
-      this.#fromOutside -= outside
-      if (this.#onEnded.length > 0) for (const look of this.#onEnded.splice(0)) look()
+      this.#admission.leave(operation, asker)
     }
   }
 
@@ -313,7 +296,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     const oldReader = this.#reader!
     this.#openReader()
     await oldSubscription.stop(DRAIN_MS)
-    await this.#ended(this.host.monotonicMs() + DRAIN_MS, () => this.#underWay === 0) // they may still read from the old one
+    await this.#admission.ended(this.host.monotonicMs() + DRAIN_MS, () => this.#admission.underWay === 0) // they may still read from the old one
     await oldReader.close()
     await this.audit()
     return old
@@ -350,7 +333,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   /** Whether nothing is in hand, as far as known here. */
   get idle(): boolean {
-    return this.#underWay === 0 && this.relay.idle && [...this.#subscriptions.values()].every((subscription) => subscription.idle)
+    return this.#admission.underWay === 0 && this.relay.idle && [...this.#subscriptions.values()].every((subscription) => subscription.idle)
   }
 
   get problems(): Problem[] {
@@ -377,15 +360,6 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     const { system, ports, solo } = this.#surroundings
     const { host, logger, attribution, options } = this
     return { ...factsOf(facts, system), host, logger, attribution, reports: new FailureReports(facts.name, host, logger), log: ports.log, store, options, solo, handle: (...handling) => handleEvent(this, ...handling) }
-  }
-
-  /** Resolves with true when operations have ended so far that `enough` holds; with false when the time is up. */
-  async #ended(untilMs: number, enough: () => boolean): Promise<boolean> {
-    while (!enough()) {
-      const next = new Promise<void>((resolve) => this.#onEnded.push(resolve))
-      if (!(await endsWithin(this.host, untilMs - this.host.monotonicMs(), next))) return enough()
-    }
-    return true
   }
 }
 

@@ -66,6 +66,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'runtime.handlingMs': [0, '0'],
   'runtime.readAheadMax': [0, '0'],
   'runtime.lostNumbersMax': [0, '0'],
+  'runtime.commandsWhenOutdated': [true, 'keep'],
   'runtime.operationsInFlightMax': [0, '0'],
   'runtime.relayBatchMax': [0, '0'],
   'runtime.relayTidyMs': [0, '0'],

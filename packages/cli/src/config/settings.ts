@@ -118,6 +118,13 @@ export const settings = {
   'runtime.handlingMs': runtime('handlingMs', 'time that one try of an event handler has, milliseconds'),
   'runtime.readAheadMax': runtime('readAheadMax', 'how far reading may run ahead, records'),
   'runtime.lostNumbersMax': runtime('lostNumbersMax', 'numbers that a restored service uses up at the most, because subscribers have passed them'),
+  'runtime.commandsWhenOutdated': {
+    schema: z.enum(['take', 'refuse']),
+    expects: 'take or refuse',
+    meaning: 'what becomes of the commands of a service whose store is older than the log',
+    fromText: asIs,
+    otherwise: `${defaultOptions.commandsWhenOutdated}; take in atoll dev`,
+  } satisfies Setting<'take' | 'refuse'>,
   'runtime.operationsInFlightMax': runtime('operationsInFlightMax', 'commands of one service under way at a time, and as many queries'),
   'runtime.relayBatchMax': runtime('relayBatchMax', 'events handed to the log at a time'),
   'runtime.relayTidyMs': runtime('relayTidyMs', 'how long relayed events may stay in the outbox, milliseconds'),

@@ -48,6 +48,44 @@ describe('a store that is older than the log', () => {
     })
   }
 
+  it('refuses commands, which would be lost with it, and answers queries', async () => {
+    await using shop = await world(createShop(), options)
+    await order(shop, 'o1')
+    const sunday = await shop.backup('desk')
+    await order(shop, 'o2')
+    const monday = await shop.backup('desk')
+    shop.powerLoss()
+    await shop.restore(sunday)
+    await shop.start()
+    const refused = await shop.request('POST', '/orders', { body: { id: 'o3', sku: 'lamp' } })
+    assert.deepEqual([refused.status, (refused.body as { code: string }).code], [503, 'STORE_OUTDATED'])
+    await assert.rejects(shop.call(desk.place, { id: 'o4', sku: 'lamp' }), /desk\.place was refused: the store of desk is older than the log/)
+    assert.equal((await shop.request('GET', '/orders/o1')).status, 200)
+    shop.powerLoss()
+    await shop.restore(monday)
+    await shop.start()
+    await order(shop, 'o5')
+    assert.deepEqual(await shop.call(stock.boxes, {}), ['o1', 'o2', 'o5'])
+  })
+
+  it('takes commands where a setting says so, and hands on what they emitted once the log is of its moment', async () => {
+    await using shop = await world(createShop(), { runtime: { ...options.runtime, commandsWhenOutdated: 'take' } })
+    await order(shop, 'o1')
+    const sunday = await shop.backup()
+    await order(shop, 'o2')
+    shop.powerLoss()
+    await shop.restore(sunday, 'desk')
+    await shop.start()
+    await shop.call(desk.place, { id: 'o3', sku: 'lamp' }, { as: 'ann' }) // who has seen nothing of what is gone
+    assert.match(reasons(shop), /the relay of desk stands still: STORE_OUTDATED/)
+    shop.powerLoss()
+    await shop.restore(sunday, 'stock', 'mail', 'log')
+    await shop.start()
+    await shop.quiet()
+    assert.deepEqual(await shop.call(stock.boxes, {}), ['o1', 'o3'])
+    await shop.assertConserved()
+  })
+
   it('handles nothing, so that its handlers do not emit once more what the log has already', async () => {
     await using shop = await world(createShop(), options)
     const empty = await shop.backup('stock')
