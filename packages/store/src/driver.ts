@@ -1,6 +1,6 @@
 // For the runtime and for authors of drivers: the port that every store fulfils, held to by `@atoll/store/conformance`.
 
-import type { ErrorCode, Examination } from '@atoll/host'
+import type { AtollError, ErrorCode, Examination } from '@atoll/host'
 import type { Dialect } from 'kysely'
 
 /** Opens the stores of a system. One store is one service's own database (or one projection's); nobody else opens it. */
@@ -115,6 +115,8 @@ export interface Transaction extends Queries {
   send(statement: InsertStatement, params: readonly Value[], onKey: (key: number) => void): void
   /** Stands for the physical commit that this work is part of: what was checked once under it need not be checked again. */
   readonly commit: object
+  /** What the store itself failed with in this work (STORE_FULL, UNAVAILABLE, …), also if the work caught it and threw something else. Undefined if it did not. */
+  readonly storeFailure: AtollError | undefined
   /** Whether this work has been undone. Hooks before the commit look, when they speak for several works of it. */
   readonly undone: boolean
 }

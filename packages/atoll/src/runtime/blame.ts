@@ -2,17 +2,26 @@ import { AtollError, isSoundError } from '@atoll/host'
 import { storeFailures } from '@atoll/store/driver'
 
 // Decides whether a failed transaction counts as a try. Failures of the store are tried again without limit; those of the handler use up a
-// try. Works share commits, and a store answers for those: what they fail with is one of `storeFailures`.
+// try. What a handler throws says nothing of that: it may have the code of a failure that some other store has had, or that it made up. Works share
+// commits, and a store answers for those: what they fail with is one of `storeFailures`.
 
-/** What is said of stores, without what a handler may say as well, of what it asked. */
-const ofStoresAlone: ReadonlySet<string> = new Set(['STORE_FULL', 'STORE_CLOSED', 'FENCED', 'LOG_CLOSED'])
-
-/** `thrown`: what the work of the transaction threw; undefined if it ended well, or never began. */
-export function isStoresDoing(error: unknown, thrown: unknown): boolean {
-  return error === thrown ? isOfStoreAlone(error) : error instanceof AtollError && (storeFailures.has(error.code) || error.code === 'LOG_CLOSED')
+/** How the work of a transaction failed. */
+export interface FailedWork {
+  /** What it threw; undefined if it ended well, or never began. */
+  readonly thrown: unknown
+  /** What its store had failed with by then. */
+  readonly storeFailure: AtollError | undefined
 }
 
-/** Whether an error says that the store is at fault, whoever threw it. */
-export function isOfStoreAlone(error: unknown): boolean {
-  return isSoundError(error) && error instanceof AtollError && ofStoresAlone.has(error.code)
+/** The work has not failed. */
+export const noFailedWork: FailedWork = { thrown: undefined, storeFailure: undefined }
+
+/** Whether a transaction failed with `error` by its store's doing. */
+export function isStoresDoing(error: unknown, { thrown, storeFailure }: FailedWork): boolean {
+  return error === thrown ? storeFailure !== undefined : error instanceof AtollError && (storeFailures.has(error.code) || error.code === 'LOG_CLOSED')
+}
+
+/** Whether a transaction of the runtime's own failed since there is no room, or since its store was closed: it is tried again as it is. */
+export function isOfNoRoom(error: unknown): boolean {
+  return isSoundError(error) && error instanceof AtollError && ['STORE_FULL', 'STORE_CLOSED', 'LOG_CLOSED'].includes(error.code)
 }

@@ -4,7 +4,8 @@ import { AtollError } from '@atoll/host'
 import { sqlStore } from '@atoll/store'
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
-import { contract, event, projection, service, system } from '../index.ts'
+import type { Transaction } from '@atoll/store/driver'
+import { contract, event, projection, service, system, type System } from '../index.ts'
 import { audit, book, createShop, noted } from '../../test/shop.ts'
 import { call, changedWrites, inWorld } from '../../test/world.ts'
 
@@ -139,6 +140,33 @@ describe('an event whose handler fails', () => {
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 1))
     }))
 
+  it('uses up a try whatever code its error has, if that is no failure of its own store', () =>
+    inWorld(async (world) => {
+      for (const code of ['STORE_FULL', 'FENCED', 'STORE_CLOSED', 'LOG_CLOSED'] as const) {
+        const key = code.toLowerCase()
+        const shop = await world.start(createCopier(() => Promise.reject(new AtollError(code, 'of another service'))), { attemptsMax: 3, retryDelayMs: 10 })
+        await call(shop, book.note, { account: key, cents: 1 })
+        await world.host.advance(60_000)
+        const letters = (await shop.admin.deadLetters()).filter(({ event }) => event.key === key)
+        assert.deepEqual(letters.map(({ subscription, attempts, error }) => [subscription, attempts, error.code]), [['audit', 3, code], ['audit.copies', 3, code]])
+        await shop.stop()
+      }
+    }))
+
+  it('uses up no try if its own store failed, also where it made something else of that', () =>
+    inWorld(async (world) => {
+      let isFull = true
+      const stores = changedWrites(world.stores, (store, work) => store.write((tx) => work(isFull ? withoutRoom(tx) : tx)))
+      const shop = await world.start(createCopier((copy) => copy.catch((cause: unknown) => { throw new Error('it could not be copied', { cause }) })), { attemptsMax: 2, retryDelayMs: 10 }, { stores })
+      await call(shop, book.note, { account: 'a', cents: 1 })
+      await world.host.advance(60_000)
+      assert.deepEqual(await shop.admin.deadLetters(), [])
+      isFull = false
+      await world.host.advance(120_000)
+      const rows = (await shop.admin.ledger()).filter(({ event }) => event === 'amount.noted')
+      assert.deepEqual(rows.map(({ subscription, handled, balanced }) => [subscription, handled, balanced]), [['audit', 1, true], ['audit.copies', 1, true]])
+    }))
+
   it('is followed by those behind it although the store fails between one and the next', () =>
     inWorld(async (world) => {
       for (const failAt of [1, 2, 3, 4, 5, 6]) {
@@ -240,3 +268,35 @@ describe('an event whose handler fails', () => {
       assert.equal(running.readiness().ready, true)
     }))
 })
+
+interface CopyTables {
+  written: { account: string }
+  projected: { account: string }
+}
+
+/** The shop with an auditor who copies notes by hand and in a projection, and does with each insert what `insist` says. */
+function createCopier(insist: (inserting: Promise<unknown>) => Promise<unknown>): System {
+  const copiesIn = (name: keyof CopyTables) => sqlStore<CopyTables>({ migrations: { '0001-copies': `CREATE TABLE ${name} (account TEXT NOT NULL)` } })
+  const copyTo = (name: keyof CopyTables, db: Kysely<CopyTables>, account: string): Promise<unknown> => insist(db.insertInto(name).values({ account }).execute())
+  const copies = projection('copies', { store: copiesIn('projected'), subscribe: ({ project }) => [project(noted, async ({ data }, { db }) => void (await copyTo('projected', db, data.account)))] })
+  const handlers = { total: () => ({ cents: [] }), sums: () => ({ cents: 0 }) }
+  const copier = service(audit, { store: copiesIn('written'), projections: [copies], handlers, subscribe: ({ on }) => [on(noted, ({ event, tx }) => tx(({ db }) => copyTo('written', db, event.data.account)))] })
+  return system('shop', { services: [createShop().services[0]!, copier] })
+}
+
+/** A transaction of a store that has no room for copies. */
+function withoutRoom(tx: Transaction): Transaction {
+  let storeFailure: AtollError | undefined
+  return new Proxy(tx, {
+    get(_, member) {
+      if (member === 'storeFailure') return storeFailure
+      const value: unknown = Reflect.get(tx, member, tx)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]) => {
+        const [statement] = args as [{ sql?: string } | undefined]
+        if (!/^insert into "(written|projected)"/.test(statement?.sql ?? '')) return value.apply(tx, args)
+        return Promise.reject((storeFailure = new AtollError('STORE_FULL', 'there is no room')))
+      }
+    },
+  })
+}

@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../service/context.ts'
 import { Astray, reportAstray, type Attributable, type Attribution } from './attribution.ts'
-import { isStoresDoing } from './blame.ts'
+import { isStoresDoing, noFailedWork } from './blame.ts'
 import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
 import type { Cancellation, Dispatch, Dispatched, MaybeSeen } from './running.ts'
@@ -67,8 +67,7 @@ export class Handling implements Progress, Attributable {
   #sawIfNoneMatch = false
   /** What its transaction failed with, if it did: it may be anything, `undefined` too. */
   #failure: { readonly thrown: unknown } | undefined
-  /** What the work of its transaction threw. */
-  thrown: unknown
+  failedWork = noFailedWork
   /** Why it was ended from outside, if it was: its time ran out, also while its transaction waited for its turn. */
   reason: unknown
   /** What the transaction returned, once it committed. */
@@ -256,7 +255,7 @@ export class Handling implements Progress, Attributable {
     } catch (error) {
       this.#state = 'over'
       this.#failure = { thrown: error }
-      this.storeFailed = isStoresDoing(error, this.thrown)
+      this.storeFailed = isStoresDoing(error, this.failedWork)
       throw error
     }
   }

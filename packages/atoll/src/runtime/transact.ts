@@ -3,6 +3,7 @@ import { assertExecuted, kyselyFor } from '@atoll/store'
 import type { Queries, Store, Transaction } from '@atoll/store/driver'
 import type { TransactionContext } from '../service/context.ts'
 import type { EventDefinition } from '../contract/event.ts'
+import type { FailedWork } from './blame.ts'
 import type { Outgoing } from './outbox.ts'
 import { emptyPosition, type Position } from './position.ts'
 
@@ -33,7 +34,8 @@ export interface Transacted {
 
 /** How far a transaction has got: whose fault a failure is depends on it. */
 export interface Progress {
-  thrown: unknown
+  /** How its work failed, if it did. */
+  failedWork: FailedWork
   /** Why it must not begin any more, if that is so. */
   readonly reason: unknown
   /** Runs the work. */
@@ -68,7 +70,7 @@ export function transact(
       progress.assertExecuted()
       progress.decide()
     } catch (error) {
-      progress.thrown = error
+      progress.failedWork = { thrown: error, storeFailure: tx.storeFailure }
       throw error
     } finally {
       context.end()

@@ -4,7 +4,7 @@ import { assertExecuted, forgetUnexecuted, kyselyFor } from '@atoll/store'
 import type { Subscriber } from '../../service/subscriber.ts'
 import { openEnvelope, type Envelope } from '../envelope.ts'
 import { Applying } from '../attribution.ts'
-import { isStoresDoing } from '../blame.ts'
+import { isStoresDoing, noFailedWork } from '../blame.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { processEnded, type Caution, type CutOffTry } from './caution.ts'
@@ -40,18 +40,20 @@ export class Attempts {
     }
     const committed = (): void => this.#book.confirm(commit)
     if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
-    let thrown: unknown
+    let failed = noFailedWork
     try {
       await this.#ground.store.write(async (tx) => {
         await guard(tx)
         await this.project(subscriber, envelope, tx).catch((error: unknown) => {
-          throw (thrown = AtollError.from(error))
+          const thrown = AtollError.from(error)
+          failed = { thrown, storeFailure: tx.storeFailure }
+          throw thrown
         })
         await settle(tx)
       })
       committed()
     } catch (error) {
-      throw isStoresDoing(error, thrown) ? new StoreFailure(error) : error
+      throw isStoresDoing(error, failed) ? new StoreFailure(error) : error
     }
   }
 

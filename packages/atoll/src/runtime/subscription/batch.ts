@@ -2,7 +2,7 @@ import { AtollError } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
 import type { Transaction } from '@atoll/store/driver'
 import type { Subscriber } from '../../service/subscriber.ts'
-import { isOfStoreAlone, isStoresDoing } from '../blame.ts'
+import { isStoresDoing, noFailedWork } from '../blame.ts'
 import type { Attempts } from './attempts.ts'
 import { processEnded, type Caution } from './caution.ts'
 import type { CursorBook } from './cursor-book.ts'
@@ -85,7 +85,7 @@ export async function applyWarily(batch: Batch, isOff: () => boolean): Promise<v
 /** Runs `apply` on what concerns the subscription and whose key is free, holds what it gives a reason for, and moves the cursor over all of it. */
 async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<HeldReason | undefined>): Promise<void> {
   const { ground, book, held, attempts, caution, cursor } = batch
-  let thrown: unknown
+  let failed = noFailedWork
   let physical: object | undefined
   const newlyHeld = new Map<StoredRecord, HeldReason>()
   try {
@@ -97,7 +97,9 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
       for (const record of batch.records) {
         if (!batch.concerns(record)) continue
         const reason = held.has(record.key) || heldKeys.has(record.key) ? parked : await apply(tx, record).catch((error: unknown) => {
-          throw (thrown = AtollError.from(error))
+          const thrown = AtollError.from(error)
+          failed = { thrown, storeFailure: tx.storeFailure }
+          throw thrown
         })
         if (!reason) {
           handled.add(record)
@@ -110,7 +112,7 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
     })
   } catch (error) {
-    throw isStoresDoing(error, thrown) ? new StoreFailure(error) : error
+    throw isStoresDoing(error, failed) ? new StoreFailure(error) : error
   }
   for (const [record, reason] of newlyHeld) held.note(record, reason) // before anybody hears that the cursor has passed them
   if (caution.isOn) for (const record of batch.records) caution.settled(record)
@@ -124,7 +126,7 @@ async function tryToApply(batch: Batch, tx: Transaction, record: StoredRecord): 
     return undefined
   } catch (thrown) {
     const error = AtollError.from(thrown)
-    if (isOfStoreAlone(error)) throw error
+    if (tx.storeFailure) throw error
     return batch.attempts.verdict(1, error)
   }
 }

@@ -1,7 +1,7 @@
 import { AtollError } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
 import type { RedriveOutcome } from '../admin.ts'
-import { isOfStoreAlone, isStoresDoing } from '../blame.ts'
+import { isOfNoRoom, isStoresDoing, noFailedWork } from '../blame.ts'
 import type { Passed } from '../lost-numbers.ts'
 import { Attempts, delayMsMax } from './attempts.ts'
 import { applyBatch, applyWarily, type Batch } from './batch.ts'
@@ -174,7 +174,7 @@ export class PartitionReader {
       if (isSure()) await this.#book.settle(tx)
     })
     settled.catch((error: unknown) => {
-      if (!isOfStoreAlone(error) || (error as AtollError).code === 'FENCED') this.#fail(error) // a store that is full is asked again at the next look
+      if (!isOfNoRoom(error)) this.#fail(error) // a store that is full is asked again at the next look
     })
   }
 
@@ -188,7 +188,7 @@ export class PartitionReader {
     await this.#retries.drained()
     if (this.#failed || !this.#book.cursors.some((cursor) => cursor.moved)) return
     await this.#ground.store.write((tx) => this.#book.settle(tx)).catch((error: unknown) => {
-      if (!isStoresDoing(error, undefined)) throw error // what was skipped is read again, no more
+      if (!isStoresDoing(error, noFailedWork)) throw error // what was skipped is read again, no more
     })
   }
 
@@ -374,7 +374,7 @@ export class PartitionReader {
   #relax(): void {
     if (!this.#caution.mayEnd(this.#dirty.size === 0 && this.#unread.size === 0 && this.#lanes.idle)) return
     this.#caution.end(this.#book).catch((error: unknown) => {
-      if (!isOfStoreAlone(error) || (error as AtollError).code === 'FENCED') this.#fail(error) // a store that is full is asked again
+      if (!isOfNoRoom(error)) this.#fail(error) // a store that is full is asked again
     })
   }
 

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Result } from '@atoll/postgres'
-import type { InsertStatement, Queries, Row, Statement, Transaction, Value } from '../../driver.ts'
+import { storeFailures, type InsertStatement, type Queries, type Row, type Statement, type Transaction, type Value } from '../../driver.ts'
 import type { Group, Hook } from '../../group.ts'
 import { assertStorable, goesNoFurther, overlapped, usedAfterEnd } from '../../refusals.ts'
 import type { Activity } from './activity.ts'
@@ -105,6 +105,11 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
   #broken: AtollError | undefined
   /** What a statement failed with; the server takes no other until its savepoint is undone. */
   #failure: AtollError | undefined
+  #storeFailure: AtollError | undefined
+
+  get storeFailure(): AtollError | undefined {
+    return this.#storeFailure ?? this.commit.failure
+  }
 
   async savepoint<T>(work: () => Promise<T>): Promise<T> {
     this.assertOpen()
@@ -164,6 +169,7 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
 
   protected override failed(error: unknown): AtollError {
     const failure = super.failed(error)
+    if (storeFailures.has(failure.code)) this.#storeFailure ??= failure
     this.#failure ??= failure
     return failure
   }

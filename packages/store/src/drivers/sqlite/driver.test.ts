@@ -70,6 +70,28 @@ describe('a SQLite store', () => {
       assert.deepEqual(await store.reader.all(selectNotes), [])
     }))
 
+  it('says in a work what it failed with itself, and nothing of what the work did wrong', () =>
+    inSqliteWorld({}, async (world) => {
+      const store = await world.open()
+      await store.write(async (tx) => {
+        await assert.rejects(tx.savepoint(() => tx.run({ sql: 'INSERT INTO nothing VALUES (1)' })))
+        assert.equal(tx.storeFailure, undefined)
+      })
+      const { database } = store.connection
+      database.pragma(`max_page_count = ${String(database.pragma('page_count', { simple: true }))}`)
+      let said: unknown
+      const full = store.write(async (tx) => {
+        try {
+          for (let nth = 0; nth < 100; nth++) await tx.run(insertNote, ['x'.repeat(1_000)])
+        } catch {
+          said = tx.storeFailure?.code // whoever catches it may throw something else
+          throw new Error('it did not work')
+        }
+      })
+      await assert.rejects(full)
+      assert.equal(said, 'STORE_FULL')
+    }))
+
   it('is made in a folder that is not there yet', () =>
     inSqliteWorld({}, async (world) => {
       rmSync(world.folder, { recursive: true })

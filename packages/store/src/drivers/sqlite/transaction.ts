@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { InsertStatement, Queries, Row, Statement, Transaction, Value } from '../../driver.ts'
+import { storeFailures, type InsertStatement, type Queries, type Row, type Statement, type Transaction, type Value } from '../../driver.ts'
 import { allPrepared, getPrepared, insertPrepared, noParams, runPrepared, runPreparedEach, sqliteDialect, type Connection } from './connection.ts'
 import type { Group, Hook } from '../../group.ts'
 import { assertStorable, goesNoFurther, overlapped, usedAfterEnd } from '../../refusals.ts'
@@ -115,6 +115,11 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
   #broken: AtollError | undefined
   /** What a statement failed with. Until its savepoint is undone, nothing more runs: other engines could not go on, so none does. */
   #failure: AtollError | undefined
+  #storeFailure: AtollError | undefined
+
+  get storeFailure(): AtollError | undefined {
+    return this.#storeFailure ?? this.commit.failure
+  }
 
   async savepoint<T>(work: () => Promise<T>): Promise<T> {
     const depth = this.#enter()
@@ -184,6 +189,7 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
 
   protected override failed(error: unknown): AtollError {
     const failure = super.failed(error)
+    if (storeFailures.has(failure.code)) this.#storeFailure ??= failure
     if (!this.ended && !(error instanceof AtollError)) this.#failure ??= failure // what the driver refuses by itself has not run
     return failure
   }
