@@ -12,7 +12,7 @@ export const insertEvent: InsertStatement = {
   key: 'seq',
 }
 const insertTimer: Statement = {
-  sql: `INSERT INTO atoll_timers (id, due_at, partition, type, version, key, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  sql: `INSERT INTO atoll_timers (id, due_at, delay_ms, partition, type, version, key, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 }
 export const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id = ?' }
 
@@ -75,7 +75,8 @@ export class Outgoing {
     const dueAt = 'at' in when ? when.at : this.#host.now() + when.afterMs
     if (!Number.isFinite(dueAt)) throw new AtollError('EVENT_INVALID', `${event.name} cannot be scheduled at ${dueAt}: give afterMs or at in milliseconds`)
     const id = this.#host.uuid()
-    this.#timers.push([id, Math.ceil(dueAt), partitionOf(key, this.#partitions), event.name, event.version, key, json, this.#origin.trace, this.#origin.cause])
+    const delayMs = 'at' in when ? null : Math.ceil(when.afterMs)
+    this.#timers.push([id, Math.ceil(dueAt), delayMs, partitionOf(key, this.#partitions), event.name, event.version, key, json, this.#origin.trace, this.#origin.cause])
     return id
   }
 

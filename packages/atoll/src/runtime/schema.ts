@@ -190,4 +190,8 @@ export const runtimeMigrations: Migrations = {
       PRIMARY KEY (subscription, source, type)
     ) STRICT, WITHOUT ROWID;
   `,
+  'atoll-0005-timer-delays': `
+    -- The delay that a timer was set with: it is never further away than that. NULL if it was set for a time, or by earlier code.
+    ALTER TABLE atoll_timers ADD COLUMN delay_ms INTEGER;
+  `,
 }

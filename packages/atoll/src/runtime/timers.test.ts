@@ -10,6 +10,7 @@ const Reminder = z.object({ id: z.string() })
 const reminded = event('person.reminded', { version: 1, key: ({ id }) => id, data: Reminder })
 const clock = contract('clock', {
   remind: command({ input: z.object({ id: z.string(), afterMs: z.int() }), output: z.object({ timerId: z.string() }) }),
+  remindAt: command({ input: z.object({ id: z.string(), at: z.int() }), output: z.void() }),
   forget: command({ input: z.object({ timerId: z.string(), fails: z.boolean().default(false) }), output: z.object({ wasThere: z.boolean() }) }),
   reconsider: command({ input: z.object({ id: z.string() }), output: z.array(z.boolean()) }),
   seen: query({ input: z.object({}), output: z.array(z.string()) }),
@@ -24,6 +25,9 @@ function createClock() {
         subscribe: ({ on }) => [on(reminded, ({ event, tx }) => tx(({ db }) => db.insertInto('seen').values({ id: event.data.id }).execute()))],
         handlers: {
           remind: ({ input, tx }) => tx(({ schedule }) => ({ timerId: schedule(reminded, { id: input.id }, { afterMs: input.afterMs }) })),
+          remindAt: async ({ input, tx }) => {
+            await tx(({ schedule }) => void schedule(reminded, { id: input.id }, { at: input.at }))
+          },
           forget: ({ input, tx }) =>
             tx(async ({ cancel }) => {
               const wasThere = await cancel(input.timerId)
@@ -151,15 +155,33 @@ describe('a timer', () => {
       assert.deepEqual([...told, ...seen].sort(), Array.from({ length: 60 }, (_, index) => `t${index}`).sort())
     }))
 
-  it('fires once and in time order although the wall clock jumps back', () =>
+  it('fires within its delay although the wall clock is set back, once; and at its time, if it was set for one', () =>
     inWorld(async (world) => {
       const running = await world.start(createClock())
-      await call(running, clock.remind, { id: 'a', afterMs: 1_000 })
+      const at = world.host.now() + 600_000
+      await call(running, clock.remindAt, { id: 'at', at })
+      await call(running, clock.remind, { id: 'later', afterMs: 300_000 })
+      await call(running, clock.remind, { id: 'soon', afterMs: 1_000 })
       world.host.jump(-3_600_000)
       await world.host.advance(10_000)
-      assert.deepEqual(await call(running, clock.seen, {}), [], 'by the clock it is not time')
-      await world.host.advance(3_600_000)
-      assert.deepEqual(await call(running, clock.seen, {}), ['a'])
+      assert.deepEqual(await call(running, clock.seen, {}), ['soon'])
+      await world.host.advance(360_000)
+      assert.deepEqual(await call(running, clock.seen, {}), ['soon', 'later'])
+      await world.host.advance(at - world.host.now() - 1)
+      assert.deepEqual(await call(running, clock.seen, {}), ['soon', 'later'], 'by the clock it is not time')
+      await world.host.advance(60_000)
+      assert.deepEqual(await call(running, clock.seen, {}), ['soon', 'later', 'at'])
+    }))
+
+  it('fires within its delay although the wall clock was set back while nobody was there', () =>
+    inWorld(async (world) => {
+      const first = await world.start(createClock())
+      await call(first, clock.remind, { id: 'a', afterMs: 60_000 })
+      await first.stop()
+      world.host.jump(-3_600_000)
+      const second = await world.start(createClock())
+      await world.host.advance(61_000)
+      assert.deepEqual(await call(second, clock.seen, {}), ['a'])
     }))
 
   it('does not fire twice when two instances look at the same time', () =>

@@ -9,6 +9,8 @@ const selectDue: Statement = {
   sql: 'SELECT id, partition, type, version, key, data, trace, cause FROM atoll_timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?',
 }
 
+const updateTooFar: Statement = { sql: 'UPDATE atoll_timers SET due_at = delay_ms + ? WHERE due_at > delay_ms + ?' }
+
 interface TimerRow {
   id: string
   partition: number
@@ -35,6 +37,8 @@ export class Timers {
   #timer: Timer | undefined
   #firing: Promise<void> | undefined
   #stopped = true
+  /** How far the wall clock is before the one that nobody sets, when it was last looked at. */
+  #wallAheadMs = Infinity
 
   constructor(service: string, store: Store, host: Host, logger: Logger, options: RuntimeOptions, onFired: () => void) {
     this.#service = service
@@ -63,6 +67,7 @@ export class Timers {
 
   async #arm(): Promise<void> {
     if (this.#stopped || this.#firing) return
+    await this.#bringNearer()
     const next = await this.#store.reader.get<{ dueAt: number | null }>(selectNext)
     this.#timer?.cancel()
     this.#timer = undefined
@@ -75,6 +80,18 @@ export class Timers {
       })
       this.#firing = firing.then(() => this.wake(), (error: unknown) => this.#failed(error))
     })
+  }
+
+  /**
+   * In the store a timer is due by the wall clock, which goes on while nobody is there. Where that was set back, no timer is further away than the
+   * delay that it was set with; one that was set for a time waits for it.
+   */
+  async #bringNearer(): Promise<void> {
+    const now = this.#host.now()
+    const aheadMs = now - this.#host.monotonicMs()
+    if (this.#wallAheadMs - aheadMs > SET_BACK_MS) await this.#store.write((tx) => tx.run(updateTooFar, [now, now]))
+    else if (aheadMs < this.#wallAheadMs) return // many small steps are a large one
+    this.#wallAheadMs = aheadMs
   }
 
   async #fire(): Promise<void> {
@@ -100,5 +117,7 @@ export class Timers {
   }
 }
 
+/** A wall clock that is behind by more than this was set back, and not only slowed down. */
+const SET_BACK_MS = 1_000
 /** A clock that jumps forward should not find every timer asleep for long. */
 const LOOK_MS_MAX = 60_000

@@ -98,7 +98,7 @@ export interface TransactionContext<Tables, Emits extends EventDefinition> {
   /** Leaves an event in the outbox. It is checked against its schema now (EVENT_INVALID) and goes out if the transaction commits. */
   emit<Event extends Emits>(event: Event, data: DataOf<Event>): void
   /**
-   * Emits an event at a later time of the wall clock, durably; `afterMs` counts from now. A clock that is set back makes it as much later. Waits for
+   * Emits an event at a later time of the wall clock, durably; `afterMs` counts from now, and anew from when the clock is found to have been set back. Waits for
    * nothing; the id cancels it.
    */
   schedule<Event extends Emits>(event: Event, data: DataOf<Event>, when: { afterMs: number } | { at: number }): string
