@@ -92,6 +92,7 @@ function flawInObject(value: object, depth: number, state: State): Flaw | undefi
   if (!isPlain(value)) return flaw(`${nameOf(value)}, which JSON does not bring back as it was`)
   for (const name in value) { // its prototype has none
     const field = (value as Readonly<Record<string, unknown>>)[name]
+    if (state.wellFormed && !name.isWellFormed()) return within(name, flaw('a name with half of a surrogate pair, which is no character'))
     if (field === undefined) continue
     const found = flawIn(field, depth + 1, state)
     if (found) return within(name, found)

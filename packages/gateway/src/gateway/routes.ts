@@ -1,6 +1,7 @@
 import { AtollError } from '@atoll/host'
 import type { BoundOperation, ErrorShape, System } from 'atoll'
 import createRouter from 'find-my-way'
+import { queryOf } from './target.ts'
 
 /** An operation at a route. */
 export interface Target {
@@ -32,11 +33,12 @@ export class Routes {
     }
   }
 
-  /** Undefined if nothing is there. MALFORMED for a path that cannot be decoded. */
+  /** Undefined if nothing is there. MALFORMED for a path or a query string that cannot be decoded. */
   find(method: string, url: string): Match | undefined {
     const found = this.#find((method === 'HEAD' ? 'GET' : method) as Method, url)
     if (!found) return undefined
     if (!found.store) throw new AtollError('MALFORMED', 'the path cannot be decoded; check its percent signs')
+    assertDecodable(queryOf(url))
     return { target: found.store as Target, params: found.params, query: found.searchParams }
   }
 
@@ -51,6 +53,16 @@ export class Routes {
   #find(method: Method, url: string): ReturnType<ReturnType<typeof createRouter>['find']> {
     const found = this.#router.find(method, url)
     return found && Object.values(found.params).includes('') ? null : found
+  }
+}
+
+/** The router leaves a value that it cannot decode as it is, so that it would be the same as another one, which was encoded twice. */
+function assertDecodable(query: string): void {
+  if (!query.includes('%')) return
+  try {
+    decodeURIComponent(query)
+  } catch (error) {
+    throw new AtollError('MALFORMED', 'the query string cannot be decoded; check its percent signs', { cause: error })
   }
 }
 

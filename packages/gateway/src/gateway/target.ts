@@ -14,3 +14,9 @@ export function toTarget(sent: string): string {
 export function pathOf(target: string): string {
   return target.split('?', 1)[0]! // split answers one text at least
 }
+
+/** What stands behind the first question mark. */
+export function queryOf(target: string): string {
+  const at = target.indexOf('?')
+  return at === -1 ? '' : target.slice(at + 1)
+}
