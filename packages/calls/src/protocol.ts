@@ -18,6 +18,7 @@ export interface CallBody {
   readonly trace?: string | undefined
   readonly requestId?: string | undefined
   readonly show?: boolean | undefined
+  readonly answerBytesMax?: number | undefined
   /** What is left until the deadline, milliseconds. Clocks of two machines differ; what is left does not. */
   readonly remainingMs: number
 }
@@ -31,10 +32,13 @@ export interface CallProblem {
   readonly unstarted?: boolean
 }
 
+/** What stands around the output in an answer: its position above all. Limits of answers are limits of outputs; so much comes on top. */
+export const AROUND_OUTPUT_BYTES_MAX = 64 * 2 ** 10
+
 export function encodeCall(system: string, request: Dispatch, remainingMs: number, nowMs: number): string {
-  const { input, caller, position, maybeSeen: maybe, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show } = request
+  const { input, caller, position, maybeSeen: maybe, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show, answerBytesMax } = request
   const maybeSeen = maybe && { position: maybe.position, remainingMs: maybe.untilMs - nowMs }
-  const body: CallBody = { system, input, caller, position, maybeSeen, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show, remainingMs: Math.max(0, Math.floor(remainingMs)) }
+  const body: CallBody = { system, input, caller, position, maybeSeen, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show, answerBytesMax, remainingMs: Math.max(0, Math.floor(remainingMs)) }
   return JSON.stringify(body)
 }
 
@@ -49,6 +53,7 @@ export function decodeCall(text: string): CallBody {
     if (body[name] !== undefined && typeof body[name] !== 'string') throw malformed(`its ${name} is no text`)
   }
   if (body['ifNoneMatch'] !== undefined && body['ifNoneMatch'] !== '*') throw malformed('its ifNoneMatch is not *')
+  if (body['answerBytesMax'] !== undefined && !Number.isFinite(body['answerBytesMax'])) throw malformed('its answerBytesMax is no number')
   if (caller !== undefined && !(isObject(caller) && typeof caller['id'] === 'string' && isObject(caller['claims']))) throw malformed('its caller has no id and claims')
   if (position !== undefined && !isPosition(position)) throw malformed('its position is none')
   if (maybeSeen !== undefined && !(isObject(maybeSeen) && isPosition(maybeSeen['position']) && Number.isFinite(maybeSeen['remainingMs']))) throw malformed('what its caller may have seen is no position')
@@ -57,6 +62,12 @@ export function decodeCall(text: string): CallBody {
 
 function isPosition(value: unknown): boolean {
   return isObject(value) && Object.values(value).every((partitions) => isObject(partitions) && Object.values(partitions).every((order) => typeof order === 'string'))
+}
+
+/** An answer. Of its output, which may be large, JSON is made once. */
+export function encodeAnswer({ outcome, position, etag, replayed, missed }: Dispatched, outputJson: string | undefined): string {
+  const around = JSON.stringify({ outcome, position, etag, replayed, missed })
+  return outputJson === undefined ? around : `{"output":${outputJson},${around.slice(1)}`
 }
 
 /** Reads an answer; undefined if it is none. */

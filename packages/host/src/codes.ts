@@ -26,7 +26,7 @@ export const errorCodes = {
 
   // what a bad day did
   INTERNAL: { status: 500, meaning: 'A handler threw something unexpected.', remedy: 'Find the log line with the request id.' },
-  ANSWER_TOO_LARGE: { status: 500, meaning: 'The answer is larger than may be sent.', remedy: 'Ask for less at a time; give the operation pages, or raise answerBytesMax.' },
+  ANSWER_TOO_LARGE: { status: 500, meaning: 'The answer is larger than may be sent. A command was rolled back, unless the answer says that it was done.', remedy: 'Ask for less at a time; give the operation pages, or raise answerBytesMax.' },
   OVERLOADED: { status: 503, retryable: true, meaning: 'A queue is at its limit; the work was refused before it began.', remedy: 'Wait as long as Retry-After says; raise the named limit if it happens at normal load.' },
   UNAVAILABLE: { status: 503, retryable: true, meaning: 'The service is stopped, stopping, or cannot write.', remedy: 'Try again; look at /readyz and the log lines.' },
   BEHIND: { status: 503, retryable: true, meaning: 'A causal read waited its bound and the service had not caught up with the caller.', remedy: 'Try again; look at the ledger for what holds the subscription up.' },

@@ -30,7 +30,7 @@ export interface OperationOptions<Input extends z.ZodType, Output extends z.ZodT
   consistency?: Consistency
   /** HTTP status of success. Default 200, or 204 when the output is undefined. */
   status?: number
-  /** The version of the answer, sent as ETag. Clients hand it back in If-Match. If it throws, that is ANSWER_INVALID, and nothing commits. */
+  /** The version of the answer, sent as ETag: a number, or a text of at most 200 characters. Clients hand it back in If-Match. If it throws, or is longer, that is ANSWER_INVALID, and nothing commits. */
   etag?: (output: z.output<Output>) => string | number
 }
 

@@ -83,6 +83,8 @@ describe('a command', () => {
     'throws what is no error': () => { throw undefined },
     'is no number': () => NaN,
     'is nothing': () => undefined as unknown as string,
+    'is too long for a header': () => '☕'.repeat(201),
+    'is half of a character': () => 'v\ud83d',
   }
   for (const [what, etag] of Object.entries(etags)) {
     it(`whose version ${what} does nothing`, () =>
@@ -90,6 +92,26 @@ describe('a command', () => {
         const { act, effects } = await acting(world, z.object({ ok: z.boolean() }), leaving({ ok: true }), etag)
         await assert.rejects(act(), { code: 'ANSWER_INVALID', message: /version of its answer/ })
         assert.deepEqual(await effects(), { rows: 0, events: 0 })
+      }))
+  }
+
+  it('whose output schema throws does nothing', () =>
+    inWorld(async (world) => {
+      const { act, effects } = await acting(world, z.object({ ok: z.boolean() }).transform(() => JSON.parse('{') as object), leaving({ ok: true }))
+      await assert.rejects(act(), { code: 'ANSWER_INVALID', message: /its output schema threw/ })
+      assert.deepEqual(await effects(), { rows: 0, events: 0 })
+    }))
+
+  for (const [how, output] of Object.entries({ 'as it is': z.object({ text: z.string() }), copied: z.any() })) {
+    it(`whose answer is larger than can be sent to who asked does nothing, and says so: ${how}`, () =>
+      inWorld(async (world) => {
+        const { running, effects } = await acting(world, output, leaving({ text: 'é'.repeat(40) }))
+        const ask = (answerBytesMax: number, idempotencyKey?: string) => running.dispatch('things.act', { input: {}, idempotencyKey, answerBytesMax })
+        for (const key of [undefined, 'k1']) await assert.rejects(ask(90, key), { code: 'ANSWER_TOO_LARGE', message: /has 91 bytes; 90 can be sent/, details: { effect: 'none' } })
+        assert.deepEqual(await effects(), { rows: 0, events: 0 })
+        const { outputJson, replayed } = await ask(91, 'k1')
+        assert.deepEqual([outputJson, replayed], [JSON.stringify({ text: 'é'.repeat(40) }), undefined])
+        assert.deepEqual(await effects(), { rows: 1, events: 1 })
       }))
   }
 
@@ -179,7 +201,7 @@ describe('an operation', () => {
     inWorld(async (world) => {
       const things = contract('things', { ask: query({ input: z.any(), output: z.any() }) })
       const running = await world.start(system('things', { services: [service(things, { handlers: { ask: ({ input }) => input } })] }))
-      const unfit: [unknown, string][] = [[{ a: [1, NaN] }, 'a.1'], [{ a: { b: 1e999 } }, 'a.b'], [{ name: 'half of \ud83d' }, 'name'], [{ at: new Date(0) }, 'at'], [{ total: 5n }, 'total'], [nested(600), Array(500).fill('a').join('.')]]
+      const unfit: [unknown, string][] = [[{ a: [1, NaN] }, 'a.1'], [{ a: { b: 1e999 } }, 'a.b'], [{ name: 'half of \ud83d' }, 'name'], [{ a: { 'half of \ud83d': 1 } }, 'a.half of \ud83d'], [{ at: new Date(0) }, 'at'], [{ total: 5n }, 'total'], [nested(600), Array(500).fill('a').join('.')]]
       for (const [input, field] of unfit) {
         await assert.rejects(running.dispatch('things.ask', { input }), (error: AtollError) => {
           assert.deepEqual([error.code, error.status, Object.keys(error.details['fields'] as object)], ['INVALID', 422, [field]])

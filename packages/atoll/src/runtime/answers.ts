@@ -76,8 +76,8 @@ export class AnswerSlot {
     if (this.found) throw new AlreadyAnswered()
   }
 
-  async record(tx: Transaction, { output, position, etag }: RecordedAnswer): Promise<void> {
-    const json = output === undefined ? null : JSON.stringify(output)
+  async record(tx: Transaction, { output, outputJson, position, etag }: RecordedAnswer & { readonly outputJson?: string | undefined }): Promise<void> {
+    const json = output === undefined ? null : (outputJson ?? JSON.stringify(output))
     await tx.run(insertAnswer, [this.#operation, this.#caller, this.#place, this.#inputDigest, json, encodePosition(position), etag ?? null, this.#host.now()])
   }
 }

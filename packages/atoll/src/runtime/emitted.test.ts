@@ -128,6 +128,7 @@ describe('an event', () => {
     'what speaks for itself': [z.unknown(), { toJSON: () => 'other' }],
     'a function': [z.unknown(), { f() {} }],
     'what contains itself': [z.unknown(), containsItself()],
+    'a text on which its schema throws': [z.string().refine((text) => new URL(text).port === ''), 'nowhere'],
   }
   for (const [what, [schema, given]] of Object.entries(refusedAtEmit)) {
     it(`is not emitted with ${what}`, async () => {

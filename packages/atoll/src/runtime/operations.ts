@@ -1,13 +1,13 @@
 import { AtollError } from '@atoll/host'
 import type { Queries } from '@atoll/store/driver'
-import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
-import type { FieldMessages } from '../refusals.ts'
-import { copyOf, describeFlaw, lookAt, type Flaw } from '../contract/json-value.ts'
+import { Answer } from './answer.ts'
 import { AnswerSlot, type RecordedAnswer } from './answers.ts'
 import type { Seen } from './causal.ts'
 import { withDeadline } from './deadline.ts'
+import type { createFaultLogger } from './faults.ts'
 import { Handling, type HandlingGround } from './handling.ts'
+import { parseInput } from './input.ts'
 import type { RuntimeOptions } from './options.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
 import type { Dispatch, Dispatched } from './running.ts'
@@ -15,6 +15,8 @@ import type { Dispatch, Dispatched } from './running.ts'
 /** What running an operation needs of its service, besides what every handling needs. */
 export interface OperationGround extends HandlingGround {
   readonly options: RuntimeOptions
+  /** For what may go wrong as often as somebody asks. */
+  readonly faults: ReturnType<typeof createFaultLogger>
   handler(operation: BoundOperation): (context: unknown) => unknown
   /** How far the service's own commits have got. */
   standing(queries: Queries): Promise<Position>
@@ -33,16 +35,14 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
   if (operation.auth === 'user' && !request.caller) {
     return Promise.reject(new AtollError('UNAUTHENTICATED', `${operation.name} needs a caller; log in and send the token`))
   }
-  const parsed = operation.input.safeParse(request.input)
-  if (!parsed.success) return Promise.reject(invalidInput(operation, parsed.error))
-
-  const deadlineMs = request.deadlineMs ?? host.monotonicMs() + options.deadlineMs
   const requestId = request.requestId ?? host.uuid()
+  const input = parseInput(ground, operation, request.input, requestId)
+  const deadlineMs = request.deadlineMs ?? host.monotonicMs() + options.deadlineMs
   const slot =
     request.idempotencyKey !== undefined && operation.keepsAnswers
-      ? new AnswerSlot(host, operation.name, request.caller?.id, request.idempotencyKey, { sent: request.input, parsed: parsed.data })
+      ? new AnswerSlot(host, operation.name, request.caller?.id, request.idempotencyKey, { sent: request.input, parsed: input })
       : undefined
-  const answer = new Answer(operation)
+  const answer = new Answer(operation, request.answerBytesMax)
   const handling = new Handling(ground, {
     name: operation.name,
     requestId,
@@ -66,8 +66,8 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
       record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),
     },
   })
-  handling.input = parsed.data
-  const answered = (): Ran => ({ input: parsed.data, ...answer.given, outcome: 'done', position: handling.position, missed: handling.missed })
+  handling.input = input
+  const answered = (): Ran => ({ input, ...answer.given, outcome: 'done', position: handling.position, missed: handling.missed })
 
   return withDeadline(
     host,
@@ -78,12 +78,12 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
         if (wait) handling.missed = await wait
       }
       const recorded = slot && (await slot.find(ground.reader()))
-      if (recorded) return replay(parsed.data, recorded)
+      if (recorded) return replay(input, recorded)
       try {
         await run(ground, operation, handling, answer, slot)
         return answered()
       } catch (error) {
-        if (slot?.found) return replay(parsed.data, slot.found) // whatever its handler made of that
+        if (slot?.found) return replay(input, slot.found) // whatever its handler made of that
         throw handling.committed ? error : handling.failureOf(error)
       }
     },
@@ -145,93 +145,6 @@ function unsure(reason: AtollError): AtollError {
   return new AtollError(reason.code, `${reason.reason}. Whether it had an effect is not known`, { cause: reason, details: { effect: 'unknown' } })
 }
 
-/** Holds answers against the operation's output schema, and makes all that goes out with them. */
-class Answer {
-  readonly #operation: BoundOperation
-  /** The operation answers nothing; what its transaction returns is nobody's concern. */
-  readonly isEmpty: boolean
-  /** The answer that was checked last. */
-  given: { readonly output: unknown; readonly etag: string | undefined } = { output: undefined, etag: undefined }
-
-  constructor(operation: BoundOperation) {
-    this.#operation = operation
-    this.isEmpty = answersNothing(operation)
-  }
-
-  /** Checks what a transaction returned, before it commits. Gives what is to be recorded: what it returned, if the operation answers nothing. */
-  checkInTx(result: unknown): unknown {
-    if (this.isEmpty) return result
-    if (result === undefined && !this.#operation.output.safeParse(undefined).success) {
-      throw new AtollError(
-        'ANSWER_OUTSIDE_TX',
-        `${this.#operation.name} returned nothing from its transaction. The answer is checked and recorded with the commit, so make it inside tx: return tx(async ({ db }) => { …; return answer })`,
-      )
-    }
-    return this.check(result)
-  }
-
-  check(result: unknown): unknown {
-    if (this.isEmpty) return undefined
-    const parsed = this.#operation.output.safeParse(result)
-    if (!parsed.success) throw this.#invalid(`answered something that does not fit its output schema: ${parsed.error.message}`, parsed.error)
-    const output = this.#toCarried(parsed.data)
-    this.given = { output, etag: this.#etagOf(output) }
-    return output
-  }
-
-  /** As it arrives wherever the caller is, in this process or another, now or when the answer is replayed. */
-  #toCarried(output: unknown): unknown {
-    const { outputTrust } = this.#operation
-    if (outputTrust === 'as it is' || output === undefined) return output
-    const { flaw, hasMinusZero } = lookAt(output)
-    if (flaw) throw this.#invalid(`answered what JSON cannot carry. ${describeFlaw(flaw, 'output')}`)
-    return outputTrust === 'parsed again' || hasMinusZero ? copyOf(output) : output
-  }
-
-  #etagOf(output: unknown): string | undefined {
-    if (!this.#operation.etag || output === undefined) return undefined
-    let version: unknown
-    try {
-      version = this.#operation.etag(output)
-    } catch (error) {
-      throw this.#invalid('could not say the version of its answer: its etag threw', error)
-    }
-    if (typeof version === 'string' || (typeof version === 'number' && Number.isFinite(version))) return String(version)
-    throw this.#invalid('could not say the version of its answer: its etag gave neither a text nor a number')
-  }
-
-  #invalid(what: string, cause?: unknown): AtollError {
-    return new AtollError('ANSWER_INVALID', `${this.#operation.name} ${what}`, { cause })
-  }
-}
-
-function answersNothing(operation: BoundOperation): boolean {
-  const { type } = operation.output.def
-  return type === 'void' || type === 'undefined'
-}
-
 function replay(input: unknown, answer: RecordedAnswer): Ran {
   return { input, ...answer, outcome: 'done', replayed: true }
 }
-
-/** Why an operation is not asked for with an input that JSON does not carry as it is: in the words of its schema, if that refuses it too. */
-export function unsendable(operation: BoundOperation, input: unknown, flaw: Flaw): AtollError {
-  const parsed = flaw.isTooDeep ? undefined : operation.input.safeParse(input)
-  if (parsed?.error) return invalidInput(operation, parsed.error)
-  const fields: FieldMessages = { [flaw.path.join('.')]: [flaw.why] }
-  return new AtollError('INVALID', `${operation.name} cannot be asked for with that. ${describeFlaw(flaw, 'input')}`, { details: { fields } })
-}
-
-function invalidInput(operation: BoundOperation, error: z.ZodError): AtollError {
-  const named = new Map<string, string[]>() // a field may be called as something that every object has
-  for (const { path, message } of error.issues.slice(0, ISSUES_MAX)) {
-    const field = path.map(String).join('.')
-    named.set(field, [...(named.get(field) ?? []), message])
-  }
-  const fields: FieldMessages = Object.fromEntries(named)
-  const message = Object.entries(fields).map(([field, messages]) => `${field || 'input'}: ${messages.join(', ')}`).join('; ')
-  return new AtollError('INVALID', `${operation.name}: ${message}`, { details: { fields } })
-}
-
-/** What is said of an input: a list of thousands is no help, and takes longer to send than what was wrong. */
-const ISSUES_MAX = 100

@@ -1,6 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { LogRecord } from '@atoll/log/driver'
 import type { InsertStatement, Statement, Transaction, Value } from '@atoll/store/driver'
+import type { z } from 'zod'
 import type { EventDefinition } from '../contract/event.ts'
 import { toData } from './envelope.ts'
 import { flawOfKey, unfitKey } from './key.ts'
@@ -128,7 +129,7 @@ export class Outgoing {
     if (!this.#declared.has(event)) {
       throw new AtollError('EVENT_UNDECLARED', `service ${this.#service} emits ${event.name}, which is not among the events of its contract or its own`)
     }
-    const checked = event.data.safeParse(data)
+    const checked = parseData(event, data)
     if (!checked.success) {
       throw new AtollError('EVENT_INVALID', `${event.name} does not fit its schema: ${checked.error.message}`, { cause: checked.error })
     }
@@ -144,6 +145,13 @@ export class Outgoing {
   }
 }
 
+function parseData(event: EventDefinition, data: unknown): z.ZodSafeParseResult<unknown> {
+  try {
+    return event.data.safeParse(data)
+  } catch (error) {
+    throw new AtollError('EVENT_INVALID', `${event.name} cannot be read as it is emitted: its schema threw on it`, { cause: error })
+  }
+}
 
 /** A row of the outbox: a record of the log that has no number yet. */
 export interface OutboxEvent extends Omit<LogRecord, 'number' | 'order'> {

@@ -117,6 +117,8 @@ export interface Dispatch {
   readonly requestId?: string | undefined
   /** Answer as the operation's `show` says. The gateway sets it; calls between services do not. */
   readonly show?: boolean | undefined
+  /** How much of an answer can be sent to who asks, as JSON, bytes; with more it is ANSWER_TOO_LARGE, and a command does nothing. Default: any. */
+  readonly answerBytesMax?: number | undefined
 }
 
 /** What somebody wrote who may be the caller: it came from the same address. */
@@ -128,6 +130,8 @@ export interface MaybeSeen {
 
 export interface Dispatched {
   readonly output: unknown
+  /** The same as JSON, if that was made already. */
+  readonly outputJson?: string | undefined
   /** `shown`: the output is that of the `show` query. `accepted`: the command succeeded, its `show` query could not answer in time. */
   readonly outcome: 'done' | 'shown' | 'accepted'
   /** What the answer rests on; the client's next causal read should carry it. */

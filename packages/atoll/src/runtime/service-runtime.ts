@@ -55,10 +55,10 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   readonly declared: ReadonlySet<EventDefinition>
   readonly partitions: number
   readonly eventBytesMax: number
+  readonly faults: ReturnType<typeof createFaultLogger>
   state: RunningService['state'] = 'stopped'
 
   readonly #surroundings: Surroundings
-  readonly #faults: ReturnType<typeof createFaultLogger>
   #store: Store | undefined
   #relay: Relay | undefined
   #timers: Timers | undefined
@@ -81,9 +81,9 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.host = surroundings.ports.host
     this.logger = surroundings.ports.logger
     this.attribution = surroundings.ports.attribution
-    this.#faults = createFaultLogger(this.logger, this.host)
+    this.faults = createFaultLogger(this.logger, this.host)
     this.#orphans = new Orphans(this.logger)
-    this.#forgetting = new Forgetting(this, this.#faults)
+    this.#forgetting = new Forgetting(this, this.faults)
     this.options = surroundings.options
     this.#admission = new Admission(this.name, this.host, this.options.operationsInFlightMax)
     this.partitions = surroundings.options.partitions
@@ -305,7 +305,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   #followLater(): void {
     if (this.#projections.size === 0) return
     this.#followTimer = this.host.after(this.options.lookMs, () => {
-      const looking = this.#follow().catch((error: unknown) => this.#faults.warn({ service: this.name, error }, 'could not look for rebuilt projections; will try again'))
+      const looking = this.#follow().catch((error: unknown) => this.faults.warn({ service: this.name, error }, 'could not look for rebuilt projections; will try again'))
       void looking.then(() => this.state === 'running' && this.#followLater())
     })
   }

@@ -22,6 +22,7 @@ describe('a call to a service in another process', () => {
         trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
         requestId: 'r-1',
         show: true,
+        answerBytesMax: 1_000,
       }
       const now = monotonicMs()
       const maybeSeen = { position: { desk: { 1: '6' } }, untilMs: now + 2_000 }

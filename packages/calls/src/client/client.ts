@@ -64,7 +64,7 @@ class HttpCallClient implements CallClient {
     const call: Call = {
       name,
       service: entry.service.name,
-      request,
+      request: { ...request, answerBytesMax: Math.min(request.answerBytesMax ?? Infinity, this.#limits.answerBytesMax) },
       mayRepeat: entry.operation.kind === 'query' || (entry.operation.keepsAnswers && request.idempotencyKey !== undefined),
       deadlineMs: request.deadlineMs ?? this.#host.monotonicMs() + this.#limits.deadlineMs,
     }

@@ -6,7 +6,7 @@ export interface ClientLimits {
   readonly connectMs: number
   /** Calls under way to one instance at a time, each on a connection of its own; more go to others, or are refused. Default 256. */
   readonly callsPerInstanceMax: number
-  /** Largest answer, bytes. Default 16 MiB. */
+  /** Largest output of an operation, as JSON, bytes; servers are told, and more is ANSWER_TOO_LARGE. Default 16 MiB. */
   readonly answerBytesMax: number
   /** Instances that one call tries. Default 3. */
   readonly triesMax: number

@@ -2,7 +2,7 @@ import { Pool } from 'undici'
 import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Cancellation, Dispatched } from 'atoll/runtime'
 import type { Instance } from '../discovery/discovery.ts'
-import { decodeAnswer, decodeProblem } from '../protocol.ts'
+import { AROUND_OUTPUT_BYTES_MAX, decodeAnswer, decodeProblem } from '../protocol.ts'
 import { Breaker } from './breaker.ts'
 import { Fault } from './fault.ts'
 import type { ClientLimits } from './limits.ts'
@@ -38,7 +38,7 @@ export class Peer {
     this.#limits = limits
     this.#heardMs = host.monotonicMs()
     this.#headers = { 'content-type': 'application/json', ...(secret === undefined ? {} : { authorization: `Bearer ${secret}` }) }
-    const shared = { connect: { timeout: limits.connectMs }, headersTimeout: 0, bodyTimeout: 0, maxResponseSize: limits.answerBytesMax, pipelining: 1 }
+    const shared = { connect: { timeout: limits.connectMs }, headersTimeout: 0, bodyTimeout: 0, maxResponseSize: limits.answerBytesMax + AROUND_OUTPUT_BYTES_MAX, pipelining: 1 }
     this.#pool = new Pool(instance.url, { ...shared, connections: limits.callsPerInstanceMax })
     this.#health = new Pool(instance.url, { ...shared, connections: 1 })
     const fields = { service, instance: instance.id, url: instance.url }

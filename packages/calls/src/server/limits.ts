@@ -4,7 +4,7 @@ import type { ListenerLimits } from '../listener.ts'
 export interface ServerLimits extends ListenerLimits {
   /** Largest call, bytes; more is BODY_TOO_LARGE. Default 2 MiB: what the gateway takes, and what stands around it. */
   readonly bodyBytesMax: number
-  /** Largest answer, bytes; more is ANSWER_TOO_LARGE. Default 16 MiB, less 64 KiB for what stands around it. */
+  /** Largest output of an operation, as JSON, bytes; more is ANSWER_TOO_LARGE, and a command does nothing. A caller may take less. Default 16 MiB. */
   readonly answerBytesMax: number
   /** Time for a whole call to arrive, milliseconds. Default 10,000. */
   readonly requestTimeoutMs: number
@@ -31,7 +31,7 @@ export interface ServerLimits extends ListenerLimits {
 
 export const defaultServerLimits: ServerLimits = {
   bodyBytesMax: 2 * 2 ** 20,
-  answerBytesMax: 16 * 2 ** 20 - 64 * 2 ** 10,
+  answerBytesMax: 16 * 2 ** 20,
   requestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 60_000,
   connectionsMax: 10_000,

@@ -87,15 +87,30 @@ describe('the server for calls', () => {
     }))
 
   it('sends no answer that its callers would not take, and is not taken for broken', () =>
-    inNetwork(async ({ play, client }) => {
-      const answer = { output: { text: 'x'.repeat(1_000) } }
-      const [careful, careless] = [await play(() => answer, { limits: { answerBytesMax: 1_000 } }), await play(() => answer)]
+    inNetwork(async ({ play, playSocket, client }) => {
+      const answer = { output: { text: 'x'.repeat(100_000) } }
+      const careful = await play(() => answer, { limits: { answerBytesMax: 1_000 } })
+      let careless = 0
+      const { url, id } = await playSocket((socket) => {
+        careless++
+        socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 100000\r\n\r\n${'x'.repeat(100_000)}`)
+      })
       const asked = client([careful.instance])
       for (let nth = 0; nth < 5; nth++) await assert.rejects(asked.dispatch('shelf.look', { input: {} }), { code: 'ANSWER_TOO_LARGE', details: {} })
       await assert.rejects(asked.dispatch('shelf.put', { input: {} }), { code: 'ANSWER_TOO_LARGE', details: { effect: 'done' } })
-      const short = client([careless.instance], { answerBytesMax: 500, lostInARowMax: 1 })
+      const short = client([{ url, id }], { answerBytesMax: 500, lostInARowMax: 1 })
       for (let nth = 0; nth < 5; nth++) await assert.rejects(short.dispatch('shelf.put', { input: {} }), { code: 'ANSWER_TOO_LARGE', details: { effect: 'unknown' } })
-      assert.deepEqual([careful.received.length, careless.received.length], [6, 5])
+      assert.deepEqual([careful.received.length, careless], [6, 5])
+    }))
+
+  it('tells its services how much their callers take, so that what cannot be answered is not done', () =>
+    inNetwork(async ({ play, client }) => {
+      const refuse = (): never => { throw new AtollError('ANSWER_TOO_LARGE', 'it was not done', { details: { effect: 'none' } }) }
+      const server = await play(refuse, { limits: { answerBytesMax: 3_000 } })
+      for (const [limits, answerBytesMax] of [[{}, undefined], [{ answerBytesMax: 2_000 }, undefined], [{ answerBytesMax: 2_000 }, 1_000]] as const) {
+        await assert.rejects(client([server.instance], limits).dispatch('shelf.put', { input: {}, answerBytesMax }), { code: 'ANSWER_TOO_LARGE', details: { effect: 'none' } })
+      }
+      assert.deepEqual(server.received.map(({ answerBytesMax }) => answerBytesMax), [3_000, 2_000, 1_000])
     }))
 
   it('says whether it is ready to anybody who asks, and why not to those who know the secret', () =>

@@ -1,7 +1,7 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import type { RunningSystem } from 'atoll/runtime'
 import { Listener, type Exchange } from '../listener.ts'
-import { decodeCall, encodeProblem, parse } from '../protocol.ts'
+import { decodeCall, encodeAnswer, encodeProblem, parse } from '../protocol.ts'
 import { assertGuarded, type Trust } from '../secret.ts'
 import { defaultServerLimits, type ServerLimits } from './limits.ts'
 
@@ -106,10 +106,11 @@ class HttpCallServer implements CallServer {
       const nowMs = this.#options.host.monotonicMs()
       const deadlineMs = nowMs + Math.min(remainingMs, this.#limits.callMsMax)
       const maybe = maybeSeen && { position: maybeSeen.position, untilMs: nowMs + maybeSeen.remainingMs }
-      const { output, outcome, position, etag, replayed, missed } = await this.#reached.dispatch(operation, { ...call, input: call.input, maybeSeen: maybe, deadlineMs, signal: exchange.gone })
-      const answer = JSON.stringify({ output, outcome, position, etag, replayed, missed })
-      this.#assertSize(operation, Buffer.byteLength(answer))
-      exchange.answer(200, answer)
+      const answerBytesMax = Math.min(call.answerBytesMax ?? Infinity, this.#limits.answerBytesMax)
+      const dispatched = await this.#reached.dispatch(operation, { ...call, input: call.input, maybeSeen: maybe, deadlineMs, signal: exchange.gone, answerBytesMax })
+      const outputJson = dispatched.outputJson ?? (dispatched.output === undefined ? undefined : JSON.stringify(dispatched.output))
+      this.#assertSize(operation, outputJson, answerBytesMax)
+      exchange.answer(200, encodeAnswer(dispatched, outputJson))
     } catch (thrown) {
       const error = AtollError.from(thrown)
       // Only here is it known where it comes from; callers get code and message.
@@ -132,12 +133,11 @@ class HttpCallServer implements CallServer {
     throw new AtollError('UNAVAILABLE', `${operation} was refused: service ${service} ${state === undefined ? 'does not run in this instance' : `is ${state} here`}`)
   }
 
-  /** The other side would give up reading, and take this instance for broken. */
-  #assertSize(operation: string, bytes: number): void {
-    const { answerBytesMax } = this.#limits
-    if (bytes <= answerBytesMax) return
+  /** The other side would give up reading, and take this instance for broken. What is too large by now was answered before, under a larger limit. */
+  #assertSize(operation: string, json: string | undefined, bytesMax: number): void {
+    if (json === undefined || json.length * 3 <= bytesMax || Buffer.byteLength(json) <= bytesMax) return
     const isCommand = this.#reached.system.operations.get(operation)?.operation.kind === 'command'
-    throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${operation} has ${bytes} bytes; ${answerBytesMax} are sent at the most (answerBytesMax)`, isCommand ? { details: { effect: 'done' } } : {})
+    throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${operation} has ${Buffer.byteLength(json)} bytes; ${bytesMax} are sent at the most (answerBytesMax)`, isCommand ? { details: { effect: 'done' } } : {})
   }
 
   async #administer(exchange: Exchange, verb: string): Promise<void> {

@@ -13,13 +13,13 @@ export interface AnswerOptions {
 
 /** What a dispatched operation answered, as a response. ANSWER_TOO_LARGE; for a query, PRECONDITION_FAILED. */
 export function toAnswer(request: GatewayRequest, operation: BoundOperation, dispatched: Dispatched, { bytesMax, digest }: AnswerOptions): GatewayResponse {
-  const { output, outcome, position, etag, replayed } = dispatched
+  const { output, outputJson, outcome, position, etag, replayed } = dispatched
   const { kind, status } = operation
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (kind === 'command') headers['atoll-position'] = encodePosition(position)
   if (replayed) headers['idempotency-replayed'] = 'true'
-  const body = output === undefined ? undefined : JSON.stringify(output)
-  if (body !== undefined) assertSize(operation, Buffer.byteLength(body), bytesMax)
+  const body = outputJson ?? (output === undefined ? undefined : JSON.stringify(output))
+  if (body !== undefined) assertSize(operation, body, bytesMax)
   if (etag !== undefined) {
     // A page that a command shows is what its query would answer; a command's own answer is not.
     const isPage = kind === 'query' || outcome === 'shown'
@@ -57,10 +57,11 @@ function isKnown(request: GatewayRequest, etag: string | undefined): boolean {
   return ifNoneMatch !== undefined && isListed(ifNoneMatch, etag)
 }
 
-function assertSize({ name, kind }: BoundOperation, bytes: number, bytesMax: number): void {
-  if (bytes <= bytesMax) return
+/** Of what was answered before, under a larger limit: of anything else, the runtime has looked already. */
+function assertSize({ name, kind }: BoundOperation, body: string, bytesMax: number): void {
+  if (body.length * 3 <= bytesMax || Buffer.byteLength(body) <= bytesMax) return
   const details = kind === 'command' ? { details: { effect: 'done' } } : {}
-  throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${name} has ${bytes} bytes; ${bytesMax} are sent at the most (answerBytesMax)`, details)
+  throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${name} has ${Buffer.byteLength(body)} bytes; ${bytesMax} are sent at the most (answerBytesMax)`, details)
 }
 
 /** Of a SHA-256 in hexadecimal: 96 bits. */

@@ -21,6 +21,10 @@ describe('the gateway', () => {
         ['an unknown route', { method: 'GET', url: '/nowhere' }, 404, 'NOT_FOUND'],
         ['a route whose parameter is empty', { method: 'GET', url: '/notes/' }, 404, 'NOT_FOUND'],
         ['a path that cannot be decoded', { method: 'GET', url: '/notes/%zz' }, 400, 'MALFORMED'],
+        ['half of a surrogate pair in a path', { method: 'GET', url: '/labels/%ED%A0%80' }, 400, 'MALFORMED'],
+        ['half of a surrogate pair in a query string', { method: 'GET', url: '/count?x=%ED%A0%80' }, 400, 'MALFORMED'],
+        ['a query string that cannot be decoded', { method: 'GET', url: '/count?x=100%' }, 400, 'MALFORMED'],
+        ['half of a surrogate pair in the name of a field', { method: 'PUT', url: '/tags', headers: json, body: '{"\\ud83d":"x"}' }, 422, 'INVALID'],
         ['a method that the path does not know', { method: 'DELETE', url: '/notes' }, 405, 'METHOD_NOT_ALLOWED'],
         ['an Idempotency-Key with spaces', { method: 'POST', url: '/notes', headers: { ...json, 'idempotency-key': 'a b' }, body: '{"text":"x"}' }, 400, 'MALFORMED'],
       ]
@@ -246,10 +250,15 @@ describe('the gateway', () => {
 
   it('sends no answer over the limit, and says what to do', () =>
     inSystem(
-      async ({ send }) => {
+      async ({ send, running }) => {
         const text = 'x'.repeat(100)
-        const taken = await send({ method: 'POST', url: '/notes', headers: json, body: JSON.stringify({ text }) })
-        assert.deepEqual([taken.status, taken.json['code'], taken.json['effect']], [500, 'ANSWER_TOO_LARGE', 'done'])
+        const take = (headers: Record<string, string> = {}) => send({ method: 'POST', url: '/notes', headers: { ...json, ...headers }, body: JSON.stringify({ text }) })
+        const taken = await take()
+        assert.deepEqual([taken.status, taken.json['code'], taken.json['effect']], [500, 'ANSWER_TOO_LARGE', 'none'])
+        assert.equal((await send({ method: 'GET', url: '/notes/1' })).status, 404, 'it did nothing')
+        await running.dispatch('notes.take', { input: { text }, idempotencyKey: 'k' }) // of somebody who takes more
+        const again = await take({ 'idempotency-key': 'k' })
+        assert.deepEqual([again.status, again.json['code'], again.json['effect']], [500, 'ANSWER_TOO_LARGE', 'done'])
         const read = await send({ method: 'GET', url: '/notes/1' })
         assert.deepEqual([read.status, read.json['code'], read.json['effect']], [500, 'ANSWER_TOO_LARGE', undefined])
         assert.match(String(read.json['detail']), /ask for less at a time/)

@@ -118,6 +118,7 @@ class SystemGateway implements Gateway {
       trace: traceOf(headers['traceparent']) ?? newTrace(host),
       requestId,
       show: true,
+      answerBytesMax: this.#limits.answerBytesMax,
     }
     const ifMatch = isCommand ? readCondition('If-Match', headerOf(headers['if-match'])) : undefined
     const ifNoneMatch = isCommand ? readIfNew(headerOf(headers['if-none-match'])) : undefined
