@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AtollError } from '@atoll/host'
-import { isAtollDatabase } from '@atoll/sqlite'
+import { isAtollDatabase, ownFile } from '@atoll/sqlite'
 import type { System } from 'atoll'
 
 /** What there is in a data folder that a new beginning deletes: what Atoll keeps there, of this system or of one before it. Throws COMMAND_USAGE if there is anything else. */
@@ -10,14 +10,13 @@ export function clearable(data: string, system: System): string[] {
   const foreign = names.find((name) => !isOurs(data, name, system))
   if (foreign !== undefined) throw new AtollError('COMMAND_USAGE', `${data} holds ${foreign}, which is not Atoll's; nothing was deleted. Choose a folder for data alone`)
   // A database goes after what lies beside it: alone, that could not say whose it is.
-  return names.filter((name) => !kept.test(name)).sort((a, b) => Number(a.endsWith('.db')) - Number(b.endsWith('.db')))
+  return names.filter((name) => ownFile(name)?.kind !== 'guard').sort((a, b) => Number(a.endsWith('.db')) - Number(b.endsWith('.db')))
 }
 
 function isOurs(data: string, name: string, system: System): boolean {
-  if (kept.test(name) || beside.test(name)) return true
-  const [, store] = database.exec(name) ?? []
-  if (store === undefined) return false
-  return isOf(system, store) || isThere(data, `${store}.db`)
+  const own = ownFile(name)
+  if (own?.kind !== 'database') return own !== undefined
+  return isOf(system, own.database) || isThere(data, `${own.database}.db`)
 }
 
 /** The log, a service's store, or a projection's: those that were cut off as they were made do not say yet what they are. */
@@ -33,8 +32,3 @@ function isThere(data: string, file: string): boolean {
     return false // it is not there, or is no file
   }
 }
-
-/** Who has the folder, and that it is being emptied: both last longer than what is deleted. */
-const kept = /^(lock(-journal|\.pid)?|seeding)$/
-const beside = /^(system\.json|control\.json|control\.sock)$/
-const database = /^([a-z][a-z0-9.-]*)\.db(?:-wal|-shm|-journal)?$/

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import fs, { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
-import { openDataFolder } from './data-folder.ts'
+import { copyDataFolder, openDataFolder, type DataFolder } from './data-folder.ts'
 import { openDatabase } from './database.ts'
 import { examineSqlite } from './examine.ts'
 
@@ -137,6 +138,56 @@ describe('a data folder', () => {
       assert.throws(() => openDataFolder(path), { code: 'DATA_IN_USE', message: /a program that is not Atoll's has \S+lock open/ })
       stranger.close()
       openDataFolder(path).close()
+    }))
+})
+
+describe('a copy of a data folder', () => {
+  const settings = { applicationId: 0x41740000, formatVersion: 1 }
+
+  /** Copies a folder with two databases, while something happens between the one and the other. */
+  function copyWhile(path: string, happening: (data: string) => void): string[] {
+    const [data, into] = [join(path, 'data'), join(path, 'copy')]
+    for (const folder of [data, into]) mkdirSync(folder)
+    openDataFolder(data).close()
+    for (const name of ['a.db', 'b.db']) openDatabase(join(data, name), settings).close()
+    const { copyFileSync } = fs
+    let count = 0
+    const copying = mock.method(fs, 'copyFileSync', (...args: Parameters<typeof copyFileSync>) => {
+      copyFileSync(...args)
+      if (++count === 1) happening(data)
+    })
+    syncBuiltinESMExports()
+    try {
+      copyDataFolder(data, into)
+      return readdirSync(into).sort()
+    } finally {
+      copying.mock.restore()
+      syncBuiltinESMExports()
+    }
+  }
+
+  it('has every database, as nobody was at work there', () =>
+    inFolder((path) => {
+      assert.deepEqual(copyWhile(path, () => {}), ['a.db', 'b.db'])
+    }))
+
+  it('is refused with DATA_IN_USE if a system was started meanwhile, also if it has ended again by then', () =>
+    inFolder((path) => {
+      const open: DataFolder[] = []
+      const goings: ((data: string) => void)[] = [
+        (data) => open.push(openDataFolder(data)),
+        (data) => openDataFolder(data).close(),
+        (data) => {
+          const database = openDatabase(join(data, 'b.db'), settings)
+          database.exec('CREATE TABLE things (name TEXT)')
+          database.close()
+        },
+      ]
+      for (const [nth, going] of goings.entries()) {
+        mkdirSync(join(path, String(nth)))
+        assert.throws(() => copyWhile(join(path, String(nth)), going), { code: 'DATA_IN_USE' }, `going ${nth}`)
+      }
+      for (const folder of open) folder.close()
     }))
 })
 

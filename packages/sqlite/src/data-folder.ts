@@ -4,6 +4,7 @@ import { AtollError } from '@atoll/host'
 import BetterSqlite3 from 'better-sqlite3'
 import type { Database } from './database.ts'
 import { toAtollError } from './errors.ts'
+import { ownFile } from './ours.ts'
 import { FOLDER_MODE, keepDatabasePrivate, keepFolderPrivate, writePrivately } from './private.ts'
 
 /** A folder that this process alone may use, until it closes it or ends. */
@@ -60,19 +61,31 @@ export function isWritableFolder(path: string): boolean {
 
 /**
  * Copies the databases of a data folder that may not be written, to look into them elsewhere: SQLite must write beside what it reads. DATA_IN_USE if a
- * process is at work there, whose files would be copied by half; STORE_FULL if there is no room for them in `into`.
+ * process is at work there, or was while they were copied, one file before and another after what it wrote; STORE_FULL if there is no room for them in `into`.
  */
 export function copyDataFolder(path: string, into: string): void {
   try {
     assertIdle(path)
+    const before = tracesIn(path)
     for (const name of databasesIn(path)) copyFileSync(join(path, name), join(into, name), constants.COPYFILE_FICLONE)
+    assertIdle(path)
+    if (tracesIn(path) !== before) throw new AtollError('DATA_IN_USE', `a process was at work in ${path} while it was copied, and the copy may be torn; stop that process, and look again`)
   } catch (error) {
     throw toFolderError(error, path, 'read')
   }
 }
 
 function databasesIn(path: string): string[] {
-  return readdirSync(path).filter((name) => /\.db(-wal)?$/.test(name))
+  return readdirSync(path).filter((name) => ownFile(name)?.kind === 'database' && /\.db(-wal)?$/.test(name))
+}
+
+/** What whoever works in a folder changes: files come and go in it, as its lock does, and databases are written. */
+function tracesIn(path: string): string {
+  const traces = [path, ...databasesIn(path).map((name) => join(path, name))].map((one) => {
+    const { ino, size, mtimeNs } = statSync(one, { bigint: true })
+    return `${one} ${ino} ${size} ${mtimeNs}`
+  })
+  return traces.join('\n')
 }
 
 function hold(path: string, lock: Database): DataFolder {

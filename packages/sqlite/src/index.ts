@@ -2,6 +2,6 @@
 export { copyOf, leaveBehind, openCopy, openDatabase, type Database, type DatabaseOptions, type Statement } from './database.ts'
 export { copyDataFolder, findDataFolder, isWritableFolder, openDataFolder, type DataFolder } from './data-folder.ts'
 export { examineSqlite } from './examine.ts'
-export { isAtollDatabase } from './ours.ts'
+export { isAtollDatabase, ownFile, type OwnFile } from './ours.ts'
 export { toAtollError } from './errors.ts'
 export { FOLDER_MODE, writePrivately } from './private.ts'

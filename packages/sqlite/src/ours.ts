@@ -1,5 +1,19 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
+/** What Atoll keeps in a data folder, by its name; undefined for what is not ours. */
+export function ownFile(name: string): OwnFile | undefined {
+  if (/^(lock(-journal|\.pid)?|seeding)$/.test(name)) return { kind: 'guard' }
+  if (/^(system\.json|control\.(json|sock))$/.test(name)) return { kind: 'note' }
+  const [, database] = /^([a-z][a-z0-9.-]*)\.db(?:-wal|-shm|-journal)?$/.exec(name) ?? []
+  return database === undefined ? undefined : { kind: 'database', database }
+}
+
+/**
+ * `guard`: who has the folder, and that it is being emptied; both last longer than what is deleted. `note`: what runs in it. `database`: a file of that
+ * database, by its name alone: any program may call one so.
+ */
+export type OwnFile = { readonly kind: 'guard' | 'note' } | { readonly kind: 'database'; readonly database: string }
+
 /** Whether a file is a database of Atoll's, whatever it is called and whoever made it: every application id of ours begins with the bytes of `At`. */
 export function isAtollDatabase(file: string): boolean {
   const header = Buffer.alloc(HEADER_BYTES)

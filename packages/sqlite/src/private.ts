@@ -1,5 +1,6 @@
 import { chmodSync, closeSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ownFile } from './ours.ts'
 
 // What lies in a data folder is its owner's alone: there are everybody's messages in it, and whoever can open a file of SQLite for reading can lock it.
 
@@ -25,13 +26,13 @@ export function keepDatabasePrivate(file: string): void {
  * what we keep there is ours to close.
  */
 export function keepFolderPrivate(path: string): void {
-  if (readdirSync(path).every((name) => ours.test(name))) takeFromOthers(path)
+  if (readdirSync(path).every((name) => ownFile(name) !== undefined)) takeFromOthers(path)
 }
 
 /** The first thing of a data folder that others may open, with its mode; undefined if there is none. */
 export function openToOthers(path: string): { readonly path: string; readonly mode: string } | undefined {
   if (process.platform === 'win32') return undefined
-  const all = ['.', ...readdirSync(path).filter((name) => ours.test(name))].map((name) => join(path, name))
+  const all = ['.', ...readdirSync(path).filter((name) => ownFile(name) !== undefined)].map((name) => join(path, name))
   for (const one of all) {
     const mode = statSync(one, { throwIfNoEntry: false })?.mode ?? 0
     if ((mode & OTHERS) !== 0) return { path: one, mode: (mode & 0o777).toString(8).padStart(4, '0') }
@@ -55,4 +56,3 @@ function takeFromOthers(path: string): 'nothing' | 'there' {
 export const FILE_MODE = 0o600
 export const FOLDER_MODE = 0o700
 const OTHERS = 0o077
-const ours = /^(lock(-journal|\.pid)?|seeding|system\.json|control\.(json|sock)|[a-z][a-z0-9.-]*\.db(-wal|-shm|-journal)?)$/
