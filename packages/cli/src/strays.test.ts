@@ -81,6 +81,21 @@ describe('a handler that never lets go', () => {
       assert.equal(await isAlive(alive), true)
       assert.equal((await last.end()).code, 0)
     }))
+
+  it('is found as well in a statement without end, which nobody can interrupt', () =>
+    inFleet(async (fleet) => {
+      const isEnded = (running: Running): Promise<void> => until('the process is ended', () => /no JavaScript, such as a statement without end.*the process is ended/.test(running.log()))
+      const first = launch(fleet)
+      const { gatewayUrl } = await first.ready()
+      await take(gatewayUrl!, 'a', 'statement')
+      await isEnded(first)
+      for (let ends = 1; ends < 3; ends++) await isEnded(launch(fleet))
+      const last = launch(fleet)
+      const alive = (await last.ready()).gatewayUrl!
+      assert.match((await lineOf(last, /is a dead letter of notes/, 'a')).error!.message, /PROCESS_ENDED/)
+      assert.equal(await isAlive(alive), true)
+      assert.equal((await last.end()).code, 0)
+    }))
 })
 
 function launch({ start, folder }: Fleet): Running {

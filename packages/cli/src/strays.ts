@@ -7,6 +7,8 @@ export interface Strays {
   readonly attribution: Attribution
   /** What runs now on behalf of some handling, for log lines; undefined if nothing does. */
   about(): LogFields | undefined
+  /** Calls `listener` when the first handler of the process begins. */
+  onFirst(listener: () => void): void
   /** Ends the watch. */
   end(): void
 }
@@ -19,6 +21,8 @@ export interface Strays {
 export function watchStrays(logger: Logger): Strays {
   const handlings = new AsyncLocalStorage<Attributable>()
   let isTold = false
+  let tellFirst: (() => void) | undefined
+  let hasHandled = false
   const about = (): LogFields | undefined => handlings.getStore()?.about()
   const onRejection = (reason: unknown): void => {
     const handling = handlings.getStore()
@@ -39,8 +43,20 @@ export function watchStrays(logger: Logger): Strays {
   process.on('uncaughtExceptionMonitor', onUncaught)
   process.prependListener('exit', onExit) // before the log is flushed
   return {
-    attribution: { during: (handling, work) => handlings.run(handling, work) },
+    attribution: {
+      during(handling, work) {
+        if (!hasHandled) {
+          hasHandled = true
+          tellFirst?.()
+        }
+        return handlings.run(handling, work)
+      },
+    },
     about,
+    onFirst(listener) {
+      if (hasHandled) listener()
+      tellFirst = listener
+    },
     end: () => {
       process.off('unhandledRejection', onRejection)
       process.off('uncaughtExceptionMonitor', onUncaught)

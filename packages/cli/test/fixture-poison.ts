@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { command, contract, event, query, service, system } from 'atoll'
 import { z } from 'zod'
 
 // A service whose handlers do to their process what no handler should, and another one that shares it.
 
-const Note = z.object({ id: z.string(), how: z.enum(['stray', 'stray after', 'loop', 'nothing']) })
+const Note = z.object({ id: z.string(), how: z.enum(['stray', 'stray after', 'loop', 'statement', 'nothing']) })
 const taken = event('note.taken', { version: 1, key: ({ id }) => id, data: Note })
 const notes = contract('notes', {
   events: [taken],
@@ -43,7 +44,7 @@ export default system('poison', {
             void stray('a stray before the commit')
             await once(process, 'unhandledRejection')
           }
-          await tx(() => {})
+          await tx(async ({ db }) => void (data.how === 'statement' && (await sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n`.execute(db))))
           if (data.how === 'stray after') void stray('a stray after the commit')
         }),
       ],

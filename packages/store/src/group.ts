@@ -1,4 +1,4 @@
-import type { AtollError } from '@atoll/host'
+import { AtollError } from '@atoll/host'
 import type { Queries, Transaction } from './driver.ts'
 
 /** One physical commit, and what it carries. */
@@ -35,10 +35,13 @@ export class Group {
     for (const { write, failure } of this.#refused) write.reject(failure)
   }
 
-  /** The commit has failed, or may have. All who were part of it hear the same. */
+  /**
+   * The commit has failed, or may have. All who were part of it hear the same; but for one that took too long or waited, which rests on nothing that
+   * others wrote: it may be why the commit failed, when its statement could not be ended but with the connection.
+   */
   reject(failure: AtollError): void {
     for (const write of this.written) write.reject(failure)
-    for (const { write } of this.#refused) write.reject(failure)
+    for (const { write, failure: own } of this.#refused) write.reject(own instanceof AtollError && own.code === 'TX_WAITED' ? own : failure)
   }
 }
 

@@ -27,7 +27,7 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
   assertNotAnothers(data, system.name)
   const logger = createLogger(options.verbose ? 'info' : 'warn')
   const strays = watchStrays(logger)
-  const watchdog = watchLoop(strays)
+  const watchdog = watchLoop(strays, logger)
   const started = await start(system, {
     data,
     port: portOf(options.port ?? process.env['PORT'] ?? '4000'),

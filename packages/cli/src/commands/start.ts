@@ -50,7 +50,7 @@ export async function start(module: string | undefined, options: StartOptions): 
   warnOfReadable(config, logger)
   const gateway = options.gateway ? { settings: loaded.gateway } : undefined
   const strays = watchStrays(logger)
-  const watchdog = watchLoop(strays, config.values.loopStallMsMax)
+  const watchdog = watchLoop(strays, logger, config.values.loopStallMsMax)
   const running = await startProcess(loaded.system, { config, services, instance, gateway, logger, attribution: strays.attribution })
   const say = (text: string, facts: object): void => console.log(options.json ? JSON.stringify(facts) : text)
   const { callsUrl, callsBoundUrl, gatewayUrl } = running

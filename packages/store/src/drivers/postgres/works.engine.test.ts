@@ -125,6 +125,15 @@ describe('a work on a store in PostgreSQL', () => {
       assert.equal((await namesIn(store)).length, 20)
     }))
 
+  it('that asks for a statement without end is refused for that, and not for what ending it took', () =>
+    inPostgresWorld(async (world) => {
+      const store = await world.open('orders', undefined, { workMs: 300, callMs: 2_000 })
+      const endless = store.write((tx) => tx.all({ sql: 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i % 1000 + 1 FROM n WHERE i > 0) SELECT count(*) FROM n, generate_series(1, 1000000000) AS many' }))
+      await assert.rejects(endless, { code: 'TX_WAITED' })
+      await store.write((tx) => tx.run(insertCounter, ['next', 1]))
+      assert.deepEqual(await namesIn(store), ['next'])
+    }))
+
   it('that takes longer than workMs with what it asks its store is refused, and told so', () =>
     inPostgresWorld(async (world) => {
       const store = await world.open('orders', undefined, { workMs: 300 })
