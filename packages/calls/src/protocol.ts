@@ -88,6 +88,12 @@ export function encodeProblem(error: AtollError, unstarted: boolean): string {
   }
 }
 
+/** Whether an answer of `/readyz` is the one for strangers, who are told no more than yes or no. False of what is no such answer. */
+export function isForStrangers(text: string): boolean {
+  const body = tryParse(text)
+  return isObject(body) && typeof body['ready'] === 'boolean' && body['services'] === undefined
+}
+
 /** Reads a problem; undefined if it is none, because something between the two processes answered. */
 export function decodeProblem(text: string): { error: AtollError; unstarted: boolean } | undefined {
   const body = tryParse(text)

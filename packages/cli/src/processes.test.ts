@@ -222,6 +222,26 @@ describe('a system in several processes', () => {
       assert.ok(!log.includes(secret), log)
     }))
 
+  it('has no gateway that calls itself ready while all instances of a service refuse its secret', () =>
+    inFleet(async ({ start }) => {
+      const port = await findPorts(1)
+      const running = start(['start', desk], { ATOLL_CALLS_PORT: String(port) })
+      const { callsUrl } = await running.ready()
+      const other = 'a secret of other desks'
+      const gateway = start(['start', desk, '--gateway'], { PORT: '0', ATOLL_DISCOVERY_STATIC: `desk=${callsUrl}`, ATOLL_CALLS_SECRET: other })
+      const { gatewayUrl } = await gateway.ready()
+      const why = async (): Promise<readonly string[]> => (await readiness(gatewayUrl!, other)).reasons
+      await until('it says why', async () => /^every instance of desk refuses the secret of this process; .*ATOLL_CALLS_SECRET/.test((await why()).join()))
+      assert.equal((await fetch(`${gatewayUrl}/notes`)).status, 503)
+      assert.match(gateway.log(), /an instance is listed/)
+      assert.doesNotMatch(gateway.log(), /an instance (came|is back)/)
+      await running.end()
+      const mended = start(['start', desk], { ATOLL_CALLS_PORT: String(port), ATOLL_CALLS_SECRET: other })
+      await mended.ready()
+      await until('it is back', () => /an instance is back/.test(gateway.log()))
+      assert.deepEqual([(await readiness(gatewayUrl!, other)).ready, (await fetch(`${gatewayUrl}/notes`)).status], [true, 200])
+    }))
+
   it('shows what is in force, and where it comes from', () =>
     inFleet(async ({ run, folder }) => {
       writeFileSync(join(folder, 'shop.json'), JSON.stringify({ calls: { secret: 'hush, this is a secret' }, store: { url: 'postgres://shop:hush@db/shop' } }))

@@ -92,6 +92,6 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
 }
 
 /** What a process says of itself to others of its system. */
-export async function readiness(url: string): Promise<{ ready: boolean; reasons: readonly string[] }> {
-  return (await (await fetch(`${url}/readyz`, { headers: { authorization: `Bearer ${secret}` } })).json()) as { ready: boolean; reasons: readonly string[] } // as the docs say
+export async function readiness(url: string, known = secret): Promise<{ ready: boolean; reasons: readonly string[] }> {
+  return (await (await fetch(`${url}/readyz`, { headers: { authorization: `Bearer ${known}` } })).json()) as { ready: boolean; reasons: readonly string[] } // as the docs say
 }

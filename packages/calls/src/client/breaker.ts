@@ -41,6 +41,11 @@ export class Breaker {
     return faultOf(this.#policy)?.message ?? ''
   }
 
+  /** Whether it is left out because it does not take the secret of this process. */
+  get refusesSecret(): boolean {
+    return this.isOut && faultOf(this.#policy)?.refusesSecret === true
+  }
+
   /** Runs a call, and judges by it. */
   judge<T>(call: () => Promise<T>): Promise<T> {
     return this.#policy.execute(call)

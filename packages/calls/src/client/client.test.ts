@@ -158,6 +158,27 @@ describe('a call whose instance fails', () => {
       assert.deepEqual([received.length, reborn.received.length], [1, 1])
     }))
 
+  it('is not sent to an instance that refuses the secret, until that takes it', () =>
+    inNetwork(async ({ play, client, logged }) => {
+      const other = await play(() => ({}), { secret: 'the secret of others', trustEveryLocalAccount: false })
+      const calls = client([other.instance], fast, 'the secret of the library')
+      const has = (message: string): number => logged.filter((line) => line.message.startsWith(message)).length
+      await until('it is known before anybody calls', () => calls.isRefusedBy('shelf'))
+      assert.equal(calls.isRefusedBy('desk'), false)
+      await assert.rejects(calls.dispatch('shelf.look', { input: {} }), /every instance of shelf is left out \(\S+ does not take the secret of this process\)/)
+      const { port } = new URL(other.instance.url)
+      await other.server.close()
+      await until('it is down, which is no refusal', () => !calls.isRefusedBy('shelf'))
+      const reborn = await play(() => ({}), { secret: 'the secret of others', trustEveryLocalAccount: false }, Number(port))
+      await until('it is there again, and refuses as before', () => calls.isRefusedBy('shelf'))
+      assert.deepEqual([has('an instance is left out'), has('an instance is back')], [1, 0])
+      await reborn.server.close()
+      const mended = await play(() => ({}), { secret: 'the secret of the library', trustEveryLocalAccount: false }, Number(port))
+      await until('it is back', () => has('an instance is back') === 1)
+      await calls.dispatch('shelf.look', { input: {} })
+      assert.deepEqual([mended.received.length, calls.isRefusedBy('shelf')], [1, false])
+    }))
+
   it('leaves an instance that hangs for another one, and a command that it may have waits', () =>
     inNetwork(async ({ play, playSocket, client }) => {
       const hung = await playSocket(() => {})
@@ -191,7 +212,7 @@ describe('a call whose instance fails', () => {
   it('is not made again when the budget is spent', () =>
     inNetwork(async ({ playSocket, client, logged }) => {
       let came = 0
-      const cut = await Promise.all([1, 2, 3].map(() => playSocket((socket) => void (came++, socket.destroy()))))
+      const cut = await Promise.all([1, 2, 3].map(() => playSocket((socket, text) => void ((came += Number(text.startsWith('POST'))), socket.destroy()))))
       const calls = client(cut, { lostInARowMax: Infinity, retriesPerSecondMin: 0, retryRatio: 0.1 })
       for (let call = 0; call < 100; call++) await assert.rejects(calls.dispatch('shelf.look', { input: {} }), { code: 'UNAVAILABLE' })
       assert.ok(came >= 100 && came <= 110, String(came))

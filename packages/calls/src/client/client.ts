@@ -22,6 +22,8 @@ export interface CallClientOptions {
 
 /** Reaches the services that run in other processes. */
 export interface CallClient extends Calls {
+  /** Whether all instances of a service that are known refuse the secret of this process, as far as they were asked or called. False of a service without instances. */
+  isRefusedBy(service: string): boolean
   /** Gives up what is under way, and closes all connections. The discovery stays the caller's. Idempotent. */
   close(): Promise<void>
 }
@@ -70,6 +72,11 @@ class HttpCallClient implements CallClient {
     }
     this.#budget.earn()
     return this.#make(call)
+  }
+
+  isRefusedBy(service: string): boolean {
+    const peers = this.#peers.of(service)
+    return peers.length > 0 && peers.every((peer) => peer.refusesSecret)
   }
 
   close(): Promise<void> {

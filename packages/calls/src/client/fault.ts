@@ -1,3 +1,5 @@
+import { AtollError } from '@atoll/host'
+
 /** What an instance did that a call could not end well with. What an operation answered, also an error, is no fault. */
 export type FaultKind =
   /** No connection came about: the call was never there. */
@@ -28,6 +30,11 @@ export class Fault extends Error {
   /** Whether it speaks against the instance. */
   get isJudged(): boolean {
     return this.kind !== 'declined'
+  }
+
+  /** Whether the instance takes nothing from this process, because it has another secret. */
+  get refusesSecret(): boolean {
+    return this.kind === 'refused' && this.cause instanceof AtollError && this.cause.code === 'UNAUTHENTICATED'
   }
 
   /** Whether one is enough to leave the instance out. A lost call may be the fault of the network, or of a connection that was just closed. */

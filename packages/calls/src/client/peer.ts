@@ -2,7 +2,7 @@ import { Pool } from 'undici'
 import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Cancellation, Dispatched } from 'atoll/runtime'
 import type { Instance } from '../discovery/discovery.ts'
-import { AROUND_OUTPUT_BYTES_MAX, decodeAnswer, decodeProblem } from '../protocol.ts'
+import { AROUND_OUTPUT_BYTES_MAX, decodeAnswer, decodeProblem, isForStrangers } from '../protocol.ts'
 import { Breaker } from './breaker.ts'
 import { Fault } from './fault.ts'
 import type { ClientLimits } from './limits.ts'
@@ -46,6 +46,7 @@ export class Peer {
       if (isOut) logger.warn({ ...fields, why }, 'an instance is left out, its calls go to others')
       else logger.info(fields, 'an instance is back')
     })
+    this.#askForTrust()
   }
 
   /** Calls that wait for it. */
@@ -60,6 +61,11 @@ export class Peer {
 
   get why(): string {
     return this.#breaker.why
+  }
+
+  /** Whether it is left out because it does not take the secret of this process. */
+  get refusesSecret(): boolean {
+    return this.#breaker.refusesSecret
   }
 
   get isFull(): boolean {
@@ -147,16 +153,25 @@ export class Peer {
     return new Fault('hangs', `${this.instance.id} has not said for ${this.#limits.silentMs + this.#limits.aliveMs} ms that it lives`)
   }
 
-  /** Resolves if it answers well in time. */
+  /** Finds out whether it takes the secret before anybody waits for it. Whether it is there at all, calls find out. */
+  #askForTrust(): void {
+    this.#ask('/readyz').catch((thrown: unknown) => {
+      if (!(thrown instanceof Fault && thrown.refusesSecret)) return
+      this.#breaker.judge(() => Promise.reject(thrown)).catch(() => undefined) // it is told, and has nobody to tell
+    })
+  }
+
+  /** Resolves if it answers well in time, and, where it says whether it is ready, to this process as to one of its system. */
   async #ask(path: '/livez' | '/readyz'): Promise<void> {
     const late = new AbortController()
     // If this process itself stood still, the answer is there and has not been read: turns let it come in first.
     const afterTurns = (then: () => void): void => this.#host.turn(() => this.#host.turn(then))
     const timer = this.#host.after(this.#limits.aliveMs, () => afterTurns(() => late.abort(new Fault('hangs', `${this.instance.id} does not answer ${path}`))))
     try {
-      const { statusCode, body } = await this.#health.request({ method: 'GET', path, signal: late.signal })
-      await body.dump()
+      const { statusCode, body } = await this.#health.request({ method: 'GET', path, headers: this.#headers, signal: late.signal })
+      const text = await body.text()
       this.#heardMs = this.#host.monotonicMs()
+      if (path === '/readyz' && isForStrangers(text)) throw new Fault('refused', `${this.instance.id} does not take the secret of this process`, new AtollError('UNAUTHENTICATED', SECRET_REFUSED))
       if (statusCode !== 200) throw new Fault('refused', `${this.instance.id} is not ready`)
     } catch (thrown) {
       throw toFault(thrown, late.signal, this.instance.id)
@@ -165,6 +180,8 @@ export class Peer {
     }
   }
 }
+
+const SECRET_REFUSED = 'the secret for calls is missing or wrong; every process of a system needs the same ATOLL_CALLS_SECRET'
 
 /** Refusals before the work began that say nothing against the instance. */
 const declines: ReadonlySet<string> = new Set(['OVERLOADED', 'NOT_FOUND'])

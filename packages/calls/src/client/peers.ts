@@ -49,7 +49,7 @@ export class Peers {
       for (const [key, instance] of present) {
         if (peers.has(key)) continue
         peers.set(key, this.#create(instance, service))
-        this.#logger.info({ service, instance: instance.id, url: instance.url }, 'an instance came')
+        this.#logger.info({ service, instance: instance.id, url: instance.url }, instance.isListed ? 'an instance is listed' : 'an instance came')
       }
       this.#lists.set(service, [...peers.values()])
     }

@@ -16,6 +16,8 @@ export interface Instance {
   readonly id: string
   /** Where it takes calls: `http://10.0.0.7:4100`. */
   readonly url: string
+  /** It stands in a list that somebody wrote: nobody has reached it yet. */
+  readonly isListed?: boolean
 }
 
 /** Tells those who watch. */

@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import { assertGuarded, createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, searchServices, type Discovery, type Search, type Trust } from '@atoll/calls'
+import { assertGuarded, createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, searchServices, type CallClient, type Discovery, type Search, type Trust } from '@atoll/calls'
 import { createGateway } from '@atoll/gateway'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
@@ -65,6 +65,7 @@ class Launch {
   readonly #host: Host
   readonly #running: LateSystem
   #search: Search | undefined
+  #calls: CallClient | undefined
   #folder: string | undefined
   readonly #stop = new AbortController()
   /** What must be closed in the end, in this order. */
@@ -92,6 +93,7 @@ class Launch {
     this.#search = search
     this.closing.unshift(() => search.close())
     const calls = createCallClient(this.#system, { ...shared, discovery })
+    this.#calls = calls
     this.closing.unshift(() => calls.close())
     const server = services.length > 0 ? createCallServer(this.#running, { ...shared, ...trustOf(this.#values), admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
     const listening = server && (await this.#listen(server))
@@ -127,7 +129,8 @@ class Launch {
   /** What keeps the process from doing its work, besides its services. */
   #problems(): readonly Problem[] {
     const problem = this.#search?.problem
-    return problem ? [problem] : []
+    const refusing = this.#options.gateway ? this.#routedElsewhere.filter((name) => this.#calls?.isRefusedBy(name)) : []
+    return [...(problem ? [problem] : []), ...refusing.map(refusalOf)]
   }
 
   /** The services that a gateway here needs others for. */
@@ -233,6 +236,12 @@ function assertFits(system: System, { config, services, gateway }: ProcessOption
   }
   const foreign = Object.keys(values['discovery.static'] ?? {}).find((name) => !names.includes(name))
   if (foreign !== undefined) throw new AtollError('CONFIG_INVALID', `discovery.static names service ${foreign}, and system ${system.name} has ${names.join(', ')}`)
+}
+
+/** Why a gateway can do nothing for a service whose instances are all there. */
+function refusalOf(service: string): Problem {
+  const brief = `every instance of ${service} refuses the secret of this process`
+  return { reason: `${brief}; give all processes of the system the same one (calls.secret, ATOLL_CALLS_SECRET)`, brief }
 }
 
 /** What the configuration says of who may call. */
