@@ -2,6 +2,7 @@ import { AtollError } from '@atoll/host'
 import {
   DefaultQueryExecutor,
   Kysely,
+  QueryCreator,
   type AbortableQueryOptions,
   type CompiledQuery,
   type ConnectionProvider,
@@ -23,40 +24,74 @@ import { intercept, question, Unexecuted } from './unexecuted.ts'
  * thousand, so it hangs on the object itself; a WeakMap of them would cost the garbage collector a quarter of the time.
  */
 export function kyselyFor<Tables>(queries: Queries): Kysely<Tables> {
-  const owner: MayHaveKysely = queries
-  const kysely = (owner[madeFor] ??= new QueriesKysely(queries))
-  return kysely as unknown as Kysely<Tables> // the tables are a matter of types alone
+  const owner: MayHaveDb = queries
+  return toKysely(owner[madeFor] ??= new Db(queries))
 }
 
 /** A Kysely of its own on queries that several share, so that `assertExecuted` speaks of what one of them built. */
 export function createKysely<Tables>(queries: Queries): Kysely<Tables> {
-  return new QueriesKysely(queries) as unknown as Kysely<Tables> // the tables are a matter of types alone
+  return toKysely(new Db(queries))
 }
 
-/** What was built on such a Kysely and not executed so far. `db`: the Kysely, or the queries that {@link kyselyFor} made one for. */
+/** What was built on such a Kysely and not executed so far; undefined if nothing was ever built. `db`: the Kysely, or the queries that {@link kyselyFor} made one for. */
 export function unexecutedOf(db: object): Unexecuted | undefined {
-  return (db instanceof QueriesKysely ? db : (db as MayHaveKysely)[madeFor])?.unexecuted
+  return (db instanceof Db ? db : (db as MayHaveDb)[madeFor])?.unexecuted
 }
 
 /** What a Kysely made by {@link kyselyFor} runs on. For prepared statements, which go past the builder. */
 export function queriesOf(db: object): Queries {
-  if (db instanceof QueriesKysely) return db.queries
+  if (db instanceof Db) return db.queries
   throw new AtollError('UNSUPPORTED', 'this Kysely was not made by Atoll: pass the db of the handler or of tx, as it is')
 }
 
 const madeFor = Symbol('kysely')
 
-type MayHaveKysely = Partial<Queries> & { [madeFor]?: QueriesKysely }
+type MayHaveDb = Partial<Queries> & { [madeFor]?: Db }
+
+/** Everything of Kysely but its Kysely, which is made when the first query is built: to make one costs as much as to run a prepared statement, which needs none. */
+class Db {
+  readonly queries: Queries
+  #kysely: QueriesKysely | undefined
+
+  constructor(queries: Queries) {
+    this.queries = queries
+  }
+
+  get kysely(): QueriesKysely {
+    return (this.#kysely ??= new QueriesKysely(this.queries))
+  }
+
+  get unexecuted(): Unexecuted | undefined {
+    return this.#kysely?.unexecuted
+  }
+}
+
+Object.setPrototypeOf(Db.prototype, Kysely.prototype) // it is one to whoever asks
+for (const { prototype } of [QueryCreator, Kysely]) for (const name of Reflect.ownKeys(prototype)) if (name !== 'constructor') forward(name, prototype)
+
+/** Hands a member on to the Kysely itself, whose private fields only it has. */
+function forward(name: string | symbol, members: object): void {
+  const { value } = Object.getOwnPropertyDescriptor(members, name)!
+  const get = (db: Db): unknown => db.kysely[name as keyof QueriesKysely] // it has just been found there
+  Object.defineProperty(Db.prototype, name, {
+    configurable: true,
+    ...(typeof value === 'function'
+      ? { value(this: Db, ...args: unknown[]): unknown { return (get(this) as (...args: unknown[]) => unknown).apply(this.kysely, args) } }
+      : { get(this: Db): unknown { return get(this) } }),
+  })
+}
+
+function toKysely<Tables>(db: Db): Kysely<Tables> {
+  return db as unknown as Kysely<Tables> // by its members; the tables are a matter of types alone
+}
 
 class QueriesKysely extends Kysely<unknown> {
-  readonly queries: Queries
   readonly unexecuted: Unexecuted
 
   constructor(queries: Queries) {
     const parts = partsOf(queries.dialect)
     const unexecuted = new Unexecuted()
     super({ config: parts.config, dialect: parts.dialect, driver: refusingDriver, executor: new QueriesExecutor(parts, new QueriesConnection(queries), unexecuted) })
-    this.queries = queries
     this.unexecuted = unexecuted
   }
 }

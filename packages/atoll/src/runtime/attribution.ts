@@ -49,14 +49,17 @@ export class Applying implements Attributable {
     this.#logger = logger
   }
 
-  async run(attribution: Attribution, apply: () => Promise<void>): Promise<void> {
+  /** Resolves with what `apply` gives. */
+  async run(attribution: Attribution, apply: () => unknown): Promise<unknown> {
+    let given: unknown
     try {
-      await attribution.during(this, apply)
+      given = await attribution.during(this, apply)
     } catch (error) {
       throw this.#astray.decide() ?? error
     }
     const error = this.#astray.decide()
     if (error) throw error
+    return given
   }
 
   about(): LogFields {

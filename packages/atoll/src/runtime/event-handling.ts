@@ -40,11 +40,11 @@ export async function handleEvent(
       { deadlineMs, signal: undefined, name },
       async () => {
         try {
-          await handling.within(() => subscriber.run(handling as unknown as EventView)) // the class has every member of the view; `event` is set
-          await handling.settled()
+          const returned = await handling.within(() => subscriber.run(handling as unknown as EventView)) // the class has every member of the view; `event` is set
+          if (handling.isUnderWay) await handling.settled()
           if (!handling.committed) handling.decide()
           if (handling.refusal && handling.committed) reportAfterCommit(ground, envelope, handling.refusal)
-          handling.assertExecuted()
+          handling.assertExecuted(returned)
         } catch (thrown) {
           const error = AtollError.from(thrown) // before anybody looks at it: it may be anything
           if (!handling.committed) throw error

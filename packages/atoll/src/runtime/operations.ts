@@ -62,7 +62,7 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
         return answer.checkInTx(result)
       },
       // It may say what an earlier one has done (it is there already), and who hears that must find it elsewhere too.
-      ...(operation.kind === 'command' && { restsOn: (queries) => ground.standing(queries) }),
+      restsOn: operation.kind === 'command' ? (queries) => ground.standing(queries) : undefined,
       record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),
     },
   })
@@ -107,7 +107,7 @@ async function run(ground: OperationGround, operation: BoundOperation, handling:
   let returned: unknown
   try {
     returned = await handling.within(() => ground.handler(operation)(handling))
-    await handling.settled()
+    if (handling.isUnderWay) await handling.settled()
     handling.assertExecuted(returned)
   } catch (error) {
     await handling.settled().catch(() => undefined) // one that it did not await may yet commit

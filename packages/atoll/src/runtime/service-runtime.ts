@@ -242,7 +242,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   }
 
   committed({ position, events, timers }: { position: Position; events: readonly OutboxEvent[]; timers: boolean }): void {
-    for (const [partition, orders] of Object.entries(position[this.name] ?? {})) this.#noteCommitted(partition, orders)
+    const own = position[this.name]
+    for (const partition in own) this.#noteCommitted(partition, own[Number(partition)]!)
     if (events.length > 0) this.#emitted(() => this.relay.offer(events))
     if (timers) this.#timers!.wake()
   }

@@ -17,7 +17,7 @@ export interface TransactionFrame {
   /** The result as it will be answered; throws if it may not be. */
   check?(result: unknown): unknown
   /** What the result of work that emitted nothing rests on. Without it: nothing. */
-  restsOn?(queries: Queries): Promise<Position>
+  readonly restsOn?: ((queries: Queries) => Promise<Position>) | undefined
   /** After the work and its events: what else is true from its commit on. */
   settle?(tx: Transaction): Promise<void> | undefined | void
   /** The same, and records the result. */

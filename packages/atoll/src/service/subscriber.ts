@@ -1,4 +1,3 @@
-import { assertExecuted } from '@atoll/store'
 import type { DataOf, EventDefinition } from '../contract/event.ts'
 import type { EventContext, ProjectionContext, ReceivedEvent } from './context.ts'
 
@@ -7,8 +6,8 @@ export interface Subscriber<Tables = unknown> {
   readonly event: EventDefinition
   /** `handle`: any handler, which runs its own `tx`. `project`: writes its own tables and nothing else; batched and replayable. */
   readonly kind: 'handle' | 'project'
-  /** NOT_EXECUTED if the handler returned a query. (A method, so that lists of subscribers need no `any`.) */
-  run(context: EventContext<Tables, unknown, EventDefinition> | ProjectionWork<Tables>): Promise<void>
+  /** What the handler returns: nothing, a promise, or by mistake a query. (A method, so that lists of subscribers need no `any`.) */
+  run(context: EventContext<Tables, unknown, EventDefinition> | ProjectionWork<Tables>): unknown
 }
 
 /** What a `project` subscriber is run with. */
@@ -40,12 +39,12 @@ export function createSubscribe<Tables, Emits extends EventDefinition>(): Subscr
       event,
       kind: 'handle',
       // The runtime validates the data against this very event before it calls, and runs `handle` with an EventContext.
-      run: async (context) => assertExecuted(undefined, await handler(context as never)),
+      run: (context) => handler(context as never),
     }),
     project: (event, handler) => ({
       event,
       kind: 'project',
-      run: async (context) => assertExecuted(undefined, await handler(context.event as never, context)),
+      run: (context) => handler(context.event as never, context),
     }),
   }
 }

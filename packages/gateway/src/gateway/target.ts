@@ -12,7 +12,8 @@ export function toTarget(sent: string): string {
 }
 
 export function pathOf(target: string): string {
-  return target.split('?', 1)[0]! // split answers one text at least
+  const end = target.indexOf('?')
+  return end < 0 ? target : target.slice(0, end)
 }
 
 /** What stands behind the first question mark. */

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describeThrown } from '@atoll/host'
 import type { LogRecord } from '@atoll/log/driver'
+import { assertExecuted } from '@atoll/store'
 import { system as createSystem, type ReceivedEvent, type System } from 'atoll'
 import type { Loops } from './loops.ts'
 import { suffer, type Passenger } from './passage.ts'
@@ -101,8 +102,8 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
             struck = true
             during()
           }
-          if (subscriber.kind === 'handle') await handlingNow.run({ service: passenger.service, sighting, event, during: strike }, () => subscriber.run(context))
-          else await subscriber.run(context)
+          const handle = (): unknown => subscriber.run(context)
+          assertExecuted(undefined, await (subscriber.kind === 'handle' ? handlingNow.run({ service: passenger.service, sighting, event, during: strike }, handle) : handle()))
           if (!struck) during() // a projection, or a handler without a transaction of its own
         }
         try {

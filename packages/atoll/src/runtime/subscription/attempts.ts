@@ -86,10 +86,10 @@ export class Attempts {
   /** Applies one event to a projection, inside a transaction. */
   async project(subscriber: Subscriber, envelope: Envelope, tx: Transaction): Promise<void> {
     const { attribution, name, logger } = this.#ground
-    const apply = (): Promise<void> => subscriber.run({ event: openEnvelope(envelope, subscriber.event), db: kyselyFor(tx) })
+    const apply = (): unknown => subscriber.run({ event: openEnvelope(envelope, subscriber.event), db: kyselyFor(tx) })
     try {
-      await (attribution ? new Applying(name, envelope, logger).run(attribution, apply) : apply())
-      assertExecuted(tx)
+      const returned = await (attribution ? new Applying(name, envelope, logger).run(attribution, apply) : apply())
+      assertExecuted(tx, returned)
     } catch (error) {
       forgetUnexecuted(tx) // it is not the next event's
       throw error
