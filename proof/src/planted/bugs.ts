@@ -8,7 +8,7 @@ export interface PlantedBug {
   /** Text of a module, and what stands there instead. */
   readonly changes: readonly Patch[]
   /** The simulation that is asked first, where another has nothing that it could break. */
-  readonly first?: 'conduit' | 'desk'
+  readonly first?: 'conduit' | 'desk' | 'restores'
   /** The test file that must fail. Without it, a simulation must. */
   readonly test?: string
 }
@@ -298,9 +298,27 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'cursors-do-not-know-their-event',
+    first: 'restores',
     defect: 'a subscription reads on in whatever log it is given, where it stood in another',
-    changes: [{ file: streamReader, find: 'cursor.isProven ||= await isOfOneHistory(log, { subscription: name, source, partition: this.#partition, number, offset, id, previousOffset })', replace: 'cursor.isProven ||= [log, name, source, number, offset, id, previousOffset, isOfOneHistory].length > 0' }],
-    test: 'proof/src/restores/restores.test.ts',
+    changes: [{ file: streamReader, find: 'cursor.isProven ||= await isOfOneHistory(log, { subscription: name, source, partition: this.#partition, number, offset, id, previousOffset, furthest })', replace: 'cursor.isProven ||= [log, name, source, number, offset, id, previousOffset, furthest, isOfOneHistory].length > 0' }],
+  },
+  {
+    name: 'cursors-forget-their-event',
+    first: 'restores',
+    defect: 'a cursor that moves does not keep which event it stands at',
+    changes: [{ file: `${runtime}/subscription/cursor.ts`, find: 'this.id = place.id', replace: 'this.id = null' }],
+  },
+  {
+    name: 'what-is-ahead-is-not-looked-for',
+    defect: 'a subscription that has handled more than the log has, ahead of its cursor, is ready until the log has grown that far',
+    changes: [{ file: `${runtime}/history.ts`, find: 'if (furthest > number) assertReaches(', replace: 'if (furthest < 0) assertReaches(' }],
+    test: `${runtime}/history.test.ts`,
+  },
+  {
+    name: 'ledger-takes-any-history',
+    first: 'restores',
+    defect: 'the ledger balances although the log has other events than those that were handled',
+    changes: [{ file: `${runtime}/ledger.ts`, find: 'const why = pending.gap?.message ?? whyUnbalanced(row)', replace: 'const why = whyUnbalanced(row)' }],
   },
   {
     name: 'what-is-ahead-is-not-known',
@@ -310,9 +328,9 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'stores-do-not-know-their-log',
+    first: 'restores',
     defect: 'a service whose store is older than the log goes on as if the log had nothing of it',
     changes: [{ file: relay, find: 'if (!this.#knowsLog) await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options.partitions)\n    else if', replace: 'if' }],
-    test: 'proof/src/restores/restores.test.ts',
   },
   {
     name: 'lost-numbers-are-given-again',

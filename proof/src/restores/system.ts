@@ -62,7 +62,7 @@ export const restoresSystem = system('restores', {
 
 /** Where it stands which events were handled. */
 export const handlers = [
-  { store: 'copies', table: 'handled', event: taken },
-  { store: 'files', table: 'handled', event: copied },
-  { store: 'files.index.1', table: 'indexed', event: taken },
+  { subscription: 'copies', store: 'copies', table: 'handled', event: taken },
+  { subscription: 'files', store: 'files', table: 'handled', event: copied },
+  { subscription: 'files.index', store: 'files.index.1', table: 'indexed', event: taken },
 ] as const

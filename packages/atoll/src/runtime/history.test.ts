@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { AtollError } from '@atoll/host'
-import type { Log } from '@atoll/log/driver'
+import { AtollError, silentLogger } from '@atoll/host'
+import type { Log, StoredRecord } from '@atoll/log/driver'
 import { createMemoryLog, createMemoryStorage, type MemoryStorage } from '@atoll/log/memory'
 import { audit, book, createShop } from '../../test/shop.ts'
 import { call, inWorld } from '../../test/world.ts'
+import { openSystem } from '../runtime.ts'
 import { LOST } from './history.ts'
 
 /** A copy that goes on by itself. */
@@ -14,30 +15,52 @@ function copyOf(storage: MemoryStorage, upTo = Infinity): MemoryStorage {
 }
 
 describe('a subscription', () => {
-  it('stands still where the log has another event than one that it has handled ahead of its cursor', () =>
+  for (const [what, code, change] of [
+    ['has another event than one that it has handled', 'LOG_DIVERGED', (records: StoredRecord[]) => { records[1] = { ...records[1]!, id: 'another', data: JSON.stringify({ account: 'fast', cents: 3 }) } }],
+    ['ends before one that it has handled', 'LOG_GAP', (records: StoredRecord[]) => { records.length = 1 }],
+  ] as const) {
+    it(`stands still where the log ${what} ahead of its cursor`, () =>
+      inWorld(async (world) => {
+        const storage = createMemoryStorage()
+        let release = (): void => {}
+        const gate = new Promise<void>((resolve) => (release = resolve))
+        const options = { partitions: 1 }
+        const log = createMemoryLog({ storage })
+        const first = await world.start(createShop(async ({ account }) => { if (account === 'slow') await gate }), options, { log })
+        await call(first, book.note, { account: 'slow', cents: 1 })
+        const { position } = await first.dispatch('book.note', { input: { account: 'fast', cents: 2 } })
+        assert.ok(position)
+        while (storage.sources.get('book')?.get(0)?.length !== 2) await world.host.advance(10)
+        await world.host.advance(10)
+        const stopping = first.stop({ drainMs: 0 }) // the slow one is still in hand
+        await world.host.advance(2_000)
+        await stopping
+        const other = copyOf(storage)
+        change(other.sources.get('book')!.get(0)!)
+        const second = await world.start(createShop(), { ...options, services: ['audit'] }, { log: createMemoryLog({ storage: other }) })
+        await world.host.advance(2_000)
+        assert.equal(second.readiness().ready, false)
+        assert.ok(second.readiness().reasons.some((reason) => reason.includes(`audit stands still: ${code}`)), second.readiness().reasons.join('\n'))
+        const whole = await openSystem(createShop(), { host: world.host, log: createMemoryLog({ storage: other }), stores: world.stores, logger: silentLogger }, options)
+        const [account] = await whole.admin.ledger()
+        assert.deepEqual([account!.subscription, account!.balanced, account!.why?.startsWith(`${code}: `)], ['audit', false, true])
+        release()
+      }))
+  }
+
+  it('says from its start on that it stands in another history, though an instance that is gone still has its leases', () =>
     inWorld(async (world) => {
       const storage = createMemoryStorage()
-      let release = (): void => {}
-      const gate = new Promise<void>((resolve) => (release = resolve))
-      const options = { partitions: 1 }
-      const log = createMemoryLog({ storage })
-      const first = await world.start(createShop(async ({ account }) => { if (account === 'slow') await gate }), options, { log })
-      await call(first, book.note, { account: 'slow', cents: 1 })
-      const { position } = await first.dispatch('book.note', { input: { account: 'fast', cents: 2 } })
-      assert.ok(position)
-      while (storage.sources.get('book')?.get(0)?.length !== 2) await world.host.advance(10)
-      await world.host.advance(10)
-      const stopping = first.stop({ drainMs: 0 }) // the slow one is still in hand
-      await world.host.advance(2_000)
-      await stopping
-      const other = copyOf(storage)
-      const records = other.sources.get('book')!.get(0)!
-      records[1] = { ...records[1]!, id: 'another', data: JSON.stringify({ account: 'fast', cents: 3 }) }
-      const second = await world.start(createShop(), options, { log: createMemoryLog({ storage: other }) })
-      await world.host.advance(2_000)
-      assert.equal(second.readiness().ready, false)
-      assert.ok(second.readiness().reasons.some((reason) => reason.includes('audit stands still: LOG_DIVERGED')), second.readiness().reasons.join('\n'))
-      release()
+      const options = { partitions: 2, leaseMs: 60_000 }
+      const gone = await world.start(createShop(), { ...options, instance: 'gone' }, { log: createMemoryLog({ storage }) })
+      for (const cents of [1, 2]) await call(gone, book.note, { account: 'a', cents })
+      await gone.quiet() // it neither stops nor does anything from here on
+      const older = copyOf(storage, 1)
+      const again = await world.start(createShop(), { ...options, instance: 'again', services: ['audit'] }, { log: createMemoryLog({ storage: older }) })
+      assert.match(again.readiness().reasons.join('\n'), /audit stands still: LOG_GAP: the log ends at number 1 .* and audit has read up to 2/)
+      older.sources.set('book', storage.sources.get('book')!)
+      await world.host.advance(5_000)
+      assert.deepEqual(again.readiness().reasons, [])
     }))
 
   it('takes a number that is lost for any event that it has handled under it', () =>
@@ -78,5 +101,18 @@ describe('a subscription', () => {
       await call(second, book.note, { account: 'a', cents: 3 })
       await second.quiet()
       assert.deepEqual(await call(second, audit.total, { account: 'a' }), { cents: [1, 2, 3] })
+    }))
+})
+
+describe('a service', () => {
+  it('does not start on a log that has less than it was given, though an instance that is gone still relays by its lease', () =>
+    inWorld(async (world) => {
+      const storage = createMemoryStorage()
+      const gone = await world.start(createShop(), { partitions: 1, instance: 'gone' }, { log: createMemoryLog({ storage }) })
+      for (const cents of [1, 2]) await call(gone, book.note, { account: 'a', cents })
+      await gone.quiet()
+      await world.host.advance(1_000) // its stream's end is noted
+      const log = createMemoryLog({ storage: copyOf(storage, 1) })
+      await assert.rejects(world.start(createShop(), { partitions: 1, instance: 'again', services: ['book'] }, { log }), { code: 'LOG_GAP' })
     }))
 })

@@ -18,13 +18,23 @@ export interface LastRecord {
   readonly id: string | null
   /** Of the record before it. */
   readonly previousOffset: Offset | null
+  /** The last number that it has handled, ahead of that record or there. */
+  readonly furthest: number
 }
 
 /**
- * Looks whether the log has the very record that a store has passed last, by reading from one record before that. Resolves with false if it has
- * one of that number that cannot be read yet. Rejects with LOG_DIVERGED if it has another one, and with LOG_GAP if it ends before.
+ * Looks whether the log has the very record that a store has passed last, by reading from one record before that, and whether it reaches as far as was
+ * handled ahead of it. Resolves with false if it has one of that number that cannot be read yet. Rejects with LOG_DIVERGED if it has another one, and
+ * with LOG_GAP if it ends before.
  */
 export async function isOfOneHistory(log: Log, last: LastRecord): Promise<boolean> {
+  const { source, partition, number, furthest } = last
+  if (!(await hasRecord(log, last))) return false
+  if (furthest > number) assertReaches(last, (await log.tail(source, partition))?.number ?? 0)
+  return true
+}
+
+async function hasRecord(log: Log, last: LastRecord): Promise<boolean> {
   const { subscription, source, partition, number, offset, id, previousOffset } = last
   if (id === null) return true
   const next = async (after: Offset | null): Promise<StoredRecord | undefined> => (await readOn(log, subscription, source, partition, after, 1))[0]
@@ -41,18 +51,25 @@ export async function isOfOneHistory(log: Log, last: LastRecord): Promise<boolea
     assertSame({ ...last, id }, record)
     return true
   }
-  const tail = await log.tail(source, partition)
-  if ((tail?.number ?? 0) >= number) return false
+  assertReaches({ ...last, furthest: number }, (await log.tail(source, partition))?.number ?? 0)
+  return false
+}
+
+function assertReaches({ subscription, source, partition, furthest }: LastRecord, end: number): void {
+  if (end >= furthest) return
   throw new AtollError(
     'LOG_GAP',
-    `the log ends at number ${tail?.number ?? 0} in partition ${partition} of ${source}, and ${subscription} has read up to ${number}: the log is older than its store. Restore the newest copy of the log, or store and log from the same moment`,
+    `the log ends at number ${end} in partition ${partition} of ${source}, and ${subscription} has read up to ${furthest}: the log is older than its store. Restore the newest copy of the log, or store and log from the same moment`,
   )
 }
 
-/** Throws LOG_DIVERGED if the log has another event than the one that was handled under a number. One that is lost may have been any. */
-export function assertSame({ subscription, source, partition, number, id }: Pick<LastRecord, 'subscription' | 'source' | 'partition' | 'number'> & { readonly id: string }, found: StoredRecord): void {
-  if (found.id === id || found.type === LOST) return
-  throw new AtollError(
+/** What was handled under a number, by whom. */
+type Handled = Pick<LastRecord, 'subscription' | 'source' | 'partition' | 'number'> & { readonly id: string }
+
+/** LOG_DIVERGED if the log has another event than the one that was handled under a number. One that is lost may have been any. */
+export function findDivergence({ subscription, source, partition, number, id }: Handled, found: StoredRecord): AtollError | undefined {
+  if (found.id === id || found.type === LOST) return undefined
+  return new AtollError(
     'LOG_DIVERGED',
     `${subscription} has handled event ${id} as number ${number} in partition ${partition} of ${source}, and the log has event ${found.id} there: store and log are from different histories. ` +
       'Nothing is read, and nothing skipped. Restore store and log from the same moment; a projection can be built anew with `atoll replay`',
@@ -60,16 +77,24 @@ export function assertSame({ subscription, source, partition, number, id }: Pick
   )
 }
 
+/** Throws what {@link findDivergence} finds. */
+export function assertSame(handled: Handled, found: StoredRecord): void {
+  const divergence = findDivergence(handled, found)
+  if (divergence) throw divergence
+}
+
 const selectStreams: Statement = { sql: 'SELECT partition, number, id FROM atoll_streams' }
 const selectWaiting: Statement = { sql: 'SELECT id FROM atoll_outbox WHERE partition = ? ORDER BY seq LIMIT 1 OFFSET ?' }
 
 /**
- * Rejects with STORE_OUTDATED if the log has events of a service that its store does not know to have emitted: the store is older than the log,
+ * Rejects with LOG_GAP if the log has less of a service than it was given; and with STORE_OUTDATED if it has events that the service's store does not know to have emitted: the store is older than the log,
  * or new. What it emitted from here on would get numbers that others have, and what its handlers emit would be there already.
  */
 export async function assertStoreKnowsLog(store: Store, log: Log, service: string, partitions: number): Promise<void> {
+  const before = await store.reader.all<{ partition: number; number: number }>(selectStreams)
   // The log first: what is in it by now, another instance may tidy away from the outbox and note as the end of a stream, in one commit.
   const tails = await Promise.all(Array.from({ length: partitions }, (_, partition) => log.tail(service, partition)))
+  for (const { partition, number } of before) assertHas(service, partition, number, tails[partition]?.number ?? 0)
   if (tails.every((tail) => tail === null)) return
   await store.write(async (tx) => {
     const streams = new Map((await tx.all<{ partition: number; number: number; id: string | null }>(selectStreams)).map((stream) => [stream.partition, stream]))
@@ -86,6 +111,15 @@ export async function assertStoreKnowsLog(store: Store, log: Log, service: strin
       )
     }
   })
+}
+
+/** Throws LOG_GAP if the log ends before the last number that it was given. */
+export function assertHas(service: string, partition: number, number: number, end: number): void {
+  if (end >= number) return
+  throw new AtollError(
+    'LOG_GAP',
+    `the log ends at number ${end} in partition ${partition} of ${service}, and ${number} were given to it: events are lost, or this is another log. Restore it, or give the system the log that its stores belong to`,
+  )
 }
 
 /** What becomes of a command of a service whose store is older than the log. */

@@ -2,9 +2,9 @@ import { AtollError } from '@atoll/host'
 import { isOrderBefore, type Log, type StoredRecord } from '@atoll/log/driver'
 import type { Row, Statement } from '@atoll/store/driver'
 import type { LedgerRow } from './admin.ts'
-import { isOfOneHistory } from './history.ts'
+import { findDivergence, isOfOneHistory } from './history.ts'
 import { readOn } from './read-on.ts'
-import { parseAhead } from './subscription/cursor-book.ts'
+import { furthestOf, parseAhead } from './subscription/cursor-book.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
@@ -145,7 +145,9 @@ async function pendingOf(
       const records = await readOn(log, subscription, source, partition, after, READ_MAX).catch(nothingOfGap)
       if (records.length === 0) break
       after = records[records.length - 1]!.offset
-      for (const { type, number, order } of records) {
+      for (const record of records) {
+        const { type, number, order } = record
+        gap ??= place.divergence(subscription, record)
         if (!place.isPending(type, number)) pending.get(type)?.delete(order)
         else if (!isOrderBefore(last, order)) pending.get(type)?.add(order)
       }
@@ -158,7 +160,7 @@ async function pendingOf(
 async function gapAt(log: Log, subscription: string, source: string, partition: number, { main }: Cursors): Promise<AtollError | undefined> {
   if (!main) return undefined
   try {
-    await isOfOneHistory(log, { ...main, subscription, source, partition })
+    await isOfOneHistory(log, { ...main, subscription, source, partition, furthest: furthestOf(main) })
     return undefined
   } catch (error) {
     if (error instanceof AtollError && (error.code === 'LOG_GAP' || error.code === 'LOG_DIVERGED')) return error
@@ -176,11 +178,14 @@ function nothingOfGap(error: unknown): StoredRecord[] {
 class Cursors {
   readonly main: SubscriberRow | undefined
   readonly #backfills: readonly SubscriberRow[]
+  /** What the cursor has handled ahead of itself: numbers, and the ids of their records. */
+  readonly #ahead: ReadonlyMap<number, string | null>
   /** Nothing before this is pending. */
   readonly offset: string | null
 
   constructor(cursors: readonly SubscriberRow[]) {
     this.main = cursors.find((row) => row.type === '')
+    this.#ahead = new Map(this.main ? parseAhead(this.main) : [])
     this.#backfills = cursors.filter((row) => row.type !== '')
     const first = cursors.reduce<SubscriberRow | undefined>((least, row) => (least && least.number <= row.number ? least : row), undefined)
     this.offset = first?.offset ?? null
@@ -189,6 +194,12 @@ class Cursors {
   /** Whether an order token lies before the cursor, as far as that alone can tell. */
   isBefore(order: string): boolean {
     return !this.main || isOrderBefore(this.main.order, order)
+  }
+
+  /** Says that the log has another record than the one that was handled ahead of the cursor. */
+  divergence(subscription: string, record: StoredRecord): AtollError | undefined {
+    const id = this.#ahead.get(record.number)
+    return id ? findDivergence({ ...record, subscription, id }, record) : undefined
   }
 
   isPending(type: string, number: number): boolean {

@@ -1,6 +1,7 @@
 import { AtollError, type ErrorCode } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
 import type { Queries, Reader, Statement } from '@atoll/store/driver'
+import { assertHas } from './history.ts'
 import type { OutboxEvent } from './outbox.ts'
 
 // What has become of a service's events, as its outbox and the log say.
@@ -22,11 +23,7 @@ export async function isInOutbox(reader: Reader, seq: number): Promise<boolean> 
 export async function assertLogHas(log: Log, service: string, numbers: ReadonlyMap<number, number>): Promise<void> {
   for (const [partition, number] of numbers) {
     const tail = await log.tail(service, partition)
-    if ((tail?.number ?? 0) >= number) continue
-    throw new AtollError(
-      'LOG_GAP',
-      `the log ends at number ${tail?.number ?? 0} in partition ${partition} of ${service}, and ${number} were given to it: events are lost, or this is another log. Restore it, or give the system the log that its stores belong to`,
-    )
+    assertHas(service, partition, number, tail?.number ?? 0)
   }
 }
 

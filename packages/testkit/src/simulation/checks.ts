@@ -6,6 +6,8 @@ import type { World } from '../world/world.ts'
 export interface OrderBook {
   /** What was handled out of order, in words. */
   readonly wrong: readonly string[]
+  /** What comes from here on is judged alone: stores have come back from an earlier moment. */
+  forget(): void
 }
 
 /** Watches what `on` handlers commit: per subscription, source and key, each event once, and in the order of their numbers. */
@@ -20,7 +22,7 @@ export function watchOrder(world: World): OrderBook {
     }
     last.set(place, { number, id })
   }
-  return { wrong }
+  return { wrong, forget: () => last.clear() }
 }
 
 /** Every event has a cause that came before it: a request that was sent, or an event that its emitter handles and that the log had taken before. */

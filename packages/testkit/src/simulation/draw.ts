@@ -1,7 +1,7 @@
 import type { System } from 'atoll'
 import type { Random } from '../random.ts'
 import type { Phase, Point } from '../world/passage.ts'
-import type { Fault, FaultKind } from './fault.ts'
+import type { Fault, FaultKind, RestoredPart } from './fault.ts'
 import { thrownKinds, type Thrown } from './thrown.ts'
 
 /** What faults are drawn from. */
@@ -17,7 +17,7 @@ export interface FaultRange {
 }
 
 const weights: Readonly<Record<FaultKind, number>> = {
-  crash: 8, failure: 5, delay: 4, repeat: 2, error: 3, poison: 2, fatal: 1, pause: 2, clock: 2, second: 2, stop: 1, power: 1, deploy: 1,
+  crash: 8, failure: 5, delay: 4, repeat: 2, error: 3, poison: 2, fatal: 1, pause: 2, clock: 2, second: 2, stop: 1, power: 1, deploy: 1, restore: 0,
 }
 const phases: readonly Phase[] = ['before', 'during', 'after']
 const points: readonly Point[] = ['commit', 'commit', 'commit', 'append', 'read', 'handle']
@@ -27,12 +27,13 @@ const points: readonly Point[] = ['commit', 'commit', 'commit', 'append', 'read'
  * testing, Groce et al. 2012), then how many and which.
  */
 export function drawFaults(random: Random, range: FaultRange): Fault[] {
-  const allowed = (Object.keys(weights) as FaultKind[]).filter((kind) => (range.kinds?.includes(kind) ?? true) && (kind !== 'deploy' || range.hasNext))
+  const allowed = (Object.keys(weights) as FaultKind[]).filter((kind) => weights[kind] > 0 && (range.kinds?.includes(kind) ?? true) && (kind !== 'deploy' || range.hasNext))
   const kinds = allowed.filter(() => random.chance(0.6))
   const lots = (kinds.length > 0 ? kinds : allowed).flatMap((kind) => Array<FaultKind>(weights[kind]).fill(kind))
   const count = range.count.least + random.int(range.count.most - range.count.least + 1)
   const faults = Array.from({ length: count }, () => drawFault(random, random.pick(lots), range))
   const deploys = faults.filter((fault) => fault.kind === 'deploy')
+  if (range.kinds?.includes('restore')) faults.push(drawFault(random, 'restore', range)) // one in each run: of two, the second would mend the first
   return faults.filter((fault) => fault.kind !== 'deploy' || fault === deploys[0]) // there is one next version
 }
 
@@ -75,9 +76,27 @@ function drawFault(random: Random, kind: FaultKind, { system, spanMs, leaseMs }:
       return { kind, service, atMs, forMs: leaseMs + random.int(spanMs) }
     case 'stop':
       return { kind, service, atMs, forMs: briefMs() }
+    case 'restore': {
+      const lateMs = Math.floor(spanMs / 4 + atMs / 2)
+      return { kind, atMs: lateMs, parts: drawParts(random, system, lateMs), downMs: briefMs() }
+    }
     case 'deploy':
       return { kind, atMs }
   }
+}
+
+/** Often what emits comes back together with the log: then each of them is whole, and only a subscriber that has handled more can tell. */
+function drawParts(random: Random, { services, subscriptions }: System, untilMs: number): RestoredPart[] {
+  const projections = subscriptions.filter(({ projection }) => projection !== undefined)
+  const names = [...services, ...projections].map(({ name }) => name).concat('log')
+  const emitters = services.filter(({ contract, privateEvents }) => contract.events.length + privateEvents.length > 0).map(({ name }) => name)
+  const together = random.chance(0.4) ? [...emitters, 'log'] : []
+  const momentMs = random.int(untilMs)
+  const parts = names.flatMap((name): RestoredPart[] => {
+    if (together.includes(name)) return [{ name, takenMs: momentMs }]
+    return random.chance(0.3) ? [{ name, takenMs: random.int(untilMs) }] : []
+  })
+  return parts.length > 0 ? parts : [{ name: random.pick(names), takenMs: momentMs }]
 }
 
 /** An ordinary one is in every other test already. */

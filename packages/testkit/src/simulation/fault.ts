@@ -29,8 +29,16 @@ export type Fault =
   | { readonly kind: 'second'; readonly service: string; readonly atMs: number; readonly forMs: number }
   /** A service is drained and ended, and comes back. */
   | { readonly kind: 'stop'; readonly service: string; readonly atMs: number; readonly forMs: number }
+  /** The power goes, and parts come back from backups of earlier moments. Drawn only for simulations that name it. */
+  | { readonly kind: 'restore'; readonly atMs: number; readonly parts: readonly RestoredPart[]; readonly downMs: number }
   /** The next version of the system takes over. */
   | { readonly kind: 'deploy'; readonly atMs: number }
+
+/** A service, a projection (`mail.counts`) or the `log`, as it was at `takenMs`. */
+export interface RestoredPart {
+  readonly name: string
+  readonly takenMs: number
+}
 
 export type FaultKind = Fault['kind']
 /** Those that happen at a passage of a point. */
@@ -65,6 +73,8 @@ export function describeFault(fault: Fault): string {
       return `${fault.service} has a second instance from ${fault.atMs} ms on, for ${fault.forMs} ms`
     case 'stop':
       return `${fault.service} is stopped at ${fault.atMs} ms, for ${fault.forMs} ms`
+    case 'restore':
+      return `the power goes at ${fault.atMs} ms, for ${fault.downMs} ms, and ${fault.parts.map(({ name, takenMs }) => `${name} comes back as it was at ${takenMs} ms`).join(', ')}`
     case 'deploy':
       return `the next version is deployed at ${fault.atMs} ms`
   }

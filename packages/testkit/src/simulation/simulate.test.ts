@@ -168,6 +168,16 @@ describe('faults', () => {
     assert.equal(kinds.size, 13, [...kinds].join())
   })
 
+  it('bring parts back from backups once, where a simulation names that', () => {
+    const parts = new Set<string>()
+    for (let seed = 0; seed < 50; seed++) {
+      const restores = drawFaults(createRandom(seed), { ...range, kinds: ['crash', 'restore'] }).filter((fault) => fault.kind === 'restore')
+      assert.equal(restores.length, 1)
+      for (const { name, takenMs } of restores[0]!.parts) if (parts.add(name)) assert.ok(takenMs < restores[0]!.atMs)
+    }
+    assert.deepEqual([...parts].sort(), ['book', 'log', 'till'])
+  })
+
   it('are shrunk to those that a failure needs', async () => {
     const faults = Array.from({ length: 13 }, (_, index): Fault => ({ kind: 'power', atMs: index, downMs: 1 }))
     const needed = await shrinkFaults(faults, async (fewer) => [3, 9].every((atMs) => fewer.some((fault) => fault.kind === 'power' && fault.atMs === atMs)))

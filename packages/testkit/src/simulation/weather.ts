@@ -2,7 +2,7 @@ import { AtollError, type ErrorCode } from '@atoll/host'
 import type { System } from 'atoll'
 import type { Random } from '../random.ts'
 import type { Mishap, Passenger, Point } from '../world/passage.ts'
-import type { World } from '../world/world.ts'
+import type { Backup, World } from '../world/world.ts'
 import type { Fault, PassageFault, TimedFault } from './fault.ts'
 import { thrown, type Thrown } from './thrown.ts'
 
@@ -23,24 +23,74 @@ export class Weather {
   readonly #beganMs: number
   #isOver = false
   #names = 0
+  /** By when they were taken. */
+  readonly #backups = new Map<number, Backup>()
+  #restored: Restored | undefined
+  /** Stores and log are being replaced: nobody starts before that is done. */
+  #restoring: Promise<void> | undefined
+  /** Whether all that there is was put back to one earlier moment. */
+  wentBack = false
+  readonly #onRestored: () => void
 
-  constructor(world: World, faults: readonly Fault[], next: System | undefined) {
+  constructor(world: World, faults: readonly Fault[], next: System | undefined, onRestored: () => void) {
     this.#world = world
+    this.#onRestored = onRestored
     this.#beganMs = world.clock.elapsedMs
     this.#faults = faults
     this.#next = next
     world.mishapAt = (passenger, point, subject) => this.#mishapAt(passenger, point, subject)
+    const moments = faults.flatMap((fault) => (fault.kind === 'restore' ? fault.parts.map(({ takenMs }) => takenMs) : []))
+    for (const takenMs of new Set(moments)) world.surroundings.after(takenMs, () => this.#attempt(async () => void this.#backups.set(takenMs, await world.backup())))
     for (const fault of faults) if ('atMs' in fault) world.surroundings.after(fault.atMs, () => this.#strike(fault))
   }
 
   /** No more faults, but for events that fail whenever they are met: what is paused goes on, what is down is started, one instance of each service. */
   async mend(): Promise<void> {
     this.#isOver = true
+    while (this.#restoring) await this.#world.clock.advance(RESTORING_MS)
     for (const resume of this.#resume) resume()
+    if (this.#restored) await this.#remedy(this.#restored)
     for (const { name } of this.#world.system.services) {
       if (this.#world.instances(name).length > 1) await this.#world.scale(name, 1)
     }
     await this.#world.start()
+  }
+
+  /** Whether parts have come back from earlier moments. */
+  get hasRestored(): boolean {
+    return this.#restored !== undefined
+  }
+
+  /**
+   * What the documentation says that mends it: for services that only subscribe nothing, for others the newest copies of their stores; and where the log
+   * is older, everything from one moment.
+   */
+  async #remedy({ fault: { parts }, newest }: Restored): Promise<void> {
+    const world = this.#world
+    const emits = (name: string): boolean => world.system.services.some((service) => service.name === name && service.contract.events.length + service.privateEvents.length > 0)
+    const isOfLog = parts.some(({ name }) => name === 'log')
+    if (!isOfLog && !parts.some(({ name }) => emits(name))) return
+    world.powerLoss()
+    if (isOfLog) await world.restore(this.#backups.get(Math.min(...parts.map(({ takenMs }) => takenMs)))!) // kept before it was restored
+    else for (const { name } of parts) await world.restore(newest, name)
+    this.wentBack = isOfLog
+    this.#onRestored()
+  }
+
+  async #restore(fault: RestoreFault): Promise<void> {
+    const world = this.#world
+    world.powerLoss()
+    const newest = await world.backup()
+    for (const { name, takenMs } of fault.parts) await world.restore(this.#backups.get(takenMs)!, name) // as above
+    this.#restored = { fault, newest }
+    this.#onRestored()
+    await new Promise<void>((resolve) => world.surroundings.after(fault.downMs, resolve))
+  }
+
+  #startRestored(): void {
+    this.#restoring = undefined
+    if (this.#isOver) return // mending starts what is down
+    for (const { name } of this.#world.system.services) this.#attempt(() => this.#world.launch(name))
   }
 
   /** Events that fail whenever they are met: each in a subscription, by the two names. */
@@ -105,6 +155,7 @@ export class Weather {
   #replace(fault: PassageFault & { kind: 'crash' }, name: string): void {
     // A fault that was under way when faults ended strikes after that, and its instance is missed at once.
     this.#world.surroundings.after(this.#isOver ? 0 : fault.downMs, () => {
+      if (this.#restoring) return
       const alive = this.#world.instances(fault.service)
       if (this.#isOver ? alive.length > 0 : alive.includes(name)) return
       this.#attempt(() => this.#world.launch(fault.service, fault.renamed ? `${fault.service}-r${++this.#names}` : name))
@@ -112,11 +163,11 @@ export class Weather {
   }
 
   #strike(fault: TimedFault): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#restoring) return
     const world = this.#world
     const later = (afterMs: number, work: () => Promise<void>): void => {
       world.surroundings.after(afterMs, () => {
-        if (!this.#isOver) this.#attempt(work)
+        if (!this.#isOver && !this.#restoring) this.#attempt(work)
       })
     }
     const launchIfDown = (service: string) => async (): Promise<void> => {
@@ -151,6 +202,11 @@ export class Weather {
           later(fault.forMs, launchIfDown(fault.service))
         })
         break
+      case 'restore':
+        if (!fault.parts.every(({ takenMs }) => this.#backups.has(takenMs))) return
+        this.#restoring = this.#restore(fault)
+        this.#attempt(() => this.#restoring!.then(() => this.#startRestored())) // set above
+        break
       case 'deploy':
         this.#attempt(() => world.deploy(this.#next!)) // drawn only if there is one
         break
@@ -164,9 +220,23 @@ export class Weather {
   }
 
   #attempt(work: () => Promise<void>): void {
-    work().catch((error: unknown) => this.failures.push(error))
+    work().catch((error: unknown) => {
+      if (this.#restored && AtollError.from(error).code === 'LOG_GAP') return // refused for good reason: it has given more to the log than that has now
+      this.failures.push(error)
+    })
   }
 }
+
+/** A restore that has happened, and what there was before it. */
+interface Restored {
+  readonly fault: RestoreFault
+  readonly newest: Backup
+}
+
+/** Time that goes by between two looks whether a restore is over. */
+const RESTORING_MS = 1_000
+
+type RestoreFault = Extract<Fault, { kind: 'restore' }>
 
 /** Before the handler has done anything. */
 function refusal({ thrown: kind = 'an error' }: { readonly thrown?: Thrown }): Mishap {

@@ -1,5 +1,6 @@
 import { silentLogger, type Logger } from '@atoll/host'
-import { openSystem, type Admin, type LedgerRow } from 'atoll/runtime'
+import type { EventDefinition } from 'atoll'
+import { openSystem, type Admin, type LedgerRow, type Readiness, type StoredRecord } from 'atoll/runtime'
 import type { Kysely } from 'kysely'
 import type { Actor } from './actor.ts'
 import type { Fleet } from './fleet.ts'
@@ -11,6 +12,10 @@ import { storesOf } from './stores.ts'
 /** What may be seen of a world in one moment, in which nothing moves. */
 export interface Glimpse {
   ledger(): Promise<LedgerRow[]>
+  /** The events in the log; of one definition, if asked for. */
+  events(event?: EventDefinition): Promise<StoredRecord[]>
+  /** Whether every service is up and can do its work; if not, why. */
+  readiness(): Readiness
   /** Committed state of a service's own store. */
   db<Tables>(service: string): Kysely<Tables>
   /** Milliseconds since the world began. */

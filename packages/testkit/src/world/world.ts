@@ -285,7 +285,7 @@ export class World implements AsyncDisposable {
 
   /** Calls `look` whenever the world stands still and the clock is about to move, until the answer is called. It may read, and not run. */
   onStill(look: (glimpse: Glimpse) => Promise<void>): () => void {
-    const glimpse: Glimpse = { ledger: () => this.#looker.look((admin) => admin.ledger()), db: (service) => this.db(service), elapsedMs: () => this.#scheduler.monotonicMs }
+    const glimpse: Glimpse = { ledger: () => this.#looker.look((admin) => admin.ledger()), events: (event) => this.#looker.look((admin) => Array.fromAsync(admin.events({ type: event?.name }))), readiness: () => this.readiness(), db: (service) => this.db(service), elapsedMs: () => this.#scheduler.monotonicMs }
     return this.#driver.onStill(() => this.#scheduler.within('an invariant', () => look(glimpse)))
   }
 

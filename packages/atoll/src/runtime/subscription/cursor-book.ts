@@ -85,7 +85,7 @@ export class CursorBook {
       const main = mainOf(source)
       if (!main) continue
       const left = rows.find((row) => row.source === source && row.type === type && row.until === 0)
-      const until = Math.max(main.number, ...parseAhead(main).map(([number]) => number))
+      const until = furthestOf(main)
       if (left) await tx.run(deleteLeft, [...here, source, type])
       if (until > (left?.number ?? 0)) await this.#insert(tx, source, type, left ?? beginning, until)
     }
@@ -107,6 +107,7 @@ export class CursorBook {
       if (!isHandled) continue // it stands where it stood, should it come back
       const cursor = new Cursor(row.source, row.type, row.until || undefined, row)
       for (const [number, id] of parseAhead(row)) cursor.ahead.set(number, { id })
+      if (cursor.ahead.size > 0) cursor.isProven = false
       this.cursors.push(cursor)
     }
   }
@@ -228,6 +229,11 @@ function placeAfter(main: CursorRow, backfills: readonly CursorRow[]): CursorPla
   const number = Math.max(main.number, ...backfills.map((row) => row.until))
   const known = number === main.number ? { id: main.id, previousOffset: main.previousOffset } : { id: null, previousOffset: null }
   return { number, order: main.order, offset: main.offset, ...known, ahead: JSON.stringify(parseAhead(main).filter(([ahead]) => ahead > number)) }
+}
+
+/** The last number that is handled, ahead of a cursor or there. */
+export function furthestOf(row: Pick<CursorRow, 'number' | 'ahead'>): number {
+  return Math.max(row.number, ...parseAhead(row).map(([number]) => number))
 }
 
 /** What is handled ahead of a cursor: numbers, each with the id of its record. */

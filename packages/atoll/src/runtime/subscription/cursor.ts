@@ -82,6 +82,11 @@ export class Cursor {
     }
   }
 
+  /** The last number that is handled, ahead of where it stands or there. */
+  get furthest(): number {
+    return Math.max(this.number, ...this.ahead.keys())
+  }
+
   /** Whether a backfill has reached its end. */
   get done(): boolean {
     return this.until !== undefined && this.number >= this.until

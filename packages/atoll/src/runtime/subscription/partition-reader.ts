@@ -108,8 +108,8 @@ export class PartitionReader {
   get beyondLog(): ReadonlyMap<string, Passed> {
     const beyond = new Map<string, Passed>()
     if (this.#gap?.code !== 'LOG_GAP') return beyond
-    for (const { source, type, isProven, number, order, ahead } of this.#book.cursors) {
-      if (type === '' && !isProven) beyond.set(source, { partition: this.partition, number: Math.max(number, ...ahead.keys()), order })
+    for (const { source, type, isProven, furthest, order } of this.#book.cursors) {
+      if (type === '' && !isProven) beyond.set(source, { partition: this.partition, number: furthest, order })
     }
     return beyond
   }

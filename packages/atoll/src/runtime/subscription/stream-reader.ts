@@ -25,8 +25,8 @@ export class StreamReader {
     const { log, name } = this.#ground
     await this.#orStandStill(undefined, async () => {
       for (const cursor of cursors) {
-        const { source, number, offset, id, previousOffset } = cursor
-        cursor.isProven ||= await isOfOneHistory(log, { subscription: name, source, partition: this.#partition, number, offset, id, previousOffset })
+        const { source, number, offset, id, previousOffset, furthest } = cursor
+        cursor.isProven ||= await isOfOneHistory(log, { subscription: name, source, partition: this.#partition, number, offset, id, previousOffset, furthest })
       }
     })
   }

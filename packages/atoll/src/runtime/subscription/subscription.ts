@@ -4,6 +4,7 @@ import { createFaultLogger } from '../faults.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import { toProblem } from '../problem.ts'
 import type { Problem } from '../running.ts'
+import { Bystander } from './bystander.ts'
 import { Elsewhere } from './elsewhere.ts'
 import type { DiscardNote, HeldPlace } from './discarded.ts'
 import type { SubscriptionGround } from './ground.ts'
@@ -18,6 +19,7 @@ export class Subscription {
   readonly #leases: Leases
   readonly #readers = new Map<number, PartitionReader>()
   readonly #elsewhere: Elsewhere
+  readonly #bystander: Bystander
   readonly #sources: readonly string[]
   #unwatch: (() => void)[] = []
   #leaseTimer: Timer | undefined
@@ -38,6 +40,7 @@ export class Subscription {
     this.#faults = createFaultLogger(ground.logger, ground.host)
     this.#leases = new Leases(ground.store, ground.name, ground.host, ground.options)
     this.#elsewhere = new Elsewhere(ground.name, ground.store.reader, ground.host, ground.options)
+    this.#bystander = new Bystander(ground)
     this.#sources = [...new Set(ground.events.map((event) => event.source))]
   }
 
@@ -59,7 +62,13 @@ export class Subscription {
 
   /** From here on it can be told whether the log is the one that was read so far; of a log that does not answer nobody can tell. */
   async #looked(): Promise<void> {
-    await endsWithin(this.ground.host, this.ground.options.leaseMs, Promise.all([...this.#readers.values()].map((reader) => reader.looked)))
+    const looks = [...this.#readers.values()].map((reader) => reader.looked)
+    if (this.#readers.size < this.ground.options.partitions) looks.push(this.#standBy())
+    await endsWithin(this.ground.host, this.ground.options.leaseMs, Promise.all(looks))
+  }
+
+  #standBy(): Promise<void> {
+    return this.#bystander.look((partition) => this.#readers.has(partition))
   }
 
   /** Lets what is in hand end, `drainMs` at the most, then gives up its leases. What is still in hand then is fenced, and handled again by the next owner. */
@@ -119,6 +128,7 @@ export class Subscription {
       if (reader.gap) problems.push(toProblem(`${name} stands still`, reader.gap))
       else if (!reader.isProven) problems.push(toProblem(`${name} has not yet seen whether the log has what it has read so far`))
     }
+    if (this.#bystander.gap) problems.push(toProblem(`${name} stands still`, this.#bystander.gap))
     return [...new Map(problems.map((problem) => [problem.reason, problem])).values()] // many partitions may have the same
   }
 
@@ -266,6 +276,7 @@ export class Subscription {
     this.#lookTimer = this.ground.host.after(this.ground.options.lookMs, () => {
       if (this.#state !== 'running') return
       this.wake()
+      if (this.#bystander.gap) void this.#standBy()
       // Other instances know what is read here by what the store says.
       if (this.#isShared) for (const reader of this.#readers.values()) reader.settle()
       this.#armLook()
