@@ -242,6 +242,15 @@ describe('a system in several processes', () => {
       assert.deepEqual([(await readiness(gatewayUrl!, other)).ready, (await fetch(`${gatewayUrl}/notes`)).status], [true, 200])
     }))
 
+  it('takes as much as its settings say, at its gateway and between its processes', () =>
+    inFleet(async (fleet) => {
+      const limits = { ATOLL_GATEWAY_BODY_BYTES_MAX: String(4 * 2 ** 20) }
+      const { callsUrl } = await fleet.start(['start', desk], { ATOLL_STORE_URL: 'sqlite:a', ATOLL_CALLS_PORT: '0', ...limits }).ready()
+      const { gatewayUrl } = await fleet.start(['start', desk, '--gateway'], { PORT: '0', ATOLL_DISCOVERY_STATIC: `desk=${callsUrl}`, ...limits }).ready()
+      const write = async (bytes: number) => (await fetch(`${gatewayUrl}/notes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text: 'x'.repeat(bytes) }) })).status
+      assert.deepEqual([await write(3 * 2 ** 20), await write(5 * 2 ** 20)], [422, 413], 'one is too long for a key of the desk, the other does not get there')
+    }))
+
   it('shows what is in force, and where it comes from', () =>
     inFleet(async ({ run, folder }) => {
       writeFileSync(join(folder, 'shop.json'), JSON.stringify({ calls: { secret: 'hush, this is a secret' }, store: { url: 'postgres://shop:hush@db/shop' } }))

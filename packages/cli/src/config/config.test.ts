@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { defaultLimits } from '@atoll/gateway'
 import { AtollError } from '@atoll/host'
 import { describeConfig, loadConfig, type Config } from './config.ts'
 import { keys, variableOf, type Key } from './settings.ts'
@@ -47,6 +48,24 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'calls.advertise': ['10.0.0.7:4100', '10.0.0.7'],
   'gateway.host': [1, undefined],
   'gateway.port': ['4000', 'four'],
+  'gateway.bodyBytesMax': [2 ** 29 + 1, '536870913'],
+  'gateway.bodyDepthMax': [501, '501'],
+  'gateway.bodyValuesMax': [0, '0'],
+  'gateway.answerBytesMax': [0, '0'],
+  'gateway.headerBytesMax': [0, '0'],
+  'gateway.headersTimeoutMs': [2 ** 31, '2147483648'],
+  'gateway.requestTimeoutMs': [0, '0'],
+  'gateway.keepAliveTimeoutMs': [0, '0'],
+  'gateway.requestsInFlightMax': [0, '0'],
+  'gateway.connectionsMax': [0, '0'],
+  'gateway.pipelinedMax': [-1, '-1'],
+  'gateway.answerTimeoutMs': [0, '0'],
+  'gateway.unsentBytesMax': [0, '0'],
+  'gateway.lingerMs': [-1, '-1'],
+  'gateway.deadlineMs': [0, '0'],
+  'gateway.positionsMax': [0, '0'],
+  'gateway.positionAgeMsMax': [0, '0'],
+  'gateway.addressWaitMs': [-1, '-1'],
   'discovery.static': [{ articles: 'http://a' }, 'articles'],
   'discovery.dns': ['shop.svc', 'shop.svc'],
   'discovery.registry': ['registry', 'registry'],
@@ -112,6 +131,11 @@ describe('the configuration', () => {
       assert.ok(inEnvironment.startsWith(`${variableOf(key)} (${key}): expected `), `${key}: ${inEnvironment}`)
       for (const said of [inFile, inEnvironment]) assert.ok(!said.includes('hush'), said)
     }
+  })
+
+  it('has a setting for each limit of the gateway, with its default', () => {
+    const rows = describeConfig(load({}))
+    for (const [name, value] of Object.entries(defaultLimits)) assert.equal(rows.find(({ key }) => key === `gateway.${name}`)?.value, String(value), name)
   })
 
   it('says everything that is wrong at once', () => {

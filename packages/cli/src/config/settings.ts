@@ -1,3 +1,4 @@
+import { defaultLimits, type GatewayLimits } from '@atoll/gateway'
 import { mishaps, type Mishap } from '@atoll/host'
 import { defaultOptions } from 'atoll/runtime'
 import { z } from 'zod'
@@ -46,6 +47,17 @@ function runtime(name: keyof typeof defaultOptions & string, meaning: string): S
   return count(meaning, String(defaultOptions[name]))
 }
 
+function edge(name: keyof GatewayLimits, meaning: string, least = 1, most = COUNT_MAX): Setting<number> {
+  return count(meaning, String(defaultLimits[name]), least, most)
+}
+
+/** What counts bytes, levels or requests. More bytes than that are no text that Node.js can hold. */
+const COUNT_MAX = 2 ** 29
+/** A timer for longer than that fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+/** Deeper than that, the runtime takes no input. */
+const DEPTH_MAX = 500
+
 /** What SQLite takes for other things than a folder. */
 const noFolder = /^sqlite:(:memory:|file:|$)/
 
@@ -81,6 +93,24 @@ export const settings = {
   'calls.advertise': { ...address(['http://', 'https://'], 'where others reach this process, if that is not where it listens', 'where it listens') },
   'gateway.host': text('address at which the gateway listens', '127.0.0.1'),
   'gateway.port': port('port of the gateway', '4000', ['PORT']),
+  'gateway.bodyBytesMax': edge('bodyBytesMax', 'largest request body, bytes; between processes as much is taken'),
+  'gateway.bodyDepthMax': edge('bodyDepthMax', 'levels of objects and lists in a request body', 1, DEPTH_MAX),
+  'gateway.bodyValuesMax': edge('bodyValuesMax', 'fields and list elements of a request body'),
+  'gateway.answerBytesMax': edge('answerBytesMax', 'largest body of an answer, bytes; between processes as much is taken'),
+  'gateway.headerBytesMax': edge('headerBytesMax', 'request line and headers together, bytes'),
+  'gateway.headersTimeoutMs': edge('headersTimeoutMs', 'time for the headers of a request to arrive, milliseconds', 1, TIMER_MS_MAX),
+  'gateway.requestTimeoutMs': edge('requestTimeoutMs', 'time for a whole request to arrive, milliseconds', 1, TIMER_MS_MAX),
+  'gateway.keepAliveTimeoutMs': edge('keepAliveTimeoutMs', 'how long an idle connection is kept, milliseconds; longer than a balancer before it keeps one', 1, TIMER_MS_MAX),
+  'gateway.requestsInFlightMax': edge('requestsInFlightMax', 'requests under way at a time; more are refused with 503'),
+  'gateway.connectionsMax': edge('connectionsMax', 'connections at a time; more are closed at once'),
+  'gateway.pipelinedMax': edge('pipelinedMax', 'requests of one connection that wait for the answer to the one before; one more is answered 503, and the connection ends', 0),
+  'gateway.answerTimeoutMs': edge('answerTimeoutMs', 'how long a client may take nothing of its answer, milliseconds', 1, TIMER_MS_MAX),
+  'gateway.unsentBytesMax': count('answers that clients have not taken yet, bytes of all connections', defaultLimits.unsentBytesMax),
+  'gateway.lingerMs': edge('lingerMs', 'how long a connection that ends goes on listening, milliseconds', 0, TIMER_MS_MAX),
+  'gateway.deadlineMs': edge('deadlineMs', 'time that an operation has when a client asks for it, milliseconds', 1, TIMER_MS_MAX),
+  'gateway.positionsMax': edge('positionsMax', 'callers whose position is remembered, and as many addresses'),
+  'gateway.positionAgeMsMax': edge('positionAgeMsMax', 'how long a position is remembered, milliseconds', 1, TIMER_MS_MAX),
+  'gateway.addressWaitMs': edge('addressWaitMs', 'how long a request waits for what a neighbour at its address has written, milliseconds', 0, TIMER_MS_MAX),
   'discovery.static': {
     schema: z.record(z.string(), addresses),
     expects: 'services with their addresses: { "articles": ["http://10.0.0.7:4100"] }, or, as a variable, articles=http://10.0.0.7:4100,http://10.0.0.8:4100;profiles=…',

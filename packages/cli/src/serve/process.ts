@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { assertGuarded, createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, searchServices, type CallClient, type Discovery, type Search, type Trust } from '@atoll/calls'
-import { createGateway } from '@atoll/gateway'
+import { createGateway, type Gateway } from '@atoll/gateway'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import type { System } from 'atoll'
@@ -13,6 +13,7 @@ import { clearForStart, diagnose } from '../doctor/diagnosis.ts'
 import { openEngines, type Engines } from '../engines.ts'
 import type { GatewaySettings } from '../start.ts'
 import { LateSystem } from './late.ts'
+import { callLimits, gatewayLimits } from './limits.ts'
 import { noLog, noStores } from './nothing.ts'
 
 export interface ProcessOptions {
@@ -87,18 +88,19 @@ class Launch {
     this.closing.unshift(() => clearInterval(keepAlive))
     assertFits(this.#system, this.#options)
 
+    const limits = callLimits(this.#values)
     const discovery = this.#createDiscovery()
     this.closing.unshift(() => discovery.close())
     const search = searchServices({ ...shared, discovery, services: gateway ? this.#routedElsewhere : [] })
     this.#search = search
     this.closing.unshift(() => search.close())
-    const calls = createCallClient(this.#system, { ...shared, discovery })
+    const calls = createCallClient(this.#system, { ...shared, discovery, limits: limits.client })
     this.#calls = calls
     this.closing.unshift(() => calls.close())
-    const server = services.length > 0 ? createCallServer(this.#running, { ...shared, ...trustOf(this.#values), admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
+    const server = services.length > 0 ? createCallServer(this.#running, { ...shared, ...trustOf(this.#values), limits: limits.server, admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
     const listening = server && (await this.#listen(server))
     const callsUrl = listening?.url
-    const front = gateway && createGateway(this.#running, { ...settingsOf(gateway.settings, this.#running), ...shared })
+    const front = gateway && this.#createGateway(gateway.settings)
     if (front) this.closing.unshift(() => front.close({ drainMs: 0 }))
     const at = { port: this.#values['gateway.port'] ?? 4_000, host: this.#values['gateway.host'] ?? LOOPBACK }
     const gatewayUrl = front && (await front.listen(at)).url
@@ -124,6 +126,13 @@ class Launch {
       return isDrained
     }
     return { running: this.#running, callsUrl, callsBoundUrl: listening?.boundUrl, gatewayUrl, folder: () => this.#folder, started, stop: () => (stopping ??= stop()) }
+  }
+
+  /** The configuration goes before what the system's own module says. */
+  #createGateway(given: GatewaySettings | undefined): Gateway {
+    const settings = settingsOf(given, this.#running)
+    const limits = { ...settings.limits, ...gatewayLimits(this.#values) }
+    return createGateway(this.#running, { ...settings, limits, host: this.#host, logger: this.#options.logger, secret: this.#values['calls.secret'] })
   }
 
   /** What keeps the process from doing its work, besides its services. */

@@ -40,6 +40,9 @@ describe('the listener', () => {
       { headersTimeoutMs: 200, requestTimeoutMs: 200 },
     ))
 
+  it('takes a time for whole requests that is shorter than the default for headers', () =>
+    listening(async (url) => assert.deepEqual(statuses(await talk(url, 'GET /count HTTP/1.1\r\n')), ['408']), { requestTimeoutMs: 200 }))
+
   it('closes the connection of a client that was too slow, also if that never closes its half', () =>
     listening(
       async (url) => {

@@ -19,12 +19,13 @@ export class Listener {
   constructor(limits: GatewayLimits, logger: Logger, handle: (request: GatewayRequest) => Promise<GatewayResponse>) {
     this.#logger = logger
     this.#handle = handle
+    const headersTimeout = Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs) // Node.js refuses one that is longer
     this.#server = createServer({
       maxHeaderSize: limits.headerBytesMax,
-      headersTimeout: limits.headersTimeoutMs,
+      headersTimeout,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
-      connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
+      connectionsCheckingInterval: Math.min(1_000, headersTimeout),
       requireHostHeader: true,
     })
     this.#connections = new Connections(this.#server, limits, {
