@@ -5,7 +5,7 @@ import { assertStoreFits, assertSystemName } from './contract/names.ts'
 import type { BoundOperation } from './contract/operation.ts'
 import type { Service } from './service/service.ts'
 import type { Subscriber } from './service/subscriber.ts'
-import { standingOperation } from './runtime/standing.ts'
+import { questionsOf } from './runtime/questions.ts'
 
 /** A set of services that run together. One value from which everything is made: processes, gateway, flow map, tests. */
 export interface System {
@@ -77,8 +77,7 @@ export function system(name: string, options: SystemOptions): System {
       if (other) refuse(`route '${operation.http}' belongs to ${other} and to ${operation.name}`)
       routes.set(shape, operation.name)
     }
-    const standing = standingOperation(service.name)
-    operations.set(standing.name, { operation: standing, service })
+    for (const operation of questionsOf(service.name)) operations.set(operation.name, { operation, service })
     subscriptions.push({ name: service.name, service: service.name, projection: undefined, subscribers: service.subscribers })
     for (const projection of service.projections) {
       const full = `${service.name}.${projection.name}`

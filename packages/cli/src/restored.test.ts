@@ -97,6 +97,20 @@ describe('a source that was restored, and its subscriber not', () => {
     }))
 })
 
+describe('a source that has emitted since it was restored', () => {
+  it('gives up no numbers: what has them would be skipped, so its subscriber stands still at every start', () =>
+    restored(async (data) => {
+      await run(data, (started) => place(started, 'table'), { lostNumbersMax: 1 }) // under the number of the lamp
+      for (let nth = 0; nth < 2; nth++) {
+        await run(data, async (started) => {
+          const { brief } = started.running.readiness()
+          assert.ok(brief.some((reason) => /^warehouse stands still: LOG_GAP$/.test(reason)), brief.join('\n'))
+          assert.deepEqual((await started.running.admin.ledger()).map(({ balanced }) => balanced), [false, false])
+        })
+      }
+    }))
+})
+
 describe('a service whose store alone was restored', () => {
   it('takes commands in atoll dev, and says at every start what it cannot do', () =>
     restored(async (data) => {

@@ -335,7 +335,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'lost-numbers-are-given-again',
     defect: 'a source that was restored gives its next events numbers that a subscriber has handled others under',
-    changes: [{ file: `${runtime}/service-runtime.ts`, find: 'if (!(await useUpNumbers(this, subscription, passed))) return', replace: 'if ([useUpNumbers, subscription, passed].length > 0) return' }],
+    changes: [{ file: `${runtime}/service-runtime.ts`, find: 'if (!(await useUpNumbers(this, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed))) return', replace: 'if ([useUpNumbers, this.#givenAtStart, subscription, passed].length > 0) return' }],
     test: 'packages/cli/src/restored.test.ts',
   },
   {

@@ -5,7 +5,7 @@ import type { Log, StoredRecord } from '@atoll/log/driver'
 import { createMemoryLog, createMemoryStorage, type MemoryStorage } from '@atoll/log/memory'
 import { audit, book, createShop } from '../../test/shop.ts'
 import { call, inWorld } from '../../test/world.ts'
-import { openSystem } from '../runtime.ts'
+import { openSystem, type Calls, type RunningSystem } from '../runtime.ts'
 import { LOST } from './history.ts'
 
 /** A copy that goes on by itself. */
@@ -102,6 +102,44 @@ describe('a subscription', () => {
       await second.quiet()
       assert.deepEqual(await call(second, audit.total, { account: 'a' }), { cents: [1, 2, 3] })
     }))
+})
+
+describe('a subscription whose source runs in another process', () => {
+  it('is not ready while it has handled more than that source ever emitted, also if nobody can be asked by then', () =>
+    inWorld((world) =>
+      inWorld(async (restored) => {
+        const options = { partitions: 1 }
+        const source = await world.start(createShop(), { ...options, services: ['book'] })
+        const older = await restored.start(createShop(), { ...options, services: ['book'] }) // with a store and a log of its own, in which there is nothing
+        let asked: RunningSystem | undefined = source
+        const calls: Calls = { dispatch: (operation, { input }) => asked?.dispatch(operation, { input }) ?? Promise.reject(new AtollError('UNAVAILABLE', 'it is away')) }
+        const subscriber = await world.start(createShop(), { ...options, services: ['audit'] }, { calls })
+        for (const cents of [1, 2]) await call(source, book.note, { account: 'a', cents })
+        await world.host.advance(40_000)
+        assert.deepEqual(subscriber.readiness().reasons, [])
+        for (const next of [older, undefined]) {
+          asked = next
+          await world.host.advance(40_000)
+          assert.match(subscriber.readiness().reasons.join('\n'), /the account of audit cannot balance: STORE_OUTDATED: audit has handled events that their source knows no more \(2 amount\.noted of book\)/)
+        }
+        asked = source
+        await world.host.advance(40_000)
+        assert.deepEqual(subscriber.readiness().reasons, [])
+      })))
+
+  it('leaves it to a source whose store is older than the log to say so', () =>
+    inWorld((world) =>
+      inWorld(async (restored) => {
+        const options = { partitions: 1 }
+        const source = await world.start(createShop(), { ...options, services: ['book'] })
+        await call(source, book.note, { account: 'a', cents: 1 })
+        await source.quiet()
+        const outdated = await restored.start(createShop(), { ...options, services: ['book'] }, { log: world.log })
+        const calls: Calls = { dispatch: (operation, { input }) => outdated.dispatch(operation, { input }) }
+        const subscriber = await world.start(createShop(), { ...options, services: ['audit'] }, { calls })
+        await world.host.advance(40_000)
+        assert.deepEqual([outdated.readiness().ready, subscriber.readiness().reasons], [false, []])
+      })))
 })
 
 describe('a service', () => {

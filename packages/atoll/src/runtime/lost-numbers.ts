@@ -1,5 +1,5 @@
 import type { Host, Logger } from '@atoll/host'
-import type { Statement, Store, Value } from '@atoll/store/driver'
+import type { Queries, Statement, Store, Value } from '@atoll/store/driver'
 import { LOST } from './history.ts'
 import type { RuntimeOptions } from './options.ts'
 import { insertEvent } from './outbox.ts'
@@ -11,6 +11,20 @@ import { insertEvent } from './outbox.ts'
 const selectEnd: Statement = {
   sql: `SELECT COALESCE((SELECT number FROM atoll_streams WHERE partition = ?), 0) AS number, (SELECT count(*) FROM atoll_outbox WHERE partition = ?) AS waiting,
           COALESCE((SELECT max(seq) FROM (SELECT max(seq) AS seq FROM atoll_outbox UNION ALL SELECT max(seq) FROM atoll_streams) AS places), 0) AS seq`,
+}
+
+const selectGiven: Statement = {
+  sql: `SELECT partition, max(number) + sum(waiting) AS given FROM (SELECT partition, number, 0 AS waiting FROM atoll_streams
+          UNION ALL SELECT partition, 0, 1 FROM atoll_outbox) AS numbers GROUP BY partition`,
+}
+const selectPassed: Statement = { sql: 'SELECT number FROM atoll_passed WHERE subscription = ? AND partition = ?' }
+const insertPassed: Statement = { sql: 'INSERT INTO atoll_passed (subscription, partition, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING' }
+const deletePassed: Statement = { sql: 'DELETE FROM atoll_passed WHERE subscription = ? AND partition = ?' }
+
+/** How many numbers a service has given or will give to what it has emitted, by partition. */
+export async function readGiven(queries: Queries): Promise<ReadonlyMap<number, number>> {
+  const rows = await queries.all<{ partition: number; given: number }>(selectGiven)
+  return new Map(rows.map(({ partition, given }) => [partition, Number(given)])) // PostgreSQL's sum is a text
 }
 
 /** How far a subscription has got in a partition of a source whose log ends before that. */
@@ -29,25 +43,52 @@ export interface Source {
   readonly options: RuntimeOptions
 }
 
-/** Uses up the numbers of a source that a subscription has passed and the source has not given. Resolves with whether it had to, and could. */
-export async function useUpNumbers({ name, store, host, logger, options }: Source, subscription: string, { partition, number, order }: Passed): Promise<boolean> {
-  const lost = await store.write(async (tx): Promise<number> => {
+/**
+ * Uses up the numbers of a source that a subscription has passed and the source has not given. Resolves with whether it had to, and could.
+ *
+ * It cannot where the source has emitted since it was restored: those events have numbers that the subscription has passed, and would be skipped. `givenAtStart`:
+ * how many it had given when this process began; how many when that was first seen stands in its store.
+ */
+export async function useUpNumbers(source: Source, givenAtStart: number, subscription: string, { partition, number, order }: Passed): Promise<boolean> {
+  const { name, store, host, logger, options } = source
+  const found = await store.write(async (tx): Promise<Found> => {
     const end = (await tx.get<{ number: number; waiting: number; seq: number }>(selectEnd, [partition, partition]))! // it has no FROM, so it has a row
     const given = end.number + end.waiting
-    if (number <= given) return 0
+    if (number <= given) return { lost: 0 }
+    const atFirst = (await tx.get<{ number: number }>(selectPassed, [subscription, partition]))?.number ?? givenAtStart
+    const lost = number - atFirst
     const count = Math.max(number - given, Number(order) - end.seq)
+    const obstacle = given > atFirst ? 'it has emitted since' : count > options.lostNumbersMax ? 'too many' : undefined
+    if (obstacle) {
+      await tx.run(insertPassed, [subscription, partition, atFirst])
+      return { lost, obstacle }
+    }
     const row = (): Value[] => [partition, host.uuid(), LOST, 1, LOST, host.now(), '{}', '', '']
-    if (count <= options.lostNumbersMax) for (let nth = 0; nth < count; nth++) await tx.insert(insertEvent, row())
-    return count <= options.lostNumbersMax ? number - given : Infinity
+    for (let nth = 0; nth < count; nth++) await tx.insert(insertEvent, row())
+    await tx.run(deletePassed, [subscription, partition])
+    return { lost }
   })
-  if (lost === 0) return false
-  const isOver = lost === Infinity
+  if (found.lost === 0) return false
   logger.error(
-    { service: name, subscription, partition, lost },
-    `ALARM: ${subscription} has handled events of ${name} that ${name} knows no more (was it restored from a backup, and ${subscription} not?); ` +
-      (isOver
-        ? `they are more than lostNumbersMax (${options.lostNumbersMax}), so ${subscription} stands still. Restore its store from the same moment, or raise runtime.lostNumbersMax to give these numbers up`
-        : 'their numbers are not given again'),
+    { service: name, subscription, partition, lost: found.lost },
+    `ALARM: ${subscription} has handled events of ${name} that ${name} knows no more (was it restored from a backup, and ${subscription} not?); ${describe(found.obstacle, subscription, source)}`,
   )
-  return !isOver
+  return found.obstacle === undefined
+}
+
+interface Found {
+  readonly lost: number
+  /** What keeps their numbers from being used up. */
+  readonly obstacle?: 'it has emitted since' | 'too many'
+}
+
+function describe(obstacle: Found['obstacle'], subscription: string, { name, options }: Source): string {
+  switch (obstacle) {
+    case undefined:
+      return 'their numbers are not given again'
+    case 'too many':
+      return `they are more than lostNumbersMax (${options.lostNumbersMax}), so ${subscription} stands still. Restore its store from the same moment; or, before ${name} emits anything, raise runtime.lostNumbersMax to give these numbers up`
+    case 'it has emitted since':
+      return `${name} has emitted others since under their numbers, so ${subscription} stands still, and skips none. Restore its store from the same moment; a projection can be built anew with \`atoll replay\``
+  }
 }

@@ -60,6 +60,8 @@ export interface RuntimeOptions {
    * that store is restored. Its queries are answered in any case. Default `refuse`.
    */
   readonly commandsWhenOutdated: 'take' | 'refuse'
+  /** How often it is held against their sources elsewhere whether subscriptions have handled more than was ever emitted, milliseconds. Default 30,000. */
+  readonly auditMs: number
   /** How often readers look at the log without being told to, milliseconds. Hints can be lost. Default 1,000. */
   readonly lookMs: number
 }
@@ -89,5 +91,6 @@ export const defaultOptions: RuntimeOptions = {
   discardedKeptMs: 90 * 24 * 60 * 60 * 1000,
   lostNumbersMax: 10_000,
   commandsWhenOutdated: 'refuse',
+  auditMs: 30_000,
   lookMs: 1_000,
 }

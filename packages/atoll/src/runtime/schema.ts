@@ -194,4 +194,9 @@ export const runtimeMigrations: Migrations = {
     -- The delay that a timer was set with: it is never further away than that. NULL if it was set for a time, or by earlier code.
     ALTER TABLE atoll_timers ADD COLUMN delay_ms INTEGER;
   `,
+  'atoll-0006-passed': `
+    -- Subscriptions that have handled more of this service than it knows, and whose numbers could not be used up: how many it had given when that was
+    -- seen first. What it has emitted since then has numbers that they have passed.
+    CREATE TABLE atoll_passed (subscription TEXT NOT NULL, partition INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (subscription, partition)) STRICT, WITHOUT ROWID;
+  `,
 }

@@ -12,9 +12,9 @@ import { refusalOfOutdated } from './history.ts'
 import { createFaultLogger } from './faults.ts'
 import { Forgetting } from './forgetting.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
-import { useUpNumbers, type Passed } from './lost-numbers.ts'
+import { readGiven, useUpNumbers, type Passed } from './lost-numbers.ts'
 import type { RuntimeOptions } from './options.ts'
-import { Orphans } from './orphans.ts'
+import { Orphans, readEmitted, type Counts } from './orphans.ts'
 import type { OutboxEvent } from './outbox.ts'
 import { sayWhatHasNoHandler } from './without-handler.ts'
 import { emptyPosition, latestOf, type Position } from './position.ts'
@@ -42,6 +42,8 @@ export interface Surroundings {
   service(name: string): ServiceRuntime | undefined
   /** How far a service of the system has got, as far as this process knows; undefined if there is none of that name. */
   standing(source: string): Standing | undefined
+  /** How many events of each type a service that runs elsewhere has emitted; undefined if it cannot be asked, or cannot tell. */
+  emitted(source: string): Promise<Counts | undefined>
 }
 
 /** One service at work: its store, relay, timers, subscriptions, and the operations under way. */
@@ -67,6 +69,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #orphans: Orphans
   #committedOrder = '0'
+  /** How many numbers it had given before anything was emitted here, by partition. */
+  #givenAtStart: ReadonlyMap<number, number> = new Map()
   readonly waits = new Set<CausalWait>()
   readonly #admission: Admission
   readonly #forgetting: Forgetting
@@ -82,7 +86,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.logger = surroundings.ports.logger
     this.attribution = surroundings.ports.attribution
     this.faults = createFaultLogger(this.logger, this.host)
-    this.#orphans = new Orphans(this.logger)
+    this.#orphans = new Orphans(this.host, this.logger, surroundings.options)
     this.#forgetting = new Forgetting(this, this.faults)
     this.options = surroundings.options
     this.#admission = new Admission(this.name, this.host, this.options.operationsInFlightMax)
@@ -103,6 +107,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options)
     this.#timers = new Timers(this.name, this.#store, this.host, this.logger, this.options, () => this.#emitted(() => this.relay.wake()))
     await this.#noteStanding()
+    this.#givenAtStart = await readGiven(this.#store.reader)
     for (const facts of this.#surroundings.system.subscriptions) {
       if (facts.service === this.name) this.#subscriptions.set(facts.name, new Subscription(this.#groundOf(facts, this.#storeOf(facts))))
     }
@@ -123,6 +128,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       await sayWhatHasNoHandler(this)
       this.#forgetting.start()
       this.#followLater()
+      this.#orphans.watch(() => [...this.#subscriptions.values()], (source) => this.#surroundings.service(source) === undefined, (source) => this.#emittedBy(source))
     } catch (error) {
       this.state = 'running' // part of it
       await this.stop({ drainMs: 0 })
@@ -145,6 +151,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#admission.accepts = 'handlers'
     this.#forgetting.stop()
     this.#followTimer?.cancel()
+    this.#orphans.end()
     if (!(await this.#admission.ended(untilMs, () => this.#admission.fromOutside === 0))) {
       this.logger.warn({ service: this.name, underWay: this.#admission.fromOutside }, 'operations were still under way when the time to drain ran out')
     }
@@ -221,13 +228,24 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   /** Looks whether its subscriptions have handled more than was ever emitted. */
   audit(): Promise<void> {
-    return this.#orphans.look([...this.#subscriptions.values()], (source) => this.#surroundings.service(source)?.store)
+    const here = async (source: string): Promise<Counts | undefined> => (this.#surroundings.service(source) ? this.#emittedBy(source) : undefined)
+    return this.#orphans.look([...this.#subscriptions.values()], here)
+  }
+
+  /** How many events of each type it has emitted; null while its store is older than the log. */
+  async countEmitted(): Promise<Counts | null> {
+    return this.relay.isOutdated ? null : readEmitted(this.store.reader)
+  }
+
+  async #emittedBy(source: string): Promise<Counts | undefined> {
+    const here = this.#surroundings.service(source)
+    return here ? readEmitted(here.store.reader) : this.#surroundings.emitted(source)
   }
 
   /** A subscription has handled more of this service's events than the log has: their numbers are never given again. */
   async useUp(subscription: string, passed: Passed): Promise<void> {
     if (this.relay.stands) return // its own store and the log do not agree: that comes first
-    if (!(await useUpNumbers(this, subscription, passed))) return
+    if (!(await useUpNumbers(this, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed))) return
     await this.#noteStanding()
     this.relay.look()
   }

@@ -1,8 +1,6 @@
 import type { Host } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
 import type { Queries, Statement } from '@atoll/store/driver'
-import { z } from 'zod'
-import { query, type BoundOperation } from '../contract/operation.ts'
 import type { RuntimeOptions } from './options.ts'
 import { latestOf } from './position.ts'
 import { SharedQuestion } from './shared-question.ts'
@@ -40,21 +38,6 @@ export class Standing {
     return this.#question.ask()
   }
 }
-
-/**
- * An operation that every service has, for the runtimes of its system alone: it answers nothing, at the position that the service has got to.
- * A process of an older version does not know it; then positions are waited for as if they were genuine.
- */
-export function standingOperation(service: string): BoundOperation {
-  return { ...query({ input: z.object({}), output: z.void(), consistency: 'eventual' }), name: `${service}.${STANDING}`, contract: service, outputTrust: 'as it is', keepsAnswers: false }
-}
-
-/** Whether an operation is that one. */
-export function asksForStanding(operation: string): boolean {
-  return operation.endsWith(STANDING)
-}
-
-const STANDING = '@standing' // no operation of a contract is called so
 
 const OUTBOX_ROWS_MAX = 1_000
 const selectStanding: Statement = {

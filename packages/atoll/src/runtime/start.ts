@@ -16,7 +16,8 @@ import type { Cancellation, Dispatch, Dispatched, OpenSystem, Ports, Readiness, 
 import { unsendable } from './input.ts'
 import type { Ran } from './operations.ts'
 import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
-import { asksForStanding, Standing, standingOperation } from './standing.ts'
+import { questionOf, type Question } from './questions.ts'
+import { Standing } from './standing.ts'
 import { Solo } from './solo.ts'
 
 /**
@@ -66,6 +67,7 @@ class SystemRuntime implements RunningSystem {
         dispatch: (operation: string, request: Dispatch) => this.#dispatch(operation, request, 'handler'),
         service: (name: string) => this.services.get(name),
         standing: (source: string) => this.#standings.get(source),
+        emitted: (source: string) => this.#askEmitted(source, options),
       }
       this.services.set(service.name, new ServiceRuntime(service, surroundings))
     }
@@ -126,7 +128,9 @@ class SystemRuntime implements RunningSystem {
       request = toSent(operation, request, asker)
       const runtime = this.services.get(service.name)
       if (!runtime) return await this.#dispatchElsewhere(service.name, name, request)
-      if (asksForStanding(name)) return { output: undefined, outcome: 'done', position: { [service.name]: await runtime.emittedAtMost() } }
+      const question = questionOf(name)
+      if (question === '@standing') return { output: undefined, outcome: 'done', position: { [service.name]: await runtime.emittedAtMost() } }
+      if (question === '@emitted') return { output: await runtime.countEmitted(), outcome: 'done', position: {} }
       const answer = await runtime.run(operation, request, asker)
       return request.show && operation.show ? await this.#show(operation.show, answer, request) : answer
     } catch (error) {
@@ -138,9 +142,18 @@ class SystemRuntime implements RunningSystem {
   async #askStanding(service: string, { causalWaitMs }: RuntimeOptions): Promise<Readonly<Record<number, string>>> {
     const runtime = this.services.get(service)
     if (runtime) return runtime.emittedAtMost()
-    const operation = standingOperation(service).name
-    const { position } = await this.#dispatchElsewhere(service, operation, { input: {}, deadlineMs: this.#ports.host.monotonicMs() + causalWaitMs })
+    const { position } = await this.#ask(service, '@standing', causalWaitMs)
     return position[service] ?? {}
+  }
+
+  /** How many events of each type a service that runs elsewhere has emitted; undefined if it cannot be asked, or cannot tell. */
+  async #askEmitted(service: string, { causalWaitMs }: RuntimeOptions): Promise<Readonly<Record<string, number>> | undefined> {
+    const answer = await this.#ask(service, '@emitted', causalWaitMs).catch(() => undefined)
+    return (answer?.output as Readonly<Record<string, number>> | null | undefined) ?? undefined // as `questionsOf` says
+  }
+
+  #ask(service: string, question: Question, withinMs: number): Promise<Dispatched> {
+    return this.#dispatchElsewhere(service, `${service}.${question}`, { input: {}, deadlineMs: this.#ports.host.monotonicMs() + withinMs })
   }
 
   #dispatchElsewhere(service: string, operation: string, request: Dispatch): Promise<Dispatched> {

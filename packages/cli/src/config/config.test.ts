@@ -95,6 +95,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'runtime.deadlineMs': [0, ' '],
   'runtime.answersKeptMs': [0, '0'],
   'runtime.discardedKeptMs': [0, '0'],
+  'runtime.auditMs': [0, '0'],
   'runtime.lookMs': [0, '0x'],
 }
 

@@ -164,6 +164,7 @@ export const settings = {
   'runtime.deadlineMs': runtime('deadlineMs', 'time that an operation has, milliseconds'),
   'runtime.answersKeptMs': runtime('answersKeptMs', 'how long the answer to an Idempotency-Key is kept, milliseconds'),
   'runtime.discardedKeptMs': runtime('discardedKeptMs', 'how long discarded dead letters are kept to be looked at, milliseconds; from then on they only count'),
+  'runtime.auditMs': runtime('auditMs', 'how often what was handled is held against what sources elsewhere have emitted, milliseconds'),
   'runtime.lookMs': runtime('lookMs', 'how often readers look at the log without being told to, milliseconds'),
 } as const
 
