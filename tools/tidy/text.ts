@@ -19,6 +19,14 @@ const bans: readonly Ban[] = [
 /** Longer files must begin by saying why they are one. */
 const LINES_MAX = 400
 
+/** What git leaves in a file that two have changed, of whatever kind it is. */
+export function checkConflicts(files: readonly SourceFile[]): Finding[] {
+  return files.flatMap(({ path, text }) => {
+    const marker = /^(?:<{7}|\|{7}|>{7})(?: |$)/m.exec(text)
+    return marker ? [{ path, line: lineAt(text, marker.index), message: `${marker[0].trim()}: a conflict is not resolved; keep what both sides meant, and remove the marks` }] : []
+  })
+}
+
 /** Words and constructions that have no place in the repository. */
 export function checkText(files: readonly SourceFile[]): Finding[] {
   return files.flatMap(({ path, text }) => {

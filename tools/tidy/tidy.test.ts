@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { checkImports } from './imports.ts'
 import { checkPages } from './pages.ts'
-import { checkText } from './text.ts'
+import { checkConflicts, checkText } from './text.ts'
 
 const messages = (findings: readonly { message: string; line?: number }[]) => findings.map(({ line, message }) => `${line ?? '-'} ${message}`)
 
@@ -32,6 +32,12 @@ describe('tidy', () => {
     const text = 'it.only(1)\nx as any\nconsole.log(1)\n'
     assert.equal(checkText([{ path: 'packages/log/src/a.ts', text }]).length, 3)
     assert.equal(checkText([{ path: 'packages/cli/src/a.ts', text: 'console.log(1)\n' }]).length, 0)
+  })
+
+  it('finds a conflict that is not resolved, in files of any kind, and no heading that is underlined', () => {
+    const marked = ['<', '|', '>'].map((sign) => `a\n${sign.repeat(7)} main\nb\n`)
+    for (const path of ['README.md', 'package.json', '.github/ci.yml']) for (const text of marked) assert.deepEqual(checkConflicts([{ path, text }]).map(({ line }) => line), [2])
+    assert.deepEqual(checkConflicts([{ path: 'README.md', text: 'A page\n=======\n>>>>>>>>> quoted\n' }]), [])
   })
 
   it('finds long files that do not say why', () => {

@@ -140,6 +140,15 @@ describe('an event whose handler fails', () => {
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 1))
     }))
 
+  it('is told with where it was thrown at its first try and when it is dead, and in one line between', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop(() => { throw new TypeError('the shelf\nis gone') }), { attemptsMax: 3, retryDelayMs: 10 })
+      await call(shop, book.note, { account: 'a', cents: 1 })
+      await world.host.advance(10_000)
+      const told = world.logged.filter(({ fields }) => fields['subscription'] === 'audit').map(({ fields }) => fields['error'] as AtollError)
+      assert.deepEqual(told.map(({ message, stack }) => [message.includes('is gone'), stack !== undefined]), [[true, true], [false, false], [true, true]])
+    }))
+
   it('uses up a try whatever code its error has, if that is no failure of its own store', () =>
     inWorld(async (world) => {
       for (const code of ['STORE_FULL', 'FENCED', 'STORE_CLOSED', 'LOG_CLOSED'] as const) {

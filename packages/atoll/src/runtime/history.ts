@@ -59,7 +59,7 @@ function assertReaches({ subscription, source, partition, furthest }: LastRecord
   if (end >= furthest) return
   throw new AtollError(
     'LOG_GAP',
-    `the log ends at number ${end} in partition ${partition} of ${source}, and ${subscription} has read up to ${furthest}: the log is older than its store. Restore the newest copy of the log, or store and log from the same moment`,
+    `the log ends at number ${end} in partition ${partition} of ${source}, and ${subscription} has read up to ${furthest}: the events between are missing, since the log is older than its store (was it restored, or copied?). Restore the newest copy of the log, or store and log from the same moment`,
   )
 }
 

@@ -51,8 +51,9 @@ export interface RuntimeOptions {
   /** How long discarded dead letters are kept to be looked at, milliseconds; from then on they only count. Default 90 days. */
   readonly discardedKeptMs: number
   /**
-   * How many numbers of a partition a service uses up, because a subscription in its process has handled events under them that the service, restored
-   * from a backup, knows no more. With more lost the subscription stands still. Default 10,000.
+   * How many marks a service puts into a partition to use up numbers, because a subscription in its process has handled events under them that the
+   * service, restored from a backup, knows no more. A mark takes a number and a place in the service's commit order, so where other partitions have had
+   * the places between, there are more marks than numbers. With more to put the subscription stands still. Default 10,000.
    */
   readonly lostNumbersMax: number
   /**

@@ -59,12 +59,13 @@ describe('stores that are given another log than theirs', () => {
   async function exchanged(world: World, exchange: (log: Log) => Log): Promise<Awaited<ReturnType<World['start']>>> {
     const first = await world.start(createShop())
     for (const cents of [1, 2, 3]) await call(first, book.note, { account: 'a', cents })
+    for (let nth = 0; nth < 30; nth++) await call(first, book.note, { account: `of another partition ${nth}`, cents: 1 })
     await first.quiet()
     await first.stop()
     return world.start(createShop(), {}, { log: exchange(world.log) })
   }
 
-  it('stand still with one alarm for each subscription that says what to do, skip nothing and repeat nothing', () =>
+  it('stand still with an alarm that names the partitions of a subscription and says what to do, skip nothing and repeat nothing', () =>
     inWorld(async (world) => {
       const refused: Log['read'] = async (source, partition, after, limit) => {
         if (after !== null) throw new AtollError('INVALID', `'${after}' is not an offset that this log gave`)
@@ -73,7 +74,14 @@ describe('stores that are given another log than theirs', () => {
       const shop = await exchanged(world, (log) => ({ ...log, read: refused }))
       await world.host.advance(60_000)
       const errors = world.logged.filter(({ level }) => level !== 'info')
-      assert.deepEqual(errors.map(({ message }) => message.slice(0, 5)), ['ALARM', 'ALARM'])
+      for (const name of ['audit', 'audit.sums']) {
+        const alarms = errors.filter(({ fields }) => fields['subscription'] === name)
+        const told = alarms.flatMap(({ fields }) => fields['partitions'] as number[])
+        assert.match(alarms[0]!.message, /^ALARM: events are missing from the log; these \d+ partitions stand still$/)
+        assert.ok(told.length > 10 && new Set(told).size === told.length, `each is named once: ${told}`)
+        assert.ok(alarms.length <= 2, 'those that are found at the start together, and the one that is found by what it reads next')
+      }
+      assert.ok(errors.every(({ message }) => message.startsWith('ALARM')))
       const { ready, reasons } = shop.readiness()
       assert.equal(ready, false)
       for (const name of ['audit', 'audit.sums']) assert.equal(reasons.filter((reason) => reason.includes(`LOG_GAP: the store of ${name} belongs to another log`)).length, 1, reasons.join('\n'))

@@ -147,7 +147,7 @@ export const settings = {
   'runtime.retriesInFlightMax': runtime('retriesInFlightMax', 'keys of one partition whose held events are tried again at a time, beside those in hand'),
   'runtime.handlingMs': runtime('handlingMs', 'time that one try of an event handler has, milliseconds'),
   'runtime.readAheadMax': runtime('readAheadMax', 'how far reading may run ahead, records'),
-  'runtime.lostNumbersMax': runtime('lostNumbersMax', 'numbers that a restored service uses up at the most, because subscribers have passed them'),
+  'runtime.lostNumbersMax': runtime('lostNumbersMax', 'marks that a restored service puts into a partition at the most, to use up what subscribers have passed: as many as numbers were lost there, or as places in the commit order, if those are more'),
   'runtime.commandsWhenOutdated': {
     schema: z.enum(['take', 'refuse']),
     expects: 'take or refuse',

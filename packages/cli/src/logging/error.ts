@@ -15,15 +15,21 @@ export interface DescribedError {
 export function describeError(thrown: unknown): DescribedError {
   const error = AtollError.from(thrown)
   const { code, message, details, cause } = error
-  if (code === 'INTERNAL') return { code, message, stack: describeThrown(cause ?? error).stack }
+  if (code === 'INTERNAL') return { code, message, ...stackOf(cause ?? error) }
   const causes = causesOf(cause)
   return {
     code,
     message,
     ...(Object.keys(details).length > 0 && { details }),
     ...(causes.length > 0 && { causes }),
-    ...(isMadeInSource(code) && { stack: describeThrown(error).stack }),
+    ...(isMadeInSource(code) && stackOf(error)),
   }
+}
+
+/** Where it was thrown; nothing if it does not say more than its message. */
+function stackOf(thrown: unknown): { readonly stack?: string } {
+  const { message, stack } = describeThrown(thrown)
+  return stack === message ? {} : { stack }
 }
 
 function causesOf(cause: unknown): string[] {

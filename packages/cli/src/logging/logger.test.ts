@@ -39,6 +39,14 @@ describe('the log on a terminal', () => {
     assert.ok(text.split('\n').length < 10)
   })
 
+  it('shows an error of which nobody knows more than its message in one line', () => {
+    const again = Object.assign(new AtollError('INTERNAL', 'the warehouse is closed'), { stack: undefined })
+    const text = logged((logger) => logger.warn({ key: 'tea', error: again }, 'it will be tried again'))
+    assert.match(text, /^\S+ WARN {2}it will be tried again {2}key=tea\n +INTERNAL: the warehouse is closed\n$/)
+    const [line] = [loggedAsJson((logger) => logger.warn({ error: again }, 'it will be tried again'))]
+    assert.deepEqual(line['error'], { code: 'INTERNAL', message: 'INTERNAL: the warehouse is closed' })
+  })
+
   it('leaves out what is below its level', () => {
     assert.equal(logged((logger) => logger.info({}, 'all is well')), '')
   })

@@ -207,10 +207,17 @@ export class Attempts {
 
   #report(event: Envelope, reason: HeldReason): void {
     if (reason.state === 'parked') return
-    const fields = { subscription: this.#ground.name, event: event.id, type: event.type, key: event.key, attempts: reason.attempts, trace: event.trace, error: reason.error }
+    const isNews = reason.state === 'dead' || reason.attempts <= 1
+    const fields = { subscription: this.#ground.name, event: event.id, type: event.type, key: event.key, attempts: reason.attempts, trace: event.trace, error: isNews ? reason.error : reason.error && inOneLine(reason.error) }
     const became = reason.state === 'dead' ? `is a dead letter of ${this.#ground.name}; later events of its key are parked behind it` : `failed in ${this.#ground.name}; it will be tried again`
     this.#ground.reports.tell(reason.state, fields, `${event.type} ${became}`)
   }
+}
+
+/** Where it was thrown was said at the first try. */
+function inOneLine({ code, reason }: AtollError): AtollError {
+  const [line = ''] = reason.split('\n')
+  return Object.assign(new AtollError(code, line), { stack: undefined })
 }
 
 /** Errors that say of a service that it cannot answer now. */

@@ -27,6 +27,9 @@ export class Subscription {
   #reopenTimer: Timer | undefined
   #failures = 0
   #isShared = false
+  /** Why partitions stand still of which that has not been said yet; soon it is, of all that came meanwhile. */
+  readonly #alarms = new Map<number, AtollError>()
+  #alarmTimer: Timer | undefined
   /** What keeps partitions from being read, and the leases from being renewed; each until that is known to be over. */
   readonly #troubles = new Map<number | 'leases', AtollError>()
   readonly #faults: ReturnType<typeof createFaultLogger>
@@ -65,6 +68,7 @@ export class Subscription {
     const looks = [...this.#readers.values()].map((reader) => reader.looked)
     if (this.#readers.size < this.ground.options.partitions) looks.push(this.#standBy())
     await endsWithin(this.ground.host, this.ground.options.leaseMs, Promise.all(looks))
+    this.#raiseAlarms()
   }
 
   #standBy(): Promise<void> {
@@ -77,6 +81,7 @@ export class Subscription {
     this.#state = 'stopping'
     for (const timer of [this.#leaseTimer, this.#lookTimer, this.#reopenTimer]) timer?.cancel()
     for (const unwatch of this.#unwatch) unwatch()
+    this.#raiseAlarms()
     await this.#renewing
     const drained = Promise.all([...this.#handingOver.values(), ...[...this.#readers.values()].map((reader) => reader.stop())])
     if (!(await endsWithin(this.ground.host, drainMs, drained))) {
@@ -199,7 +204,7 @@ export class Subscription {
       },
       stands: (gap) => {
         this.#over(partition)
-        this.#raiseAlarm(partition, gap)
+        this.#noteAlarm(partition, gap)
       },
       works: () => this.#over(partition),
     })
@@ -243,10 +248,23 @@ export class Subscription {
     this.#handingOver.set(partition, handedOver)
   }
 
-  /** Once for all partitions of which the same is to be told. */
-  #raiseAlarm(partition: number, gap: AtollError): void {
-    for (const reader of this.#readers.values()) if (reader.gap?.message === gap.message) return
-    this.ground.logger.error({ subscription: this.ground.name, partition, error: gap }, gap.code === 'LOG_GAP' ? 'ALARM: events are missing from the log; this partition stands still' : 'ALARM: the log has other events than those that were read; this partition stands still')
+  /** Many partitions may stand still for one reason, each a moment after the other. */
+  #noteAlarm(partition: number, gap: AtollError): void {
+    if (this.#readers.get(partition)?.gap?.message === gap.message) return // it was said when it stood still first
+    this.#alarms.set(partition, gap)
+    this.#alarmTimer ??= this.ground.host.after(ALARM_MS, () => this.#raiseAlarms())
+  }
+
+  /** One line for all partitions that stand still for the same kind of reason, with the first of these. */
+  #raiseAlarms(): void {
+    this.#alarmTimer?.cancel()
+    this.#alarmTimer = undefined
+    for (const [code, alarms] of Map.groupBy(this.#alarms, ([, gap]) => gap.code)) {
+      const partitions = alarms.map(([partition]) => partition).sort((a, b) => a - b)
+      const what = code === 'LOG_GAP' ? 'events are missing from the log' : 'the log has other events than those that were read'
+      this.ground.logger.error({ subscription: this.ground.name, partitions, error: alarms[0]![1] }, `ALARM: ${what}; ${partitions.length === 1 ? 'this partition stands' : `these ${partitions.length} partitions stand`} still`) // a group has one at least
+    }
+    this.#alarms.clear()
   }
 
   /** That the leases could be renewed, or a reader be opened, ends no trouble of another kind: only what was done ends it. */
@@ -283,3 +301,6 @@ export class Subscription {
     })
   }
 }
+
+/** How long an alarm waits for others of its kind, milliseconds. */
+const ALARM_MS = 250
