@@ -3,14 +3,35 @@ import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fixture, inShell } from '../test/command.ts'
+import { inFleet, until } from '../test/fleet.ts'
 
 describe('atoll dev', () => {
   it('says in one line when it is ready, where, how fast, and where the data lies', () =>
     inShell(async ({ dev }) => {
       const { readyLine, stop } = await dev()
-      assert.match(readyLine, /^fixture ready at http:\/\/localhost:\d+ in \d+\.\d s — data in \S+data, with demo data$/)
+      assert.match(readyLine, /^fixture ready at http:\/\/localhost:\d+ in \d+\.\d s — data in \/\S+data, with demo data$/)
       const { code, out } = await stop('SIGINT')
       assert.deepEqual([code, out], [0, 'draining …\nstopped; everything that was acknowledged is on disk\n'])
+    }))
+
+  it('takes of atoll.json what holds for one process, and says what does not', () =>
+    inFleet(async ({ start, run, folder }) => {
+      const settings = { system: fixture, store: { url: 'sqlite:here' }, log: { url: 'nats://nowhere:4222' }, calls: { port: 4101 }, gateway: { port: 0 }, runtime: { attemptsMax: 1, partitions: 4 } }
+      writeFileSync(join(folder, 'atoll.json'), JSON.stringify(settings))
+      const running = start(['dev'], { BROKEN: folder }) // it is there, so the warehouse is broken
+      const { url, data } = (await running.ready()) as { url: string; data: string }
+      assert.equal(data, join(folder, 'here'))
+      const said = JSON.parse(running.log().split('\n')[0]!) as { settings: string[] }
+      assert.deepEqual(said.settings.sort(), ['calls.port', 'log.url', 'runtime.partitions'])
+      await fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: 'broken', count: 1 }) })
+      await until('the first try was the last', () => /is a dead letter of warehouse/.test(running.log()))
+      await running.end()
+      const examined = await run(['doctor', '--data', data])
+      assert.deepEqual([examined.code, /sqlite/i.test(examined.out), /nats/i.test(examined.out)], [0, true, false], examined.err)
+      assert.match((await run(['doctor', '--data', 'nowhere'])).err, /^COMMAND_USAGE: there is no data folder/)
+      assert.match((await run(['doctor', '--data', data, '--config', 'atoll.json'])).err, /^COMMAND_USAGE: give --data or --config/)
+      writeFileSync(join(folder, 'atoll.json'), '{ "gateway": { "prot": 1 } }')
+      assert.match((await run(['dev', fixture])).err, /^CONFIG_INVALID: gateway\.prot in atoll\.json/)
     }))
 
   it('seeds an empty folder, keeps what is there, and begins anew when told to', () =>

@@ -18,7 +18,7 @@ export const errorCodes = {
   UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'The body is not JSON in UTF-8, as it is.', remedy: 'Send content-type: application/json, in UTF-8, without content-encoding.' },
   EXPECTATION_FAILED: { status: 417, meaning: 'The request expects something other than 100-continue.', remedy: 'Send it without Expect, or with Expect: 100-continue.' },
   INVALID: { status: 422, meaning: 'A value does not fit the schema or a rule.', remedy: 'Mend the fields that the answer names.' },
-  IDEMPOTENCY_KEY_REUSED: { status: 422, meaning: 'The Idempotency-Key was used before with another input.', remedy: 'Use a fresh key for each different request.' },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, meaning: 'The Idempotency-Key was used before with another input.', remedy: 'Use a fresh key for each different request. Callers who are not logged in share a name, so their keys are kept apart by what they send: another input is another request there, and never refused with this.' },
   RATE_LIMITED: { status: 429, retryable: true, meaning: 'Too many requests from this caller.', remedy: 'Wait as long as Retry-After says.' },
   HEADERS_TOO_LARGE: { status: 431, meaning: 'The headers are over the limit.', remedy: 'Send fewer or shorter headers.' },
   CANCELLED: { status: 499, meaning: 'The caller went away.', remedy: 'Nothing to do.' },

@@ -1,10 +1,13 @@
 import { relative, resolve } from 'node:path'
-import { AtollError } from '@atoll/host'
+import { AtollError, type Logger } from '@atoll/host'
+import { loadConfig, type Config } from '../config/config.ts'
+import { keys, type Key, type Values } from '../config/settings.ts'
 import { answer } from '../control/protocol.ts'
 import { listenForCommands } from '../control/server.ts'
-import { assertFolderName, placeOf } from '../engines.ts'
-import { loadSystem } from '../load.ts'
+import { assertFolderName, folderOf, placeOf } from '../engines.ts'
+import { loadSystemOf } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
+import { runtimeOptions } from '../serve/process.ts'
 import { assertNotAnothers, noteSystem, start } from '../start.ts'
 import { watchStrays } from '../strays.ts'
 import { watchLoop } from '../watchdog/watchdog.ts'
@@ -19,29 +22,33 @@ export interface DevOptions {
 }
 
 /** `atoll dev`: the whole system in this process, until it is told to stop. */
-export async function dev(module: string, options: DevOptions): Promise<void> {
+export async function dev(module: string | undefined, options: DevOptions): Promise<void> {
   const startedMs = performance.now()
   const stop = toldToStop() // from here on: whoever is told to stop while it starts must drain, too
-  const { system, gateway, path } = await loadSystem(module)
-  const data = assertFolderName(options.data ?? `data/${system.name}`, '--data')
+  const config = loadConfig()
+  const { values } = config
+  const { system, gateway, path } = await loadSystemOf(module, config)
+  const data = resolve(assertFolderName(options.data ?? folderOf(values['store.url'] ?? '') ?? `data/${system.name}`, '--data'))
   assertNotAnothers(data, system.name)
-  const logger = createLogger(options.verbose ? 'info' : 'warn')
+  const logger = createLogger(options.verbose ? 'info' : (values['logging.level'] ?? 'warn'))
+  sayWhatIsNotForDev(config, logger)
   const strays = watchStrays(logger)
-  const watchdog = watchLoop(strays, logger)
+  const watchdog = watchLoop(strays, logger, values.loopStallMsMax)
+  const { partitions: _, ...runtime } = runtimeOptions(values) // a folder keeps the number that it began with
   const started = await start(system, {
     data,
-    port: portOf(options.port ?? process.env['PORT'] ?? '4000'),
+    port: options.port === undefined ? (values['gateway.port'] ?? 4000) : portOf(options.port),
     gateway,
     logger,
     attribution: strays.attribution,
+    runtime,
     fresh: options.fresh ?? false,
   })
   noteSystem(data, { module: path, system: system.name })
-  const stopListening = await listenForCommands((request, signal) => answer(started.running.admin, request, signal), data, placeOf({ 'store.url': `sqlite:${resolve(data)}` }, system.name))
+  const stopListening = await listenForCommands((request, signal) => answer(started.running.admin, request, signal), data, placeOf({ 'store.url': `sqlite:${data}` }, system.name))
   const seconds = (performance.now() - startedMs) / 1_000
-  const where = relative(process.cwd(), data) || data
-  if (options.json) console.log(JSON.stringify({ ready: true, system: system.name, url: started.url, seconds, data: where, seeded: started.seeded, pid: process.pid }))
-  else console.log(`${system.name} ready at ${started.url} in ${seconds.toFixed(1)} s — data in ${where}${started.seeded ? ', with demo data' : ''}`)
+  if (options.json) console.log(JSON.stringify({ ready: true, system: system.name, url: started.url, seconds, data, seeded: started.seeded, pid: process.pid }))
+  else console.log(`${system.name} ready at ${started.url} in ${seconds.toFixed(1)} s — data in ${data}${started.seeded ? ', with demo data' : ''}`)
 
   await stop
   if (!options.json) console.log('draining …')
@@ -49,6 +56,20 @@ export async function dev(module: string, options: DevOptions): Promise<void> {
   watchdog.end()
   await started.stop()
   console.log(options.json ? JSON.stringify({ stopped: true }) : 'stopped; everything that was acknowledged is on disk')
+}
+
+/** A configuration beside a system is mostly that of its processes. What of it holds for this one, holds; what does not is said. */
+function sayWhatIsNotForDev({ values, origins, file }: Config, logger: Logger): void {
+  if (file === undefined) return
+  const name = relative(process.cwd(), file) || file
+  const ignored = keys.filter((key) => origins[key] === name && !isForDev(key, values))
+  if (ignored.length > 0) logger.warn({ file, settings: ignored }, 'these settings are for `atoll start` and `atoll up`, and not for `atoll dev`, which runs all of the system in this process, with its data in a folder')
+}
+
+function isForDev(key: Key, values: Values): boolean {
+  if (key === 'store.url') return folderOf(values[key]!) !== undefined // it is set
+  if (key === 'log.url') return values[key] === 'embedded'
+  return key === 'system' || key === 'gateway.port' || key === 'logging.level' || key === 'loopStallMsMax' || (key.startsWith('runtime.') && key !== 'runtime.partitions')
 }
 
 function portOf(text: string): number {
