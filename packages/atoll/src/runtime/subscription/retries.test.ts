@@ -5,7 +5,7 @@ import type { Reader, Row, Statement, StoreDriver, Value } from '@atoll/store/dr
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
 import { command, contract, event, projection, query, service, system, type System } from '../../index.ts'
-import { call, changedWrites, endingBehind, inWorld, type World } from '../../../test/world.ts'
+import { call, changedReads, changedWrites, endingBehind, inWorld, type World } from '../../../test/world.ts'
 import type { RunningSystem } from '../../runtime.ts'
 import { runtimeMigrations } from '../schema.ts'
 
@@ -208,6 +208,30 @@ describe('keys whose events fail', () => {
       await world.host.advance(100_000)
       assert.equal(await call(second, desk.handled, 'one'), 2)
     }))
+
+  for (const [what, create] of [['a handler', createDesk], ['a projection', createBoard]] as const) {
+    it(`are not overtaken in ${what} by what arrives while their partition is being opened`, () =>
+      inWorld(async (world) => {
+        const first = await world.start(create(poisoned), { partitions: 1, retryDelayMs: 5_000, retryDelayMsMax: 5_000 })
+        await call(first, feed.send, ['bad'])
+        await first.quiet()
+        await first.stop()
+        const gate = Promise.withResolvers<void>()
+        let tries = 0
+        const stores = changedReads(world.stores, async ({ sql }) => (sql.includes('FROM atoll_held') ? gate.promise : undefined))
+        const opening = world.start(create(() => void tries++), { partitions: 1, services: ['desk'] }, { stores })
+        await world.host.advance(10)
+        const feeding = await world.start(create(poisoned), { partitions: 1, services: ['feed'] })
+        await call(feeding, feed.send, ['bad'])
+        await world.host.advance(100)
+        gate.resolve()
+        await opening
+        await world.host.advance(100)
+        assert.equal(tries, 0)
+        await world.host.advance(10_000)
+        assert.equal(tries, 2)
+      }))
+  }
 
   it('are tried within their delay although the wall clock is set back, while they wait or between two starts', () =>
     inWorld(async (world) => {

@@ -155,7 +155,7 @@ export class Subscription {
 
   #reader(partition: number): PartitionReader {
     const reader = this.#readers.get(partition)
-    if (!reader) throw new AtollError('UNAVAILABLE', `partition ${partition} of ${this.ground.name} is not read by this instance now; try again`)
+    if (!reader?.isOpen) throw new AtollError('UNAVAILABLE', `partition ${partition} of ${this.ground.name} is not read by this instance now; try again`)
     return reader
   }
 
