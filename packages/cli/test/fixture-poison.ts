@@ -6,7 +6,7 @@ import { z } from 'zod'
 
 // A service whose handlers do to their process what no handler should, and another one that shares it.
 
-const Note = z.object({ id: z.string(), how: z.enum(['stray', 'stray after', 'loop', 'statement', 'nothing']) })
+const Note = z.object({ id: z.string(), how: z.enum(['stray', 'stray after', 'loop', 'statement', 'exit', 'memory', 'nothing']) })
 const taken = event('note.taken', { version: 1, key: ({ id }) => id, data: Note })
 const notes = contract('notes', {
   events: [taken],
@@ -24,9 +24,13 @@ function spinForEver(): void {
   for (;;);
 }
 
+function hoard(): void {
+  for (const kept: number[][] = []; ;) kept.push(Array.from({ length: 100_000 }, (_, index) => index))
+}
+
 if (process.env['STRAY_OF_NOBODY'] !== undefined) setTimeout(() => void stray('a stray of nobody'), 1_000)
 
-export default system('poison', {
+export default system(process.env['FIXTURE_NAME'] ?? 'poison', {
   services: [
     service(notes, {
       handlers: {
@@ -40,6 +44,8 @@ export default system('poison', {
       subscribe: ({ on }) => [
         on(taken, async ({ event: { data }, tx }) => {
           if (data.how === 'loop') spinForEver()
+          if (data.how === 'exit') process.exit(3)
+          if (data.how === 'memory') hoard()
           if (data.how === 'stray') {
             void stray('a stray before the commit')
             await once(process, 'unhandledRejection')

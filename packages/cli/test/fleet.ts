@@ -24,6 +24,8 @@ export interface Running {
   /** What it has logged so far. */
   log(): string
   signal(signal: NodeJS.Signals): void
+  /** Resolves when it has ended, by itself or not. */
+  readonly ended: Promise<unknown>
   /** Signals, and resolves when it has ended. */
   end(signal?: NodeJS.Signals): Promise<{ code: number | null; log: string }>
 }
@@ -56,6 +58,7 @@ export async function inFleet(work: (fleet: Fleet) => Promise<void>): Promise<vo
         ready.catch(() => undefined) // not everybody asks
         return {
           pid: child.pid!,
+          ended,
           ready: () => ready,
           log: () => log,
           signal: (signal) => void child.kill(signal),
