@@ -1,5 +1,6 @@
 import { ambiguousRequests } from './ambiguous-requests.ts'
 import type { Attack } from './attack.ts'
+import { endlessConditions } from './endless-conditions.ts'
 import { forgedPositions, manyForgedPositions } from './forged-positions.ts'
 import { largeBodies } from './large-bodies.ts'
 import { logins } from './logins.ts'
@@ -8,4 +9,4 @@ import { silentConnections } from './silent-connections.ts'
 import { unreadAnswers } from './unread-answers.ts'
 
 /** In the order of docs/operating/security.md. */
-export const attacks: readonly Attack[] = [silentConnections, unreadAnswers, pipelinedRequests, ambiguousRequests, largeBodies, forgedPositions, manyForgedPositions, logins]
+export const attacks: readonly Attack[] = [silentConnections, unreadAnswers, pipelinedRequests, ambiguousRequests, largeBodies, endlessConditions, forgedPositions, manyForgedPositions, logins]

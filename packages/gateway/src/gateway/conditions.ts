@@ -15,10 +15,10 @@ export type Condition = '*' | readonly Tag[]
 
 /** Reads a condition; undefined if there is none. MALFORMED for anything else: a condition that is not understood must not be passed over. */
 export function readCondition(name: 'If-Match' | 'If-None-Match', header: string | undefined): Condition | undefined {
-  const sent = header?.replace(/^[\s,]+|[\s,]+$/g, '')
+  const sent = header === undefined ? undefined : withoutEmptyEnds(header)
   if (sent === undefined || sent === '*') return sent
   const tags: Tag[] = []
-  const tag = /[\s,]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?=,|$)/y
+  const tag = /[, \t]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)/y
   while (tag.lastIndex < sent.length) {
     const found = tag.exec(sent)
     if (!found || tags.length === TAGS_MAX) throw new AtollError('MALFORMED', `${name} must be *, or a list of at most ${TAGS_MAX} tags in double quotes`)
@@ -26,6 +26,14 @@ export function readCondition(name: 'If-Match' | 'If-None-Match', header: string
   }
   if (tags.length === 0) throw new AtollError('MALFORMED', `${name} is empty`)
   return tags
+}
+
+/** A list without the empty elements at its ends. By index, since a pattern that ends in `+$` looks at a run of them again from each of its characters. */
+function withoutEmptyEnds(list: string): string {
+  let [start, end] = [0, list.length]
+  while (start < end && separators.includes(list[start]!)) start++ // within the list, as below
+  while (end > start && separators.includes(list[end - 1]!)) end--
+  return list.slice(start, end)
 }
 
 /** If-None-Match of a command: `*`, for what is to be new. Whether a version is *not* there is a question for queries. */
@@ -69,3 +77,5 @@ export async function underIfMatch<T>(condition: Condition | undefined, run: (if
 }
 
 const TAGS_MAX = 10
+/** Between the elements of a list there may be spaces and tabs, and elements with nothing in them (RFC 9110 § 5.6.1). */
+const separators = ', \t'

@@ -212,6 +212,18 @@ describe('the gateway', () => {
       assert.equal((await send({ method: 'GET', url: '/labels/x', headers: { 'if-match': '"y", "x"' } })).status, 200)
     }))
 
+  it('reads a condition once, however long it is, and whatever is wrong with it: it would take the gateway hours to look at each comma as often as there are commas', () =>
+    inSystem(async ({ send }) => {
+      for (const between of [',', ' ', ', ', '\t,', '"', '",']) {
+        for (const name of ['if-match', 'if-none-match']) {
+          const headers = { [name]: `"a"${between.repeat(1_000_000)}x` }
+          assert.equal((await send({ method: 'GET', url: '/labels/x', headers })).status, 400, between)
+          assert.equal((await send({ method: 'PUT', url: '/labels/x', headers })).status, 400, between)
+        }
+      }
+      assert.equal((await send({ method: 'GET', url: '/labels/x', headers: { 'if-match': ` ,\t"y",${', '.repeat(1_000_000)}"x", ,\t` } })).status, 200)
+    }))
+
   it('asks the handler whether something is new, for If-None-Match: *', () =>
     inSystem(async ({ send }) => {
       const put = async (id: string, tags: string) => (await send({ method: 'PUT', url: `/books/${id}`, headers: { 'if-none-match': tags } })).status
