@@ -50,7 +50,7 @@ export async function handleEvent(
           if (!handling.committed) throw error
           reportAfterCommit(ground, envelope, error) // here, since nobody may wait for the handler any more
         }
-        if (!handling.committed && !handling.storeFailed) await settleAlone(ground, frame)
+        if (!handling.committed && !handling.storeFailed) await handling.conclude() // it is handled all the same
       },
       (reason) => void handling.abort(reason),
     )
@@ -67,17 +67,4 @@ export async function handleEvent(
 function reportAfterCommit({ name, logger }: HandlingGround, { id, type, key, trace }: Envelope, error: unknown): void {
   const fields = { subscription: name, event: id, type, key, trace, error }
   logger.error(fields, `a handler of ${type} in ${name} failed after its transaction had committed: the event is handled, and what was to come after that is not tried again`)
-}
-
-/** A handler that opened no transaction has handled its event all the same. */
-async function settleAlone({ store }: HandlingGround, frame: TransactionFrame): Promise<void> {
-  try {
-    await store.write(async (tx) => {
-      await frame.guard?.(tx)
-      await frame.settle?.(tx)
-    })
-    frame.committed?.()
-  } catch (error) {
-    throw new StoreFailure(error)
-  }
 }

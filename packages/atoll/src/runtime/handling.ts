@@ -186,6 +186,19 @@ export class Handling implements Progress, Attributable {
   }
 
   /**
+   * Commits what its frame adds, and nothing else: for a handler that opened no transaction, or has caught what that failed with. Rejects once the
+   * handling was ended from outside: what became of it is decided then.
+   */
+  conclude(result?: unknown): Promise<unknown> {
+    if (this.#state === 'over' && this.reason === undefined) {
+      this.#state = 'ready'
+      this.#ended = this.#failure = undefined
+      this.failedWork = noFailedWork
+    }
+    return this.tx(() => result)
+  }
+
+  /**
    * Resolves when its transaction, if one is under way, has ended: a handler that did not await it is done no earlier than that. Rejects
    * if that transaction failed.
    */

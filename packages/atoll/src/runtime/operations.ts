@@ -121,7 +121,7 @@ async function run(ground: OperationGround, operation: BoundOperation, handling:
     return
   }
   // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
-  if (slot) return void (await handling.tx(() => returned))
+  if (slot) return void (await handling.conclude(returned))
   handling.assertJudged()
   handling.decide()
   answer.check(returned)

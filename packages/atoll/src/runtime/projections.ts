@@ -83,7 +83,14 @@ export class ProjectionStore {
     await this.#ground.stores.remove(this.store.name)
   }
 
-  /** The same, once no other instance reads on in it; after `waitMs` it is closed, and stays for the next start to remove. */
+  /** Closes this generation, which is not to become live, and deletes it. If it has become so, or nobody can say, it stays for a later start to decide. */
+  async giveUp(): Promise<void> {
+    const live = await liveGeneration(this.#ground, this.projection).catch(() => this.generation)
+    if (live === this.generation) await this.store.close()
+    else await this.discard()
+  }
+
+  /** Deletes it once no other instance reads on in it; after `waitMs` it is closed, and stays for the next start to remove. */
   async retire(waitMs: number): Promise<void> {
     const { host } = this.#ground
     const untilMs = host.monotonicMs() + waitMs

@@ -40,7 +40,7 @@ export async function* replayProjection(service: ServiceRuntime, facts: Subscrip
   } finally {
     if (!swapped) {
       await subscription.stop(0)
-      await next.discard()
+      await next.giveUp()
     }
   }
 }

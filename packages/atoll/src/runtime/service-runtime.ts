@@ -298,12 +298,18 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     return { next, subscription: new Subscription(this.#groundOf(facts, next.store)) }
   }
 
-  /** Puts a rebuilt generation in the place of the live one. */
+  /** Puts a rebuilt generation in the place of the live one. Rejects if it has not become live, and never after that. */
   async swap(facts: SubscriptionFacts, next: ProjectionStore, subscription: Subscription): Promise<void> {
     await this.#following
-    const installing = next.goLive().then(() => this.#install(facts, next, subscription))
+    const goingLive = next.goLive()
+    const installing = goingLive.then(() => this.#install(facts, next, subscription))
     this.#following = installing.then(noop, noop).finally(() => (this.#following = undefined)) // it is live here before anybody looks whether it is
-    await (await installing).retire(RETIRE_LEASES * this.options.leaseMs)
+    await goingLive
+    try {
+      await (await installing).retire(RETIRE_LEASES * this.options.leaseMs)
+    } catch (error) { // it is live all the same
+      this.logger.warn({ subscription: facts.name, error }, 'a projection was rebuilt and is live; what was there before could not be put away, and is removed at a later start')
+    }
   }
 
   /** From here on a projection is this generation; returns the one before, once nobody here uses it any more. */

@@ -6,7 +6,7 @@ import { AtollError, silentLogger } from '@atoll/host'
 import { openSystem, type Position } from '../runtime.ts'
 import { runtimeMigrations } from './schema.ts'
 import { audit, book, createShop } from '../../test/shop.ts'
-import { call, changedWrites, inWorld } from '../../test/world.ts'
+import { call, changedReads, changedWrites, inWorld } from '../../test/world.ts'
 
 describe('instances of a service', () => {
   it('share its partitions, and take over those of one that is gone', () =>
@@ -337,6 +337,33 @@ describe('a projection', () => {
       assert.deepEqual((await rebuilding).at(-1), { subscription: 'audit.sums', handled: 3, total: 3, held: 1, done: true })
       assert.equal((await shop.admin.deadLetters()).length, 1)
     }))
+
+  it('is live once it was swapped in, although what comes after that fails, or nobody hears that it worked', async () => {
+    for (const trouble of ['behind the swap', 'in its answer']) {
+      await inWorld(async (world) => {
+        let isSwapped = false
+        const stores = changedWrites(changedReads(world.stores, async () => {
+          if (!isSwapped || trouble === 'in its answer') return
+          isSwapped = false
+          throw new AtollError('UNAVAILABLE', 'the network blinked')
+        }), (store, work) => store.write(work).then(async (result) => {
+          if (isSwapped || store.name !== 'audit' || (await store.reader.all({ sql: 'SELECT * FROM atoll_projections' })).length === 0) return result
+          isSwapped = true
+          if (trouble === 'in its answer') throw new AtollError('UNAVAILABLE', 'the network blinked')
+          return result
+        }))
+        const shop = await world.start(createShop(), {}, { stores })
+        await call(shop, book.note, { account: 'a', cents: 1 })
+        await shop.quiet()
+        const rebuilding = Array.fromAsync(shop.admin.replay('audit.sums')).catch(() => undefined)
+        await world.host.advance(5_000)
+        await rebuilding
+        await call(shop, book.note, { account: 'a', cents: 2 })
+        await world.host.advance(5_000)
+        assert.deepEqual(await call(shop, audit.sums, { account: 'a' }), { cents: 3 }, trouble)
+      })
+    }
+  })
 
   it('stays as it is when a rebuild fails', () =>
     inWorld(async (world) => {

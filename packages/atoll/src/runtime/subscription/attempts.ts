@@ -71,8 +71,9 @@ export class Attempts {
     })
   }
 
-  /** Uses up, in `tx`, the tries of held events under which the process before ended. */
-  async countCutOff(tx: Transaction, tries: readonly CutOffTry[]): Promise<void> {
+  /** Uses up, in `tx`, the tries of held events under which the process before ended. Resolves with those events. */
+  async countCutOff(tx: Transaction, tries: readonly CutOffTry[]): Promise<HeldEvent[]> {
+    const events: HeldEvent[] = []
     for (const { source, number, attempt } of tries) {
       const event = await this.#held.at(tx, source, number)
       if (!event) continue // it was not held: it is still to come, or was settled after all
@@ -80,7 +81,9 @@ export class Attempts {
       await this.#caution.settle(tx, event)
       await this.#held.update(tx, event, reason, this.#ground.host.now())
       this.#report(event, reason)
+      events.push(event)
     }
+    return events
   }
 
   /** Applies one event to a projection, inside a transaction. */

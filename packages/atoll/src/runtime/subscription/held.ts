@@ -1,4 +1,4 @@
-import type { AtollError, Host } from '@atoll/host'
+import { AtollError, type Host } from '@atoll/host'
 import type { Queries, Statement, Transaction, Value } from '@atoll/store/driver'
 import type { Envelope } from '../envelope.ts'
 import { DueQueue } from './due-queue.ts'
@@ -189,7 +189,7 @@ export class HeldEvents {
 
   /** Takes out the first event of a key. The next one is due at once, by itself: nobody may be there to go on. */
   async release(tx: Transaction, event: HeldEvent, now: number): Promise<void> {
-    await tx.run(deleteHeld, [event.seq])
+    if ((await tx.run(deleteHeld, [event.seq])) !== 1) throw new AtollError('FENCED', `${event.type} ${event.id} is not held any more: somebody else has handled it`)
     await tx.run(reviveNext, [now, this.#subscription, this.#partition, event.key])
   }
 

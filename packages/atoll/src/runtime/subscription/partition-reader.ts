@@ -45,7 +45,8 @@ export class PartitionReader {
   readonly #stream: StreamReader
   readonly #dirty = new Set<Cursor>()
   #running: Promise<void> | undefined
-  #isOpen = false
+  /** Whether it knows where it stands and what is held. Before that nothing may be read: what comes would overtake what is held of its key. */
+  isOpen = false
   #stopping = false
   #failed = false
   /** Sources that have not been read yet. Once there are none, and a commit has lasted or nothing is left to do, it works. */
@@ -73,13 +74,14 @@ export class PartitionReader {
   /** Reads cursors and held events, and begins. */
   async open(): Promise<void> {
     const { store, events } = this.#ground
-    await store.write(async (tx) => {
+    const counted = await store.write(async (tx) => {
       const [, , cutOff] = await Promise.all([this.#book.check(tx), this.#book.open(tx, events), this.#caution.open(tx)])
-      await this.#attempts.countCutOff(tx, cutOff)
+      return this.#attempts.countCutOff(tx, cutOff)
     })
+    for (const event of counted) this.#caution.tried(event)
     await this.#held.load(store.reader)
     await this.#book.load(store.reader, events)
-    this.#isOpen = true
+    this.isOpen = true
     this.#caution.begin(this.#book.cursors)
     for (const cursor of this.#book.cursors) {
       this.#dirty.add(cursor)
@@ -88,11 +90,6 @@ export class PartitionReader {
     this.#retries.look()
     if (this.isProven) this.#looked.resolve()
     this.#pump()
-  }
-
-  /** Whether it knows where it stands and what is held. Before that nothing may be read: what comes would overtake what is held of its key. */
-  get isOpen(): boolean {
-    return this.#isOpen
   }
 
   /** Whether the log was seen to have the records that its cursors stand at. */
@@ -133,7 +130,7 @@ export class PartitionReader {
 
   /** Whether any event may be held. */
   get holds(): boolean {
-    return !this.#isOpen || !this.#held.isEmpty
+    return !this.isOpen || !this.#held.isEmpty
   }
 
   /** Why it stands still, if records are missing or others than those that were read. */
@@ -146,25 +143,34 @@ export class PartitionReader {
     return !this.#running && this.#dirty.size === 0 && this.#lanes.idle && this.#retries.idle
   }
 
-  /** Redrives a dead letter, and what is parked behind it; dry or for good. */
+  /** Redrives a dead letter, and what is parked behind it; dry or for good. Reports nothing if it is not there. UNAVAILABLE if the store failed. */
   redrive(place: HeldPlace, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
-    return this.#retries.run(place.key, () => this.#drive(() => (dryRun ? this.#attempts.driveDry(place, report) : this.#attempts.drive(place.key, () => this.#isOver, { place, report }))))
+    return this.#asAsked(place, () => (dryRun ? this.#attempts.driveDry(place, report) : this.#attempts.drive(place.key, () => this.#isOver, { place, report })))
   }
 
-  /** Discards a dead letter. COMMAND_USAGE if it is none; UNAVAILABLE if the store failed, and then all is as it was. */
-  async discard(place: HeldPlace, note: DiscardNote): Promise<void> {
-    let refusal: unknown = new AtollError('UNAVAILABLE', `partition ${this.partition} of ${this.#ground.name} was given up before it could discard; try again`)
-    await this.#retries.run(place.key, () => this.#drive(async () => {
+  /** Discards a dead letter. COMMAND_USAGE if it is none; UNAVAILABLE if the store failed. */
+  discard(place: HeldPlace, note: DiscardNote): Promise<void> {
+    return this.#asAsked(place, async () => {
+      const event = await this.#ground.store.write(async (tx) => {
+        await this.#book.check(tx)
+        return discardHeld(tx, this.#held, this.#ground.name, place, note)
+      })
+      this.#held.forget(event)
+      this.#caution.tried(event)
+    })
+  }
+
+  /** Does with a held event what somebody waits for; rejects if it could not be done. */
+  async #asAsked({ key }: HeldPlace, work: () => Promise<void>): Promise<void> {
+    let refusal: unknown = new AtollError('UNAVAILABLE', `partition ${this.partition} of ${this.#ground.name} was given up meanwhile; try again`)
+    await this.#retries.run(key, () => this.#drive(async () => {
       try {
-        const event = await this.#ground.store.write(async (tx) => {
-          await this.#book.check(tx)
-          return discardHeld(tx, this.#held, this.#ground.name, place, note)
-        })
-        this.#held.forget(event)
+        if (this.#isOver) return
+        await work()
         refusal = undefined
       } catch (error) {
-        refusal = error
-        if (AtollError.from(error).code !== 'COMMAND_USAGE') throw new StoreFailure(error)
+        refusal = error instanceof StoreFailure ? error.cause : error
+        if (AtollError.from(refusal).code !== 'COMMAND_USAGE') throw new StoreFailure(refusal)
       }
     }))
     if (refusal !== undefined) throw refusal
@@ -200,7 +206,7 @@ export class PartitionReader {
   }
 
   #pump(): void {
-    if (!this.#isOpen || this.#running || this.#stopping || this.#failed) return
+    if (!this.isOpen || this.#running || this.#stopping || this.#failed) return
     if (this.#gap) {
       if (this.isProven) return
       this.#looked = Promise.withResolvers() // it looks again, and the last answer is out of date
