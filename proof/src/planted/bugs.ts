@@ -286,8 +286,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     defect: 'an event counts as handled by a projection that built its write and forgot to execute it',
     changes: [
       { file: 'proof/src/bank/auditor.ts', find: '\n            .execute(),', replace: ',' },
-      { file: attempts, find: '      assertExecuted(tx)\n', replace: '' },
-      { file: 'packages/atoll/src/service/subscriber.ts', find: 'assertExecuted(undefined, await handler(context.event as never, context))', replace: 'void (await handler(context.event as never, context))' },
+      { file: attempts, find: '      assertExecuted(tx, returned)\n', replace: '' },
+      { file: 'packages/testkit/src/world/sightings.ts', find: 'assertExecuted(undefined, await (', replace: 'void (await (' },
     ],
   },
   {
