@@ -110,12 +110,7 @@ export class PartitionReader {
 
   /** How far it has read of sources that the log has less of, by source. */
   get beyondLog(): ReadonlyMap<string, Passed> {
-    const beyond = new Map<string, Passed>()
-    if (this.#gap?.code !== 'LOG_GAP') return beyond
-    for (const { source, type, isProven, furthest, order } of this.#book.cursors) {
-      if (type === '' && !isProven) beyond.set(source, { partition: this.partition, number: furthest, order })
-    }
-    return beyond
+    return this.#gap?.code === 'LOG_GAP' ? this.#book.unproven() : new Map()
   }
 
   /** The cursor of a source; undefined if the subscription does not read it. */
