@@ -13,7 +13,7 @@ export interface Sabotage {
 const runtime = 'packages/atoll/src/runtime'
 const batch = `${runtime}/subscription/batch.ts`
 const mark = 'for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)'
-const beginHandled = 'let thrown: unknown\n  let physical'
+const beginHandled = 'let failed = noFailedWork\n  let physical'
 const logWriter = 'packages/log/src/drivers/embedded/writer.ts'
 const HERE = 'sabotage: here'
 
