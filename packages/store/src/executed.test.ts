@@ -14,8 +14,8 @@ function judge(build: (db: Kysely<Tables>) => unknown): Promise<string | undefin
   return inSqliteWorld({}, async (world) => {
     const store = await world.open({ '0001-orders': 'CREATE TABLE orders (id TEXT PRIMARY KEY, cents INTEGER)' })
     await store.write(async (tx) => {
-      const returned = await build(kyselyFor<Tables>(tx))
       try {
+        const returned = await build(kyselyFor<Tables>(tx))
         assertExecuted(tx, returned)
       } catch (error) {
         const { code, reason } = error as { code: string; reason: string }
@@ -32,7 +32,23 @@ describe('a query that a handler builds and does not execute', () => {
   const refused: readonly (readonly [string, string, (db: Kysely<Tables>) => unknown])[] = [
     ['a write that it returns', `db.insertInto('orders')`, (db) => db.insertInto('orders').values(order)],
     ['a read that it returns', `db.selectFrom('orders')`, (db) => db.selectFrom('orders').selectAll()],
-    ['raw SQL that it returns', 'a query', () => sql`DELETE FROM orders`],
+    ['raw SQL that it returns', 'sql`DELETE…`', () => sql`DELETE FROM orders`],
+    ['raw SQL that it awaits', 'sql`INSERT…`', async () => void (await (sql`INSERT INTO orders VALUES (${order.id}, 1)` as unknown))],
+    ['raw SQL that it awaits with others', 'sql`DELETE…`', () => Promise.all([sql`DELETE FROM orders`])],
+    ['raw SQL that it awaits, and takes for an answer', 'sql`SELECT…`', async () => ((await (sql`-- is it there?\n /* now */ SELECT 1 FROM orders` as unknown)) ? 'there' : 'not there')],
+    ['raw SQL that begins with raw SQL', 'sql`UPDATE…`', async () => void (await (sql` ${sql.raw('update orders')} SET cents = 1` as unknown))],
+    ['raw SQL that it compiles alone', 'sql`INSERT…`', (db) => void sql`INSERT INTO orders VALUES ('a', 1)`.compile(db)],
+    ['part of raw SQL that it returns', 'sql`…`', async () => sql`cents > 1`],
+    ['a list of queries that it returns', 'db.selectFrom(\'orders\')', (db) => [1, db.selectFrom('orders').selectAll()]],
+    ['an object of queries that it returns', 'sql`DELETE…`', () => ({ a: sql`DELETE FROM orders` })],
+    ['a function that it returns', 'a function that the handler returned', (db) => () => db.deleteFrom('orders').execute()],
+    ['a generator', 'a generator that the handler returned', function* (db) { yield db.deleteFrom('orders').execute() }],
+    ['an asynchronous generator', 'a generator that the handler returned', async function* (db) { yield await db.deleteFrom('orders').execute() }],
+    ['a table that it awaits', `db.schema.createTable('extra')`, async (db) => void (await db.schema.createTable('extra').addColumn('a', 'text'))],
+    ['a table that it drops halfway', `db.schema.createTable('extra')`, (db) => void db.schema.createTable('extra')],
+    ['a table in a schema', `db.schema.dropTable('extra')`, (db) => db.withSchema('main').schema.withoutPlugins().dropTable('extra')],
+    ['an alteration', `db.schema.alterTable('orders')`, (db) => void db.schema.alterTable('orders').addColumn('b', 'text')],
+    ['an index', `db.schema.createIndex('by_cents')`, (db) => void db.schema.createIndex('by_cents').on('orders').column('cents')],
     ['a prepared statement that it returns', 'a prepared statement', () => all],
     ['a write that it awaits', `db.updateTable('orders')`, async (db) => void (await db.updateTable('orders').set({ cents: 2 }))],
     ['a write that it drops', `db.deleteFrom('orders')`, (db) => void db.deleteFrom('orders').where('id', '=', 'a')],
@@ -78,6 +94,16 @@ describe('a query that a handler builds and does not execute', () => {
     ['a write that is compiled, then executed', (db) => { const write = db.insertInto('orders').values(order); write.compile(); return write.executeTakeFirst() }],
     ['a write with a plugin, or in a schema', async (db) => { await db.withPlugin(new CamelCasePlugin()).insertInto('orders').values(order).execute(); await db.withSchema('main').deleteFrom('orders').execute() }],
     ['raw SQL that is executed', (db) => sql`DELETE FROM orders`.execute(db)],
+    ['raw SQL that is compiled, then executed', (db) => db.executeQuery(sql`DELETE FROM orders`.compile(db))],
+    ['a read in raw SQL that is compiled, to be looked at', (db) => void sql`SELECT 1`.compile(db)],
+    ['part of raw SQL that an async function returns', async (db) => db.selectFrom('orders').selectAll().where(await (async () => sql<boolean>`cents > 1`)()).execute()],
+    ['a table that is created, altered and dropped', async (db) => {
+      await db.schema.createTable('extra').addColumn('a', 'text').execute()
+      await db.schema.alterTable('extra').addColumn('b', 'text').execute()
+      await db.schema.createIndex('extra_a').on('extra').column('a').execute()
+      await db.schema.dropTable('extra').execute()
+    }],
+    ['a list of rows', (db) => db.selectFrom('orders').selectAll().execute()],
     ['a prepared statement that is run', (db) => all.all(db, {})],
   ]
   for (const [what, build] of fine) it(`is none: ${what}`, async () => assert.equal(await judge(build), undefined))

@@ -1,17 +1,21 @@
-import { AtollError } from '@atoll/host'
 import { unexecutedOf } from './kysely.ts'
 import { PreparedStatement } from './prepared.ts'
+import { notExecuted } from './raw-sql.ts'
 import { describe, isBuilder } from './unexecuted.ts'
 
 /**
- * Refuses, with NOT_EXECUTED, what a handler built and did not execute: what it `returned`, if that is a query; any write; a read that it
- * awaited. `db`: its Kysely, or the queries that this runs on. What became a part of another query is not meant.
+ * Refuses, with NOT_EXECUTED, what a handler built and did not execute: what it `returned`, if that is a query, a function or a generator, or holds
+ * a query; any write; a read that it awaited. `db`: its Kysely, or the queries that this runs on. What became a part of another query is not meant.
  */
 export function assertExecuted(db: object | undefined, returned?: unknown): void {
   const what = db && unexecutedOf(db)?.take()
   if (what !== undefined) throw notExecuted(what, `${what} … .execute()`)
-  if (isBuilder(returned)) throw notExecuted(describe(returned.toOperationNode()), '.execute() at the end of what is returned')
-  if (returned instanceof PreparedStatement) throw notExecuted('a prepared statement', '.run(db, …), .get or .all behind it')
+  if (typeof returned === 'function') throw notExecuted('a function that the handler returned', 'its call, so that what it does is done')
+  if (typeof returned !== 'object' || returned === null) return
+  if (generators.has(returned[Symbol.toStringTag as keyof typeof returned])) throw notExecuted('a generator that the handler returned', 'an async function in its place')
+  refuseQuery(returned)
+  if (Array.isArray(returned)) refuseListed(returned)
+  else if (Object.getPrototypeOf(returned) === Object.prototype) refuseFields(returned)
 }
 
 /** A handler has failed before it came to execute what it built. */
@@ -19,6 +23,24 @@ export function forgetUnexecuted(db: object): void {
   unexecutedOf(db)?.take()
 }
 
-function notExecuted(what: string, remedy: string): AtollError {
-  return new AtollError('NOT_EXECUTED', `${what} was built and never executed, so it did nothing, and what its handler did was undone. Write ${remedy}, await it, and build a write only where it is executed`)
+function refuseQuery(value: unknown): void {
+  if (isBuilder(value)) throw notExecuted(describe(value.toOperationNode()), '.execute() at the end of what is returned')
+  if (value instanceof PreparedStatement) throw notExecuted('a prepared statement', '.run(db, …), .get or .all behind it')
 }
+
+/** A long list is one of rows, or each of it is a query. */
+function refuseListed(list: readonly unknown[]): void {
+  for (let index = 0; index < list.length && index < LOOKED_INTO_MAX; index++) refuseQuery(list[index])
+}
+
+function refuseFields(fields: object): void {
+  let looked = 0
+  for (const name in fields) {
+    if (looked++ === LOOKED_INTO_MAX) return
+    refuseQuery(fields[name as keyof typeof fields])
+  }
+}
+
+const LOOKED_INTO_MAX = 100
+
+const generators: ReadonlySet<unknown> = new Set(['Generator', 'AsyncGenerator'])

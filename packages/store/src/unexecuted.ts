@@ -1,4 +1,5 @@
-import { Kysely, NOOP_QUERY_EXECUTOR, QueryCreator, type OperationNode, type QueryId, type RootOperationNode } from 'kysely'
+import { Kysely, NOOP_QUERY_EXECUTOR, QueryCreator, SchemaModule, type OperationNode, type QueryId, type RootOperationNode } from 'kysely'
+import { isRawWrite, verbOf } from './raw-sql.ts'
 
 // A builder of Kysely does nothing before it is executed, and nobody notices when it never is: awaiting one resolves with the builder
 // itself. So what handlers build is looked after here, and refused once it is certain that nothing will execute it.
@@ -15,7 +16,7 @@ export class Unexecuted {
   /** A query creator has just made this builder. */
   made<Made>(builder: Made): Made {
     if (hasNode(builder)) askFor('made', builder)
-    else if (isMerge(builder)) followMerge(builder, this)
+    else if (isBeginning(builder)) follow(builder, this)
     return builder
   }
 
@@ -31,9 +32,9 @@ export class Unexecuted {
     this.#awaited?.delete(queryId)
   }
 
-  /** To compile a write is not to execute it. */
+  /** To compile a write is not to execute it. Whether raw SQL is one is looked at if nobody executes it. */
   compiled(queryId: QueryId, node: RootOperationNode): void {
-    if (node.kind !== 'SelectQueryNode' && node.kind !== 'RawNode') this.#note(queryId, node)
+    if (node.kind !== 'SelectQueryNode') this.#note(queryId, node)
   }
 
   executed(queryId: QueryId): void {
@@ -44,8 +45,9 @@ export class Unexecuted {
   /** Forgets all of them, and says what the first is, as it stands in the code. */
   take(): string | undefined {
     if (this.#first === undefined && this.#others === undefined && this.#awaited === undefined) return undefined
-    const node = (this.#first === undefined ? undefined : this.#firstNode) ?? firstOf(this.#others) ?? firstOf(this.#awaited)
+    const nodes = [this.#first === undefined ? undefined : this.#firstNode, ...(this.#others?.values() ?? []), ...(this.#awaited?.values() ?? [])]
     this.#first = this.#others = this.#awaited = undefined
+    const node = nodes.find((one) => one !== undefined && (one.kind !== 'RawNode' || isRawWrite(one)))
     return node && describe(node)
   }
 
@@ -54,10 +56,6 @@ export class Unexecuted {
     this.#first = queryId
     this.#firstNode = node
   }
-}
-
-function firstOf(queries: Map<QueryId, RootOperationNode> | undefined): RootOperationNode | undefined {
-  return queries?.values().next().value
 }
 
 /** Whether this is a query that was built and not executed: a builder, or raw SQL. */
@@ -73,18 +71,22 @@ export function lookAfter<Creator extends object>(creator: Creator, unexecuted: 
 /** The same for every object of a class; `find` tells whose its queries are. */
 export function intercept<Target extends object>(target: Target, find: (creator: object) => Unexecuted): Target {
   const members = target as Record<string, ((...args: unknown[]) => unknown) | undefined> // Kysely's methods, by their names
-  for (const name of [...writes, ...creators]) {
+  for (const name of [...writes, ...definitions, ...creators]) {
     const make = members[name]
     if (!make) continue
     members[name] = function (this: object, ...args: unknown[]) {
       const made = make.apply(this, args)
-      return made instanceof QueryCreator || made instanceof Kysely ? lookAfter(made, find(this)) : find(this).made(made)
+      return made instanceof QueryCreator || made instanceof Kysely || made instanceof SchemaModule ? lookAfter(made, find(this)) : find(this).made(made)
     }
   }
+  if (target instanceof Kysely) Object.defineProperty(target, 'schema', { configurable: true, get(this: object) { return lookAfter(Reflect.get(Kysely.prototype, 'schema', this), find(this)) } })
   return target
 }
 
 const writes = ['insertInto', 'replaceInto', 'updateTable', 'deleteFrom', 'mergeInto']
+const definitions = [
+  'createTable', 'alterTable', 'dropTable', 'createIndex', 'dropIndex', 'createView', 'dropView', 'refreshMaterializedView', 'createSchema', 'dropSchema', 'createType', 'alterType', 'dropType',
+]
 const creators = ['with', 'withRecursive', 'withSchema', 'withPlugin', 'withoutPlugins', 'withTables', '$extendTables', '$omitTables', '$pickTables']
 
 /** What a builder's executor is asked by way of its node: a builder shows neither its id nor its executor. */
@@ -135,18 +137,22 @@ function hasNode(value: unknown): value is HasNode {
   return typeof value === 'object' && value !== null && 'toOperationNode' in value
 }
 
-/** It becomes a query when it knows what it merges. */
-function followMerge(builder: { using: (...args: unknown[]) => unknown }, unexecuted: Unexecuted): void {
-  const { using } = builder
-  builder.using = (...args) => unexecuted.made(using.apply(builder, args))
+/** A merge, or an alteration, becomes a query when it knows what it does: whatever its methods make is looked after. */
+function follow(beginning: object, unexecuted: Unexecuted): void {
+  const members = beginning as Record<string | symbol, unknown> // Kysely's methods, by their names
+  for (const name of Reflect.ownKeys(Object.getPrototypeOf(beginning) as object)) {
+    const make = members[name]
+    if (typeof make === 'function' && name !== 'constructor') members[name] = (...args: unknown[]): unknown => unexecuted.made(make.apply(beginning, args))
+  }
 }
 
-function isMerge(value: unknown): value is { using: (...args: unknown[]) => unknown } {
-  return typeof value === 'object' && value !== null && 'using' in value && typeof value.using === 'function'
+function isBeginning(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && ('using' in value || 'renameTo' in value)
 }
 
 /** The beginning of a query as it stands in the code: `db.insertInto('orders')`. */
 export function describe(node: OperationNode): string {
+  if (node.kind === 'RawNode') return `sql\`${verbOf(node) ?? ''}…\``
   if (!(node.kind in verbs)) return 'a query'
   const table = tableOf(node)
   return `db.${verbs[node.kind]}(${table === undefined ? '…' : `'${table}'`})`
@@ -158,13 +164,26 @@ const verbs: Readonly<Record<string, string>> = {
   UpdateQueryNode: 'updateTable',
   DeleteQueryNode: 'deleteFrom',
   MergeQueryNode: 'mergeInto',
+  CreateTableNode: 'schema.createTable',
+  AlterTableNode: 'schema.alterTable',
+  DropTableNode: 'schema.dropTable',
+  CreateIndexNode: 'schema.createIndex',
+  DropIndexNode: 'schema.dropIndex',
+  CreateViewNode: 'schema.createView',
+  DropViewNode: 'schema.dropView',
+  RefreshMaterializedViewNode: 'schema.refreshMaterializedView',
+  CreateSchemaNode: 'schema.createSchema',
+  DropSchemaNode: 'schema.dropSchema',
+  CreateTypeNode: 'schema.createType',
+  AlterTypeNode: 'schema.alterType',
+  DropTypeNode: 'schema.dropType',
 }
 
-/** The first table that a query names, if it is a plain one. */
+/** What a query is about, if it is a plain one: the first table that it names, or what it creates. */
 function tableOf(node: unknown): string | undefined {
   if (typeof node !== 'object' || node === null) return undefined
   if ('kind' in node && node.kind === 'IdentifierNode' && 'name' in node) return String(node.name)
-  for (const part of ['into', 'table', 'from', 'froms', 'node', 'identifier', '0']) {
+  for (const part of ['name', 'into', 'table', 'from', 'froms', 'node', 'identifier', '0', 'schema']) {
     const name = part in node ? tableOf(node[part as keyof typeof node]) : undefined
     if (name !== undefined) return name
   }

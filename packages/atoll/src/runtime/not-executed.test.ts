@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { sqlStore } from '@atoll/store'
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import { z } from 'zod'
 import { command, contract, event, projection, query, service, system } from '../index.ts'
 import { call, inWorld } from '../../test/world.ts'
@@ -20,6 +20,7 @@ const notes = contract('notes', {
   rows: query({ input: z.object({}), output: z.number() }),
 })
 const insert = (db: Kysely<Tables>, id: string) => db.insertInto('rows').values({ id })
+const rawInsert = (id: string): unknown => sql`INSERT INTO rows VALUES (${id})`
 const find = (db: Kysely<Tables>, id: string) => db.selectFrom('rows').select('id').where('id', '=', id)
 
 type Take = Parameters<typeof service<typeof notes, Tables>>[1]['handlers']['take']
@@ -35,6 +36,8 @@ describe('a handler that forgets .execute()', () => {
     ['drops a write', ({ input, tx }) => tx(async ({ db, emit }) => { emit(taken, input); await insert(db, 'kept').execute(); insert(db, input.id) })],
     ['awaits a write', ({ input, tx }) => tx(async ({ db, emit }) => { emit(taken, input); await insert(db, 'kept').execute(); await insert(db, input.id) })],
     ['returns a write', ({ input, tx }) => tx(async ({ db, emit }) => { emit(taken, input); await insert(db, 'kept').execute(); return insert(db, input.id) as never })],
+    ['awaits raw SQL', ({ input, tx }) => tx(async ({ db, emit }) => { emit(taken, input); await insert(db, 'kept').execute(); await rawInsert(input.id) })],
+    ['awaits a table', ({ input, tx }) => tx(async ({ db, emit }) => { emit(taken, input); await insert(db, 'kept').execute(); await db.schema.createTable('rows').addColumn('id', 'text') })],
     ['takes a read that it awaited for an answer', ({ input, tx }) => tx(async ({ db, emit }) => { if (await find(db, input.id)) emit(taken, input) })],
     ['does so before its transaction', async ({ input, db, tx }) => { if (await find(db, input.id)) await tx(({ emit }) => emit(taken, input)) }],
     ['does so without a transaction', async ({ input, db }) => void (await find(db, input.id))],
@@ -43,16 +46,22 @@ describe('a handler that forgets .execute()', () => {
     it(`is refused as a command, and nothing of it lasts: it ${what}`, () =>
       inWorld(async (world) => {
         const running = await world.start(system('town', { services: [createNotes(take)] }))
-        await assert.rejects(call(running, notes.take, { id: 'a' }), { code: 'NOT_EXECUTED', message: /db\.(insertInto|selectFrom)\('rows'\).*\.execute\(\)/ })
+        await assert.rejects(call(running, notes.take, { id: 'a' }), { code: 'NOT_EXECUTED', message: /(db\.(insertInto|selectFrom|schema\.createTable)\('rows'\)|sql`INSERT…`).*\.execute\(/ })
         assert.equal(await call(running, notes.rows, {}), 0)
       }))
   }
 
-  it('is refused as a query: it would have let everybody in', () =>
-    inWorld(async (world) => {
-      const running = await world.start(system('town', { services: [createNotes(() => {}, async ({ input, db }) => !!(await find(db, input.id)))] }))
-      await assert.rejects(call(running, notes.isTaken, { id: 'a' }), { code: 'NOT_EXECUTED' })
-    }))
+  const guards: readonly (readonly [string, IsTaken])[] = [
+    ['built', async ({ input, db }) => !!(await find(db, input.id))],
+    ['in raw SQL', async ({ input }) => !!(await (sql`SELECT 1 FROM rows WHERE id = ${input.id}` as unknown))],
+  ]
+  for (const [what, isTaken] of guards) {
+    it(`is refused as a query, ${what}: it would have let everybody in`, () =>
+      inWorld(async (world) => {
+        const running = await world.start(system('town', { services: [createNotes(() => {}, isTaken)] }))
+        await assert.rejects(call(running, notes.isTaken, { id: 'a' }), { code: 'NOT_EXECUTED' })
+      }))
+  }
 
   it('does not handle its event: that becomes a dead letter, in on and in project, and others are none', () =>
     inWorld(async (world) => {
@@ -60,6 +69,11 @@ describe('a handler that forgets .execute()', () => {
         service(contract('returning', {}), { store, handlers: {}, subscribe: ({ on }) => [on(taken, ({ event, tx }) => tx(({ db }) => insert(db, event.data.id)))] }),
         service(contract('dropping', {}), { store, handlers: {}, subscribe: ({ on }) => [on(taken, ({ event, tx }) => tx(async ({ db }) => { insert(db, event.data.id) }))] }),
         service(contract('outside', {}), { store, handlers: {}, subscribe: ({ on }) => [on(taken, async ({ event, db }) => { await insert(db, event.data.id) })] }),
+        service(contract('raw', {}), { store, handlers: {}, subscribe: ({ on }) => [on(taken, ({ event, tx }) => tx(async () => { for (const id of [event.data.id]) await rawInsert(id) }))] }),
+        service(contract('projecting-raw', {}), { store, handlers: {}, subscribe: ({ project }) => [project(taken, async ({ data }) => { await Promise.all([rawInsert(data.id)]) })] }),
+        service(contract('projecting-tables', {}), { store, handlers: {}, subscribe: ({ project }) => [project(taken, async (_, { db }) => { await db.schema.createTable('extra').addColumn('a', 'text') })] }),
+        service(contract('generating', {}), { store, handlers: {}, subscribe: ({ on }) => [on(taken, function* ({ event, db }) { yield insert(db, event.data.id).execute() })] }),
+        service(contract('giving', {}), { store, handlers: {}, subscribe: ({ project }) => [project(taken, ({ data }, { db }) => () => insert(db, data.id).execute())] }),
         service(contract('projecting', {}), { store, handlers: {}, subscribe: ({ project }) => [project(taken, ({ data }, { db }) => insert(db, data.id))] }),
         service(contract('batching', {}), { store: sqlStore({ migrations: {} }), handlers: {}, projections: [projection('pages', { store, subscribe: ({ project }) => [project(taken, async ({ data }, { db }) => { await (data.id === 'b' ? insert(db, data.id) : insert(db, data.id).execute()) })] })] }),
       ]
@@ -72,7 +86,7 @@ describe('a handler that forgets .execute()', () => {
         assert.equal(error.code, 'NOT_EXECUTED')
         letters.set(subscription, (letters.get(subscription) ?? 0) + 1)
       }
-      assert.deepEqual(Object.fromEntries(letters), { returning: 3, dropping: 3, outside: 3, projecting: 3, 'batching.pages': 1 })
+      assert.deepEqual(Object.fromEntries(letters), { returning: 3, dropping: 3, outside: 3, raw: 3, 'projecting-raw': 3, 'projecting-tables': 3, generating: 3, giving: 3, projecting: 3, 'batching.pages': 1 })
     }))
 
   it('is told so in the log when its transaction has committed, and its command has answered', () =>
