@@ -1,17 +1,29 @@
 /**
  * A text without the passwords of the addresses in it: those before an @, and those among parameters. In doubt it hides too much: an `@`, `/` or `,` that
- * somebody forgot to write as %40 belongs to a password.
+ * somebody forgot to write as %40 belongs to a password. Of a text with more than `charsMax` characters, the beginning; the time is linear in its length.
  */
-export function maskSecrets(text: string): string {
-  return text.includes('://') ? text.replace(address, mask) : text
+export function maskSecrets(text: string, charsMax = Infinity): string {
+  const shown = text.length > charsMax ? `${beginningOf(text, charsMax)}… (cut)` : text
+  return shown.includes('://') ? shown.replace(address, mask) : shown
 }
 
-/** An address inside a text; a list of them ends where the next one begins. */
-const address = /([a-z][a-z0-9+.-]*:\/\/)((?:(?!,[a-z][a-z0-9+.-]*:\/\/)[^\s"'<>`])*)/gi
+/** The beginning of a text. An address that its end goes through is left out, since nobody can tell what of it would have stood before an @. */
+function beginningOf(text: string, charsMax: number): string {
+  let start = charsMax
+  while (start > 0 && !/[\s"'<>`]/.test(text[start - 1]!)) start-- // within the text, which is longer
+  const scheme = text.indexOf('://', start)
+  return scheme < 0 || scheme + 3 > charsMax ? text.slice(0, charsMax) : `${text.slice(0, scheme)}://***`
+}
 
-function mask(_: string, scheme: string, rest: string): string {
+/**
+ * An address inside a text, from behind its scheme; a list of them ends where the next one begins. What the scheme is makes no difference, and a pattern that began
+ * with one would look at a long word again from each of its letters.
+ */
+const address = /:\/\/((?:(?!,[a-z][a-z0-9+.-]*:\/\/)[^\s"'<>`])*)/gi
+
+function mask(_: string, rest: string): string {
   const end = endOfHosts(rest)
-  return scheme + maskHosts(rest.slice(0, end)) + maskParameters(rest.slice(end))
+  return `://${maskHosts(rest.slice(0, end))}${maskParameters(rest.slice(end))}`
 }
 
 /** Where the hosts end, with what is before their @: at the first of `/?#`, unless what stands there is a part of a password. */
@@ -52,7 +64,13 @@ function hostAfter(part: string): string | undefined {
 }
 
 function maskParameters(rest: string): string {
-  return rest.replace(/([?&#;])([^=&#;]+)=([^&#]*)/g, (whole, divider: string, name: string) => (isSecret(name) ? `${divider}${name}=***` : whole))
+  return rest.replace(/[^&#]+/g, maskParameter)
+}
+
+/** A parameter with what its value holds: a semicolon begins another one for some drivers, and a question mark those of an address within this one. */
+function maskParameter(parameter: string): string {
+  for (const { index, 0: before, 1: name } of parameter.matchAll(/(?:^|[?;])([^?;=]+)=/g)) if (isSecret(name!)) return `${parameter.slice(0, index + before.length)}***` // the pattern has a name
+  return parameter
 }
 
 function isSecret(name: string): boolean {

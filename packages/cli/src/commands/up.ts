@@ -14,6 +14,7 @@ import { listenForCommands } from '../control/server.ts'
 import { askShared } from '../control/shared.ts'
 import { assertFolderName, defaultStoreUrl, folderOf, placeOf } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
+import { defaultLineLimits } from '../logging/lines.ts'
 import { createLogger } from '../logging/logger.ts'
 import { standardError } from '../logging/standard-error.ts'
 import { maskSecrets } from '../secrets.ts'
@@ -182,7 +183,7 @@ class Child {
 
   #pass(line: string): void {
     const isLogged = line.startsWith('{')
-    if (this.#held === undefined || isLogged) return standardError.push(`${this.#name}: ${toVisible(maskSecrets(line))}`)
+    if (this.#held === undefined || isLogged) return standardError.push(`${this.#name}: ${toVisible(maskSecrets(line, defaultLineLimits.lineCharsMax))}`)
     this.#held.push(line)
     if (this.#held.length > HELD_LINES_MAX) this.#release()
   }

@@ -85,6 +85,14 @@ describe('the log as JSON', () => {
     assert.match(text, /postgres:\/\/u:\*\*\*@db/)
   })
 
+  it('holds no half of a password either, where a line is cut', () => {
+    for (let chars = 65_450; chars < 65_536; chars++) {
+      let said = ''
+      createJsonLogger('warn', (line) => (said = line)).warn({ url: `${'x'.repeat(chars)} postgres://u:QQQQ@db` }, 'no way')
+      assert.ok(!said.includes('Q') && said.length < 66_000)
+    }
+  })
+
   it('survives fields that cannot be read', () => {
     const { msg, unreadable: why } = loggedAsJson((logger) => logger.warn(unreadable, 'it happened'))
     assert.deepEqual([msg, why], ['it happened', 'INTERNAL: no'])

@@ -4,7 +4,7 @@ import pino from 'pino'
 import { maskSecrets } from '../secrets.ts'
 import { toVisible, toVisibleLines } from '../visible.ts'
 import { describeError } from './error.ts'
-import type { Notice } from './lines.ts'
+import { defaultLineLimits, type Notice } from './lines.ts'
 import { standardError } from './standard-error.ts'
 
 const levels = ['info', 'warn', 'error'] as const
@@ -20,7 +20,7 @@ export function createLogger(level: Level): Logger {
 /** Pino words the lines; how they go out is ours, since a log must neither stop a process nor end it. */
 export function createJsonLogger(level: Level, push: Push): Logger {
   const notice: Notice = (leftOut, why) => JSON.stringify({ level: 40, time: Date.now(), leftOut, why, msg: LEFT_OUT })
-  const write = (line: string): void => push(toVisible(maskSecrets(line.trimEnd())), notice)
+  const write = (line: string): void => push(toVisible(maskSecrets(line.trimEnd(), lineCharsMax)), notice)
   const lines = pino({ level, base: undefined, serializers: { error: describeError } }, { write })
   const at = (own: Level): Logger['info'] => (fields, message) => {
     try {
@@ -40,7 +40,7 @@ export function createTerminalLogger(level: Level, push: Push): Logger {
     if (levels.indexOf(own) < levels.indexOf(level)) return
     const line = `${time()} ${own.toUpperCase().padEnd(5)} ${toVisible(message)}`
     try {
-      push(maskSecrets(`${line}${formatFields(fields)}${formatError(fields['error'])}`), notice)
+      push(maskSecrets(`${line}${formatFields(fields)}${formatError(fields['error'])}`, lineCharsMax), notice)
     } catch (error) {
       push(`${line}  unreadable=${toVisible(describeError(error).message)}`, notice) // as above
     }
@@ -60,6 +60,7 @@ function formatError(thrown: unknown): string {
   return `\n${toVisibleLines(lines, INDENT)}`
 }
 
+const { lineCharsMax } = defaultLineLimits
 const LEFT_OUT = 'lines of this log were left out: its reader did not keep up, or there was no room'
 const STACK_LINES = 6
 const INDENT = ' '.repeat(15)
