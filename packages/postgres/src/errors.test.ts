@@ -22,13 +22,27 @@ describe('what PostgreSQL says', () => {
     STORE_FULL: ['53100'],
     OVERLOADED: ['53200', '53300'],
     STORE_CORRUPT: ['XX001', 'XX002'],
-    'as it is': ['23505', '23503', '40001', '40P01', '42601', '42P01', '0A000', 'XX000'],
+    'as it is': ['23505', '23503', '40001', '40P01', '42601', '42P01', '0A000', 'XX000', '08P01'],
   }
   for (const [code, states] of Object.entries(meanings)) {
     it(`is ${code} for ${states.join(', ')}`, () => {
       assert.deepEqual(states.map((state) => codeOf(said(state))), states.map(() => code))
     })
   }
+
+  it('is about the server where it ends the connection, whatever else it would be about', () => {
+    assert.deepEqual(['FATAL', 'PANIC'].map((severity) => codeOf(said('08P01', { severity }))), ['UNAVAILABLE', 'UNAVAILABLE'])
+    for (const state of ['08P01', 'XX000', '57P01']) assert.ok(!leavesUsable(said(state, { severity: 'FATAL' })))
+  })
+
+  it('is about the statement where a function raised it, but for room, files and damage, of which it may have heard', () => {
+    const raised = (state: string): pg.DatabaseError => said(state, { routine: 'exec_stmt_raise' })
+    for (const state of ['57014', '57P01', '08006', '55P03', '28000', '3D000', '25006', '26000', 'P0001']) {
+      assert.equal(codeOf(raised(state)), 'as it is')
+      assert.ok(leavesUsable(raised(state)))
+    }
+    assert.deepEqual(['53100', '53200', '58030', 'XX001'].map((state) => codeOf(raised(state))), ['STORE_FULL', 'OVERLOADED', 'UNAVAILABLE', 'STORE_CORRUPT'])
+  })
 
   it('is UNAVAILABLE for a plan that another deploy made stale', () => {
     assert.equal(codeOf(said('0A000', { routine: 'RevalidateCachedQuery' })), 'UNAVAILABLE')
@@ -45,7 +59,7 @@ describe('what PostgreSQL says', () => {
   })
 
   it('leaves a connection usable only where it is about the statement', () => {
-    assert.ok(leavesUsable(said('23505')) && leavesUsable(said('42601')) && leavesUsable(said('40001')))
+    assert.ok(leavesUsable(said('23505')) && leavesUsable(said('42601')) && leavesUsable(said('40001')) && leavesUsable(said('08P01')) && leavesUsable(said('XX000')))
     for (const error of [said('57014'), said('57P01', { severity: 'FATAL' }), said('25006'), said('XX001'), said('0A000', { routine: 'RevalidateCachedQuery' }), new Error('Connection terminated')]) {
       assert.ok(!leavesUsable(error))
     }

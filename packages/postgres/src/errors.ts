@@ -25,16 +25,32 @@ export function isConflict(error: unknown): boolean {
 
 /** Whether the connection may still be used after this: only after what a healthy server says of a statement. */
 export function leavesUsable(error: unknown): boolean {
-  if (!(error instanceof pg.DatabaseError)) return false
-  const state = error.code ?? ''
-  return error.severity !== 'FATAL' && error.severity !== 'PANIC' && !/^(08|57|58|XX|25006|26000)/.test(state) && !isStalePlan(error)
+  if (!(error instanceof pg.DatabaseError) || endsConnection(error)) return false
+  return isOfStatement(error) || (!/^(08|57|58|XX|25006|26000)/.test(error.code ?? '') && !isStalePlan(error))
 }
 
 function fromServer(error: pg.DatabaseError, what: string): Error {
   const state = error.code ?? ''
-  const found = isStalePlan(error) ? stalePlan : verdicts.find(([pattern]) => pattern.test(state))?.[1]
+  const found = isOfStatement(error) ? undefined : isStalePlan(error) ? stalePlan : verdicts.find(([pattern]) => pattern.test(state))?.[1]
   if (!found) return error
   return new AtollError(found.code, `${what} ${found.says} (${state}: ${error.message})${found.remedy === undefined ? '' : `; ${found.remedy}`}`, { cause: error })
+}
+
+/**
+ * Whether a state that sounds like the server's trouble is about the statement alone. A server that says ERROR goes on with the connection; so a broken
+ * protocol (08P01) was a message that it could not make sense of, such as one with too many parameters, and an internal error (XX000) is what extensions
+ * say of anything. And a function in SQL raises any state that it likes. Functions also pass on what they caught; so what they say of room (53), of files
+ * (58) and of damage (XX001, XX002) is believed: a full disk must not cost anybody a try. If the connection goes after all, the next statement shows it.
+ */
+function isOfStatement(error: pg.DatabaseError): boolean {
+  if (error.severity === undefined || endsConnection(error)) return false
+  const state = error.code ?? ''
+  return /^(08P01|XX000)$/.test(state) || (error.routine === 'exec_stmt_raise' && !/^(53|58|XX00[12])/.test(state))
+}
+
+/** Other severities come in the server's language. */
+function endsConnection({ severity }: pg.DatabaseError): boolean {
+  return severity === 'FATAL' || severity === 'PANIC'
 }
 
 interface Verdict {

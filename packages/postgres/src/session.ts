@@ -46,6 +46,7 @@ export class Session implements Client {
   query<R = Row>(sql: string, params: readonly Param[] = [], callMs: number = this.#talk.callMs): Promise<Result<R>> {
     if (this.#broken) return Promise.reject(this.#broken)
     const { host, name } = this.#talk
+    if (params.length > PARAMS_MAX) return Promise.reject(tooManyParams(name, params.length))
     return new Promise((resolve, reject) => {
       // The server's own bound does not help where the server does not answer: it may be gone without a word, behind a connection that looks healthy.
       const watchdog = host.after(callMs, () => {
@@ -113,6 +114,13 @@ export class Session implements Client {
   #break(error: Error): void {
     this.#broken ??= error
   }
+}
+
+/** The protocol counts them in 16 bits, and the library lets the number overflow. */
+const PARAMS_MAX = 65_535
+
+function tooManyParams(name: string, count: number): AtollError {
+  return new AtollError('UNSUPPORTED', `a statement with ${count} parameters is more than ${name} takes, which is ${PARAMS_MAX}; write so many rows in several statements`)
 }
 
 /** Asks as the library's `query` does, without its copy of the question: where every work of a store is a statement or two, the copies were 5 % of what a process computed. */

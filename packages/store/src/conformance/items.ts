@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { AtollError, type ErrorCode } from '@atoll/host'
-import type { Queries, Statement, Store, StoreDriver } from '../driver.ts'
+import { storeFailures, type Queries, type Statement, type Store, type StoreDriver } from '../driver.ts'
+import type { Outcome } from './harness.ts'
 
 /** A table that most tests get by with. */
 export const itemsMigrations = { '0001-items': 'CREATE TABLE items (id TEXT PRIMARY KEY, cents BIGINT)' }
@@ -43,4 +44,11 @@ export async function assertRefused(code: ErrorCode, refused: Promise<unknown>):
 export function assertCode(code: ErrorCode, error: unknown): void {
   assert.ok(error instanceof AtollError, `this should have been refused with an AtollError ${code}, not with ${String(error)}`)
   assert.equal(error.code, code, error.message)
+}
+
+/** Asserts that a write failed, and by its own doing. */
+export function assertOwnFailure(outcome: Outcome<unknown>, what: string): void {
+  assert.ok(!outcome.ok, `${what}: this should have failed`)
+  const { error } = outcome
+  assert.ok(!(error instanceof AtollError && storeFailures.has(error.code)), `${what}: the store is blamed: ${String(error)}`)
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import type { Transaction } from '../driver.ts'
 import { outcomesOf, type StoreChapter } from './harness.ts'
-import { assertCode, assertIds, assertRefused, insert, Mishap, openItems, readIds } from './items.ts'
+import { assertCode, assertIds, assertOwnFailure, assertRefused, insert, Mishap, openItems, readIds } from './items.ts'
 
 export const transactions: StoreChapter = {
   name: 'transactions',
@@ -91,6 +92,30 @@ export const transactions: StoreChapter = {
         }
         await store.write((tx) => insert(tx, 'then'))
         await assertIds(store.reader, ['a', 'then'])
+      },
+    },
+    {
+      id: 'tx.own-failure',
+      promise: 'a statement that is wrong, or asks too much, is no failure of the store: its work hears so, and the works beside it are committed',
+      async run(driver, harness) {
+        const store = await openItems(driver)
+        await store.write((tx) => insert(tx, 'a'))
+        const ids = Array.from({ length: 70_000 }, (_, index) => `many ${index}`)
+        const wrong: Record<string, (tx: Transaction) => Promise<unknown>> = {
+          'a row that is there': (tx) => insert(tx, 'a'),
+          'a table that is not': (tx) => tx.run({ sql: 'DELETE FROM nowhere' }),
+          'more parameters than an engine takes': (tx) => tx.run({ sql: `INSERT INTO items (id) VALUES ${ids.map(() => '(?)').join(', ')}` }, ids),
+          'more text than an engine takes': (tx) => tx.run({ sql: `UPDATE items SET id = ${driver.capabilities.sql === 'postgres' ? 'repeat(?, 2000000000)' : 'zeroblob(2000000000) || ?'}` }, ['x']),
+        }
+        for (const [what, ask] of Object.entries(wrong)) {
+          let blamed: unknown
+          const failing = store.write((tx) => ask(tx).finally(() => (blamed = tx.storeFailure)))
+          const outcomes = await outcomesOf(harness, [failing, store.write((tx) => insert(tx, what))])
+          assertOwnFailure(outcomes[0]!, what)
+          assert.equal(blamed, undefined, what)
+          assert.ok(outcomes[1]!.ok, `${what}: the work beside it failed`)
+        }
+        await assertIds(store.reader, ['a', ...Object.keys(wrong)])
       },
     },
     {

@@ -1,3 +1,4 @@
+import { AtollError } from '@atoll/host'
 import { PostgresQueryCompiler } from 'kysely'
 import type { Queries, StoreDriver, Transaction, Value } from '../../src/driver.ts'
 import { calledDone, changed, changingReaders, changingTransactions, changingWrites, Undo, type Saboteur } from './saboteur.ts'
@@ -54,6 +55,13 @@ export const transactionSaboteurs: readonly Saboteur[] = [
     breaks: 'it undoes a statement that failed, and goes on',
     caughtBy: ['tx.failed-statement-caught', 'savepoint.failed-statement-caught'],
     spoil: changingTransactions((tx) => ({ run: (statement, params) => tx.savepoint(() => tx.run(statement, params)) })),
+  },
+  {
+    breaks: 'it takes what is wrong with a statement for trouble of its own',
+    caughtBy: ['tx.own-failure'],
+    spoil: changingTransactions((tx) => ({
+      run: (statement, params) => tx.run(statement, params).catch((error: AtollError) => Promise.reject(new AtollError('UNAVAILABLE', error.message))),
+    })),
   },
   {
     breaks: 'it says that every statement changed one row',

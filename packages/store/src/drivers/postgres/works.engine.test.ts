@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { allCounters, emit, inPostgresWorld, insertCounter, namesIn, readCounter } from '../../../test/postgres-world.ts'
+import type { AtollError } from '@atoll/host'
+import { storeFailures } from '../../driver.ts'
+import { allCounters, counters, emit, inPostgresWorld, insertCounter, namesIn, readCounter } from '../../../test/postgres-world.ts'
 
 const deferred = {
   '0001': `CREATE TABLE parents (id TEXT PRIMARY KEY) STRICT;
@@ -20,6 +22,23 @@ describe('a work on a store in PostgreSQL', () => {
       ])
       assert.deepEqual(outcomes.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'])
       assert.deepEqual(await store.reader.all({ sql: 'SELECT id FROM children ORDER BY id' }), [{ id: 'a' }, { id: 'c' }])
+    }))
+
+  it('that calls a function which raises what sounds like trouble of the server fails alone, and the store is not blamed', () =>
+    inPostgresWorld(async (world) => {
+      const raise = `CREATE FUNCTION raise(code text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'mine' USING ERRCODE = code; END $$`
+      const store = await world.open('orders', { ...counters, '0002-raise': { postgres: raise, sqlite: '' } })
+      const states = ['XX000', '08P01', '08006', '57014', '57P01', '55P03', '28000']
+      const outcomes = await Promise.all(states.map(async (state) => {
+        let blamed: unknown
+        const before = store.write((tx) => tx.run(insertCounter, [state, 1]))
+        const failing = store.write((tx) => tx.get({ sql: 'SELECT raise(?) AS one' }, [state]).finally(() => (blamed = tx.storeFailure)))
+        const outcome = await failing.then(() => 'done', (error: AtollError) => (storeFailures.has(error.code) ? error.code : blamed))
+        await before
+        return outcome
+      }))
+      assert.deepEqual(outcomes, states.map(() => undefined))
+      assert.deepEqual(await namesIn(store), [...states].sort())
     }))
 
   it('meets a constraint that may be deferred, and is not, at its statement, also behind works whose commit was checked', () =>

@@ -70,8 +70,8 @@ export class Writer {
         group?.answer()
         isSecondTry = false
       } catch (error) {
-        const failure = AtollError.from(error)
-        group?.reject(notCommitted(this.#name, failure))
+        const failure = notCommitted(this.#name, AtollError.from(error)) // also where it did not even begin: no work has had a part in that
+        group?.reject(failure)
         if (group) continue
         // A connection may have been lost while nobody used it. No work has begun, so another one may be tried, once.
         isSecondTry = isConnected && !isSecondTry && failure.code === 'UNAVAILABLE'
