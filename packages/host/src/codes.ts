@@ -44,7 +44,7 @@ export const errorCodes = {
   ANSWER_INVALID: { meaning: 'An answer does not fit the output schema of its operation, is nothing that JSON can carry, or its etag failed. A command was rolled back.', remedy: 'Mend the handler or the schema.' },
   EVENT_INVALID: { meaning: 'An emitted event does not fit its schema, or would not be read as it was emitted.', remedy: 'Mend the handler or the schema; if the schema changed, raise the version and add an upcaster.' },
   EVENT_UNDECLARED: { meaning: 'A service emitted an event that its contract does not declare.', remedy: 'Add the event to the contract, or to the service\'s own events.' },
-  PROCESS_ENDED: { meaning: 'The process ended while this event was being handled, and no other one.', remedy: 'Look at the last lines of the process: a rejection that nobody awaited, process.exit, no memory left, a loop without end. Mend the handler, then redrive.' },
+  PROCESS_ENDED: { meaning: 'The process ended while this event was being handled, and no other one that was in hand when it ended before.', remedy: 'Look at the last lines of the process: a rejection that nobody awaited, process.exit, no memory left, a loop without end. Mend the handler, then redrive.' },
   EVENT_UNREADABLE: { meaning: 'No version of the event definition understands this record.', remedy: 'Add the upcaster or deploy the newer code, then redrive.' },
   DEFINITION_INVALID: { meaning: 'The system does not fit together: a name twice, an event that nobody emits, a route twice.', remedy: 'Mend what the message names.' },
   MIGRATION_CHANGED: { meaning: 'A migration differs from what was applied under its name.', remedy: 'Restore it, and put the change into a new migration.' },

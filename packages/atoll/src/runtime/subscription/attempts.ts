@@ -7,7 +7,7 @@ import { Applying } from '../attribution.ts'
 import { isStoresDoing, noFailedWork } from '../blame.ts'
 import type { RedriveOutcome } from '../admin.ts'
 import type { RuntimeOptions } from '../options.ts'
-import { processEnded, type Caution, type CutOffTry } from './caution.ts'
+import { AMONG_OTHERS, processEnded, type Care, type Caution, type CutOffTry, type EventPlace } from './caution.ts'
 import type { CursorBook } from './cursor-book.ts'
 import type { HeldPlace } from './discarded.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
@@ -69,6 +69,21 @@ export class Attempts {
       })
       await work()
     })
+  }
+
+  /** The same of events that are tried beside each other. */
+  async note(events: readonly EventPlace[]): Promise<void> {
+    await this.#commit(async (tx) => {
+      await this.#book.check(tx)
+      for (const event of events) await this.#caution.note(tx, event, AMONG_OTHERS)
+    })
+  }
+
+  /** Has an event tried with care. `attempt`: which try of it this is. Does nothing if `isOff` by then. */
+  async carefully(care: Care, event: Envelope, attempt: number, isOff: () => boolean, work: () => Promise<void>): Promise<void> {
+    if (care === 'alone') return this.alone(event, attempt, isOff, work)
+    if (care === 'noted') await this.note([event])
+    if (!isOff()) await work()
   }
 
   /** Uses up, in `tx`, the tries of held events under which the process before ended. Resolves with those events. */
@@ -168,8 +183,8 @@ export class Attempts {
           if (this.#caution.isOn) await this.#caution.settle(tx, event)
           this.#book.count(tx, event.type)
         })
-      const mayEndProcess = event.errorCode === 'PROCESS_ENDED' || (this.#caution.isOn && this.#caution.suspectsHeld(event))
-      await (mayEndProcess ? this.alone(event, event.attempts + 1, () => false, run) : run())
+      const care = event.errorCode === 'PROCESS_ENDED' || this.#caution.isOn ? this.#caution.careForHeld(event) : undefined
+      await (care ? this.carefully(care, event, event.attempts + 1, () => false, run) : run())
       this.#settled(event)
       this.#held.forget(event)
       return undefined

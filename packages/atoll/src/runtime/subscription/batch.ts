@@ -68,17 +68,26 @@ async function applyEach(batch: Batch): Promise<void> {
 }
 
 /**
- * The same while one of the records may have ended the process before: such are applied one at a time, each alone in the process. Of what is left when `isOff`, nothing is applied.
+ * The same while one of the records may have ended the process before: those between which nobody could tell are noted, and applied together; each that the
+ * process ended under since is applied alone in the process. Of what is left when `isOff`, nothing is applied.
  */
 export async function applyWarily(batch: Batch, isOff: () => boolean): Promise<void> {
   const { attempts, caution, cursor, held, records } = batch
-  for (const [index, record] of records.entries()) {
+  const isTried = (record: StoredRecord): boolean => batch.concerns(record) && !held.has(record.key)
+  const isNamed = (record: StoredRecord): boolean => isTried(record) && (caution.wasCutOff(record) || caution.isAccused(record))
+  for (let from = 0; from < records.length; ) {
     if (isOff()) return
-    const one = { ...batch, records: [record] }
-    if (!batch.concerns(record) || held.has(record.key)) await applyBatch(one)
-    else if (caution.wasCutOff(record)) await commit(one, async () => attempts.verdict(1, processEnded(record)))
-    else if (caution.takeSuspect(cursor)) await attempts.alone(record, 1, isOff, () => applyBatch(one))
-    else return applyBatch({ ...batch, records: records.slice(index) })
+    const named = records.findIndex((record, index) => index >= from && isNamed(record))
+    const to = named === from ? from + 1 : named < 0 ? records.length : named
+    const some = { ...batch, records: records.slice(from, to) }
+    const [first] = some.records as [StoredRecord, ...StoredRecord[]] // `to` is beyond `from`
+    if (named !== from) {
+      const suspects = some.records.filter((record) => isTried(record) && caution.careFor(cursor, record))
+      if (suspects.length > 0) await attempts.note(suspects)
+      await applyBatch(some)
+    } else if (caution.wasCutOff(first)) await commit(some, async () => attempts.verdict(1, processEnded(first)))
+    else await attempts.alone(first, 1, isOff, () => applyBatch(some))
+    from = to
   }
 }
 

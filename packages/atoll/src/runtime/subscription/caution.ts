@@ -4,6 +4,7 @@ import type { Envelope } from '../envelope.ts'
 import type { Cursor } from './cursor.ts'
 import type { CursorBook } from './cursor-book.ts'
 import type { SubscriptionGround } from './ground.ts'
+import type { HeldEvent } from './held.ts'
 
 const selectEnds: Statement = { sql: 'SELECT ends FROM atoll_ends WHERE subscription = ? AND partition = ?' }
 const selectTries: Statement = { sql: 'SELECT source, number, attempt FROM atoll_tries WHERE subscription = ? AND partition = ?' }
@@ -22,13 +23,17 @@ export type EventPlace = Pick<Envelope, 'source' | 'number'>
 
 /** A try that was noted before it began, and under which the process ended. */
 export interface CutOffTry extends EventPlace {
+  /** Which try of the event it was, if it was tried alone; {@link AMONG_OTHERS} if not. */
   readonly attempt: number
 }
 
+/** How an event is tried that may have ended the process: `noted` beside others, or `alone` in its process. */
+export type Care = 'noted' | 'alone' | undefined
+
 /**
- * What one partition is careful about after its owners ended without giving it up: some event may have ended them. Where that has happened
- * {@link ENDS_MIN} times in a row, each event that may have been in hand is tried alone in its process, and the try is noted before it begins. A
- * note that is found when the partition is opened says which event ended the process: it has used up that try.
+ * What one partition is careful about after an owner ended without giving it up: some event may have ended it. The events that may have been in
+ * hand are noted before they are tried again. If the process ends once more, those whose notes are found are few: each of them is tried alone in its
+ * process, and noted so. A note of that kind that is found when the partition is opened says which event ended the process: it has used up that try.
  *
  * It is over when all that may have been in hand is settled. A partition whose owner gave it up pays for none of this.
  */
@@ -37,11 +42,13 @@ export class Caution {
   readonly #partition: number
   #ends = 0
   #isEnding = false
-  /** Of each cursor: how many events that may have been in hand are still to come, and the number by which all of them are behind. */
-  readonly #ahead = new Map<Cursor, { left: number; readonly until: number }>()
+  /** Of each cursor: how many events that may have been in hand are still to come. */
+  readonly #ahead = new Map<Cursor, number>()
   /** Held events that may have been in hand, and have not been tried since. */
   readonly #heldSuspects = new Set<string>()
-  readonly #cutOff = new Map<string, CutOffTry>()
+  /** Events that the process ended under while they were tried beside others, and those that were tried alone. */
+  readonly #accused = new Map<string, EventPlace>()
+  readonly #cutOff = new Map<string, EventPlace>()
   /** Tries that are noted. */
   readonly #noted = new Set<string>()
 
@@ -63,26 +70,33 @@ export class Caution {
     if (this.#ends === 0) return []
     const [due, tries] = [await queries.all<EventPlace>(selectDue, [...here, this.#ground.host.now()]), await queries.all<CutOffTry>(selectTries, here)]
     for (const place of due) this.#heldSuspects.add(idOf(place))
-    for (const one of tries) this.#cutOff.set(idOf(one), one)
-    return tries
+    for (const one of tries) (one.attempt === AMONG_OTHERS ? this.#accused : this.#cutOff).set(idOf(one), one)
+    return tries.filter(({ attempt }) => attempt !== AMONG_OTHERS)
   }
 
   /** Begins to count what comes on these cursors. */
   begin(cursors: readonly Cursor[]): void {
     const { batched, options } = this.#ground
     const left = batched ? options.readBatchMax : options.handlingsInFlightMax
-    if (this.#ends > 0) for (const cursor of cursors) this.#ahead.set(cursor, { left, until: cursor.number + options.readAheadMax + left })
+    if (this.#ends > 0) for (const cursor of cursors) this.#ahead.set(cursor, left)
   }
 
-  /** Counts the next event of a cursor, and answers whether it is to be tried alone, since it may have ended the process before. */
-  takeSuspect(cursor: Cursor): boolean {
-    const ahead = this.#ahead.get(cursor)
-    return this.#ends >= ENDS_MIN && ahead !== undefined && ahead.left-- > 0
+  /** Counts the next event of a cursor, and answers how it is to be tried. */
+  careFor(cursor: Cursor, event: EventPlace): Care {
+    const left = this.#ahead.get(cursor) ?? 0
+    if (left > 0) this.#ahead.set(cursor, left - 1)
+    return this.isAccused(event) ? 'alone' : left > 0 ? 'noted' : undefined
   }
 
   /** The same of an event that is held and due. */
-  suspectsHeld(event: EventPlace): boolean {
-    return this.#ends >= ENDS_MIN && this.#heldSuspects.has(idOf(event))
+  careForHeld(event: HeldEvent): Care {
+    if (event.errorCode === 'PROCESS_ENDED' || this.isAccused(event)) return 'alone'
+    return this.#heldSuspects.has(idOf(event)) ? 'noted' : undefined
+  }
+
+  /** Whether the process ended while this event was tried beside others. */
+  isAccused(event: EventPlace): boolean {
+    return this.#accused.has(idOf(event))
   }
 
   /** Whether the process ended under a try of this event that nobody has counted yet. */
@@ -104,20 +118,20 @@ export class Caution {
   /** What became of the try commits with `tx`, and the note goes with it. */
   async settle(tx: Transaction, event: EventPlace): Promise<void> {
     const id = idOf(event)
-    if (!this.#noted.has(id) && !this.#cutOff.has(id)) return
+    if (!this.#noted.has(id) && !this.#cutOff.has(id) && !this.#accused.has(id)) return
     await tx.run(deleteTry, [this.#ground.name, this.#partition, event.source, event.number])
   }
 
   /** That has committed. */
   settled(event: EventPlace): void {
-    this.#noted.delete(idOf(event))
-    this.#cutOff.delete(idOf(event))
+    const id = idOf(event)
+    for (const known of [this.#noted, this.#cutOff, this.#accused]) known.delete(id)
   }
 
   /** Whether all that may have been in hand is settled. `isIdle`: everything that there is has been read, and nothing is in hand. */
   mayEnd(isIdle: boolean): boolean {
-    if (this.#ends === 0 || this.#isEnding || this.#heldSuspects.size > 0) return false
-    return isIdle || [...this.#ahead].every(([cursor, { left, until }]) => cursor.done || cursor.number >= until || (this.#ends >= ENDS_MIN && left <= 0))
+    if (this.#ends === 0 || this.#isEnding || this.#heldSuspects.size + this.#noted.size > 0) return false
+    return isIdle || (this.#accused.size === 0 && [...this.#ahead].every(([cursor, left]) => cursor.done || left === 0))
   }
 
   /** Ends it: the next end of an owner is the first again. */
@@ -128,11 +142,10 @@ export class Caution {
       await this.#ground.store.write(async (tx) => {
         await book.check(tx)
         await tx.run(deleteEnds, here)
-        await tx.runEach(deleteTry, Array.from(this.#cutOff.values(), ({ source, number }) => [...here, source, number])) // of events that are handled here no more
+        await tx.runEach(deleteTry, [...this.#accused.values(), ...this.#cutOff.values()].map(({ source, number }) => [...here, source, number])) // of events that are handled here no more
       })
       this.#ends = 0
-      this.#ahead.clear()
-      this.#cutOff.clear()
+      for (const known of [this.#ahead, this.#accused, this.#cutOff]) known.clear()
     } finally {
       this.#isEnding = false
     }
@@ -141,14 +154,11 @@ export class Caution {
 
 /** What an event has failed with that ended its process. */
 export function processEnded({ type }: Pick<Envelope, 'type'>): AtollError {
-  return new AtollError('PROCESS_ENDED', `the process ended while ${type} was being handled, and no other event; look at the last lines that it wrote`)
+  return new AtollError('PROCESS_ENDED', `the process ended while ${type} was being tried, and no other event that was in hand when it ended before; look at the last lines that it wrote`)
 }
 
-/**
- * One end says little: a machine goes down, an operator kills, a deploy does not wait. Only events that outlive their process twice in a row
- * are looked at one by one.
- */
-export const ENDS_MIN = 2
+/** In a note: the event is tried beside others, so nothing is counted if the process ends. */
+export const AMONG_OTHERS = 0
 
 function idOf({ source, number }: EventPlace): string {
   return `${source} ${number}`

@@ -5,7 +5,7 @@ import { isOfNoRoom, isStoresDoing, noFailedWork } from '../blame.ts'
 import type { Passed } from '../lost-numbers.ts'
 import { Attempts, delayMsMax } from './attempts.ts'
 import { applyBatch, applyWarily, type Batch } from './batch.ts'
-import { Caution, processEnded } from './caution.ts'
+import { Caution, processEnded, type Care } from './caution.ts'
 import { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
 import { discardHeld, type DiscardNote, type HeldPlace } from './discarded.ts'
@@ -311,20 +311,20 @@ export class PartitionReader {
       await this.#lanes.room()
       while (record.number - cursor.number > this.#ground.options.readAheadMax && !this.#lanes.idle) await this.#lanes.oneDone()
       if (this.#stopping || this.#failed) return
-      const isSuspect = this.#caution.isOn && this.#caution.takeSuspect(cursor)
-      const handling = this.#lanes.run(record.key, () => this.#handle(cursor, record, isSuspect))
-      if (isSuspect) await handling
+      const care = this.#caution.isOn ? this.#caution.careFor(cursor, record) : undefined
+      const handling = this.#lanes.run(record.key, () => this.#handle(cursor, record, care))
+      if (care === 'alone') await handling
     }
     if (cursor.type !== '') await this.#lanes.drained()
   }
 
-  async #handle(cursor: Cursor, record: StoredRecord, isSuspect: boolean): Promise<void> {
+  async #handle(cursor: Cursor, record: StoredRecord, care: Care): Promise<void> {
     if (this.#failed) return // the store failed for one before it, perhaps of its key: that one goes first, in the next reader
     if (this.#held.has(record.key)) await this.#hold(cursor, record, parked)
     else {
       try {
         if (this.#caution.isOn && this.#caution.wasCutOff(record)) throw processEnded(record)
-        if (isSuspect) await this.#attempts.alone(record, 1, () => this.#isOver, () => this.#try(cursor, record))
+        if (care) await this.#attempts.carefully(care, record, 1, () => this.#isOver, () => this.#try(cursor, record))
         else await this.#try(cursor, record)
       } catch (error) {
         if (error instanceof StoreFailure) throw error
