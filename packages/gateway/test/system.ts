@@ -54,6 +54,7 @@ const notes = contract('notes', {
   unsayable: query({ http: 'GET /unsayable', input: Empty, output: Empty }),
   label: query({ http: 'GET /labels/:label', input: Label, output: Label, etag: ({ label }) => label }),
   relabel: command({ http: 'PUT /labels/:label', input: Label, output: z.object({ label: z.string(), ifMatch: z.string().optional() }), etag: ({ label }) => label }),
+  measure: query({ http: 'GET /measures/:cm', input: z.object({ cm: z.coerce.number(), more: z.array(z.coerce.number()).optional(), text: z.string().optional() }), output: z.object({ cm: z.number() }) }),
   held: query({ http: 'GET /held', input: Empty, output: z.object({ aborted: z.boolean() }) }),
 })
 const shaped = contract('shaped', { errors: (error) => ({ status: error.status, body: { errors: [error.code] } }), get: query({ http: 'GET /shaped', input: Empty, output: Empty }) })
@@ -84,6 +85,7 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, options: P
           emit(noted, note)
           return note
         }),
+      measure: ({ input }) => ({ cm: input.cm }),
       async get({ input, db }) {
         const row = await db.selectFrom('notes').selectAll().where('note_id', '=', input.noteId).executeTakeFirst()
         if (!row) throw notFound('note')

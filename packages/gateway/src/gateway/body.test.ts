@@ -44,9 +44,16 @@ describe('the body of a request', () => {
 
   it('keeps whole numbers exactly, or is refused by the name of the field', async () => {
     assert.deepEqual(await read('{"a":9007199254740992,"b":"9007199254740993","c":0.12345678901234567}'), { a: 2 ** 53, b: '9007199254740993', c: 0.12345678901234567 })
-    for (const digits of ['9007199254740993', '-90071992547409931', '9'.repeat(400)]) {
-      await assert.rejects(read(`{"b":{"id":${digits}}}`), { code: 'INVALID', details: { fields: { id: ['has too many digits to be kept exactly; send it as a text'] } } })
+    assert.deepEqual(await read('{"a":9007199254740992.0,"b":"1e400, 9007199254740993e0","c":-90071992547409920e-1,"true":true,"z":0e999999999}'), { a: 2 ** 53, b: '1e400, 9007199254740993e0', c: -(2 ** 53), true: true, z: 0 })
+    const refused = ['9007199254740993', '-90071992547409931', '9'.repeat(400), '9007199254740993.0', '9007199254740993.5', '9.007199254740993e15', '9007199254740993e0', '123456789012345678e1', '900719925474099300E-2', '1e400', '-1e400', '1e-400']
+    for (const digits of refused) {
+      await assert.rejects(read(`{"b":{"id":${digits}}}`), { code: 'INVALID', details: { fields: { id: ['has too many digits to be kept exactly; send it as a text'] } } }, digits)
     }
+  })
+
+  it('keeps what is measured, and not counted, as whoever sent it has it', async () => {
+    const measured = { avogadro: 6.02214076e23, mass: 1.6726e-27, light: 2.99792458e8, large: 1e300, small: 5e-324, negative: -1e23 }
+    assert.deepEqual(await read(JSON.stringify(measured)), measured)
   })
 
   it('is refused as malformed where a text does not end', () => assert.rejects(read('{"a":"\\"'), { code: 'MALFORMED' }))

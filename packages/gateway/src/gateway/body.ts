@@ -1,4 +1,5 @@
 import { AtollError } from '@atoll/host'
+import { inexact, isKept } from './exact.ts'
 import { headerOf, type GatewayRequest } from './exchange.ts'
 import type { GatewayLimits } from './options.ts'
 
@@ -15,9 +16,9 @@ export async function readBody(request: GatewayRequest, limits: BodyLimits): Pro
   if (Number(length) > bodyBytesMax) throw new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bodyBytesMax} are allowed (bodyBytesMax)`)
   const text = await request.body(bodyBytesMax)
   if (text.trim() === '') return undefined
-  assertShape(text, limits)
+  const hasScientific = assertShape(text, limits)
   const body = parse(text)
-  if (LONG_NUMBER.test(text)) assertExact(text)
+  if (hasScientific || LONG_NUMBER.test(text)) assertExact(text)
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown> // an object that is no list
   throw new AtollError('INVALID', 'the body must be a JSON object', { details: { fields: { body: ['must be an object'] } } })
 }
@@ -37,9 +38,11 @@ function assertReadable(type: string | undefined, encoding: string | undefined):
 
 /**
  * Holds a text against the limits of its shape before it is parsed. What comes later takes time with each value, and stack with each level;
- * a megabyte of fields with names of their own takes the parser alone a hundred times as long as one long text.
+ * a megabyte of fields with names of their own takes the parser alone a hundred times as long as one long text. Answers whether a number in it is in
+ * scientific notation.
  */
-function assertShape(text: string, { bodyDepthMax, bodyValuesMax }: BodyLimits): void {
+function assertShape(text: string, { bodyDepthMax, bodyValuesMax }: BodyLimits): boolean {
+  let hasScientific = false
   let depth = 0
   let values = 0
   for (let index = 0; index < text.length; index++) {
@@ -58,9 +61,14 @@ function assertShape(text: string, { bodyDepthMax, bodyValuesMax }: BodyLimits):
         break
       case COMMA:
         values++
+        break
+      case SMALL_E:
+      case LARGE_E:
+        if (text.charCodeAt(index - 1) <= DIGIT_9) hasScientific = true // the words of JSON have letters before it
     }
     if (values > bodyValuesMax) throw new AtollError('BODY_TOO_LARGE', `the body has more than ${bodyValuesMax} fields and list elements (bodyValuesMax)`)
   }
+  return hasScientific
 }
 
 /** Where the text ends that begins at a quote. */
@@ -81,17 +89,10 @@ function parse(text: string): unknown {
   }
 }
 
-/**
- * Refuses whole numbers that JavaScript would round: an id that arrives as its neighbour is somebody else's. Only texts with that many digits in a row
- * are read a second time.
- */
+/** Refuses numbers that are not kept as they were written. Only texts with that many digits in a row, or scientific notation, are read a second time. */
 function assertExact(text: string): void {
   const visit = (name: string, value: unknown, { source }: { source?: string } = {}): unknown => {
-    if (typeof value === 'number' && source !== undefined && /^-?\d+$/.test(source) && (!Number.isFinite(value) || BigInt(source) !== BigInt(value))) {
-      throw new AtollError('INVALID', `the body has ${source.length > 40 ? 'a number of more than 40 digits' : source}, which would be rounded; send such numbers as texts`, {
-        details: { fields: { [name]: ['has too many digits to be kept exactly; send it as a text'] } },
-      })
-    }
+    if (typeof value === 'number' && source !== undefined && !isKept(source, value)) throw inexact(name, source, 'send it as a text')
     return value
   }
   JSON.parse(text, visit as (name: string, value: unknown) => unknown) // the compiler's library does not know of the third argument yet
@@ -100,4 +101,4 @@ function assertExact(text: string): void {
 /** So many digits may be more than a number keeps. */
 const LONG_NUMBER = /\d{16}/
 
-const [QUOTE, COMMA, BRACKET, BACKSLASH, BRACKET_END, BRACE, BRACE_END] = [0x22, 0x2c, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d]
+const [QUOTE, COMMA, DIGIT_9, LARGE_E, BRACKET, BACKSLASH, BRACKET_END, SMALL_E, BRACE, BRACE_END] = [0x22, 0x2c, 0x39, 0x45, 0x5b, 0x5c, 0x5d, 0x65, 0x7b, 0x7d]

@@ -63,6 +63,15 @@ describe('the gateway', () => {
       assert.deepEqual(echoed, { id: 'path', text: 'body', more: 'query' })
     }))
 
+  it('takes no number for its neighbour: what a path or a query string says, and a number cannot keep, is refused by name', () =>
+    inSystem(async ({ send }) => {
+      for (const [url, cm] of [['/measures/9007199254740992', 2 ** 53], ['/measures/6.02214076e23', 6.02214076e23], ['/measures/0.1?text=9007199254740993', 0.1]] as const) assert.deepEqual((await send({ method: 'GET', url })).json, { cm }, url)
+      for (const [url, field] of [['/measures/9007199254740993', 'cm'], ['/measures/9007199254740993.0', 'cm'], ['/measures/0x20000000000001', 'cm'], ['/measures/1?more=2&more=-9007199254740993', 'more']] as const) {
+        const { status, json: problem } = await send({ method: 'GET', url })
+        assert.deepEqual([status, problem['code'], Object.keys(problem['fields'] ?? {})], [422, 'INVALID', [field]], url)
+      }
+    }))
+
   it('knows callers by their token, and refuses tokens that are not good', () =>
     inSystem(async ({ send }) => {
       const who = (authorization?: string, url = '/me') => send({ method: 'GET', url, headers: authorization === undefined ? {} : { authorization } })

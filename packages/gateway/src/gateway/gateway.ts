@@ -5,6 +5,7 @@ import { toAnswer } from './answer.ts'
 import { readBody } from './body.ts'
 import { readCondition, readIfNew, underIfMatch } from './conditions.ts'
 import { allowMethods, allowOrigin } from './cors.ts'
+import { assertExactTexts } from './exact.ts'
 import { headerOf, type GatewayRequest, type GatewayResponse } from './exchange.ts'
 import { toHealth } from './health.ts'
 import { toInput } from './input.ts'
@@ -107,8 +108,10 @@ class SystemGateway implements Gateway {
     const caller = operation.auth === 'none' ? undefined : await this.#callerOf(request, operation.auth === 'user')
     const askedMs = host.monotonicMs() - begunMs
     const body = request.method === 'GET' || request.method === 'HEAD' ? undefined : await readBody(request, this.#limits)
+    const input = toInput(query, body, params)
+    assertExactTexts(input, target.numbers)
     const asked: Dispatch = {
-      input: toInput(query, body, params),
+      input,
       caller,
       position: this.#positionOf(request, caller),
       maybeSeen: this.#maybeSeenBy(request),

@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { BoundOperation, ErrorShape, System } from 'atoll'
+import { coercedNumbers } from 'atoll/runtime'
 import createRouter from 'find-my-way'
 import { queryOf } from './target.ts'
 
@@ -7,6 +8,8 @@ import { queryOf } from './target.ts'
 export interface Target {
   readonly operation: BoundOperation
   readonly errors: ErrorShape | undefined
+  /** The fields of its input whose texts become numbers. */
+  readonly numbers: readonly string[]
 }
 
 /** What a request was found to be for. */
@@ -28,7 +31,7 @@ export class Routes {
       for (const operation of service.contract.operations) {
         if (!operation.http) continue
         const [method, path] = operation.http.split(' ') as [Method, string] // the Route type says so
-        this.#router.on(method, basePath + path, unused, { operation, errors: service.contract.errors } satisfies Target)
+        this.#router.on(method, basePath + path, unused, { operation, errors: service.contract.errors, numbers: coercedNumbers(operation.input) } satisfies Target)
       }
     }
   }
