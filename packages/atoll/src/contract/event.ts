@@ -29,9 +29,9 @@ export interface EventOptions<Schema extends z.ZodType> {
   key: (data: z.output<Schema>) => string
   /**
    * Its data as JSON carries it: what is read is what was emitted. So dates are texts (`z.iso.datetime()`), and nothing is transformed. What only
-   * the data can tell (`.trim()`, `z.unknown()`, defaults) is tried at each emit, which is EVENT_INVALID if a reader would read something else. The
-   * functions of `.refine()` and `.check()` are trusted to look at their value and at nothing else, and to change nothing: one that says yes to the emitter and
-   * no to a reader, by the time or by what lies elsewhere, makes a dead letter.
+   * the data can tell (`.trim()`, `z.unknown()`, defaults) is tried at each emit, which is EVENT_INVALID if a reader would read something else. So is
+   * what `.refine()`, `.check()` and `.superRefine()` leave of an object or a list. That they look at nothing else, and a `.refine()` of a text or a number at
+   * its value alone, is trusted: one that says yes to the emitter and no to a reader, by the time or by what lies elsewhere, makes a dead letter.
    */
   data: Schema
   /** One for each older version, made with {@link upcast}: `{ 1: upcast(OrderV1, (old) => ({ ...old, currency: 'EUR' })) }`. */

@@ -16,18 +16,18 @@ export interface Look {
   readonly hasMinusZero: boolean
 }
 
-/** Looks through a value. A field that is undefined counts as one that is not there. */
-export function lookAt(value: unknown): Look {
-  const state: State = { hasMinusZero: false, wellFormed: false }
+/** Looks through a value. A field that is undefined counts as one that is not there. `isMade`: a schema has just made every object and list in it. */
+export function lookAt(value: unknown, isMade: boolean): Look {
+  const state: State = { hasMinusZero: false, wellFormed: false, isMade }
   return { flaw: flawIn(value, 0, state), hasMinusZero: state.hasMinusZero }
 }
 
 /**
  * The same for what somebody sent. Halves of surrogate pairs are flaws there, too: JSON brings them back, and stores do not, so that two texts
- * would become one.
+ * would become one. `isMade`: JSON was parsed to make it.
  */
-export function lookAtSent(value: unknown): Look {
-  const state: State = { hasMinusZero: false, wellFormed: true }
+export function lookAtSent(value: unknown, isMade: boolean): Look {
+  const state: State = { hasMinusZero: false, wellFormed: true, isMade }
   return { flaw: flawIn(value, 0, state), hasMinusZero: state.hasMinusZero }
 }
 
@@ -58,6 +58,8 @@ export function toCanonicalJson(value: unknown): string {
 interface State {
   hasMinusZero: boolean
   readonly wellFormed: boolean
+  /** Nobody can have put anything into its objects and lists that JSON leaves out. */
+  readonly isMade: boolean
 }
 
 function flawIn(value: unknown, depth: number, state: State): Flaw | undefined {
@@ -85,19 +87,23 @@ function flawInList(list: readonly unknown[], depth: number, state: State): Flaw
     const found = element === undefined ? flaw('undefined, which JSON turns into null in a list') : flawIn(element, depth + 1, state)
     if (found) return within(index, found)
   }
-  return undefined
+  if (state.isMade) return undefined
+  if (typeof (list as { toJSON?: unknown }).toJSON === 'function') return flaw('a list with toJSON, which JSON does not bring back as it was')
+  return Reflect.ownKeys(list).length > list.length + 1 ? flaw('a list with fields of its own, which JSON leaves out') : undefined // `length` is one
 }
 
 function flawInObject(value: object, depth: number, state: State): Flaw | undefined {
   if (!isPlain(value)) return flaw(`${nameOf(value)}, which JSON does not bring back as it was`)
+  let names = 0
   for (const name in value) { // its prototype has none
+    names++
     const field = (value as Readonly<Record<string, unknown>>)[name]
     if (state.wellFormed && !name.isWellFormed()) return within(name, flaw('a name with half of a surrogate pair, which is no character'))
     if (field === undefined) continue
     const found = flawIn(field, depth + 1, state)
     if (found) return within(name, found)
   }
-  return undefined
+  return state.isMade || Reflect.ownKeys(value).length === names ? undefined : flaw('an object with fields that are hidden or have symbols for names, which JSON leaves out')
 }
 
 /** Made by a literal, in whichever realm, and with nothing that speaks for it before JSON does. */

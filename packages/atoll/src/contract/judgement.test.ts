@@ -23,6 +23,12 @@ describe('the judgement of a schema', () => {
     }
   })
 
+  it('costs a second parse where code sees an object or a list, which it may change', () => {
+    const trustOf = (schema: z.ZodType) => judge(z.object({ it: schema.refine(() => true) }), 'event', 'x')
+    for (const schema of [z.object({ lines: z.array(z.int()) }), z.array(z.string()), z.record(z.string(), z.string()), z.object({}).nullable(), z.tuple([z.string()])]) assert.equal(trustOf(schema), 'parsed again')
+    for (const schema of [z.string(), z.boolean().nullable(), z.enum(['a']), z.uuid().optional()]) assert.equal(trustOf(schema), 'as it is')
+  })
+
   it('does not hold against an output what only a second parse would change', () => {
     const shown = z.object({ cents: z.date().transform((date) => date.toISOString()), size: z.preprocess(String, z.string()) })
     assert.doesNotThrow(() => judge(shown, 'output', 'x'))

@@ -146,7 +146,7 @@ class Judge {
   #ofChecks(schema: Schema): number {
     const own = (schema._zod.def as { check?: string }).check === undefined ? [] : [schema as unknown as z.core.$ZodCheck] // such as z.url(), which is both
     const checks = [...own, ...(schema._zod.def.checks ?? [])]
-    return this.#role === 'input' || checks.every(leavesAlone) ? AS_IT_IS : PARSED_AGAIN
+    return this.#role === 'input' || checks.every((check) => leavesAlone(check, schema)) ? AS_IT_IS : PARSED_AGAIN
   }
 
   get #isEvent(): boolean {
@@ -160,10 +160,11 @@ class Judge {
   }
 }
 
-function leavesAlone(check: z.core.$ZodCheck): boolean {
+function leavesAlone(check: z.core.$ZodCheck, schema: Schema): boolean {
   const { def } = check._zod
   if (def.check === 'string_format') return (def as z.core.$ZodCheckStringFormatDef).format !== 'url' // which trims
-  return def.check === 'custom' ? check instanceof z.core.$ZodCustom : pureChecks.has(def.check) // what `refine` makes; `check` and `superRefine` may do anything
+  if (def.check !== 'custom') return pureChecks.has(def.check)
+  return check instanceof z.core.$ZodCustom && isScalar(schema) // what `refine` makes: it may change what is in an object or a list; `check` and `superRefine` may do anything
 }
 
 const pureChecks: ReadonlySet<string> = new Set([

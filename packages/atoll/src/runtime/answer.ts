@@ -62,7 +62,7 @@ export class Answer {
     if (output === undefined) return { output, outputJson: undefined }
     let isCopied = false
     if (outputTrust !== 'as it is') {
-      const { flaw, hasMinusZero } = lookAt(output)
+      const { flaw, hasMinusZero } = lookAt(output, outputTrust === 'looked at')
       if (flaw) throw this.#invalid(`answered what JSON cannot carry. ${describeFlaw(flaw, 'output')}`)
       isCopied = outputTrust === 'parsed again' || hasMinusZero
     }

@@ -12,13 +12,13 @@ export interface Envelope extends LogRecord {
 /** What is kept of an event's data, parsed already: what every reader will read as it is here. EVENT_INVALID if one would read something else. */
 export function toData({ name, data: schema, trust }: EventDefinition, data: unknown): string {
   if (trust === 'as it is') return JSON.stringify(data)
-  const { flaw, hasMinusZero } = lookAt(data)
+  const { flaw, hasMinusZero } = lookAt(data, trust === 'looked at')
   if (flaw) throw new AtollError('EVENT_INVALID', `${name} cannot be read as it is emitted. ${describeFlaw(flaw, 'data')}`)
   const json = toExactJson(data, hasMinusZero)
   if (trust === 'looked at') return json
   const read = schema.safeParse(JSON.parse(json))
   if (!read.success) throw new AtollError('EVENT_INVALID', `${name} cannot be read as it is emitted: its schema refuses what it has made of the data itself: ${read.error.message}`, { cause: read.error })
-  const again = lookAt(read.data)
+  const again = lookAt(read.data, false)
   if (again.flaw || toExactJson(read.data, again.hasMinusZero) !== json) {
     throw new AtollError('EVENT_INVALID', `${name} cannot be read as it is emitted: its schema changes its data when it is emitted, and once more when it is read. Do that before emit, and describe in the schema what it has become`)
   }

@@ -251,7 +251,7 @@ class SystemRuntime implements RunningSystem {
 function toSent(operation: BoundOperation, request: Dispatch, asker: 'outside' | 'handler'): Dispatch {
   const { input } = request
   if (input === undefined) return request
-  const { flaw, hasMinusZero } = lookAtSent(input)
+  const { flaw, hasMinusZero } = lookAtSent(input, asker === 'outside')
   if (flaw) throw unsendable(operation, input, flaw)
   return asker === 'handler' || hasMinusZero ? { ...request, input: copyOf(input) } : request
 }
