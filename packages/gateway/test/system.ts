@@ -98,7 +98,9 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, options: P
         }),
       takeAndShow: ({ tx }) => tx(({ emit }) => { emit(noted, { noteId: 0, text: '', version: 1 }); return { taken: true } }),
       echo: ({ input }) => input,
-      open: ({ input, ifNoneMatch }) => {
+      open: ({ input, ifMatch, ifNoneMatch }) => {
+        if (ifMatch !== undefined && input.id !== 'there') throw new AtollError('PRECONDITION_FAILED', 'there is no such book to change')
+        if (ifMatch !== undefined && ifMatch !== '1') throw stale('book', 1)
         if (ifNoneMatch !== undefined && input.id === 'there') throw stale('book', 1)
         return { ifNoneMatch }
       },

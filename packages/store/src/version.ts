@@ -5,7 +5,7 @@ import { sql, type Kysely, type Selectable } from 'kysely'
 export interface VersionChange<Row> {
   /** Columns that name the row. */
   key: Partial<Row>
-  /** The version that the change was made from, as the client sent it; undefined changes whatever version is there. */
+  /** The version that the change was made from, as the client sent it; undefined and `*` change whatever version is there. */
   expected: string | number | undefined
   /** Columns to change; `version` rises by one by itself. */
   set: Partial<Omit<Row, 'version'>>
@@ -27,7 +27,7 @@ export async function changeVersion<Tables, Table extends Versioned<Tables>>(
   // Kysely cannot follow column names through a table that is a type parameter; the signature above has checked them.
   const rows = db as unknown as Kysely<{ rows: Record<string, unknown> }>
   const name = table as unknown as 'rows'
-  const expected = change.expected === undefined ? undefined : toVersion(change.expected)
+  const expected = change.expected === undefined || change.expected === '*' ? undefined : toVersion(change.expected)
   if (expected !== null) {
     let update = rows.updateTable(name).set({ ...change.set, version: sql`version + 1` })
     for (const [column, value] of Object.entries(change.key)) update = update.where(column, '=', value)

@@ -47,7 +47,10 @@ export interface QueryContext<Tables, Input, A extends Auth> extends Context<Tab
 
 /** `Own` are the tables of the service's store; projections are written by their events alone. */
 export interface CommandContext<Tables, Input, A extends Auth, Emits extends EventDefinition, Own = Tables> extends QueryContext<Tables, Input, A> {
-  /** The version in the client's If-Match, without quotes; undefined if it sent none (or `*`). See `changeVersion`. */
+  /**
+   * The version in the client's If-Match, without quotes; `*` if any will do, as long as there is one; undefined if it sent none. Throw `stale` with the present version
+   * if that is another: where the client takes any, the command is run again with it. See `changeVersion`.
+   */
   readonly ifMatch: string | undefined
   /**
    * `*` if the client wants to make what is not there yet (`If-None-Match: *`): throw `stale` if there is one. A command whose handler looks

@@ -48,32 +48,38 @@ export function isListed(condition: Condition, etag: string): boolean {
   return condition === '*' || condition.some(({ opaque }) => `"${opaque}"` === etag)
 }
 
-/** The versions that If-Match asks for; undefined for any. A weak tag matches nothing there. */
+/** The versions that If-Match asks for; undefined for any. A weak tag matches nothing there; nor does `"*"`, which handlers would take for any. */
 export function versionsOf(condition: Condition): readonly string[] | undefined {
-  return condition === '*' ? undefined : condition.filter(({ isWeak }) => !isWeak).map(({ opaque }) => versionOf(opaque))
+  return condition === '*' ? undefined : condition.filter(({ isWeak }) => !isWeak).map(({ opaque }) => versionOf(opaque)).filter((version) => version !== '*')
 }
 
 /**
- * Runs a command under If-Match. A handler is given one version, and says which one is present if that is another: if the client listed that
- * one too, the command is run again with it. It had no effect before.
+ * Runs a command under If-Match. A handler is given one version, or `*` for any, and says which one is present if that is another: if the client listed
+ * that one too, or any, the command is run again with it. It had no effect before.
  */
 export async function underIfMatch<T>(condition: Condition | undefined, run: (ifMatch: string | undefined) => Promise<T>): Promise<T> {
-  let versions = condition && versionsOf(condition)
-  if (versions === undefined) return run(undefined)
-  let version: string | undefined = versions[0]
-  if (version === undefined) throw new AtollError('PRECONDITION_FAILED', 'If-Match lists weak tags alone (W/"…"), and those match nothing there; send the ETag without W/')
+  if (condition === undefined) return run(undefined)
+  const listed = versionsOf(condition)
+  let version: string | undefined = listed ? listed[0] : '*'
+  if (version === undefined) throw new AtollError('PRECONDITION_FAILED', 'If-Match lists nothing but weak tags (W/"…") and "*", and those match nothing there; send the ETag as it came, without W/')
+  const tried = new Set<string>()
   for (;;) {
     try {
       return await run(version)
     } catch (thrown) {
       if (!(thrown instanceof AtollError) || thrown.code !== 'PRECONDITION_FAILED') throw thrown
-      const tried: string = version
-      const present = thrown.details['version']
-      versions = versions.filter((listed) => listed !== tried)
-      version = present === undefined ? versions[0] : versions.find((listed) => listed === String(present))
+      tried.add(version)
+      version = nextVersion(listed, thrown.details['version'], tried)
       if (version === undefined) throw thrown
     }
   }
+}
+
+/** The version to run it with next: the one that is present, if it is known and wanted; else any that is listed. */
+function nextVersion(listed: readonly string[] | undefined, present: unknown, tried: ReadonlySet<string>): string | undefined {
+  if (tried.size === TAGS_MAX) return undefined // somebody changes it all the time
+  const wanted = listed ?? (present === undefined ? [] : [String(present)])
+  return wanted.find((version) => !tried.has(version) && (present === undefined || version === String(present)))
 }
 
 const TAGS_MAX = 10

@@ -239,9 +239,18 @@ describe('the gateway', () => {
       assert.deepEqual([await put('new', '*'), await put('there', '*'), await put('new', '"1"')], [200, 412, 400])
     }))
 
+  it('asks the handler whether something is there, for If-Match: *: a command that makes or changes must not make what its client forbade to make', () =>
+    inSystem(async ({ send }) => {
+      const put = async (id: string, tags: string) => (await send({ method: 'PUT', url: `/books/${id}`, headers: { 'if-match': tags } })).status
+      assert.deepEqual([await put('new', '*'), await put('new', '"1"')], [412, 412])
+      assert.deepEqual([await put('there', '*'), await put('there', '"1"'), await put('there', '"2"')], [200, 200, 412], 'any version will do')
+      assert.deepEqual([await put('there', '"*"'), await put('there', '"*", "1"')], [412, 200], 'a tag is no star')
+      assert.equal((await send({ method: 'PUT', url: '/notes/9/text', headers: { ...json, 'if-match': '*' }, body: '{"text":"x"}' })).status, 404)
+    }))
+
   it('carries out no command whose handler does not look at the condition that its client made', () =>
     inSystem(async ({ send }) => {
-      for (const [name, tags] of [['if-match', '"1"'], ['if-none-match', '*']] as const) {
+      for (const [name, tags] of [['if-match', '"1"'], ['if-match', '*'], ['if-none-match', '*']] as const) {
         const { status, json: problem } = await send({ method: 'POST', url: '/notes', headers: { ...json, [name]: tags }, body: '{"text":"x"}' })
         assert.deepEqual([status, problem['code']], [412, 'PRECONDITION_FAILED'])
         assert.equal((await send({ method: 'PUT', url: '/tags', headers: { ...json, [name]: tags }, body: '{"a":"b"}' })).status, 412)
