@@ -31,12 +31,22 @@ export type PasswordForm = 'given' | 'trimmed'
  * Whether a password fits a hash. Without a hash it takes as long and says no, so that nobody can tell which e-mails are known. Rejects as
  * {@link hashPassword} does.
  */
-export async function isPassword(known: { readonly password_hash: string; readonly password_form: PasswordForm } | undefined, password: string, signal: AbortSignal): Promise<boolean> {
-  nobody ??= hash('nobody has this password', cost)
-  const against = known?.password_hash ?? (await nobody)
-  const text = known?.password_form === 'trimmed' ? password.trim() : password.normalize('NFC')
-  const fits = await gate.run(() => verify(against, text), signal)
-  return fits && known !== undefined
+export const isPassword = createPasswordCheck({ hash, verify, gate })
+
+export interface PasswordTools {
+  readonly hash: (password: string, options: typeof cost) => Promise<string>
+  readonly verify: (hash: string, password: string) => Promise<boolean>
+  readonly gate: Gate
 }
 
-let nobody: Promise<string> | undefined
+/** The check, with what computes hashes. */
+export function createPasswordCheck({ hash, verify, gate }: PasswordTools) {
+  let nobody: string | undefined
+  // In the turn of those who need it first, and not kept if it fails: it would fail everybody who mistypes an e-mail from then on.
+  const nobodysHash = async (): Promise<string> => (nobody ??= await hash('nobody has this password', cost))
+  return async (known: { readonly password_hash: string; readonly password_form: PasswordForm } | undefined, password: string, signal: AbortSignal): Promise<boolean> => {
+    const text = known?.password_form === 'trimmed' ? password.trim() : password.normalize('NFC')
+    const fits = await gate.run(async () => verify(known?.password_hash ?? (await nobodysHash()), text), signal)
+    return fits && known !== undefined
+  }
+}
