@@ -22,7 +22,7 @@ export function keepDatabasePrivate(file: string): void {
 }
 
 /**
- * Takes a folder from the others, unless there are things in it that are not Atoll's: then it is somebody's folder for other things as well, and only
+ * Removes the access of other accounts to a folder, unless there are things in it that are not Atoll's: then it is somebody's folder for other things as well, and only
  * what we keep there is ours to close.
  */
 export function keepFolderPrivate(path: string): void {

@@ -14,7 +14,7 @@ export interface ServerLimits extends ListenerLimits {
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before; one more is refused in its turn, and the connection ends. Default 10: callers send one at a time. */
   readonly pipelinedMax: number
-  /** How long a caller may take nothing of its answer, milliseconds; then the connection is closed. Default 10,000. */
+  /** How long a caller may go without reading while it has an answer to read, milliseconds; then the connection is closed. Default 10,000. */
   readonly answerTimeoutMs: number
   /** Answers that callers have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
   readonly unsentBytesMax: number

@@ -104,7 +104,7 @@ export const settings = {
   'gateway.requestsInFlightMax': edge('requestsInFlightMax', 'requests under way at a time; more are refused with 503'),
   'gateway.connectionsMax': edge('connectionsMax', 'connections at a time; more are closed at once'),
   'gateway.pipelinedMax': edge('pipelinedMax', 'requests of one connection that wait for the answer to the one before; one more is answered 503, and the connection ends', 0),
-  'gateway.answerTimeoutMs': edge('answerTimeoutMs', 'how long a client may take nothing of its answer, milliseconds', 1, TIMER_MS_MAX),
+  'gateway.answerTimeoutMs': edge('answerTimeoutMs', 'how long a client may go without reading while it has an answer to read, milliseconds', 1, TIMER_MS_MAX),
   'gateway.unsentBytesMax': count('answers that clients have not taken yet, bytes of all connections', defaultLimits.unsentBytesMax),
   'gateway.lingerMs': edge('lingerMs', 'how long a connection that ends goes on listening, milliseconds', 0, TIMER_MS_MAX),
   'gateway.deadlineMs': edge('deadlineMs', 'time that an operation has when a client asks for it, milliseconds', 1, TIMER_MS_MAX),

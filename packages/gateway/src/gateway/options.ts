@@ -55,7 +55,7 @@ export interface GatewayLimits extends ConnectionLimits {
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before; one more is answered 503 in its turn, and the connection ends. Default 100. */
   readonly pipelinedMax: number
-  /** How long a client may take nothing of its answer, milliseconds; then the connection is closed. Default 20,000. */
+  /** How long a client may go without reading while it has an answer to read, milliseconds; then the connection is closed. Default 20,000. */
   readonly answerTimeoutMs: number
   /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
   readonly unsentBytesMax: number

@@ -11,7 +11,7 @@ export interface ConnectionLimits {
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before. One more is refused with OVERLOADED in its turn, and the connection ends. */
   readonly pipelinedMax: number
-  /** How long a client may take nothing of its answer, milliseconds; then the connection is closed. */
+  /** How long a client may go without reading while it has an answer to read, milliseconds; then the connection is closed. */
   readonly answerTimeoutMs: number
   /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. */
   readonly unsentBytesMax: number
