@@ -19,8 +19,26 @@ export function guardLogger(logger: Logger): Logger {
   return { info: at('info'), warn: at('warn'), error: at('error') }
 }
 
+/** A guarded logger that puts these fields before those of each line, which may throw when they are merely looked at. */
+export function boundLogger(logger: Logger, fields: LogFields): Logger {
+  const at = (level: keyof Logger): Logger['info'] => (more, message) => logger[level](joined(fields, more), message)
+  return { info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+function joined(fields: LogFields, more: LogFields): LogFields {
+  try {
+    return { ...fields, ...more }
+  } catch {
+    return { ...fields, ...plainly(more) }
+  }
+}
+
 function plainly(fields: LogFields): LogFields {
-  return Object.fromEntries(Object.keys(fields).map((name) => [name, plain(fields, name)]))
+  try {
+    return Object.fromEntries(Object.keys(fields).map((name) => [name, plain(fields, name)]))
+  } catch {
+    return { fields: UNSEEN }
+  }
 }
 
 function plain(fields: LogFields, name: string): unknown {
@@ -28,6 +46,8 @@ function plain(fields: LogFields, name: string): unknown {
     const value = fields[name]
     return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === undefined ? value : describeThrown(value).message
   } catch {
-    return 'this could not be looked at'
+    return UNSEEN
   }
 }
+
+const UNSEEN = 'this could not be looked at'

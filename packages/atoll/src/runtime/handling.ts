@@ -7,6 +7,7 @@ import type { BoundOperation } from '../contract/operation.ts'
 import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../service/context.ts'
 import { Astray, reportAstray, type Attributable, type Attribution } from './attribution.ts'
 import { isStoresDoing, noFailedWork } from './blame.ts'
+import { boundLogger } from './guarded-logger.ts'
 import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
 import type { Cancellation, Dispatch, Dispatched, MaybeSeen } from './running.ts'
@@ -340,11 +341,3 @@ function withoutEffect(error: unknown): unknown {
 }
 
 function noop(): void {}
-
-function boundLogger(logger: Logger, fields: LogFields): Logger {
-  return {
-    info: (more, message) => logger.info({ ...fields, ...more }, message),
-    warn: (more, message) => logger.warn({ ...fields, ...more }, message),
-    error: (more, message) => logger.error({ ...fields, ...more }, message),
-  }
-}
