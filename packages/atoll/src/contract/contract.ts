@@ -45,7 +45,7 @@ export type EventsOf<Definition> = Definition extends { readonly events: readonl
 
 /**
  * Declares what a service shows others. Throws DEFINITION_INVALID for a name that some engine could not take (lower case letters, digits and dashes;
- * not `log` or `lock`), an operation called `contract`, an input or output that JSON cannot carry,
+ * not `log` or `lock`), an operation called `contract`, `events` or `errors`, an input or output that JSON cannot carry,
  * and a command that answers with a secret and does not say whether it keeps its answers.
  */
 export function contract<const Name extends string, const Definition extends ContractDefinition>(
@@ -53,8 +53,8 @@ export function contract<const Name extends string, const Definition extends Con
   definition: Definition,
 ): Contract<Name, Definition> {
   assertContractName(name)
-  if ('contract' in definition) {
-    throw new AtollError('DEFINITION_INVALID', `contract ${name}: an operation cannot be called 'contract'`)
+  for (const word of reserved) {
+    if (Object.hasOwn(definition, word) && (isOperation(definition[word]) || word === 'contract')) throw new AtollError('DEFINITION_INVALID', `contract ${name}: an operation cannot be called '${word}'`)
   }
   const operations: BoundOperation[] = []
   const byName: Record<string, BoundOperation> = {}
@@ -77,6 +77,9 @@ export function contract<const Name extends string, const Definition extends Con
   // The loop above gave every operation of the definition its name, which is what the mapped type says.
   return { contract: facts, ...byName } as Contract<Name, Definition>
 }
+
+/** What contracts have besides operations, and what would become the prototype of one. */
+const reserved = ['contract', 'events', 'errors', '__proto__']
 
 /** A secret in an answer that is kept is one that lies in the store, and is good for as long as it lies there: that is to be decided, and not to happen. */
 function keepsAnswers({ kind, keepAnswers, output }: Operation, name: string): boolean {

@@ -28,7 +28,7 @@ export interface OperationOptions<Input extends z.ZodType, Output extends z.ZodT
   output: Output
   /** Default `causal`. */
   consistency?: Consistency
-  /** HTTP status of success. Default 200, or 204 when the output is undefined. */
+  /** HTTP status of success. Default 200, or 204 when the output is undefined. 204 and 205 say that there is nothing to read: only for outputs that are `z.void()`. */
   status?: number
   /** The version of the answer, sent as ETag: a number, or a text of at most 200 characters. Clients hand it back in If-Match. If it throws, or is longer, that is ANSWER_INVALID, and nothing commits. */
   etag?: (output: z.output<Output>) => string | number
@@ -93,6 +93,7 @@ export type BoundOperation = Operation & Bound
 export function command<Input extends z.ZodType, Output extends z.ZodType, const A extends Auth = 'none'>(
   options: CommandOptions<Input, Output, A>,
 ): Operation<'command', Input, Output, A> {
+  if (options.show) assertMayAnswer(options.status, options.http)
   return { ...operation('command', options), show: options.show as Show | undefined, keepAnswers: options.keepAnswers }
 }
 
@@ -119,6 +120,7 @@ function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Ou
   if (status !== undefined && !(Number.isInteger(status) && status >= 200 && status <= 299)) {
     throw new AtollError('DEFINITION_INVALID', `status ${status} of ${options.http ?? `a ${kind}`} does not say success: give 200 to 299, and throw for anything else`)
   }
+  if (!outputsOfNothing.has(options.output.type)) assertMayAnswer(status, options.http)
   return {
     kind,
     http: options.http,
@@ -132,3 +134,11 @@ function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Ou
     keepAnswers: undefined,
   }
 }
+
+/** HTTP has answers with these statuses end with their headers: what is sent behind them would be taken for the next answer. */
+function assertMayAnswer(status: number | undefined, http: Route | undefined): void {
+  if (status !== 204 && status !== 205) return
+  throw new AtollError('DEFINITION_INVALID', `status ${status} of ${http ?? 'an operation'} says that there is nothing to read, and it has an answer: give another status, or z.void() as its output, and no show`)
+}
+
+const outputsOfNothing: ReadonlySet<string> = new Set(['void', 'undefined', 'never'])

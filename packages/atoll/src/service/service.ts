@@ -64,7 +64,7 @@ export function service<
   const handlers: Service['handlers'] = options.handlers
   for (const operation of facts.operations) {
     const key = operation.name.slice(facts.name.length + 1)
-    if (typeof handlers[key] !== 'function') {
+    if (typeof handlers[key] !== 'function' || handlers[key] === Object.prototype[key as keyof object]) { // an operation may be called toString
       throw new AtollError('DEFINITION_INVALID', `service ${facts.name} has no handler for ${operation.name}`)
     }
   }
