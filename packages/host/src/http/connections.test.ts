@@ -143,6 +143,25 @@ describe('the connections of a server', () => {
       assert.equal(parsed, 2)
     }))
 
+  it('refuse a Host that names none, and take every one that does', () =>
+    inServer(
+      async ({ connect, begun }) => {
+        for (const host of ['a b', 'a/b', 'a@b', 'a:b', 'a:1:2', '[::1', '"a"', 'a,b c', 'm\u00fcller']) {
+          const { client } = await connect()
+          client.write(`GET / HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
+          assert.deepEqual(statuses(await read(client)), ['400'], host)
+        }
+        assert.equal(begun.length, 0)
+        for (const host of ['here', 'here:80', 'here:', '127.0.0.1:5600', '[::1]:80', '[::ffff:1.2.3.4]', 'my_service.town', 'xn--mller-kva.example', 'a%20b', '']) {
+          const { client } = await connect()
+          client.end(`GET / HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
+          assert.deepEqual(statuses(await read(client)), ['200'], host)
+        }
+      },
+      { lingerMs: 1 },
+      ({ answer }) => answer('served'),
+    ))
+
   it('refuse codings of a body that are not understood, which would be read packed, and expectations that nobody knows', () =>
     inServer(
       async ({ connect, begun }) => {

@@ -5,7 +5,8 @@ import { AtollError } from '../error.ts'
 export function flawOf(request: IncomingMessage): AtollError | undefined {
   const ambiguity = ambiguityOf(request)
   if (ambiguity !== undefined) return new AtollError('MALFORMED', ambiguity)
-  const { 'transfer-encoding': coding, expect } = request.headers
+  const { 'transfer-encoding': coding, expect, host } = request.headers
+  if (host !== undefined && !HOST.test(host)) return new AtollError('MALFORMED', 'its Host is none: a name or an address, and a port')
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
     if (!/,\s*chunked$/i.test(coding)) return new AtollError('MALFORMED', `the body has transfer-encoding ${coding}, so nobody can know where it ends`)
     return new AtollError('NOT_IMPLEMENTED', `the body has transfer-encoding ${coding}, and only chunked is understood here: it would be read packed, as it came`)
@@ -46,3 +47,6 @@ const single: Readonly<Record<number, Readonly<Record<string, number>>>> = {
   12: { 'content-type': 2 },
   13: { authorization: 4 },
 }
+
+/** As RFC 3986 writes a host and a port. It may be empty. */
+const HOST = /^(?:\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/i
