@@ -74,10 +74,11 @@ export class Outgoing {
   schedule(event: EventDefinition, data: unknown, when: { afterMs: number } | { at: number }): string {
     const { key, json } = this.#check(event, data)
     const dueAt = 'at' in when ? when.at : this.#host.now() + when.afterMs
-    if (!Number.isFinite(dueAt)) throw new AtollError('EVENT_INVALID', `${event.name} cannot be scheduled at ${dueAt}: give afterMs or at in milliseconds`)
-    const id = this.#host.uuid()
+    const dueMs = Math.ceil(dueAt)
     const delayMs = 'at' in when ? null : Math.ceil(when.afterMs)
-    this.#timers.push([id, Math.ceil(dueAt), delayMs, partitionOf(key, this.#partitions), event.name, event.version, key, json, this.#origin.trace, this.#origin.cause])
+    if (!Number.isSafeInteger(dueMs) || !Number.isSafeInteger(delayMs ?? 0)) throw new AtollError('EVENT_INVALID', `${event.name} cannot be scheduled at ${dueAt}: give afterMs or at in milliseconds`)
+    const id = this.#host.uuid()
+    this.#timers.push([id, dueMs, delayMs, partitionOf(key, this.#partitions), event.name, event.version, key, json, this.#origin.trace, this.#origin.cause])
     return id
   }
 

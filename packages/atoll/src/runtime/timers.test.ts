@@ -107,6 +107,17 @@ describe('a timer', () => {
       assert.deepEqual(await call(running, clock.seen, {}), ['a'])
     }))
 
+  it('is refused as its emitter wrote it when no clock will ever show its time', () =>
+    inWorld(async (world) => {
+      for (const when of [{ afterMs: 1e300 }, { afterMs: -1e300 }, { at: 2 ** 63 }, { at: NaN }, { at: -Infinity }]) {
+        const setter = contract('setter', { events: [reminded], remind: command({ input: Reminder, output: z.void() }) })
+        const services = [service(setter, { handlers: { remind: async ({ input, tx }) => { await tx(({ schedule }) => void schedule(reminded, input, when)) } } })]
+        const running = await world.start(system('clocks', { services }))
+        await assert.rejects(call(running, setter.remind, { id: 'a' }), { code: 'EVENT_INVALID', message: /person\.reminded cannot be scheduled at/ })
+        await running.stop()
+      }
+    }))
+
   it('does not fire once it is cancelled', () =>
     inWorld(async (world) => {
       const running = await world.start(createClock())
