@@ -12,10 +12,10 @@ export function assertExecuted(db: object | undefined, returned?: unknown): void
   if (what !== undefined) throw notExecuted(what, `${what} … .execute()`)
   if (typeof returned === 'function') throw notExecuted('a function that the handler returned', 'its call, so that what it does is done')
   if (typeof returned !== 'object' || returned === null) return
-  if (generators.has(returned[Symbol.toStringTag as keyof typeof returned])) throw notExecuted('a generator that the handler returned', 'an async function in its place')
-  refuseQuery(returned)
-  if (Array.isArray(returned)) refuseListed(returned)
-  else if (Object.getPrototypeOf(returned) === Object.prototype) refuseFields(returned)
+  if (Object.getPrototypeOf(returned) === Object.prototype) refuseFields(returned) // which most answers are: only what lies in them is looked at
+  else if (Array.isArray(returned)) refuseListed(returned)
+  else if (generators.has(returned[Symbol.toStringTag as keyof typeof returned])) throw notExecuted('a generator that the handler returned', 'an async function in its place')
+  else refuseQuery(returned)
 }
 
 /** A handler has failed before it came to execute what it built. */
@@ -24,6 +24,7 @@ export function forgetUnexecuted(db: object): void {
 }
 
 function refuseQuery(value: unknown): void {
+  if (typeof value !== 'object') return
   if (isBuilder(value)) throw notExecuted(describe(value.toOperationNode()), '.execute() at the end of what is returned')
   if (value instanceof PreparedStatement) throw notExecuted('a prepared statement', '.run(db, …), .get or .all behind it')
 }
