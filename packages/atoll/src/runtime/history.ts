@@ -131,5 +131,14 @@ export function refusalOfOutdated(command: string, service: string): AtollError 
   )
 }
 
+/** What becomes of a command of a service that was restored, as long as the log does not say how far. */
+export function refusalOfUnagreed(command: string, service: string): AtollError {
+  return new AtollError(
+    'UNAVAILABLE',
+    `${command} was refused: subscriptions have handled more events of ${service} than its store knows, so it was restored and they were not, and what it emits now would be skipped. ` +
+      'It goes on by itself once the log answers, and its numbers are settled',
+  )
+}
+
 /** The type of a record that only takes up a number: subscribers have handled an event under it that its source knows no more. No event can be called so. */
 export const LOST = '@lost'

@@ -14,17 +14,31 @@ const selectEnd: Statement = {
 }
 
 const selectGiven: Statement = {
-  sql: `SELECT partition, max(number) + sum(waiting) AS given FROM (SELECT partition, number, 0 AS waiting FROM atoll_streams
+  sql: `SELECT partition, max(number) AS noted, max(number) + sum(waiting) AS given FROM (SELECT partition, number, 0 AS waiting FROM atoll_streams
           UNION ALL SELECT partition, 0, 1 FROM atoll_outbox) AS numbers GROUP BY partition`,
 }
 const selectPassed: Statement = { sql: 'SELECT number FROM atoll_passed WHERE subscription = ? AND partition = ?' }
 const insertPassed: Statement = { sql: 'INSERT INTO atoll_passed (subscription, partition, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING' }
 const deletePassed: Statement = { sql: 'DELETE FROM atoll_passed WHERE subscription = ? AND partition = ?' }
 
-/** How many numbers a service has given or will give to what it has emitted, by partition. */
-export async function readGiven(queries: Queries): Promise<ReadonlyMap<number, number>> {
-  const rows = await queries.all<{ partition: number; given: number }>(selectGiven)
-  return new Map(rows.map(({ partition, given }) => [partition, Number(given)])) // PostgreSQL's sum is a text
+/** How many numbers a service has given in a partition. */
+export interface Given {
+  readonly partition: number
+  /** Those that it has noted as given: the log has them. */
+  readonly noted: number
+  /** With those that it will give to what waits in its outbox. */
+  readonly given: number
+}
+
+/** How many numbers a service has given or will give to what it has emitted. */
+export async function readGiven(queries: Queries): Promise<readonly Given[]> {
+  const rows = await queries.all<Given>(selectGiven)
+  return rows.map((row) => ({ ...row, given: Number(row.given) })) // PostgreSQL's sum is a text
+}
+
+/** Notes that a subscription had passed more than what its source had given by then. What was noted first stays. */
+export async function notePassed(store: Store, subscription: string, partition: number, given: number): Promise<void> {
+  await store.write((tx) => tx.run(insertPassed, [subscription, partition, given]))
 }
 
 /** How far a subscription has got in a partition of a source whose log ends before that. */

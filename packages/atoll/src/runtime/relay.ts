@@ -8,7 +8,7 @@ import { Offers } from './offers.ts'
 import type { OutboxEvent } from './outbox.ts'
 import { toProblem } from './problem.ts'
 import { assertStoreKnowsLog } from './history.ts'
-import { assertLogHas, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch } from './relayed.ts'
+import { assertLogHas, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch, type RelayEvents } from './relayed.ts'
 import type { Problem } from './running.ts'
 import { Tidying } from './tidying.ts'
 import { Leases } from './subscription/leases.ts'
@@ -31,7 +31,9 @@ export class Relay {
   readonly #logger: Logger
   readonly #faults: ReturnType<typeof createFaultLogger>
   readonly #options: RuntimeOptions
+  readonly #tell: RelayEvents
   readonly #leases: Leases
+  #hasBegun = false
   /** Whether the store was seen to know all that the log has of this service. */
   #knowsLog = false
   /** Of the lease; undefined while another instance has it. */
@@ -59,7 +61,7 @@ export class Relay {
   #troubledSinceMs = Infinity
   #leaseTrouble: AtollError | undefined
 
-  constructor(service: string, store: Store, log: Log, host: Host, logger: Logger, options: RuntimeOptions) {
+  constructor(service: string, store: Store, log: Log, host: Host, logger: Logger, options: RuntimeOptions, tell: RelayEvents) {
     this.#service = service
     this.#store = store
     this.#log = log
@@ -67,18 +69,25 @@ export class Relay {
     this.#logger = logger
     this.#faults = createFaultLogger(logger, host)
     this.#options = options
+    this.#tell = tell
     this.#leases = new Leases(store, RELAY_LEASE, host, { ...options, partitions: 1 })
   }
 
   /**
    * Takes up where the last one ended, if the lease is free; else stands by. Rejects with LOG_GAP if the log has lost what it was given. If the
-   * store is older than the log it {@link stands}.
+   * store is older than the log it {@link stands}. For a log that does not answer it waits no longer than a lease, and looks again by itself.
    */
   async start(): Promise<void> {
     this.#stopped = false
-    await this.#lookAtLease()
+    await endsWithin(this.#host, this.#options.leaseMs, this.#lookAtLease())
     if (this.#stuck && this.#stuck.code !== 'STORE_OUTDATED') throw this.#stuck
     this.#armLook()
+  }
+
+  /** From here on it hands on. */
+  begin(): void {
+    this.#hasBegun = true
+    this.look()
   }
 
   /** Whether it stands still until somebody mends its store or the log. */
@@ -86,9 +95,9 @@ export class Relay {
     return this.#stuck !== undefined
   }
 
-  /** Whether it does because its store is older than the log. */
+  /** Whether it does because its store is older than the log: the log has events that the store does not know, as was seen at the start or when the next one was appended. */
   get isOutdated(): boolean {
-    return this.#stuck?.code === 'STORE_OUTDATED'
+    return this.#stuck?.code === 'STORE_OUTDATED' || this.#stuck?.code === 'LOG_DIVERGED'
   }
 
   #held(): Map<number, number> {
@@ -121,8 +130,10 @@ export class Relay {
       this.#lose()
       await this.#leases.leave(held) // another instance may hand on what could not be handed on for so long
     }
-    if (!this.#knowsLog) await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options.partitions)
-    else if (this.#epoch === undefined) await this.#log.tail(this.#service, 0) // the same: whoever cannot reach the log does not take the lease
+    if (!this.#knowsLog) {
+      await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options.partitions)
+      await this.#tell.fits()
+    } else if (this.#epoch === undefined) await this.#log.tail(this.#service, 0) // the same: whoever cannot reach the log does not take the lease
     this.#knowsLog = true
     const { taken, lost } = await this.#leases.look(this.#held())
     if (lost.length > 0) this.#lose()
@@ -145,7 +156,7 @@ export class Relay {
   /** There may be new rows. Cheap; call it after each commit that emitted. */
   wake(): void {
     this.#wanted = true
-    if (this.#running || this.#stopped || this.#stuck || this.#retryTimer || this.#epoch === undefined) return
+    if (!this.#hasBegun || this.#running || this.#stopped || this.#stuck || this.#retryTimer || this.#epoch === undefined) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       if (this.#wanted) this.wake()
@@ -212,13 +223,15 @@ export class Relay {
   async stop(flushMs: number): Promise<void> {
     const flushed = await endsWithin(this.#host, flushMs, this.#flush())
     this.#stopped = true
+    this.#hasBegun = false
     for (const timer of [this.#retryTimer, this.#tidyTimer, this.#leaseTimer, this.#lookTimer]) timer?.cancel()
     this.#retryTimer = this.#tidyTimer = undefined
     this.#tellRetried()
     if (!flushed) {
       this.#logger.warn({ service: this.#service }, 'the log did not answer in time; what it has not taken stays in the outbox, and the next start hands it on')
     }
-    await this.#looking
+    const looked = await endsWithin(this.#host, flushMs, this.#looking ?? Promise.resolve())
+    if (!looked) return // it hangs at the log; the lease runs out by itself, if there is one
     if (!this.#stuck && flushed) {
       await this.#tidy().catch((error: unknown) => {
         this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; the next start will')
@@ -356,6 +369,7 @@ export class Relay {
     this.#stuck = error
     this.#wanted = false
     this.#logger.error({ service: this.#service, error }, `ALARM: the relay stands still, because ${error.code === 'STORE_OUTDATED' ? 'its store is older than the log' : 'the log will not take what comes next'}`)
+    this.#tell.stands()
   }
 
   async #failed(error: AtollError): Promise<void> {

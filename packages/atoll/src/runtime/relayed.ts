@@ -6,6 +6,14 @@ import type { OutboxEvent } from './outbox.ts'
 
 // What has become of a service's events, as its outbox and the log say.
 
+/** What a relay tells its service. */
+export interface RelayEvents {
+  /** The log was seen to be the one of its store. Nothing is handed on before this has resolved; if it rejects, the relay looks again. */
+  fits(): Promise<void>
+  /** It stands still. */
+  stands(): void
+}
+
 const selectLastSeq: Statement = { sql: 'SELECT max(seq) AS seq FROM atoll_outbox' }
 const selectWaiting: Statement = { sql: 'SELECT EXISTS (SELECT 1 FROM atoll_outbox WHERE seq <= ?) AS waiting' }
 

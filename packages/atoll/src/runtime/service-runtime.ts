@@ -1,3 +1,5 @@
+// One file: how a service starts, stops and stands still is about all that it is made of, in an order that is to be seen at once.
+
 import type { Host, Logger, Timer } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
 import type { Queries, Reader, Store } from '@atoll/store/driver'
@@ -6,13 +8,14 @@ import type { EventDefinition } from '../contract/event.ts'
 import type { Service } from '../service/service.ts'
 import type { SubscriptionFacts, System } from '../system.ts'
 import { Admission, type Asker } from './admission.ts'
+import { Agreement } from './agreement.ts'
 import { caughtUp, type CausalGround, type CausalWait, type Seen } from './causal.ts'
+import { endsWithin } from './deadline.ts'
 import { handleEvent } from './event-handling.ts'
-import { refusalOfOutdated } from './history.ts'
+import { refusalOfOutdated, refusalOfUnagreed } from './history.ts'
 import { createFaultLogger } from './faults.ts'
 import { Forgetting } from './forgetting.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
-import { readGiven, useUpNumbers, type Passed } from './lost-numbers.ts'
 import type { RuntimeOptions } from './options.ts'
 import { Orphans, readEmitted, type Counts } from './orphans.ts'
 import type { OutboxEvent } from './outbox.ts'
@@ -69,8 +72,13 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #orphans: Orphans
   #committedOrder = '0'
-  /** How many numbers it had given before anything was emitted here, by partition. */
-  #givenAtStart: ReadonlyMap<number, number> = new Map()
+  readonly #agreement: Agreement
+  /** Whether its store and the log were seen to fit. */
+  #fits = false
+  /** Whether its subscriptions and timers may begin, as far as the process is concerned. */
+  #mayHandle = false
+  /** Once handling has ended before the service has. */
+  #unhandled: Promise<void> | undefined
   readonly waits = new Set<CausalWait>()
   readonly #admission: Admission
   readonly #forgetting: Forgetting
@@ -89,6 +97,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#orphans = new Orphans(this.host, this.logger, surroundings.options)
     this.#forgetting = new Forgetting(this, this.faults)
     this.options = surroundings.options
+    this.#agreement = new Agreement(this, () => this.#groundsHere())
     this.#admission = new Admission(this.name, this.host, this.options.operationsInFlightMax)
     this.partitions = surroundings.options.partitions
     this.eventBytesMax = surroundings.ports.log.capabilities.dataBytesMax
@@ -104,40 +113,105 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       this.#projections.set(projection.name, await openProjection(ground, projection))
     }
     this.#openReader()
-    this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options)
+    this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options, { fits: () => this.#fit(), stands: () => this.#stand() })
     this.#timers = new Timers(this.name, this.#store, this.host, this.logger, this.options, () => this.#emitted(() => this.relay.wake()))
     await this.#noteStanding()
-    this.#givenAtStart = await readGiven(this.#store.reader)
+    await this.#agreement.open()
     for (const facts of this.#surroundings.system.subscriptions) {
       if (facts.service === this.name) this.#subscriptions.set(facts.name, new Subscription(this.#groundOf(facts, this.#storeOf(facts))))
     }
   }
 
   async start(): Promise<void> {
+    await this.prepare()
+    this.admit()
+    await this.handOnPassed()
+    await this.handle()
+  }
+
+  /**
+   * The first step of starting: looks whether store and log fit, and has the subscriptions of this process agree with it on numbers. Nothing is taken, handed on or handled,
+   * and no timer fires.
+   */
+  async prepare(): Promise<void> {
     if (this.state === 'running' || this.state === 'starting') return
     this.state = 'starting'
-    try {
+    this.#unhandled = undefined
+    await this.#orStopped(async () => {
       for (const projection of this.#projections.values()) await projection.tidyUp()
       await this.relay.start()
-      this.#unwatch = this.store.watch(() => this.relay.look())
-      this.state = 'running' // from here on the log may bring events whose handlers call
-      this.#admission.accepts = 'everybody'
-      if (this.relay.stands) return // its handlers would emit once more what is in the log already
-      await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.start()))
-      await this.#timers!.start()
-      await sayWhatHasNoHandler(this)
-      this.#forgetting.start()
-      this.#followLater()
-      this.#orphans.watch(() => [...this.#subscriptions.values()], (source) => this.#surroundings.service(source) === undefined, (source) => this.#emittedBy(source))
+      if (this.relay.isOutdated) await this.#agreement.note()
+      else if (!this.#fits) await this.#agreement.look()
+    })
+  }
+
+  /** The second step, once every service of the process has taken the first: takes operations, and hands on. */
+  admit(): void {
+    if (this.state !== 'starting') return
+    this.#unwatch = this.store.watch(() => this.relay.look())
+    this.state = 'running' // from here on the log may bring events whose handlers call
+    this.#admission.accepts = 'everybody'
+    this.relay.begin()
+  }
+
+  /** The third: gives the log what subscriptions here have passed, so that they find it there. No longer than a lease: they look again. */
+  async handOnPassed(): Promise<void> {
+    if (this.state !== 'running' || this.#mayHandle || !this.#agreement.isAhead || !this.relay.leads()) return
+    await endsWithin(this.host, this.options.leaseMs, this.relay.drained()).catch(noop) // why it cannot is among its problems
+  }
+
+  /** The last: handles events and fires timers, now or as soon as store and log are seen to fit. */
+  async handle(): Promise<void> {
+    if (this.state !== 'running' || this.#mayHandle) return
+    this.#mayHandle = true
+    if (this.#fits) await this.#orStopped(() => this.#startHandling())
+  }
+
+  /** Store and log fit, which may come out long after the start. */
+  async #fit(): Promise<void> {
+    if (await this.#agreement.reach()) await this.#noteStanding()
+    this.#fits = true
+    if (!this.#mayHandle || this.state !== 'running') return
+    this.#startHandling().catch((error: unknown) => this.faults.error({ service: this.name, error }, 'could not begin to handle all events'))
+  }
+
+  async #startHandling(): Promise<void> {
+    if (this.relay.stands) return // its handlers would emit once more what is in the log already
+    const starts = Promise.all([this.#timers!.start(), ...[...this.#subscriptions.values()].map((subscription) => subscription.start())])
+    this.#forgetting.start()
+    this.#followLater()
+    this.#orphans.watch(() => [...this.#subscriptions.values()], (source) => this.#surroundings.service(source) === undefined, (source) => this.#emittedBy(source))
+    await starts
+    await sayWhatHasNoHandler(this)
+  }
+
+  async #orStopped(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
     } catch (error) {
-      this.state = 'running' // part of it
       await this.stop({ drainMs: 0 })
       throw error
     }
   }
 
+  /** The relay stands still. If that is because its store is older than the log, handlers would emit what the log has already: they end. */
+  #stand(): void {
+    if (!this.relay.isOutdated) return
+    this.#agreement.note().catch((error: unknown) => this.faults.warn({ service: this.name, error }, 'could not note which numbers were passed; commands are refused'))
+    this.#unhandled ??= this.#endHandling(DRAIN_MS).catch((error: unknown) => this.faults.warn({ service: this.name, error }, 'could not end all handling'))
+  }
+
+  async #endHandling(drainMs: number): Promise<void> {
+    this.#forgetting.stop()
+    this.#followTimer?.cancel()
+    this.#orphans.end()
+    await this.#following
+    await this.#timers!.stop()
+    await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(drainMs)))
+  }
+
   async stop({ drainMs = DRAIN_MS }: StopOptions = {}): Promise<void> {
-    if (this.state !== 'running') return
+    if (this.state === 'stopped' || this.state === 'stopping') return
     const untilMs = this.host.monotonicMs() + drainMs
     await this.endOperations(untilMs)
     await this.endSubscriptions(untilMs)
@@ -146,8 +220,9 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   /** The first step of stopping: refuses who comes from outside, and lets those who are here end. Handlers may still call. */
   async endOperations(untilMs: number): Promise<void> {
-    if (this.state !== 'running') return
+    if (this.state !== 'running' && this.state !== 'starting') return
     this.state = 'stopping'
+    this.#mayHandle = false
     this.#admission.accepts = 'handlers'
     this.#forgetting.stop()
     this.#followTimer?.cancel()
@@ -160,10 +235,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   /** The second step: lets events that are in hand end. When all services have taken it, no handler is left that could call. */
   async endSubscriptions(untilMs: number): Promise<void> {
     if (this.state !== 'stopping') return
-    await this.#following
-    await this.#timers!.stop()
-    const leftMs = Math.max(0, untilMs - this.host.monotonicMs())
-    await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(leftMs)))
+    await this.#unhandled
+    await this.#endHandling(Math.max(0, untilMs - this.host.monotonicMs()))
   }
 
   /** The last step: hands on what was emitted. */
@@ -242,14 +315,6 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     return here ? readEmitted(here.store.reader) : this.#surroundings.emitted(source)
   }
 
-  /** A subscription has handled more of this service's events than the log has: their numbers are never given again. */
-  async useUp(subscription: string, passed: Passed): Promise<void> {
-    if (this.relay.stands) return // its own store and the log do not agree: that comes first
-    if (!(await useUpNumbers(this, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed))) return
-    await this.#noteStanding()
-    this.relay.look()
-  }
-
   handler(operation: BoundOperation): (context: unknown) => unknown {
     // `service` checked that there is one for each operation, and its type that it takes this context.
     return this.definition.handlers[operation.name.slice(this.name.length + 1)] as (context: unknown) => unknown
@@ -274,13 +339,18 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   /** Runs an operation of this service, asked for from outside or by a handler. */
   async run(operation: BoundOperation, request: Dispatch, asker: Asker): Promise<Ran> {
-    if (operation.kind === 'command' && this.relay.isOutdated && this.options.commandsWhenOutdated === 'refuse') throw refusalOfOutdated(operation.name, this.name)
+    if (operation.kind === 'command') this.#assertMayEmit(operation)
     this.#admission.enter(operation, asker, this.state)
     try {
       return await runOperation(this, operation, request)
     } finally {
       this.#admission.leave(operation, asker)
     }
+  }
+
+  #assertMayEmit({ name }: BoundOperation): void {
+    if (this.relay.isOutdated && this.options.commandsWhenOutdated === 'refuse') throw refusalOfOutdated(name, this.name)
+    if (this.state === 'running' && !this.#agreement.isReached) throw refusalOfUnagreed(name, this.name)
   }
 
   caughtUp(seen: Seen, name: string, deadlineMs: number): Promise<boolean> | undefined {
@@ -356,14 +426,20 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     }
   }
 
+  /** Whether events are to be handled that are not yet. */
+  get isToHandle(): boolean {
+    return this.#mayHandle && !this.#fits && !this.relay.stands
+  }
+
   /** Whether nothing is in hand, as far as known here. */
   get idle(): boolean {
-    return this.#admission.underWay === 0 && this.relay.idle && [...this.#subscriptions.values()].every((subscription) => subscription.idle)
+    return !this.isToHandle && this.#admission.underWay === 0 && this.relay.idle && [...this.#subscriptions.values()].every((subscription) => subscription.idle)
   }
 
   get problems(): Problem[] {
     if (this.state !== 'running') return [toProblem(`service ${this.name} is ${this.state}`)]
     if (this.relay.stands) return [this.relay.problem!] // its subscriptions may not have been started, which is no news beside that
+    if (this.isToHandle) return [toProblem(`service ${this.name} does not handle events yet: it has not seen whether its store and the log fit`), ...(this.relay.problem ? [this.relay.problem] : [])]
     const problems = [...this.#subscriptions.values()].flatMap((subscription) => subscription.problems)
     problems.push(...this.#orphans.problems)
     if (this.relay.problem !== undefined) problems.push(this.relay.problem)
@@ -375,6 +451,11 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     const store = this.#store!
     const names = [...this.#projections.values()].map((projection) => projection.store.name)
     this.#reader = names.length === 0 ? store.reader : stores.openReader([store.name, ...names])
+  }
+
+  #groundsHere(): SubscriptionGround[] {
+    const { system, service } = this.#surroundings
+    return system.subscriptions.flatMap((facts) => service(facts.service)?.subscriptions.get(facts.name)?.ground ?? [])
   }
 
   #storeOf(facts: SubscriptionFacts): Store {

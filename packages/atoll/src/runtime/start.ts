@@ -83,28 +83,14 @@ class SystemRuntime implements RunningSystem {
   async start(): Promise<void> {
     await this.open()
     await this.#orClosed(async () => {
-      const starts = await Promise.allSettled([...this.services.values()].map((service) => service.start()))
-      for (const start of starts) if (start.status === 'rejected') throw start.reason
-      await this.#agreeOnNumbers()
-      for (const service of this.services.values()) await service.audit()
+      // Step by step, all services side by side: what one of them takes or handles may call another, or emit, and before that all are to agree on numbers.
+      const services = [...this.services.values()]
+      await all(services.map((service) => service.prepare()))
+      for (const service of services) service.admit()
+      await all(services.map((service) => service.handOnPassed()))
+      await all(services.map((service) => service.handle()))
+      for (const service of services) await service.audit()
     })
-  }
-
-  /** Before anybody emits: subscriptions that have read more of a source than the log has tell the source, if it runs here. */
-  async #agreeOnNumbers(): Promise<void> {
-    const mended = new Set<ServiceRuntime>()
-    for (const subscription of [...this.services.values()].flatMap((service) => [...service.subscriptions.values()])) {
-      for (const reader of subscription.partitions.values()) {
-        for (const [source, passed] of reader.beyondLog) {
-          const emitter = this.services.get(source)
-          if (!emitter) continue
-          await emitter.useUp(subscription.ground.name, passed)
-          mended.add(emitter)
-        }
-      }
-    }
-    for (const emitter of mended) if (!emitter.relay.stands) await emitter.relay.drained()
-    if (mended.size > 0) for (const service of this.services.values()) for (const subscription of service.subscriptions.values()) await subscription.lookAgain()
   }
 
   async #orClosed(work: () => Promise<void>): Promise<void> {
@@ -192,7 +178,7 @@ class SystemRuntime implements RunningSystem {
       const before = moved()
       const subscriptions = running.flatMap((service) => [...service.subscriptions.values()])
       for (const subscription of subscriptions) subscription.wake()
-      while (subscriptions.some((subscription) => !subscription.idle)) {
+      while (running.some((service) => service.isToHandle) || subscriptions.some((subscription) => !subscription.idle)) {
         for (const subscription of subscriptions) if (subscription.gap) throw subscription.gap
         if (signal?.aborted) throw new AtollError('CANCELLED', 'nobody waits any more for the system to be quiet')
         await this.#turn()
@@ -242,6 +228,11 @@ class SystemRuntime implements RunningSystem {
       },
     }
   }
+}
+
+/** Waits for all of them, whatever becomes of any: whoever closes things finds nobody at work. */
+async function all(works: readonly Promise<void>[]): Promise<void> {
+  for (const work of await Promise.allSettled(works)) if (work.status === 'rejected') throw work.reason
 }
 
 /**

@@ -74,7 +74,7 @@ describe('a system whose start fails half-way', () => {
         return store.write(work)
       })
       const stores = changedReads(counted, async (statement) => {
-        if (failing && statement.sql.includes('atoll_timers')) throw new AtollError('UNAVAILABLE', 'no answer')
+        if (failing && statement.sql.includes('count(*) AS count FROM atoll_held')) throw new AtollError('UNAVAILABLE', 'no answer')
       })
       await assert.rejects(world.start(createShop(), {}, { stores }), { code: 'UNAVAILABLE' })
       const before = writes

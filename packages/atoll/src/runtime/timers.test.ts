@@ -118,6 +118,23 @@ describe('a timer', () => {
       }
     }))
 
+  it('keeps no service from starting whose store is full, and fires once there is room', () =>
+    inWorld(async (world) => {
+      const first = await world.start(createClock())
+      await call(first, clock.remind, { id: 'a', afterMs: 1_000 })
+      await first.stop()
+      let isFull = true
+      const stores = changedWrites(world.stores, (store, work) => (isFull ? Promise.reject(new AtollError('STORE_FULL', 'the disk has no room')) : store.write(work)))
+      const second = await world.start(createClock(), {}, { stores })
+      assert.deepEqual(await call(second, clock.seen, {}), [])
+      assert.match(second.readiness().brief.join(), /STORE_FULL/)
+      await world.host.advance(10_000)
+      isFull = false
+      await world.host.advance(20_000)
+      assert.deepEqual(await call(second, clock.seen, {}), ['a'])
+      assert.deepEqual(second.readiness().reasons, [])
+    }))
+
   it('does not fire once it is cancelled', () =>
     inWorld(async (world) => {
       const running = await world.start(createClock())

@@ -9,6 +9,7 @@ const selectDue: Statement = {
   sql: 'SELECT id, partition, type, version, key, data, trace, cause FROM atoll_timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?',
 }
 
+const selectTooFar: Statement = { sql: 'SELECT EXISTS (SELECT 1 FROM atoll_timers WHERE due_at > delay_ms + ?) AS "isTooFar"' }
 const updateTooFar: Statement = { sql: 'UPDATE atoll_timers SET due_at = delay_ms + ? WHERE due_at > delay_ms + ?' }
 
 interface TimerRow {
@@ -49,9 +50,10 @@ export class Timers {
     this.#onFired = onFired
   }
 
-  async start(): Promise<void> {
+  /** Resolves when the next timer is set, or its store could not be asked or written to: then it tries again by itself. */
+  start(): Promise<void> {
     this.#stopped = false
-    await this.#arm()
+    return this.#arm().catch((error: unknown) => this.#failed(error))
   }
 
   /** A timer was set; it may be the next. */
@@ -89,8 +91,10 @@ export class Timers {
   async #bringNearer(): Promise<void> {
     const now = this.#host.now()
     const aheadMs = now - this.#host.monotonicMs()
-    if (this.#wallAheadMs - aheadMs > SET_BACK_MS) await this.#store.write((tx) => tx.run(updateTooFar, [now, now]))
-    else if (aheadMs < this.#wallAheadMs) return // many small steps are a large one
+    if (this.#wallAheadMs - aheadMs > SET_BACK_MS) {
+      const found = await this.#store.reader.get<{ isTooFar: number | boolean }>(selectTooFar, [now]) // a store that is full is not written to without need
+      if (found?.isTooFar) await this.#store.write((tx) => tx.run(updateTooFar, [now, now]))
+    } else if (aheadMs < this.#wallAheadMs) return // many small steps are a large one
     this.#wallAheadMs = aheadMs
   }
 

@@ -120,6 +120,8 @@ async function placeAndMend(shop: World, service: string): Promise<void> {
   await shop.quiet()
   if ((await shop.events(placed)).length === 0) await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
   await shop.quiet()
+  await shop.start() // what was struck no sooner than now
+  await shop.quiet()
 }
 
 async function assertOnce(shop: World, when: string): Promise<void> {

@@ -1,6 +1,5 @@
 import { AtollError } from '@atoll/host'
 import type { Queries, Reader, Statement, Transaction } from '@atoll/store/driver'
-import type { Passed } from '../lost-numbers.ts'
 import { Cursor, type CursorStart, type Place } from './cursor.ts'
 
 const selectEpoch: Statement = { sql: 'SELECT epoch FROM atoll_leases WHERE subscription = ? AND partition = ?' }
@@ -116,12 +115,6 @@ export class CursorBook {
   /** Whether the log was seen to have what every cursor stands at. */
   get isProven(): boolean {
     return this.cursors.every((cursor) => cursor.isProven)
-  }
-
-  /** How far each source was read, by its name, of those of which the log was not seen to have that. */
-  unproven(): ReadonlyMap<string, Passed> {
-    const passed = this.cursors.filter(({ type, isProven }) => type === '' && !isProven)
-    return new Map(passed.map(({ source, furthest, order }) => [source, { partition: this.#partition, number: furthest, order }]))
   }
 
   /** Up to which number the past of an event is the affair of backfills; 0 if it has none. */

@@ -2,7 +2,6 @@ import { AtollError } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
 import type { RedriveOutcome } from '../admin.ts'
 import { isOfNoRoom, isStoresDoing, noFailedWork } from '../blame.ts'
-import type { Passed } from '../lost-numbers.ts'
 import { Attempts, delayMsMax } from './attempts.ts'
 import { applyBatch, applyWarily, type Batch } from './batch.ts'
 import { Caution, processEnded, type Care } from './caution.ts'
@@ -106,11 +105,6 @@ export class PartitionReader {
   wake(source: string): void {
     for (const cursor of this.#book.cursors) if (cursor.source === source) this.#dirty.add(cursor)
     this.#pump()
-  }
-
-  /** How far it has read of sources that the log has less of, by source. */
-  get beyondLog(): ReadonlyMap<string, Passed> {
-    return this.#gap?.code === 'LOG_GAP' ? this.#book.unproven() : new Map()
   }
 
   /** The cursor of a source; undefined if the subscription does not read it. */

@@ -57,12 +57,6 @@ export class Subscription {
     await this.#looked()
   }
 
-  /** Looks whether what it stood still for is over. */
-  async lookAgain(): Promise<void> {
-    this.wake()
-    await this.#looked()
-  }
-
   /** From here on it can be told whether the log is the one that was read so far; of a log that does not answer nobody can tell. */
   async #looked(): Promise<void> {
     const looks = [...this.#readers.values()].map((reader) => reader.looked)
