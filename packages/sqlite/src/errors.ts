@@ -9,6 +9,7 @@ export function toAtollError(error: unknown, file: string): AtollError {
   if (!isSoundError(error) || !(error instanceof BetterSqlite3.SqliteError)) return AtollError.from(error)
   const { code, message } = error
   if (code === 'SQLITE_FULL') return full(file, error)
+  if (code === 'SQLITE_CORRUPT_VTAB') return atOdds(file, error)
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return corrupt(file, message, error)
   if (code.startsWith('SQLITE_IOERR')) return hasRoom(file) ? unavailable(file, error) : full(file, error)
   if (unavailableCodes.test(code)) return unavailable(file, error)
@@ -17,6 +18,11 @@ export function toAtollError(error: unknown, file: string): AtollError {
 
 export function corrupt(file: string, why: string, cause?: unknown): AtollError {
   return new AtollError('STORE_CORRUPT', `${file} is damaged (${why}). It was not touched: keep a copy, and restore it from a backup`, { cause })
+}
+
+/** A virtual table says so of itself: most often a search index with external content, whose rows were changed without it. The file is in order. */
+function atOdds(file: string, cause: Error): AtollError {
+  return new AtollError('INTERNAL', `a virtual table in ${file} is at odds with its content (${cause.message}); if it is an index of FTS5, fill it anew with its 'rebuild' command, and keep it up with triggers`, { cause })
 }
 
 function full(file: string, cause: unknown): AtollError {

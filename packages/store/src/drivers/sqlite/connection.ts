@@ -3,6 +3,7 @@ import { toAtollError, type Database, type Statement as SqliteStatement } from '
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import type { DialectParts, Row, Statement, Value } from '../../driver.ts'
 import { notForServices } from '../../refusals.ts'
+import { isSetting, meaningOf, undoesAll } from './sql.ts'
 
 /** How Kysely writes for SQLite. One object, because compiled statements are kept by it. */
 export const sqliteDialect: DialectParts = {
@@ -40,7 +41,8 @@ export class Connection {
   }
 
   #make(sql: string): Prepared {
-    if (refused.test(sql)) throw notForServices(sql)
+    const meaning = meaningOf(sql)
+    if (isSetting(meaning) || undoesAll(meaning)) throw notForServices(sql)
     const native = this.database.prepare(sql)
     // What neither answers nor changes rows begins or ends transactions, or reaches for another file.
     if (native.readonly && !native.reader) throw notForServices(sql)
@@ -49,9 +51,6 @@ export class Connection {
     return { native, answers: native.reader, writes }
   }
 }
-
-/** A setting takes effect when it is prepared, and one failed row would undo the works of others. */
-const refused = /^\s*pragma\b|\bor\s+rollback\b/i
 
 /** A prepared statement, and what is worth knowing of it without asking SQLite again. */
 export interface Prepared {

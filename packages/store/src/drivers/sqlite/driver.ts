@@ -8,6 +8,7 @@ import { Connection } from './connection.ts'
 import { defaultLimits, type SqliteLimits } from './limits.ts'
 import { checkMigrations, migrate } from './migrate.ts'
 import { FileReader, MemoryReader } from './reader.ts'
+import { defersConstraints, meaningOf } from './sql.ts'
 import { SqliteStore } from './store.ts'
 import { Writer } from './writer.ts'
 
@@ -164,7 +165,7 @@ class SqliteStores implements StoreDriver {
  */
 function checksAtCommit(database: Database): boolean {
   const tables = database.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').pluck().all() as string[] // the column is text
-  return tables.some((sql) => /\binitially\s+deferred\b/i.test(sql))
+  return tables.some((sql) => defersConstraints(meaningOf(sql)))
 }
 
 /** Names with `atoll_` are the runtime's, which asks each store by itself. */

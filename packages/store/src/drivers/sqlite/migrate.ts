@@ -2,6 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import { toAtollError, type Database } from '@atoll/sqlite'
 import { textOf, type Migrations } from '../../driver.ts'
 import { assertInOrder } from '../../refusals.ts'
+import { meaningOf, undoesAll } from './sql.ts'
 
 /** Refuses a store whose migrations are not what this code has, or had. Only looks. */
 export function checkMigrations(database: Database, file: string, migrations: Migrations, host: Host): void {
@@ -22,7 +23,7 @@ export function checkMigrations(database: Database, file: string, migrations: Mi
 export function migrate(database: Database, file: string, migrations: Migrations, host: Host): void {
   const applied = appliedTo(database)
   const missing = Object.entries(migrations).filter(([name]) => !applied.has(name))
-  if (missing.length === 0) return
+  if (missing.length === 0) return assertUndoesRowsAlone(database, file)
   database.exec('BEGIN IMMEDIATE')
   try {
     database.exec('CREATE TABLE IF NOT EXISTS atoll_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT')
@@ -32,11 +33,23 @@ export function migrate(database: Database, file: string, migrations: Migrations
       apply(database, file, name, sql)
       note.run(name, host.digest(sql), host.now())
     }
+    assertUndoesRowsAlone(database, file)
     database.exec('COMMIT')
   } catch (error) {
     if (database.inTransaction) database.exec('ROLLBACK')
     throw toAtollError(error, file)
   }
+}
+
+/**
+ * Refuses tables and triggers that undo the whole transaction over one row: with it would go the works of others that share the commit, and nobody could tell
+ * whose doing it was.
+ */
+function assertUndoesRowsAlone(database: Database, file: string): void {
+  const things = database.prepare('SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { name: string; sql: string }[] // both columns are text
+  const thing = things.find(({ sql }) => undoesAll(meaningOf(sql)))
+  if (thing === undefined) return
+  throw new AtollError('MIGRATION_FAILED', `${thing.name} in ${file} says ROLLBACK for a row that does not fit, which would undo the works of others that share the commit. Say ABORT instead, or leave it out of ON CONFLICT; where it was applied before, make ${thing.name} anew in a new migration`)
 }
 
 function appliedTo(database: Database): Map<string, string> {

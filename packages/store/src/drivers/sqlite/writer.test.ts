@@ -157,7 +157,7 @@ describe('a full disk', () => {
 })
 
 describe('what a work may not do', () => {
-  const forbidden = ['COMMIT', 'ROLLBACK', 'BEGIN', 'SAVEPOINT mine', 'RELEASE work', `ATTACH 'other.db' AS other`, 'PRAGMA ignore_check_constraints = ON', `INSERT OR ROLLBACK INTO notes VALUES ('a')`]
+  const forbidden = ['COMMIT', 'ROLLBACK', 'BEGIN', 'SAVEPOINT mine', 'RELEASE work', `ATTACH 'other.db' AS other`, 'PRAGMA ignore_check_constraints = ON', `INSERT OR ROLLBACK INTO notes VALUES ('a')`, '/* x */ PRAGMA query_only = 1', '-- x\n; PRAGMA query_only = 1', 'EXPLAIN PRAGMA query_only = 1', `INSERT OR/**/ROLLBACK INTO notes VALUES ('/*')`, `CREATE TABLE t (x UNIQUE ON CONFLICT ROLLBACK)`]
   for (const sql of forbidden) {
     it(`is ${sql}: refused with UNSUPPORTED, for works and readers`, () =>
       withStore(async (store) => {
@@ -169,6 +169,12 @@ describe('what a work may not do', () => {
       }))
   }
 
+  it('is nothing that a text or a name only speaks of', () =>
+    withStore(async (store) => {
+      await store.write((tx) => tx.run({ sql: `INSERT INTO notes (text) VALUES ('PRAGMA -- or rollback')` }))
+      assert.deepEqual(await store.reader.all({ sql: `SELECT text AS "or rollback", 'it''s /*' AS \`pragma\`, 1 AS [--] FROM notes /* or rollback */` }).then((rows) => rows.map((row) => Object.values(row))), [['PRAGMA -- or rollback', `it's /*`, 1]])
+    }))
+
   it('is to let savepoints overlap: the work fails, and no other', () =>
     withStore(async (store) => {
       const overlapping = store.write(async (tx) => {
@@ -179,6 +185,37 @@ describe('what a work may not do', () => {
       await assert.rejects(overlapping, { code: 'UNSUPPORTED', message: /overlap/ })
       await next
       assert.deepEqual(await texts(store), ['next'])
+    }))
+})
+
+describe('a table or trigger that undoes everything over one row', () => {
+  const ways = {
+    table: 'CREATE TABLE rows (id TEXT UNIQUE ON CONFLICT /* all of it */ ROLLBACK)',
+    trigger: `CREATE TABLE rows (id TEXT); CREATE TRIGGER odd BEFORE INSERT ON rows BEGIN SELECT RAISE (ROLLBACK, 'not this one'); END`,
+    'statement of a trigger': 'CREATE TABLE rows (id TEXT UNIQUE); CREATE TRIGGER odd AFTER INSERT ON notes BEGIN INSERT OR ROLLBACK INTO rows VALUES (NEW.text); END',
+  }
+  for (const [way, sql] of Object.entries(ways)) {
+    it(`is refused, as a ${way}, and nothing of its migration is left`, () =>
+      inSqliteWorld({}, async (world) => {
+        await assert.rejects(world.open({ ...notes, '0002-rows': sql }), { code: 'MIGRATION_FAILED', message: /ABORT/ })
+        const store = await world.open({ ...notes, '0002-rows': sql.replace('ROLLBACK', 'ABORT') })
+        await store.write(note('fine'))
+        assert.deepEqual(await texts(store), ['fine'])
+      }))
+  }
+})
+
+describe('a search index at odds with its content', () => {
+  it('fails the works that search it, and is no damage of the store', () =>
+    inSqliteWorld({}, async (world) => {
+      const store = await world.open({ ...notes, '0002-search': `CREATE VIRTUAL TABLE search USING fts5 (text, content='notes'); INSERT INTO search (rowid, text) VALUES (7, 'gone')` })
+      let blamed: unknown
+      const find = { sql: `SELECT text FROM search WHERE search MATCH 'gone'` }
+      await assert.rejects(store.write((tx) => tx.all(find).finally(() => (blamed = tx.storeFailure))), { code: 'INTERNAL', message: /rebuild/ })
+      await assert.rejects(store.reader.all(find), { code: 'INTERNAL' })
+      assert.equal(blamed, undefined)
+      await store.write((tx) => tx.run({ sql: `INSERT INTO search (search) VALUES ('rebuild')` }))
+      assert.deepEqual(await store.reader.all(find), [])
     }))
 })
 
@@ -199,7 +236,7 @@ describe('a savepoint', () => {
 describe('a store with deferred foreign keys', () => {
   it('fails only the work that leaves one broken, though only a commit can tell', () =>
     inSqliteWorld({}, async (world) => {
-      const store = await world.open({ ...notes, '0002-replies': 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY DEFERRED)' })
+      const store = await world.open({ ...notes, '0002-replies': 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY /* at the commit */ DEFERRED)' })
       const reply = (text: string) => (tx: Transaction): Promise<number> => tx.run({ sql: 'INSERT INTO replies (note) VALUES (?)' }, [text])
       const outcomes = await Promise.allSettled([
         store.write(note('a')),
