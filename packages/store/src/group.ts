@@ -16,6 +16,10 @@ export class Group {
   readonly sent: Promise<void>[] = []
   /** Why nothing of it can be committed, if that is so. */
   failure: AtollError | undefined
+  /** Why its store refused to commit what its one work wrote, if it did. */
+  refusal: AtollError | undefined
+  /** Its store refused to commit what several works wrote, and nobody knows whose doing that was: they are to come again, each alone. */
+  isDisputed = false
 
   constructor(untilMs: number) {
     this.untilMs = untilMs
@@ -29,6 +33,12 @@ export class Group {
     else this.#refused.push({ write, failure })
   }
 
+  /** Its store is in order, and does not commit what was written: a constraint that is checked only then is broken. */
+  refuseToCommit(refusal: AtollError): void {
+    if (this.written.length === 1) this.refusal = refusal
+    else this.isDisputed = true
+  }
+
   /** The commit has lasted. */
   answer(): void {
     for (const write of this.written) write.resolve(write.result)
@@ -36,11 +46,11 @@ export class Group {
   }
 
   /**
-   * The commit has failed, or may have. All who were part of it hear the same; but for one that took too long or waited, which rests on nothing that
+   * The commit has failed, or may have. All who were part of it hear the same; but for the one work that it was refused for; and for one that took too long or waited, which rests on nothing that
    * others wrote: it may be why the commit failed, when its statement could not be ended but with the connection.
    */
   reject(failure: AtollError): void {
-    for (const write of this.written) write.reject(failure)
+    for (const write of this.written) write.reject(this.refusal ?? failure)
     for (const { write, failure: own } of this.#refused) write.reject(own instanceof AtollError && own.code === 'TX_WAITED' ? own : failure)
   }
 }

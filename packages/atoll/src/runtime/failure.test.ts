@@ -5,7 +5,7 @@ import { sqlStore } from '@atoll/store'
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
 import type { Transaction } from '@atoll/store/driver'
-import { contract, event, projection, service, system, type System } from '../index.ts'
+import { command, contract, event, projection, service, system, type System } from '../index.ts'
 import { audit, book, createShop, noted } from '../../test/shop.ts'
 import { call, changedWrites, inWorld } from '../../test/world.ts'
 
@@ -275,6 +275,36 @@ describe('an event whose handler fails', () => {
       const letters = await running.admin.deadLetters()
       assert.deepEqual(letters.map(({ subscription, attempts, error }) => `${subscription} ${attempts} ${error.code}`).sort(), ['emitting 2 EVENT_INVALID', 'hiding 2 TX_FAILED', 'showing.rows 2 TX_FAILED'])
       assert.equal(running.readiness().ready, true)
+    }))
+
+  it('becomes a dead letter also when only the commit of its effect fails, over a constraint that waits for it, and those beside it are handled', () =>
+    inWorld(async (world) => {
+      const store = sqlStore<{ rows: { account: string } }>({
+        migrations: { '0001-rows': `CREATE TABLE accounts (account TEXT PRIMARY KEY); INSERT INTO accounts VALUES ('a'), ('b'); CREATE TABLE rows (account TEXT REFERENCES accounts (account) DEFERRABLE INITIALLY DEFERRED)` },
+      })
+      const add = (db: Kysely<{ rows: { account: string } }>, account: string): Promise<unknown> => db.insertInto('rows').values({ account }).execute()
+      const adding = contract('adding', { add: command({ input: z.object({ account: z.string() }), output: z.void() }) })
+      const rows = projection('rows', { store, subscribe: ({ project }) => [project(noted, async ({ data }, { db }) => void (await add(db, data.account)))] })
+      const services = [
+        createShop().services[0]!,
+        service(adding, {
+          store,
+          handlers: { add: ({ input, tx }) => tx(async ({ db }) => void (await add(db, input.account))) },
+          subscribe: ({ on }) => [on(noted, ({ event, tx }) => tx(({ db }) => add(db, event.data.account)))],
+        }),
+        service(contract('showing', {}), { store: sqlStore({ migrations: {} }), handlers: {}, projections: [rows] }),
+      ]
+      const running = await world.start(system('deferring', { services }), { attemptsMax: 3, partitions: 1 })
+      for (const name of ['adding', 'showing']) await running.services.get(name)!.stop()
+      for (const account of ['a', 'nobody', 'b', 'nobody']) await call(running, book.note, { account, cents: 1 })
+      for (const name of ['adding', 'showing']) await running.services.get(name)!.start()
+      await world.host.advance(600_000)
+      const letters = await running.admin.deadLetters()
+      assert.deepEqual(letters.map(({ subscription, attempts, event, error, parkedBehind }) => `${subscription} ${attempts} ${event.key} ${error.code} ${parkedBehind}`).sort(), ['adding 3 nobody INTERNAL 1', 'showing.rows 3 nobody INTERNAL 1'])
+      const accounts = (await running.admin.ledger()).filter(({ event }) => event === 'amount.noted')
+      assert.deepEqual(accounts.map(({ handled, balanced }) => [handled, balanced]), [[2, true], [2, true]])
+      assert.equal(running.readiness().ready, true)
+      await assert.rejects(call(running, adding.add, { account: 'nobody' }), { code: 'INTERNAL', message: /FOREIGN KEY/ })
     }))
 })
 

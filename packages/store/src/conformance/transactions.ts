@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Transaction } from '../driver.ts'
 import { outcomesOf, type StoreChapter } from './harness.ts'
-import { assertCode, assertIds, assertOwnFailure, assertRefused, insert, Mishap, openItems, readIds } from './items.ts'
+import { assertCode, assertIds, assertOwnFailure, assertRefused, insert, itemsMigrations, Mishap, openItems, readIds } from './items.ts'
 
 export const transactions: StoreChapter = {
   name: 'transactions',
@@ -116,6 +116,23 @@ export const transactions: StoreChapter = {
           assert.ok(outcomes[1]!.ok, `${what}: the work beside it failed`)
         }
         await assertIds(store.reader, ['a', ...Object.keys(wrong)])
+      },
+    },
+    {
+      id: 'tx.checked-at-commit',
+      promise: 'a work that breaks a constraint which waits for the commit fails by its own doing, and the works beside it are committed',
+      async run(driver, harness) {
+        const parts = 'CREATE TABLE parts (item TEXT REFERENCES items (id) DEFERRABLE INITIALLY DEFERRED)'
+        const store = await driver.open('orders', { ...itemsMigrations, '0002-parts': parts })
+        const insertPart = { sql: 'INSERT INTO parts (item) VALUES (?)' }
+        const outcomes = await outcomesOf(harness, [
+          store.write((tx) => insert(tx, 'a')),
+          store.write(async (tx) => void (await tx.run(insertPart, ['nothing']))),
+          store.write(async (tx) => (await tx.run(insertPart, ['b']), await insert(tx, 'b'))),
+        ])
+        assertOwnFailure(outcomes[1]!, 'a part of nothing')
+        assert.deepEqual(outcomes.map(({ ok }) => ok), [true, false, true])
+        await assertIds(store.reader, ['a', 'b'])
       },
     },
     {

@@ -47,7 +47,7 @@ export function changingReaders(change: (reader: Reader, driver: StoreDriver, st
 }
 
 /** A transaction with some members of its own. */
-export function changed(tx: Transaction, { undone, storeFailure, ...members }: Partial<Transaction>): Transaction {
+export function changed(tx: Transaction, { undone, storeFailure, refusal, ...members }: Partial<Transaction>): Transaction {
   return {
     ...queriesOf(tx),
     commit: tx.commit,
@@ -55,6 +55,9 @@ export function changed(tx: Transaction, { undone, storeFailure, ...members }: P
     beforeCommit: (key, hook) => tx.beforeCommit(key, hook),
     send: (statement, params, onKey) => tx.send(statement, params, onKey),
     ...members,
+    get refusal() {
+      return refusal ?? tx.refusal
+    },
     get storeFailure() {
       return storeFailure ?? tx.storeFailure
     },

@@ -64,6 +64,11 @@ export const transactionSaboteurs: readonly Saboteur[] = [
     })),
   },
   {
+    breaks: 'it takes every failure for trouble of its own',
+    caughtBy: ['tx.checked-at-commit'],
+    spoil: changingWrites((store) => (work) => store.write(work).catch((error: Error) => Promise.reject(new AtollError('UNAVAILABLE', error.message)))),
+  },
+  {
     breaks: 'it says that every statement changed one row',
     caughtBy: ['tx.changes', 'kysely.counts'],
     spoil: changingTransactions((tx) => ({ run: (statement, params) => tx.run(statement, params).then(() => 1) })),

@@ -33,13 +33,28 @@ export class Attempts {
 
   /** Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. */
   async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'dry' = 'live'): Promise<void> {
-    let commit: object | undefined
+    const { refusals } = this.#ground
+    const refusal = mode === 'live' && refusals.has(envelope) ? refusals.take(envelope) : undefined
+    if (refusal) throw refusal
+    let opened: Transaction | undefined
     const guard = (tx: Transaction): Promise<void> | undefined => {
-      commit = tx.commit
+      opened = tx
       return this.#book.check(tx)
     }
-    const committed = (): void => this.#book.confirm(commit)
-    if (subscriber.kind === 'handle') return this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
+    const committed = (): void => this.#book.confirm(opened?.commit)
+    /** The commit was refused over what the handler wrote: that counts, but this reader cannot note it. */
+    const refused = (error: unknown): unknown => {
+      if (!opened?.refusal || error instanceof StoreFailure) return error
+      refusals.note([envelope], AtollError.from(error))
+      return new StoreFailure(error)
+    }
+    if (subscriber.kind === 'handle') {
+      try {
+        return await this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
+      } catch (error) {
+        throw refused(error)
+      }
+    }
     let failed = noFailedWork
     try {
       await this.#ground.store.write(async (tx) => {
@@ -53,7 +68,7 @@ export class Attempts {
       })
       committed()
     } catch (error) {
-      throw isStoresDoing(error, failed) ? new StoreFailure(error) : error
+      throw isStoresDoing(error, failed) ? new StoreFailure(error) : refused(error)
     }
   }
 

@@ -31,6 +31,8 @@ export async function applyBatch(batch: Batch): Promise<void> {
     for (const record of batch.records) batch.cursor.pass(record)
     return
   }
+  const { refusals } = batch.ground
+  if (batch.records.some((record) => refusals.has(record))) return applyApart(batch)
   try {
     await commit(batch, async (tx, record) => {
       await batch.attempts.project(subscriberOf(batch, record), record, tx)
@@ -60,10 +62,25 @@ async function applyEach(batch: Batch): Promise<void> {
         return reason
       })
     } catch (error) {
-      const culprit = applying as StoredRecord | undefined // assigned in the callback, which the compiler does not follow
-      if (error instanceof StoreFailure || !culprit) throw error
+      if (error instanceof StoreFailure) throw error
+      const [only, ...others] = batch.records
+      const culprit = (applying as StoredRecord | undefined) ?? only! // assigned in the callback, which the compiler does not follow
+      // Each could be applied, and all of them not be written: a constraint that is checked in the end is broken, by one of them.
+      if (!applying && others.length > 0) return applyApart(batch)
+      if (verdicts.has(culprit) || batch.held.has(culprit.key)) throw error
       verdicts.set(culprit, batch.attempts.verdict(1, error))
     }
+  }
+}
+
+/** Applies each record in a commit of its own, so that what keeps one from being written is known to be its doing. */
+async function applyApart(batch: Batch): Promise<void> {
+  const { attempts, ground } = batch
+  for (const record of batch.records) {
+    const one = { ...batch, records: [record] }
+    const refusal = ground.refusals.take(record)
+    if (refusal) await commit(one, async () => attempts.verdict(1, refusal))
+    else await applyBatch(one)
   }
 }
 
@@ -95,13 +112,14 @@ export async function applyWarily(batch: Batch, isOff: () => boolean): Promise<v
 async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<HeldReason | undefined>): Promise<void> {
   const { ground, book, held, attempts, caution, cursor } = batch
   let failed = noFailedWork
-  let physical: object | undefined
+  let opened: Transaction | undefined
+  let handled = new Set<StoredRecord>()
   const newlyHeld = new Map<StoredRecord, HeldReason>()
   try {
     await ground.store.write(async (tx) => {
-      physical = tx.commit
+      opened = tx
       await book.check(tx)
-      const handled = new Set<StoredRecord>()
+      handled = new Set()
       const heldKeys = new Set<string>()
       for (const record of batch.records) {
         if (!batch.concerns(record)) continue
@@ -121,11 +139,14 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
     })
   } catch (error) {
-    throw isStoresDoing(error, failed) ? new StoreFailure(error) : error
+    if (isStoresDoing(error, failed)) throw new StoreFailure(error)
+    if (!(opened as Transaction | undefined)?.refusal) throw error // assigned in the callback
+    ground.refusals.note(handled, AtollError.from(error)) // for the next reader: in this one, cursors are ahead of the store
+    throw new StoreFailure(error)
   }
   for (const [record, reason] of newlyHeld) held.note(record, reason) // before anybody hears that the cursor has passed them
   if (caution.isOn) for (const record of batch.records) caution.settled(record)
-  book.confirm(physical)
+  book.confirm((opened as Transaction | undefined)?.commit)
 }
 
 /** Applies a record so that it can be undone alone. Answers why it must be held, if it must. */

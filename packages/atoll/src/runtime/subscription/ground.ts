@@ -8,6 +8,7 @@ import type { Envelope } from '../envelope.ts'
 import type { RuntimeOptions } from '../options.ts'
 import type { Solo } from '../solo.ts'
 import type { TransactionFrame } from '../transact.ts'
+import { Refusals } from './refusals.ts'
 import type { FailureReports } from './reports.ts'
 
 /** What a subscription stands on, and what it asks of its service. */
@@ -27,6 +28,7 @@ export interface SubscriptionGround {
   readonly subscribers: ReadonlyMap<string, Subscriber>
   /** What it handles, event by event, with the service that emits it. */
   readonly events: readonly { readonly type: string; readonly source: string }[]
+  readonly refusals: Refusals
   /** Every subscriber is a pure projection: events are applied in batches. */
   readonly batched: boolean
   /**
@@ -37,11 +39,12 @@ export interface SubscriptionGround {
 }
 
 /** What a system's definition says of a subscription. */
-export function factsOf({ name, subscribers }: SubscriptionFacts, { sources }: System): Pick<SubscriptionGround, 'name' | 'subscribers' | 'events' | 'batched'> {
+export function factsOf({ name, subscribers }: SubscriptionFacts, { sources }: System): Pick<SubscriptionGround, 'name' | 'subscribers' | 'events' | 'refusals' | 'batched'> {
   return {
     name,
     subscribers: new Map(subscribers.map((subscriber) => [subscriber.event.name, subscriber])),
     events: subscribers.map(({ event }) => ({ type: event.name, source: sources.get(event.name)!.service })), // `system` checked it
+    refusals: new Refusals(),
     batched: subscribers.every((subscriber) => subscriber.kind === 'project'),
   }
 }

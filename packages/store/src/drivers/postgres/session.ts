@@ -1,6 +1,6 @@
-import { sqlStateOf, type Client, type Param, type Result } from '@atoll/postgres'
+import { isConflict, sqlStateOf, type Client, type Param, type Result } from '@atoll/postgres'
 import { AtollError } from '@atoll/host'
-import type { Row, Value } from '../../driver.ts'
+import { storeFailures, type Row, type Value } from '../../driver.ts'
 import type { Group } from '../../group.ts'
 
 /**
@@ -19,6 +19,8 @@ export async function begin(client: Client, store: string, callMs: number): Prom
 }
 
 const LOCK_NOT_AVAILABLE = '55P03'
+/** Of a commit, this may be anybody's doing. */
+const INTERNAL_ERROR = 'XX000'
 
 /**
  * One physical commit on its connection, once it has begun. Statements are sent without waiting for the answers of those before (the server
@@ -85,6 +87,7 @@ export class GroupSession {
   async commit(): Promise<void> {
     const { command } = await this.#client.query('COMMIT').catch((error: unknown) => {
       const failure = AtollError.from(error)
+      if (!storeFailures.has(failure.code) && !isConflict(error) && sqlStateOf(error) !== INTERNAL_ERROR) this.group.refuseToCommit(failure)
       if (failure.code !== 'UNAVAILABLE') throw failure
       throw new AtollError('UNAVAILABLE', `a commit of ${this.name} was not answered; whether it took effect is unknown: ${failure.reason}`, { cause: failure })
     })

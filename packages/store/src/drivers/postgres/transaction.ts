@@ -111,6 +111,10 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
     return this.#storeFailure ?? this.commit.failure
   }
 
+  get refusal(): AtollError | undefined {
+    return this.commit.refusal
+  }
+
   async savepoint<T>(work: () => Promise<T>): Promise<T> {
     this.assertOpen()
     const depth = ++this.#depth

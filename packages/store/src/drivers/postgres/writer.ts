@@ -17,6 +17,7 @@ export class Writer {
   readonly #pool: Pool
   readonly #host: Host
   readonly #limits: PostgresLimits
+  #groupWritesMax: number
   /** Constraints that only a commit would check, as they stand in SQL. They are checked for each work, or one would take others with it. */
   readonly #deferred: string | undefined
   readonly #queue: Write[] = []
@@ -30,6 +31,7 @@ export class Writer {
     this.#pool = pool
     this.#host = host
     this.#limits = limits
+    this.#groupWritesMax = limits.groupWritesMax
     this.#deferred = deferred
   }
 
@@ -72,6 +74,7 @@ export class Writer {
       } catch (error) {
         const failure = notCommitted(this.#name, AtollError.from(error)) // also where it did not even begin: no work has had a part in that
         group?.reject(failure)
+        if (group?.isDisputed) this.#groupWritesMax = 1
         if (group) continue
         // A connection may have been lost while nobody used it. No work has begun, so another one may be tried, once.
         isSecondTry = isConnected && !isSecondTry && failure.code === 'UNAVAILABLE'
@@ -85,9 +88,8 @@ export class Writer {
   /** Runs the works that wait, and those that come to wait meanwhile, up to the limits of a group; then commits. */
   async #carryOut(session: GroupSession): Promise<void> {
     const { group } = session
-    const { groupWritesMax } = this.#limits
     try {
-      while (this.#queue.length > 0 && !group.failure && (group.count === 0 || (group.count < groupWritesMax && this.#host.monotonicMs() < group.untilMs))) {
+      while (this.#queue.length > 0 && !group.failure && (group.count === 0 || (group.count < this.#groupWritesMax && this.#host.monotonicMs() < group.untilMs))) {
         group.count++
         await this.#carryOutOne(session, this.#queue.shift()!)
       }

@@ -121,6 +121,10 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
     return this.#storeFailure ?? this.commit.failure
   }
 
+  get refusal(): AtollError | undefined {
+    return this.commit.refusal
+  }
+
   async savepoint<T>(work: () => Promise<T>): Promise<T> {
     const depth = this.#enter()
     const hooksBefore = this.#hooks?.length ?? 0

@@ -248,6 +248,21 @@ describe('a store with deferred foreign keys', () => {
     }))
 })
 
+describe('a constraint that waits for the commit, made by a work', () => {
+  it('is found out at a commit that several share, which costs none of them anything; from then on each is alone, and fails alone', () =>
+    withStore(async (store) => {
+      await store.write((tx) => tx.run({ sql: 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY DEFERRED)' }))
+      const round = async (): Promise<unknown[]> => {
+        const writes = [note('a'), (tx: Transaction) => tx.run({ sql: `INSERT INTO replies (note) VALUES ('nothing')` }), note('b')]
+        const outcomes = await Promise.allSettled(writes.map((work) => store.write(work)))
+        return outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : outcome.status))
+      }
+      assert.deepEqual(await round(), ['UNAVAILABLE', 'UNAVAILABLE', 'UNAVAILABLE'])
+      assert.deepEqual(await round(), ['fulfilled', 'INTERNAL', 'fulfilled'])
+      assert.deepEqual(await texts(store), ['a', 'b'])
+    }))
+})
+
 function makeFull({ connection: { database } }: SqliteStore): void {
   database.pragma(`max_page_count = ${database.pragma('page_count', { simple: true })}`)
 }

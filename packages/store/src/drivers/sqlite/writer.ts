@@ -1,5 +1,5 @@
 import { AtollError, type Host } from '@atoll/host'
-import type { Transaction } from '../../driver.ts'
+import { storeFailures, type Transaction } from '../../driver.ts'
 import type { Connection } from './connection.ts'
 import { Group, type Write } from '../../group.ts'
 import { notCommitted, usedAfterClose, waited } from '../../refusals.ts'
@@ -21,6 +21,7 @@ export class Writer {
   readonly #control: Control
   readonly #host: Host
   readonly #limits: SqliteLimits
+  #groupWritesMax: number
   #queue: Write[] = []
   #head = 0
   #group: Group | undefined
@@ -45,6 +46,7 @@ export class Writer {
     this.#control = new Control(connection.database)
     this.#host = host
     this.#limits = limits
+    this.#groupWritesMax = limits.groupWritesMax
   }
 
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -112,7 +114,7 @@ export class Writer {
   #next(group: Group): void {
     while (this.#head < this.#queue.length || group.failure) {
       if (group.failure) return this.#fail(group, group.failure)
-      if (group.count > 0 && (group.count >= this.#limits.groupWritesMax || this.#host.monotonicMs() >= group.untilMs)) return this.#finish(group)
+      if (group.count > 0 && (group.count >= this.#groupWritesMax || this.#host.monotonicMs() >= group.untilMs)) return this.#finish(group)
       group.count++
       const write = this.#take()
       const tx = new SqliteTransaction(this.#connection, this.#control, group)
@@ -171,7 +173,10 @@ export class Writer {
     try {
       this.#control.commit.run()
     } catch (error) {
-      return this.#fail(group, this.#connection.error(error))
+      const failure = this.#connection.error(error)
+      if (!storeFailures.has(failure.code)) group.refuseToCommit(failure)
+      if (group.isDisputed) this.#groupWritesMax = 1
+      return this.#fail(group, failure)
     }
     group.answer()
     this.#end()
