@@ -13,7 +13,6 @@ export interface Sabotage {
 const runtime = 'packages/atoll/src/runtime'
 const batch = `${runtime}/subscription/batch.ts`
 const mark = 'for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)'
-const beginHandled = 'let failed = noFailedWork\n  let physical'
 const logWriter = 'packages/log/src/drivers/embedded/writer.ts'
 const HERE = 'sabotage: here'
 
@@ -27,12 +26,10 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'moves the cursor after the effect has committed',
     patches: [
-      { file: batch, find: beginHandled, replace: `let later: Set<StoredRecord> = new Set()\n  ${beginHandled}` },
-      { file: batch, find: 'const handled = new Set<StoredRecord>()', replace: 'const handled = later = new Set<StoredRecord>()' },
       {
         file: batch,
         find: `      ${mark}\n    })`,
-        replace: `    })\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => { physical = tx.commit; ${mark.replace('handled.has', 'later.has')} })`,
+        replace: `    })\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => { opened = tx; ${mark} })`,
       },
     ],
     point: HERE,
@@ -43,8 +40,8 @@ export const sabotages: readonly Sabotage[] = [
     patches: [
       {
         file: batch,
-        find: '    await ground.store.write(async (tx) => {\n      physical = tx.commit\n      await book.check(tx)',
-        replace: `    await ground.store.write(async (tx) => { physical = tx.commit; for (const record of batch.records) book.mark(tx, cursor, record, batch.concerns(record) ? record.type : undefined) })\n    book.confirm(physical)\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => {\n      physical = tx.commit\n      await book.check(tx)`,
+        find: '    await ground.store.write(async (tx) => {\n      opened = tx\n      await book.check(tx)',
+        replace: `    await ground.store.write(async (tx) => { opened = tx; for (const record of batch.records) book.mark(tx, cursor, record, batch.concerns(record) ? record.type : undefined) })\n    book.confirm(opened.commit)\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => {\n      opened = tx\n      await book.check(tx)`,
       },
       { file: batch, find: mark, replace: '' },
     ],

@@ -330,12 +330,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'stores-do-not-know-their-log',
     first: 'restores',
     defect: 'a service whose store is older than the log goes on as if the log had nothing of it',
-    changes: [{ file: relay, find: 'if (!this.#knowsLog) await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options.partitions)\n    else if', replace: 'if' }],
+    changes: [{ file: relay, find: '      await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options.partitions)\n', replace: '' }],
   },
   {
     name: 'lost-numbers-are-given-again',
     defect: 'a source that was restored gives its next events numbers that a subscriber has handled others under',
-    changes: [{ file: `${runtime}/service-runtime.ts`, find: 'if (!(await useUpNumbers(this, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed))) return', replace: 'if ([useUpNumbers, this.#givenAtStart, subscription, passed].length > 0) return' }],
+    changes: [{ file: `${runtime}/agreement.ts`, find: 'hasUsedUp = (await useUpNumbers(this.#source, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed)) || hasUsedUp', replace: 'hasUsedUp = [useUpNumbers, this.#givenAtStart, subscription, passed].length === 0' }],
     test: 'packages/cli/src/restored.test.ts',
   },
   {
