@@ -14,7 +14,7 @@ const CurrentUser = z.object({
 })
 const username = filled(charsMax.username)
   .refine((name) => name === '' || asRead(name) !== '', blank)
-  .refine((name) => !hasUnseen(name), 'contains characters that cannot be seen')
+  .refine((name) => asRead(name) === '' || !hasUnseen(name), 'contains characters that cannot be seen')
   .refine((name) => !mixesAlphabets(name), 'mixes alphabets that look alike')
 const email = filled(charsMax.email).pipe(z.email('is invalid'))
 const bio = erasable(charsMax.bio)

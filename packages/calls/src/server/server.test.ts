@@ -91,8 +91,8 @@ describe('the server for calls', () => {
       const answer = { output: { text: 'x'.repeat(100_000) } }
       const careful = await play(() => answer, { limits: { answerBytesMax: 1_000 } })
       let careless = 0
-      const { url, id } = await playSocket((socket) => {
-        careless++
+      const { url, id } = await playSocket((socket, text) => {
+        careless += Number(text.startsWith('POST'))
         socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 100000\r\n\r\n${'x'.repeat(100_000)}`)
       })
       const asked = client([careful.instance])
