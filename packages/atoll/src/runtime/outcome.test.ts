@@ -8,8 +8,8 @@ import { runtimeMigrations } from './schema.ts'
 
 // A service that handles its own events, as the test says.
 
-const taken = event('note.taken', { version: 1, key: ({ id }) => id, data: z.object({ id: z.string() }) })
-const notes = contract('notes', { events: [taken], take: command({ input: taken.data, output: z.string() }) })
+const taken = event('note.taken', { version: 1, key: ({ id }) => (/\d/.test(id) ? 'numbers' : id), data: z.object({ id: z.string() }) })
+const notes = contract('notes', { events: [taken], take: command({ input: taken.data, output: z.string() }), takeAll: command({ input: z.array(z.string()), output: z.void() }) })
 
 type Handle = (context: EventContext<{}, { id: string }, typeof taken>) => unknown
 type Take = (context: CommandContext<{}, { id: string }, 'none', typeof taken>) => Promise<string>
@@ -17,7 +17,7 @@ type Take = (context: CommandContext<{}, { id: string }, 'none', typeof taken>) 
 const taking: Take = ({ input, tx }) => tx(({ emit }) => { emit(taken, input); return 'taken' })
 
 function createTown(handle: Handle, take: Take = taking): System {
-  return system('town', { services: [service(notes, { handlers: { take }, subscribe: ({ on }) => [on(taken, handle)] })] })
+  return system('town', { services: [service(notes, { handlers: { take, takeAll: async ({ input, tx }) => void (await tx(({ emit }) => { for (const id of input) emit(taken, { id }) })) }, subscribe: ({ on }) => [on(taken, handle)] })] })
 }
 
 const lasting = (world: World, ms: number): Promise<void> => new Promise((resolve) => void world.host.after(ms, resolve))
@@ -74,6 +74,30 @@ describe('a command that catches what its transaction failed with', () => {
       assert.deepEqual([await send(), await send('key'), await send('key')], ['there is one', 'there is one', 'there is one'])
       assert.equal(runs, 2)
       assert.deepEqual(await Array.fromAsync(running.admin.events({})), [])
+    }))
+})
+
+describe('a process that stops while it is careful', () => {
+  it('handles what it has in hand of a key in order, noted or not', () =>
+    inWorld(async (world) => {
+      const options = { partitions: 1, leaseMs: 3_000, handlingsInFlightMax: 4 }
+      const handled: string[] = []
+      const noting = createTown(async ({ event }) => {
+        await lasting(world, 100)
+        handled.push(event.data.id)
+      })
+      const first = await world.start(createTown(() => new Promise<void>(() => {})), { ...options, instance: 'a' })
+      await first.dispatch('notes.takeAll', { input: ['1', '2', '3', '4', '5', '6'] })
+      await world.host.advance(500)
+      world.host.jump(60_000) // its process is gone, as far as others can tell
+      const second = await world.start(noting, { ...options, instance: 'b' })
+      await world.host.advance(150)
+      const stopping = second.stop()
+      await world.host.advance(2_000)
+      await stopping
+      await world.start(noting, { ...options, instance: 'c' })
+      await world.host.advance(5_000)
+      assert.deepEqual(handled, ['1', '2', '3', '4', '5', '6'])
     }))
 })
 

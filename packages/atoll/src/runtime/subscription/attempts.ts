@@ -94,11 +94,11 @@ export class Attempts {
     })
   }
 
-  /** Has an event tried with care. `attempt`: which try of it this is. Does nothing if `isOff` by then. */
+  /** Has an event tried with care. `attempt`: which try of it this is. What is tried alone, and has nothing of its key behind it, is not if `isOff` by then. */
   async carefully(care: Care, event: Envelope, attempt: number, isOff: () => boolean, work: () => Promise<void>): Promise<void> {
     if (care === 'alone') return this.alone(event, attempt, isOff, work)
     if (care === 'noted') await this.note([event])
-    if (!isOff()) await work()
+    await work() // whoever stops lets it end: those behind it would go before it else
   }
 
   /** Uses up, in `tx`, the tries of held events under which the process before ended. Resolves with those events. */
