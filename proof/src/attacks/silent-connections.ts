@@ -1,5 +1,5 @@
 import type { Attack } from './attack.ts'
-import { Connections, onStatus, paced } from './wire.ts'
+import { inTurn, sending } from './wire.ts'
 
 /** What is said over each, in turn. */
 const openings = ['', 'GET /api/tags HTTP/1.1\r\nHost: x\r\n', 'POST /api/users/login HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{']
@@ -9,16 +9,5 @@ export const silentConnections: Attack = {
   section: 'Connections that say nothing',
   what: '400 connections a second that say nothing, half of their headers, or half of their body, and never close their half',
   outcome: '408',
-  run(target, outcomes, signal) {
-    const connections = new Connections(target, CONNECTIONS_MAX, signal)
-    let nth = 0
-    return paced(400, signal, () => {
-      const socket = connections.open()
-      if (!socket) return outcomes.count('not sent')
-      onStatus(socket, (status) => outcomes.count(status))
-      socket.write(openings[nth++ % openings.length]!) // the remainder is one of them
-    })
-  },
+  run: sending({ perSecond: 400, connectionsMax: 8_000, staysOpen: true }, inTurn(openings)),
 }
-
-const CONNECTIONS_MAX = 8_000

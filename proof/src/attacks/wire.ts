@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import type { Attack } from './attack.ts'
 import type { Target } from './target.ts'
 
 /** Does something so many times a second, also when it takes long, until `signal` aborts. What is due at a time is done in one go. */
@@ -15,6 +16,35 @@ export function paced(perSecond: number, signal: AbortSignal, work: () => void):
       resolve()
     })
   })
+}
+
+/** How requests are sent that stand alone. */
+export interface Sending {
+  readonly perSecond: number
+  /** How many connections there may be at a time. */
+  readonly connectionsMax: number
+  /** The client keeps its half open when the server has closed the other. */
+  readonly staysOpen?: true
+}
+
+/** An attack that opens a connection for each text that `next` gives, sends it, and counts what it is answered. */
+export function sending({ perSecond, connectionsMax, staysOpen }: Sending, next: () => string): Attack['run'] {
+  return (target, outcomes, signal) => {
+    const connections = new Connections(target, connectionsMax, signal)
+    return paced(perSecond, signal, () => {
+      const socket = connections.open()
+      if (!socket) return outcomes.count('not sent')
+      onStatus(socket, (status) => outcomes.count(status))
+      if (!staysOpen) socket.once('end', () => socket.end())
+      socket.write(next())
+    })
+  }
+}
+
+/** Gives the texts of a list one after the other, again and again. */
+export function inTurn(texts: readonly string[]): () => string {
+  let nth = 0
+  return () => texts[nth++ % texts.length]! // the remainder is one of them
 }
 
 /** Connections of one attacker: never more at a time than they may be, all gone with `signal`. */
