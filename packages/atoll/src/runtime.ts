@@ -1,6 +1,7 @@
 // For what runs systems: the gateway, the command line, test worlds. Not for service authors.
 export { openSystem, startSystem } from './runtime/start.ts'
 export { defaultOptions, type RuntimeOptions } from './runtime/options.ts'
+export { assertAnswerSize } from './runtime/answer-size.ts'
 export { isTrace, newTrace } from './runtime/trace.ts'
 export type { Attributable, Attribution } from './runtime/attribution.ts'
 export { coercedNumbers } from './contract/coerced.ts'

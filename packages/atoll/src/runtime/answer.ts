@@ -2,6 +2,7 @@ import { AtollError } from '@atoll/host'
 import type { z } from 'zod'
 import { describeFlaw, lookAt } from '../contract/json-value.ts'
 import type { BoundOperation } from '../contract/operation.ts'
+import { assertAnswerSize } from './answer-size.ts'
 
 /** An answer that may go out. */
 export interface Given {
@@ -68,17 +69,8 @@ export class Answer {
     }
     if (!isCopied && this.#bytesMax === undefined) return { output, outputJson: undefined }
     const outputJson = JSON.stringify(output)
-    this.#assertSize(outputJson)
+    if (this.#bytesMax !== undefined) assertAnswerSize(this.#operation, outputJson, this.#bytesMax, 'none') // what nobody can be sent must not have been done
     return { output: isCopied ? JSON.parse(outputJson) : output, outputJson }
-  }
-
-  /** What nobody can be sent must not have been done. A character is at most three bytes; most answers need not be measured. */
-  #assertSize(json: string): void {
-    const { name, kind } = this.#operation
-    const bytesMax = this.#bytesMax
-    if (bytesMax === undefined || json.length * 3 <= bytesMax || Buffer.byteLength(json) <= bytesMax) return
-    const details = kind === 'command' ? { details: { effect: 'none' } } : {}
-    throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${name} has ${Buffer.byteLength(json)} bytes; ${bytesMax} can be sent to who asked (answerBytesMax)`, details)
   }
 
   #etagOf(output: unknown): string | undefined {

@@ -1,5 +1,5 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
-import type { RunningSystem } from 'atoll/runtime'
+import { assertAnswerSize, type RunningSystem } from 'atoll/runtime'
 import { Listener, type Exchange } from '../listener.ts'
 import { decodeCall, encodeAnswer, encodeProblem, parse } from '../protocol.ts'
 import { assertGuarded, type Trust } from '../secret.ts'
@@ -109,7 +109,7 @@ class HttpCallServer implements CallServer {
       const answerBytesMax = Math.min(call.answerBytesMax ?? Infinity, this.#limits.answerBytesMax)
       const dispatched = await this.#reached.dispatch(operation, { ...call, input: call.input, maybeSeen: maybe, deadlineMs, signal: exchange.gone, answerBytesMax })
       const outputJson = dispatched.outputJson ?? (dispatched.output === undefined ? undefined : JSON.stringify(dispatched.output))
-      this.#assertSize(operation, outputJson, answerBytesMax)
+      if (outputJson !== undefined) assertAnswerSize(this.#reached.system.operations.get(operation)!.operation, outputJson, answerBytesMax, 'done') // recorded under a larger limit, before: the other side would give up reading, and take this instance for broken
       exchange.answer(200, encodeAnswer(dispatched, outputJson))
     } catch (thrown) {
       const error = AtollError.from(thrown)
@@ -131,13 +131,6 @@ class HttpCallServer implements CallServer {
     if (state === 'running') return
     if (service === undefined) throw new AtollError('NOT_FOUND', `${operation} was refused: this instance does not know it; is it of an older version?`)
     throw new AtollError('UNAVAILABLE', `${operation} was refused: service ${service} ${state === undefined ? 'does not run in this instance' : `is ${state} here`}`)
-  }
-
-  /** The other side would give up reading, and take this instance for broken. What is too large by now was answered before, under a larger limit. */
-  #assertSize(operation: string, json: string | undefined, bytesMax: number): void {
-    if (json === undefined || json.length * 3 <= bytesMax || Buffer.byteLength(json) <= bytesMax) return
-    const isCommand = this.#reached.system.operations.get(operation)?.operation.kind === 'command'
-    throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${operation} has ${Buffer.byteLength(json)} bytes; ${bytesMax} are sent at the most (answerBytesMax)`, isCommand ? { details: { effect: 'done' } } : {})
   }
 
   async #administer(exchange: Exchange, verb: string): Promise<void> {

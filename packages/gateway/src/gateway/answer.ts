@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { BoundOperation } from 'atoll'
-import { encodePosition, type Dispatched } from 'atoll/runtime'
+import { assertAnswerSize, encodePosition, type Dispatched } from 'atoll/runtime'
 import { isListed, readCondition, versionsOf } from './conditions.ts'
 import { toEtag } from './etag.ts'
 import { headerOf, type GatewayRequest, type GatewayResponse } from './exchange.ts'
@@ -19,7 +19,7 @@ export function toAnswer(request: GatewayRequest, operation: BoundOperation, dis
   if (kind === 'command') headers['atoll-position'] = encodePosition(position)
   if (replayed) headers['idempotency-replayed'] = 'true'
   const body = outputJson ?? (output === undefined ? undefined : JSON.stringify(output))
-  if (body !== undefined) assertSize(operation, body, bytesMax)
+  if (body !== undefined) assertAnswerSize(operation, body, bytesMax, 'done') // of what was answered before, under a larger limit: of anything else, the runtime has looked already
   if (etag !== undefined) {
     // A page that a command shows is what its query would answer; a command's own answer is not.
     const isPage = kind === 'query' || outcome === 'shown'
@@ -55,13 +55,6 @@ function isKnown(request: GatewayRequest, etag: string | undefined): boolean {
   if (etag === undefined) return false
   const ifNoneMatch = readCondition('If-None-Match', headerOf(request.headers['if-none-match']))
   return ifNoneMatch !== undefined && isListed(ifNoneMatch, etag)
-}
-
-/** Of what was answered before, under a larger limit: of anything else, the runtime has looked already. */
-function assertSize({ name, kind }: BoundOperation, body: string, bytesMax: number): void {
-  if (body.length * 3 <= bytesMax || Buffer.byteLength(body) <= bytesMax) return
-  const details = kind === 'command' ? { details: { effect: 'done' } } : {}
-  throw new AtollError('ANSWER_TOO_LARGE', `the answer of ${name} has ${Buffer.byteLength(body)} bytes; ${bytesMax} are sent at the most (answerBytesMax)`, details)
 }
 
 /** Of a SHA-256 in hexadecimal: 96 bits. */
