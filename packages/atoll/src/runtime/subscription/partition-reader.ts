@@ -44,8 +44,7 @@ export class PartitionReader {
   readonly #stream: StreamReader
   readonly #dirty = new Set<Cursor>()
   #running: Promise<void> | undefined
-  /** Whether it knows where it stands and what is held. Before that nothing may be read: what comes would overtake what is held of its key. */
-  isOpen = false
+  #isOpen = false
   #stopping = false
   #failed = false
   /** Sources that have not been read yet. Once there are none, and a commit has lasted or nothing is left to do, it works. */
@@ -80,7 +79,7 @@ export class PartitionReader {
     for (const event of counted) this.#caution.tried(event)
     await this.#held.load(store.reader)
     await this.#book.load(store.reader, events)
-    this.isOpen = true
+    this.#isOpen = true
     this.#caution.begin(this.#book.cursors)
     for (const cursor of this.#book.cursors) {
       this.#dirty.add(cursor)
@@ -89,6 +88,11 @@ export class PartitionReader {
     this.#retries.look()
     if (this.isProven) this.#looked.resolve()
     this.#pump()
+  }
+
+  /** Whether it knows where it stands and what is held. Before that nothing may be read: what comes would overtake what is held of its key. */
+  get isOpen(): boolean {
+    return this.#isOpen
   }
 
   /** Whether the log was seen to have the records that its cursors stand at. */
@@ -119,7 +123,7 @@ export class PartitionReader {
 
   /** Whether any event may be held. */
   get holds(): boolean {
-    return !this.isOpen || !this.#held.isEmpty
+    return !this.#isOpen || !this.#held.isEmpty
   }
 
   /** Why it stands still, if records are missing or others than those that were read. */
@@ -195,7 +199,7 @@ export class PartitionReader {
   }
 
   #pump(): void {
-    if (!this.isOpen || this.#running || this.#stopping || this.#failed) return
+    if (!this.#isOpen || this.#running || this.#stopping || this.#failed) return
     if (this.#gap) {
       if (this.isProven) return
       this.#looked = Promise.withResolvers() // it looks again, and the last answer is out of date
