@@ -110,7 +110,7 @@ function askFor(what: Question, builder: HasNode): void {
 
 /**
  * Builders of reads tell when they are awaited. Until 0.28 Kysely had a `then` there that threw; this one is no more than a look, so those
- * who return a builder from an async function may, and everybody else's Kysely is as it was.
+ * who return a builder from an async function may. Somebody else's Kysely is asked as well, and answers nothing: its plugins may run once more.
  */
 function noteAwaited(): void {
   const select = new QueryCreator<{ any: unknown }>({ executor: NOOP_QUERY_EXECUTOR }).selectFrom('any')

@@ -34,7 +34,7 @@ export class Admission {
     return this.#fromOutside
   }
 
-  /** Throws UNAVAILABLE, in the `state` that the service is in, or OVERLOADED. Who has been let in says {@link leave} in the end. */
+  /** Throws UNAVAILABLE, in the `state` that the service is in, or OVERLOADED. Call {@link leave} once for each that was let in. */
   enter({ name, kind }: BoundOperation, asker: Asker, state: string): void {
     if (this.accepts !== 'everybody' && !(this.accepts === 'handlers' && asker === 'handler')) {
       throw new AtollError('UNAVAILABLE', `${name} cannot run: service ${this.#service} is ${state}`)

@@ -40,7 +40,8 @@ export type Care = 'noted' | 'alone' | undefined
 export class Caution {
   readonly #ground: SubscriptionGround
   readonly #partition: number
-  #ends = 0
+  /** An owner before has ended without giving it up, and what may have been in hand then is not settled. */
+  #followsEnd = false
   #isEnding = false
   /** Of each cursor: how many events that may have been in hand are still to come. */
   readonly #ahead = new Map<Cursor, number>()
@@ -59,15 +60,14 @@ export class Caution {
 
   /** Whether there is anything to be careful about; nearly never. */
   get isOn(): boolean {
-    return this.#ends > 0 || this.#noted.size > 0
+    return this.#followsEnd || this.#noted.size > 0
   }
 
   /** Reads what the owners before have left, in the transaction that opens the partition; answers the tries that were cut off. */
   async open(queries: Queries): Promise<readonly CutOffTry[]> {
     const here = [this.#ground.name, this.#partition]
-    const row = await queries.get<{ ends: number }>(selectEnds, here)
-    this.#ends = row?.ends ?? 0
-    if (this.#ends === 0) return []
+    this.#followsEnd = (await queries.get(selectEnds, here)) !== undefined
+    if (!this.#followsEnd) return []
     const [due, tries] = [await queries.all<EventPlace>(selectDue, [...here, this.#ground.host.now()]), await queries.all<CutOffTry>(selectTries, here)]
     for (const place of due) this.#heldSuspects.add(idOf(place))
     for (const one of tries) (one.attempt === AMONG_OTHERS ? this.#accused : this.#cutOff).set(idOf(one), one)
@@ -78,7 +78,7 @@ export class Caution {
   begin(cursors: readonly Cursor[]): void {
     const { batched, options } = this.#ground
     const left = batched ? options.readBatchMax : options.handlingsInFlightMax
-    if (this.#ends > 0) for (const cursor of cursors) this.#ahead.set(cursor, left)
+    if (this.#followsEnd) for (const cursor of cursors) this.#ahead.set(cursor, left)
   }
 
   /** Counts the next event of a cursor, and answers how it is to be tried. */
@@ -130,7 +130,7 @@ export class Caution {
 
   /** Whether all that may have been in hand is settled. `isIdle`: everything that there is has been read, and nothing is in hand. */
   mayEnd(isIdle: boolean): boolean {
-    if (this.#ends === 0 || this.#isEnding || this.#heldSuspects.size + this.#noted.size > 0) return false
+    if (!this.#followsEnd || this.#isEnding || this.#heldSuspects.size + this.#noted.size > 0) return false
     return isIdle || (this.#accused.size === 0 && [...this.#ahead].every(([cursor, left]) => cursor.done || left === 0))
   }
 
@@ -144,7 +144,7 @@ export class Caution {
         await tx.run(deleteEnds, here)
         await tx.runEach(deleteTry, [...this.#accused.values(), ...this.#cutOff.values()].map(({ source, number }) => [...here, source, number])) // of events that are handled here no more
       })
-      this.#ends = 0
+      this.#followsEnd = false
       for (const known of [this.#ahead, this.#accused, this.#cutOff]) known.clear()
     } finally {
       this.#isEnding = false
