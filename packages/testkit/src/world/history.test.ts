@@ -13,6 +13,14 @@ async function order(shop: World, ...ids: string[]): Promise<void> {
 /** All keys in one partition, so that what is lost of one and new of another has the same number. */
 const options = { runtime: { partitions: 1 } }
 
+/** A copy of the desk with one order, and one with two, as the desk and the log have them then. */
+async function twoCopies(shop: World) {
+  await order(shop, 'o1')
+  const sunday = await shop.backup('desk')
+  await order(shop, 'o2')
+  return { sunday, monday: await shop.backup('desk') }
+}
+
 /** What keeps it from being ready, without what only says that it is. */
 const reasons = (shop: World): string => shop.readiness().reasons.join('\n')
 
@@ -23,10 +31,7 @@ describe('a store that is older than the log', () => {
   for (const how of ['restored', 'gone'] as const) {
     it(`(${how}) is found at every start, and nothing more is made of it`, async () => {
       await using shop = await world(createShop(), options)
-      await order(shop, 'o1')
-      const sunday = await shop.backup('desk')
-      await order(shop, 'o2')
-      const monday = await shop.backup('desk')
+      const { sunday, monday } = await twoCopies(shop)
       shop.powerLoss()
       if (how === 'restored') await shop.restore(sunday)
       else await shop.lose('desk')
@@ -50,10 +55,7 @@ describe('a store that is older than the log', () => {
 
   it('refuses commands, which would be lost with it, and answers queries', async () => {
     await using shop = await world(createShop(), options)
-    await order(shop, 'o1')
-    const sunday = await shop.backup('desk')
-    await order(shop, 'o2')
-    const monday = await shop.backup('desk')
+    const { sunday, monday } = await twoCopies(shop)
     shop.powerLoss()
     await shop.restore(sunday)
     await shop.start()
