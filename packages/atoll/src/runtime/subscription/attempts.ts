@@ -42,19 +42,18 @@ export class Attempts {
       return this.#book.check(tx)
     }
     const committed = (): void => this.#book.confirm(opened?.commit)
-    /** The commit was refused over what the handler wrote: that counts, but this reader cannot note it. */
-    const refused = (error: unknown): unknown => {
-      if (!opened?.refusal || error instanceof StoreFailure) return error
-      refusals.note([envelope], AtollError.from(error))
-      return new StoreFailure(error)
+    try {
+      if (subscriber.kind === 'handle') await this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
+      else await this.#apply(subscriber, envelope, guard, settle, committed)
+    } catch (error) {
+      if (!(opened as Transaction | undefined)?.refusal || error instanceof StoreFailure) throw error // assigned in the callback
+      refusals.note([envelope], AtollError.from(error)) // the commit was refused over what the handler wrote: that counts, but this reader cannot note it
+      throw new StoreFailure(error)
     }
-    if (subscriber.kind === 'handle') {
-      try {
-        return await this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
-      } catch (error) {
-        throw refused(error)
-      }
-    }
+  }
+
+  /** Applies an event to a projection in a transaction of its own. */
+  async #apply(subscriber: Subscriber, envelope: Envelope, guard: (tx: Transaction) => Promise<void> | undefined, settle: (tx: Transaction) => Promise<void> | void, committed: () => void): Promise<void> {
     let failed = noFailedWork
     try {
       await this.#ground.store.write(async (tx) => {
@@ -68,7 +67,7 @@ export class Attempts {
       })
       committed()
     } catch (error) {
-      throw isStoresDoing(error, failed) ? new StoreFailure(error) : refused(error)
+      throw isStoresDoing(error, failed) ? new StoreFailure(error) : error
     }
   }
 
