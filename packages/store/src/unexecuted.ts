@@ -38,7 +38,7 @@ export class Unexecuted {
   }
 
   executed(queryId: QueryId): void {
-    if (this.#first === queryId) this.#first = undefined
+    if (this.#first === queryId) this.#first = this.#firstNode = undefined // its node would outlive it by the time that a commit takes
     else this.#others?.delete(queryId)
   }
 
@@ -46,7 +46,7 @@ export class Unexecuted {
   take(): string | undefined {
     if (this.#first === undefined && this.#others === undefined && this.#awaited === undefined) return undefined
     const nodes = [this.#first === undefined ? undefined : this.#firstNode, ...(this.#others?.values() ?? []), ...(this.#awaited?.values() ?? [])]
-    this.#first = this.#others = this.#awaited = undefined
+    this.#first = this.#firstNode = this.#others = this.#awaited = undefined
     const node = nodes.find((one) => one !== undefined && (one.kind !== 'RawNode' || isRawWrite(one)))
     return node && describe(node)
   }
