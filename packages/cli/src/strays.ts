@@ -51,6 +51,7 @@ export function watchStrays(logger: Logger): Strays {
         }
         return handlings.run(handling, work)
       },
+      apart: (work) => handlings.exit(work),
     },
     about,
     onFirst(listener) {

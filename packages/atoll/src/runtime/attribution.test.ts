@@ -13,7 +13,10 @@ const notes = contract('notes', { events: [taken], take: command({ input: Note, 
 
 /** What stands in for a process that watches over rejections: `stray` is one of whatever runs now. */
 const handlings = new AsyncLocalStorage<Attributable>()
-const attribution = { during: <T>(handling: Attributable, work: () => T): T => handlings.run(handling, work) }
+const attribution = {
+  during: <T>(handling: Attributable, work: () => T): T => handlings.run(handling, work),
+  apart: <T>(work: () => T): T => handlings.exit(work),
+}
 const stray = (text: string): void => handlings.getStore()!.goAstray(new Error(text))
 
 /** A system in which `taking`, `on` and `project` run in the command, in its event's handler and in a projection of it. */
@@ -87,5 +90,31 @@ describe('a rejection that nobody awaits', () => {
       assert.deepEqual([line!.fields['key'], line!.fields['type'], more.length], ['a', 'note.taken', 0])
       assert.match(String(line!.fields['error']), /late/)
       assert.ok((await running.admin.ledger()).every(({ handled }) => handled === 1))
+    }))
+})
+
+describe('what a handler asked for and did not write', () => {
+  it('runs on behalf of nobody: its store, its relay, the log', () =>
+    inWorld(async (world) => {
+      const blamed: string[] = []
+      const seen = new Set<string>()
+      const looking = <T extends object>(target: T, what: string): T => // a driver that says on whose behalf it is asked
+        new Proxy(target, {
+          get(_, name) {
+            const member: unknown = Reflect.get(target, name, target)
+            if (typeof member !== 'function') return member
+            return (...args: unknown[]): unknown => {
+              seen.add(`${what}.${String(name)}`)
+              if (handlings.getStore()) blamed.push(`${what}.${String(name)}`)
+              const answer: unknown = Reflect.apply(member, target, args)
+              return name === 'open' ? (answer as Promise<object>).then((opened) => looking(opened, what)) : answer
+            }
+          },
+        })
+      const running = await world.start(town({}), {}, { attribution, log: looking(world.log, 'log'), stores: looking(world.stores, 'store') })
+      for (const id of ['a', 'b']) await call(running, notes.take, { id })
+      await running.quiet()
+      assert.deepEqual(blamed, [])
+      for (const asked of ['log.append', 'store.write']) assert.ok(seen.has(asked), `${asked} was not asked`)
     }))
 })

@@ -8,6 +8,8 @@ import type { Envelope } from './envelope.ts'
 export interface Attribution {
   /** Runs `work`, and all that it begins, on behalf of a handling. */
   during<T>(handling: Attributable, work: () => T): T
+  /** Runs `work`, and all that it begins, on behalf of nobody: a handling asked for it, but what goes wrong in it is not the handling's doing. */
+  apart<T>(work: () => T): T
 }
 
 /** A try of a handler. */

@@ -259,11 +259,11 @@ export class Handling implements Progress, Attributable {
     const outgoing = new Outgoing(this.#ground, this)
     this.#state = 'in-tx'
     try {
-      const { result, position } = await transact(store, outgoing, frame, this, work)
+      const { result, position } = await this.#apart(() => transact(store, outgoing, frame, this, work))
       this.#state = 'committed'
       this.#position = mergePositions(this.#position, position)
       this.result = result
-      if (outgoing.hasEvents || outgoing.hasTimers) this.#ground.committed({ position, events: outgoing.written, timers: outgoing.hasTimers })
+      if (outgoing.hasEvents || outgoing.hasTimers) this.#apart(() => this.#ground.committed({ position, events: outgoing.written, timers: outgoing.hasTimers }))
       // What work returned, as the frame's check let it pass: same shape, same type.
       return result as T
     } catch (error) {
@@ -307,6 +307,12 @@ export class Handling implements Progress, Attributable {
   within<T>(work: () => T): T {
     const { attribution } = this.#ground
     return attribution ? attribution.during(this, work) : work()
+  }
+
+  /** Runs what the handler asked for and is none of its code: store, relay, timers. They go on when it has ended. */
+  #apart<T>(work: () => T): T {
+    const { attribution } = this.#ground
+    return attribution ? attribution.apart(work) : work()
   }
 
   /** Ends the handling: `signal` aborts, and a transaction that has not begun is refused. One that has begun ends as it will. */
