@@ -126,6 +126,20 @@ describe('the connections of a server', () => {
       ({ request, answer }) => setImmediate(() => answer(`${request.url}\n`)), // every request has one
     ))
 
+  it('answer a request that stands alone before those that wait in the packet of another connection, however many they are', () =>
+    inServer(
+      async ({ connect, begun, asked }) => {
+        const [crowd, single] = [await connect(), await connect()]
+        crowd.client.resume().write(GET.repeat(50)) // both lie in the kernel before the server reads either
+        single.client.resume().write(GET)
+        await asked(50)
+        const place = begun.findIndex(({ request }) => request.socket === single.accepted)
+        assert.ok(place >= 0 && place < 10, `it came after ${place} others`)
+      },
+      {},
+      ({ answer }) => answer('here'),
+    ))
+
   it('read nothing that comes behind a request that is refused, also while those before it wait for their answers', () =>
     inServer(async ({ server, connect, asked }) => {
       let parsed = 0

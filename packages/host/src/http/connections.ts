@@ -39,6 +39,8 @@ export class Connections {
   /** Sockets with answers that are not taken yet, and how large they are. Those that have waited longest come first. */
   readonly #unsent = new Map<Socket, number>()
   #unsentBytes = 0
+  /** Connections whose next request has waited for the answer to the one before, and is to be served. */
+  readonly #turns = new Set<Connection>()
   #isEnding = false
 
   /** Takes the server over: its requests and errors come to `handler`. */
@@ -101,10 +103,10 @@ export class Connections {
     const connection = this.#connections.get(request.socket)
     if (!connection || connection.isOver || connection.refusal !== undefined || !connection.socket.writable) return // nobody would hear the answer
     const { pipelinedMax } = this.#limits
-    const isFull = connection.current !== undefined && connection.waiting.length >= pipelinedMax
+    const isFull = connection.unanswered > pipelinedMax // one of them does not wait
     const flaw = isFull ? new AtollError('OVERLOADED', `${pipelinedMax} requests wait on this connection (pipelinedMax)`) : flawOf(request)
     if (flaw) this.#refuse(connection, flaw)
-    else if (connection.current) connection.waiting.push({ request, response })
+    else if (connection.unanswered > 0) connection.waiting.push({ request, response })
     else this.#serve(connection, { request, response })
   }
 
@@ -120,10 +122,23 @@ export class Connections {
     this.#taken(socket)
     connection.current = undefined
     connection.answeredMs = performance.now()
-    if (!socket.writable || connection.isOver) return void (waiting.length = 0)
-    const next = waiting.shift()
-    if (next) this.#serve(connection, next)
-    else if (refusal !== undefined) this.#endWith(connection, refusal)
+    if (waiting.length > 0) this.#awaitTurn(connection)
+    else if (refusal !== undefined && !connection.isOver && socket.writable) this.#endWith(connection, refusal)
+  }
+
+  /** Each round of the event loop serves one request of those that have waited, and every other one that has come: a hundred in one packet hold up nobody else. */
+  #awaitTurn(connection: Connection): void {
+    if (this.#turns.size === 0) setImmediate(() => this.#takeTurn())
+    this.#turns.add(connection)
+  }
+
+  #takeTurn(): void {
+    const connection = this.#turns.values().next().value! // it has waited for this
+    this.#turns.delete(connection)
+    if (this.#turns.size > 0) setImmediate(() => this.#takeTurn())
+    const { socket, waiting } = connection
+    if (!socket.writable || connection.isOver) waiting.length = 0
+    else this.#serve(connection, waiting.shift()!) // nobody else takes one away
   }
 
   /** Most clients see no answer while they send, and none at all if the connection is reset meanwhile. */
@@ -154,7 +169,7 @@ export class Connections {
   /** Nothing has moved for a while. Whoever waits for an answer that is not ready yet may go on waiting. */
   #timeOut(socket: Socket): void {
     const connection = this.#connections.get(socket)
-    const isIdle = connection?.current === undefined && connection?.answeredMs !== undefined
+    const isIdle = connection?.unanswered === 0 && connection.answeredMs !== undefined
     if (socket.writableLength > 0 || isIdle) socket.destroy()
   }
 
@@ -171,9 +186,10 @@ export class Connections {
     connection.ignoreRest()
     const { type, body } = this.#handler.refusal(error)
     const refusal = `HTTP/1.1 ${error.status} ${error.code}\r\ncontent-type: ${type}\r\ncache-control: no-store\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
-    const { current, socket } = connection
-    if (current && (current.request.complete || !hasBody(current.request))) connection.refusal = refusal
-    else if (current?.response.headersSent) socket.destroy()
+    const { socket } = connection
+    const first = connection.current ?? connection.waiting[0]
+    if (first && (first.request.complete || !hasBody(first.request))) connection.refusal = refusal
+    else if (first?.response.headersSent) socket.destroy()
     else this.#endWith(connection, refusal)
   }
 
@@ -224,6 +240,11 @@ class Connection {
 
   constructor(socket: Socket) {
     this.socket = socket
+  }
+
+  /** How many of its requests have come and are not answered. */
+  get unanswered(): number {
+    return this.waiting.length + (this.current ? 1 : 0)
   }
 
   /** Whether nothing is to be sent behind the current answer. */
