@@ -56,7 +56,7 @@ export const errorCodes = {
   // stores and logs
   STORE_CLOSED: { meaning: 'The store was used after close.', remedy: 'Stop using it before closing it.' },
   STORE_CORRUPT: { meaning: 'A file is damaged. It was not touched.', remedy: 'Keep a copy; restore the file from a backup.' },
-  STORE_OUTDATED: { status: 503, meaning: 'A store is older than what was made of its events: the log has events, or a subscription has handled events, that it does not know to have emitted (a restored backup?). A command is refused with it that would be lost with that store.', remedy: 'Restore the newest copy of the store; or all stores and the log from the same moment. A projection can be built anew with `atoll replay`.' },
+  STORE_OUTDATED: { status: 503, meaning: 'The store of a service is older than the log, or another one (a restored backup?): the log has events that it does not know to have emitted. The service hands nothing on and handles nothing; a command is refused with this, because what it did would be lost with that store.', remedy: 'Restore the newest copy of the store; or store and log from the same moment. To take commands all the same, set runtime.commandsWhenOutdated.' },
   STORE_NEWER: { meaning: 'A file was written by a newer version. It was not touched.', remedy: 'Run that version or a later one.' },
   SETTING_UNSAFE: { meaning: 'A setting of an engine breaks a promise, and the start was refused.', remedy: 'Change the setting that the message names; or accept it by name, and live with what the message says.' },
   STORE_NOT_DURABLE: { meaning: 'The store reports settings that could lose acknowledged writes.', remedy: 'Restore the settings that the message names.' },
@@ -66,12 +66,12 @@ export const errorCodes = {
   LOG_CLOSED: { meaning: 'The log was used after close.', remedy: 'Stop using it before closing it.' },
   LOG_GAP: { meaning: 'Event numbers are missing: records were lost, an append was refused because it would leave a hole, or the log is another one than the store has read so far.', remedy: 'The relays and subscriptions that need the missing records have stopped, and skip nothing. Restore the log, or give the system the one that its stores belong to; `atoll ledger` says of each account where the log ends.' },
   LOG_DIVERGED: { meaning: 'The log has another event under a number than the one that was read or appended there: log and store are from different histories (a restored backup?). The subscription or relay has stopped, and skips nothing.', remedy: 'Restore log and store from the same moment. A projection can be built anew with `atoll replay`.' },
+  LEDGER_UNBALANCED: { meaning: 'The account of a subscription does not balance: events that its source emitted are missing from it, or it has more than the source ever emitted. Stores or the log are of different moments (a restored backup?); or events were lost, or handled twice.', remedy: 'If anything was restored, restore all of the same moment; a projection can be built anew with `atoll replay`. If nothing was, this is a defect: keep the data as they are, of a simulation the seed. `atoll ledger` says of each account what it lacks.' },
   FENCED: { retryable: true, meaning: 'Another instance has taken over this partition; the transaction was rolled back.', remedy: 'Nothing to do: the new owner handles the event.' },
 
   // tests and simulations
   NONDETERMINISTIC: { meaning: 'Something was used in a world under a seed that would be different in its next run.', remedy: 'Use what the message names instead.' },
   NOT_QUIET: { meaning: 'A world did not come to rest within the bound.', remedy: 'The message names what was still pending: look for a handler that fails for ever, a service that is down, or events that lead to each other without end.' },
-  LEDGER_UNBALANCED: { meaning: 'Events are missing from the account of a subscription, or count twice.', remedy: 'Keep the seed: this is a defect. The message names event and subscription.' },
   INVARIANT_BROKEN: { meaning: 'A simulated system broke a promise.', remedy: 'Replay the seed with the command that the message names, and mend the code.' },
 
   UNSUPPORTED: { meaning: 'What was asked for is not offered there.', remedy: 'Read the message: it says why, and what there is.' },

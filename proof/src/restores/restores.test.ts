@@ -37,7 +37,7 @@ async function assertHonest(town: World, when: string): Promise<void> {
     assert.equal(unhandled, undefined, `${when}: it is ready, and ${unhandled}`)
     assert.deepEqual(unbalanced, [], `${when}: it is ready, and its ledger does not balance`)
   } else {
-    assert.match(reasons.join('\n'), /STORE_OUTDATED|LOG_GAP|LOG_DIVERGED/, when)
+    assert.match(reasons.join('\n'), /STORE_OUTDATED|LOG_GAP|LOG_DIVERGED|LEDGER_UNBALANCED/, when)
   }
 }
 

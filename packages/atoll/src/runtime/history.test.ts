@@ -120,7 +120,7 @@ describe('a subscription whose source runs in another process', () => {
         for (const next of [older, undefined]) {
           asked = next
           await world.host.advance(40_000)
-          assert.match(subscriber.readiness().reasons.join('\n'), /the account of audit cannot balance: STORE_OUTDATED: audit has handled events that their source knows no more \(2 amount\.noted of book\)/)
+          assert.match(subscriber.readiness().reasons.join('\n'), /the account of audit cannot balance: LEDGER_UNBALANCED: audit has handled events that their source knows no more \(2 amount\.noted of book\)/)
         }
         asked = source
         await world.host.advance(40_000)

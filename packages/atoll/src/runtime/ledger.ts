@@ -2,6 +2,7 @@ import { AtollError } from '@atoll/host'
 import { isOrderBefore, type Log, type StoredRecord } from '@atoll/log/driver'
 import type { Row, Statement } from '@atoll/store/driver'
 import type { LedgerRow } from './admin.ts'
+import { causesOfExcess } from './audit.ts'
 import { findDivergence, isOfOneHistory } from './history.ts'
 import { readOn } from './read-on.ts'
 import { furthestOf, parseAhead } from './subscription/cursor-book.ts'
@@ -97,19 +98,22 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
         discarded: held('discarded'),
         hasNoHandler: false,
       }
-      const why = pending.gap?.message ?? whyUnbalanced(row)
+      const why = (pending.gap ?? unbalanced(row))?.message
       rows.push({ ...row, balanced: why === undefined, why })
     }
   }
   return [...rows, ...accountWithoutHandler(ground.name, subscriber, new Set(ground.events.map((event) => event.type)))]
 }
 
-/** Which side of an account is short, and what that may come from; undefined if neither is. */
-function whyUnbalanced({ source, subscription, published, handled, pending, parked, dead, discarded }: Omit<LedgerRow, 'balanced' | 'why'>): string | undefined {
+/** LEDGER_UNBALANCED: which side of an account is short, and what that may come from; undefined if neither is. */
+function unbalanced({ source, subscription, published, handled, pending, parked, dead, discarded }: Omit<LedgerRow, 'balanced' | 'why'>): AtollError | undefined {
   const missing = published - (handled + pending + parked + dead + discarded)
-  if (missing > 0) return `${missing} that ${source} published are missing: neither handled nor held by ${subscription}, nor in the log before it`
-  if (missing < 0) return `${subscription} has ${-missing} more than ${source} ever published: the store of ${source} is older than that of ${subscription}, or events were handled twice`
-  return undefined
+  if (missing === 0) return undefined
+  const what =
+    missing > 0
+      ? `${missing} that ${source} published are missing: neither handled nor held by ${subscription}, nor in the log before it. If the log or a store was restored, restore all of the same moment; if nothing was, this is a defect`
+      : `${subscription} has ${-missing} more than ${source} ever published: ${causesOfExcess(subscription)}`
+  return new AtollError('LEDGER_UNBALANCED', what)
 }
 
 /** What lies before the cursors of a subscription. */

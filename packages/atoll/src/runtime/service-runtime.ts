@@ -9,6 +9,7 @@ import type { Service } from '../service/service.ts'
 import type { SubscriptionFacts, System } from '../system.ts'
 import { Admission, type Asker } from './admission.ts'
 import { Agreement } from './agreement.ts'
+import { Audit, readEmitted, type Counts } from './audit.ts'
 import { caughtUp, type CausalGround, type CausalWait, type Seen } from './causal.ts'
 import { endsWithin } from './deadline.ts'
 import { handleEvent } from './event-handling.ts'
@@ -17,7 +18,6 @@ import { createFaultLogger } from './faults.ts'
 import { Forgetting } from './forgetting.ts'
 import { runOperation, type OperationGround, type Ran } from './operations.ts'
 import type { RuntimeOptions } from './options.ts'
-import { Orphans, readEmitted, type Counts } from './orphans.ts'
 import type { OutboxEvent } from './outbox.ts'
 import { sayWhatHasNoHandler } from './without-handler.ts'
 import { emptyPosition, latestOf, type Position } from './position.ts'
@@ -70,7 +70,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   #reader: Reader | undefined
   readonly #projections = new Map<string, ProjectionStore>()
   readonly #subscriptions = new Map<string, Subscription>()
-  readonly #orphans: Orphans
+  readonly #audit: Audit
   #committedOrder = '0'
   readonly #agreement: Agreement
   /** Whether its store and the log were seen to fit. */
@@ -94,7 +94,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.logger = surroundings.ports.logger
     this.attribution = surroundings.ports.attribution
     this.faults = createFaultLogger(this.logger, this.host)
-    this.#orphans = new Orphans(this.host, this.logger, surroundings.options)
+    this.#audit = new Audit(this.host, this.logger, surroundings.options)
     this.#forgetting = new Forgetting(this, this.faults)
     this.options = surroundings.options
     this.#agreement = new Agreement(this, () => this.#groundsHere())
@@ -180,7 +180,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     const starts = Promise.all([this.#timers!.start(), ...[...this.#subscriptions.values()].map((subscription) => subscription.start())])
     this.#forgetting.start()
     this.#followLater()
-    this.#orphans.watch(() => [...this.#subscriptions.values()], (source) => this.#surroundings.service(source) === undefined, (source) => this.#emittedBy(source))
+    this.#audit.watch(() => [...this.#subscriptions.values()], (source) => this.#surroundings.service(source) === undefined, (source) => this.#emittedBy(source))
     await starts
     await sayWhatHasNoHandler(this)
   }
@@ -204,7 +204,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   async #endHandling(drainMs: number): Promise<void> {
     this.#forgetting.stop()
     this.#followTimer?.cancel()
-    this.#orphans.end()
+    this.#audit.end()
     await this.#following
     await this.#timers!.stop()
     await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(drainMs)))
@@ -226,7 +226,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     this.#admission.accepts = 'handlers'
     this.#forgetting.stop()
     this.#followTimer?.cancel()
-    this.#orphans.end()
+    this.#audit.end()
     if (!(await this.#admission.ended(untilMs, () => this.#admission.fromOutside === 0))) {
       this.logger.warn({ service: this.name, underWay: this.#admission.fromOutside }, 'operations were still under way when the time to drain ran out')
     }
@@ -302,7 +302,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   /** Looks whether its subscriptions have handled more than was ever emitted. */
   audit(): Promise<void> {
     const here = async (source: string): Promise<Counts | undefined> => (this.#surroundings.service(source) ? this.#emittedBy(source) : undefined)
-    return this.#orphans.look([...this.#subscriptions.values()], here)
+    return this.#audit.look([...this.#subscriptions.values()], here)
   }
 
   /** How many events of each type it has emitted; null while its store is older than the log. */
@@ -441,7 +441,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     if (this.relay.stands) return [this.relay.problem!] // its subscriptions may not have been started, which is no news beside that
     if (this.isToHandle) return [toProblem(`service ${this.name} does not handle events yet: it has not seen whether its store and the log fit`), ...(this.relay.problem ? [this.relay.problem] : [])]
     const problems = [...this.#subscriptions.values()].flatMap((subscription) => subscription.problems)
-    problems.push(...this.#orphans.problems)
+    problems.push(...this.#audit.problems)
     if (this.relay.problem !== undefined) problems.push(this.relay.problem)
     return problems
   }

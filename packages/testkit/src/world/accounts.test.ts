@@ -25,6 +25,8 @@ describe('the ledger of a world', () => {
     await shop.quiet()
     await shop.deploy(tampered('stock', "UPDATE atoll_handled SET count = 0 WHERE subscription = 'stock'"))
     await assert.rejects(shop.assertConserved(), { code: 'LEDGER_UNBALANCED', message: /order\.placed in stock: published 1, handled 0, pending 0, parked 0, dead 0/ })
+    const why = (await shop.ledger()).find(({ balanced }) => !balanced)!.why!
+    assert.match(why, /^LEDGER_UNBALANCED: 1 that desk published are missing: neither handled nor held by stock, .*; if nothing was, this is a defect$/)
   })
 
   it('is refused when an event counts twice, with the seed to find it by', async () => {

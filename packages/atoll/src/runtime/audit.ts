@@ -28,12 +28,12 @@ interface Audited {
   readonly ground: SubscriptionGround
 }
 
-/** Subscriptions that have handled events which their source knows no more. */
-export class Orphans {
+/** Holds what subscriptions account for against what their sources have emitted, and keeps which of them have more. */
+export class Audit {
   readonly #host: Host
   readonly #logger: Logger
   readonly #auditMs: number
-  readonly #found = new Map<string, AtollError>()
+  readonly #unbalanced = new Map<string, AtollError>()
   #timer: Timer | undefined
   #isOver = false
 
@@ -46,13 +46,13 @@ export class Orphans {
   /** Looks at all of these anew. */
   async look(subscriptions: readonly Audited[], emittedBy: EmittedBy): Promise<void> {
     for (const { ground } of subscriptions) {
-      const known = this.#found.get(ground.name)
-      const { orphans, isWhole } = await findOrphans(ground, emittedBy)
-      if (!orphans && known && !isWhole) continue // who could tell that it is over is not there
-      this.#found.delete(ground.name)
-      if (!orphans) continue
-      this.#found.set(ground.name, orphans)
-      if (known?.message !== orphans.message) this.#logger.error({ subscription: ground.name, error: orphans }, 'ALARM: the account of this subscription cannot balance')
+      const known = this.#unbalanced.get(ground.name)
+      const { unbalanced, isWhole } = await holdAgainstSources(ground, emittedBy)
+      if (!unbalanced && known && !isWhole) continue // who could tell that it is over is not there
+      this.#unbalanced.delete(ground.name)
+      if (!unbalanced) continue
+      this.#unbalanced.set(ground.name, unbalanced)
+      if (known?.message !== unbalanced.message) this.#logger.error({ subscription: ground.name, error: unbalanced }, 'ALARM: the account of this subscription cannot balance')
     }
   }
 
@@ -76,17 +76,17 @@ export class Orphans {
   }
 
   get problems(): Problem[] {
-    return Array.from(this.#found, ([name, orphans]) => toProblem(`the account of ${name} cannot balance`, orphans))
+    return Array.from(this.#unbalanced, ([name, unbalanced]) => toProblem(`the account of ${name} cannot balance`, unbalanced))
   }
 }
 
 /**
- * Says of a subscription that has handled or holds more events than their source ever emitted, so that no ledger can balance: the source was
- * restored to an earlier moment, and the subscriber was not. `isWhole`: every source has told.
+ * LEDGER_UNBALANCED for a subscription that has handled or holds more events than their source ever emitted: most often the source was restored to an
+ * earlier moment, and the subscriber was not. `isWhole`: every source has told.
  */
-async function findOrphans({ name, store, events }: SubscriptionGround, emittedBy: EmittedBy): Promise<{ readonly orphans: AtollError | undefined; readonly isWhole: boolean }> {
+async function holdAgainstSources({ name, store, events }: SubscriptionGround, emittedBy: EmittedBy): Promise<{ readonly unbalanced: AtollError | undefined; readonly isWhole: boolean }> {
   const accounted = toCounts(await store.reader.all<Count>(countAccounted, [name, name, name, name])) // first: until the other side is counted, it can only grow
-  const orphans: string[] = []
+  const excess: string[] = []
   let isWhole = true
   for (const source of new Set(events.map((event) => event.source))) {
     const emitted = await emittedBy(source)
@@ -94,15 +94,19 @@ async function findOrphans({ name, store, events }: SubscriptionGround, emittedB
     if (!emitted) continue
     for (const { type } of events.filter((event) => event.source === source)) {
       const count = (accounted[type] ?? 0) - (emitted[type] ?? 0)
-      if (count > 0) orphans.push(`${count} ${type} of ${source}`)
+      if (count > 0) excess.push(`${count} ${type} of ${source}`)
     }
   }
-  if (orphans.length === 0) return { orphans: undefined, isWhole }
-  const error = new AtollError(
-    'STORE_OUTDATED',
-    `${name} has handled events that their source knows no more (${orphans.join(', ')}): the store of the source is older than that of ${name}. Restore the store of ${name} from the same moment; a projection can be built anew with \`atoll replay\``,
+  if (excess.length === 0) return { unbalanced: undefined, isWhole }
+  return { unbalanced: new AtollError('LEDGER_UNBALANCED', `${name} has handled events that their source knows no more (${excess.join(', ')}): ${causesOfExcess(name)}`), isWhole }
+}
+
+/** Why a subscription may have more of a source's events than that has emitted, and what to do. */
+export function causesOfExcess(subscription: string): string {
+  return (
+    `the store of the source is older than that of ${subscription}, or events were handled twice. If the source was restored, restore the store of ${subscription} from the same moment ` +
+    '(a projection can be built anew with `atoll replay`); if nothing was restored, this is a defect'
   )
-  return { orphans: error, isWhole }
 }
 
 /** How many events of each type a service has emitted, as its store says. */
