@@ -64,7 +64,7 @@ export class Connections {
   /** A new connection; undefined if there are as many as there may be. */
   open(): Socket | undefined {
     if (this.#open.size >= this.#max) return undefined
-    const socket = connect({ port: Number(new URL(this.#target.url).port), host: '127.0.0.1', allowHalfOpen: true })
+    const socket = connect({ port: Number(new URL(this.#target.url).port), host: '127.0.0.1', ...stranger, allowHalfOpen: true })
     this.#open.add(socket)
     socket.on('error', () => {}).once('close', () => this.#open.delete(socket)) // it is over, however it ended
     return socket
@@ -86,6 +86,9 @@ export function onAbort(signal: AbortSignal, then: () => void): void {
   if (signal.aborted) then()
   else signal.addEventListener('abort', then, { once: true })
 }
+
+/** Attackers have another address than honest clients, where every address of 127.0.0.0/8 is this machine's. */
+const stranger = process.platform === 'linux' ? { localAddress: '127.0.0.2' } : {}
 
 const TICK_MS = 10
 const STATUS = /HTTP\/1\.1 (\d{3}) /g

@@ -4,6 +4,7 @@ import { Server as SocketServer, type Socket } from 'node:net'
 import type { ErrorCode } from '../codes.ts'
 import { AtollError } from '../error.ts'
 import { flawOf } from './framing.ts'
+import { clientOf, Turns } from './turns.ts'
 
 /** Bounds what one client, and all of them together, can hold on to in an HTTP server. */
 export interface ConnectionLimits {
@@ -39,8 +40,8 @@ export class Connections {
   /** Sockets with answers that are not taken yet, and how large they are. Those that have waited longest come first. */
   readonly #unsent = new Map<Socket, number>()
   #unsentBytes = 0
-  /** Connections whose next request has waited for the answer to the one before, and is to be served. */
-  readonly #turns = new Set<Connection>()
+  /** Connections of which a request waits to be served. */
+  readonly #turns = new Turns<Connection>((connection) => this.#serveNext(connection))
   #isEnding = false
 
   /** Takes the server over: its requests and errors come to `handler`. */
@@ -106,14 +107,15 @@ export class Connections {
     const isFull = connection.unanswered > pipelinedMax // one of them does not wait
     const flaw = isFull ? new AtollError('OVERLOADED', `${pipelinedMax} requests wait on this connection (pipelinedMax)`) : flawOf(request)
     if (flaw) this.#refuse(connection, flaw)
-    else if (connection.unanswered > 0) connection.waiting.push({ request, response })
-    else this.#serve(connection, { request, response })
+    else if (connection.waiting.push({ request, response }) === 1 && !connection.current) this.#turns.take(connection.client, connection)
   }
 
-  #serve(connection: Connection, exchange: Exchange): void {
-    connection.current = exchange
-    exchange.response.once('close', () => this.#answered(connection))
-    this.#handler.serve(exchange.request, exchange.response)
+  #serveNext(connection: Connection): void {
+    const { socket, waiting } = connection
+    if (!socket.writable || connection.isOver) return void (waiting.length = 0)
+    const { request, response } = (connection.current = waiting.shift()!) // nobody else takes one away
+    response.once('close', () => this.#answered(connection))
+    this.#handler.serve(request, response)
   }
 
   /** The next request begins when the client has taken the answer to this one: what it does not read is not made. */
@@ -122,23 +124,8 @@ export class Connections {
     this.#taken(socket)
     connection.current = undefined
     connection.answeredMs = performance.now()
-    if (waiting.length > 0) this.#awaitTurn(connection)
+    if (waiting.length > 0) this.#turns.takeLater(connection.client, connection) // a hundred in one packet hold up nobody else
     else if (refusal !== undefined && !connection.isOver && socket.writable) this.#endWith(connection, refusal)
-  }
-
-  /** Each round of the event loop serves one request of those that have waited, and every other one that has come: a hundred in one packet hold up nobody else. */
-  #awaitTurn(connection: Connection): void {
-    if (this.#turns.size === 0) setImmediate(() => this.#takeTurn())
-    this.#turns.add(connection)
-  }
-
-  #takeTurn(): void {
-    const connection = this.#turns.values().next().value! // it has waited for this
-    this.#turns.delete(connection)
-    if (this.#turns.size > 0) setImmediate(() => this.#takeTurn())
-    const { socket, waiting } = connection
-    if (!socket.writable || connection.isOver) waiting.length = 0
-    else this.#serve(connection, waiting.shift()!) // nobody else takes one away
   }
 
   /** Most clients see no answer while they send, and none at all if the connection is reset meanwhile. */
@@ -228,6 +215,8 @@ interface Exchange {
 
 class Connection {
   readonly socket: Socket
+  /** Who takes turns with others. */
+  readonly client: string
   readonly openedMs = performance.now()
   /** When its last answer was taken. */
   answeredMs: number | undefined
@@ -240,6 +229,7 @@ class Connection {
 
   constructor(socket: Socket) {
     this.socket = socket
+    this.client = clientOf(socket.remoteAddress)
   }
 
   /** How many of its requests have come and are not answered. */

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { clientOf, Turns } from './turns.ts'
+
+/** Turns whose rounds are run by hand, each of which takes as long as the test says. */
+function createTurns() {
+  const served: string[] = []
+  let nowMs = 0
+  let next: (() => void) | undefined
+  const turns = new Turns<string>((item) => void served.push(item), () => nowMs, (round) => (next = round))
+  return {
+    turns,
+    served,
+    /** Ends a round that took this long; false if none is under way. */
+    round(tookMs = 0): boolean {
+      nowMs += tookMs
+      const round = next
+      next = undefined
+      round?.()
+      return round !== undefined
+    },
+  }
+}
+
+describe('turns', () => {
+  it('serve a client at once that asks for little', () => {
+    const { turns, served } = createTurns()
+    turns.take('a', 'a1')
+    turns.take('b', 'b1')
+    assert.deepEqual(served, ['a1', 'b1'])
+  })
+
+  it('serve everything, each client in the order in which it asked, and then rest', () => {
+    const { turns, served, round } = createTurns()
+    for (let nth = 0; nth < 500; nth++) turns.take('a', `a${nth}`)
+    assert.ok(served.length < 500)
+    for (let rounds = 0; round(10); rounds++) assert.ok(rounds < 1_000)
+    assert.deepEqual(served, Array.from({ length: 500 }, (_, nth) => `a${nth}`))
+  })
+
+  it('let nobody wait for all that another client asks, also while that is heavy', () => {
+    const { turns, served, round } = createTurns()
+    for (let nth = 0; nth < 300; nth++) turns.take('a', 'a')
+    for (let rounds = 0; rounds < 10; rounds++) round(50)
+    served.length = 0
+    round(50)
+    assert.deepEqual(served, ['a'], 'a client that makes rounds long has one in each')
+    turns.take('b', 'b')
+    assert.deepEqual(served, ['a', 'b'])
+  })
+
+  it('give a client more in each round again when rounds are short', () => {
+    const { turns, served, round } = createTurns()
+    for (let nth = 0; nth < 1_000; nth++) turns.take('a', 'a')
+    for (let rounds = 0; rounds < 10; rounds++) round(50)
+    for (let rounds = 0; rounds < 10; rounds++) round(1)
+    served.length = 0
+    round(1)
+    assert.ok(served.length > 10, `${served.length}`)
+  })
+
+  it('serve what is to wait in a later round, behind what came before it', () => {
+    const { turns, served, round } = createTurns()
+    turns.takeLater('a', 'a1')
+    turns.take('a', 'a2')
+    turns.take('b', 'b1')
+    assert.deepEqual(served, ['b1'])
+    round()
+    assert.deepEqual(served, ['b1', 'a1', 'a2'])
+  })
+
+  it('go on when what is served asks again, in the next round', () => {
+    let asked = 0
+    let next: (() => void) | undefined
+    const turns: Turns<string> = new Turns((item) => { if (++asked < 5) turns.takeLater('a', item) }, () => 0, (round) => (next = round))
+    turns.takeLater('a', 'again')
+    for (let rounds = 0; rounds < 10; rounds++) {
+      const round = next
+      next = undefined
+      round?.()
+    }
+    assert.equal(asked, 5)
+  })
+})
+
+describe('a client', () => {
+  it('is an address of IPv4, also where IPv6 carries it, and a network of IPv6', () => {
+    const clients: [string | undefined, string][] = [
+      ['10.0.0.1', '10.0.0.1'],
+      ['::ffff:10.0.0.1', '10.0.0.1'],
+      ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+      ['2001:db8:1:2::9', '2001:db8:1:2'],
+      ['2001:db8::9', '2001:db8:0:0'],
+      ['::1', '0:0:0:0'],
+      [undefined, ''],
+    ]
+    for (const [address, client] of clients) assert.equal(clientOf(address), client, String(address))
+  })
+})
