@@ -22,6 +22,8 @@ export interface Admin {
   discard(options: DiscardOptions): AsyncIterable<DiscardedLetter | GoneLetter>
   /** What was discarded, oldest first: who did it, when and why. For as long as it is kept (`discardedKeptMs`). */
   discarded(filter?: DeadLetterFilter): Promise<DiscardedLetter[]>
+  /** The same, a page at a time. */
+  walkDiscarded(filter?: DeadLetterFilter): AsyncIterable<DiscardedLetter>
   /** Rebuilds a projection beside the live one and swaps it in when it has caught up. UNSUPPORTED for subscriptions with effects. */
   replay(subscription: string): AsyncIterable<ReplayProgress>
 }

@@ -11,7 +11,9 @@ const letter = `dead.*, (SELECT count(*) FROM atoll_held AS behind WHERE behind.
 const selectPlaces: Statement = { sql: `SELECT seq, source, partition, number FROM atoll_held WHERE subscription = ? AND state = 'dead' ORDER BY seq` }
 const selectPage: Statement = { sql: `SELECT ${letter} FROM atoll_held AS dead WHERE seq BETWEEN ? AND ? AND subscription = ? AND state = 'dead' ORDER BY seq` }
 const selectOne: Statement = { sql: `SELECT ${letter} FROM atoll_held AS dead WHERE subscription = ? AND source = ? AND partition = ? AND number = ? AND state = 'dead'` }
-const selectDiscarded: Statement = { sql: 'SELECT * FROM atoll_discarded WHERE subscription = ? ORDER BY discarded_at, source, partition, number' }
+const selectDiscarded: Statement = {
+  sql: `SELECT * FROM atoll_discarded WHERE subscription = ? AND (discarded_at, source, partition, number) > (?, ?, ?, ?) ORDER BY discarded_at, source, partition, number LIMIT ?`,
+}
 const selectOneDiscarded: Statement = { sql: 'SELECT * FROM atoll_discarded WHERE subscription = ? AND source = ? AND partition = ? AND number = ?' }
 
 interface LetterRow {
@@ -86,19 +88,30 @@ export function isGone(item: object): item is GoneLetter {
 }
 
 /** Every discarded letter of a system, of one of its subscriptions, or the one of an id; oldest first. */
-export async function listDiscarded(services: ReadonlyMap<string, ServiceRuntime>, { subscription, id }: DeadLetterFilter): Promise<DiscardedLetter[]> {
+export function listDiscarded(services: ReadonlyMap<string, ServiceRuntime>, filter: DeadLetterFilter): Promise<DiscardedLetter[]> {
+  return Array.fromAsync(walkDiscarded(services, filter))
+}
+
+/** The same one by one, and no more than a page of them in memory. */
+export async function* walkDiscarded(services: ReadonlyMap<string, ServiceRuntime>, { subscription, id }: DeadLetterFilter): AsyncGenerator<DiscardedLetter> {
   const place = id === undefined ? undefined : placeNamed(id)
-  if (id !== undefined && !place) return []
-  const letters: DiscardedLetter[] = []
+  if (id !== undefined && !place) return
   for (const { ground } of subscriptionsOf(services, subscription)) {
     const { name, store } = ground
-    if (place && place.subscription !== name) continue
-    const rows = place
-      ? await store.reader.all<DiscardedRow>(selectOneDiscarded, [name, place.source, place.partition, place.number])
-      : await store.reader.all<DiscardedRow>(selectDiscarded, [name])
-    for (const row of rows) letters.push({ ...toLetter(name, row), discardedAt: row.discarded_at, by: row.discarded_by, reason: row.reason })
+    if (place) {
+      const row = place.subscription === name && (await store.reader.get<DiscardedRow>(selectOneDiscarded, [name, place.source, place.partition, place.number]))
+      if (row) yield toDiscardedLetter(name, row)
+      continue
+    }
+    let last: (string | number)[] = [0, '', 0, 0]
+    for (;;) {
+      const rows = await store.reader.all<DiscardedRow>(selectDiscarded, [name, ...last, PAGE_ROWS])
+      for (const row of rows) yield toDiscardedLetter(name, row)
+      const end = rows.at(-1)
+      if (!end) break
+      last = [end.discarded_at, end.source, end.partition, end.number]
+    }
   }
-  return letters
 }
 
 /** The subscriptions of a system, or the one of that name. COMMAND_USAGE, with what there is, if there is none. */
@@ -116,6 +129,10 @@ function allSubscriptions(services: ReadonlyMap<string, ServiceRuntime>): Subscr
 
 function toDeadLetter({ name, subscribers }: SubscriptionGround, row: DeadRow): DeadLetter {
   return { ...toLetter(name, row), parkedBehind: row.parked_behind, hasNoHandler: !subscribers.has(row.type) }
+}
+
+function toDiscardedLetter(subscription: string, row: DiscardedRow): DiscardedLetter {
+  return { ...toLetter(subscription, row), discardedAt: row.discarded_at, by: row.discarded_by, reason: row.reason }
 }
 
 function toLetter(subscription: string, row: LetterRow): Omit<DeadLetter, 'parkedBehind' | 'hasNoHandler'> {

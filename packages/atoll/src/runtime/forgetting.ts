@@ -3,7 +3,7 @@ import type { Store } from '@atoll/store/driver'
 import { forgetAnswers } from './answers.ts'
 import type { createFaultLogger } from './faults.ts'
 import type { RuntimeOptions } from './options.ts'
-import { forgetDiscarded, stripDiscarded } from './subscription/discarded.ts'
+import { forgetDiscarded } from './subscription/discarded.ts'
 import type { Subscription } from './subscription/subscription.ts'
 
 /** What a service keeps for a time, and where. */
@@ -43,9 +43,8 @@ export class Forgetting {
     const now = host.now()
     await store.write((tx) => forgetAnswers(tx, now, options.answersKeptMs))
     for (const { ground } of subscriptions.values()) {
-      const before = now - options.discardedKeptMs
-      if (ground.name === name) await forgetDiscarded(ground.store, name, before)
-      else await stripDiscarded(ground.store, ground.name, before) // a replay of this projection asks which events they were
+      const isProjection = ground.name !== name
+      await forgetDiscarded(ground.store, ground.name, now - options.discardedKeptMs, { keepsNumbers: isProjection })
     }
   }
 }

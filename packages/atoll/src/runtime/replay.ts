@@ -57,9 +57,13 @@ interface HeldRow {
   error: string
 }
 
+/** Of those that are kept no more, the numbers alone. */
 const selectDiscarded: Statement = {
-  sql: 'SELECT source, partition, number, key, discarded_at AS "at", discarded_by AS "by", reason FROM atoll_discarded WHERE subscription = ?',
+  sql: `SELECT source, partition, number, discarded_at AS "at", discarded_by AS "by", reason FROM atoll_discarded WHERE subscription = ?
+        UNION ALL SELECT source, partition, number, NULL, NULL, NULL FROM atoll_discarded_numbers WHERE subscription = ?`,
 }
+
+type DiscardedRow = Pick<HeldPlace, 'source' | 'partition' | 'number'> & (DiscardNote | Readonly<Record<keyof DiscardNote, null>>)
 
 /** What the new generation of a projection holds. */
 interface Held {
@@ -78,8 +82,13 @@ async function heldBy(next: Subscription, live: Subscription): Promise<Held> {
   const place = (row: Pick<HeldRow, 'source' | 'partition' | 'number'>): string => `${row.source} ${row.partition} ${row.number}`
   const known = new Set((await live.ground.store.reader.all<HeldRow>(selectHeld, [live.ground.name])).map(place))
   const dead = new Map(rows.filter((row) => row.state === 'dead').map((row) => [place(row), row]))
-  const discarded = (await live.ground.store.reader.all<HeldPlace & DiscardNote>(selectDiscarded, [live.ground.name])).filter((letter) => dead.has(place(letter)))
-  for (const letter of discarded) known.add(place(letter))
+  const discarded: (HeldPlace & DiscardNote)[] = []
+  for (const row of await live.ground.store.reader.all<DiscardedRow>(selectDiscarded, [live.ground.name, live.ground.name])) {
+    const again = dead.get(place(row))
+    if (!again) continue
+    known.add(place(row))
+    discarded.push({ ...again, ...(row.at === null ? { at: live.ground.host.now(), by: 'atoll', reason: NOTE_NOT_KEPT } : { at: row.at, by: row.by, reason: row.reason }) })
+  }
   return {
     count: rows.length,
     retrying: rows.filter((row) => row.state === 'retrying').length,
@@ -114,6 +123,9 @@ async function progressOf(subscription: Subscription, log: Log, partitions: numb
 function pause(service: ServiceRuntime): Promise<void> {
   return new Promise((resolve) => void service.host.after(PROGRESS_MS, resolve))
 }
+
+/** What is said of a letter that is discarded again after its first note was let go (`discardedKeptMs`). */
+const NOTE_NOT_KEPT = 'it was discarded from the projection before this one; by whom and why is kept no more'
 
 /** How often progress is told. */
 const PROGRESS_MS = 20

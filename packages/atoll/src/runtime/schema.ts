@@ -199,4 +199,17 @@ export const runtimeMigrations: Migrations = {
     -- seen first. What it has emitted since then has numbers that they have passed.
     CREATE TABLE atoll_passed (subscription TEXT NOT NULL, partition INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (subscription, partition)) STRICT, WITHOUT ROWID;
   `,
+  'atoll-0007-discarded-age': `
+    -- Discarded letters are listed and let go from the oldest on.
+    CREATE INDEX atoll_discarded_age ON atoll_discarded (subscription, discarded_at, source, partition, number);
+
+    -- Which events of a projection are kept no more, and were discarded: a replay that cannot handle them either discards them again.
+    CREATE TABLE atoll_discarded_numbers (
+      subscription TEXT NOT NULL,
+      source TEXT NOT NULL,
+      partition INTEGER NOT NULL,
+      number INTEGER NOT NULL,
+      PRIMARY KEY (subscription, source, partition, number)
+    ) STRICT, WITHOUT ROWID;
+  `,
 }

@@ -4,7 +4,7 @@ import type { BoundOperation } from '../contract/operation.ts'
 import type { Service } from '../service/service.ts'
 import type { System } from '../system.ts'
 import type { Admin } from './admin.ts'
-import { listDeadLetters, listDiscarded, walkDeadLetters } from './dead-letters.ts'
+import { listDeadLetters, listDiscarded, walkDeadLetters, walkDiscarded } from './dead-letters.ts'
 import { discardDeadLetters, redriveDeadLetters } from './ending-letters.ts'
 import { feedEvents } from './event-feed.ts'
 import { guardLogger } from './guarded-logger.ts'
@@ -218,6 +218,7 @@ class SystemRuntime implements RunningSystem {
       redrive: (wanted) => redriveDeadLetters(this.services, wanted),
       discard: (wanted) => discardDeadLetters(this.services, host, wanted),
       discarded: (filter = {}) => listDiscarded(this.services, filter),
+      walkDiscarded: (filter = {}) => walkDiscarded(this.services, filter),
       replay: (name) => {
         const facts = this.system.subscriptions.find((subscription) => subscription.name === name)
         const projections = this.system.subscriptions.filter((subscription) => subscription.projection !== undefined).map((subscription) => subscription.name)

@@ -3,7 +3,7 @@ import { AtollError } from '@atoll/host'
 import { userInfo } from 'node:os'
 import { ask, type Place } from '../control/client.ts'
 import type { ControlRequest } from '../control/protocol.ts'
-import { formatTable } from '../table.ts'
+import { formatTable, tellTable } from '../table.ts'
 import { toVisible, toVisibleJson, toVisibleLines, visible } from '../visible.ts'
 
 export interface AskOptions {
@@ -41,13 +41,11 @@ export async function ledger(options: AskOptions): Promise<void> {
 /** `atoll dead-letters list`. */
 export async function listDeadLetters(options: AskOptions & { subscription?: string; discarded?: boolean }): Promise<void> {
   if (options.discarded) return listDiscarded(options)
-  const letters = await Array.fromAsync(items<DeadLetter>(options, { verb: 'dead-letters', subscription: options.subscription }))
-  if (options.json) for (const letter of letters) print(letter)
-  else if (letters.length === 0) console.log('no dead letters')
-  else {
-    const rows = letters.map(({ id, event, attempts, parkedBehind, error, hasNoHandler }) => [id, event.type, event.key, attempts, parkedBehind, `${hasNoHandler ? 'no handler any more; ' : ''}${error.code}: ${error.message}`.slice(0, 80)])
-    console.log(formatTable(['id', 'event', 'key', 'tries', 'behind', 'error'], rows))
-  }
+  const letters = items<DeadLetter>(options, { verb: 'dead-letters', subscription: options.subscription })
+  if (options.json) return printEach(letters)
+  const header = ['id', 'event', 'key', 'tries', 'behind', 'error']
+  const count = await tellTable(header, letters, ({ id, event, attempts, parkedBehind, error, hasNoHandler }) => [id, event.type, event.key, attempts, parkedBehind, `${hasNoHandler ? 'no handler any more; ' : ''}${error.code}: ${error.message}`.slice(0, 80)], console.log)
+  if (count === 0) console.log('no dead letters')
 }
 
 /** `atoll dead-letters show`. */
@@ -111,13 +109,11 @@ function alsoGone(count: number): string {
 
 /** `atoll dead-letters list --discarded`. */
 async function listDiscarded(options: AskOptions & { subscription?: string }): Promise<void> {
-  const letters = await Array.fromAsync(items<DiscardedLetter>(options, { verb: 'discarded', subscription: options.subscription }))
-  if (options.json) for (const letter of letters) print(letter)
-  else if (letters.length === 0) console.log('no discarded dead letters')
-  else {
-    const rows = letters.map(({ id, event, discardedAt, by, reason }) => [id, event.type, event.key, new Date(discardedAt).toISOString(), by, reason])
-    console.log(formatTable(['id', 'event', 'key', 'discarded at', 'by', 'reason'], rows))
-  }
+  const letters = items<DiscardedLetter>(options, { verb: 'discarded', subscription: options.subscription })
+  if (options.json) return printEach(letters)
+  const header = ['id', 'event', 'key', 'discarded at', 'by', 'reason']
+  const count = await tellTable(header, letters, ({ id, event, discardedAt, by, reason }) => [id, event.type, event.key, new Date(discardedAt).toISOString(), by, reason], console.log)
+  if (count === 0) console.log('no discarded dead letters')
 }
 
 /** `atoll replay`. */
@@ -147,6 +143,10 @@ async function* items<Item>(options: AskOptions, request: ControlRequest): Async
   process.once('SIGINT', () => enough.abort())
   process.stdout.on('error', () => enough.abort())
   yield* ask<Item>(options.place, request, enough.signal)
+}
+
+async function printEach(all: AsyncIterable<unknown>): Promise<void> {
+  for await (const item of all) print(item)
 }
 
 function print(item: unknown): void {

@@ -38,7 +38,7 @@ export async function* answer(admin: Admin, request: ControlRequest, signal: Abo
       yield* admin.discard(request.options)
       return
     case 'discarded':
-      yield* await admin.discarded({ subscription: request.subscription })
+      yield* admin.walkDiscarded({ subscription: request.subscription })
       return
     case 'replay':
       yield* admin.replay(request.subscription)

@@ -72,7 +72,7 @@ async function* redrive(system: System, config: Config, { options }: Extract<Con
 async function* discard(system: System, config: Config, { options }: Extract<ControlRequest, { verb: 'discard' }>, fleet: Fleet, logger: Logger): AsyncGenerator<unknown> {
   const { id, subscription, reason, by } = options
   const letters = withAdmin(system, config, logger, (admin) => admin.walkDeadLetters({ id, subscription }))
-  const findDiscarded = (): Promise<DiscardedLetter[]> => Array.fromAsync(withAdmin(system, config, logger, async function* (admin) { yield* await admin.discarded({ id }) }))
+  const findDiscarded = (): Promise<DiscardedLetter[]> => Array.fromAsync(withAdmin(system, config, logger, (admin) => admin.walkDiscarded({ id })))
   yield* discardEach(letters, options, (letter) => fleet.askOwner<DiscardedLetter>(serviceOf(system, letter.subscription), 'discard', { options: { id: letter.id, reason, by } }), findDiscarded)
 }
 

@@ -18,20 +18,22 @@ const selectDiscarded: Statement = {
   sql: 'SELECT discarded_at AS "at", discarded_by AS "by", reason FROM atoll_discarded WHERE subscription = ? AND source = ? AND partition = ? AND number = ?',
 }
 
-
-/** Those of a time, the oldest first; no more of them at a time than one commit should carry. */
-const selectCut: Statement = {
-  sql: 'SELECT max(discarded_at) AS cut FROM (SELECT discarded_at FROM atoll_discarded WHERE subscription = ? AND discarded_at < ? ORDER BY discarded_at LIMIT ?) AS oldest',
+/** The oldest of a time, in the order of their index. */
+const selectOld: Statement = {
+  sql: `SELECT discarded_at AS "at", source, partition, number FROM atoll_discarded WHERE subscription = ? AND discarded_at < ?
+        ORDER BY discarded_at, source, partition, number LIMIT ?`,
 }
+const isOld = 'subscription = ? AND (discarded_at, source, partition, number) <= (?, ?, ?, ?)'
 const countOld: Statement = {
   sql: `INSERT INTO atoll_discarded_counts (subscription, source, type, count)
-        SELECT subscription, source, type, count(*) FROM atoll_discarded WHERE subscription = ? AND discarded_at <= ? GROUP BY subscription, source, type
+        SELECT subscription, source, type, count(*) FROM atoll_discarded WHERE ${isOld} GROUP BY subscription, source, type
         ON CONFLICT (subscription, source, type) DO UPDATE SET count = atoll_discarded_counts.count + excluded.count`,
 }
-const deleteOld: Statement = { sql: 'DELETE FROM atoll_discarded WHERE subscription = ? AND discarded_at <= ?' }
-const stripOld: Statement = {
-  sql: `UPDATE atoll_discarded SET data = '', error_message = '', error_stack = '' WHERE subscription = ? AND discarded_at < ? AND data <> ''`,
+const keepNumbers: Statement = {
+  sql: `INSERT INTO atoll_discarded_numbers (subscription, source, partition, number)
+        SELECT subscription, source, partition, number FROM atoll_discarded WHERE ${isOld} ON CONFLICT DO NOTHING`,
 }
+const deleteOld: Statement = { sql: `DELETE FROM atoll_discarded WHERE ${isOld}` }
 
 /** A held event, by its place. */
 export interface HeldPlace {
@@ -69,24 +71,25 @@ async function notThere(tx: Transaction, subscription: string, place: HeldPlace)
   return note ? saysDiscarded(name, note) : new AtollError('COMMAND_USAGE', `there is no dead letter ${name} any more: it was handled, or discarded long ago`)
 }
 
-/** Lets go of letters that were discarded before that time, and goes on counting them, so that the account of the subscription balances. */
-export async function forgetDiscarded(store: Store, subscription: string, before: number): Promise<void> {
+/**
+ * Lets go of letters that were discarded before that time, and goes on counting them, so that the account of the subscription balances. `keepsNumbers`: of a
+ * projection, whose replay asks which events they were. That ends with the generation, and is never more than the log has of them.
+ */
+export async function forgetDiscarded(store: Store, subscription: string, before: number, { keepsNumbers }: { readonly keepsNumbers: boolean }): Promise<void> {
   for (let isMore = true; isMore; ) {
     isMore = await store.write(async (tx) => {
-      const oldest = await tx.get<{ cut: number | null }>(selectCut, [subscription, before, FORGET_ROWS])
-      if (oldest?.cut === null || oldest?.cut === undefined) return false
-      await tx.run(countOld, [subscription, oldest.cut])
-      await tx.run(deleteOld, [subscription, oldest.cut])
+      const last = (await tx.all<HeldPlace & DiscardNote>(selectOld, [subscription, before, FORGET_ROWS])).at(-1)
+      if (!last) return false
+      const old = [subscription, last.at, last.source, last.partition, last.number]
+      await tx.run(countOld, old)
+      if (keepsNumbers) await tx.run(keepNumbers, old)
+      await tx.run(deleteOld, old)
       return true
     })
   }
 }
 
-/** The same of what they held: which events they were is kept, and who discarded them, when and why. */
-export async function stripDiscarded(store: Store, subscription: string, before: number): Promise<void> {
-  await store.write((tx) => tx.run(stripOld, [subscription, before]))
-}
-
+/** No more of them at a time than one commit should carry. */
 const FORGET_ROWS = 1_000
 
 /** Why a letter cannot be discarded that was discarded before. */
