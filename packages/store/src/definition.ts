@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Migrations } from './driver.ts'
+import { isOfRuntime } from './own-tables.ts'
 
 /** The tables of a store, declared: their types for the handlers and the migrations that make them. Names no driver. */
 export interface StoreDefinition<Tables> {
@@ -10,7 +11,7 @@ export interface StoreDefinition<Tables> {
 
 /**
  * Declares a store with SQL tables: `sqlStore<Tables>({ migrations: { '0001-orders': 'CREATE TABLE …' } })`. DEFINITION_INVALID for a
- * migration that is no text: a query that was built, say, which nothing would execute.
+ * migration that is no text: a query that was built, say, which nothing would execute; and for one with a name of the runtime's, `atoll-…`.
  */
 export function sqlStore<Tables>(options: { migrations: Migrations }): StoreDefinition<Tables> {
   for (const [name, migration] of Object.entries(options.migrations)) assertText(name, migration)
@@ -18,6 +19,7 @@ export function sqlStore<Tables>(options: { migrations: Migrations }): StoreDefi
 }
 
 function assertText(name: string, migration: unknown): void {
+  if (isOfRuntime(name)) throw new AtollError('DEFINITION_INVALID', `migration '${name}' is called as those of the runtime are, which begin with atoll-; give it another name`)
   if (typeof migration === 'string') return
   const { sqlite, postgres } = (migration ?? {}) as { sqlite?: unknown; postgres?: unknown } // whatever it is, these are looked at below
   if (typeof sqlite === 'string' && typeof postgres === 'string') return

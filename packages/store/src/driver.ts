@@ -130,6 +130,8 @@ export interface Transaction extends Queries {
 /** One SQL statement with `?` for each parameter. Make it once and keep it: drivers prepare it once per object. */
 export interface Statement {
   readonly sql: string
+  /** It is a service's, which may read the runtime's own tables (`atoll_…`) and not write them: drivers refuse that with UNSUPPORTED, when they prepare it. */
+  readonly ofService?: true
 }
 
 /** An INSERT of one row into a table whose integer primary key the store fills in. It has no RETURNING: that is the driver's to add, where it needs one. */

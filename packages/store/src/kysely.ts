@@ -212,7 +212,7 @@ function statementOf(sql: string): Statement {
   let statement = statements.get(sql)
   if (!statement) {
     if (statements.size >= STATEMENTS_MAX) statements.clear()
-    statements.set(sql, (statement = { sql }))
+    statements.set(sql, (statement = { sql, ofService: true }))
   }
   return statement
 }

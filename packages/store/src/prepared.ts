@@ -65,7 +65,7 @@ export class PreparedStatement<Tables, Params extends object, Result> implements
     const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Params // stands for values that come later
     const db = kyselyFor<Tables>({ dialect, run: neverRun, insert: neverRun, runEach: neverRun, get: neverRun, all: neverRun })
     const { sql, parameters } = this.#build(db, placeholders).compile(db)
-    this.#compiled = { dialect, statement: { sql }, slots: parameters }
+    this.#compiled = { dialect, statement: { sql, ofService: true }, slots: parameters }
     return this.#compiled
   }
 }

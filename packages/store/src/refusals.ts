@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import { storeFailures, type Value } from './driver.ts'
+import { isOfRuntime } from './own-tables.ts'
 
 // What every driver refuses in the same words.
 
@@ -78,7 +79,7 @@ function reasonFor(param: unknown): string {
  * The runtime's own (`atoll-…`) are independent of each other, and stand before those of services.
  */
 export function assertInOrder(store: string, names: readonly string[], applied: { has(name: string): boolean }): void {
-  const own = names.filter((name) => !name.startsWith('atoll-'))
+  const own = names.filter((name) => !isOfRuntime(name))
   const last = own.findLastIndex((name) => applied.has(name))
   const late = own.slice(0, Math.max(last, 0)).find((name) => !applied.has(name))
   if (late === undefined) return

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { assertExecuted } from '../executed.ts'
+import { sql, type Kysely } from 'kysely'
 import { kyselyFor } from '../kysely.ts'
+import { prepared } from '../prepared.ts'
 import type { StoreChapter } from './harness.ts'
-import { assertIds, assertRefused, insert, Mishap, openItems } from './items.ts'
+import { assertIds, assertRefused, insert, itemsMigrations, Mishap, openItems } from './items.ts'
 
 interface Tables {
   items: { id: string; cents: number }
+  atoll_things: { id: string }
 }
 
 export const kysely: StoreChapter = {
@@ -63,6 +66,32 @@ export const kysely: StoreChapter = {
         })
         await assertRefused('NOT_EXECUTED', forgetful)
         await assertIds(store.reader, [])
+      },
+    },
+    {
+      id: 'kysely.own-tables',
+      promise: "Kysely reads the runtime's own tables, atoll_…, and is refused to write them with UNSUPPORTED, also in raw SQL and where a statement is prepared",
+      async run(driver) {
+        const store = await driver.open('orders', { 'atoll-0001-things': `CREATE TABLE atoll_things (id TEXT PRIMARY KEY); INSERT INTO atoll_things (id) VALUES ('a')`, ...itemsMigrations })
+        const erase = prepared<Tables, {}>()((db) => db.deleteFrom('atoll_things'))
+        const attempts: ((db: Kysely<Tables>) => Promise<unknown>)[] = [
+          (db) => db.deleteFrom('atoll_things').execute(),
+          (db) => db.updateTable('atoll_things').set({ id: 'b' }).returningAll().execute(),
+          (db) => db.with('gone', (query) => query.selectFrom('items').select('id')).deleteFrom('atoll_things').execute(),
+          (db) => db.schema.dropTable('atoll_things').execute(),
+          (db) => sql`insert /* one */ into "atoll_things" (id) values ('b')`.execute(db),
+          (db) => erase.run(db, {}),
+          (db) => erase.all(db, {}),
+        ]
+        for (const attempt of attempts) await assertRefused('UNSUPPORTED', store.write((tx) => attempt(kyselyFor<Tables>(tx))))
+        const found = await store.write(async (tx) => {
+          const db = kyselyFor<Tables>(tx)
+          await db.insertInto('items').columns(['id', 'cents']).expression((from) => from.selectFrom('atoll_things').select((select) => ['id', select.lit(1).as('cents')])).execute()
+          await sql`UPDATE items SET id = 'delete from atoll_things' -- delete from atoll_things`.execute(db)
+          return db.selectFrom('atoll_things').select('id').execute()
+        })
+        assert.deepEqual(found.map(({ id }) => id), ['a'])
+        await assertIds(store.reader, ['delete from atoll_things'])
       },
     },
     {

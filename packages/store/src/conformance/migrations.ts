@@ -106,6 +106,18 @@ export const migrations: StoreChapter = {
       },
     },
     {
+      id: 'migration.own-tables',
+      promise: "a migration that makes, changes or drops what is the runtime's, atoll_…, is refused with MIGRATION_FAILED; one of the runtime is not",
+      async run(driver) {
+        const runtime = { 'atoll-0001-things': 'CREATE TABLE atoll_things (id TEXT PRIMARY KEY)' }
+        for (const sql of ['CREATE TABLE atoll_more (id TEXT)', 'ALTER TABLE atoll_things ADD COLUMN more TEXT', 'DROP TABLE atoll_things', 'INSERT INTO items (id) VALUES (\'a\'); DELETE FROM "atoll_things"', 'CREATE INDEX mine ON atoll_things (id)']) {
+          await assertRefused('MIGRATION_FAILED', driver.open('orders', { ...runtime, ...itemsMigrations, '0002-more': sql }))
+        }
+        const store = await driver.open('orders', { ...runtime, ...itemsMigrations, '0002-more': `INSERT INTO items (id) VALUES ('drop table atoll_things')` })
+        await assertIds(store.reader, ['drop table atoll_things'])
+      },
+    },
+    {
       id: 'migration.newer',
       promise: 'a store that has had migrations which the code does not know is refused with STORE_NEWER, and not touched',
       when: (capabilities) => capabilities.persistent,

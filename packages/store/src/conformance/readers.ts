@@ -23,7 +23,7 @@ export const readers: StoreChapter = {
       promise: "a table of the runtime's, which every store has, means that of the first store",
       async run(driver) {
         for (const name of ['orders', 'stock']) {
-          const store = await driver.open(name, { '0001-notes': 'CREATE TABLE atoll_notes (text TEXT)' })
+          const store = await driver.open(name, { 'atoll-0001-notes': 'CREATE TABLE atoll_notes (text TEXT)' })
           await store.write((tx) => tx.run({ sql: 'INSERT INTO atoll_notes (text) VALUES (?)' }, [name]))
         }
         for (const names of [['orders', 'stock'], ['stock', 'orders']]) {

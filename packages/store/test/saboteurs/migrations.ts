@@ -27,6 +27,11 @@ export const migrationSaboteurs: readonly Saboteur[] = [
     spoil: changingMigrations((migrations) => Object.fromEntries(Object.entries(migrations).map(([name, migration]) => [name, textOf(migration, 'sqlite').split(';')[0]!]))),
   },
   {
+    breaks: 'it takes every migration for one of the runtime',
+    caughtBy: ['migration.own-tables'],
+    spoil: changingMigrations((migrations) => Object.fromEntries(Object.entries(migrations).map(([name, migration]) => [`atoll-${name}`, migration]))),
+  },
+  {
     breaks: 'it refuses a store without migrations',
     caughtBy: ['migration.none'],
     spoil: changingMigrations((migrations) => {

@@ -228,6 +228,11 @@ export const kyselySaboteurs: readonly Saboteur[] = [
     spoil: changingTransactions((tx) => ({ dialect: { ...tx.dialect, createQueryCompiler: () => new PostgresQueryCompiler() } })),
   },
   {
+    breaks: 'it forgets whose a statement is',
+    caughtBy: ['kysely.own-tables'],
+    spoil: changingTransactions((tx) => ({ run: ({ sql }, params) => tx.run({ sql }, params), all: ({ sql }, params) => tx.all({ sql }, params) })),
+  },
+  {
     breaks: 'it keeps back what a statement returns',
     caughtBy: ['kysely.returning'],
     spoil: changingTransactions((tx) => ({ all: async (statement, params) => (/returning/i.test(statement.sql) ? (await tx.run(statement, params), []) : tx.all(statement, params)) })),

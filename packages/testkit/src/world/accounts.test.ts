@@ -130,6 +130,6 @@ describe('what was logged', () => {
 /** The shop, with one service that changes its own books at its next start. */
 function tampered(name: string, sql: string): System {
   const shop = createShop()
-  const services = shop.services.map((service) => (service.name === name ? { ...service, store: { ...service.store!, migrations: { ...service.store!.migrations, '0002-tampered': sql } } } : service))
+  const services = shop.services.map((service) => (service.name === name ? { ...service, store: { ...service.store!, migrations: { ...service.store!.migrations, 'atoll-tampered': sql } } } : service))
   return { ...shop, services }
 }

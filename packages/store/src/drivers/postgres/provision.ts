@@ -1,10 +1,11 @@
 import { AtollError, type Host } from '@atoll/host'
 import { quoteIdentifier, sqlStateOf, type Client } from '@atoll/postgres'
 import { textOf, type Migrations } from '../../driver.ts'
+import { assertOwnUntouched, isOfRuntime } from '../../own-tables.ts'
 import { assertInOrder } from '../../refusals.ts'
 import { examinePlace, type Found } from './found.ts'
 import type { Place } from './names.ts'
-import { meaningOf, migrationStatements } from './sql.ts'
+import { meaningOf, meaningTokens, migrationStatements } from './sql.ts'
 
 /** A store as it is once it has been made ready. */
 export interface Provisioned {
@@ -136,6 +137,7 @@ async function migrate(client: Client, place: Place, migrations: Migrations, hos
 async function apply(client: Client, schema: string, name: string, text: string): Promise<void> {
   try {
     for (const statement of migrationStatements(text)) {
+      if (!isOfRuntime(name)) assertOwnUntouched(statement, meaningTokens)
       assertForMigrations(statement)
       await client.query(statement)
     }

@@ -1,4 +1,5 @@
 import { AtollError } from '@atoll/host'
+import type { Token as MeaningToken } from '../../own-tables.ts'
 
 // What the SQL of services means in PostgreSQL. Services write for no engine in particular; these are the words in which both differ.
 
@@ -28,21 +29,32 @@ export function meaningOf(sql: string): string[] {
   return tokenize(sql).filter((token) => token.kind === 'word' || token.kind === 'quoted' || token.kind === 'mark').map((token) => token.text.replaceAll('"', '').toUpperCase())
 }
 
-type Kind = 'space' | 'word' | 'quoted' | 'string' | 'parameter' | 'mark'
-
 interface Token {
-  readonly kind: Kind
+  readonly kind: MeaningToken['kind'] | 'space'
   readonly text: string
+}
+
+/** The words, names, texts and marks of SQL. Where it makes a function, also those of the function, which is a text. */
+export function meaningTokens(sql: string): MeaningToken[] {
+  const tokens = tokenize(sql).filter(isMeaning)
+  const hasBody = tokens.slice(0, 4).some((token) => /^(FUNCTION|PROCEDURE|DO)$/.test(upper(token)))
+  return hasBody ? tokens.flatMap((token) => (token.kind === 'string' ? [END, ...tokenize(bodyOf(token.text)).filter(isMeaning)] : [token])) : tokens
+}
+
+const END: MeaningToken = { kind: 'mark', text: ';' }
+
+function bodyOf(text: string): string {
+  return text.replace(/^(\$\w*\$|e?')|(\$\w*\$|')$/gi, '')
 }
 
 /** A token of each kind; the first that fits. Groups are looked at by their numbers: to look through their names costs more than all the rest. */
 const pattern = new RegExp(
   [
-    /(\s+|--[^\n]*|\/\*[\s\S]*?\*\/)/,
+    /(\s+|--[^\n\r]*|\/\*)/,
     /([eE]'(?:[^'\\]|''|\\[\s\S])*'|'(?:[^']|'')*'|\$(?<tag>(?:[A-Za-z_]\w*)?)\$[\s\S]*?\$\k<tag>\$)/,
-    /("(?:[^"]|"")*")/,
+    /((?:[uU]&)?"(?:[^"]|"")*")/,
     /(\?|\$\d+)/,
-    /([A-Za-z_][A-Za-z0-9_]*)/,
+    /([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/,
     /[\s\S]/,
   ]
     .map((part) => part.source)
@@ -52,10 +64,23 @@ const pattern = new RegExp(
 
 function tokenize(sql: string): Token[] {
   const tokens: Token[] = []
-  for (const [text, space, string, , quoted, parameter, word] of sql.matchAll(pattern)) {
-    tokens.push({ text, kind: word ? 'word' : space ? 'space' : parameter ? 'parameter' : quoted ? 'quoted' : string ? 'string' : 'mark' })
+  pattern.lastIndex = 0
+  for (let found = pattern.exec(sql); found; found = pattern.exec(sql)) {
+    const [start, space, string, , quoted, parameter, word] = found
+    if (start === '/*') pattern.lastIndex = commentEnd(sql, found.index)
+    tokens.push({ text: sql.slice(found.index, pattern.lastIndex), kind: word ? 'word' : space ? 'space' : parameter ? 'parameter' : quoted ? 'quoted' : string ? 'string' : 'mark' })
   }
   return tokens
+}
+
+/** Comments may lie within each other, which no pattern can say. */
+function commentEnd(sql: string, start: number): number {
+  let depth = 0
+  for (const { 0: mark, index } of sql.slice(start).matchAll(/\/\*|\*\//g)) {
+    depth += mark === '/*' ? 1 : -1
+    if (depth === 0) return start + index + 2
+  }
+  return sql.length // PostgreSQL will say what it thinks of it
 }
 
 /** Each with the semicolon that ends it. */
@@ -216,7 +241,7 @@ function wordsOf(tokens: readonly Token[]): string[] {
   return tokens.filter((token) => token.kind === 'word').map(upper)
 }
 
-function isMeaning(token: Token): boolean {
+function isMeaning(token: Token): token is MeaningToken {
   return token.kind !== 'space'
 }
 

@@ -1,8 +1,9 @@
 import { quoteIdentifier } from '@atoll/postgres'
 import { PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
 import type { DialectParts, InsertStatement, Statement, Value } from '../../driver.ts'
+import { assertOwnUntouched } from '../../own-tables.ts'
 import { notForServices } from '../../refusals.ts'
-import { meaningOf, numberParameters } from './sql.ts'
+import { meaningOf, meaningTokens, numberParameters } from './sql.ts'
 
 /** How Kysely writes for PostgreSQL. One object, because compiled statements are kept by it. */
 export const postgresDialect: DialectParts = {
@@ -33,11 +34,12 @@ function isForServices(sql: string): boolean {
 
 const texts = new WeakMap<Statement, string>()
 
-/** The text of a statement for PostgreSQL, made once. Throws UNSUPPORTED for what is not for services. */
+/** The text of a statement for PostgreSQL, made once. Throws UNSUPPORTED for what is not for services, and for what is not for this one. */
 export function textOf(statement: Statement): string {
   let text = texts.get(statement)
   if (text === undefined) {
     if (!isForServices(statement.sql)) throw notForServices(statement.sql)
+    if (statement.ofService) assertOwnUntouched(statement.sql, meaningTokens)
     texts.set(statement, (text = numberParameters(statement.sql)))
   }
   return text

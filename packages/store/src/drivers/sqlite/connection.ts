@@ -2,8 +2,9 @@ import { AtollError } from '@atoll/host'
 import { toAtollError, type Database, type Statement as SqliteStatement } from '@atoll/sqlite'
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import type { DialectParts, Row, Statement, Value } from '../../driver.ts'
+import { assertOwnUntouched } from '../../own-tables.ts'
 import { notForServices } from '../../refusals.ts'
-import { isSetting, meaningOf, undoesAll } from './sql.ts'
+import { isSetting, meaningOf, tokenize, undoesAll } from './sql.ts'
 
 /** How Kysely writes for SQLite. One object, because compiled statements are kept by it. */
 export const sqliteDialect: DialectParts = {
@@ -32,7 +33,7 @@ export class Connection {
   /** Prepares a statement, once. */
   prepare(statement: Statement): Prepared {
     let prepared = this.#prepared.get(statement)
-    if (!prepared) this.#prepared.set(statement, (prepared = this.#make(statement.sql)))
+    if (!prepared) this.#prepared.set(statement, (prepared = this.#make(statement)))
     return prepared
   }
 
@@ -40,9 +41,10 @@ export class Connection {
     return toAtollError(thrown, this.file)
   }
 
-  #make(sql: string): Prepared {
+  #make({ sql, ofService }: Statement): Prepared {
     const meaning = meaningOf(sql)
     if (isSetting(meaning) || undoesAll(meaning)) throw notForServices(sql)
+    if (ofService) assertOwnUntouched(sql, tokenize)
     const native = this.database.prepare(sql)
     // What neither answers nor changes rows begins or ends transactions, or reaches for another file.
     if (native.readonly && !native.reader) throw notForServices(sql)

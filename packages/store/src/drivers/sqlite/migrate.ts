@@ -1,8 +1,9 @@
 import { AtollError, type Host } from '@atoll/host'
 import { toAtollError, type Database } from '@atoll/sqlite'
 import { textOf, type Migrations } from '../../driver.ts'
+import { assertOwnUntouched, isOfRuntime } from '../../own-tables.ts'
 import { assertInOrder } from '../../refusals.ts'
-import { meaningOf, undoesAll } from './sql.ts'
+import { meaningOf, tokenize, undoesAll } from './sql.ts'
 
 /** Refuses a store whose migrations are not what this code has, or had. Only looks. */
 export function checkMigrations(database: Database, file: string, migrations: Migrations, host: Host): void {
@@ -61,6 +62,7 @@ function appliedTo(database: Database): Map<string, string> {
 
 function apply(database: Database, file: string, name: string, sql: string): void {
   try {
+    if (!isOfRuntime(name)) assertOwnUntouched(sql, tokenize)
     database.exec(sql)
   } catch (error) {
     const failure = toAtollError(error, file)

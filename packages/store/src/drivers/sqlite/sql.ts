@@ -1,3 +1,5 @@
+import type { Token } from '../../own-tables.ts'
+
 /**
  * A text of SQL as SQLite takes it: in upper case, one space between words, no comments, texts left empty, and each name in double quotes if it is quoted at
  * all, without its spaces. So that words can be looked for, and nobody hides one behind a comment.
@@ -23,3 +25,14 @@ export function undoesAll(meaning: string): boolean {
 export function defersConstraints(meaning: string): boolean {
   return /\bINITIALLY DEFERRED\b/.test(meaning)
 }
+
+/** The words, names, texts and marks of SQL, as SQLite reads it. */
+export function tokenize(sql: string): Token[] {
+  const tokens: Token[] = []
+  for (const [text, space, string, quoted, word] of sql.matchAll(tokenPattern)) {
+    if (space === undefined) tokens.push({ text, kind: string !== undefined ? 'string' : quoted !== undefined ? 'quoted' : word !== undefined ? 'word' : 'mark' })
+  }
+  return tokens
+}
+
+const tokenPattern = /(\s+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|('(?:[^']|'')*')|("(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|[\s\S]/g

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { sqlStore } from './definition.ts'
+import { meaningTokens } from './drivers/postgres/sql.ts'
+import { tokenize } from './drivers/sqlite/sql.ts'
+import { assertOwnUntouched } from './own-tables.ts'
+
+const engines = { SQLite: tokenize, PostgreSQL: meaningTokens }
+
+const written = [
+  'DELETE FROM atoll_leases',
+  'delete from Atoll_Leases where 1 = 1',
+  'DELETE FROM ONLY "shop_orders" . "atoll_leases"',
+  'UPDATE /* the */ atoll_cursors SET number = 7',
+  'INSERT INTO atoll_outbox (seq) VALUES (1)',
+  'WITH gone AS (DELETE FROM atoll_outbox RETURNING seq) SELECT seq FROM gone',
+  'WITH a$$ AS (DELETE FROM atoll_outbox RETURNING seq) SELECT seq FROM a$$',
+  'DROP TABLE IF EXISTS orders, atoll_outbox',
+  'DROP INDEX atoll_held_key',
+  'ALTER TABLE atoll_held DROP COLUMN key',
+  'ALTER TABLE orders RENAME TO atoll_orders',
+  'CREATE TABLE IF NOT EXISTS atoll_orders (id TEXT)',
+  'CREATE TABLE lines (event INTEGER REFERENCES atoll_outbox (seq))',
+  'CREATE UNIQUE INDEX mine ON atoll_held (id)',
+  'CREATE TRIGGER mine AFTER UPDATE OF id ON atoll_held BEGIN SELECT 1; END',
+  'CREATE TRIGGER mine AFTER INSERT ON orders BEGIN UPDATE orders SET id = 1; DELETE FROM atoll_held; END',
+  'CREATE VIEW atoll_orders AS SELECT * FROM orders',
+  'SELECT 1; DELETE FROM atoll_leases',
+]
+
+const read = [
+  'SELECT count(*) FROM atoll_outbox',
+  'SELECT * FROM orders JOIN atoll_held ON atoll_held.key = orders.id FOR UPDATE OF atoll_held',
+  'INSERT INTO stuck SELECT id FROM atoll_held',
+  'UPDATE orders SET atoll_id = (SELECT max(seq) FROM atoll_outbox) WHERE id IN (SELECT key FROM atoll_held)',
+  'DELETE FROM orders WHERE id IN (SELECT key FROM atoll_held)',
+  'CREATE TABLE orders (id TEXT, atoll_id TEXT)',
+  'ALTER TABLE orders RENAME COLUMN id TO atoll_id',
+  'CREATE INDEX orders_atoll ON orders (atoll_id)',
+  'CREATE VIEW stuck AS SELECT * FROM orders JOIN atoll_held ON atoll_held.key = orders.id',
+  `INSERT INTO orders (id) VALUES ('DELETE FROM atoll_leases'), ('it''s "atoll_leases"')`,
+  'INSERT INTO orders (id) VALUES (1) ON CONFLICT DO UPDATE SET atoll_id = 1 -- DELETE FROM atoll_leases',
+  'DELETE FROM orders /* and not: DELETE FROM atoll_leases */',
+  'DELETE FROM my_atoll_orders',
+]
+
+const ofOneEngine: Record<keyof typeof engines, { written: readonly string[]; read: readonly string[] }> = {
+  SQLite: {
+    written: ['DELETE FROM [atoll_leases]', 'DELETE FROM `main`.`atoll_leases`', `DELETE FROM 'atoll_leases'`, 'UPDATE OR IGNORE atoll_held SET id = 1', 'REPLACE INTO atoll_held (id) VALUES (1)', `INSERT OR REPLACE INTO "atoll_held" VALUES ('\\'), ('\\')`],
+    read: ['INSERT OR IGNORE INTO orders SELECT id FROM atoll_held', `SELECT '\\' FROM atoll_held`, 'DELETE FROM orders /* DELETE FROM atoll_leases'],
+  },
+  PostgreSQL: {
+    written: [
+      'TRUNCATE orders, atoll_outbox', 'MERGE INTO atoll_held USING orders ON true WHEN MATCHED THEN DELETE', 'COMMENT ON TABLE atoll_held IS NULL', 'DELETE FROM U&"\\0061toll_leases"',
+      `SELECT E'\\'' ; DELETE FROM atoll_leases; SELECT '`, `/* /* */ ' */ DELETE FROM atoll_leases -- '`, '-- \r DELETE FROM atoll_leases',
+      'CREATE OR REPLACE FUNCTION clean() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM atoll_leases; END $body$', 'CREATE RULE mine AS ON INSERT TO atoll_outbox DO NOTHING',
+    ],
+    read: [`SELECT $$ DELETE FROM atoll_leases $$`, `UPDATE orders SET id = E'it\\'s; DELETE FROM atoll_leases'`, '/* /* */ DELETE FROM atoll_leases */ SELECT 1'],
+  },
+}
+
+for (const engine of ['SQLite', 'PostgreSQL'] as const) {
+  describe(`the SQL of a service, for ${engine}`, () => {
+    for (const sql of [...written, ...ofOneEngine[engine].written]) {
+      it(`does not write what is the runtime's: ${sql}`, () => assert.throws(() => assertOwnUntouched(sql, engines[engine]), { code: 'UNSUPPORTED', message: /atoll_|0061toll/i }))
+    }
+    for (const sql of [...read, ...ofOneEngine[engine].read]) it(`may read and mention it: ${sql}`, () => assertOwnUntouched(sql, engines[engine]))
+  })
+}
+
+describe('a migration of a service', () => {
+  it("is not called as the runtime's are", () => {
+    assert.throws(() => sqlStore({ migrations: { 'atoll-0001-runtime': 'CREATE TABLE orders (id TEXT)' } }), { code: 'DEFINITION_INVALID' })
+  })
+})

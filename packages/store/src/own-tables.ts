@@ -1,0 +1,89 @@
+import { AtollError } from '@atoll/host'
+
+// The runtime keeps its tables (`atoll_…`) in every store, beside the service's own: what a service wrote there would lose events, or handle them twice. Reading them changes nothing, and is
+// nobody's fault. So each SQL text of a service is looked at once, when it is prepared.
+
+/** A piece of SQL that means something. A driver reads the texts of its engine; here is only what they have in common. */
+export interface Token {
+  readonly kind: 'word' | 'quoted' | 'string' | 'mark' | 'parameter'
+  /** As it stands in the text, with its quotes. */
+  readonly text: string
+}
+
+/** Refuses, with UNSUPPORTED, SQL of a service that writes, makes, changes or drops what is the runtime's. `tokenize` reads SQL as the engine does. */
+export function assertOwnUntouched(sql: string, tokenize: (sql: string) => readonly Token[]): void {
+  if (!mayNameOwn.test(sql)) return
+  const name = findWritten(tokenize(sql))
+  if (name !== undefined) throw notTheirs(name)
+}
+
+/** Most texts name nothing of the runtime's, and need no closer look. PostgreSQL reads names in `U&"…"` with any character written as its number. */
+const mayNameOwn = /atoll_|\bu&"/i
+
+/** What of the runtime's own some statements would write, make, change or drop, as they name it; undefined if nothing. */
+function findWritten(tokens: readonly Token[]): string | undefined {
+  for (const statement of statementsOf(tokens)) {
+    const words = statement.map(wordOf)
+    const found = statement.find((token, index) => isOwn(token) && isWritten(words, index))
+    if (found) return found.text
+  }
+  return undefined
+}
+
+function notTheirs(name: string): AtollError {
+  return new AtollError('UNSUPPORTED', `${name} is the runtime's own, as is all that begins with atoll_: services may read it and not write it. To end, repeat or set what it holds, there are the operations of 'atoll' and of the contexts of handlers; name tables of a service otherwise`)
+}
+
+/** Whether a migration is the runtime's, by its name. */
+export function isOfRuntime(migration: string): boolean {
+  return migration.startsWith('atoll-')
+}
+
+function statementsOf(tokens: readonly Token[]): Token[][] {
+  const statements: Token[][] = [[]]
+  for (const token of tokens) {
+    if (token.text === ';') statements.push([])
+    else statements.at(-1)!.push(token)
+  }
+  return statements
+}
+
+/** What may be written for a word of SQL; of a name in quotes, and of a text, nothing that could be taken for one. */
+function wordOf({ kind, text }: Token): string {
+  return kind === 'word' ? text.toUpperCase() : kind === 'quoted' || kind === 'string' ? '""' : text
+}
+
+/** SQLite takes a text for a name where only a name can stand. A name that is written in numbers of characters may be any. */
+function isOwn({ kind, text }: Token): boolean {
+  if (kind === 'word') return /^atoll_/i.test(text)
+  return (kind === 'quoted' || kind === 'string') && (/^["'`[]atoll_/i.test(text) || (/^u&"/i.test(text) && text.includes('\\')))
+}
+
+/** Whether the name at `index` is that of something to be written, by the words before it. */
+function isWritten(words: readonly string[], index: number): boolean {
+  let at = index - 1
+  while (words[at] === '.') at -= 2 // the schema
+  while (passed.has(words[at] ?? '')) at--
+  const [before, earlier, first] = [words[at] ?? '', words[at - 1], words[0] ?? '']
+  if (targets.has(before)) return true
+  if (before === 'FROM') return earlier === 'DELETE'
+  if (before === 'TO') return earlier !== undefined && renamed.has(earlier)
+  if (earlier === 'OR') return words[at - 2] === 'UPDATE' // OR REPLACE, OR IGNORE, …
+  if (before === ',') return first === 'DROP' || first === 'TRUNCATE'
+  if (before === 'ON') return words.slice(0, 5).some((word) => attached.has(word)) && words.indexOf('ON') === at
+  return definitions.has(first) && things.has(before)
+}
+
+/** What stands between a word and the name that it is about. */
+const passed = wordSet('ONLY IF NOT EXISTS CONCURRENTLY')
+const targets = wordSet('INTO UPDATE REFERENCES INHERIT TRUNCATE COPY')
+/** RENAME TO a name; and ON INSERT TO a table, of rules. */
+const renamed = wordSet('RENAME INSERT UPDATE DELETE SELECT')
+const definitions = wordSet('CREATE ALTER DROP TRUNCATE COMMENT')
+const things = wordSet('TABLE INDEX VIEW TRIGGER SEQUENCE TYPE DOMAIN FUNCTION PROCEDURE RULE POLICY STATISTICS')
+/** What is made ON a table. */
+const attached = wordSet('INDEX TRIGGER RULE POLICY')
+
+function wordSet(words: string): ReadonlySet<string> {
+  return new Set(words.split(' '))
+}
