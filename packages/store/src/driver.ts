@@ -120,7 +120,7 @@ export interface Transaction extends Queries {
   /**
    * Why the commit of this work was refused over what it wrote, by a store that is in order: a constraint that is checked only then is broken. `write` rejects with it.
    * Undefined if it was not, and while it is not known. Where several works share such a commit, it is not known whose doing it was: they reject with UNAVAILABLE, and
-   * from then on none of that store shares one.
+   * in that store each commits alone from then on, until enough commits have gone well.
    */
   readonly refusal: AtollError | undefined
   /** Whether this work has been undone. Hooks before the commit look, when they speak for several works of it. */

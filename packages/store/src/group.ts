@@ -18,7 +18,7 @@ export class Group {
   failure: AtollError | undefined
   /** Why its store refused to commit what its one work wrote, if it did. */
   refusal: AtollError | undefined
-  /** Its store refused to commit what several works wrote, and nobody knows whose doing that was: they are to come again, each alone. */
+  /** Its store refused to commit what several works wrote, and nobody knows whose doing that was: they are to come again. */
   isDisputed = false
 
   constructor(untilMs: number) {

@@ -24,6 +24,21 @@ describe('a work on a store in PostgreSQL', () => {
       assert.deepEqual(await store.reader.all({ sql: 'SELECT id FROM children ORDER BY id' }), [{ id: 'a' }, { id: 'c' }])
     }))
 
+  it('that makes such a constraint and breaks it has works commit alone for a while, and not for ever', () =>
+    inPostgresWorld(async (world) => {
+      const store = await world.open('orders', undefined, { workMs: 60_000, groupOpenMs: 60_000, groupWritesMax: 4 })
+      await store.write((tx) => tx.run({ sql: 'CREATE TABLE replies (counter TEXT REFERENCES counters (name) DEFERRABLE INITIALLY DEFERRED)' }))
+      const reply = { sql: `INSERT INTO replies (counter) VALUES ('nothing')` }
+      const outcomes = await Promise.allSettled([store.write((tx) => tx.run(reply)), store.write((tx) => tx.run(insertCounter, ['a', 1]))])
+      assert.deepEqual(outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : outcome.status)), ['UNAVAILABLE', 'UNAVAILABLE'])
+      const sizes = new Set<number>()
+      for (let round = 0; round < 1_000 && !sizes.has(1); round++) {
+        const commits = await Promise.all([0, 1, 2, 3].map(() => store.write(async ({ commit }) => commit)))
+        sizes.add(new Set(commits).size)
+      }
+      assert.deepEqual([...sizes], [4, 2, 1])
+    }))
+
   it('that calls a function which raises what sounds like trouble of the server fails alone, and the store is not blamed', () =>
     inPostgresWorld(async (world) => {
       const raise = `CREATE FUNCTION raise(code text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'mine' USING ERRCODE = code; END $$`

@@ -1,6 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Pool } from '@atoll/postgres'
 import type { Transaction } from '../../driver.ts'
+import { GroupSize } from '../../group-size.ts'
 import { Group, type Hook, type Write } from '../../group.ts'
 import { notCommitted, usedAfterClose, waited } from '../../refusals.ts'
 import { Activity } from './activity.ts'
@@ -17,7 +18,7 @@ export class Writer {
   readonly #pool: Pool
   readonly #host: Host
   readonly #limits: PostgresLimits
-  #groupWritesMax: number
+  readonly #groupSize: GroupSize
   /** Constraints that only a commit would check, as they stand in SQL. They are checked for each work, or one would take others with it. */
   readonly #deferred: string | undefined
   readonly #queue: Write[] = []
@@ -31,7 +32,7 @@ export class Writer {
     this.#pool = pool
     this.#host = host
     this.#limits = limits
-    this.#groupWritesMax = limits.groupWritesMax
+    this.#groupSize = new GroupSize(limits.groupWritesMax)
     this.#deferred = deferred
   }
 
@@ -69,12 +70,13 @@ export class Writer {
           group = new Group(this.#host.monotonicMs() + this.#limits.groupOpenMs)
           await this.#carryOut(new GroupSession(this.#name, group, client))
         })
+        this.#groupSize.committed()
         group?.answer()
         isSecondTry = false
       } catch (error) {
         const failure = notCommitted(this.#name, AtollError.from(error)) // also where it did not even begin: no work has had a part in that
         group?.reject(failure)
-        if (group?.isDisputed) this.#groupWritesMax = 1
+        if (group?.isDisputed || group?.refusal) this.#groupSize.refused()
         if (group) continue
         // A connection may have been lost while nobody used it. No work has begun, so another one may be tried, once.
         isSecondTry = isConnected && !isSecondTry && failure.code === 'UNAVAILABLE'
@@ -89,7 +91,7 @@ export class Writer {
   async #carryOut(session: GroupSession): Promise<void> {
     const { group } = session
     try {
-      while (this.#queue.length > 0 && !group.failure && (group.count === 0 || (group.count < this.#groupWritesMax && this.#host.monotonicMs() < group.untilMs))) {
+      while (this.#queue.length > 0 && !group.failure && (group.count === 0 || (group.count < this.#groupSize.worksMax && this.#host.monotonicMs() < group.untilMs))) {
         group.count++
         await this.#carryOutOne(session, this.#queue.shift()!)
       }

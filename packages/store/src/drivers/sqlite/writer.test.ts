@@ -261,6 +261,24 @@ describe('a constraint that waits for the commit, made by a work', () => {
       assert.deepEqual(await round(), ['fulfilled', 'INTERNAL', 'fulfilled'])
       assert.deepEqual(await texts(store), ['a', 'b'])
     }))
+
+  it('has works commit alone for a while, and not for ever; and again after the next one that breaks it', () =>
+    withStore(async (store) => {
+      await store.write((tx) => tx.run({ sql: 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY DEFERRED)' }))
+      const reply = (tx: Transaction): Promise<number> => tx.run({ sql: `INSERT INTO replies (note) VALUES ('nothing')` })
+      /** How many commits it takes for four works that are ready together. */
+      const commitsOfFour = async (): Promise<number> => {
+        const commits = await Promise.all([0, 1, 2, 3].map(() => store.write(async ({ commit }) => commit)))
+        return new Set(commits).size
+      }
+      assert.equal(await commitsOfFour(), 1)
+      for (const breaking of [() => Promise.allSettled([store.write(reply), store.write(reply)]), () => Promise.allSettled([store.write(reply)])]) {
+        await breaking()
+        const sizes = new Set<number>()
+        for (let round = 0; round < 1_000 && !sizes.has(1); round++) sizes.add(await commitsOfFour())
+        assert.deepEqual([...sizes], [4, 2, 1])
+      }
+    }))
 })
 
 function makeFull({ connection: { database } }: SqliteStore): void {

@@ -1,6 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import { storeFailures, type Transaction } from '../../driver.ts'
 import type { Connection } from './connection.ts'
+import { GroupSize } from '../../group-size.ts'
 import { Group, type Write } from '../../group.ts'
 import { notCommitted, usedAfterClose, waited } from '../../refusals.ts'
 import { Control } from './control.ts'
@@ -21,7 +22,7 @@ export class Writer {
   readonly #control: Control
   readonly #host: Host
   readonly #limits: SqliteLimits
-  #groupWritesMax: number
+  readonly #groupSize: GroupSize
   #queue: Write[] = []
   #head = 0
   #group: Group | undefined
@@ -46,7 +47,7 @@ export class Writer {
     this.#control = new Control(connection.database)
     this.#host = host
     this.#limits = limits
-    this.#groupWritesMax = limits.groupWritesMax
+    this.#groupSize = new GroupSize(limits.groupWritesMax)
   }
 
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -114,7 +115,7 @@ export class Writer {
   #next(group: Group): void {
     while (this.#head < this.#queue.length || group.failure) {
       if (group.failure) return this.#fail(group, group.failure)
-      if (group.count > 0 && (group.count >= this.#groupWritesMax || this.#host.monotonicMs() >= group.untilMs)) return this.#finish(group)
+      if (group.count > 0 && (group.count >= this.#groupSize.worksMax || this.#host.monotonicMs() >= group.untilMs)) return this.#finish(group)
       group.count++
       const write = this.#take()
       const tx = new SqliteTransaction(this.#connection, this.#control, group)
@@ -174,10 +175,13 @@ export class Writer {
       this.#control.commit.run()
     } catch (error) {
       const failure = this.#connection.error(error)
-      if (!storeFailures.has(failure.code)) group.refuseToCommit(failure)
-      if (group.isDisputed) this.#groupWritesMax = 1
+      if (!storeFailures.has(failure.code)) {
+        group.refuseToCommit(failure)
+        this.#groupSize.refused()
+      }
       return this.#fail(group, failure)
     }
+    this.#groupSize.committed()
     group.answer()
     this.#end()
   }
