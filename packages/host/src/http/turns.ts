@@ -57,7 +57,7 @@ export class Turns<Item> {
     this.#isUnderWay = false
     if (this.#waiting.size === 0) return
     this.#begin()
-    for (const [client, queue] of this.#waiting) {
+    for (const [client, queue] of [...this.#waiting]) { // what comes meanwhile is of the next round
       const due = queue.splice(0, this.#share)
       if (queue.length === 0) this.#waiting.delete(client)
       this.#served.set(client, due.length)
