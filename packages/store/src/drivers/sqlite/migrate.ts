@@ -44,13 +44,18 @@ export function migrate(database: Database, file: string, migrations: Migrations
 
 /**
  * Refuses tables and triggers that undo the whole transaction over one row: with it would go the works of others that share the commit, and nobody could tell
- * whose doing it was.
+ * whose doing it was. Judged by what is there once all migrations have run, so that a new one mends what an old one made.
  */
 function assertUndoesRowsAlone(database: Database, file: string): void {
-  const things = database.prepare('SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { name: string; sql: string }[] // both columns are text
+  const things = database.prepare('SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { type: string; name: string; sql: string }[] // all columns are text
   const thing = things.find(({ sql }) => undoesAll(meaningOf(sql)))
   if (thing === undefined) return
-  throw new AtollError('MIGRATION_FAILED', `${thing.name} in ${file} says ROLLBACK for a row that does not fit, which would undo the works of others that share the commit. Say ABORT instead, or leave it out of ON CONFLICT; where it was applied before, make ${thing.name} anew in a new migration`)
+  throw new AtollError('MIGRATION_FAILED', `${thing.type} ${thing.name} in ${file} says ROLLBACK for a row that does not fit, which would undo the works of others that share the commit. Say ABORT instead, or leave it out of ON CONFLICT. Where a migration that was released says so, leave that as it is, and write a new one: ${remedyFor(thing)}`)
+}
+
+function remedyFor({ type, name }: { readonly type: string; readonly name: string }): string {
+  if (type === 'trigger') return `DROP TRIGGER ${name}; and the trigger anew, with ABORT`
+  return `PRAGMA defer_foreign_keys = ON; CREATE TABLE kept AS SELECT * FROM ${name}; DROP TABLE ${name}; the table anew, without ROLLBACK, with its indexes and triggers; INSERT INTO ${name} SELECT * FROM kept; DROP TABLE kept. It is applied before this is judged; "After an upgrade" in docs/operating/data.md says more`
 }
 
 function appliedTo(database: Database): Map<string, string> {

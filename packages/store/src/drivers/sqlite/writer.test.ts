@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { createNodeHost } from '@atoll/host/node'
 import { openDatabase } from '@atoll/sqlite'
-import { inSqliteWorld, insertNote, notes, selectNotes, type SqliteWorldOptions } from '../../../test/sqlite-world.ts'
+import { inSqliteWorld, insertNote, notes, selectNotes, type SqliteWorld, type SqliteWorldOptions } from '../../../test/sqlite-world.ts'
 import type { Transaction } from '../../driver.ts'
 import type { SqliteStore } from './store.ts'
 
@@ -203,7 +204,42 @@ describe('a table or trigger that undoes everything over one row', () => {
         assert.deepEqual(await texts(store), ['fine'])
       }))
   }
+
+  const trigger = (does: string): string => `CREATE TRIGGER odd BEFORE INSERT ON rows WHEN NEW.id = 'odd' BEGIN SELECT RAISE (${does}, 'not this one'); END`
+  const released = {
+    table: {
+      made: 'CREATE TABLE rows (id TEXT UNIQUE ON CONFLICT ROLLBACK)',
+      mend: 'PRAGMA defer_foreign_keys = ON; CREATE TABLE kept AS SELECT * FROM rows; DROP TABLE rows; CREATE TABLE rows (id TEXT UNIQUE); INSERT INTO rows SELECT * FROM kept; DROP TABLE kept',
+    },
+    trigger: { made: `CREATE TABLE rows (id TEXT UNIQUE); ${trigger('ROLLBACK')}`, mend: `DROP TRIGGER odd; ${trigger('ABORT')}` },
+  }
+  for (const [way, { made, mend }] of Object.entries(released)) {
+    it(`is mended by a new migration in a store that has had it as a ${way}, and says how until then`, () =>
+      inSqliteWorld({}, async (world) => {
+        const before = { ...notes, '0002-rows': `${made}; CREATE TABLE lines (row TEXT REFERENCES rows (id)); INSERT INTO rows VALUES ('kept'); INSERT INTO lines VALUES ('kept')` }
+        await makeUnseen(world, before)
+        await assert.rejects(world.open(before), { code: 'MIGRATION_FAILED', message: new RegExp(`${way} (rows|odd) .*write a new one: .*DROP ${way.toUpperCase()}`) })
+        const store = await world.open({ ...before, '0003-mended': mend })
+        assert.deepEqual(await store.reader.all({ sql: 'SELECT id FROM rows JOIN lines ON lines.row = rows.id' }), [{ id: 'kept' }])
+        const outcomes = await Promise.allSettled([store.write(note('fine')), store.write((tx) => tx.run({ sql: `INSERT INTO rows VALUES ('odd'), ('kept')` }))])
+        assert.deepEqual(outcomes.map(({ status }) => status), ['fulfilled', 'rejected'])
+        assert.deepEqual(await texts(store), ['fine'])
+      }))
+  }
 })
+
+/** A store as an older version made it, which did not look at what migrations say. */
+async function makeUnseen(world: SqliteWorld, migrations: Readonly<Record<string, string>>): Promise<void> {
+  const { digest, now } = createNodeHost()
+  const store = await world.open({ '0000-none': '' })
+  const { database } = store.connection
+  database.exec('DELETE FROM atoll_migrations')
+  for (const [name, sql] of Object.entries(migrations)) {
+    database.exec(sql)
+    database.prepare('INSERT INTO atoll_migrations (name, digest, applied_at) VALUES (?, ?, ?)').run(name, digest(sql), now())
+  }
+  await store.close()
+}
 
 describe('a search index at odds with its content', () => {
   it('fails the works that search it, and is no damage of the store', () =>
