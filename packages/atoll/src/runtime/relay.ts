@@ -70,7 +70,7 @@ export class Relay {
     this.#faults = createFaultLogger(logger, host)
     this.#options = options
     this.#tell = tell
-    this.#leases = new Leases(store, RELAY_LEASE, host, { ...options, partitions: 1 })
+    this.#leases = new Leases(store, RELAY_LEASE, host, { ...options, partitions: 1 }, { countsEnds: false })
   }
 
   /**

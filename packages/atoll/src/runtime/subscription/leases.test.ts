@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { createShop } from '../../../test/shop.ts'
 import { changedWrites, inWorld } from '../../../test/world.ts'
 import { defaultOptions } from '../options.ts'
 import { runtimeMigrations } from '../schema.ts'
@@ -13,9 +14,19 @@ describe('a lease', () => {
         return store.write(work)
       })
       const store = await stores.open('orders', runtimeMigrations)
-      const leases = new Leases(store, 'orders', world.host, { ...defaultOptions, partitions: 1, leaseMs: 3_000 })
+      const leases = new Leases(store, 'orders', world.host, { ...defaultOptions, partitions: 1, leaseMs: 3_000 }, { countsEnds: true })
       await leases.look(new Map())
       const lease = await store.reader.get<{ expires_at: number }>({ sql: 'SELECT expires_at FROM atoll_leases' })
       assert.equal(lease!.expires_at, world.host.now() + 3_000)
+    }))
+
+  it('that an owner left by its end is counted for a subscription, which is careful then, and not for a relay', () =>
+    inWorld(async (world) => {
+      const counted = async (name: string): Promise<unknown> => (await world.stores.open(name, runtimeMigrations)).reader.all({ sql: 'SELECT subscription, ends FROM atoll_ends' })
+      const store = await world.stores.open('orders', runtimeMigrations)
+      for (let nth = 0; nth < 3; nth++) await new Leases(store, 'orders', world.host, { ...defaultOptions, partitions: 1 }, { countsEnds: true }).look(new Map())
+      assert.deepEqual(await counted('orders'), [{ subscription: 'orders', ends: 2 }])
+      for (let nth = 0; nth < 3; nth++) await world.start(createShop(), { leaseMs: 60_000 }) // under one name; those before it do nothing any more
+      assert.deepEqual(await counted('book'), [])
     }))
 })

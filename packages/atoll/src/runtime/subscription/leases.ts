@@ -52,14 +52,17 @@ export class Leases {
   readonly #subscription: string
   readonly #host: Host
   readonly #options: RuntimeOptions
+  readonly #countsEnds: boolean
   /** What this process has taken: partition → epoch. To take such a lease again is not to follow somebody who ended. */
   readonly #own = new Map<number, number>()
 
-  constructor(store: Store, subscription: string, host: Host, options: RuntimeOptions) {
+  /** `countsEnds`: notes which partitions were left by an owner that ended without giving them up. Only where events are handled does one look. */
+  constructor(store: Store, subscription: string, host: Host, options: RuntimeOptions, { countsEnds }: { readonly countsEnds: boolean }) {
     this.#store = store
     this.#subscription = subscription
     this.#host = host
     this.#options = options
+    this.#countsEnds = countsEnds
   }
 
   /** Renews what is held, takes what is free up to our share, and says what has changed. `held`: partition → epoch. */
@@ -97,8 +100,10 @@ export class Leases {
       const kept = [...ours, ...surplus].map((partition) => [partition, held.get(partition)!] as const)
       await tx.runEach(takeLease, [...kept, ...taken].map(([partition, epoch]) => [this.#subscription, partition, instance, epoch, expiresAt]))
       await tx.runEach(fenceCursors, [...taken].map(([partition, epoch]) => [epoch, this.#subscription, partition]))
-      await tx.runEach(countEnd, abandoned.map((partition) => [this.#subscription, partition]))
-      await tx.runEach(forgetTries, reopened.map((partition) => this.#where(partition, taken.get(partition)!))) // the process has not ended
+      if (this.#countsEnds) {
+        await tx.runEach(countEnd, abandoned.map((partition) => [this.#subscription, partition]))
+        await tx.runEach(forgetTries, reopened.map((partition) => this.#where(partition, taken.get(partition)!))) // the process has not ended
+      }
       return { taken, lost, surplus, isShared: (live?.count ?? 1) > 1 }
     })
     for (const [partition, epoch] of changes.taken) this.#own.set(partition, epoch)
@@ -121,6 +126,7 @@ export class Leases {
   /** What was left to be careful about is over with it: somebody has lived to give it up. */
   async #release(tx: Transaction, partitions: readonly (readonly [partition: number, epoch: number])[]): Promise<void> {
     await tx.runEach(releaseLease, partitions.map(([partition, epoch]) => [this.#subscription, partition, epoch]))
+    if (!this.#countsEnds) return
     const rows = partitions.map(([partition, epoch]) => this.#where(partition, epoch))
     await tx.runEach(forgetEnds, rows)
     await tx.runEach(forgetTries, rows)

@@ -41,7 +41,7 @@ export class Subscription {
   constructor(ground: SubscriptionGround) {
     this.ground = ground
     this.#faults = createFaultLogger(ground.logger, ground.host)
-    this.#leases = new Leases(ground.store, ground.name, ground.host, ground.options)
+    this.#leases = new Leases(ground.store, ground.name, ground.host, ground.options, { countsEnds: true })
     this.#elsewhere = new Elsewhere(ground.name, ground.store.reader, ground.host, ground.options)
     this.#bystander = new Bystander(ground)
     this.#sources = [...new Set(ground.events.map((event) => event.source))]
