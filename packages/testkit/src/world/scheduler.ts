@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { AtollError, Timer } from '@atoll/host'
+import { Heap, type AtollError, type Timer } from '@atoll/host'
 import type { Random } from '../random.ts'
 import type { Actor } from './actor.ts'
 import type { Trace } from './trace.ts'
@@ -31,7 +31,7 @@ export class Scheduler {
   readonly #trace: Trace
   /** Actors that have turns waiting. */
   readonly #ready: Actor[] = []
-  readonly #timers = new TimerHeap()
+  readonly #timers = new TimerQueue()
   #order = 0
 
   constructor(random: Random, trace: Trace) {
@@ -83,7 +83,7 @@ export class Scheduler {
 
   /** Moves the clock to the next timer and calls it. */
   async fire(): Promise<void> {
-    const timer = this.#timers.pop()!
+    const timer = this.#timers.take()!
     this.monotonicMs = Math.max(this.monotonicMs, timer.dueMs)
     this.#trace.note(`at ${this.monotonicMs} ${timer.actor.name}`)
     await this.#run(timer.actor, timer.callback)
@@ -109,53 +109,23 @@ interface VirtualTimer {
   cancelled: boolean
 }
 
-/** A binary heap by due time. Cancelled timers, and those of the dead, leave when they come up. */
-class TimerHeap {
-  readonly #heap: VirtualTimer[] = []
+/** Timers by when they are due. Those that were cancelled, and those of the dead, leave the heap when they come up. */
+class TimerQueue {
+  readonly #heap = new Heap<VirtualTimer>((a, b) => a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order))
 
   get first(): VirtualTimer | undefined {
     for (;;) {
-      const first = this.#heap[0]
+      const { first } = this.#heap
       if (!first || (!first.cancelled && !first.actor.isDead)) return first
-      this.#take()
+      this.#heap.take()
     }
   }
 
   push(timer: VirtualTimer): void {
-    const heap = this.#heap
-    let at = heap.push(timer) - 1
-    while (at > 0) {
-      const above = (at - 1) >> 1
-      if (!isBefore(timer, heap[above]!)) break
-      heap[at] = heap[above]!
-      at = above
-    }
-    heap[at] = timer
+    this.#heap.push(timer)
   }
 
-  pop(): VirtualTimer | undefined {
-    return this.first && this.#take()
+  take(): VirtualTimer | undefined {
+    return this.first && this.#heap.take()
   }
-
-  #take(): VirtualTimer | undefined {
-    const heap = this.#heap
-    const first = heap[0]
-    const last = heap.pop()
-    if (heap.length === 0 || !last) return first
-    let at = 0
-    for (;;) {
-      let below = 2 * at + 1
-      if (below >= heap.length) break
-      if (below + 1 < heap.length && isBefore(heap[below + 1]!, heap[below]!)) below++
-      if (!isBefore(heap[below]!, last)) break
-      heap[at] = heap[below]!
-      at = below
-    }
-    heap[at] = last
-    return first
-  }
-}
-
-function isBefore(a: VirtualTimer, b: VirtualTimer): boolean {
-  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order)
 }

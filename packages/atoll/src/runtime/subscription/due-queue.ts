@@ -1,22 +1,15 @@
-/** Keys by when they are due, the longest due first: a binary heap. What was set anew or taken back leaves it when it comes up. */
+import { Heap } from '@atoll/host'
+
+/** Keys by when they are due, the longest due first. What was set anew or taken back leaves the heap when it comes up. */
 export class DueQueue {
   readonly #dueMs = new Map<string, number>()
-  readonly #heap: Entry[] = []
+  readonly #heap = new Heap<Entry>((a, b) => a.dueMs < b.dueMs)
 
   /** A key is due at that time, and at no other. */
   set(key: string, dueMs: number): void {
     if (this.#dueMs.get(key) === dueMs) return
     this.#dueMs.set(key, dueMs)
-    const entry = { key, dueMs }
-    const heap = this.#heap
-    let at = heap.push(entry) - 1
-    while (at > 0) {
-      const above = (at - 1) >> 1
-      if (heap[above]!.dueMs <= dueMs) break
-      heap[at] = heap[above]!
-      at = above
-    }
-    heap[at] = entry
+    this.#heap.push({ key, dueMs })
   }
 
   delete(key: string): void {
@@ -25,15 +18,15 @@ export class DueQueue {
 
   clear(): void {
     this.#dueMs.clear()
-    this.#heap.length = 0
+    this.#heap.clear()
   }
 
   /** When the first key is due; undefined if there is none. */
   get firstMs(): number | undefined {
     for (;;) {
-      const first = this.#heap[0]
+      const { first } = this.#heap
       if (!first || this.#dueMs.get(first.key) === first.dueMs) return first?.dueMs
-      this.#pop()
+      this.#heap.take()
     }
   }
 
@@ -41,27 +34,9 @@ export class DueQueue {
   take(nowMs: number): string | undefined {
     const { firstMs } = this
     if (firstMs === undefined || firstMs > nowMs) return undefined
-    const { key } = this.#pop()!
+    const { key } = this.#heap.take()!
     this.#dueMs.delete(key)
     return key
-  }
-
-  #pop(): Entry | undefined {
-    const heap = this.#heap
-    const first = heap[0]
-    const last = heap.pop()
-    if (heap.length === 0 || !last) return first
-    let at = 0
-    for (;;) {
-      let below = 2 * at + 1
-      if (below >= heap.length) break
-      if (below + 1 < heap.length && heap[below + 1]!.dueMs < heap[below]!.dueMs) below++
-      if (heap[below]!.dueMs >= last.dueMs) break
-      heap[at] = heap[below]!
-      at = below
-    }
-    heap[at] = last
-    return first
   }
 }
 
