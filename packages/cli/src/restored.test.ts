@@ -82,7 +82,7 @@ describe('a source that was restored, and its subscriber not', () => {
       })
     }))
 
-  it('stand still if more is lost than lostNumbersMax', () =>
+  it('are halted if more is lost than lostNumbersMax', () =>
     restored(async (data) => {
       for (let nth = 0; nth < 2; nth++) {
         await run(
@@ -91,7 +91,7 @@ describe('a source that was restored, and its subscriber not', () => {
             await place(started, 'table', 'bed', 'sofa')
             const { ready, brief } = started.running.readiness()
             assert.equal(ready, false)
-            assert.ok(brief.some((reason) => /^warehouse stands still: LOG_(GAP|DIVERGED)$/.test(reason)), brief.join('\n'))
+            assert.ok(brief.some((reason) => /^warehouse is halted: LOG_(GAP|DIVERGED)$/.test(reason)), brief.join('\n'))
             assert.deepEqual(await shipped(started), ['seeded 1', 'lamp 1', 'chair 1'])
           },
           { lostNumbersMax: 1 },
@@ -101,13 +101,13 @@ describe('a source that was restored, and its subscriber not', () => {
 })
 
 describe('a source that has emitted since it was restored', () => {
-  it('gives up no numbers: what has them would be skipped, so its subscriber stands still at every start', () =>
+  it('gives up no numbers: what has them would be skipped, so its subscriber is halted at every start', () =>
     restored(async (data) => {
       await run(data, (started) => place(started, 'table'), { lostNumbersMax: 1 }) // under the number of the lamp
       for (let nth = 0; nth < 2; nth++) {
         await run(data, async (started) => {
           const { brief } = started.running.readiness()
-          assert.ok(brief.some((reason) => /^warehouse stands still: LOG_GAP$/.test(reason)), brief.join('\n'))
+          assert.ok(brief.some((reason) => /^warehouse is halted: LOG_GAP$/.test(reason)), brief.join('\n'))
           assert.deepEqual((await started.running.admin.ledger()).map(({ balanced }) => balanced), [false, false])
         })
       }
@@ -120,7 +120,7 @@ describe('a service whose store alone was restored', () => {
       for (let nth = 0; nth < 2; nth++) {
         await run(data, async (started) => {
           await place(started, `table ${nth}`)
-          assert.match(started.running.readiness().reasons.join(), /the relay of shop stands still: STORE_OUTDATED/)
+          assert.match(started.running.readiness().reasons.join(), /the relay of shop is halted: STORE_OUTDATED/)
         })
       }
     }, /^shop\./))

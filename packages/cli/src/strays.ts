@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { describeThrown, type LogFields, type Logger } from '@atoll/host'
 import type { Attributable, Attribution } from 'atoll/runtime'
 
-/** What goes astray in a process, and who is to blame for it. */
+/** Rejections of a process that nobody awaits, and who is to blame for them. */
 export interface Strays {
   readonly attribution: Attribution
   /** What runs now on behalf of some handling, for log lines; undefined if nothing does. */
@@ -27,7 +27,7 @@ export function watchStrays(logger: Logger): Strays {
   const onRejection = (reason: unknown): void => {
     const handling = handlings.getStore()
     if (!handling) throw reason instanceof Error ? reason : new Error(`a promise was rejected that nobody awaits: ${describeThrown(reason).message}`, { cause: reason })
-    handling.goAstray(reason)
+    handling.takeStray(reason)
   }
   const onUncaught = (error: unknown): void => {
     const facts = about()

@@ -89,7 +89,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'relay-forgets-its-numbers',
     defect: 'numbers are not noted, and are given again after a restart',
-    changes: [{ file: tidying, find: 'await tx.runEach(upsertStream, [...ends].map(([partition, end]) => [partition, end.number, end.seq, end.id]))', replace: '' }],
+    changes: [{ file: tidying, find: 'await tx.runEach(upsertStream, [...tails].map(([partition, { number, seq, id }]) => [partition, number, seq, id]))', replace: '' }],
   },
   {
     name: 'relay-tidies-without-its-lease',
@@ -318,7 +318,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'ledger-takes-any-history',
     first: 'restores',
     defect: 'the ledger balances although the log has other events than those that were handled',
-    changes: [{ file: `${runtime}/ledger.ts`, find: 'const why = pending.gap?.message ?? whyUnbalanced(row)', replace: 'const why = whyUnbalanced(row)' }],
+    changes: [{ file: `${runtime}/ledger.ts`, find: 'const why = (pending.gap ?? unbalanced(row))?.message', replace: 'const why = unbalanced(row)?.message' }],
   },
   {
     name: 'what-is-ahead-is-not-known',

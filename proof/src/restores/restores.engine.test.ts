@@ -69,9 +69,9 @@ describe('stores on PostgreSQL', () => {
             await town.run(theirs.log, ['files'], async (running) => {
               const { ready, reasons } = running.readiness()
               assert.equal(ready, false)
-              for (const name of ['files', 'files.index']) assert.ok(reasons.some((reason) => new RegExp(`^${name} stands still: LOG_(DIVERGED|GAP)`).test(reason)), reasons.join('\n'))
+              for (const name of ['files', 'files.index']) assert.ok(reasons.some((reason) => new RegExp(`^${name} is halted: LOG_(DIVERGED|GAP)`).test(reason)), reasons.join('\n'))
             })
-            await town.run(theirs.log, ['notes'], async (running) => assert.match(running.readiness().reasons.join('\n'), /the relay of notes stands still: STORE_OUTDATED/))
+            await town.run(theirs.log, ['notes'], async (running) => assert.match(running.readiness().reasons.join('\n'), /the relay of notes is halted: STORE_OUTDATED/))
           }
           await town.run(ours.log, 'all', async (running) => {
             await take(running, 3)
@@ -93,7 +93,7 @@ describe('stores on PostgreSQL', () => {
           await town.lose('copies')
           for (let start = 0; start < 2; start++) {
             await town.run(log, 'all', async (running) => {
-              assert.match(running.readiness().reasons.join('\n'), /the relay of copies stands still: STORE_OUTDATED/)
+              assert.match(running.readiness().reasons.join('\n'), /the relay of copies is halted: STORE_OUTDATED/)
               assert.ok((await running.admin.ledger()).some(({ balanced }) => !balanced))
             })
           }

@@ -10,7 +10,7 @@ import { handlers, notes, restoresSystem, type HandledTables, type IndexTables }
 const SEEDS = 30
 const parts = ['notes', 'copies', 'files', 'files.index', 'log'] as const
 
-/** Takes notes; those that are refused because something stands still do not count. */
+/** Takes notes; those that are refused because something is halted do not count. */
 async function take(town: World, random: Random, round: string): Promise<void> {
   const taking = Array.from({ length: 1 + random.int(6) }, (_, nth) => town.call(notes.take, { id: `${round}-${nth}` }))
   await Promise.allSettled(taking)

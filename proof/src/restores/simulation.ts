@@ -34,9 +34,9 @@ export const restoresSimulation: Simulation<Knowledge> = {
         const waiting = new Set((await glimpse.ledger()).filter(({ pending, parked, dead }) => pending + parked + dead > 0).map(({ subscription }) => subscription))
         await assertHandled(glimpse, ({ subscription }) => !waiting.has(subscription))
       },
-      'no account balances of a subscription that stands still': async ({ readiness, ledger }) => {
-        const standing = readiness().reasons.flatMap((reason) => /^(\S+) stands still: LOG_/.exec(reason)?.[1] ?? [])
-        const balanced = (await ledger()).filter((row) => row.balanced && standing.includes(row.subscription))
+      'no account balances of a subscription that is halted': async ({ readiness, ledger }) => {
+        const halted = readiness().reasons.flatMap((reason) => /^(\S+) is halted: LOG_/.exec(reason)?.[1] ?? [])
+        const balanced = (await ledger()).filter((row) => row.balanced && halted.includes(row.subscription))
         assert.deepEqual(balanced, [])
       },
     },

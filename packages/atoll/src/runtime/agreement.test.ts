@@ -142,7 +142,7 @@ describe('a service whose store is found to be older than the log', () => {
         await world.host.advance(20_000)
         log.isAway = false
         await world.host.advance(60_000)
-        assert.match(second.readiness().reasons.join('\n'), /the relay of copies stands still: STORE_OUTDATED/)
+        assert.match(second.readiness().reasons.join('\n'), /the relay of copies is halted: STORE_OUTDATED/)
         assert.deepEqual(handled, [])
       }))
   }
@@ -159,7 +159,7 @@ describe('a service whose store is found to be older than the log', () => {
       await log.append('copies', [{ partition: 0, number: 2, order: '2', id: 'unknown', type: copied.name, version: 1, key: 'all', at: 0, data: '{"id":"b"}', trace: '', cause: '' }])
       await call(running, notes.take, { id: 'c' })
       await world.host.advance(15_000)
-      assert.match(running.readiness().reasons.join('\n'), /the relay of copies stands still: LOG_DIVERGED/)
+      assert.match(running.readiness().reasons.join('\n'), /the relay of copies is halted: LOG_DIVERGED/)
       handled.length = 0
       await call(running, notes.take, { id: 'd' })
       await world.host.advance(15_000)

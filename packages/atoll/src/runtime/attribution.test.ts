@@ -17,7 +17,7 @@ const attribution = {
   during: <T>(handling: Attributable, work: () => T): T => handlings.run(handling, work),
   apart: <T>(work: () => T): T => handlings.exit(work),
 }
-const stray = (text: string): void => handlings.getStore()!.goAstray(new Error(text))
+const stray = (text: string): void => handlings.getStore()!.takeStray(new Error(text))
 
 /** A system in which `taking`, `on` and `project` run in the command, in its event's handler and in a projection of it. */
 function town({ taking = () => {}, on: handle = () => {}, project: apply = () => {} }: { taking?: () => void; on?: (place: 'before' | 'inside' | 'after') => void; project?: () => void }) {

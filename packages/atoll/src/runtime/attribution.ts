@@ -2,8 +2,8 @@ import { AtollError, type LogFields, type Logger } from '@atoll/host'
 import type { Envelope } from './envelope.ts'
 
 /**
- * Knows on whose behalf code runs, so that what goes astray in it is blamed on one handling and not on the process. Whoever runs a process
- * may have it; without it such an error ends the process, as Node.js has it.
+ * Knows on whose behalf code runs, so that a stray (a rejection that nobody awaits) is blamed on one handling and not on the process. Whoever runs a process
+ * may have it; without it a stray ends the process, as Node.js has it.
  */
 export interface Attribution {
   /** Runs `work`, and all that it begins, on behalf of a handling. */
@@ -17,11 +17,11 @@ export interface Attributable {
   /** What it is about, for log lines. */
   about(): LogFields
   /** A promise of its was rejected, and nobody awaits it. */
-  goAstray(thrown: unknown): void
+  takeStray(thrown: unknown): void
 }
 
-/** What went astray in one handling: what comes before its outcome is decided makes it fail; what comes later is only told. */
-export class Astray {
+/** The strays of one handling: one that comes before its outcome is decided makes it fail; what comes later is only told. */
+export class Strays {
   #error: AtollError | undefined
   #isDecided = false
 
@@ -31,7 +31,7 @@ export class Astray {
     return !this.#isDecided
   }
 
-  /** From here on its outcome does not change. Answers what went astray before. */
+  /** From here on its outcome does not change. Answers the first stray before that. */
   decide(): AtollError | undefined {
     this.#isDecided = true
     return this.#error
@@ -40,7 +40,7 @@ export class Astray {
 
 /** An event that is applied to a projection. */
 export class Applying implements Attributable {
-  readonly #astray = new Astray()
+  readonly #strays = new Strays()
   readonly #subscription: string
   readonly #envelope: Envelope
   readonly #logger: Logger
@@ -57,9 +57,9 @@ export class Applying implements Attributable {
     try {
       given = await attribution.during(this, apply)
     } catch (error) {
-      throw this.#astray.decide() ?? error
+      throw this.#strays.decide() ?? error
     }
-    const error = this.#astray.decide()
+    const error = this.#strays.decide()
     if (error) throw error
     return given
   }
@@ -69,12 +69,12 @@ export class Applying implements Attributable {
     return { subscription: this.#subscription, event: id, type, key, trace }
   }
 
-  goAstray(thrown: unknown): void {
+  takeStray(thrown: unknown): void {
     const error = AtollError.from(thrown)
-    if (!this.#astray.add(error)) reportAstray(this.#logger, this, error)
+    if (!this.#strays.add(error)) reportStray(this.#logger, this, error)
   }
 }
 
-export function reportAstray(logger: Logger, handling: Attributable, error: AtollError): void {
+export function reportStray(logger: Logger, handling: Attributable, error: AtollError): void {
   logger.error({ ...handling.about(), error }, 'a handler left a promise that was rejected and that nobody awaits, after its outcome was decided: it changes nothing any more. Await it, or catch what it throws')
 }

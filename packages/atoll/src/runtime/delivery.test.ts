@@ -183,7 +183,7 @@ describe('delivery', () => {
       assert.deepEqual(shop.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
     }))
 
-  it('stands still with an alarm when the log refuses it for good', () =>
+  it('is halted with an alarm when the log refuses it for good', () =>
     inWorld(async (world) => {
       const log = Object.assign(Object.create(world.log), {
         capabilities: world.log.capabilities,
@@ -193,6 +193,6 @@ describe('delivery', () => {
       await call(shop, book.note, { account: 'a', cents: 1 })
       await assert.rejects(shop.quiet(), { code: 'BODY_TOO_LARGE' })
       assert.ok(world.logged.some((line) => line.level === 'error' && line.message.includes('ALARM')))
-      assert.ok(shop.readiness().reasons.some((reason) => reason.includes('stands still')))
+      assert.ok(shop.readiness().reasons.some((reason) => reason.includes('is halted')))
     }))
 })

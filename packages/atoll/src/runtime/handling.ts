@@ -5,7 +5,7 @@ import type { EventDefinition } from '../contract/event.ts'
 import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../service/context.ts'
-import { Astray, reportAstray, type Attributable, type Attribution } from './attribution.ts'
+import { Strays, reportStray, type Attributable, type Attribution } from './attribution.ts'
 import { isStoresDoing, noFailedWork } from './blame.ts'
 import { boundLogger } from './guarded-logger.ts'
 import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
@@ -62,7 +62,7 @@ export class Handling implements Progress, Attributable {
   #log: Logger | undefined
   #trace: string | undefined
   #ended: Promise<void> | undefined
-  #astray: Astray | undefined
+  #strays: Strays | undefined
   /** Whether the handler has looked at the conditions of its request. */
   #sawIfMatch = false
   #sawIfNoneMatch = false
@@ -281,24 +281,24 @@ export class Handling implements Progress, Attributable {
   }
 
   /** What it has not committed fails with this, and who waits on behalf of it hears of it. */
-  goAstray(thrown: unknown): void {
+  takeStray(thrown: unknown): void {
     const error = AtollError.from(thrown)
-    this.#astray ??= new Astray()
-    if (this.#astray.add(error)) this.#abort?.abort(error)
-    else reportAstray(this.#ground.logger, this, error)
+    this.#strays ??= new Strays()
+    if (this.#strays.add(error)) this.#abort?.abort(error)
+    else reportStray(this.#ground.logger, this, error)
   }
 
-  /** From here on its outcome does not change. Throws what went astray before. */
+  /** From here on its outcome does not change. Throws the first stray before that. */
   decide(): void {
     const error = this.#decide()
     if (error) throw error
   }
 
   #decide(): AtollError | undefined {
-    return this.#ground.attribution && (this.#astray ??= new Astray()).decide()
+    return this.#ground.attribution && (this.#strays ??= new Strays()).decide()
   }
 
-  /** What it has failed with, and not committed: what went astray in it says more than what came of that. */
+  /** What it has failed with, and not committed: a stray of its says more than what came of that. */
   failureOf(error: unknown): unknown {
     return this.#decide() ?? error
   }

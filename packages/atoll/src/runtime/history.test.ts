@@ -19,7 +19,7 @@ describe('a subscription', () => {
     ['has another event than one that it has handled', 'LOG_DIVERGED', (records: StoredRecord[]) => { records[1] = { ...records[1]!, id: 'another', data: JSON.stringify({ account: 'fast', cents: 3 }) } }],
     ['ends before one that it has handled', 'LOG_GAP', (records: StoredRecord[]) => { records.length = 1 }],
   ] as const) {
-    it(`stands still where the log ${what} ahead of its cursor`, () =>
+    it(`is halted where the log ${what} ahead of its cursor`, () =>
       inWorld(async (world) => {
         const storage = createMemoryStorage()
         let release = (): void => {}
@@ -40,7 +40,7 @@ describe('a subscription', () => {
         const second = await world.start(createShop(), { ...options, services: ['audit'] }, { log: createMemoryLog({ storage: other }) })
         await world.host.advance(2_000)
         assert.equal(second.readiness().ready, false)
-        assert.ok(second.readiness().reasons.some((reason) => reason.includes(`audit stands still: ${code}`)), second.readiness().reasons.join('\n'))
+        assert.ok(second.readiness().reasons.some((reason) => reason.includes(`audit is halted: ${code}`)), second.readiness().reasons.join('\n'))
         const whole = await openSystem(createShop(), { host: world.host, log: createMemoryLog({ storage: other }), stores: world.stores, logger: silentLogger }, options)
         const [account] = await whole.admin.ledger()
         assert.deepEqual([account!.subscription, account!.balanced, account!.why?.startsWith(`${code}: `)], ['audit', false, true])
@@ -57,7 +57,7 @@ describe('a subscription', () => {
       await gone.quiet() // it neither stops nor does anything from here on
       const older = copyOf(storage, 1)
       const again = await world.start(createShop(), { ...options, instance: 'again', services: ['audit'] }, { log: createMemoryLog({ storage: older }) })
-      assert.match(again.readiness().reasons.join('\n'), /audit stands still: LOG_GAP: the log ends at number 1 .* and audit has read up to 2/)
+      assert.match(again.readiness().reasons.join('\n'), /audit is halted: LOG_GAP: the log ends at number 1 .* and audit has read up to 2/)
       older.sources.set('book', storage.sources.get('book')!)
       await world.host.advance(5_000)
       assert.deepEqual(again.readiness().reasons, [])

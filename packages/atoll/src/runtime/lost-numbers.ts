@@ -101,8 +101,8 @@ function describe(obstacle: Found['obstacle'], subscription: string, { name, opt
     case undefined:
       return 'their numbers are not given again'
     case 'too many':
-      return `they are more than lostNumbersMax (${options.lostNumbersMax}), so ${subscription} stands still. Restore its store from the same moment; or, before ${name} emits anything, raise runtime.lostNumbersMax to give these numbers up`
+      return `they are more than lostNumbersMax (${options.lostNumbersMax}), so ${subscription} is halted. Restore its store from the same moment; or, before ${name} emits anything, raise runtime.lostNumbersMax to give these numbers up`
     case 'it has emitted since':
-      return `${name} has emitted others since under their numbers, so ${subscription} stands still, and skips none. Restore its store from the same moment; a projection can be built anew with \`atoll replay\``
+      return `${name} has emitted others since under their numbers, so ${subscription} is halted, and skips none. Restore its store from the same moment; a projection can be built anew with \`atoll replay\``
   }
 }

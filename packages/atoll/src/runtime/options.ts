@@ -53,7 +53,7 @@ export interface RuntimeOptions {
   /**
    * How many marks a service puts into a partition to use up numbers, because a subscription in its process has handled events under them that the
    * service, restored from a backup, knows no more. A mark takes a number and a place in the service's commit order, so where other partitions have had
-   * the places between, there are more marks than numbers. With more to put the subscription stands still. Default 10,000.
+   * the places between, there are more marks than numbers. With more to put, the subscription is halted. Default 10,000.
    */
   readonly lostNumbersMax: number
   /**

@@ -56,7 +56,8 @@ export class Relay {
   #running: Promise<void> | undefined
   #stopped = false
   #tidying: Promise<void> | undefined
-  #stuck: AtollError | undefined
+  /** Why it is halted. */
+  #halted: AtollError | undefined
   #trouble: AtollError | undefined
   #troubledSinceMs = Infinity
   #leaseTrouble: AtollError | undefined
@@ -75,12 +76,12 @@ export class Relay {
 
   /**
    * Takes up where the last one ended, if the lease is free; else stands by. Rejects with LOG_GAP if the log has lost what it was given. If the
-   * store is older than the log it {@link stands}. For a log that does not answer it waits no longer than a lease, and looks again by itself.
+   * store is older than the log it {@link isHalted}. For a log that does not answer it waits no longer than a lease, and looks again by itself.
    */
   async start(): Promise<void> {
     this.#stopped = false
     await endsWithin(this.#host, this.#options.leaseMs, this.#lookAtLease())
-    if (this.#stuck && this.#stuck.code !== 'STORE_OUTDATED') throw this.#stuck
+    if (this.#halted && this.#halted.code !== 'STORE_OUTDATED') throw this.#halted
     this.#armLook()
   }
 
@@ -90,14 +91,14 @@ export class Relay {
     this.look()
   }
 
-  /** Whether it stands still until somebody mends its store or the log. */
-  get stands(): boolean {
-    return this.#stuck !== undefined
+  /** Whether it is halted until somebody mends its store or the log. */
+  get isHalted(): boolean {
+    return this.#halted !== undefined
   }
 
   /** Whether it does because its store is older than the log: the log has events that the store does not know, as was seen at the start or when the next one was appended. */
   get isOutdated(): boolean {
-    return this.#stuck?.code === 'STORE_OUTDATED' || this.#stuck?.code === 'LOG_DIVERGED'
+    return this.#halted?.code === 'STORE_OUTDATED' || this.#halted?.code === 'LOG_DIVERGED'
   }
 
   #held(): Map<number, number> {
@@ -116,7 +117,7 @@ export class Relay {
       this.#leaseTrouble = undefined
     } catch (thrown) {
       const error = AtollError.from(thrown)
-      if (final.has(error.code)) return this.#stand(error)
+      if (final.has(error.code)) return this.#halt(error)
       this.#leaseTrouble = error
       delayMs = Math.min(delayMs, this.#options.retryDelayMs)
       this.#faults.warn({ service: this.#service, error, delayMs }, 'could not renew the lease of the relay; will try again')
@@ -156,7 +157,7 @@ export class Relay {
   /** There may be new rows. Cheap; call it after each commit that emitted. */
   wake(): void {
     this.#wanted = true
-    if (!this.#hasBegun || this.#running || this.#stopped || this.#stuck || this.#retryTimer || this.#epoch === undefined) return
+    if (!this.#hasBegun || this.#running || this.#stopped || this.#halted || this.#retryTimer || this.#epoch === undefined) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       if (this.#wanted) this.wake()
@@ -181,7 +182,7 @@ export class Relay {
 
   /** Why it does not move, in words; undefined if it does. */
   get problem(): Problem | undefined {
-    if (this.#stuck) return toProblem(`the relay of ${this.#service} stands still`, this.#stuck)
+    if (this.#halted) return toProblem(`the relay of ${this.#service} is halted`, this.#halted)
     if (this.#trouble) return toProblem(`the relay of ${this.#service} cannot hand events to the log, and tries again`, this.#trouble)
     if (this.#leaseTrouble) return toProblem(`the relay of ${this.#service} cannot keep its lease, and tries again`, this.#leaseTrouble)
     return undefined
@@ -204,7 +205,7 @@ export class Relay {
       await new Promise<void>((resolve) => this.#onRetry.push(resolve))
       await this.#flush()
     }
-    if (this.#stuck) throw this.#stuck
+    if (this.#halted) throw this.#halted
     if (this.#epoch === undefined) await this.#drainedByOthers()
   }
 
@@ -232,7 +233,7 @@ export class Relay {
     }
     const looked = await endsWithin(this.#host, flushMs, this.#looking ?? Promise.resolve())
     if (!looked) return // it hangs at the log; the lease runs out by itself, if there is one
-    if (!this.#stuck && flushed) {
+    if (!this.#halted && flushed) {
       await this.#tidy().catch((error: unknown) => {
         this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; the next start will')
       })
@@ -353,7 +354,7 @@ export class Relay {
     this.#tidyTimer = undefined
   }
 
-  /** Whether the lease is still ours, as the store says. One that cannot be asked is no reason to stand still. */
+  /** Whether the lease is still ours, as the store says. One that cannot be asked is no reason to halt. */
   async #isFenced(): Promise<boolean> {
     const epoch = this.#epoch
     if (epoch === undefined) return true
@@ -365,18 +366,18 @@ export class Relay {
     this.#troubledSinceMs = Infinity
   }
 
-  #stand(error: AtollError): void {
-    this.#stuck = error
+  #halt(error: AtollError): void {
+    this.#halted = error
     this.#wanted = false
-    this.#logger.error({ service: this.#service, error }, `ALARM: the relay stands still, because ${error.code === 'STORE_OUTDATED' ? 'its store is older than the log' : 'the log will not take what comes next'}`)
-    this.#tell.stands()
+    this.#logger.error({ service: this.#service, error }, `ALARM: the relay is halted, because ${error.code === 'STORE_OUTDATED' ? 'its store is older than the log' : 'the log will not take what comes next'}`)
+    this.#tell.halted()
   }
 
   async #failed(error: AtollError): Promise<void> {
     if (this.#stopped) return
     if (final.has(error.code)) {
       if (await this.#isFenced()) return this.#lose()
-      return this.#stand(error)
+      return this.#halt(error)
     }
     this.#failures++
     this.#trouble = error

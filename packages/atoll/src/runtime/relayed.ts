@@ -10,8 +10,8 @@ import type { OutboxEvent } from './outbox.ts'
 export interface RelayEvents {
   /** The log was seen to be the one of its store. Nothing is handed on before this has resolved; if it rejects, the relay looks again. */
   fits(): Promise<void>
-  /** It stands still. */
-  stands(): void
+  /** It is halted, until somebody mends its store or the log. */
+  halted(): void
 }
 
 const selectLastSeq: Statement = { sql: 'SELECT max(seq) AS seq FROM atoll_outbox' }

@@ -1,4 +1,4 @@
-// One file: how a service starts, stops and stands still is about all that it is made of, in an order that is to be seen at once.
+// One file: how a service starts, stops and comes to a halt is about all that it is made of, in an order that is to be seen at once.
 
 import type { Host, Logger, Timer } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
@@ -26,7 +26,7 @@ import { Relay } from './relay.ts'
 import { toProblem } from './problem.ts'
 import type { Dispatch, Dispatched, Ports, Problem, RunningService, StopOptions } from './running.ts'
 import { runtimeMigrations } from './schema.ts'
-import type { Solo } from './solo.ts'
+import type { Alone } from './alone.ts'
 import { readStanding, readStandingAtMost, type Standing } from './standing.ts'
 import { factsOf, type SubscriptionGround } from './subscription/ground.ts'
 import { FailureReports } from './subscription/reports.ts'
@@ -38,7 +38,7 @@ export interface Surroundings {
   readonly system: System
   readonly ports: Ports
   readonly options: RuntimeOptions
-  readonly solo: Solo
+  readonly alone: Alone
   /** Runs an operation that a handler calls. */
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
   /** A service that runs in this process. */
@@ -113,7 +113,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
       this.#projections.set(projection.name, await openProjection(ground, projection))
     }
     this.#openReader()
-    this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options, { fits: () => this.#fit(), stands: () => this.#stand() })
+    this.#relay = new Relay(this.name, this.#store, log, this.host, this.logger, this.options, { fits: () => this.#fit(), halted: () => this.#relayHalted() })
     this.#timers = new Timers(this.name, this.#store, this.host, this.logger, this.options, () => this.#emitted(() => this.relay.wake()))
     await this.#noteStanding()
     await this.#agreement.open()
@@ -176,7 +176,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   }
 
   async #startHandling(): Promise<void> {
-    if (this.relay.stands) return // its handlers would emit once more what is in the log already
+    if (this.relay.isHalted) return // its handlers would emit once more what is in the log already
     const starts = Promise.all([this.#timers!.start(), ...[...this.#subscriptions.values()].map((subscription) => subscription.start())])
     this.#forgetting.start()
     this.#followLater()
@@ -194,8 +194,8 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
     }
   }
 
-  /** The relay stands still. If that is because its store is older than the log, handlers would emit what the log has already: they end. */
-  #stand(): void {
+  /** The relay is halted. If that is because its store is older than the log, handlers would emit what the log has already: they end. */
+  #relayHalted(): void {
     if (!this.relay.isOutdated) return
     this.#agreement.note().catch((error: unknown) => this.faults.warn({ service: this.name, error }, 'could not note which numbers were passed; commands are refused'))
     this.#unhandled ??= this.#endHandling(DRAIN_MS).catch((error: unknown) => this.faults.warn({ service: this.name, error }, 'could not end all handling'))
@@ -428,7 +428,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   /** Whether events are to be handled that are not yet. */
   get isToHandle(): boolean {
-    return this.#mayHandle && !this.#fits && !this.relay.stands
+    return this.#mayHandle && !this.#fits && !this.relay.isHalted
   }
 
   /** Whether nothing is in hand, as far as known here. */
@@ -438,7 +438,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   get problems(): Problem[] {
     if (this.state !== 'running') return [toProblem(`service ${this.name} is ${this.state}`)]
-    if (this.relay.stands) return [this.relay.problem!] // its subscriptions may not have been started, which is no news beside that
+    if (this.relay.isHalted) return [this.relay.problem!] // its subscriptions may not have been started, which is no news beside that
     if (this.isToHandle) return [toProblem(`service ${this.name} does not handle events yet: it has not seen whether its store and the log fit`), ...(this.relay.problem ? [this.relay.problem] : [])]
     const problems = [...this.#subscriptions.values()].flatMap((subscription) => subscription.problems)
     problems.push(...this.#audit.problems)
@@ -463,9 +463,9 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
   }
 
   #groundOf(facts: SubscriptionFacts, store: Store): SubscriptionGround {
-    const { system, ports, solo } = this.#surroundings
+    const { system, ports, alone } = this.#surroundings
     const { host, logger, attribution, options } = this
-    return { ...factsOf(facts, system), host, logger, attribution, reports: new FailureReports(facts.name, host, logger), log: ports.log, store, options, solo, handle: (...handling) => handleEvent(this, ...handling) }
+    return { ...factsOf(facts, system), host, logger, attribution, reports: new FailureReports(facts.name, host, logger), log: ports.log, store, options, alone, handle: (...handling) => handleEvent(this, ...handling) }
   }
 }
 

@@ -18,7 +18,7 @@ import type { Ran } from './operations.ts'
 import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
 import { questionOf, type Question } from './questions.ts'
 import { Standing } from './standing.ts'
-import { Solo } from './solo.ts'
+import { Alone } from './alone.ts'
 
 /**
  * Starts every service of a system in this process, over the given ports. Rejects, with everything closed again, if a store or the log
@@ -57,13 +57,13 @@ class SystemRuntime implements RunningSystem {
     this.#ports = ports
     this.#warnings = options.warnings
     this.#standings = new Map(system.services.map(({ name }) => [name, new Standing(ports.host, options, () => this.#askStanding(name, options))]))
-    const solo = new Solo()
+    const alone = new Alone()
     for (const service of servicesHere(system, options)) {
       const surroundings = {
         system,
         ports,
         options,
-        solo,
+        alone,
         dispatch: (operation: string, request: Dispatch) => this.#dispatch(operation, request, 'handler'),
         service: (name: string) => this.services.get(name),
         standing: (source: string) => this.#standings.get(source),

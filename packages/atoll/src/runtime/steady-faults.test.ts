@@ -65,7 +65,7 @@ describe('stores that are given another log than theirs', () => {
     return world.start(createShop(), {}, { log: exchange(world.log) })
   }
 
-  it('stand still with an alarm that names the partitions of a subscription and says what to do, skip nothing and repeat nothing', () =>
+  it('are halted with an alarm that names the partitions of a subscription and says what to do, skip nothing and repeat nothing', () =>
     inWorld(async (world) => {
       const refused: Log['read'] = async (source, partition, after, limit) => {
         if (after !== null) throw new AtollError('INVALID', `'${after}' is not an offset that this log gave`)
@@ -77,7 +77,7 @@ describe('stores that are given another log than theirs', () => {
       for (const name of ['audit', 'audit.sums']) {
         const alarms = errors.filter(({ fields }) => fields['subscription'] === name)
         const told = alarms.flatMap(({ fields }) => fields['partitions'] as number[])
-        assert.match(alarms[0]!.message, /^ALARM: events are missing from the log; these \d+ partitions stand still$/)
+        assert.match(alarms[0]!.message, /^ALARM: events are missing from the log; these \d+ partitions are halted$/)
         assert.ok(told.length > 10 && new Set(told).size === told.length, `each is named once: ${told}`)
         assert.ok(alarms.length <= 2, 'those that are found at the start together, and the one that is found by what it reads next')
       }

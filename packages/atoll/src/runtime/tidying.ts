@@ -16,39 +16,39 @@ const countOutbox: Statement = { sql: 'SELECT type, count(*) AS count FROM atoll
 export class Tidying {
   /** Events by type. */
   #types = new Map<string, number>()
-  /** The last record of each partition that is not noted as its stream's end yet. */
-  #ends = new Map<number, StreamEnd>()
+  /** The last record of each partition, as far as it is not noted as its stream's tail yet. */
+  #tails = new Map<number, Tail>()
   /** Tidying failed, and may have lasted all the same: what is counted here may be counted there. */
   #isUnsure = false
 
   get isEmpty(): boolean {
-    return this.#ends.size === 0
+    return this.#tails.size === 0
   }
 
   /** The log has these, in the order of the outbox; `numbers`: the last one given in each partition. */
   note(events: readonly OutboxEvent[], numbers: ReadonlyMap<number, number>): void {
     for (const { seq, type, partition, id } of events) {
       this.#types.set(type, (this.#types.get(type) ?? 0) + 1)
-      this.#ends.set(partition, { number: numbers.get(partition)!, seq, id }) // the last one of a partition has its last number
+      this.#tails.set(partition, { number: numbers.get(partition)!, seq, id }) // the last one of a partition has its last number
     }
   }
 
   clear(): void {
     this.#types = new Map()
-    this.#ends = new Map()
+    this.#tails = new Map()
   }
 
-  /** Deletes what is noted, up to `seq`, and notes the ends of streams, in one transaction. `isOurs` says afterwards whether the lease still is. */
+  /** Deletes what is noted, up to `seq`, and notes the tails of streams, in one transaction. `isOurs` says afterwards whether the lease still is. */
   async commit(store: Store, service: string, epoch: number, seq: number, isOurs: () => boolean): Promise<void> {
     const types = this.#types
-    const ends = this.#ends
+    const tails = this.#tails
     this.clear()
     try {
       await store.write(async (tx) => {
         await assertRelays(tx, service, epoch)
         const counts = this.#isUnsure ? (await tx.all<{ type: string; count: number }>(countOutbox, [seq])).map(({ type, count }): [string, number] => [type, count]) : [...types]
         await tx.run(deleteOutbox, [seq])
-        await tx.runEach(upsertStream, [...ends].map(([partition, end]) => [partition, end.number, end.seq, end.id]))
+        await tx.runEach(upsertStream, [...tails].map(([partition, { number, seq, id }]) => [partition, number, seq, id]))
         await tx.runEach(upsertPublished, counts)
       })
       this.#isUnsure = false
@@ -56,14 +56,14 @@ export class Tidying {
       this.#isUnsure = true
       if (!isOurs()) throw error // whoever has the lease counts anew
       for (const [type, count] of types) this.#types.set(type, (this.#types.get(type) ?? 0) + count)
-      this.#ends = new Map([...ends, ...this.#ends])
+      this.#tails = new Map([...tails, ...this.#tails])
       throw error
     }
   }
 }
 
 /** The last record of a partition. */
-interface StreamEnd {
+interface Tail {
   readonly number: number
   readonly seq: number
   readonly id: string

@@ -39,7 +39,7 @@ describe('a store that is older than the log', () => {
         await shop.start()
         await look(shop)
         assert.equal(shop.readiness().ready, false)
-        assert.match(reasons(shop), /the relay of desk stands still: STORE_OUTDATED: the log has event .* as number 2 in partition 0/)
+        assert.match(reasons(shop), /the relay of desk is halted: STORE_OUTDATED: the log has event .* as number 2 in partition 0/)
         assert.deepEqual((await shop.ledger()).filter(({ event, subscription }) => event === placed.name && subscription === 'stock').map(({ balanced }) => balanced), [false])
         shop.powerLoss()
       }
@@ -79,7 +79,7 @@ describe('a store that is older than the log', () => {
     await shop.restore(sunday, 'desk')
     await shop.start()
     await shop.call(desk.place, { id: 'o3', sku: 'lamp' }, { as: 'ann' }) // who has seen nothing of what is gone
-    assert.match(reasons(shop), /the relay of desk stands still: STORE_OUTDATED/)
+    assert.match(reasons(shop), /the relay of desk is halted: STORE_OUTDATED/)
     shop.powerLoss()
     await shop.restore(sunday, 'stock', 'mail', 'log')
     await shop.start()
@@ -96,7 +96,7 @@ describe('a store that is older than the log', () => {
     await shop.restore(empty)
     await shop.start()
     await look(shop)
-    assert.match(reasons(shop), /the relay of stock stands still: STORE_OUTDATED/)
+    assert.match(reasons(shop), /the relay of stock is halted: STORE_OUTDATED/)
     assert.deepEqual(await shop.db<{ boxes: { id: string } }>('stock').selectFrom('boxes').select('id').execute(), [])
     assert.equal((await shop.call(mail.letters, {})).length, 2)
   })
@@ -126,7 +126,7 @@ describe('a source and log that are older than a subscriber', () => {
     // The mail has sent three letters, of which two are about orders that nobody knows any more.
     await shop.start()
     await look(shop)
-    assert.match(reasons(shop), /mail stands still: LOG_GAP: the log .* ends at number 1 in partition 0 of stock/)
+    assert.match(reasons(shop), /mail is halted: LOG_GAP: the log .* ends at number 1 in partition 0 of stock/)
     for (const id of ['o4', 'o5', 'o6']) await shop.call(desk.place, { id, sku: 'lamp' })
     await look(shop)
     for (let start = 0; start < 2; start++) {
@@ -134,8 +134,8 @@ describe('a source and log that are older than a subscriber', () => {
       await shop.start()
       await look(shop)
       assert.equal(shop.readiness().ready, false)
-      assert.match(reasons(shop), /mail stands still: LOG_DIVERGED: mail has handled event .* as number 3 in partition 0 of stock, and the log has event/)
-      assert.match(reasons(shop), /mail\.counts stands still: LOG_DIVERGED/)
+      assert.match(reasons(shop), /mail is halted: LOG_DIVERGED: mail has handled event .* as number 3 in partition 0 of stock, and the log has event/)
+      assert.match(reasons(shop), /mail\.counts is halted: LOG_DIVERGED/)
       const balanced = (await shop.ledger()).filter(({ subscription }) => subscription.startsWith('mail')).map((row) => row.balanced)
       assert.deepEqual(balanced, [false, false])
     }
@@ -151,7 +151,7 @@ describe('a source and log that are older than a subscriber', () => {
     await shop.restore(sunday, 'desk', 'stock', 'log')
     await shop.start()
     await look(shop)
-    assert.match(reasons(shop), /mail stands still/)
+    assert.match(reasons(shop), /mail is halted/)
     await shop.stop('mail')
     await shop.restore(sunday, 'mail')
     await shop.start()

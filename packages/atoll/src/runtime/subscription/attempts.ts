@@ -75,7 +75,7 @@ export class Attempts {
    * Has an event tried that may end the process: alone, and noted beforehand. `attempt`: which try of it this is. `work` settles the note with the effect. Does nothing if `isOff` by then.
    */
   alone(event: Envelope, attempt: number, isOff: () => boolean, work: () => Promise<void>): Promise<void> {
-    return this.#ground.solo.run(async () => {
+    return this.#ground.alone.run(async () => {
       if (isOff()) return
       await this.#commit(async (tx) => {
         await this.#book.check(tx)
@@ -93,8 +93,8 @@ export class Attempts {
     })
   }
 
-  /** Has an event tried with care. `attempt`: which try of it this is. What is tried alone, and has nothing of its key behind it, is not if `isOff` by then. */
-  async carefully(care: Care, event: Envelope, attempt: number, isOff: () => boolean, work: () => Promise<void>): Promise<void> {
+  /** Has an event tried as caution asks. `attempt`: which try of it this is. What is tried alone, and has nothing of its key behind it, is not if `isOff` by then. */
+  async withCaution(care: Care, event: Envelope, attempt: number, isOff: () => boolean, work: () => Promise<void>): Promise<void> {
     if (care === 'alone') return this.alone(event, attempt, isOff, work)
     if (care === 'noted') await this.note([event])
     await work() // whoever stops lets it end: those behind it would go before it else
@@ -198,7 +198,7 @@ export class Attempts {
           this.#book.count(tx, event.type)
         })
       const care = event.errorCode === 'PROCESS_ENDED' || this.#caution.isOn ? this.#caution.careForHeld(event) : undefined
-      await (care ? this.carefully(care, event, event.attempts + 1, () => false, run) : run())
+      await (care ? this.withCaution(care, event, event.attempts + 1, () => false, run) : run())
       this.#settled(event)
       this.#held.forget(event)
       return undefined

@@ -88,7 +88,7 @@ async function applyApart(batch: Batch): Promise<void> {
  * The same while one of the records may have ended the process before: those between which nobody could tell are noted, and applied together; each that the
  * process ended under since is applied alone in the process. Of what is left when `isOff`, nothing is applied.
  */
-export async function applyWarily(batch: Batch, isOff: () => boolean): Promise<void> {
+export async function applyWithCaution(batch: Batch, isOff: () => boolean): Promise<void> {
   const { attempts, caution, cursor, held, records } = batch
   const isTried = (record: StoredRecord): boolean => batch.concerns(record) && !held.has(record.key)
   const isNamed = (record: StoredRecord): boolean => isTried(record) && (caution.wasCutOff(record) || caution.isAccused(record))

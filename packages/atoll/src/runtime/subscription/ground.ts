@@ -6,7 +6,7 @@ import type { SubscriptionFacts, System } from '../../system.ts'
 import type { Attribution } from '../attribution.ts'
 import type { Envelope } from '../envelope.ts'
 import type { RuntimeOptions } from '../options.ts'
-import type { Solo } from '../solo.ts'
+import type { Alone } from '../alone.ts'
 import type { TransactionFrame } from '../transact.ts'
 import { Refusals } from './refusals.ts'
 import type { FailureReports } from './reports.ts'
@@ -23,7 +23,7 @@ export interface SubscriptionGround {
   readonly store: Store
   readonly options: RuntimeOptions
   /** What may end the process goes through here, one at a time. */
-  readonly solo: Solo
+  readonly alone: Alone
   /** By event name. */
   readonly subscribers: ReadonlyMap<string, Subscriber>
   /** What it handles, event by event, with the service that emits it. */

@@ -3,7 +3,7 @@ import type { StoredRecord } from '@atoll/log/driver'
 import type { RedriveOutcome } from '../admin.ts'
 import { isOfNoRoom, isStoresDoing, noFailedWork } from '../blame.ts'
 import { Attempts, delayMsMax } from './attempts.ts'
-import { applyBatch, applyWarily, type Batch } from './batch.ts'
+import { applyBatch, applyWithCaution, type Batch } from './batch.ts'
 import { Caution, processEnded, type Care } from './caution.ts'
 import { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
@@ -18,8 +18,8 @@ import { Retries } from './retries.ts'
 export interface ReaderEvents {
   /** The store or the log failed: it has given up, and another reader is to take its place. */
   failed(error: unknown): void
-  /** Events are missing, or the log is of another history: it stands still, and looks again now and then if it has not been read from yet. */
-  stands(gap: AtollError): void
+  /** Events are missing, or the log is of another history: it is halted, and looks again now and then if it has not been read from yet. */
+  halted(gap: AtollError): void
   /** It does what it should: every source was read, and what came of it was committed. Told once. */
   works(): void
 }
@@ -51,8 +51,8 @@ export class PartitionReader {
   readonly #unread = new Set<string>()
   #works = false
   #gap: AtollError | undefined
-  /** Whether what it met in this run of reading makes it stand still. */
-  #stands = false
+  /** Whether what it met in this run of reading halts it. */
+  #isHalted = false
   #looked = Promise.withResolvers<void>()
 
   constructor(ground: SubscriptionGround, partition: number, epoch: number, tell: ReaderEvents) {
@@ -60,7 +60,7 @@ export class PartitionReader {
     this.partition = partition
     this.epoch = epoch
     this.#tell = tell
-    this.#stream = new StreamReader(ground, partition, (gap) => this.#stopAt(gap))
+    this.#stream = new StreamReader(ground, partition, (gap) => this.#halt(gap))
     this.#book = new CursorBook(ground.name, partition, epoch)
     this.#held = new HeldEvents(ground.name, partition, ground.host, delayMsMax(ground.options))
     this.#caution = new Caution(ground, partition)
@@ -126,7 +126,7 @@ export class PartitionReader {
     return !this.#isOpen || !this.#held.isEmpty
   }
 
-  /** Why it stands still, if records are missing or others than those that were read. */
+  /** Why it is halted, if records are missing or others than those that were read. */
   get gap(): AtollError | undefined {
     return this.#gap
   }
@@ -204,18 +204,18 @@ export class PartitionReader {
       if (this.isProven) return
       this.#looked = Promise.withResolvers() // it looks again, and the last answer is out of date
     }
-    this.#stands = false
+    this.#isHalted = false
     this.#running = this.#read()
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#running = undefined
-        if (this.#dirty.size > 0 && !this.#stands) this.#pump()
+        if (this.#dirty.size > 0 && !this.#isHalted) this.#pump()
       })
   }
 
   async #read(): Promise<void> {
     if (!this.isProven && !(await this.#proveHistory())) return
-    while (!this.#stopping && !this.#failed && !this.#stands) {
+    while (!this.#stopping && !this.#failed && !this.#isHalted) {
       const cursor = this.#nextDirty()
       if (!cursor) {
         if (this.#lanes.idle) this.#tellIfItWorks()
@@ -242,9 +242,9 @@ export class PartitionReader {
     return true
   }
 
-  #stopAt(gap: AtollError): void {
-    this.#stands = true
-    this.#tell.stands(gap)
+  #halt(gap: AtollError): void {
+    this.#isHalted = true
+    this.#tell.halted(gap)
     this.#gap = gap
     this.#looked.resolve()
   }
@@ -286,7 +286,7 @@ export class PartitionReader {
       records: fresh,
       concerns: (record) => this.#concerns(cursor, record),
     }
-    if (this.#caution.isOn) await applyWarily(batch, () => this.#isOver)
+    if (this.#caution.isOn) await applyWithCaution(batch, () => this.#isOver)
     else await applyBatch(batch)
     this.#book.announce(cursor)
     this.#tellIfItWorks()
@@ -322,7 +322,7 @@ export class PartitionReader {
     else {
       try {
         if (this.#caution.isOn && this.#caution.wasCutOff(record)) throw processEnded(record)
-        if (care) await this.#attempts.carefully(care, record, 1, () => this.#isOver, () => this.#try(cursor, record))
+        if (care) await this.#attempts.withCaution(care, record, 1, () => this.#isOver, () => this.#try(cursor, record))
         else await this.#try(cursor, record)
       } catch (error) {
         if (error instanceof StoreFailure) throw error

@@ -27,7 +27,7 @@ export class Subscription {
   #reopenTimer: Timer | undefined
   #failures = 0
   #isShared = false
-  /** Why partitions stand still of which that has not been said yet; soon it is, of all that came meanwhile. */
+  /** Why partitions are halted, as far as that has not been said yet: what comes within a moment is said in one line. */
   readonly #alarms = new Map<number, AtollError>()
   #alarmTimer: Timer | undefined
   /** What keeps partitions from being read, and the leases from being renewed; each until that is known to be over. */
@@ -111,7 +111,7 @@ export class Subscription {
     return cursor ? cursor.whenReached(order, resolve) : this.#elsewhere.whenAsked(resolve)
   }
 
-  /** Why one of its partitions stands still, if records are missing from the log, or others are there. */
+  /** Why one of its partitions is halted, if records are missing from the log, or others are there. */
   get gap(): AtollError | undefined {
     for (const reader of this.#readers.values()) if (reader.gap) return reader.gap
     return undefined
@@ -124,10 +124,10 @@ export class Subscription {
     if (this.#state !== 'running') problems.push(toProblem(`${name} does not read: it is ${this.#state}`))
     for (const trouble of this.#troubles.values()) problems.push(toProblem(`${name} cannot go on`, trouble))
     for (const reader of this.#readers.values()) {
-      if (reader.gap) problems.push(toProblem(`${name} stands still`, reader.gap))
+      if (reader.gap) problems.push(toProblem(`${name} is halted`, reader.gap))
       else if (!reader.isProven) problems.push(toProblem(`${name} has not yet seen whether the log has what it has read so far`))
     }
-    if (this.#bystander.gap) problems.push(toProblem(`${name} stands still`, this.#bystander.gap))
+    if (this.#bystander.gap) problems.push(toProblem(`${name} is halted`, this.#bystander.gap))
     return [...new Map(problems.map((problem) => [problem.reason, problem])).values()] // many partitions may have the same
   }
 
@@ -196,7 +196,7 @@ export class Subscription {
         this.#drop(partition)
         this.#failed(partition, error)
       },
-      stands: (gap) => {
+      halted: (gap) => {
         this.#over(partition)
         this.#noteAlarm(partition, gap)
       },
@@ -242,21 +242,21 @@ export class Subscription {
     this.#handingOver.set(partition, handedOver)
   }
 
-  /** Many partitions may stand still for one reason, each a moment after the other. */
+  /** Many partitions may be halted for one reason, each a moment after the other. */
   #noteAlarm(partition: number, gap: AtollError): void {
-    if (this.#readers.get(partition)?.gap?.message === gap.message) return // it was said when it stood still first
+    if (this.#readers.get(partition)?.gap?.message === gap.message) return // it was said when it was halted first
     this.#alarms.set(partition, gap)
     this.#alarmTimer ??= this.ground.host.after(ALARM_MS, () => this.#raiseAlarms())
   }
 
-  /** One line for all partitions that stand still for the same kind of reason, with the first of these. */
+  /** One line for all partitions that are halted for the same kind of reason, with the first of these. */
   #raiseAlarms(): void {
     this.#alarmTimer?.cancel()
     this.#alarmTimer = undefined
     for (const [code, alarms] of Map.groupBy(this.#alarms, ([, gap]) => gap.code)) {
       const partitions = alarms.map(([partition]) => partition).sort((a, b) => a - b)
       const what = code === 'LOG_GAP' ? 'events are missing from the log' : 'the log has other events than those that were read'
-      this.ground.logger.error({ subscription: this.ground.name, partitions, error: alarms[0]![1] }, `ALARM: ${what}; ${partitions.length === 1 ? 'this partition stands' : `these ${partitions.length} partitions stand`} still`) // a group has one at least
+      this.ground.logger.error({ subscription: this.ground.name, partitions, error: alarms[0]![1] }, `ALARM: ${what}; ${partitions.length === 1 ? 'this partition is halted' : `these ${partitions.length} partitions are halted`}`) // a group has one at least
     }
     this.#alarms.clear()
   }

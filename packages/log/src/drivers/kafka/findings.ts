@@ -67,7 +67,7 @@ export function judge(seen: Seen): Pick<Examination, 'findings' | 'survives'> {
     byTopic(topics, 'kafka.retention-bytes', 'retention.bytes', (value) => (value === '-1' ? holds('records are not deleted for want of room') : breaks('the oldest records are deleted when a partition grows beyond this, also those that somebody has not read yet; set retention.bytes of the topics to -1'))),
     byTopic(topics, 'kafka.cleanup-policy', 'cleanup.policy', (value) => (value === 'delete' ? holds('records are not thinned out') : breaks('of records with one key only the last is kept: events vanish. Set cleanup.policy of the topics to delete'))),
     byTopic(topics, 'kafka.max-message-bytes', 'max.message.bytes', (value) =>
-      Number(value) >= batchBytesMaxOf(limits) ? holds('batches of the size that the log writes are taken') : breaks(`batches of up to ${batchBytesMaxOf(limits)} bytes are written, and refused: the relay would stand still. Raise max.message.bytes of the topics, or lower dataBytesMax`),
+      Number(value) >= batchBytesMaxOf(limits) ? holds('batches of the size that the log writes are taken') : breaks(`batches of up to ${batchBytesMaxOf(limits)} bytes are written, and refused: the relay would be halted. Raise max.message.bytes of the topics, or lower dataBytesMax`),
     ),
     noteworthy(byTopic(topics, 'kafka.message-timestamp-type', 'message.timestamp.type', (value) => (value === 'CreateTime' ? holds('a record keeps the time at which it was emitted') : note('records show when the broker took them, not when they were emitted; set message.timestamp.type of the topics to CreateTime')))),
     partitionsOf(seen),

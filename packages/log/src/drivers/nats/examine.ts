@@ -129,7 +129,7 @@ const rules: readonly Rule[] = [
     name: 'nats.retention',
     verdict: 'breaks',
     good: 'unlimited',
-    message: 'old events are dropped, whether or not every subscription has handled them, and readers that need them stand still with LOG_GAP: remove the limit (nats stream edit), or set it so that it refuses what is new (discard new)',
+    message: 'old events are dropped, whether or not every subscription has handled them, and readers that need them are halted with LOG_GAP: remove the limit (nats stream edit), or set it so that it refuses what is new (discard new)',
     problem: (config) => [...(config.retention === RetentionPolicy.Limits ? [] : [`retention ${config.retention}`]), ...limitsOf(config, true)],
   },
   {
