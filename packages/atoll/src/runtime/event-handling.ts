@@ -57,10 +57,10 @@ export async function handleEvent(
   } catch (error) {
     // Its time may have run out in the midst of the commit, and then only the commit says what became of the event.
     await handling.settled().catch(() => undefined)
-    if (!handling.committed) throw handling.storeFailed ? new StoreFailure(error) : handling.failureOf(error)
+    if (!handling.committed) throw handling.storeFailed ? new StoreFailure(error, handling.failedWork.storeFailure !== undefined) : handling.failureOf(error)
     reportAfterCommit(ground, envelope, error) // it came in time to commit, and not to end
   }
-  if (handling.storeFailed) throw new StoreFailure(new AtollError('UNAVAILABLE', `${name}: its transaction could not commit`))
+  if (handling.storeFailed) throw new StoreFailure(new AtollError('UNAVAILABLE', `${name}: its transaction could not commit`, { cause: handling.failedWork.storeFailure }), handling.failedWork.storeFailure !== undefined)
 }
 
 /** What goes wrong then changes nothing for the event: it is only told. */

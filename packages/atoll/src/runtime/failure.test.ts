@@ -176,6 +176,23 @@ describe('an event whose handler fails', () => {
       assert.deepEqual(rows.map(({ subscription, handled, balanced }) => [subscription, handled, balanced]), [['audit', 1, true], ['audit.copies', 1, true]])
     }))
 
+  it('holds back its own key alone, and uses up no try, where its store fails at its statements and carries out all others', () =>
+    inWorld(async (world) => {
+      let isTooMuch = true
+      const stores = changedWrites(world.stores, (store, work) => store.write((tx) => work(withoutRoom(tx, ([account]) => isTooMuch && account === 'big'))))
+      const shop = await world.start(createCopier((copy) => copy), { attemptsMax: 2, partitions: 1 }, { stores })
+      for (const account of ['a', 'big', 'b', 'big', 'c']) await call(shop, book.note, { account, cents: 1 })
+      const handled = async (): Promise<unknown[]> => (await shop.admin.ledger()).filter(({ event }) => event === 'amount.noted').map(({ subscription, handled, dead }) => [subscription, handled, dead])
+      await world.host.advance(3_600_000)
+      assert.deepEqual(await handled(), [['audit', 3, 0], ['audit.copies', 3, 0]])
+      assert.equal(shop.readiness().ready, true)
+      const tries = world.logged.filter(({ message }) => message.includes('it will be tried again')).length
+      assert.ok(tries < 200, `${tries} tries of two within an hour`)
+      isTooMuch = false
+      await world.host.advance(120_000)
+      assert.deepEqual(await handled(), [['audit', 5, 0], ['audit.copies', 5, 0]])
+    }))
+
   it('is followed by those behind it although the store fails between one and the next', () =>
     inWorld(async (world) => {
       for (const failAt of [1, 2, 3, 4, 5, 6]) {
@@ -323,8 +340,8 @@ function createCopier(insist: (inserting: Promise<unknown>) => Promise<unknown>)
   return system('shop', { services: [createShop().services[0]!, copier] })
 }
 
-/** A transaction of a store that has no room for copies. */
-function withoutRoom(tx: Transaction): Transaction {
+/** A transaction of a store that has no room for copies: for all, or for those with such values. */
+function withoutRoom(tx: Transaction, isTooMuch: (params: readonly unknown[]) => boolean = () => true): Transaction {
   let storeFailure: AtollError | undefined
   return new Proxy(tx, {
     get(_, member) {
@@ -332,8 +349,8 @@ function withoutRoom(tx: Transaction): Transaction {
       const value: unknown = Reflect.get(tx, member, tx)
       if (typeof value !== 'function') return value
       return (...args: unknown[]) => {
-        const [statement] = args as [{ sql?: string } | undefined]
-        if (!/^insert into "(written|projected)"/.test(statement?.sql ?? '')) return value.apply(tx, args)
+        const [statement, params = []] = args as [{ sql?: string } | undefined, (readonly unknown[])?]
+        if (!/^insert into "(written|projected)"/.test(statement?.sql ?? '') || !isTooMuch(params)) return value.apply(tx, args)
         return Promise.reject((storeFailure = new AtollError('STORE_FULL', 'there is no room')))
       }
     },

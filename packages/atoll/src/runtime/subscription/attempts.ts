@@ -12,6 +12,7 @@ import type { CursorBook } from './cursor-book.ts'
 import type { HeldPlace } from './discarded.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import type { HeldEvent, HeldEvents, HeldReason } from './held.ts'
+import { StatementFailure } from './suspects.ts'
 
 /**
  * Tries events one at a time and decides what becomes of those that fail: another try later, with growing and jittered delays, or a
@@ -33,7 +34,7 @@ export class Attempts {
 
   /** Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. */
   async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'dry' = 'live'): Promise<void> {
-    const { refusals } = this.#ground
+    const { refusals, suspects } = this.#ground
     const refusal = mode === 'live' && refusals.has(envelope) ? refusals.take(envelope) : undefined
     if (refusal) throw refusal
     let opened: Transaction | undefined
@@ -45,7 +46,9 @@ export class Attempts {
     try {
       if (subscriber.kind === 'handle') await this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
       else await this.#apply(subscriber, envelope, guard, settle, committed)
+      suspects.passed(envelope)
     } catch (error) {
+      if (error instanceof StoreFailure && error.isOfStatement) throw suspects.failed(envelope, error.cause) ?? error
       if (!(opened as Transaction | undefined)?.refusal || error instanceof StoreFailure) throw error // assigned in the callback
       refusals.note([envelope], AtollError.from(error)) // the commit was refused over what the handler wrote: that counts, but this reader cannot note it
       throw new StoreFailure(error)
@@ -67,7 +70,7 @@ export class Attempts {
       })
       committed()
     } catch (error) {
-      throw isStoresDoing(error, failed) ? new StoreFailure(error) : error
+      throw isStoresDoing(error, failed) ? new StoreFailure(error, failed.storeFailure !== undefined) : error
     }
   }
 
@@ -130,10 +133,15 @@ export class Attempts {
 
   /** What becomes of an event after its `attempts`th try failed. */
   verdict(attempts: number, thrown: unknown): HeldReason {
-    const error = AtollError.from(thrown)
     const { options, host } = this.#ground
     const now = host.now()
     const jitter = 1 + host.random() * JITTER
+    // It may be the store's trouble after all, and uses up no try; but others need not wait for it.
+    if (thrown instanceof StatementFailure) {
+      const delayMs = Math.min(PASSING_DELAY_MS * 2 ** thrown.earlier, options.retryDelayMsMax) * jitter
+      return { state: 'retrying', attempts: attempts - 1, dueAt: now + delayMs, error: thrown.failure }
+    }
+    const error = AtollError.from(thrown)
     // What it called is down or overloaded: that is nobody's fault here, uses up no try, and is worth waiting for.
     if (passing.has(error.code)) return { state: 'retrying', attempts: attempts - 1, dueAt: now + PASSING_DELAY_MS * jitter, error }
     // No later try of the same code would understand it.

@@ -112,6 +112,7 @@ export async function applyWithCaution(batch: Batch, isOff: () => boolean): Prom
 async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<HeldReason | undefined>): Promise<void> {
   const { ground, book, held, attempts, caution, cursor } = batch
   let failed = noFailedWork
+  let failing: StoredRecord | undefined
   let opened: Transaction | undefined
   let handled = new Set<StoredRecord>()
   const newlyHeld = new Map<StoredRecord, HeldReason>()
@@ -126,6 +127,7 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
         const reason = held.has(record.key) || heldKeys.has(record.key) ? parked : await apply(tx, record).catch((error: unknown) => {
           const thrown = AtollError.from(error)
           failed = { thrown, storeFailure: tx.storeFailure }
+          failing = record
           throw thrown
         })
         if (!reason) {
@@ -139,11 +141,13 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
     })
   } catch (error) {
-    if (isStoresDoing(error, failed)) throw new StoreFailure(error)
+    const suspect = failed.storeFailure && failing
+    if (isStoresDoing(error, failed)) throw (suspect && ground.suspects.failed(suspect, error)) ?? new StoreFailure(error)
     if (!(opened as Transaction | undefined)?.refusal) throw error // assigned in the callback
     ground.refusals.note(handled, AtollError.from(error)) // for the next reader: in this one, cursors are ahead of the store
     throw new StoreFailure(error)
   }
+  for (const record of handled) ground.suspects.passed(record)
   for (const [record, reason] of newlyHeld) held.note(record, reason) // before anybody hears that the cursor has passed them
   if (caution.isOn) for (const record of batch.records) caution.settled(record)
   book.confirm((opened as Transaction | undefined)?.commit)

@@ -10,6 +10,7 @@ import type { Alone } from '../alone.ts'
 import type { TransactionFrame } from '../transact.ts'
 import { Refusals } from './refusals.ts'
 import type { FailureReports } from './reports.ts'
+import { Suspects } from './suspects.ts'
 
 /** What a subscription stands on, and what it asks of its service. */
 export interface SubscriptionGround {
@@ -29,6 +30,7 @@ export interface SubscriptionGround {
   /** What it handles, event by event, with the service that emits it. */
   readonly events: readonly { readonly type: string; readonly source: string }[]
   readonly refusals: Refusals
+  readonly suspects: Suspects
   /** Every subscriber is a pure projection: events are applied in batches. */
   readonly batched: boolean
   /**
@@ -39,19 +41,24 @@ export interface SubscriptionGround {
 }
 
 /** What a system's definition says of a subscription. */
-export function factsOf({ name, subscribers }: SubscriptionFacts, { sources }: System): Pick<SubscriptionGround, 'name' | 'subscribers' | 'events' | 'refusals' | 'batched'> {
+export function factsOf({ name, subscribers }: SubscriptionFacts, { sources }: System): Pick<SubscriptionGround, 'name' | 'subscribers' | 'events' | 'refusals' | 'suspects' | 'batched'> {
   return {
     name,
     subscribers: new Map(subscribers.map((subscriber) => [subscriber.event.name, subscriber])),
     events: subscribers.map(({ event }) => ({ type: event.name, source: sources.get(event.name)!.service })), // `system` checked it
     refusals: new Refusals(),
+    suspects: new Suspects(),
     batched: subscribers.every((subscriber) => subscriber.kind === 'project'),
   }
 }
 
 /** The store could not commit: not the event's fault. The partition is given up for a while and read anew. */
 export class StoreFailure extends Error {
-  constructor(cause: unknown) {
+  /** It failed at a statement of the handler, and not at the commit or what the runtime asked for. */
+  readonly isOfStatement: boolean
+
+  constructor(cause: unknown, isOfStatement = false) {
     super('the store could not commit', { cause })
+    this.isOfStatement = isOfStatement
   }
 }
