@@ -109,8 +109,9 @@ function askFor(what: Question, builder: HasNode): void {
 }
 
 /**
- * Builders of reads tell when they are awaited. Until 0.28 Kysely had a `then` there that threw; this one is no more than a look, so those
- * who return a builder from an async function may. Somebody else's Kysely is asked as well, and answers nothing: its plugins may run once more.
+ * Builders of reads tell when they are awaited. Until 0.28 Kysely had a `then` there that threw; this one only looks, so an async function may
+ * return a builder. It asks the builders of every Kysely: a builder keeps its executor in a private field, and each of its methods makes another
+ * builder, so nobody can tell whose it is. Somebody else's Kysely answers nothing, and its plugins transform the query once more at each such await.
  */
 function noteAwaited(): void {
   const select = new QueryCreator<{ any: unknown }>({ executor: NOOP_QUERY_EXECUTOR }).selectFrom('any')
