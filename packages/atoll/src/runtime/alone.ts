@@ -1,4 +1,4 @@
-/** Lets one work at a time through, in the order in which they come. One for all services of a process: what ends that process was then alone in hand. */
+/** Runs one work at a time, in the order in which they come. All services of a process share one, so an event that is tried in it when the process ends was alone in hand. */
 export class Alone {
   #last: Promise<unknown> = Promise.resolve()
 
