@@ -16,7 +16,7 @@ import { StatementFailure } from './suspects.ts'
 
 /**
  * Tries events one at a time and decides what becomes of those that fail: another try later, with growing and jittered delays, or a
- * dead letter. Whatever is decided commits together with what it is about.
+ * dead letter. The verdict commits together with what it is about.
  */
 export class Attempts {
   readonly #ground: SubscriptionGround
@@ -100,7 +100,7 @@ export class Attempts {
   async withCaution(care: Care, event: Envelope, attempt: number, isOff: () => boolean, work: () => Promise<void>): Promise<void> {
     if (care === 'alone') return this.alone(event, attempt, isOff, work)
     if (care === 'noted') await this.note([event])
-    await work() // whoever stops lets it end: those behind it would go before it else
+    await work() // a reader that stops lets it end: those behind it would else overtake it
   }
 
   /** Uses up, in `tx`, the tries of held events under which the process before ended. Resolves with those events. */

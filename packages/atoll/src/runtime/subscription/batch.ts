@@ -45,8 +45,8 @@ export async function applyBatch(batch: Batch): Promise<void> {
 }
 
 /**
- * Applies a batch with a savepoint for each record. What a handler does that undoes the whole transaction, such as waiting for something else than its
- * store, no savepoint keeps from the others: then the batch is applied once more without that record, which is held.
+ * Applies a batch with a savepoint for each record. A savepoint is no help against what undoes the whole transaction, such as a handler that waits for
+ * something other than its store: then the batch is applied once more without that record, which is held.
  */
 async function applyEach(batch: Batch): Promise<void> {
   const verdicts = new Map<StoredRecord, HeldReason>()
@@ -73,7 +73,7 @@ async function applyEach(batch: Batch): Promise<void> {
   }
 }
 
-/** Applies each record in a commit of its own, so that what keeps one from being written is known to be its doing. */
+/** Applies each record in a commit of its own, so that a commit that is refused is known to be the doing of its record. */
 async function applyApart(batch: Batch): Promise<void> {
   const { attempts, ground } = batch
   for (const record of batch.records) {
@@ -85,8 +85,8 @@ async function applyApart(batch: Batch): Promise<void> {
 }
 
 /**
- * The same while one of the records may have ended the process before: those between which nobody could tell are noted, and applied together; each that the
- * process ended under since is applied alone in the process. Of what is left when `isOff`, nothing is applied.
+ * The same under caution: records that may have ended the process are noted, and applied together; each under which it has ended since is applied alone in
+ * the process. Once `isOff`, applies none of those that are left.
  */
 export async function applyWithCaution(batch: Batch, isOff: () => boolean): Promise<void> {
   const { attempts, caution, cursor, held, records } = batch

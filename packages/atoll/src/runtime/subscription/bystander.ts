@@ -14,7 +14,7 @@ interface MainRow extends Omit<LastRecord, 'subscription' | 'furthest'> {
 
 /**
  * Looks whether the log is the one that was read so far in partitions that this instance does not read. They may be nobody's: an instance that is gone
- * has their leases until those run out, and what does not fit is to be said from the start on.
+ * has their leases until those run out, and a log that does not fit is to be named from the start on.
  */
 export class Bystander {
   /** What it has found, until that is over. */

@@ -115,14 +115,14 @@ export class Caution {
     await tx.run(insertTry, [this.#ground.name, this.#partition, event.source, event.number, attempt])
   }
 
-  /** What became of the try commits with `tx`, and the note goes with it. */
+  /** Takes the note of a try away in `tx`, in which its outcome commits. */
   async settle(tx: Transaction, event: EventPlace): Promise<void> {
     const id = idOf(event)
     if (!this.#noted.has(id) && !this.#cutOff.has(id) && !this.#accused.has(id)) return
     await tx.run(deleteTry, [this.#ground.name, this.#partition, event.source, event.number])
   }
 
-  /** That has committed. */
+  /** That transaction has committed. */
   settled(event: EventPlace): void {
     const id = idOf(event)
     for (const known of [this.#noted, this.#cutOff, this.#accused]) known.delete(id)

@@ -104,7 +104,7 @@ export class CursorBook {
     // Backfills first, each before those of later times.
     for (const row of rows.sort((a, b) => (a.until || Infinity) - (b.until || Infinity))) {
       const isHandled = row.type === '' ? events.some((event) => event.source === row.source) : row.until > 0 && events.some((event) => event.type === row.type)
-      if (!isHandled) continue // it stands where it stood, should it come back
+      if (!isHandled) continue // its row stays as it is, should its handler come back
       const cursor = new Cursor(row.source, row.type, row.until || undefined, row)
       for (const [number, id] of parseAhead(row)) cursor.ahead.set(number, { id })
       if (cursor.ahead.size > 0) cursor.isProven = false

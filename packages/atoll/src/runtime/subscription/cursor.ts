@@ -92,12 +92,12 @@ export class Cursor {
     return this.until !== undefined && this.number >= this.until
   }
 
-  /** Everything that is passed has lasted. */
+  /** All moves so far have lasted. */
   confirm(): void {
     this.#reached = this.order
   }
 
-  /** Whether everything up to the order token is passed, and has lasted: whoever reads now finds what came of it. */
+  /** Whether everything up to the order token is passed, and has lasted: a read from now on finds its effects. */
   hasReached(order: string): boolean {
     return !isOrderBefore(this.#reached, order)
   }

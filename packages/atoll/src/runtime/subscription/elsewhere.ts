@@ -19,7 +19,7 @@ const selectReached: Statement = {
 
 /**
  * What a subscription has handled in partitions that are not read here, as the store says; asked once for all who wait, while anybody does.
- * What was reached once is reached for good, so an old answer is as good as a new one, unless it is no.
+ * An order that was reached stays reached, so an old yes is as good as a new one.
  */
 export class Elsewhere {
   readonly #subscription: string

@@ -23,7 +23,7 @@ export interface SubscriptionGround {
   readonly log: Log
   readonly store: Store
   readonly options: RuntimeOptions
-  /** What may end the process goes through here, one at a time. */
+  /** Where events that may end the process are tried, one at a time. */
   readonly alone: Alone
   /** By event name. */
   readonly subscribers: ReadonlyMap<string, Subscriber>

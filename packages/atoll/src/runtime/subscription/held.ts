@@ -39,7 +39,7 @@ const selectFirst: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE s
 const selectOne: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND source = ? AND partition = ? AND number = ?` }
 const selectOfKey: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq` }
 
-/** What is noted of the error that an event met. */
+/** Why an event is held, and until when. */
 export interface HeldReason {
   readonly state: HeldState
   readonly attempts: number
@@ -54,8 +54,8 @@ export const parked: HeldReason = { state: 'parked', attempts: 0, dueAt: 0, erro
  * The held events of one partition of a subscription. First in, first out per key. The first of a key is dead or is to be tried again;
  * those behind it are parked.
  *
- * In the store a try is due by the wall clock, which goes on while nobody is there; in memory by the one that cannot be set. So a wall clock
- * that is set back makes no delay longer than one may be.
+ * In the store a try is due by the wall clock, which goes on while nobody is there; in memory by the monotonic one, which nobody sets. So
+ * a wall clock that is set back makes no delay longer than its limit.
  */
 export class HeldEvents {
   readonly #subscription: string

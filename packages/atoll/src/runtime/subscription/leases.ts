@@ -45,7 +45,7 @@ export interface LeaseChanges {
 /**
  * Shares the partitions of one subscription among its instances. Leases live in the subscriber's own store, beside the cursors that
  * they protect. A partition is free when nobody holds it, when its lease ran out, or when it was held under our own name by a process
- * that is gone. Each new owner raises the epoch; whoever comes back from a long pause finds it changed, and cannot commit.
+ * that is gone. Each new owner raises the epoch; an owner that comes back from a long pause finds it changed, and cannot commit.
  */
 export class Leases {
   readonly #store: Store
@@ -123,7 +123,7 @@ export class Leases {
     })
   }
 
-  /** What was left to be careful about is over with it: somebody has lived to give it up. */
+  /** Caution ends with it: its owner has lived to give it up. */
   async #release(tx: Transaction, partitions: readonly (readonly [partition: number, epoch: number])[]): Promise<void> {
     await tx.runEach(releaseLease, partitions.map(([partition, epoch]) => [this.#subscription, partition, epoch]))
     if (!this.#countsEnds) return

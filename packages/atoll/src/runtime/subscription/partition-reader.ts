@@ -153,7 +153,7 @@ export class PartitionReader {
     })
   }
 
-  /** Does with a held event what somebody waits for; rejects if it could not be done. */
+  /** Works on a held event for somebody who waits; rejects if that could not be done. */
   async #asAsked({ key }: HeldPlace, work: () => Promise<void>): Promise<void> {
     let refusal: unknown = new AtollError('UNAVAILABLE', `partition ${this.partition} of ${this.#ground.name} was given up meanwhile; try again`)
     await this.#retries.run(key, () => this.#drive(async () => {
@@ -170,8 +170,8 @@ export class PartitionReader {
   }
 
   /**
-   * Notes where it stands beyond records that were none of its concern, for whoever asks the store; what is of its concern notes itself.
-   * Only while nothing is in hand: of a commit that failed, memory may be ahead of the store until its handler has ended.
+   * Writes cursors that have moved over records of no concern, for those who ask the store; other records write theirs with their effect.
+   * Only while nothing is in hand: after a commit that failed, memory may be ahead of the store until its handler has ended.
    */
   settle(): void {
     const isSure = (): boolean => this.#lanes.idle && !this.#stopping && !this.#failed
@@ -184,7 +184,7 @@ export class PartitionReader {
     })
   }
 
-  /** Lets what is in hand end, notes where it stands, and stops. */
+  /** Lets events that are in hand end, notes where it stands, and stops. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#looked.resolve()
@@ -293,7 +293,7 @@ export class PartitionReader {
     this.#retries.look()
   }
 
-  /** Tells those who wait for it to look elsewhere: it will not move any more. */
+  /** Tells those who wait for its cursors to look elsewhere: these will not move any more. */
   release(): void {
     for (const cursor of this.#book.cursors) cursor.release()
   }
@@ -362,7 +362,7 @@ export class PartitionReader {
     this.#retries.look()
   }
 
-  /** Has something done about held events, unless it is too late. Those who wait for cursors wait for held events as well. */
+  /** Works on held events, unless this reader has failed; then tells those who wait for cursors, because they wait for held events as well. */
   async #drive(work: () => Promise<void>): Promise<void> {
     if (this.#failed) return
     try {

@@ -8,7 +8,7 @@ export interface RecordedError {
   readonly stack: string
 }
 
-/** What of an error every store can keep: recording a failure must not fail, or its try would never count. */
+/** The parts of an error that every store can keep: recording a failure must not fail, or its try would never count. */
 export function recordError(error: AtollError | undefined): RecordedError {
   if (!error) return { code: '', message: '', stack: '' }
   try {

@@ -1,8 +1,8 @@
 import type { Host, LogFields, Logger, Timer } from '@atoll/host'
 
 /**
- * Says of events that they failed: each of the first few, and of those that fail soon after only how many they are. When what handlers
- * stand on is broken, events fail by the thousand, and to say so of each would slow down those that do not.
+ * Logs that events failed: the first few one by one, and of those soon after only how many there were. When something that all handlers need is
+ * broken, events fail by the thousand, and a line for each would slow down those that do not.
  */
 export class FailureReports {
   readonly #subscription: string

@@ -5,7 +5,7 @@ import { Lanes } from './lanes.ts'
 
 /**
  * Tries held events again when they are due, the longest due first. Only few keys are tried at a time, and beside the events that come, not
- * among them: keys that fail, or hang for as long as a handler may, take nothing of those that do not.
+ * among them: keys that fail, or hang for as long as a handler may, take no room from those that do not.
  */
 export class Retries {
   readonly #ground: SubscriptionGround
@@ -24,7 +24,7 @@ export class Retries {
     this.#lanes = new Lanes(ground.batched ? 1 : ground.options.retriesInFlightMax, onFailure)
   }
 
-  /** Whether nothing is being tried. What is due is, as far as there is room. */
+  /** Whether nothing is being tried. All that is due is being tried, as far as there is room. */
   get idle(): boolean {
     return this.#lanes.idle
   }
@@ -50,7 +50,7 @@ export class Retries {
     this.#timer = nextDueMs === undefined ? undefined : { dueMs: nextDueMs, timer: host.after(nextDueMs - host.monotonicMs(), wake) }
   }
 
-  /** Works on what is held of a key, after whoever does so already. */
+  /** Works on the held events of a key, after those who do so already. */
   async run(key: string, work: () => Promise<void>): Promise<void> {
     this.#held.occupy(key)
     await this.#lanes.run(key, work)

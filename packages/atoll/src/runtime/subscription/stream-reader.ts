@@ -6,24 +6,24 @@ import type { Cursor } from './cursor.ts'
 import type { SubscriptionGround } from './ground.ts'
 
 /**
- * Reads what comes next for the cursors of one partition, and finds what is missing there, or another than it was. It skips nothing: `standStill`
- * is called with LOG_GAP or LOG_DIVERGED, and nothing beyond that place is given out.
+ * Reads the next records for the cursors of one partition, and notices when some are missing, or are others than those that were handled. It skips
+ * nothing: it calls `halt` with LOG_GAP or LOG_DIVERGED, and gives out nothing beyond that place.
  */
 export class StreamReader {
   readonly #ground: SubscriptionGround
   readonly #partition: number
-  readonly #standStill: (why: AtollError) => void
+  readonly #halt: (why: AtollError) => void
 
-  constructor(ground: SubscriptionGround, partition: number, standStill: (why: AtollError) => void) {
+  constructor(ground: SubscriptionGround, partition: number, halt: (why: AtollError) => void) {
     this.#ground = ground
     this.#partition = partition
-    this.#standStill = standStill
+    this.#halt = halt
   }
 
   /** Looks whether the log has the records that cursors stand at, before anything of it is handled. */
   async prove(cursors: readonly Cursor[]): Promise<void> {
     const { log, name } = this.#ground
-    await this.#orStandStill(undefined, async () => {
+    await this.#orHalt(undefined, async () => {
       for (const cursor of cursors) {
         const { source, number, offset, id, previousOffset, furthest } = cursor
         cursor.isProven ||= await isOfOneHistory(log, { subscription: name, source, partition: this.#partition, number, offset, id, previousOffset, furthest })
@@ -34,7 +34,7 @@ export class StreamReader {
   /** What comes next for a cursor. */
   next({ source, readOffset }: Cursor): Promise<StoredRecord[]> {
     const { log, name, options } = this.#ground
-    return this.#orStandStill([], () => readOn(log, name, source, this.#partition, readOffset, options.readBatchMax))
+    return this.#orHalt([], () => readOn(log, name, source, this.#partition, readOffset, options.readBatchMax))
   }
 
   /** Those of the next records that are new to a cursor: no duplicates, and nothing beyond a backfill's end. */
@@ -48,7 +48,7 @@ export class StreamReader {
         cursor.readOffset = record.offset
       }
     } catch (error) {
-      this.#standStill(AtollError.from(error))
+      this.#halt(AtollError.from(error))
     }
     return fresh
   }
@@ -67,13 +67,13 @@ export class StreamReader {
     return true
   }
 
-  async #orStandStill<T>(otherwise: T, work: () => Promise<T>): Promise<T> {
+  async #orHalt<T>(otherwise: T, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (thrown) {
       const error = AtollError.from(thrown)
       if (error.code !== 'LOG_GAP' && error.code !== 'LOG_DIVERGED') throw error
-      this.#standStill(error)
+      this.#halt(error)
       return otherwise
     }
   }

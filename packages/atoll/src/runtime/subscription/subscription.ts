@@ -57,7 +57,7 @@ export class Subscription {
     await this.#looked()
   }
 
-  /** From here on it can be told whether the log is the one that was read so far; of a log that does not answer nobody can tell. */
+  /** Waits until all partitions were held against the log, or for a lease: a log that does not answer says nothing. */
   async #looked(): Promise<void> {
     const looks = [...this.#readers.values()].map((reader) => reader.looked)
     if (this.#readers.size < this.ground.options.partitions) looks.push(this.#standBy())
@@ -69,7 +69,7 @@ export class Subscription {
     return this.#bystander.look((partition) => this.#readers.has(partition))
   }
 
-  /** Lets what is in hand end, `drainMs` at the most, then gives up its leases. What is still in hand then is fenced, and handled again by the next owner. */
+  /** Lets events that are in hand end, for `drainMs` at the most, then gives up its leases. Those that are still in hand then are fenced, and the next owner handles them again. */
   async stop(drainMs: number): Promise<void> {
     if (this.#state !== 'running') return
     this.#state = 'stopping'
@@ -153,7 +153,7 @@ export class Subscription {
     return reader
   }
 
-  /** There may be news that nobody told of. */
+  /** Looks for news in the log that nobody told of. */
   wake(): void {
     for (const reader of this.#readers.values()) for (const source of this.#sources) reader.wake(source)
   }
@@ -172,7 +172,7 @@ export class Subscription {
   async #renewLeasesNow(): Promise<void> {
     this.#leaseTimer?.cancel()
     try {
-      // Whoever cannot reach the log lets leases run out: others may read it.
+      // An instance that cannot reach the log lets its leases run out: others may reach it.
       if (this.#readers.size === 0) for (const source of this.#sources) await this.ground.log.tail(source, 0)
       const changes = await this.#leases.look(this.#held())
       this.#isShared = changes.isShared
@@ -180,7 +180,7 @@ export class Subscription {
       for (const partition of changes.surplus) this.#handOver(partition)
       await Promise.all([...changes.taken].map(([partition, epoch]) => this.#open(partition, epoch)))
       this.#over('leases')
-      // What another instance has taken over by now is no trouble of ours.
+      // A partition that another instance has taken over is no trouble of ours.
       for (const at of this.#troubles.keys()) if (at !== 'leases' && !this.#readers.has(at) && !changes.taken.has(at)) this.#over(at)
     } catch (error) {
       this.#failed('leases', error)
@@ -225,7 +225,7 @@ export class Subscription {
     return reader
   }
 
-  /** Gives a partition to whoever has fewer. Not waited for: a handler may take its time, and meanwhile the leases must be renewed. */
+  /** Gives a partition to an instance that has fewer. Nobody waits for that: a handler may take its time, and meanwhile the leases must be renewed. */
   #handOver(partition: number): void {
     const reader = this.#readers.get(partition)
     if (!reader || this.#handingOver.has(partition)) return
@@ -261,7 +261,7 @@ export class Subscription {
     this.#alarms.clear()
   }
 
-  /** That the leases could be renewed, or a reader be opened, ends no trouble of another kind: only what was done ends it. */
+  /** One trouble is over, and no other: renewed leases say nothing of a reader, nor a reader of the leases. */
   #over(what: number | 'leases'): void {
     this.#troubles.delete(what)
     if (this.#troubles.size === 0) this.#failures = 0
