@@ -102,6 +102,21 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [{ file: reader, find: 'if (this.#held.has(record.key)) await this.#hold(cursor, record, parked)', replace: 'if (false as boolean) await this.#hold(cursor, record, parked)' }],
   },
   {
+    name: 'reads-before-it-knows-what-is-held',
+    defect: 'a reader reads what comes while its partition is being opened, before it knows what is held there',
+    changes: [
+      { file: reader, find: '    await this.#held.load(store.reader)\n    await this.#book.load(store.reader, events)\n', replace: '    await this.#book.load(store.reader, events)\n' },
+      { file: reader, find: '    this.#isOpen = true\n    this.#caution.begin(this.#book.cursors)\n', replace: '    this.#caution.begin(this.#book.cursors)\n    await this.#held.load(store.reader)\n    this.#isOpen = true\n' },
+      { file: reader, find: 'if (!this.#isOpen || this.#running || this.#stopping', replace: 'if (this.#running || this.#stopping' },
+      { file: reader, find: 'return !this.#isOpen || !this.#held.isEmpty', replace: 'return !this.#held.isEmpty' },
+    ],
+  },
+  {
+    name: 'stopping-passes-over-what-is-noted',
+    defect: 'a reader that stops passes over what it has noted, and handles what comes behind that',
+    changes: [{ file: attempts, find: "if (care === 'noted') await this.note([event])\n    await work()", replace: "if (care === 'noted') await this.note([event])\n    if (!isOff()) await work()" }],
+  },
+  {
     name: 'held-outside-the-transaction',
     defect: 'the cursor moves over a failed event first, and the event is put aside in a second transaction',
     changes: [

@@ -14,7 +14,7 @@ interface Knowledge {
  * that there is, each once, and all accounts of it balance; and what cannot have, says so until the remedy has been applied.
  */
 export const restoresSimulation: Simulation<Knowledge> = {
-  faults: ['restore', 'crash', 'failure', 'delay', 'pause', 'second', 'stop', 'power', 'clock'],
+  faults: ['restore', 'crash', 'failure', 'delay', 'pause', 'second', 'stop', 'power', 'clock', 'latency', 'drain'],
   faultCount: { least: 2, most: 8 },
   least: { events: 20, faults: 2 },
   begin: () => ({ count: 0, acknowledged: new Set() }),

@@ -17,7 +17,7 @@ export interface FaultRange {
 }
 
 const weights: Readonly<Record<FaultKind, number>> = {
-  crash: 8, failure: 5, delay: 4, repeat: 2, error: 3, poison: 2, fatal: 1, pause: 2, clock: 2, second: 2, stop: 1, power: 1, deploy: 1, restore: 0,
+  crash: 8, failure: 5, delay: 4, repeat: 2, error: 3, poison: 2, fatal: 1, pause: 2, clock: 2, second: 2, stop: 1, power: 1, deploy: 1, latency: 0, drain: 0, restore: 0,
 }
 const phases: readonly Phase[] = ['before', 'during', 'after']
 const points: readonly Point[] = ['commit', 'commit', 'commit', 'append', 'read', 'handle']
@@ -32,9 +32,29 @@ export function drawFaults(random: Random, range: FaultRange): Fault[] {
   const lots = (kinds.length > 0 ? kinds : allowed).flatMap((kind) => Array<FaultKind>(weights[kind]).fill(kind))
   const count = range.count.least + random.int(range.count.most - range.count.least + 1)
   const faults = Array.from({ length: count }, () => drawFault(random, random.pick(lots), range))
+  if (drawsLatency(random, range.kinds)) faults.push(...drawLatencies(random.fork('latency'), range))
   const deploys = faults.filter((fault) => fault.kind === 'deploy')
   if (range.kinds?.includes('restore')) faults.push(drawFault(random, 'restore', range)) // one in each run: of two, the second would mend the first
   return faults.filter((fault) => fault.kind !== 'deploy' || fault === deploys[0]) // there is one next version
+}
+
+/** Whether a seed draws runs in which answers take time. */
+export function drawsLatency(random: Random, kinds: readonly FaultKind[] | undefined): boolean {
+  return (kinds?.includes('latency') ?? true) && random.fork('is slow').chance(0.4)
+}
+
+/**
+ * Latency alone breaks nothing: it lets other faults strike while an answer is on its way. So each slow service meets some more of those that end
+ * its instances, or let them hold events.
+ */
+function drawLatencies(random: Random, range: FaultRange): Fault[] {
+  const slow = range.system.services.filter(() => random.chance(0.5))
+  const companions = (['crash', 'crash', 'drain', 'drain', 'second', 'pause', 'error', 'poison', 'poison'] as const).filter((kind) => range.kinds?.includes(kind) ?? true)
+  return slow.flatMap((service) => {
+    const own = { ...range, system: { ...range.system, services: [service] } }
+    const count = companions.length > 0 ? 2 + random.int(5) : 0
+    return [drawFault(random, 'latency', own), ...Array.from({ length: count }, () => drawFault(random, random.pick(companions), own))]
+  })
 }
 
 function drawFault(random: Random, kind: FaultKind, { system, spanMs, leaseMs }: FaultRange): Fault {
@@ -50,6 +70,8 @@ function drawFault(random: Random, kind: FaultKind, { system, spanMs, leaseMs }:
       const phase = point === 'read' || point === 'handle' ? random.pick(['before', 'after'] as const) : random.pick(phases)
       return { kind, service, point, phase, nth, downMs: briefMs(), renamed: random.chance(0.3) }
     }
+    case 'drain':
+      return { kind, service, point: random.pick(['commit', 'load', 'read'] as const), nthAfterCrash: 1 + Math.floor(Math.exp(random.next() * Math.log(EARLY_PASSAGES))), downMs: briefMs() }
     case 'power':
       return { kind, atMs, downMs: briefMs() }
     case 'failure': {
@@ -60,6 +82,14 @@ function drawFault(random: Random, kind: FaultKind, { system, spanMs, leaseMs }:
     }
     case 'delay':
       return { kind, service, point: random.pick(['append', 'read', 'commit', 'handle'] as const), nth, ms: briefMs() }
+    case 'latency':
+      return {
+        kind, service,
+        slow: random.pick([['stores'], ['log'], ['stores', 'log']] as const),
+        atMs: random.chance(0.5) ? 0 : atMs,
+        forMs: leaseMs + random.int(2 * spanMs),
+        msMax: Math.floor(LATENCY_MS_MAX ** (0.5 + random.next() / 2)),
+      }
     case 'repeat':
       return { kind, service, nth, ms: briefMs() }
     case 'error':
@@ -104,5 +134,9 @@ function drawThrown(random: Random): Thrown {
   return random.pick(thrownKinds)
 }
 
+/** Long enough that much else happens, and short of what lets an operation run into its deadline. */
+const LATENCY_MS_MAX = 2_000
 /** How far into a run faults by number reach. */
 const PASSAGES = 200
+/** How far into what an instance does first. */
+const EARLY_PASSAGES = 40

@@ -8,11 +8,18 @@ import type { Thrown } from './thrown.ts'
 export type Fault =
   /** An instance is gone in the midst of what it does. Another takes its place after `downMs`, under the same name or another. */
   | { readonly kind: 'crash'; readonly service: string; readonly point: Point; readonly phase: Phase; readonly nth: number; readonly downMs: number; readonly renamed: boolean }
+  /** As soon as an instance has come back from a crash, it is told to stop, at its `nthAfterCrash` passage of a point since then; and comes back `downMs` after it has stopped. */
+  | { readonly kind: 'drain'; readonly service: string; readonly point: Point; readonly nthAfterCrash: number; readonly downMs: number }
   /** The power goes: every service and the gateway are gone at once, with what they had not committed. The log keeps what it was given. */
   | { readonly kind: 'power'; readonly atMs: number; readonly downMs: number }
   /** The log or the store fails `times` times: `after` means that it did what it was asked, and the answer was lost. */
   | { readonly kind: 'failure'; readonly service: string; readonly point: 'append' | 'read' | 'commit'; readonly phase: Phase; readonly nth: number; readonly times: number }
   | { readonly kind: 'delay'; readonly service: string; readonly point: 'append' | 'read' | 'commit' | 'handle'; readonly nth: number; readonly ms: number }
+  /**
+   * A service's stores, the log, or both take a while to answer, each time another, `msMax` at the most: what is read may be out of date when it
+   * comes, and much happens before a commit is known of.
+   */
+  | { readonly kind: 'latency'; readonly service: string; readonly slow: readonly ('stores' | 'log')[]; readonly atMs: number; readonly forMs: number; readonly msMax: number }
   /** An append reaches the log twice. */
   | { readonly kind: 'repeat'; readonly service: string; readonly nth: number; readonly ms: number }
   /** A handler throws `times` times; by default an error. */
@@ -51,12 +58,16 @@ export function describeFault(fault: Fault): string {
   switch (fault.kind) {
     case 'crash':
       return `${fault.service} crashes ${fault.phase} its ${nth(fault.nth)} ${fault.point}, and is back ${fault.downMs} ms later${fault.renamed ? ' under another name' : ''}`
+    case 'drain':
+      return `${fault.service} is told to stop at its ${nth(fault.nthAfterCrash)} ${fault.point} after a crash, and is back ${fault.downMs} ms after it has stopped`
     case 'power':
       return `the power goes at ${fault.atMs} ms, for ${fault.downMs} ms`
     case 'failure':
       return `${fault.service}: ${fault.times} × ${fault.point} fails ${fault.phase} its effect, from the ${nth(fault.nth)} on`
     case 'delay':
       return `${fault.service}: the ${nth(fault.nth)} ${fault.point} takes ${fault.ms} ms longer`
+    case 'latency':
+      return `${fault.service}: from ${fault.atMs} ms on, for ${fault.forMs} ms, ${fault.slow.join(' and ')} take up to ${fault.msMax} ms to answer`
     case 'repeat':
       return `${fault.service}: its ${nth(fault.nth)} append arrives again ${fault.ms} ms later`
     case 'error':

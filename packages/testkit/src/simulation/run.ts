@@ -5,7 +5,7 @@ import type { z } from 'zod'
 import { createRandom, type Random } from '../random.ts'
 import { world as createWorld, type AskOptions, type Ended, type Glimpse, type RequestOptions, type World, type WorldOptions, type WorldResponse } from '../world/world.ts'
 import { assertCauses, assertDead, watchOrder } from './checks.ts'
-import { drawFaults } from './draw.ts'
+import { drawFaults, drawsLatency } from './draw.ts'
 import type { Fault, FaultKind } from './fault.ts'
 import { Weather } from './weather.ts'
 
@@ -77,7 +77,8 @@ export interface RunReport {
 /** Runs one seed: setup, load and faults, then everything is mended, and what must hold is looked at. `faults` instead of those that the seed draws. */
 export async function runSeed<State>(system: System, simulation: Simulation<State>, seed: number | string, faults?: readonly Fault[]): Promise<RunReport> {
   const random = createRandom(seed)
-  const drawn = faults ?? drawFaults(random.fork('faults'), {
+  const chance = random.fork('faults')
+  const drawn = faults ?? drawFaults(chance, {
     system,
     hasNext: simulation.next !== undefined,
     kinds: simulation.faults,
@@ -85,7 +86,9 @@ export async function runSeed<State>(system: System, simulation: Simulation<Stat
     spanMs: SPAN_MS,
     leaseMs: LEASE_MS,
   })
-  const runtime = { leaseMs: LEASE_MS, lookMs: 1_000, attemptsMax: 4, partitions: 2, ...simulation.world?.runtime }
+  // Where answers take time, few handlings at once are soon too few for all that comes of a key.
+  const few = drawsLatency(chance, simulation.faults) ? { handlingsInFlightMax: 2 + random.fork('few').int(7) } : {}
+  const runtime = { leaseMs: LEASE_MS, lookMs: 1_000, attemptsMax: 4, partitions: 2, ...few, ...simulation.world?.runtime }
   const world = await createWorld(system, { ...simulation.world, runtime, seed })
   const run = new Run(world, simulation, random, faults === undefined)
   try {
@@ -121,7 +124,7 @@ class Run<State> {
     await this.#hold('setup', async () => this.#simulation.setup?.(settled))
     if (this.failure) return undefined
     await this.#hold('setup', () => world.quiet())
-    const weather = new Weather(world, faults, this.#simulation.next, () => order.forget())
+    const weather = new Weather(world, faults, this.#random.fork('latency'), this.#simulation.next, () => order.forget())
     const stopLooking = this.#lookAlways(weather)
     try {
       await this.#hold('workload', () => this.#work(weather))

@@ -154,6 +154,8 @@ describe('simulate', () => {
 describe('faults', () => {
   const range = { system: createShop(), hasNext: true, kinds: undefined, count: { least: 6, most: 14 }, spanMs: 20_000, leaseMs: 3_000 }
 
+  const earlierKinds = ['crash', 'failure', 'delay', 'repeat', 'error', 'poison', 'fatal', 'pause', 'clock', 'second', 'stop', 'power', 'deploy'] as const
+
   it('are the same for the same seed, and each can be said in words', () => {
     const draw = (seed: number): Fault[] => drawFaults(createRandom(seed), range)
     assert.deepEqual(draw(1), draw(1))
@@ -165,7 +167,33 @@ describe('faults', () => {
         assert.match(describeFault(fault), /\d/)
       }
     }
-    assert.equal(kinds.size, 13, [...kinds].join())
+    assert.equal(kinds.size, 15, [...kinds].join())
+  })
+
+  it('of a seed are those that they were before latency was drawn, and some more where it is', () => {
+    let slow = 0
+    for (let seed = 0; seed < 50; seed++) {
+      const [drawn, earlier] = [range, { ...range, kinds: earlierKinds }].map((one) => drawFaults(createRandom(seed), one))
+      assert.deepEqual(drawn!.slice(0, earlier!.length), earlier)
+      if (drawn!.some(({ kind }) => kind === 'latency')) slow++
+      else assert.equal(drawn!.length, earlier!.length)
+    }
+    assert.ok(slow > 10 && slow < 30, `${slow} of 50`)
+  })
+
+  it('let stores and log take their time, and systems that keep their promises keep them', async () => {
+    for (const slow of [['stores'], ['log'], ['stores', 'log']] as const) {
+      const latency: Fault = { kind: 'latency', service: 'book', slow, atMs: 0, forMs: 60_000, msMax: 2_000 }
+      const { failure, happened } = await runSeed(createShop(), simulation, 1, [latency])
+      assert.deepEqual([failure, happened], [undefined, 1], slow.join())
+    }
+  })
+
+  it('have a service stop that has just come back from a crash', async () => {
+    const crash: Fault = { kind: 'crash', service: 'book', point: 'commit', phase: 'before', nth: 5, downMs: 100, renamed: false }
+    const drain: Fault = { kind: 'drain', service: 'book', point: 'commit', nthAfterCrash: 2, downMs: 100 }
+    const reports = await Promise.all([[crash, drain], [drain]].map((faults) => runSeed(createShop(), simulation, 1, faults)))
+    assert.deepEqual(reports.map(({ failure, happened }) => [failure, happened]), [[undefined, 2], [undefined, 0]])
   })
 
   it('bring parts back from backups once, where a simulation names that', () => {

@@ -20,6 +20,11 @@ export class Weather {
   readonly #passages = new Map<string, number>()
   readonly #poisoned = new Map<string, PassageFault>()
   readonly #resume = new Set<() => void>()
+  /** How slowly is answered now, by service. */
+  readonly #latencies = new Map<string, LatencyFault>()
+  readonly #random: Random
+  /** How often each point was passed by a service that has come back from a crash, since then. */
+  readonly #sinceCrash = new Map<string, Map<string, number>>()
   readonly #beganMs: number
   #isOver = false
   #names = 0
@@ -32,8 +37,9 @@ export class Weather {
   wentBack = false
   readonly #onRestored: () => void
 
-  constructor(world: World, faults: readonly Fault[], next: System | undefined, onRestored: () => void) {
+  constructor(world: World, faults: readonly Fault[], random: Random, next: System | undefined, onRestored: () => void) {
     this.#world = world
+    this.#random = random
     this.#onRestored = onRestored
     this.#beganMs = world.clock.elapsedMs
     this.#faults = faults
@@ -114,11 +120,12 @@ export class Weather {
   #mishapAt(passenger: Passenger, point: Point, subject: string | undefined): Mishap | undefined {
     const { service } = passenger
     const place = `${service} ${point}`
-    const passage = (this.#passages.get(place) ?? 0) + 1
-    this.#passages.set(place, passage)
+    const passage = count(this.#passages, place)
     const poison = subject === undefined ? undefined : this.#poisoned.get(subject)
     if (poison) return this.#toMishap(poison, passenger, subject)
     if (this.#isOver) return undefined
+    const sinceCrash = this.#sinceCrash.get(service)
+    if (sinceCrash) this.#drain(service, point, count(sinceCrash, point))
     for (const fault of this.#faults) {
       if (!('nth' in fault) || fault.service !== service || pointOf(fault) !== point) continue
       const times = 'times' in fault ? fault.times : 1
@@ -126,7 +133,8 @@ export class Weather {
       this.#note(fault)
       return this.#toMishap(fault, passenger, subject)
     }
-    return undefined
+    const latency = this.#latencies.get(service)
+    return latency && slowness(point, latency, this.#random)
   }
 
   #toMishap(fault: PassageFault, passenger: Passenger, subject: string | undefined): Mishap {
@@ -151,6 +159,33 @@ export class Weather {
     }
   }
 
+  /** Tells a service to stop that has come back from a crash, if this is the passage for it. */
+  #drain(service: string, point: Point, passage: number): void {
+    const fault = this.#faults.find((one): one is DrainFault => one.kind === 'drain' && one.service === service && one.point === point && one.nthAfterCrash === passage && !this.happened.has(one))
+    if (!fault) return
+    this.#note(fault)
+    this.#world.surroundings.after(0, () => this.#stop(service, fault.downMs))
+  }
+
+  #stop(service: string, downMs: number): void {
+    if (this.#world.instances(service).length === 0) return
+    this.#attempt(async () => {
+      await this.#world.stop(service) // which may take longer than it is to be away
+      this.#later(downMs, () => this.#launchIfDown(service))
+    })
+  }
+
+  /** Does something in a while, if faults are still to happen then. */
+  #later(afterMs: number, work: () => Promise<void>): void {
+    this.#world.surroundings.after(afterMs, () => {
+      if (!this.#isOver && !this.#restoring) this.#attempt(work)
+    })
+  }
+
+  async #launchIfDown(service: string): Promise<void> {
+    if (this.#world.instances(service).length === 0) await this.#world.launch(service)
+  }
+
   /** Another instance takes the place of one that crashed. */
   #replace(fault: PassageFault & { kind: 'crash' }, name: string): void {
     // A fault that was under way when faults ended strikes after that, and its instance is missed at once.
@@ -158,6 +193,7 @@ export class Weather {
       if (this.#restoring) return
       const alive = this.#world.instances(fault.service)
       if (this.#isOver ? alive.length > 0 : alive.includes(name)) return
+      this.#sinceCrash.set(fault.service, new Map())
       this.#attempt(() => this.#world.launch(fault.service, fault.renamed ? `${fault.service}-r${++this.#names}` : name))
     })
   }
@@ -165,18 +201,10 @@ export class Weather {
   #strike(fault: TimedFault): void {
     if (this.#isOver || this.#restoring) return
     const world = this.#world
-    const later = (afterMs: number, work: () => Promise<void>): void => {
-      world.surroundings.after(afterMs, () => {
-        if (!this.#isOver && !this.#restoring) this.#attempt(work)
-      })
-    }
-    const launchIfDown = (service: string) => async (): Promise<void> => {
-      if (world.instances(service).length === 0) await world.launch(service)
-    }
     switch (fault.kind) {
       case 'power':
         world.powerLoss()
-        for (const { name } of world.system.services) later(fault.downMs, launchIfDown(name))
+        for (const { name } of world.system.services) this.#later(fault.downMs, () => this.#launchIfDown(name))
         break
       case 'pause': {
         if (world.instances(fault.service).length === 0) return
@@ -185,22 +213,25 @@ export class Weather {
         world.surroundings.after(fault.forMs, resume)
         break
       }
+      case 'latency':
+        this.#latencies.set(fault.service, fault)
+        world.surroundings.after(fault.forMs, () => {
+          if (this.#latencies.get(fault.service) === fault) this.#latencies.delete(fault.service)
+        })
+        break
       case 'clock':
         world.skew(fault.service, fault.byMs)
         break
       case 'second':
         if (world.instances(fault.service).length !== 1) return
         this.#attempt(() => world.launch(fault.service))
-        later(fault.forMs, async () => {
+        this.#later(fault.forMs, async () => {
           if (world.instances(fault.service).length > 1) await world.scale(fault.service, 1)
         })
         break
       case 'stop':
         if (world.instances(fault.service).length === 0) return
-        this.#attempt(async () => {
-          await world.stop(fault.service) // which may take longer than it is to be away
-          later(fault.forMs, launchIfDown(fault.service))
-        })
+        this.#stop(fault.service, fault.forMs)
         break
       case 'restore':
         if (!fault.parts.every(({ takenMs }) => this.#backups.has(takenMs))) return
@@ -236,7 +267,26 @@ interface Restored {
 /** Time that goes by between two looks whether a restore is over. */
 const RESTORING_MS = 1_000
 
+type LatencyFault = Extract<Fault, { kind: 'latency' }>
+type DrainFault = Extract<Fault, { kind: 'drain' }>
 type RestoreFault = Extract<Fault, { kind: 'restore' }>
+
+function count(counts: Map<string, number>, what: string): number {
+  const next = (counts.get(what) ?? 0) + 1
+  counts.set(what, next)
+  return next
+}
+
+/** Transactions keep their order; reads and appends may be overtaken on both ways. */
+function slowness(point: Point, { slow, msMax }: LatencyFault, random: Random): Mishap | undefined {
+  const asked = point === 'commit' || point === 'load' ? 'stores' : point === 'handle' || point === 'call' ? undefined : 'log'
+  if (!asked || !slow.includes(asked)) return undefined
+  const [delayMs, answerDelayMs] = [0, 0].map(() => (random.chance(SLOW) ? random.int(msMax + 1) : 0))
+  return point === 'commit' ? { answerDelayMs } : { delayMs, answerDelayMs }
+}
+
+/** Most come at once: of many that are slow alike, each comes after what was asked for before it. */
+const SLOW = 0.25
 
 /** Before the handler has done anything. */
 function refusal({ thrown: kind = 'an error' }: { readonly thrown?: Thrown }): Mishap {

@@ -54,6 +54,32 @@ describe('a mishap', () => {
     }
   })
 
+  it('lets what was read be out of date when it comes', async () => {
+    await using shop = await world(createShop())
+    shop.inject('stock', 'load', { answerDelayMs: 3_000 })
+    const boxes = shop.call(stock.boxes, {})
+    await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
+    await shop.quiet()
+    assert.deepEqual(await boxes, [])
+    assert.deepEqual(await shop.call(stock.boxes, {}), ['o1'])
+  })
+
+  it('lets others see a commit before its own service hears of it, and tells it of no later one before', async () => {
+    await using shop = await world(createShop())
+    shop.inject('desk', 'commit', { answerDelayMs: 3_000 })
+    const answered: string[] = []
+    const placing = ['o1', 'o2'].map(async (id) => {
+      await shop.call(desk.place, { id, sku: 'lamp' })
+      answered.push(id)
+      return shop.clock.elapsedMs
+    })
+    await shop.clock.advance('2s')
+    assert.deepEqual((await shop.db<{ orders: { id: string } }>('desk').selectFrom('orders').select('id').execute()).map(({ id }) => id).sort(), ['o1', 'o2'])
+    assert.deepEqual(answered, [])
+    for (const atMs of await Promise.all(placing)) assert.ok(atMs >= 3_000)
+    assert.deepEqual(answered, ['o1', 'o2'])
+  })
+
   it('makes an append arrive twice, the second time when nobody thinks of it any more', async () => {
     await using shop = await world(createShop())
     shop.inject('desk', 'append', { repeatMs: 5_000 })

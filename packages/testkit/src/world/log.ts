@@ -78,7 +78,11 @@ export function logOf(passenger: Passenger, log: Log, onAppend: (source: string,
       const read = (): ReturnType<Log['read']> => log.read(source, partition, after, limit)
       return actor.receive(mishap ? suffer(passenger, mishap, read) : read())
     },
-    tail: (source, partition) => actor.receive(log.tail(source, partition)),
+    tail(source, partition) {
+      const mishap = passenger.passes('tail')
+      const tail = (): ReturnType<Log['tail']> => log.tail(source, partition)
+      return actor.receive(mishap ? suffer(passenger, mishap, tail) : tail())
+    },
     watch: (source, listener) => log.watch(source, (partition) => actor.whenAwake(() => actor.within(() => listener(partition)))),
     examine: () => log.examine(),
     close: async () => {},

@@ -1,8 +1,9 @@
 import { AtollError } from '@atoll/host'
 import { sqliteDialect, type MemoryFolder } from '@atoll/store/sqlite'
 import type { Migrations, Reader, Store, StoreDriver, Transaction } from '@atoll/store/driver'
+import type { Actor } from './actor.ts'
 import { handlingNow, type HandlingNow } from './sightings.ts'
-import { gone, suffer, type Passenger } from './passage.ts'
+import { gone, lasting, suffer, type Passenger } from './passage.ts'
 
 /**
  * The stores of a world, which its instances share as processes share a database: what one of them has open stays when it dies, and is
@@ -175,13 +176,17 @@ export class SharedStore {
 /** The stores as one instance sees them: through its own failures. */
 export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: (handling: HandlingNow) => void = noop): StoreDriver {
   const { actor } = passenger
+  const load = <T>(read: () => Promise<T>): Promise<T> => {
+    const mishap = passenger.passes('load')
+    return actor.receive(mishap ? suffer(passenger, mishap, read) : read())
+  }
   const reads = (reader: Reader): Reader => ({
     dialect: reader.dialect,
-    run: (...args) => actor.receive(reader.run(...args)),
-    insert: (...args) => actor.receive(reader.insert(...args)),
-    runEach: (...args) => actor.receive(reader.runEach(...args)),
-    get: (...args) => actor.receive(reader.get(...args)),
-    all: (...args) => actor.receive(reader.all(...args)),
+    run: (...args) => load(() => reader.run(...args)),
+    insert: (...args) => load(() => reader.insert(...args)),
+    runEach: (...args) => load(() => reader.runEach(...args)),
+    get: <R>(...args: Parameters<Reader['get']>) => load(() => reader.get<R>(...args)),
+    all: <R>(...args: Parameters<Reader['all']>) => load(() => reader.all<R>(...args)),
     close: () => actor.receive(reader.close()),
   })
   return {
@@ -206,10 +211,11 @@ export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: 
       })
       const store = await actor.receive(opening) // it may die, and never come to know that it has it open
       const inner = await store.store
+      const line = new Line(actor)
       return {
         name,
         reader: reads(inner.reader),
-        write: (work) => actor.receive(writeAs(passenger, store, work, onHandled)),
+        write: (work) => actor.receive(writeAs(passenger, store, line, work, onHandled)),
         tell: noop, // hints may be lost, and here they always are
         watch: () => noop,
         close: async () => close(),
@@ -222,7 +228,7 @@ export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: 
   }
 }
 
-function writeAs<T>(passenger: Passenger, store: SharedStore, work: (tx: Transaction) => Promise<T>, onHandled: (handling: HandlingNow) => void): Promise<T> {
+function writeAs<T>(passenger: Passenger, store: SharedStore, line: Line, work: (tx: Transaction) => Promise<T>, onHandled: (handling: HandlingNow) => void): Promise<T> {
   const { actor } = passenger
   const mishap = passenger.passes('commit')
   const handling = handlingNow.getStore()
@@ -240,7 +246,36 @@ function writeAs<T>(passenger: Passenger, store: SharedStore, work: (tx: Transac
     if (isHandlers) onHandled(handling)
     return result
   }
-  return mishap ? suffer(passenger, mishap, write) : write(noop)
+  if (!mishap) return line.carry(write(noop))
+  const { answerDelayMs, ...rest } = mishap
+  return line.carry(suffer(passenger, rest, write), answerDelayMs)
+}
+
+/** What an instance hears of its transactions on one store: of none before those that it asked for earlier, as over one connection. */
+class Line {
+  readonly #actor: Actor
+  /** Resolves when the last answer has come that is late, or comes behind one that is. */
+  #last: Promise<void> | undefined
+
+  constructor(actor: Actor) {
+    this.#actor = actor
+  }
+
+  carry<T>(answer: Promise<T>, delayMs?: number): Promise<T> {
+    if (delayMs === undefined && !this.#last) return answer
+    const arrival = this.#arrive(answer, delayMs ?? 0, this.#last)
+    this.#last = arrival
+    return arrival.then(() => {
+      if (this.#last === arrival) this.#last = undefined
+      return answer
+    })
+  }
+
+  async #arrive(answer: Promise<unknown>, delayMs: number, before: Promise<void> | undefined): Promise<void> {
+    await answer.catch(noop) // whoever asked hears of it
+    if (delayMs > 0) await lasting(this.#actor, delayMs)
+    await before
+  }
 }
 
 function noop(): void {}
