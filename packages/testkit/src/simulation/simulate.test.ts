@@ -206,6 +206,12 @@ describe('faults', () => {
     assert.deepEqual([...parts].sort(), ['book', 'log', 'till'])
   })
 
+  it('put no copy in the place of a store that came back with all it had, and has gone on since', async () => {
+    const restore: Fault = { kind: 'restore', atMs: 1, parts: [{ name: 'till', takenMs: 0 }], downMs: 10 }
+    const { failure, happened } = await runSeed(createShop(), simulation, 1, [restore])
+    assert.deepEqual([failure, happened], [undefined, 1])
+  })
+
   it('are shrunk to those that a failure needs', async () => {
     const faults = Array.from({ length: 13 }, (_, index): Fault => ({ kind: 'power', atMs: index, downMs: 1 }))
     const needed = await shrinkFaults(faults, async (fewer) => [3, 9].every((atMs) => fewer.some((fault) => fault.kind === 'power' && fault.atMs === atMs)))

@@ -69,18 +69,31 @@ export class Weather {
 
   /**
    * What the documentation says that mends it: for services that only subscribe nothing, for others the newest copies of their stores; and where the log
-   * is older, everything from one moment.
+   * is older, everything from one moment. Only if somebody says that it is needed: a store that had lost nothing has gone on, and is newer than any copy.
    */
   async #remedy({ fault: { parts }, newest }: Restored): Promise<void> {
     const world = this.#world
     const emits = (name: string): boolean => world.system.services.some((service) => service.name === name && service.contract.events.length + service.privateEvents.length > 0)
     const isOfLog = parts.some(({ name }) => name === 'log')
     if (!isOfLog && !parts.some(({ name }) => emits(name))) return
+    if (!isOfLog && !(await this.#standsStill())) return
     world.powerLoss()
     if (isOfLog) await world.restore(this.#backups.get(Math.min(...parts.map(({ takenMs }) => takenMs)))!) // kept before it was restored
     else for (const { name } of parts) await world.restore(newest, name)
     this.wentBack = isOfLog
     this.#onRestored()
+  }
+
+  /** Whether anything is out of date for what it meets, as an operator would hear of it. */
+  async #standsStill(): Promise<boolean> {
+    try {
+      await this.#world.start()
+    } catch (error) {
+      if (AtollError.from(error).code === 'LOG_GAP') return true
+      throw error
+    }
+    await this.#world.clock.advance(LOOKING_MS)
+    return this.#world.readiness().reasons.some((reason) => /STORE_OUTDATED|LOG_GAP|LOG_DIVERGED/.test(reason))
   }
 
   async #restore(fault: RestoreFault): Promise<void> {
@@ -266,6 +279,8 @@ interface Restored {
 
 /** Time that goes by between two looks whether a restore is over. */
 const RESTORING_MS = 1_000
+/** By then each service has looked at its log, and each subscription at what it stands at. */
+const LOOKING_MS = 10_000
 
 type LatencyFault = Extract<Fault, { kind: 'latency' }>
 type DrainFault = Extract<Fault, { kind: 'drain' }>
