@@ -19,7 +19,7 @@ function judge(build: (db: Kysely<Tables>) => unknown): Promise<string | undefin
         assertExecuted(tx, returned)
       } catch (error) {
         const { code, reason } = error as { code: string; reason: string }
-        verdict = `${code} ${/^(.*?) was built/.exec(reason)?.[1]}`
+        verdict = `${code} ${/^(.*?)(?: at \S+)? was built/.exec(reason)?.[1]}`
       }
     })
   }).then(() => verdict)

@@ -8,8 +8,8 @@ import { describe, isBuilder } from './unexecuted.ts'
  * a query; any write; a read that it awaited. `db`: its Kysely, or the queries that this runs on. What became a part of another query is not meant.
  */
 export function assertExecuted(db: object | undefined, returned?: unknown): void {
-  const what = db && unexecutedOf(db)?.take()
-  if (what !== undefined) throw notExecuted(what, `${what} … .execute()`)
+  const found = db && unexecutedOf(db)?.take()
+  if (found) throw notExecuted(found.place === undefined ? found.query : `${found.query} at ${found.place}`, `${found.query} … .execute()`)
   if (typeof returned === 'function') throw notExecuted('a function that the handler returned', 'its call, so that what it does is done')
   if (typeof returned !== 'object' || returned === null) return
   if (Object.getPrototypeOf(returned) === Object.prototype) refuseFields(returned) // which most answers are: only what lies in them is looked at

@@ -7,3 +7,4 @@ export { changeVersion, type VersionChange, type Versioned } from './version.ts'
 // For the runtime.
 export { assertExecuted, forgetUnexecuted } from './executed.ts'
 export { createKysely, kyselyFor } from './kysely.ts'
+export { notePlaces } from './places.ts'

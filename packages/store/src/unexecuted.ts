@@ -1,4 +1,5 @@
 import { Kysely, NOOP_QUERY_EXECUTOR, QueryCreator, SchemaModule, type OperationNode, type QueryId, type RootOperationNode } from 'kysely'
+import { describePlace, isPlaceNoted, notePlacesForAWhile, takePlace, type Place } from './places.ts'
 import { isRawWrite, verbOf } from './raw-sql.ts'
 
 // A builder of Kysely does nothing before it is executed, and nobody notices when it never is: awaiting one resolves with the builder
@@ -12,6 +13,8 @@ export class Unexecuted {
   #others: Map<QueryId, RootOperationNode> | undefined
   /** Reads that somebody awaited. One that nobody awaits may be a part that another query, or nothing, came to need. */
   #awaited: Map<QueryId, RootOperationNode> | undefined
+  /** Where queries were begun, while that is noted. */
+  #places: Map<QueryId, Place> | undefined
 
   /** A query creator has just made this builder. */
   made<Made>(builder: Made): Made {
@@ -24,6 +27,7 @@ export class Unexecuted {
   answer(question: Question, node: RootOperationNode, queryId: QueryId): void {
     if (question === 'made') this.#note(queryId, node)
     else (this.#awaited ??= new Map()).set(queryId, node)
+    if (isPlaceNoted()) (this.#places ??= new Map()).set(queryId, takePlace(askFor))
   }
 
   /** It has become a part of another query, or is about to be compiled. */
@@ -40,15 +44,20 @@ export class Unexecuted {
   executed(queryId: QueryId): void {
     if (this.#first === queryId) this.#first = this.#firstNode = undefined // its node would outlive it by the time that a commit takes
     else this.#others?.delete(queryId)
+    this.#places?.delete(queryId)
   }
 
-  /** Forgets all of them, and says what the first is, as it stands in the code. */
-  take(): string | undefined {
+  /** Forgets all of them, and says what the first is. */
+  take(): Found | undefined {
     if (this.#first === undefined && this.#others === undefined && this.#awaited === undefined) return undefined
-    const nodes = [this.#first === undefined ? undefined : this.#firstNode, ...(this.#others?.values() ?? []), ...(this.#awaited?.values() ?? [])]
-    this.#first = this.#firstNode = this.#others = this.#awaited = undefined
-    const node = nodes.find((one) => one !== undefined && (one.kind !== 'RawNode' || isRawWrite(one)))
-    return node && describe(node)
+    const nodes = [...(this.#first !== undefined && this.#firstNode ? [[this.#first, this.#firstNode] as const] : []), ...(this.#others ?? []), ...(this.#awaited ?? [])]
+    const places = this.#places
+    this.#first = this.#firstNode = this.#others = this.#awaited = this.#places = undefined
+    const [queryId, node] = nodes.find(([, one]) => one.kind !== 'RawNode' || isRawWrite(one)) ?? []
+    if (!queryId || !node) return undefined
+    notePlacesForAWhile()
+    const place = places?.get(queryId)
+    return { query: describe(node), place: place && describePlace(place) }
   }
 
   #note(queryId: QueryId, node: RootOperationNode): void {
@@ -56,6 +65,14 @@ export class Unexecuted {
     this.#first = queryId
     this.#firstNode = node
   }
+}
+
+/** A query that nobody executed. */
+export interface Found {
+  /** Its beginning, as it stands in the code. */
+  readonly query: string
+  /** Where that is, if it was noted. */
+  readonly place: string | undefined
 }
 
 /** Whether this is a query that was built and not executed: a builder, or raw SQL. */

@@ -51,6 +51,15 @@ describe('a handler that forgets .execute()', () => {
       }))
   }
 
+  it('is told where that is, from the second time on in a process', () =>
+    inWorld(async (world) => {
+      const running = await world.start(system('town', { services: [createNotes(careless[1]![1], async ({ input, db }) => !!(await find(db, input.id)))] }))
+      const reasons = async (name: 'take' | 'isTaken'): Promise<string> => running.dispatch(`notes.${name}`, { input: { id: 'a' } }).then(() => 'nothing', (error: Error) => error.message)
+      await reasons('take')
+      assert.match(await reasons('take'), /db\.insertInto\('rows'\) at \/.*\/not-executed\.test\.ts:\d+:\d+ was built/)
+      assert.match(await reasons('isTaken'), /db\.selectFrom\('rows'\) at \/.*\/not-executed\.test\.ts:\d+:\d+ was built/)
+    }))
+
   const guards: readonly (readonly [string, IsTaken])[] = [
     ['built', async ({ input, db }) => !!(await find(db, input.id))],
     ['in raw SQL', async ({ input }) => !!(await (sql`SELECT 1 FROM rows WHERE id = ${input.id}` as unknown))],

@@ -1,5 +1,6 @@
 import { relative, resolve } from 'node:path'
 import { AtollError, type Logger } from '@atoll/host'
+import { notePlaces } from '@atoll/store'
 import { loadConfig, type Config } from '../config/config.ts'
 import { keys, type Key, type Values } from '../config/settings.ts'
 import { answer } from '../control/protocol.ts'
@@ -32,6 +33,7 @@ export async function dev(module: string | undefined, options: DevOptions): Prom
   assertNotAnothers(data, system.name)
   const logger = createLogger(options.verbose ? 'info' : (values['logging.level'] ?? 'warn'))
   sayWhatIsNotForDev(config, logger)
+  notePlaces()
   const strays = watchStrays(logger)
   const watchdog = watchLoop(strays, logger, values.loopStallMsMax)
   const { partitions: _, ...runtime } = runtimeOptions(values) // a folder keeps the number that it began with

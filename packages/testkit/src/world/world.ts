@@ -2,7 +2,7 @@
 
 import type { Gateway } from '@atoll/gateway'
 import { AtollError, type Host } from '@atoll/host'
-import { kyselyFor } from '@atoll/store'
+import { kyselyFor, notePlaces } from '@atoll/store'
 import type { Reader } from '@atoll/store/driver'
 import { createMemoryFolder, createSqliteStores } from '@atoll/store/sqlite'
 import type { BoundOperation, EventDefinition, System } from 'atoll'
@@ -43,6 +43,7 @@ export type { AskOptions, Logged, RequestOptions, WorldOptions, WorldResponse } 
  * service is an instance of its own that can crash alone. Close it, or declare it with `await using`.
  */
 export async function world(system: System, options: WorldOptions = {}): Promise<World> {
+  notePlaces()
   const made = await World.create(system, options)
   try {
     await made.start()
