@@ -46,23 +46,23 @@ const read = [
 
 const ofOneEngine: Record<keyof typeof engines, { written: readonly string[]; read: readonly string[] }> = {
   SQLite: {
-    written: ['DELETE FROM [atoll_leases]', 'DELETE FROM `main`.`atoll_leases`', `DELETE FROM 'atoll_leases'`, 'UPDATE OR IGNORE atoll_held SET id = 1', 'REPLACE INTO atoll_held (id) VALUES (1)', `INSERT OR REPLACE INTO "atoll_held" VALUES ('\\'), ('\\')`],
-    read: ['INSERT OR IGNORE INTO orders SELECT id FROM atoll_held', `SELECT '\\' FROM atoll_held`, 'DELETE FROM orders /* DELETE FROM atoll_leases'],
+    written: ['DELETE FROM [atoll_leases]', 'DELETE FROM `main`.`atoll_leases`', `DELETE FROM 'atoll_leases'`, 'UPDATE OR IGNORE atoll_held SET id = 1', 'REPLACE INTO atoll_held (id) VALUES (1)', `INSERT OR REPLACE INTO "atoll_held" VALUES ('\\'), ('\\')`, 'DELETE FROM sqlite_sequence', `DELETE FROM 'sqlite_sequence'`, 'UPDATE "sqlite_sequence" SET seq = 0 WHERE name = ?', `UPDATE sqlite_sequence SET seq = 0 WHERE name = 'atoll_outbox'`],
+    read: ['INSERT OR IGNORE INTO orders SELECT id FROM atoll_held', `SELECT '\\' FROM atoll_held`, 'DELETE FROM orders /* DELETE FROM atoll_leases', 'SELECT seq FROM sqlite_sequence', `UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'orders'`],
   },
   PostgreSQL: {
     written: [
       'TRUNCATE orders, atoll_outbox', 'MERGE INTO atoll_held USING orders ON true WHEN MATCHED THEN DELETE', 'COMMENT ON TABLE atoll_held IS NULL', 'DELETE FROM U&"\\0061toll_leases"',
       `SELECT E'\\'' ; DELETE FROM atoll_leases; SELECT '`, `/* /* */ ' */ DELETE FROM atoll_leases -- '`, '-- \r DELETE FROM atoll_leases',
-      'CREATE OR REPLACE FUNCTION clean() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM atoll_leases; END $body$', 'CREATE RULE mine AS ON INSERT TO atoll_outbox DO NOTHING',
+      'CREATE OR REPLACE FUNCTION clean() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM atoll_leases; END $body$', `SELECT setval('atoll_outbox_seq_seq', 1)`, `SELECT setval(pg_get_serial_sequence('shop_orders.atoll_outbox', 'seq'), 1)`, 'CREATE RULE mine AS ON INSERT TO atoll_outbox DO NOTHING',
     ],
-    read: [`SELECT $$ DELETE FROM atoll_leases $$`, `UPDATE orders SET id = E'it\\'s; DELETE FROM atoll_leases'`, '/* /* */ DELETE FROM atoll_leases */ SELECT 1'],
+    read: [`SELECT setval('orders_seq', 1000)`, `SELECT $$ DELETE FROM atoll_leases $$`, `UPDATE orders SET id = E'it\\'s; DELETE FROM atoll_leases'`, '/* /* */ DELETE FROM atoll_leases */ SELECT 1'],
   },
 }
 
 for (const engine of ['SQLite', 'PostgreSQL'] as const) {
   describe(`the SQL of a service, for ${engine}`, () => {
     for (const sql of [...written, ...ofOneEngine[engine].written]) {
-      it(`does not write what is the runtime's: ${sql}`, () => assert.throws(() => assertOwnUntouched(sql, engines[engine]), { code: 'UNSUPPORTED', message: /atoll_|0061toll/i }))
+      it(`does not write what is the runtime's: ${sql}`, () => assert.throws(() => assertOwnUntouched(sql, engines[engine]), { code: 'UNSUPPORTED', message: /atoll_|0061toll|sqlite_sequence/i }))
     }
     for (const sql of [...read, ...ofOneEngine[engine].read]) it(`may read and mention it: ${sql}`, () => assertOwnUntouched(sql, engines[engine]))
   })

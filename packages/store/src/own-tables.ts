@@ -18,20 +18,32 @@ export function assertOwnUntouched(sql: string, tokenize: (sql: string) => reado
 }
 
 /** Most texts name nothing of the runtime's, and need no closer look. PostgreSQL reads names in `U&"…"` with any character written as its number. */
-const mayNameOwn = /atoll_|\bu&"/i
+const mayNameOwn = /atoll_|sqlite_sequence|\bu&"/i
 
 /** What of the runtime's own some statements would write, make, change or drop, as they name it; undefined if nothing. */
 function findWritten(tokens: readonly Token[]): string | undefined {
   for (const statement of statementsOf(tokens)) {
     const words = statement.map(wordOf)
-    const found = statement.find((token, index) => isOwn(token) && isWritten(words, index))
+    const found = statement.find((token, index) => isOwn(token) && isWritten(words, index)) ?? findNumbers(statement, words)
     if (found) return found.text
   }
   return undefined
 }
 
+/**
+ * What the numbers of the runtime's own rows come from, which must never come twice: on SQLite a table that has those of all, of which a service may change its own by name; on PostgreSQL a
+ * sequence that is named in a text.
+ */
+function findNumbers(statement: readonly Token[], words: readonly string[]): Token | undefined {
+  const numbers = statement.find(({ text }, index) => /^["'`[]?sqlite_sequence\b/i.test(text) && isWritten(words, index))
+  const texts = statement.filter((token) => token.kind === 'string' && token !== numbers)
+  const ofRuntime = texts.find(({ text }) => /atoll_/i.test(text))
+  if (words.includes('SETVAL')) return ofRuntime
+  return texts.length === 0 ? numbers : numbers && ofRuntime
+}
+
 function notTheirs(name: string): AtollError {
-  return new AtollError('UNSUPPORTED', `${name} is the runtime's own, as is all that begins with atoll_: services may read it and not write it. To end, repeat or set what it holds, there are the operations of 'atoll' and of the contexts of handlers; name tables of a service otherwise`)
+  return new AtollError('UNSUPPORTED', `${name} is the runtime's own, or has what is: services may read what begins with atoll_, and not write it. Events that wait are looked after with 'atoll dead-letters'; a table of a service needs another name`)
 }
 
 /** Whether a migration is the runtime's, by its name. */
