@@ -8,14 +8,14 @@ import { record, toRecord } from './outages/record.ts'
 // `npm run outages`: Conduit, or the bank, as separate processes on PostgreSQL and an engine for its log, under load, while processes and engines are
 // killed and stand still and networks fail; and held to account.
 
-const usage = `npm run outages -- [postgres|nats|kafka|rabbitmq|redis …] [--app conduit|bank] [--kills <number>] [--seed <number>] [--json] [--record]
-kills services so often, and the log's engine as often (10 without a number), with whatever else befalls a system between`
+const usage = `npm run outages -- [postgres|nats|kafka|rabbitmq|redis …] [--app conduit|bank] [--kills <number>] [--seconds <number>] [--seed <number>] [--json] [--record]
+kills services so often, and the log's engine as often (10 without a number), with whatever else befalls a system between; with --seconds, for so long at the most, and then holds the system to account`
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { app: { type: 'string', default: 'conduit' }, kills: { type: 'string', default: '10' }, seed: { type: 'string' }, json: { type: 'boolean' }, record: { type: 'boolean' }, help: { type: 'boolean' } } })
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { app: { type: 'string', default: 'conduit' }, kills: { type: 'string', default: '10' }, seconds: { type: 'string', default: 'Infinity' }, seed: { type: 'string' }, json: { type: 'boolean' }, record: { type: 'boolean' }, help: { type: 'boolean' } } })
 const names = positionals.length === 0 ? [...engineNames] : positionals.filter((name): name is EngineName => (engineNames as readonly string[]).includes(name))
-const kills = Number(values.kills)
+const [kills, secondsMax] = [Number(values.kills), Number(values.seconds)]
 const app = [conduitApp, bankApp].find(({ system }) => system.name === values.app)
-if (values.help || !app || names.length < positionals.length || !(kills > 0)) {
+if (values.help || !app || names.length < positionals.length || !(kills > 0) || !(secondsMax > 0)) {
   console.log(usage)
   process.exit(values.help ? 0 : 2)
 }
@@ -25,7 +25,7 @@ for (const log of names) {
   const seed = Number(values.seed ?? Date.now() % 2 ** 31)
   const startedMs = performance.now()
   let toldMs = startedMs
-  const summary = await outages({ app, log, kills, seed, onMishap(soFar) {
+  const summary = await outages({ app, log, kills, secondsMax, seed, onMishap(soFar) {
     if (performance.now() - toldMs < 5_000) return
     toldMs = performance.now()
     console.error(`${log}: ${soFar.kills.service} services and ${log === 'postgres' ? soFar.kills.stores : soFar.kills.log} engines of ${kills} killed`)
