@@ -9,6 +9,7 @@ const steps: readonly { name: string; command: readonly string[]; remedy: string
   { name: 'tidy', command: [process.execPath, 'tools/tidy/main.ts'], remedy: 'each line above says what to do' },
   { name: 'generated pages', command: [process.execPath, 'tools/generate.ts', '--check'], remedy: 'npm run fix' },
   { name: 'snippets', command: [process.execPath, 'tools/snippets.ts'], remedy: 'mend the snippet, or what it speaks of' },
+  { name: 'patches', command: [process.execPath, 'tools/test.ts', 'proof/src/patches.test.ts'], remedy: 'bring the patch up to date: it plants a bug, or a kill, in code that has moved on' },
   { name: 'tests', command: [process.execPath, 'tools/test.ts'], remedy: 'mend the code, or the promise' },
 ]
 

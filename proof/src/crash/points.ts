@@ -34,7 +34,7 @@ export const points: readonly Point[] = [
   before('relay: before append', 'load', 160, relay, 'await this.#log.append(this.#service, records)'),
   after('relay: between append and tidying', 'load', 160, relay, 'await this.#log.append(this.#service, records)'),
   after('relay: inside tidying, rows deleted', 'load', 50, tidying, 'await tx.run(deleteOutbox, [seq])'),
-  after('relay: inside tidying, numbers noted', 'load', 50, tidying, 'await tx.runEach(upsertStream, [...ends].map(([partition, end]) => [partition, end.number, end.seq, end.id]))'),
+  after('relay: inside tidying, numbers noted', 'load', 50, tidying, 'await tx.runEach(upsertStream, [...tails].map(([partition, { number, seq, id }]) => [partition, number, seq, id]))'),
   before('relay: after tidying', 'load', 50, tidying, 'this.#isUnsure = false\n    } catch (error) {'),
   after('subscription: between two effects', 'load', 300, `${runtime}/subscription/batch.ts`, 'handled.add(record)'),
   before('subscription: between effect and cursor', 'load', 300, writer, 'runHooks(group, queries).then('),

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { applyPatches, assertPatchesFit } from '../patches.ts'
-import { allPatches } from './plant.ts'
+import { applyPatches, assertPatchesFit } from './patches.ts'
+import { plantedBugs } from './planted/bugs.ts'
+import { assertPlantable } from './planted/plant.ts'
+import { allPatches } from './crash/plant.ts'
 
 describe('a patch at load time', () => {
   for (const [name, patches] of allPatches()) it(`fits the code as it is: ${name}`, () => assertPatchesFit(patches))
+  for (const bug of plantedBugs) it(`fits the code as it is: ${bug.name}`, () => assertPlantable(bug))
 
   it('is refused, with what to do, when its snippet is not there exactly once', () => {
     const patch = { file: 'a.ts', find: 'commit()', replace: '' }
