@@ -23,7 +23,7 @@ const caught = new Map(known.map((one) => [one.name, one]))
 let missed = 0
 for (const bug of wanted) {
   caught.delete(bug.name)
-  const found = await catchBug(bug, targetNames, Number(values.seeds)).catch((error: unknown) => {
+  const found = await catchBug(bug, targetNames, Math.max(Number(values.seeds), bug.seedsLeast ?? 0)).catch((error: unknown) => {
     console.log(`✗ ${error instanceof Error ? error.message : String(error)}`)
     return 'unknown' as const
   })
