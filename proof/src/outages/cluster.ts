@@ -11,6 +11,8 @@ import { Member } from './member.ts'
 export class Cluster {
   readonly app: App
   readonly folder: string
+  /** How long it may take to be ready again. */
+  readonly recoveryMs: number
   readonly log: LogName
   members: Member[] = []
   /** Where the gateway is, without the API's base path. */
@@ -19,7 +21,8 @@ export class Cluster {
   #engines: Engines | undefined
   #gateway: Member | undefined
 
-  constructor(app: App, log: LogName, folder: string) {
+  constructor(app: App, log: LogName, folder: string, recoveryMs: number = RECOVERY_MS) {
+    this.recoveryMs = recoveryMs
     this.app = app
     this.log = log
     this.folder = folder
@@ -40,7 +43,7 @@ export class Cluster {
     this.gatewayUrl = `http://127.0.0.1:${port}`
     this.#gateway = new Member('gateway', this.gatewayUrl, this.#secret, [this.app.module, '--config', this.#configure('gateway', undefined, addresses), '--gateway', '--port', String(port)])
     for (const member of [...this.members, this.gateway]) member.start()
-    await this.allReady(START_MS)
+    await this.allReady(Math.max(START_MS, this.recoveryMs))
   }
 
   /** Once it has been started. */
@@ -96,4 +99,6 @@ export class Cluster {
 
 /** Short, so that a pause outlasts it soon. */
 export const LEASE_MS = 2_000
+/** How long a system may take to come to rest once nothing befalls it any more: the stated bound. */
+export const RECOVERY_MS = 30_000
 const START_MS = 60_000

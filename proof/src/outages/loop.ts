@@ -18,6 +18,8 @@ export interface OutagesOptions {
   readonly kills: number
   /** For how long things befall it at the most, however few they are by then, seconds. */
   readonly secondsMax: number
+  /** How long the system may take to come to rest once nothing befalls it any more, and to work again, milliseconds. */
+  readonly recoveryMs: number
   readonly seed: number
   readonly onMishap?: (soFar: Summary) => void
 }
@@ -37,6 +39,8 @@ export interface Summary {
   readonly requests: Counts
   /** How often everything was held to account, and how long it took to come to rest each time, milliseconds. */
   readonly recoveriesMs: number[]
+  /** How long it might have taken. */
+  readonly recoveryMsBound: number
   violation: { readonly text: string; readonly last: string; readonly folder: string } | undefined
 }
 
@@ -53,10 +57,10 @@ async function untilDue(trial: Trial, random: Random): Promise<boolean> {
 }
 
 /** Throws a {@link Violation} if nothing is acknowledged although nothing befalls the system: one that refuses everything breaks no other promise. */
-async function assertWorks(trial: Trial): Promise<void> {
+async function assertWorks(trial: Trial, withinMs: number): Promise<void> {
   const before = trial.acknowledged
-  if (await eventually(() => trial.acknowledged - before >= ACKNOWLEDGED_MOST, RECOVERY_MS)) return
-  throw new Violation(`${trial.acknowledged - before} requests were acknowledged in ${RECOVERY_MS} ms in which nothing befell it`)
+  if (await eventually(() => trial.acknowledged - before >= ACKNOWLEDGED_MOST, withinMs)) return
+  throw new Violation(`${trial.acknowledged - before} requests were acknowledged in ${withinMs} ms in which nothing befell it`)
 }
 
 const REGARDLESS = 0.25
@@ -67,19 +71,17 @@ const WORKS_MS = 2_000
 
 /** Mishaps between two accounts. */
 const BETWEEN_ACCOUNTS = 25
-/** How long a system may take to come to rest once nothing befalls it any more: the stated bound. */
-export const RECOVERY_MS = 30_000
 /** Longer than any operation's deadline: after it, nothing that was asked for can still take effect. */
 const SETTLED_MS = 5_500
 
 /** Starts a system as processes on engines, loads it, lets things befall it, and holds it to account, again and again. */
-export async function outages({ app, log, kills, secondsMax, seed, onMishap }: OutagesOptions): Promise<Summary> {
+export async function outages({ app, log, kills, secondsMax, recoveryMs, seed, onMishap }: OutagesOptions): Promise<Summary> {
   const random = createRandom(seed)
   const folder = mkdtempSync(join(tmpdir(), 'atoll-outages-'))
   chmodSync(folder, 0o755) // not every engine runs as us
-  const cluster = new Cluster(app, log, folder)
+  const cluster = new Cluster(app, log, folder, recoveryMs)
   const trial = app.createTrial(cluster, seed)
-  const summary: Summary = { app: app.system.name, log, seed, kills: { service: 0, log: 0, stores: 0, gateway: 0 }, mishaps: new Map(), mishapsMs: new Map(), underWork: 0, requests: trial.counts, recoveriesMs: [], violation: undefined }
+  const summary: Summary = { app: app.system.name, log, seed, kills: { service: 0, log: 0, stores: 0, gateway: 0 }, mishaps: new Map(), mishapsMs: new Map(), underWork: 0, requests: trial.counts, recoveriesMs: [], recoveryMsBound: recoveryMs, violation: undefined }
   let last = 'none'
   try {
     await cluster.start()
@@ -89,7 +91,7 @@ export async function outages({ app, log, kills, secondsMax, seed, onMishap }: O
     const isEnough = (): boolean => performance.now() >= untilMs || (summary.kills.service >= kills && (log === 'postgres' ? summary.kills.stores : summary.kills.log) >= kills)
     while (!isEnough()) {
       trial.run()
-      await assertWorks(trial)
+      await assertWorks(trial, recoveryMs)
       for (let count = 0; count < BETWEEN_ACCOUNTS && !isEnough(); count++) {
         if (await untilDue(trial, random)) summary.underWork++
         const mishap = random.weighted(mishaps.map((one) => [one.weight, one] as const))
@@ -103,12 +105,12 @@ export async function outages({ app, log, kills, secondsMax, seed, onMishap }: O
       }
       await trial.rest()
       await after(SETTLED_MS)
-      summary.recoveriesMs.push(SETTLED_MS + (await trial.check(RECOVERY_MS - SETTLED_MS, isEnough())))
+      summary.recoveriesMs.push(SETTLED_MS + (await trial.check(recoveryMs - SETTLED_MS, isEnough())))
       const alarms = cluster.alarms()
       if (alarms.length > 0) throw new Violation(alarms.slice(0, 10).join('\n'))
     }
     trial.run()
-    await assertWorks(trial)
+    await assertWorks(trial, recoveryMs)
     await trial.rest()
     const count = [...summary.mishaps.values()].reduce((sum, each) => sum + each, 0)
     // Of a few, chance decides.

@@ -43,10 +43,10 @@ const all: readonly Mishap[] = [
     await Promise.all([restart(cluster, random), killEngine(cluster.engines.log, random)])
   } },
   { name: 'the stores are killed', weight: 5, kills: ['stores'], befall: (cluster, random) => killEngine(cluster.engines.stores, random) },
-  { name: 'the gateway is killed', weight: 1, kills: ['gateway'], async befall({ gateway }) {
+  { name: 'the gateway is killed', weight: 1, kills: ['gateway'], async befall({ gateway, recoveryMs }) {
     await gateway.end('SIGKILL')
     gateway.start()
-    if (!(await gateway.ready(30_000))) throw new Violation(`the gateway was not ready again: ${gateway.err.slice(-2_000)}`)
+    if (!(await gateway.ready(recoveryMs))) throw new Violation(`the gateway was not ready again: ${gateway.err.slice(-2_000)}`)
   } },
   { name: 'a service stands still for longer than its lease', weight: 2, async befall(cluster, random) {
     const member = random.pick(cluster.members)
@@ -63,13 +63,13 @@ const all: readonly Mishap[] = [
   { name: 'the network to the stores goes silent', weight: 1, befall: (cluster, random) => disturb(cluster.engines.stores, 'silence', random) },
   { name: 'the network to the stores is slow', weight: 1, befall: (cluster, random) => disturb(cluster.engines.stores, 'delay', random) },
   { name: 'every service is restarted in turn', weight: 0.5, async befall(cluster) {
-    await cluster.allReady(30_000) // one that has hardly begun ends as anything does that is told to
+    await cluster.allReady(cluster.recoveryMs) // one that has hardly begun ends as anything does that is told to
     for (const instance of [0, 1]) {
       await Promise.all(cluster.members.filter((_, index) => index % 2 === instance).map(async (member) => {
         const code = await member.end('SIGTERM')
         if (code !== 0) throw new Violation(`${member.name} was told to stop and ended with ${code}: ${member.err.slice(-2_000)}`)
         member.start()
-        if (!(await member.ready(30_000))) throw new Violation(`${member.name} was not ready again: ${member.err.slice(-2_000)}`)
+        if (!(await member.ready(cluster.recoveryMs))) throw new Violation(`${member.name} was not ready again: ${member.err.slice(-2_000)}`)
       }))
     }
   } },

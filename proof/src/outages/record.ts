@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { RECOVERY_MS, type Summary } from './loop.ts'
+import type { Summary } from './loop.ts'
 
 /** What is kept of a run. */
 export interface OutageRecord {
@@ -29,7 +29,7 @@ export interface OutageRecord {
 /** The last recorded run of each system with each log. */
 export const outagesFile = fileURLToPath(new URL('../../recorded/outages.json', import.meta.url))
 
-export function toRecord({ app, log, seed, kills, mishaps, underWork, requests, recoveriesMs, violation }: Summary, seconds: number): OutageRecord {
+export function toRecord({ app, log, seed, kills, mishaps, underWork, requests, recoveriesMs, recoveryMsBound, violation }: Summary, seconds: number): OutageRecord {
   return {
     date: new Date().toISOString(),
     commit: commitNow(),
@@ -44,7 +44,7 @@ export function toRecord({ app, log, seed, kills, mishaps, underWork, requests, 
     requests,
     accounts: recoveriesMs.length,
     recoveryMsMax: Math.round(Math.max(0, ...recoveriesMs)),
-    recoveryMsBound: RECOVERY_MS,
+    recoveryMsBound,
     violation,
   }
 }
