@@ -306,6 +306,7 @@ describe('what a client sent and cannot be the key of an event', () => {
   const about: [string, (input: Record<string, string>) => string, unknown, string | undefined][] = [
     ['is too long', ({ id }) => id!, { id: long }, 'id'],
     ['is empty', ({ id }) => id!, { id: '' }, 'id'],
+    ['contains U+0000', ({ id }) => id!, { id: 'a\0' }, 'id'],
     ['is too long beside another field', ({ id, of }) => `${id}/${of}`, { id: 'a', of: long }, 'of'],
     ['is too long in other letters', ({ id }) => id!.toUpperCase(), { of: 'a', id: long }, 'id'],
     ['is the handler\'s own', () => long, { id: 'a' }, undefined],

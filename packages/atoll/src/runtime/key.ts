@@ -28,9 +28,11 @@ interface Text {
 /** The field without which the key would have been one: keys are mostly a field, or some together, perhaps in lower case. */
 function fieldBehind(key: string, texts: readonly Text[]): string | undefined {
   if (key === '') return texts.find(({ text }) => text.trim() === '')?.field
-  if (key.length <= KEY_CHARS_MAX) return undefined // it has a character that nobody can have sent
-  const longest = texts.toSorted((a, b) => b.text.length - a.text.length)[0]
-  return longest && longest.text.length * 4 >= key.length && key.length - longest.text.length <= KEY_CHARS_MAX ? longest.field : undefined
+  if (key.length > KEY_CHARS_MAX) {
+    const longest = texts.toSorted((a, b) => b.text.length - a.text.length)[0]
+    return longest && longest.text.length * 4 >= key.length && key.length - longest.text.length <= KEY_CHARS_MAX ? longest.field : undefined
+  }
+  return texts.find(({ text }) => text.includes('\0') || !text.isWellFormed())?.field
 }
 
 function textsIn(value: unknown, field = ''): Text[] {
