@@ -48,7 +48,7 @@ async function badDays(world: World, seed: number): Promise<void> {
   const begin = async (instance = 'main'): Promise<RunningSystem> => {
     for (;;) {
       try {
-        return await world.start(shop, { instance, partitions: 2, attemptsMax: 3, retryDelayMs: 50, leaseMs: 3_000 }, { stores, log })
+        return await passing(world, world.start(shop, { instance, partitions: 2, attemptsMax: 3, retryDelayMs: 50, leaseMs: 3_000 }, { stores, log }))
       } catch (error) {
         assert.ok(error instanceof AtollError && ['STORE_FULL', 'UNAVAILABLE'].includes(error.code), String(error))
       }
@@ -76,21 +76,21 @@ async function badDays(world: World, seed: number): Promise<void> {
       await redriven
     }
     else if (dice < 0.95 && second) {
-      await second.stop({ drainMs: 0 }).catch(() => undefined)
+      await passing(world, second.stop({ drainMs: 0 })).catch(() => undefined)
       second = undefined
     } else if (dice < 0.95) {
       second = await begin('second')
       await world.host.advance(random() * 2_000) // in which the first hands over
     } else {
-      await running.stop({ drainMs: 0 }).catch(() => undefined) // it may fail, and what it left behind must do
+      await passing(world, running.stop({ drainMs: 0 })).catch(() => undefined) // it may fail, and what it left behind must do
       running = await begin()
     }
   }
 
   bad = false
-  await second?.stop({ drainMs: 0 }).catch(() => undefined)
+  if (second) await passing(world, second.stop({ drainMs: 0 })).catch(() => undefined)
   if (random() < 0.5) {
-    await running.stop({ drainMs: 0 }).catch(() => undefined)
+    await passing(world, running.stop({ drainMs: 0 })).catch(() => undefined)
     running = await begin()
   }
   const last = running // half of the time, the one that has been through it all
@@ -107,6 +107,15 @@ async function badDays(world: World, seed: number): Promise<void> {
     for (const step of cents) assert.ok(tried.get(account)!.includes(step))
     assert.equal((await call(last, audit.sums, { account })).cents, cents.reduce((sum, amount) => sum + amount, 0), `${account} sums`)
   }
+}
+
+/** Lets time pass for as long as something takes: what starts or stops waits for what fails to be tried again, and nothing else moves the clocks. */
+async function passing<T>(world: World, work: Promise<T>): Promise<T> {
+  let isOver = false
+  const end = (): void => void (isOver = true)
+  work.then(end, end)
+  for (await world.host.advance(0); !isOver; ) await world.host.advance(50)
+  return work
 }
 
 /** Mulberry32, by Tommy Ettinger: small, and good enough to decide what fails. */
