@@ -3,8 +3,8 @@ import { isIPv6 } from 'node:net'
 /**
  * Lets clients take turns. Node.js serves all that has come before it looks for more, so that three hundred requests of one client hold up the one
  * of another. Here each round of the event loop serves only so many of each client; what is over waits for the next round, behind
- * those of its client that came before. The share shrinks to one where a round takes long, and grows where it does not (additive
- * fairness of deficit round robin, Shreedhar and Varghese 1996, with a quantum that is measured).
+ * those of its client that came before. The share halves, down to one, where a round took long, and doubles where it did not. It is round robin with
+ * a quantum of requests: what one costs, nobody knows before it is served.
  */
 export class Turns<Item> {
   readonly #serve: (item: Item) => void
