@@ -12,7 +12,7 @@ import type { CursorBook } from './cursor-book.ts'
 import type { HeldPlace } from './discarded.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import type { HeldEvent, HeldEvents, HeldReason } from './held.ts'
-import { StatementFailure } from './suspects.ts'
+import { StatementFailure } from './statement-failures.ts'
 
 /**
  * Tries events one at a time and decides what becomes of those that fail: another try later, with growing and jittered delays, or a
@@ -34,7 +34,7 @@ export class Attempts {
 
   /** Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. */
   async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'dry' = 'live'): Promise<void> {
-    const { refusals, suspects } = this.#ground
+    const { refusals, statementFailures } = this.#ground
     const refusal = mode === 'live' && refusals.has(envelope) ? refusals.take(envelope) : undefined
     if (refusal) throw refusal
     let opened: Transaction | undefined
@@ -46,9 +46,9 @@ export class Attempts {
     try {
       if (subscriber.kind === 'handle') await this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
       else await this.#apply(subscriber, envelope, guard, settle, committed)
-      suspects.passed(envelope)
+      statementFailures.passed(envelope)
     } catch (error) {
-      if (error instanceof StoreFailure && error.isOfStatement) throw suspects.failed(envelope, error.cause) ?? error
+      if (error instanceof StoreFailure && error.isOfStatement) throw statementFailures.failed(envelope, error.cause) ?? error
       if (!(opened as Transaction | undefined)?.refusal || error instanceof StoreFailure) throw error // assigned in the callback
       refusals.note([envelope], AtollError.from(error)) // the commit was refused over what the handler wrote: that counts, but this reader cannot note it
       throw new StoreFailure(error)

@@ -141,13 +141,13 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
     })
   } catch (error) {
-    const suspect = failed.storeFailure && failing
-    if (isStoresDoing(error, failed)) throw (suspect && ground.suspects.failed(suspect, error)) ?? new StoreFailure(error)
+    const stopped = failed.storeFailure && failing
+    if (isStoresDoing(error, failed)) throw (stopped && ground.statementFailures.failed(stopped, error)) ?? new StoreFailure(error)
     if (!(opened as Transaction | undefined)?.refusal) throw error // assigned in the callback
     ground.refusals.note(handled, AtollError.from(error)) // for the next reader: in this one, cursors are ahead of the store
     throw new StoreFailure(error)
   }
-  for (const record of handled) ground.suspects.passed(record)
+  for (const record of handled) ground.statementFailures.passed(record)
   for (const [record, reason] of newlyHeld) held.note(record, reason) // before anybody hears that the cursor has passed them
   if (caution.isOn) for (const record of batch.records) caution.settled(record)
   book.confirm((opened as Transaction | undefined)?.commit)

@@ -10,7 +10,7 @@ import type { Alone } from '../alone.ts'
 import type { TransactionFrame } from '../transact.ts'
 import { Refusals } from './refusals.ts'
 import type { FailureReports } from './reports.ts'
-import { Suspects } from './suspects.ts'
+import { StatementFailures } from './statement-failures.ts'
 
 /** What a subscription stands on, and what it asks of its service. */
 export interface SubscriptionGround {
@@ -30,7 +30,7 @@ export interface SubscriptionGround {
   /** What it handles, event by event, with the service that emits it. */
   readonly events: readonly { readonly type: string; readonly source: string }[]
   readonly refusals: Refusals
-  readonly suspects: Suspects
+  readonly statementFailures: StatementFailures
   /** Every subscriber is a pure projection: events are applied in batches. */
   readonly batched: boolean
   /**
@@ -41,13 +41,13 @@ export interface SubscriptionGround {
 }
 
 /** What a system's definition says of a subscription. */
-export function factsOf({ name, subscribers }: SubscriptionFacts, { sources }: System): Pick<SubscriptionGround, 'name' | 'subscribers' | 'events' | 'refusals' | 'suspects' | 'batched'> {
+export function factsOf({ name, subscribers }: SubscriptionFacts, { sources }: System): Pick<SubscriptionGround, 'name' | 'subscribers' | 'events' | 'refusals' | 'statementFailures' | 'batched'> {
   return {
     name,
     subscribers: new Map(subscribers.map((subscriber) => [subscriber.event.name, subscriber])),
     events: subscribers.map(({ event }) => ({ type: event.name, source: sources.get(event.name)!.service })), // `system` checked it
     refusals: new Refusals(),
-    suspects: new Suspects(),
+    statementFailures: new StatementFailures(),
     batched: subscribers.every((subscriber) => subscriber.kind === 'project'),
   }
 }

@@ -6,7 +6,7 @@ import { AtollError } from '@atoll/host'
  *
  * Kept beside the readers, which are opened anew after each failure of the store: that the next one came as far as this event shows that the store works.
  */
-export class Suspects {
+export class StatementFailures {
   readonly #failures = new Map<string, number>()
 
   /** The store failed at what the handler of this event asked for. What to hold the event with, if that was so often enough in a row. */
