@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { describeThrown, type LogFields, type Logger } from '@atoll/host'
 import type { Attributable, Attribution } from 'atoll/runtime'
 
-/** Rejections of a process that nobody awaits, and who is to blame for them. */
-export interface Strays {
+/** Watches for rejections of a process that nobody awaits, and knows who is to blame for them. */
+export interface StrayWatch {
   readonly attribution: Attribution
   /** What runs now on behalf of some handling, for log lines; undefined if nothing does. */
   about(): LogFields | undefined
@@ -18,7 +18,7 @@ export interface Strays {
  * which handling left it: that one fails, or is logged, and the other services go on. What nobody can be blamed for ends the process, as
  * does every error that nobody catches: of that it is only said where it came from.
  */
-export function watchStrays(logger: Logger): Strays {
+export function watchStrays(logger: Logger): StrayWatch {
   const handlings = new AsyncLocalStorage<Attributable>()
   let isTold = false
   let tellFirst: (() => void) | undefined

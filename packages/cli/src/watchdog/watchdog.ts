@@ -1,7 +1,7 @@
 import { url as debuggerUrl } from 'node:inspector'
 import { Worker } from 'node:worker_threads'
 import type { Logger } from '@atoll/host'
-import type { Strays } from '../strays.ts'
+import type { StrayWatch } from '../strays.ts'
 
 /** How long nothing of a process may run before it is ended, milliseconds: longer than a handler may take in all. */
 export const loopStallMsMax = 60_000
@@ -29,7 +29,7 @@ export const HANDLES = 2
  * statement without end, cannot be asked: it ends the process when it has computed for so long, in a process that has handlers at work. Of what else
  * takes its time, such as a migration or a disk that hangs, it only says so. It does nothing under a debugger, and if `stallMsMax` is 0.
  */
-export function watchLoop(strays: Pick<Strays, 'about' | 'onFirst'>, logger: Logger, stallMsMax = loopStallMsMax): Watchdog {
+export function watchLoop(strays: Pick<StrayWatch, 'about' | 'onFirst'>, logger: Logger, stallMsMax = loopStallMsMax): Watchdog {
   if (stallMsMax === 0) return { end() {} }
   const beats = new Int32Array(new SharedArrayBuffer(12))
   strays.onFirst(() => void Atomics.store(beats, HANDLES, 1))
