@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { engineUrl } from '@atoll/engines'
 import { silentLogger } from '@atoll/host'
-import { createNodeHost } from '@atoll/host/node'
 import { createMemoryLog } from '@atoll/log/memory'
-import { openPool, quoteIdentifier } from '@atoll/postgres'
 import { sqlStore } from '@atoll/store'
-import { createPostgresStores } from '@atoll/store/postgres'
 import { command, contract, event, projection, service, system } from 'atoll'
 import { startSystem } from 'atoll/runtime'
 import { sql, type Kysely } from 'kysely'
 import { z } from 'zod'
+import { onPostgres } from './postgres.ts'
 
 /** What sounds like trouble of the server: out of memory, over a limit of its own, a full disk, an error of a file, a damaged page. */
 const states = ['53200', '53400', '53100', '58030', 'XX001']
@@ -23,43 +19,34 @@ const asking = contract('asking', { events: [asked], ask: command({ input: Asked
 const store = (table: string) => sqlStore<{ done: { state: string }; pages: { state: string } }>({ migrations: { '0001': `CREATE TABLE ${table} (state TEXT)`, '0002': { postgres: raise, sqlite: '' } } })
 
 describe('an event at whose statement PostgreSQL fails as if it were in trouble', () => {
-  it('holds up nobody but its key, uses up no try, and is handled once its statement can be carried out', async () => {
-    const host = createNodeHost()
-    const [url, prefix] = [engineUrl('postgres'), `test-${randomBytes(6).toString('hex')}`]
-    const stores = createPostgresStores({ url, system: prefix, host })
-    const log = createMemoryLog()
-    const keepAlive = setInterval(() => {}, 2 ** 30) // the driver's own timers do not
-    let isMended = false
-    const handle = async (db: Kysely<{ done: { state: string }; pages: { state: string } }>, table: 'done' | 'pages', state: string): Promise<void> => {
-      if (states.includes(state) && !isMended) await sql`SELECT raise(${state})`.execute(db)
-      await db.insertInto(table).values({ state }).execute()
-    }
-    const pages = projection('pages', { store: store('pages'), subscribe: ({ project }) => [project(asked, ({ data }, { db }) => handle(db, 'pages', data.state))] })
-    const services = [
-      service(asking, { store: sqlStore({ migrations: {} }), handlers: { ask: ({ input, tx }) => tx(({ emit }) => emit(asked, input)) } }),
-      service(contract('doing', {}), { store: store('done'), handlers: {}, projections: [pages], subscribe: ({ on }) => [on(asked, ({ event: { data }, tx }) => tx(({ db }) => handle(db, 'done', data.state)))] }),
-    ]
-    const running = await startSystem(system('statements', { services }), { host, log, logger: silentLogger, stores }, { partitions: 1, attemptsMax: 2, retryDelayMs: 10, retryDelayMsMax: 500 })
-    const handled = async (): Promise<number[]> => (await running.admin.ledger()).filter(({ event: type }) => type === 'statement.asked').map((row) => row.handled)
-    const until = async (count: number): Promise<void> => {
-      while ((await handled()).some((one) => one < count)) await new Promise((resolve) => void setTimeout(resolve, 20)) // the runner bounds it
-    }
-    try {
-      for (const state of [...states, 'fine']) await running.dispatch('asking.ask', { input: { state } })
-      await until(1)
-      assert.deepEqual(await handled(), [1, 1])
-      assert.deepEqual(await running.admin.deadLetters(), [])
-      isMended = true
-      await until(states.length + 1)
-    } finally {
-      await running.stop()
-      for (const name of ['asking', 'doing', 'doing.pages.1']) await stores.remove(name)
-      await stores.close()
-      await log.close()
-      const admin = openPool({ url, host, applicationName: 'tests', connectionsMax: 1 })
-      for (const name of ['asking', 'doing']) await admin.query(`DROP ROLE ${quoteIdentifier(`${prefix}_${name}`)}`)
-      await admin.close()
-      clearInterval(keepAlive)
-    }
-  })
+  it('holds up nobody but its key, uses up no try, and is handled once its statement can be carried out', () =>
+    onPostgres(async ({ host, stores }) => {
+      const log = createMemoryLog()
+      let isMended = false
+      const handle = async (db: Kysely<{ done: { state: string }; pages: { state: string } }>, table: 'done' | 'pages', state: string): Promise<void> => {
+        if (states.includes(state) && !isMended) await sql`SELECT raise(${state})`.execute(db)
+        await db.insertInto(table).values({ state }).execute()
+      }
+      const pages = projection('pages', { store: store('pages'), subscribe: ({ project }) => [project(asked, ({ data }, { db }) => handle(db, 'pages', data.state))] })
+      const services = [
+        service(asking, { store: sqlStore({ migrations: {} }), handlers: { ask: ({ input, tx }) => tx(({ emit }) => emit(asked, input)) } }),
+        service(contract('doing', {}), { store: store('done'), handlers: {}, projections: [pages], subscribe: ({ on }) => [on(asked, ({ event: { data }, tx }) => tx(({ db }) => handle(db, 'done', data.state)))] }),
+      ]
+      const running = await startSystem(system('statements', { services }), { host, log, logger: silentLogger, stores }, { partitions: 1, attemptsMax: 2, retryDelayMs: 10, retryDelayMsMax: 500 })
+      const handled = async (): Promise<number[]> => (await running.admin.ledger()).filter(({ event: type }) => type === 'statement.asked').map((row) => row.handled)
+      const until = async (count: number): Promise<void> => {
+        while ((await handled()).some((one) => one < count)) await new Promise((resolve) => void setTimeout(resolve, 20)) // the runner bounds it
+      }
+      try {
+        for (const state of [...states, 'fine']) await running.dispatch('asking.ask', { input: { state } })
+        await until(1)
+        assert.deepEqual(await handled(), [1, 1])
+        assert.deepEqual(await running.admin.deadLetters(), [])
+        isMended = true
+        await until(states.length + 1)
+      } finally {
+        await running.stop()
+        await log.close()
+      }
+    }))
 })

@@ -118,9 +118,6 @@ export async function walk(stores: StoreDriver): Promise<void> {
   }
 }
 
-/** The stores that a walk leaves behind. */
-export const storesOfWalk = ['names', 'reading', 'reading.pages.1']
-
 async function send(gateway: Gateway, { method, url, body, headers = {} }: Sent): Promise<{ status: number; body: string | undefined }> {
   const typed = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(body.length) }
   return gateway.handle({ method, url, headers: { ...typed, ...headers }, body: async () => body ?? '', address: '127.0.0.1', signal: () => undefined })
