@@ -76,7 +76,7 @@ export class Weather {
     const emits = (name: string): boolean => world.system.services.some((service) => service.name === name && service.contract.events.length + service.privateEvents.length > 0)
     const isOfLog = parts.some(({ name }) => name === 'log')
     if (!isOfLog && !parts.some(({ name }) => emits(name))) return
-    if (!isOfLog && !(await this.#standsStill())) return
+    if (!isOfLog && !(await this.#isOutOfDate())) return
     world.powerLoss()
     if (isOfLog) await world.restore(this.#backups.get(Math.min(...parts.map(({ takenMs }) => takenMs)))!) // kept before it was restored
     else for (const { name } of parts) await world.restore(newest, name)
@@ -85,7 +85,7 @@ export class Weather {
   }
 
   /** Whether anything is out of date for what it meets, as an operator would hear of it. */
-  async #standsStill(): Promise<boolean> {
+  async #isOutOfDate(): Promise<boolean> {
     try {
       await this.#world.start()
     } catch (error) {
