@@ -18,16 +18,16 @@ export interface Look {
 
 /** Looks through a value. A field that is undefined counts as one that is not there. `isMade`: a schema has just made every object and list in it. */
 export function lookAt(value: unknown, isMade: boolean): Look {
-  const state: State = { hasMinusZero: false, wellFormed: false, isMade }
+  const state: State = { hasMinusZero: false, wellFormed: false, withoutNul: false, isMade }
   return { flaw: flawIn(value, 0, state), hasMinusZero: state.hasMinusZero }
 }
 
 /**
  * The same for what somebody sent. Halves of surrogate pairs are flaws there, too: JSON brings them back, and stores do not, so that two texts
- * would become one. `isMade`: JSON was parsed to make it.
+ * would become one. Of what is from a client, so is U+0000, which no store keeps: whoever handled an event with it would fail for what a client sent. `isMade`: JSON was parsed to make it.
  */
-export function lookAtSent(value: unknown, isMade: boolean): Look {
-  const state: State = { hasMinusZero: false, wellFormed: true, isMade }
+export function lookAtSent(value: unknown, isMade: boolean, isFromClient: boolean): Look {
+  const state: State = { hasMinusZero: false, wellFormed: true, withoutNul: isFromClient, isMade }
   return { flaw: flawIn(value, 0, state), hasMinusZero: state.hasMinusZero }
 }
 
@@ -58,6 +58,7 @@ export function toCanonicalJson(value: unknown): string {
 interface State {
   hasMinusZero: boolean
   readonly wellFormed: boolean
+  readonly withoutNul: boolean
   /** Nobody can have put anything into its objects and lists that JSON leaves out. */
   readonly isMade: boolean
 }
@@ -65,7 +66,7 @@ interface State {
 function flawIn(value: unknown, depth: number, state: State): Flaw | undefined {
   switch (typeof value) {
     case 'string':
-      return state.wellFormed && !value.isWellFormed() ? flaw('half of a surrogate pair, which is no character') : undefined
+      return flawInText(value, state)
     case 'boolean':
       return undefined
     case 'number':
@@ -79,6 +80,11 @@ function flawIn(value: unknown, depth: number, state: State): Flaw | undefined {
     default:
       return flaw(`${unspoken[typeof value]}, which JSON cannot carry`)
   }
+}
+
+function flawInText(text: string, { wellFormed, withoutNul }: State): Flaw | undefined {
+  if (wellFormed && !text.isWellFormed()) return flaw('half of a surrogate pair, which is no character')
+  return withoutNul && text.includes('\0') ? flaw('the character U+0000, which no store keeps') : undefined
 }
 
 function flawInList(list: readonly unknown[], depth: number, state: State): Flaw | undefined {
@@ -98,7 +104,8 @@ function flawInObject(value: object, depth: number, state: State): Flaw | undefi
   for (const name in value) { // its prototype has none
     names++
     const field = (value as Readonly<Record<string, unknown>>)[name]
-    if (state.wellFormed && !name.isWellFormed()) return within(name, flaw('a name with half of a surrogate pair, which is no character'))
+    const ofName = flawInText(name, state)
+    if (ofName) return within(name, { ...ofName, why: `a name with ${ofName.why}` })
     if (field === undefined) continue
     const found = flawIn(field, depth + 1, state)
     if (found) return within(name, found)

@@ -243,7 +243,7 @@ async function all(works: readonly Promise<void>[]): Promise<void> {
 function toSent(operation: BoundOperation, request: Dispatch, asker: 'outside' | 'handler'): Dispatch {
   const { input } = request
   if (input === undefined) return request
-  const { flaw, hasMinusZero } = lookAtSent(input, asker === 'outside')
+  const { flaw, hasMinusZero } = lookAtSent(input, asker === 'outside', request.isFromClient === true)
   if (flaw) throw unsendable(operation, input, flaw)
   return asker === 'handler' || hasMinusZero ? { ...request, input: copyOf(input) } : request
 }

@@ -18,7 +18,6 @@ export async function readBody(request: GatewayRequest, limits: BodyLimits): Pro
   if (text.trim() === '') return undefined
   const hasScientific = assertShape(text, limits)
   const body = parse(text)
-  if (text.includes('\\u0000')) assertNoNul(body, [])
   if (hasScientific || LONG_NUMBER.test(text)) assertExact(text)
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown> // an object that is no list
   throw new AtollError('INVALID', 'the body must be a JSON object', { details: { fields: { body: ['must be an object'] } } })
@@ -88,22 +87,6 @@ function parse(text: string): unknown {
   } catch (error) {
     throw new AtollError('MALFORMED', 'the body is not well-formed JSON', { cause: error })
   }
-}
-
-/** Refuses U+0000, which no store keeps as a text: whoever handles an event with it would fail for what a client sent. Only bodies that spell it are walked through. */
-function assertNoNul(value: unknown, path: readonly string[]): void {
-  if (typeof value === 'string') return refuseNul(value, path)
-  if (typeof value !== 'object' || value === null) return
-  for (const [name, part] of Object.entries(value)) {
-    refuseNul(name, path)
-    assertNoNul(part, [...path, name])
-  }
-}
-
-function refuseNul(text: string, path: readonly string[]): void {
-  if (!text.includes('\0')) return
-  const field = path.join('.') || 'body'
-  throw new AtollError('INVALID', `${field} has the character U+0000, which no text may have`, { details: { fields: { [field]: ['has the character U+0000'] } } })
 }
 
 /** Refuses numbers that are not kept as they were written. Only texts with that many digits in a row, or scientific notation, are read a second time. */

@@ -112,6 +112,7 @@ class SystemGateway implements Gateway {
     assertExactTexts(input, target.numbers)
     const asked: Dispatch = {
       input,
+      isFromClient: true,
       caller,
       position: this.#positionOf(request, caller),
       maybeSeen: this.#maybeSeenBy(request),

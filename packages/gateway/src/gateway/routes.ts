@@ -36,9 +36,8 @@ export class Routes {
     }
   }
 
-  /** Undefined if nothing is there. MALFORMED for a path or a query string that cannot be decoded, or has U+0000. */
+  /** Undefined if nothing is there. MALFORMED for a path or a query string that cannot be decoded. */
   find(method: string, url: string): Match | undefined {
-    if (url.includes('%00')) throw new AtollError('MALFORMED', 'the URL has the character U+0000 (%00), which no text may have')
     const found = this.#find((method === 'HEAD' ? 'GET' : method) as Method, url)
     if (!found) return undefined
     if (!found.store) throw new AtollError('MALFORMED', 'the path cannot be decoded; check its percent signs')
