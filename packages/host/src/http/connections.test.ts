@@ -224,6 +224,20 @@ describe('the connections of a server', () => {
       ({ answer }) => answer(LARGE),
     ))
 
+  it('are closed when the client takes nothing of its answer, however much it sends meanwhile', () =>
+    inServer(
+      async ({ connect, asked }) => {
+        const { client, accepted } = await connect()
+        const closed = once(accepted, 'close')
+        client.pause().write(GET)
+        const sending = setInterval(() => client.write('\r\n'), 5) // between requests these are allowed
+        ;(await asked(0)).answer(LARGE)
+        await closed
+        clearInterval(sending)
+      },
+      { answerTimeoutMs: 200 },
+    ))
+
   it('wait for an answer that is not ready, however long nothing moves', () =>
     inServer(
       async ({ connect, asked, server }) => {

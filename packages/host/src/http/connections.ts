@@ -71,6 +71,7 @@ export class Connections {
     if (isRefused) this.#sendBeforeTheEnd(request, response, sent)
     else response.end(sent)
     if (socket.writableLength > 0) this.#wait(socket, bytes)
+    if (this.#unsent.has(socket) && !isRefused) socket.pause() // what it sends meanwhile would count as a sign of life, and it could go without reading for ever
   }
 
   /** From now on each answer is the last of its connection. */
@@ -149,8 +150,11 @@ export class Connections {
   }
 
   #taken(socket: Socket): void {
-    this.#unsentBytes -= this.#unsent.get(socket) ?? 0
+    const bytes = this.#unsent.get(socket)
+    if (bytes === undefined) return
+    this.#unsentBytes -= bytes
     this.#unsent.delete(socket)
+    if (!socket.destroyed) socket.resume()
   }
 
   /** Nothing has moved for a while. Whoever waits for an answer that is not ready yet may go on waiting. */
