@@ -23,7 +23,7 @@ export async function whenQuiet(cluster: Cluster, boundMs: number): Promise<{ ac
     const isSame = now !== undefined && now === before // one look at several stores takes its time: what is handled meanwhile may lead to more
     before = now
     return isSame
-  }, boundMs - (performance.now() - sinceMs))
+  }, boundMs - (performance.now() - sinceMs), LOOK_MS)
   const tookMs = performance.now() - sinceMs
   await close()
   if (!isQuiet) throw new Violation(`not everything was handled after ${boundMs} ms: ${JSON.stringify(accounts.filter((account) => account.pending > 0).slice(0, 5))}\n${cluster.said()}`)
@@ -47,5 +47,8 @@ async function openLedger({ app, engines, log: name }: Cluster): Promise<{ ledge
     },
   }
 }
+
+/** Between looks. Each reads every stream of the log before every cursor: one after the other they would take a core and half the engine from what is to come to rest. */
+const LOOK_MS = 500
 
 const pendingSomewhere: LedgerRow = { event: '', source: '', subscription: '', published: 1, handled: 0, pending: 1, parked: 0, dead: 0, discarded: 0, hasNoHandler: false, balanced: true, why: undefined }
