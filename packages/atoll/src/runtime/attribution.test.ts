@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, it } from 'node:test'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
-import { command, contract, event, projection, service, system } from '../index.ts'
+import { command, contract, event, projection, query, service, system } from '../index.ts'
 import { call, inWorld } from '../../test/world.ts'
 import type { Attributable } from './attribution.ts'
 
@@ -79,6 +79,25 @@ describe('a rejection that nobody awaits', () => {
       await call(running, notes.take, { id: 'a' })
       await world.host.advance(2_000)
       assert.deepEqual((await running.admin.deadLetters()).map(({ error }) => error.message), ['of the event'])
+    }))
+
+  it('is its operation\'s also where schemas and etags leave it, which are the service\'s code as well', () =>
+    inWorld(async (world) => {
+      const inside = z.object({ id: z.string().refine(() => (stray('of the input'), true)) })
+      const outside = z.object({ id: z.string().refine(() => (stray('of the output'), true)) })
+      const etag = (): string => (stray('of the etag'), '1')
+      const shelf = contract('shelf', {
+        take: command({ input: inside, output: outside, etag }),
+        look: query({ input: inside, output: outside, etag }),
+      })
+      const running = await world.start(system('town', { services: [service(shelf, { handlers: { take: ({ input, tx }) => tx(() => input), look: ({ input }) => input } })] }), {}, { attribution })
+      for (const operation of [shelf.take, shelf.look]) {
+        world.logged.length = 0
+        await call(running, operation, { id: 'a' })
+        const told = world.logged.filter(({ level }) => level === 'error').map(({ fields }) => fields)
+        assert.deepEqual(told.map(({ handling }) => handling), Array(3).fill(operation.name))
+        assert.deepEqual(told.map(({ error }) => String(error).split(' ').at(-1)), ['input', 'output', 'etag'])
+      }
     }))
 
   it('is told with its event when that has committed, and changes nothing', () =>

@@ -1,18 +1,20 @@
-import { AtollError } from '@atoll/host'
+import { AtollError, type Logger } from '@atoll/host'
 import { z } from 'zod'
 import { describeFlaw, type Flaw } from '../contract/json-value.ts'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { FieldMessages } from '../refusals.ts'
+import { reportStray, type Attributable } from './attribution.ts'
 import type { OperationGround } from './operations.ts'
 
 /**
  * What an operation's schema makes of what was sent. INVALID if it refuses that; and if it throws, as `JSON.parse` and `new URL` in a `.transform()` do:
  * what was sent made it throw. The log tells of it, since it may also be a defect, and a schema that refuses names the field.
  */
-export function parseInput({ faults }: Pick<OperationGround, 'faults'>, operation: BoundOperation, sent: unknown, requestId: string): unknown {
+export function parseInput({ faults, attribution, logger }: Pick<OperationGround, 'faults' | 'attribution' | 'logger'>, operation: BoundOperation, sent: unknown, requestId: string): unknown {
   let parsed: z.ZodSafeParseResult<unknown>
   try {
-    parsed = operation.input.safeParse(sent)
+    const parse = (): typeof parsed => operation.input.safeParse(sent)
+    parsed = attribution ? attribution.during(asParsing(operation, requestId, logger), parse) : parse()
   } catch (thrown) {
     if (isOwn(thrown)) throw thrown
     const error = AtollError.from(thrown)
@@ -21,6 +23,12 @@ export function parseInput({ faults }: Pick<OperationGround, 'faults'>, operatio
   }
   if (parsed.success) return parsed.data
   throw invalidInput(operation, parsed.error)
+}
+
+/** A schema is the service's code as well: a stray that it leaves is told, and ends nothing. */
+function asParsing({ name: handling }: BoundOperation, requestId: string, logger: Logger): Attributable {
+  const parsing: Attributable = { about: () => ({ handling, requestId }), takeStray: (thrown) => reportStray(logger, parsing, AtollError.from(thrown)) }
+  return parsing
 }
 
 /** What a schema throws whatever was sent, or on purpose. */

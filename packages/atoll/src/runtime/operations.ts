@@ -124,7 +124,7 @@ async function run(ground: OperationGround, operation: BoundOperation, handling:
   if (slot) return void (await handling.conclude(returned))
   handling.assertJudged()
   handling.decide()
-  answer.check(returned)
+  handling.within(() => answer.check(returned))
   if (operation.kind === 'command') handling.restOn(await ground.standing(ground.reader()).catch(() => emptyPosition)) // it is done, whatever else cannot be said
 }
 

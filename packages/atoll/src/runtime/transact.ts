@@ -76,7 +76,7 @@ export function transact(
       context.end()
       if (guarded) await guarded
     }
-    if (frame.check) result = frame.check(result)
+    if (frame.check) result = progress.within(() => frame.check!(result)) // schemas and `etag` are the service's code as well
     let position = outgoing.isEmpty ? emptyPosition : await outgoing.write(tx, frame.record !== undefined)
     if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)
     const settled = frame.settle?.(tx)
