@@ -3,12 +3,14 @@ import { isIPv6 } from 'node:net'
 /**
  * Lets clients take turns. Node.js serves all that has come before it looks for more, so that three hundred requests of one client hold up the one
  * of another. Here each round of the event loop serves only so many of each client; what is over waits for the next round, behind
- * those of its client that came before. The share halves, down to one, where a round took long, and doubles where it did not. It is round robin with
+ * those of its client that came before. The share halves, down to one, where serving made a round long, and doubles where it did not. It is round robin with
  * a quantum of requests: what one costs, nobody knows before it is served.
+ *
+ * A round in which the loop waits for a disk is not made long by those who are served in it: commits that one wait makes last would become as many waits if fewer were served.
  */
 export class Turns<Item> {
   readonly #serve: (item: Item) => void
-  readonly #nowMs: () => number
+  readonly #clock: RoundClock
   readonly #atNextRound: (round: () => void) => void
   /** How many each client has been served in this round. */
   readonly #served = new Map<string, number>()
@@ -16,10 +18,12 @@ export class Turns<Item> {
   #share = SHARE_MAX
   #isUnderWay = false
   #begunMs = 0
+  /** Where the last round was long, how much work the thread had done when this one began: to ask for that takes as long as a small request, so it is not asked for each. */
+  #busyMsBefore: number | undefined
 
-  constructor(serve: (item: Item) => void, nowMs: () => number = () => performance.now(), atNextRound: (round: () => void) => void = setImmediate) {
+  constructor(serve: (item: Item) => void, clock: RoundClock = clockOfThread, atNextRound: (round: () => void) => void = setImmediate) {
     this.#serve = serve
-    this.#nowMs = nowMs
+    this.#clock = clock
     this.#atNextRound = atNextRound
   }
 
@@ -41,7 +45,7 @@ export class Turns<Item> {
   #begin(): void {
     if (this.#isUnderWay) return
     this.#isUnderWay = true
-    this.#begunMs = this.#nowMs()
+    this.#begunMs = this.#clock.nowMs()
     this.#atNextRound(() => this.#round())
   }
 
@@ -51,8 +55,19 @@ export class Turns<Item> {
     else this.#waiting.set(client, [item])
   }
 
+  /** Sets the share for the next round by what this one took. */
+  #judge(tookMs: number): void {
+    const isLong = tookMs > ROUND_MS
+    const busyMs = isLong ? this.#clock.busyMs() : undefined
+    const workedMs = busyMs !== undefined && this.#busyMsBefore !== undefined ? busyMs - this.#busyMsBefore : undefined
+    this.#busyMsBefore = busyMs
+    if (isLong && workedMs === undefined) return // the next one will tell
+    const isHeavy = workedMs !== undefined && workedMs > Math.max(ROUND_MS, tookMs / 2)
+    this.#share = isHeavy ? Math.max(1, this.#share >> 1) : Math.min(SHARE_MAX, this.#share * 2)
+  }
+
   #round(): void {
-    this.#share = this.#nowMs() - this.#begunMs > ROUND_MS ? Math.max(1, this.#share >> 1) : Math.min(SHARE_MAX, this.#share * 2)
+    this.#judge(this.#clock.nowMs() - this.#begunMs)
     this.#served.clear()
     this.#isUnderWay = false
     if (this.#waiting.size === 0) return
@@ -64,6 +79,21 @@ export class Turns<Item> {
       for (const item of due) this.#serve(item)
     }
   }
+}
+
+/** What a round took. */
+export interface RoundClock {
+  nowMs(): number
+  /** How long the thread has worked, and not waited. */
+  busyMs(): number
+}
+
+const clockOfThread: RoundClock = {
+  nowMs: () => performance.now(),
+  busyMs() {
+    const { user, system } = process.threadCpuUsage()
+    return (user + system) / 1_000
+  },
 }
 
 /** Whose turn it is, by address. Of IPv6, half of an address names the network of one customer, who has all of the rest. */
@@ -81,6 +111,6 @@ export function clientOf(address: string | undefined): string {
   return groups.slice(0, 4).join(':')
 }
 
-/** Longer than this, a round of the loop keeps others waiting, milliseconds. */
+/** Longer than this, a round of the loop keeps others waiting, milliseconds. So does the work in it, if it is most of the round. */
 const ROUND_MS = 4
 const SHARE_MAX = 32
