@@ -102,3 +102,9 @@ export function refuseTwins(stores: readonly { readonly name: string; /** Withou
     }
   }
 }
+
+/** MIGRATION_CHANGED if a migration is not what was applied `where`; by digest of its text. */
+export function assertUnchanged(where: string, name: string, digest: string, applied: string): void {
+  if (digest === applied) return
+  throw new AtollError('MIGRATION_CHANGED', `migration ${name} differs from what was applied to ${where}; restore it, and put the change into a new migration (the digest of what was applied is ${applied}; it is ${digest} now)`)
+}

@@ -2,7 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import { quoteIdentifier, sqlStateOf, type Client } from '@atoll/postgres'
 import { textOf, type Migrations } from '../../driver.ts'
 import { assertOwnUntouched, isOfRuntime } from '../../own-tables.ts'
-import { assertInOrder } from '../../refusals.ts'
+import { assertInOrder, assertUnchanged } from '../../refusals.ts'
 import { examinePlace, type Found } from './found.ts'
 import type { Place } from './names.ts'
 import { meaningOf, meaningTokens, migrationStatements } from './sql.ts'
@@ -114,9 +114,7 @@ async function lacking(client: Client, { schema }: Place, migrations: Migrations
     if (migration === undefined) {
       throw new AtollError('STORE_NEWER', `schema ${schema} has had migration ${name}, which this code does not know. It was not touched: run the newer version`)
     }
-    if (host.digest(textOf(migration, 'postgres')) !== digest) {
-      throw new AtollError('MIGRATION_CHANGED', `migration ${name} differs from what was applied to schema ${schema}; restore it, and put the change into a new migration`)
-    }
+    assertUnchanged(`schema ${schema}`, name, host.digest(textOf(migration, 'postgres')), digest)
   }
   const applied = new Set(rows.map((row) => row.name))
   assertInOrder(`schema ${schema}`, Object.keys(migrations), applied)

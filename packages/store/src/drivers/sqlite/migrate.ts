@@ -2,7 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import { toAtollError, type Database } from '@atoll/sqlite'
 import { textOf, type Migrations } from '../../driver.ts'
 import { assertOwnUntouched, isOfRuntime } from '../../own-tables.ts'
-import { assertInOrder } from '../../refusals.ts'
+import { assertInOrder, assertUnchanged } from '../../refusals.ts'
 import { meaningOf, tokenize, undoesAll } from './sql.ts'
 
 /** Refuses a store whose migrations are not what this code has, or had. Only looks. */
@@ -13,9 +13,7 @@ export function checkMigrations(database: Database, file: string, migrations: Mi
     if (migration === undefined) {
       throw new AtollError('STORE_NEWER', `${file} has had migration ${name}, which this code does not know. It was not touched: run the newer version`)
     }
-    if (host.digest(textOf(migration, 'sqlite')) !== digest) {
-      throw new AtollError('MIGRATION_CHANGED', `migration ${name} differs from what was applied to ${file}; restore it, and put the change into a new migration`)
-    }
+    assertUnchanged(file, name, host.digest(textOf(migration, 'sqlite')), digest)
   }
   assertInOrder(file, Object.keys(migrations), applied)
 }
@@ -50,12 +48,25 @@ function assertUndoesRowsAlone(database: Database, file: string): void {
   const things = database.prepare('SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { type: string; name: string; sql: string }[] // all columns are text
   const thing = things.find(({ sql }) => undoesAll(meaningOf(sql)))
   if (thing === undefined) return
-  throw new AtollError('MIGRATION_FAILED', `${thing.type} ${thing.name} in ${file} says ROLLBACK for a row that does not fit, which would undo the works of others that share the commit. Say ABORT instead, or leave it out of ON CONFLICT. Where a migration that was released says so, leave that as it is, and write a new one: ${remedyFor(thing)}`)
+  throw new AtollError('MIGRATION_FAILED', `${thing.type} ${thing.name} in ${file} says ROLLBACK for a row that does not fit, which would undo the works of others that share the commit. Say ABORT instead, or leave it out of ON CONFLICT. Where a migration that was released says so, leave that as it is, and write a new one: ${remedyFor(database, thing)}`)
 }
 
-function remedyFor({ type, name }: { readonly type: string; readonly name: string }): string {
+function remedyFor(database: Database, { type, name }: { readonly type: string; readonly name: string }): string {
   if (type === 'trigger') return `DROP TRIGGER ${name}; and the trigger anew, with ABORT`
-  return `PRAGMA defer_foreign_keys = ON; CREATE TABLE kept AS SELECT * FROM ${name}; DROP TABLE ${name}; the table anew, without ROLLBACK, with its indexes and triggers; INSERT INTO ${name} SELECT * FROM kept; DROP TABLE kept. It is applied before this is judged; "After an upgrade" in docs/operating/data.md says more`
+  const changed = changedWith(database, name)
+  const keep = changed.map((other) => `CREATE TABLE kept_${other} AS SELECT * FROM ${other}; `).join('')
+  const putBack = changed.map((other) => `DELETE FROM ${other}; INSERT INTO ${other} SELECT * FROM kept_${other}; DROP TABLE kept_${other}; `).join('')
+  const why = changed.length > 0 ? ` (rows of ${changed.join(', ')} would go with those of ${name}, or forget them: ON DELETE)` : ''
+  return `PRAGMA defer_foreign_keys = ON; CREATE TABLE kept AS SELECT * FROM ${name}; ${keep}DROP TABLE ${name}; the table anew, without ROLLBACK, with its indexes and triggers; INSERT INTO ${name} SELECT * FROM kept; ${putBack}DROP TABLE kept${why}. It is applied before this is judged; "After an upgrade" in docs/operating/data.md says more`
+}
+
+/** The tables whose rows SQLite deletes or changes when those of `name` go, which DROP TABLE has them do; first those that others refer to. */
+function changedWith(database: Database, name: string): readonly string[] {
+  const referring = database.prepare(`SELECT m.name FROM sqlite_schema AS m JOIN pragma_foreign_key_list(m.name) AS f
+    WHERE m.type = 'table' AND f."table" = ? COLLATE NOCASE AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')`)
+  const found = new Set([name])
+  for (const one of found) for (const row of referring.all(one) as { name: string }[]) found.add(row.name) // the column that is asked for; a set is walked through to those that were added meanwhile
+  return [...found].slice(1)
 }
 
 function appliedTo(database: Database): Map<string, string> {

@@ -228,6 +228,20 @@ describe('a table or trigger that undoes everything over one row', () => {
   }
 })
 
+describe('the migration that a refusal proposes', () => {
+  it('keeps the rows of all tables that refer to the one that is made anew', () =>
+    inSqliteWorld({}, async (world) => {
+      const lines = 'CREATE TABLE lines (id TEXT PRIMARY KEY, row TEXT REFERENCES rows (id) ON DELETE CASCADE); CREATE TABLE parts (line TEXT REFERENCES lines (id) ON DELETE SET NULL)'
+      const before = { ...notes, '0002-rows': `CREATE TABLE rows (id TEXT UNIQUE ON CONFLICT ROLLBACK); ${lines}; INSERT INTO rows VALUES ('r'); INSERT INTO lines VALUES ('l', 'r'); INSERT INTO parts VALUES ('l')` }
+      await makeUnseen(world, before)
+      const refusal = await world.open(before).then(() => '', (error: Error) => error.message)
+      const proposed = /write a new one: (.*) \(rows of lines, parts would go/.exec(refusal)?.[1]
+      assert.ok(proposed, refusal)
+      const store = await world.open({ ...before, '0003-mended': proposed.replace(/the table anew[^;]*/, 'CREATE TABLE rows (id TEXT UNIQUE)') })
+      assert.deepEqual(await store.reader.all({ sql: 'SELECT rows.id AS row, lines.id AS line FROM rows JOIN lines ON lines.row = rows.id JOIN parts ON parts.line = lines.id' }), [{ row: 'r', line: 'l' }])
+    }))
+})
+
 /** A store as an older version made it, which did not look at what migrations say. */
 async function makeUnseen(world: SqliteWorld, migrations: Readonly<Record<string, string>>): Promise<void> {
   const { digest, now } = createNodeHost()
