@@ -9,8 +9,8 @@ import { sql, type Kysely } from 'kysely'
 import { z } from 'zod'
 import { onPostgres } from './postgres.ts'
 
-/** What sounds like trouble of the server: out of memory, over a limit of its own, a full disk, an error of a file, a damaged page. */
-const states = ['53200', '53400', '53100', '58030', 'XX001']
+/** What sounds like trouble of the server: out of memory, over a limit of its own, a full disk, an error of a file. */
+const states = ['53200', '53400', '53100', '58030']
 const raise = `CREATE FUNCTION raise(code text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'mine' USING ERRCODE = code; END $$`
 
 const Asked = z.object({ state: z.string() })

@@ -193,6 +193,17 @@ describe('an event whose handler fails', () => {
       assert.deepEqual(await handled(), [['audit', 5, 0], ['audit.copies', 5, 0]])
     }))
 
+  it('holds nobody up alone where its store says that it is damaged: the partition stands still, and readiness says so for as long as that is so', () =>
+    inWorld(async (world) => {
+      const stores = changedWrites(world.stores, (store, work) => store.write((tx) => work(withoutRoom(tx, ([account]) => account === 'odd', 'STORE_CORRUPT'))))
+      const shop = await world.start(createCopier((copy) => copy), { partitions: 1 }, { stores })
+      for (const account of ['a', 'odd', 'b']) await call(shop, book.note, { account, cents: 1 })
+      for (let minute = 0; minute < 10; minute++) await world.host.advance(60_000)
+      const { ready, reasons } = shop.readiness()
+      assert.equal(ready, false)
+      assert.match(reasons.join(), /STORE_CORRUPT/)
+    }))
+
   it('is followed by those behind it although the store fails between one and the next', () =>
     inWorld(async (world) => {
       for (const failAt of [1, 2, 3, 4, 5, 6]) {
@@ -341,7 +352,7 @@ function createCopier(insist: (inserting: Promise<unknown>) => Promise<unknown>)
 }
 
 /** A transaction of a store that has no room for copies: for all, or for those with such values. */
-function withoutRoom(tx: Transaction, isTooMuch: (params: readonly unknown[]) => boolean = () => true): Transaction {
+function withoutRoom(tx: Transaction, isTooMuch: (params: readonly unknown[]) => boolean = () => true, code: 'STORE_FULL' | 'STORE_CORRUPT' = 'STORE_FULL'): Transaction {
   let storeFailure: AtollError | undefined
   return new Proxy(tx, {
     get(_, member) {
@@ -351,7 +362,7 @@ function withoutRoom(tx: Transaction, isTooMuch: (params: readonly unknown[]) =>
       return (...args: unknown[]) => {
         const [statement, params = []] = args as [{ sql?: string } | undefined, (readonly unknown[])?]
         if (!/^insert into "(written|projected)"/.test(statement?.sql ?? '') || !isTooMuch(params)) return value.apply(tx, args)
-        return Promise.reject((storeFailure = new AtollError('STORE_FULL', 'there is no room')))
+        return Promise.reject((storeFailure = new AtollError(code, 'there is no room')))
       }
     },
   })

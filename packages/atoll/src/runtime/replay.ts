@@ -78,7 +78,8 @@ interface Held {
 
 async function heldBy(next: Subscription, live: Subscription): Promise<Held> {
   const rows = await next.ground.store.reader.all<HeldRow>(selectHeld, [next.ground.name])
-  if (rows.length === 0) return { count: 0, retrying: 0, fresh: [], discarded: [] }
+  const counts = { count: rows.length, retrying: rows.filter((row) => row.state === 'retrying').length }
+  if (!rows.some((row) => row.state === 'dead')) return { ...counts, fresh: [], discarded: [] } // of the live one there may be many, and this is asked again and again
   const place = (row: Pick<HeldRow, 'source' | 'partition' | 'number'>): string => `${row.source} ${row.partition} ${row.number}`
   const known = new Set((await live.ground.store.reader.all<HeldRow>(selectHeld, [live.ground.name])).map(place))
   const dead = new Map(rows.filter((row) => row.state === 'dead').map((row) => [place(row), row]))
@@ -90,8 +91,7 @@ async function heldBy(next: Subscription, live: Subscription): Promise<Held> {
     discarded.push({ ...again, ...(row.at === null ? { at: live.ground.host.now(), by: 'atoll', reason: NOTE_NOT_KEPT } : { at: row.at, by: row.by, reason: row.reason }) })
   }
   return {
-    count: rows.length,
-    retrying: rows.filter((row) => row.state === 'retrying').length,
+    ...counts,
     fresh: [...dead.values()].filter((row) => !known.has(place(row))),
     discarded,
   }

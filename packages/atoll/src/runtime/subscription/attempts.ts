@@ -48,7 +48,7 @@ export class Attempts {
       else await this.#apply(subscriber, envelope, guard, settle, committed)
       statementFailures.passed(envelope)
     } catch (error) {
-      if (error instanceof StoreFailure && error.isOfStatement) throw statementFailures.failed(envelope, error.cause) ?? error
+      if (error instanceof StoreFailure && error.isOfStatement && mode === 'live') throw statementFailures.failed(envelope, error.cause) ?? error
       if (!(opened as Transaction | undefined)?.refusal || error instanceof StoreFailure) throw error // assigned in the callback
       refusals.note([envelope], AtollError.from(error)) // the commit was refused over what the handler wrote: that counts, but this reader cannot note it
       throw new StoreFailure(error)

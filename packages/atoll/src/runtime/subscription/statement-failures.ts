@@ -11,6 +11,7 @@ export class StatementFailures {
 
   /** The store failed at what the handler of this event asked for. What to hold the event with, if that was so often enough in a row. */
   failed({ id }: { readonly id: string }, cause: unknown): StatementFailure | undefined {
+    if (AtollError.from(cause).code === 'STORE_CORRUPT') return undefined // nobody may go on writing to a damaged store as if nothing was
     const times = (this.#failures.get(id) ?? 0) + 1
     if (times === 1 && this.#failures.size >= KEPT_MAX) this.#failures.clear() // of partitions that others read by now; what is not known is found out again
     this.#failures.set(id, times)
