@@ -298,7 +298,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'gateway-forgets',
     first: 'conduit',
     defect: 'the gateway does not remember what its callers have seen',
-    changes: [{ file: 'packages/gateway/src/gateway/gateway.ts', find: 'if (isCommand) this.#remember(request, caller, dispatched.position)', replace: '' }],
+    changes: [{ file: 'packages/gateway/src/gateway/stages/positions.ts', find: "if (exchange.target.operation.kind === 'command') seen.remember(request, caller, dispatched.position)", replace: '' }],
   },
   {
     name: 'forgotten-execute-is-handled',

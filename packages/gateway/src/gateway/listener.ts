@@ -6,7 +6,7 @@ import { Connections, Gone, readText } from '@atoll/host/node'
 import type { Cancellation } from 'atoll/runtime'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import type { GatewayLimits } from './options.ts'
-import { toResponse } from './problem.ts'
+import { toResponse } from './stages/problem.ts'
 
 /** Carries HTTP/1.1 to the gateway and back. What HTTP itself forbids is refused before it gets there. */
 export class Listener {

@@ -5,13 +5,60 @@ import { createNodeHost } from '@atoll/host/node'
 import { command, contract, query, service, system } from 'atoll'
 import type { Dispatch, Dispatched, Position } from 'atoll/runtime'
 import { z } from 'zod'
-import { createGateway } from './gateway.ts'
-import type { GatewayLimits } from './options.ts'
+import { inSystem } from '../../../test/system.ts'
+import { createGateway } from '../gateway.ts'
+import type { GatewayLimits } from '../options.ts'
 
 const Empty = z.object({})
 const desk = contract('desk', {
   write: command({ http: 'POST /notes', auth: 'optional', input: Empty, output: z.void() }),
   read: query({ http: 'GET /notes', auth: 'optional', input: Empty, output: z.void() }),
+})
+
+const json = { 'content-type': 'application/json' }
+
+describe('the gateway', () => {
+  it('lets whoever wrote read it at once: by address, by caller, and by the position in the header', () =>
+    inSystem(async ({ send, slow }) => {
+      const post = (address: string, authorization?: string) => send({ method: 'POST', url: '/notes', headers: { ...json, ...(authorization ? { authorization } : {}) }, body: '{"text":"x"}', address })
+      const count = async (address: string, headers: Record<string, string> = {}) => (await send({ method: 'GET', url: '/count', headers, address })).json['count']
+      await slow(async (release) => {
+        const { headers } = await post('10.0.0.1')
+        assert.equal(await count('10.0.0.9'), 0, 'somebody else is not kept waiting')
+        const waiting = [count('10.0.0.1'), count('10.0.0.9', { 'atoll-position': headers['atoll-position']! })]
+        release()
+        assert.deepEqual(await Promise.all(waiting), [1, 1])
+      })
+    }))
+
+  it('tells clients behind a proxy that it trusts apart by the address that the proxy added', () =>
+    inSystem(
+      async ({ send, slow }) => {
+        const through = (forwarded: string) => ({ address: '10.0.0.1', headers: { ...json, 'x-forwarded-for': forwarded } })
+        const count = async (forwarded: string) => (await send({ method: 'GET', url: '/count', ...through(forwarded) })).json['count']
+        await slow(async (release) => {
+          await send({ method: 'POST', url: '/notes', body: '{"text":"x"}', ...through('203.0.113.7') })
+          assert.equal(await count('203.0.113.7, 203.0.113.8'), 0, 'what a client claims itself does not count')
+          const waiting = count('198.51.100.1, 203.0.113.7')
+          release()
+          assert.equal(await waiting, 1)
+        })
+      },
+      { trustProxy: true },
+    ))
+
+  it('goes by the address of the connection unless it is told of a proxy', () =>
+    inSystem(async ({ send, slow }) => {
+      const from = (address: string, forwarded: string) => ({ address, headers: { ...json, 'x-forwarded-for': forwarded } })
+      const count = async (address: string, forwarded: string) => (await send({ method: 'GET', url: '/count', ...from(address, forwarded) })).json['count']
+      await slow(async (release) => {
+        await send({ method: 'POST', url: '/notes', body: '{"text":"x"}', ...from('10.0.0.1', '203.0.113.7') })
+        assert.equal(await count('10.0.0.2', '203.0.113.7'), 0, 'a claim changes nothing')
+        const waiting = count('10.0.0.1', '203.0.113.8')
+        release()
+        assert.equal(await waiting, 1)
+      })
+    }))
 })
 
 describe('the gateway, of what is written at an address by somebody who is not its caller,', () => {

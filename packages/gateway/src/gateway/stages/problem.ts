@@ -1,6 +1,6 @@
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
 import type { ErrorShape } from 'atoll'
-import type { GatewayResponse } from './exchange.ts'
+import type { GatewayResponse } from '../exchange.ts'
 
 /**
  * An error as a response: as the contract words it, or as problem+json (RFC 9457). Errors of the caller (4xx) carry their message. Ours (5xx) carry

@@ -1,18 +1,29 @@
-import { AtollError } from '@atoll/host'
+import { AtollError, type Host } from '@atoll/host'
 import type { BoundOperation } from 'atoll'
 import { assertAnswerSize, encodePosition, type Dispatched } from 'atoll/runtime'
+import { headerOf, type GatewayRequest, type GatewayResponse } from '../exchange.ts'
+import type { GatewayLimits } from '../options.ts'
 import { isListed, readCondition, versionsOf } from './conditions.ts'
 import { toEtag } from './etag.ts'
-import { headerOf, type GatewayRequest, type GatewayResponse } from './exchange.ts'
+import type { WithInput } from './read-input.ts'
+import type { Stage } from './stage.ts'
 
-export interface AnswerOptions {
+/** Makes a response of what the operation answered. ANSWER_TOO_LARGE; for a query, PRECONDITION_FAILED. */
+export function answer(host: Host, { answerBytesMax }: Pick<GatewayLimits, 'answerBytesMax'>): Stage<WithInput, WithInput, Dispatched, GatewayResponse> {
+  const options = { bytesMax: answerBytesMax, digest: (text: string) => host.digest(text) }
+  return (next) => async (exchange) => {
+    const dispatched = await next(exchange)
+    return toAnswer(exchange.request, exchange.target.operation, dispatched, options)
+  }
+}
+
+interface AnswerOptions {
   /** Largest body, bytes. */
   readonly bytesMax: number
   digest(text: string): string
 }
 
-/** What a dispatched operation answered, as a response. ANSWER_TOO_LARGE; for a query, PRECONDITION_FAILED. */
-export function toAnswer(request: GatewayRequest, operation: BoundOperation, dispatched: Dispatched, { bytesMax, digest }: AnswerOptions): GatewayResponse {
+function toAnswer(request: GatewayRequest, operation: BoundOperation, dispatched: Dispatched, { bytesMax, digest }: AnswerOptions): GatewayResponse {
   const { output, outputJson, outcome, position, etag, replayed } = dispatched
   const { kind, status } = operation
   const headers: Record<string, string> = { 'cache-control': 'no-store' }

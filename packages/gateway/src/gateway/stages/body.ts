@@ -1,9 +1,9 @@
 import { AtollError } from '@atoll/host'
 import { inexact, isKept } from './exact.ts'
-import { headerOf, type GatewayRequest } from './exchange.ts'
-import type { GatewayLimits } from './options.ts'
+import { headerOf, type GatewayRequest } from '../exchange.ts'
+import type { GatewayLimits } from '../options.ts'
 
-type BodyLimits = Pick<GatewayLimits, 'bodyBytesMax' | 'bodyDepthMax' | 'bodyValuesMax'>
+export type BodyLimits = Pick<GatewayLimits, 'bodyBytesMax' | 'bodyDepthMax' | 'bodyValuesMax'>
 
 /** Reads the body of a request: a JSON object, or undefined if there is none. MALFORMED, UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, INVALID. */
 export async function readBody(request: GatewayRequest, limits: BodyLimits): Promise<Record<string, unknown> | undefined> {

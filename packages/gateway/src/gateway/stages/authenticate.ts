@@ -1,0 +1,59 @@
+import { AtollError, type Host } from '@atoll/host'
+import type { Caller } from 'atoll'
+import { headerOf, type GatewayResponse } from '../exchange.ts'
+import type { GatewayOptions } from '../options.ts'
+import type { Routed } from './route.ts'
+import { note, type Stage } from './stage.ts'
+
+export interface Authenticated extends Routed {
+  /** Undefined where the operation knows no callers, or takes a stranger. */
+  readonly caller: Caller | undefined
+  /** How long it took to know that, milliseconds: it counts against the deadline. */
+  readonly authenticationMs: number
+}
+
+export interface AuthenticateOptions extends Pick<GatewayOptions, 'authenticate'> {
+  readonly host: Host
+  readonly deadlineMs: number
+}
+
+/** Finds out who asks, from the Authorization header. UNAUTHENTICATED for a token that is not good, and where one is needed and missing. */
+export function authenticate(options: AuthenticateOptions): Stage<Routed, Authenticated, GatewayResponse, GatewayResponse> {
+  const { host } = options
+  return (next) => async (exchange) => {
+    const { auth } = exchange.target.operation
+    if (auth === 'none') return next(note(exchange, { caller: undefined, authenticationMs: 0 }))
+    const begunMs = host.monotonicMs()
+    const caller = await callerOf(headerOf(exchange.request.headers['authorization']), auth === 'user', options)
+    return next(note(exchange, { caller, authenticationMs: host.monotonicMs() - begunMs }))
+  }
+}
+
+async function callerOf(header: string | undefined, isRequired: boolean, options: AuthenticateOptions): Promise<Caller | undefined> {
+  if (header === undefined) {
+    if (isRequired) throw new AtollError('UNAUTHENTICATED', 'the Authorization header is missing', { details: { fields: { token: ['is missing'] } } })
+    return undefined
+  }
+  const token = /^(?:bearer|token)\s+(\S+)\s*$/i.exec(header)?.[1]
+  const caller = token === undefined ? undefined : await inTime(options.authenticate?.(token).catch(unlessUnknown), options)
+  if (!caller) throw new AtollError('UNAUTHENTICATED', 'the token is not valid, or no longer', { details: { fields: { token: ['is invalid'] } } })
+  return caller
+}
+
+/** Who a caller is must be known within the deadline of what it asks for. */
+async function inTime<T>(asked: Promise<T> | undefined, { host, deadlineMs }: AuthenticateOptions): Promise<T | undefined> {
+  if (!asked) return undefined
+  const late = Promise.withResolvers<never>()
+  const timer = host.after(deadlineMs, () => late.reject(new AtollError('DEADLINE_EXCEEDED', 'nobody could say in time who holds the token (deadlineMs)')))
+  try {
+    return await Promise.race([asked, late.promise])
+  } finally {
+    timer.cancel()
+  }
+}
+
+/** A token of which nobody can say now whether it is good is not refused: whoever hears 401 logs out. */
+function unlessUnknown(thrown: unknown): undefined {
+  const error = AtollError.from(thrown)
+  if (error.retryable) throw error
+}

@@ -1,0 +1,29 @@
+import type { Host } from '@atoll/host'
+import { headerOf, type GatewayRequest, type GatewayResponse } from '../exchange.ts'
+import { note, type Stage } from './stage.ts'
+
+/** What is known of a request at first. */
+export interface Incoming {
+  readonly request: GatewayRequest
+}
+
+export interface Identified extends Incoming {
+  /** The client's own, if it brought a sane one. */
+  readonly requestId: string
+}
+
+/** Gives each request an id, which its answer, the log and everything that it causes carry. */
+export function identify(host: Host): Stage<Incoming, Identified, GatewayResponse, GatewayResponse> {
+  return (next) => async (exchange) => {
+    const requestId = sentId(exchange.request) ?? host.uuid()
+    const response = await next(note(exchange, { requestId }))
+    response.headers['x-request-id'] = requestId
+    response.headers['x-content-type-options'] = 'nosniff'
+    return response
+  }
+}
+
+function sentId({ headers }: GatewayRequest): string | undefined {
+  const sent = headerOf(headers['x-request-id'])
+  return sent !== undefined && /^[A-Za-z0-9._-]{1,64}$/.test(sent) ? sent : undefined
+}
