@@ -2,9 +2,10 @@ import type { Host } from '@atoll/host'
 import { mergePositions, type Position } from 'atoll/runtime'
 
 interface Entry {
-  /** Undefined of a name that is not trusted. */
   readonly position: Position | undefined
   readonly atMs: number
+  /** Until when nothing is remembered, and how long that was. */
+  readonly distrust: { readonly untilMs: number; readonly ms: number } | undefined
 }
 
 /**
@@ -37,18 +38,27 @@ export class PositionMemory {
 
   remember(name: string, position: Position): void {
     const known = this.recall(name)
-    if (!known && this.#entries.has(name)) return // it is not trusted
-    this.#note(name, known ? mergePositions(known, position) : position)
+    const distrust = this.#entries.get(name)?.distrust
+    if (distrust && this.#host.monotonicMs() < distrust.untilMs) return
+    this.#note(name, known ? mergePositions(known, position) : position, distrust)
   }
 
-  /** What is remembered under this name was waited for in vain: for as long as it would have been remembered, nothing is. */
+  /**
+   * What is remembered under this name was waited for in vain: it is forgotten, and nothing is remembered for a while. Once may be an instance that has just come or gone; each time that it comes
+   * again soon, the while is twice as long, and at most as long as anything is remembered.
+   */
   distrust(name: string): void {
-    this.#note(name, undefined)
+    const nowMs = this.#host.monotonicMs()
+    const before = this.#entries.get(name)?.distrust
+    if (before && nowMs < before.untilMs) return // one of those who waited for the same
+    const ms = before && nowMs - before.untilMs < this.#ageMsMax ? before.ms * 2 : DISTRUST_MS
+    const atMostMs = Math.min(ms, this.#ageMsMax)
+    this.#note(name, undefined, { untilMs: nowMs + atMostMs, ms: atMostMs })
   }
 
-  #note(name: string, position: Position | undefined): void {
+  #note(name: string, position: Position | undefined, distrust: Entry['distrust']): void {
     this.#entries.delete(name)
-    this.#entries.set(name, { position, atMs: this.#host.monotonicMs() })
+    this.#entries.set(name, { position, atMs: this.#host.monotonicMs(), distrust })
     if (this.#entries.size <= this.#entriesMax) return
     for (const oldest of this.#entries.keys()) {
       this.#entries.delete(oldest)
@@ -56,3 +66,6 @@ export class PositionMemory {
     }
   }
 }
+
+/** How long nothing is remembered after one wait in vain, milliseconds. */
+const DISTRUST_MS = 1_000

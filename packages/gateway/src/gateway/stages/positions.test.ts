@@ -73,16 +73,29 @@ describe('the gateway, of what is written at an address by somebody who is not i
     assert.deepEqual((await ask('GET', '10.0.0.2', 'ann')).maybeSeen, undefined)
   })
 
-  it('has nobody wait any more when that was in vain once, until it would have been forgotten; each still waits for their own', async () => {
+  it('has nobody wait for a while when that was in vain, twice as long each time that it is so again soon; each still waits for their own', async () => {
     const { ask, clock } = front({ positionAgeMsMax: 60_000 })
-    await ask('POST', '10.0.0.1', 'ann', { position: position('7') })
-    await ask('GET', '10.0.0.1', 'ben', { missed: true })
-    await ask('POST', '10.0.0.1', 'ann', { position: position('8') })
-    assert.equal((await ask('GET', '10.0.0.1', 'ben')).maybeSeen, undefined)
-    assert.deepEqual((await ask('GET', '10.0.0.1', 'ann')).position, position('8-7'))
-    clock.ms = 60_001
-    await ask('POST', '10.0.0.1', 'ann', { position: position('9') })
-    assert.deepEqual((await ask('GET', '10.0.0.1', 'ben')).maybeSeen?.position, position('9'))
+    let order = 0
+    const whileMs = async (): Promise<number> => {
+      const fromMs = clock.ms
+      for (;;) {
+        await ask('POST', '10.0.0.1', 'ann', { position: position(String(++order)) })
+        if ((await ask('GET', '10.0.0.1', 'ben')).maybeSeen) return clock.ms - fromMs
+        assert.equal(latestOf((await ask('GET', '10.0.0.1', 'ann')).position), String(order))
+        clock.ms += 500
+      }
+    }
+    assert.equal(await whileMs(), 0)
+    const inVain = async (): Promise<number> => {
+      for (let each = 0; each < 3; each++) await ask('GET', '10.0.0.1', 'ben', { missed: true }) // three who waited for the same
+      return whileMs()
+    }
+    const whiles: number[] = []
+    for (let times = 0; times < 7; times++) whiles.push(await inVain())
+    assert.deepEqual(whiles, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000])
+    clock.ms += 120_000
+    await whileMs()
+    assert.equal(await inVain(), 1_000, 'long ago')
   })
 
   it('forgets no caller for it, from however many addresses it comes', async () => {
@@ -93,6 +106,7 @@ describe('the gateway, of what is written at an address by somebody who is not i
   })
 })
 
+const latestOf = (position: Position | undefined): string | undefined => position?.['desk']?.[3]?.split('-')[0]
 const position = (orders: string): Position => ({ desk: { 3: orders } })
 
 /** A gateway before a system whose answers tests make up, and what it asks that system. */
