@@ -32,7 +32,7 @@ export async function applyBatch(batch: Batch): Promise<void> {
     return
   }
   const { refusals } = batch.ground
-  if (batch.records.some((record) => refusals.has(record))) return applyApart(batch)
+  if (batch.records.some((record) => refusals.has(record))) return applyOneByOne(batch)
   try {
     await commit(batch, async (tx, record) => {
       await batch.attempts.project(subscriberOf(batch, record), record, tx)
@@ -66,7 +66,7 @@ async function applyEach(batch: Batch): Promise<void> {
       const [only, ...others] = batch.records
       const culprit = (applying as StoredRecord | undefined) ?? only! // assigned in the callback, which the compiler does not follow
       // Each could be applied, and all of them not be written: a constraint that is checked in the end is broken, by one of them.
-      if (!applying && others.length > 0) return applyApart(batch)
+      if (!applying && others.length > 0) return applyOneByOne(batch)
       if (verdicts.has(culprit) || batch.held.has(culprit.key)) throw error
       verdicts.set(culprit, batch.attempts.verdict(1, error))
     }
@@ -74,7 +74,7 @@ async function applyEach(batch: Batch): Promise<void> {
 }
 
 /** Applies each record in a commit of its own, so that a commit that is refused is known to be the doing of its record. */
-async function applyApart(batch: Batch): Promise<void> {
+async function applyOneByOne(batch: Batch): Promise<void> {
   const { attempts, ground } = batch
   for (const record of batch.records) {
     const one = { ...batch, records: [record] }
