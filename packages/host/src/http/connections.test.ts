@@ -283,6 +283,33 @@ describe('the connections of a server', () => {
       { lingerMs: 1 },
     ))
 
+  it('hold no request whose body cannot come any more: it is refused in its turn, and the connection ends', async () => {
+    const post = 'POST / HTTP/1.1\r\nhost: here\r\n'
+    const ways: readonly [string, boolean][] = [[`${post}transfer-encoding: chunked\r\n\r\nZZ\r\n`, false], [`${post}content-length: 9\r\n\r\n{`, true]]
+    for (const [unfinished, isHalfClosed] of ways) {
+      for (const before of [0, 1, 3]) {
+        let held: Asked | undefined
+        await inServer(
+          async ({ server, connect }) => {
+            const { client } = await connect()
+            const failed = once(server, 'clientError')
+            client.write(GET.repeat(before) + unfinished)
+            if (isHalfClosed) client.end()
+            const text = read(client)
+            await failed
+            held?.answer('first\n')
+            assert.deepEqual(statuses(await text), [...Array<string>(before).fill('200'), '400'], `${before} before ${unfinished}`)
+          },
+          { lingerMs: 1 },
+          (asked) => {
+            if (held !== undefined) asked.answer('another\n')
+            else if (asked.request.method === 'GET') held = asked // until the last one has failed
+          },
+        )
+      }
+    }
+  })
+
   it('give a client the answer that refuses its body, while it still sends that', () =>
     inServer(
       async ({ connect }) => {

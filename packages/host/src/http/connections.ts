@@ -63,7 +63,7 @@ export class Connections {
     const { socket } = request
     const bytes = body === undefined ? 0 : Buffer.byteLength(body)
     if (body !== undefined) headers['content-length'] = String(bytes)
-    const isRefused = !request.complete && hasBody(request)
+    const isRefused = !isWhole(request)
     if (isRefused || (this.#isEnding && this.#connections.get(socket)?.isLast !== false)) headers['connection'] = 'close'
     for (const name in headers) validateHeaderValue(name, headers[name]!) // writeHead would throw half way
     response.writeHead(status, headers)
@@ -177,10 +177,10 @@ export class Connections {
     connection.ignoreRest()
     const { type, body } = this.#handler.refusal(error)
     const refusal = `HTTP/1.1 ${error.status} ${error.code}\r\ncontent-type: ${type}\r\ncache-control: no-store\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
-    const { socket } = connection
-    const first = connection.current ?? connection.waiting[0]
-    if (first && (first.request.complete || !hasBody(first.request))) connection.refusal = refusal
-    else if (first?.response.headersSent) socket.destroy()
+    const { socket, current } = connection
+    const isCurrentWhole = current !== undefined && isWhole(current.request)
+    if (isCurrentWhole || (!current && connection.waiting.length > 0)) connection.refusal = refusal
+    else if (current?.response.headersSent) socket.destroy()
     else this.#endWith(connection, refusal)
   }
 
@@ -208,8 +208,9 @@ export class Connections {
   }
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+/** Whether all of a request has come. One without a body has, also while the parser has not said so yet. */
+function isWhole({ complete, headers }: IncomingMessage): boolean {
+  return complete || (headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0')
 }
 
 interface Exchange {
@@ -246,9 +247,14 @@ class Connection {
     return this.waiting.length === 0 && this.refusal === undefined
   }
 
-  /** Takes the socket away from the parser. For each request that it finds there Node.js would keep an answer that is never made. */
+  /**
+   * Takes the socket away from the parser. For each request that it finds there Node.js would keep an answer that is never made. A request that waits, and whose
+   * body has not come by now, is not served: the body cannot come any more, and the request would wait for it for ever.
+   */
   ignoreRest(): void {
     this.socket.removeAllListeners('data').on('data', ignore)
+    const last = this.waiting.at(-1) // only of the last one something can be missing
+    if (last && !isWhole(last.request)) this.waiting.pop()
   }
 }
 
