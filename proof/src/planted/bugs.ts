@@ -244,7 +244,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'keys-are-for-what-is-parsed',
     first: 'desk',
     defect: 'an Idempotency-Key is held to what the schema made of what was sent',
-    changes: [{ file: `${runtime}/operations.ts`, find: '{ sent: request.input, parsed: input }', replace: '{ sent: input, parsed: input }' }],
+    changes: [{ file: `${runtime}/operations.ts`, find: '{ sentJson, parsed: input }', replace: '{ sentJson: toCanonicalJson(input), parsed: input }' }],
   },
   {
     name: 'keys-of-strangers-are-shared',

@@ -4,6 +4,7 @@ import type { EventDefinition } from './event.ts'
 import { judge } from './judgement.ts'
 import { assertContractName } from './names.ts'
 import type { Bound, BoundOperation, Operation } from './operation.ts'
+import { isRemade } from './remade.ts'
 import { hasSecret } from './secret.ts'
 
 /** What a contract is made of: its events, how it words errors, and operations by name. */
@@ -62,7 +63,9 @@ export function contract<const Name extends string, const Definition extends Con
     if (!isOperation(value)) continue
     const full = `${name}.${key}`
     judge(value.input, 'input', `the input of ${full}`)
-    const bound: BoundOperation = { ...value, name: full, contract: name, outputTrust: judge(value.output, 'output', `the output of ${full}`), keepsAnswers: keepsAnswers(value, full) }
+    const bound: BoundOperation = {
+      ...value, name: full, contract: name, remakesInput: isRemade(value.input), outputTrust: judge(value.output, 'output', `the output of ${full}`), keepsAnswers: keepsAnswers(value, full),
+    }
     assertParams(bound)
     operations.push(bound)
     byName[key] = bound

@@ -81,6 +81,8 @@ export interface Bound {
   /** `contract.operation`, such as `orders.place`. Unique in a system. */
   readonly name: string
   readonly contract: string
+  /** Whether the input's schema makes each object and list anew. If not, its code or the handler may change what was sent, and gets a copy. */
+  readonly remakesInput: boolean
   /** How far what the output's schema gives is to be trusted to arrive as it is. */
   readonly outputTrust: Trust
   /** Whether an Idempotency-Key brings back the answer that was given first. */

@@ -244,6 +244,21 @@ describe('an Idempotency-Key', () => {
     }
   })
 
+  it('is for what was sent, also where the schema writes into it', async () => {
+    let count = 0
+    const stamping = z.preprocess((sent) => Object.assign(sent as object, { id: ++count }), z.object({ sku: z.string(), id: z.int() }))
+    const forgetting = z.object({ options: z.any().transform((options: { comment?: string }) => { delete options.comment; return options }) })
+    await inWorld(async (world) => {
+      const order = await ordering(world, stamping)
+      assert.deepEqual([await order({ sku: 'tea' }, 'ann'), await order({ sku: 'tea' }, 'ann'), await order({ sku: 'tea' }), await order({ sku: 'tea' })], [1, 1, 2, 2])
+    })
+    await inWorld(async (world) => {
+      const order = await ordering(world, forgetting)
+      assert.equal(await order({ options: { comment: 'one' } }, 'ann'), 1)
+      await assert.rejects(order({ options: { comment: 'two' } }, 'ann'), reused)
+    })
+  })
+
   it('is for what was sent: the same body is the same request, whatever defaults were added, and in whichever order its fields came', () =>
     inWorld(async (world) => {
       let count = 0

@@ -1,6 +1,5 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Queries, Statement, Transaction } from '@atoll/store/driver'
-import { toCanonicalJson } from '../contract/json-value.ts'
 import { decodePosition, emptyPosition, encodePosition, type Position } from './position.ts'
 
 const selectAnswer: Statement = { sql: 'SELECT key, input_digest AS "inputDigest", output, position, etag FROM atoll_answers WHERE operation = ? AND caller = ? AND key IN (?, ?)' }
@@ -45,15 +44,16 @@ export class AnswerSlot {
   /** What {@link check} found. */
   found: RecordedAnswer | undefined
 
-  constructor(host: Host, operation: string, caller: string | undefined, key: string, input: { readonly sent: unknown; readonly parsed: unknown }) {
-    const sent = toCanonicalJson(input.sent)
+  /** `sentJson`: what was sent, as canonical JSON, before its schema had it. */
+  constructor(host: Host, operation: string, caller: string | undefined, key: string, input: { readonly sentJson: string; readonly parsed: unknown }) {
+    const { sentJson } = input
     this.#host = host
     this.#operation = operation
     this.#caller = caller ?? ''
     this.#key = key
     this.#isAnonymous = caller === undefined
-    this.#place = host.digest(JSON.stringify(['key', operation, caller ?? null, this.#isAnonymous ? sent : null]), key)
-    this.#inputDigest = host.digest(JSON.stringify(['input', operation, sent]), key)
+    this.#place = host.digest(JSON.stringify(['key', operation, caller ?? null, this.#isAnonymous ? sentJson : null]), key)
+    this.#inputDigest = host.digest(JSON.stringify(['input', operation, sentJson]), key)
     this.#olderDigest = () => host.digest(JSON.stringify([operation, key, input.parsed]))
   }
 

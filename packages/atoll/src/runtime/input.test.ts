@@ -55,3 +55,22 @@ describe('an input on which its schema throws', () => {
       assert.equal((await refusal(world, z.object({ a: z.string().refine(() => { throw new AtollError('FORBIDDEN', 'not you') }) }), { a: 'x' })).code, 'FORBIDDEN')
     }))
 })
+
+describe('what was sent', () => {
+  const schemas: Readonly<Record<string, z.ZodType>> = {
+    'its schema': z.preprocess((sent) => Object.assign(sent as object, { changed: true }), z.object({ list: z.array(z.int()) })),
+    'a handler that is given it': z.looseObject({ list: z.any() }),
+    'a handler that is given what its schema made of it': z.object({ list: z.array(z.int()) }),
+  }
+  for (const [who, input] of Object.entries(schemas)) {
+    it(`stays as it is, so that it can be sent again: ${who} changes a copy`, () =>
+      inWorld(async ({ start }) => {
+        const things = contract('things', { act: command({ input, output: z.object({}) }) })
+        const changing = service(things, { handlers: { act: ({ input }) => { (input as { list: number[] }).list.push(2); return {} } } }) // each schema gives that
+        const running = await start(system('things', { services: [changing] }))
+        const sent = { list: [1] }
+        await running.dispatch('things.act', { input: sent })
+        assert.deepEqual(sent, { list: [1] })
+      }))
+  }
+})

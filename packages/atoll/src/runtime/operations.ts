@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Queries } from '@atoll/store/driver'
+import { toCanonicalJson } from '../contract/json-value.ts'
 import type { BoundOperation } from '../contract/operation.ts'
 import { Answer } from './answer.ts'
 import { AnswerSlot, type RecordedAnswer } from './answers.ts'
@@ -36,11 +37,13 @@ export function runOperation(ground: OperationGround, operation: BoundOperation,
     return Promise.reject(new AtollError('UNAUTHENTICATED', `${operation.name} needs a caller; log in and send the token`))
   }
   const requestId = request.requestId ?? host.uuid()
+  const { idempotencyKey } = request
+  const sentJson = idempotencyKey !== undefined && operation.keepsAnswers ? toCanonicalJson(request.input) : undefined // its schema may write into it
   const input = parseInput(ground, operation, request.input, requestId)
   const deadlineMs = request.deadlineMs ?? host.monotonicMs() + options.deadlineMs
   const slot =
-    request.idempotencyKey !== undefined && operation.keepsAnswers
-      ? new AnswerSlot(host, operation.name, request.caller?.id, request.idempotencyKey, { sent: request.input, parsed: input })
+    idempotencyKey !== undefined && sentJson !== undefined
+      ? new AnswerSlot(host, operation.name, request.caller?.id, idempotencyKey, { sentJson, parsed: input })
       : undefined
   const answer = new Answer(operation, request.answerBytesMax)
   const handling = new Handling(ground, {

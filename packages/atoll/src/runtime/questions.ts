@@ -17,7 +17,7 @@ const questions: Readonly<Record<Question, z.ZodType>> = { [STANDING]: z.void(),
 /** The operations by which a service is asked. */
 export function questionsOf(service: string): BoundOperation[] {
   return Object.entries(questions).map(([question, output]) => ({
-    ...query({ input: z.object({}), output, consistency: 'eventual' }), name: `${service}.${question}`, contract: service, outputTrust: 'as it is', keepsAnswers: false,
+    ...query({ input: z.object({}), output, consistency: 'eventual' }), name: `${service}.${question}`, contract: service, remakesInput: true, outputTrust: 'as it is', keepsAnswers: false,
   }))
 }
 

@@ -238,14 +238,15 @@ async function all(works: readonly Promise<void>[]): Promise<void> {
 
 /**
  * A request as it arrives in any process of the system. What a handler calls with is copied, as it would be on its way to another process: the two
- * share nothing. INVALID for input that JSON does not carry as it is.
+ * share nothing. So is what a schema or a handler could change, for it may be sent again: with another version under If-Match. INVALID for input that
+ * JSON does not carry as it is.
  */
 function toSent(operation: BoundOperation, request: Dispatch, asker: 'outside' | 'handler'): Dispatch {
   const { input } = request
   if (input === undefined) return request
   const { flaw, hasMinusZero } = lookAtSent(input, asker === 'outside', request.isFromClient === true)
   if (flaw) throw unsendable(operation, input, flaw)
-  return asker === 'handler' || hasMinusZero ? { ...request, input: copyOf(input) } : request
+  return asker === 'handler' || hasMinusZero || !operation.remakesInput ? { ...request, input: copyOf(input) } : request
 }
 
 function servicesHere({ name, services }: System, options: RuntimeOptions): readonly Service[] {
