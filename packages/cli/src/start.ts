@@ -63,7 +63,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
       markFinished(data)
     }
     await catchUp(running, host)
-    const gateway = options.port === undefined ? undefined : createGateway(running, { ...settingsOf(options.gateway, running), host, logger })
+    const gateway = options.port === undefined ? undefined : createGateway(running, { ...settingsOf(options.gateway, running), host, logger, attribution: options.attribution })
     if (gateway) closing.unshift(() => gateway.close())
     const url = gateway && (await gateway.listen({ port: options.port! })).url // there is a gateway because there is a port
     let stopping: Promise<void> | undefined

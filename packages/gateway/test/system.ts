@@ -59,11 +59,13 @@ const notes = contract('notes', {
 })
 const shaped = contract('shaped', { errors: (error) => ({ status: error.status, body: { errors: [error.code] } }), get: query({ http: 'GET /shaped', input: Empty, output: Empty }) })
 
-/** Words for errors that are none: a throw, a status that HTTP does not know, a body that is not JSON. */
+/** Words for errors that are none: a throw, a status that HTTP does not know, a body that is not JSON, statuses that end with their headers, and a promise. */
 const unworded: readonly ErrorShape[] = [
   () => { throw new Error('lost for words') },
   () => ({ status: 42, body: {} }),
   () => ({ status: 404, body: { count: 1n } }),
+  ...[204, 205, 304].map((status): ErrorShape => () => ({ status, body: {} })),
+  (async () => ({ status: 404, body: {} })) as unknown as ErrorShape, // as JavaScript lets one write it
 ]
 const unwordedServices = unworded.map((errors, number) => {
   const one = contract(`unworded-${number}`, { errors, get: query({ http: `GET /unworded/${number}`, input: Empty, output: Empty }) })
@@ -138,12 +140,12 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, options: P
     host,
     logger,
     cors: { origins: '*' },
-    async authenticate(token) {
+    authenticate: options.authenticate ?? (async (token) => {
       if (token === 'unasked') throw new AtollError('UNAVAILABLE', 'identity cannot be reached')
       if (token === 'stuck') return new Promise(() => {})
       if (token === 'broken') throw new Error('this is no token')
       return token.startsWith('good-') ? { id: token.slice(5), claims: {} } : undefined
-    },
+    }),
     limits: { bodyBytesMax: 1_000, requestsInFlightMax: 5, addressWaitMs: 60_000, ...options.limits },
   })
   try {

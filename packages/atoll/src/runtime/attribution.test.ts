@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, it } from 'node:test'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
-import { command, contract, event, projection, query, service, system } from '../index.ts'
+import { command, contract, event, projection, query, service, show, system } from '../index.ts'
 import { call, inWorld } from '../../test/world.ts'
 import type { Attributable } from './attribution.ts'
 
@@ -98,6 +98,18 @@ describe('a rejection that nobody awaits', () => {
         assert.deepEqual(told.map(({ handling }) => handling), Array(3).fill(operation.name))
         assert.deepEqual(told.map(({ error }) => String(error).split(' ').at(-1)), ['input', 'output', 'etag'])
       }
+    }))
+
+  it('is told where the choice of what to show leaves it, and the command is answered', () =>
+    inWorld(async (world) => {
+      const reading = contract('reading', { look: query({ input: Note, output: Note }) })
+      const shelf = contract('shelf', {
+        take: command({ input: Note, output: Note, show: show(() => reading.look, ({ id }: { id: string }) => (stray('of show'), { id })) }),
+      })
+      const running = await world.start(system('town', { services: [service(shelf, { handlers: { take: ({ input, tx }) => tx(() => input) } }), service(reading, { handlers: { look: ({ input }) => input } })] }), {}, { attribution })
+      const { outcome, output } = await running.dispatch('shelf.take', { input: { id: 'a' }, show: true })
+      assert.deepEqual([outcome, output], ['shown', { id: 'a' }])
+      assert.deepEqual(world.logged.filter(({ level }) => level === 'error').map(({ fields }) => [fields['handling'], String(fields['error'])]), [['shelf.take', 'AtollError: INTERNAL: of show']])
     }))
 
   it('is told with its event when that has committed, and changes nothing', () =>

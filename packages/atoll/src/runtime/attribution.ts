@@ -20,6 +20,16 @@ export interface Attributable {
   takeStray(thrown: unknown): void
 }
 
+/**
+ * Runs code that an author wrote and that is no handling: a schema, the words of an error, the check of a token. A stray that it leaves is told with what
+ * `about` says, and ends nothing.
+ */
+export function runAttributed<T>(attribution: Attribution | undefined, logger: Logger, about: LogFields, work: () => T): T {
+  if (!attribution) return work()
+  const code: Attributable = { about: () => about, takeStray: (thrown) => reportStray(logger, code, AtollError.from(thrown)) }
+  return attribution.during(code, work)
+}
+
 /** The strays of one handling: one that comes before its outcome is decided makes it fail; what comes later is only told. */
 export class Strays {
   #error: AtollError | undefined

@@ -1,9 +1,9 @@
-import { AtollError, type Logger } from '@atoll/host'
+import { AtollError } from '@atoll/host'
 import { z } from 'zod'
 import { describeFlaw, type Flaw } from '../contract/json-value.ts'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { FieldMessages } from '../refusals.ts'
-import { reportStray, type Attributable } from './attribution.ts'
+import { runAttributed } from './attribution.ts'
 import type { OperationGround } from './operations.ts'
 
 /**
@@ -13,8 +13,7 @@ import type { OperationGround } from './operations.ts'
 export function parseInput({ faults, attribution, logger }: Pick<OperationGround, 'faults' | 'attribution' | 'logger'>, operation: BoundOperation, sent: unknown, requestId: string): unknown {
   let parsed: z.ZodSafeParseResult<unknown>
   try {
-    const parse = (): typeof parsed => operation.input.safeParse(sent)
-    parsed = attribution ? attribution.during(asParsing(operation, requestId, logger), parse) : parse()
+    parsed = runAttributed(attribution, logger, { handling: operation.name, requestId }, () => operation.input.safeParse(sent))
   } catch (thrown) {
     if (isOwn(thrown)) throw thrown
     const error = AtollError.from(thrown)
@@ -23,12 +22,6 @@ export function parseInput({ faults, attribution, logger }: Pick<OperationGround
   }
   if (parsed.success) return parsed.data
   throw invalidInput(operation, parsed.error)
-}
-
-/** A schema is the service's code as well: a stray that it leaves is told, and ends nothing. */
-function asParsing({ name: handling }: BoundOperation, requestId: string, logger: Logger): Attributable {
-  const parsing: Attributable = { about: () => ({ handling, requestId }), takeStray: (thrown) => reportStray(logger, parsing, AtollError.from(thrown)) }
-  return parsing
 }
 
 /** What a schema throws whatever was sent, or on purpose. */

@@ -9,6 +9,7 @@ import { discardDeadLetters, redriveDeadLetters } from './ending-letters.ts'
 import { feedEvents } from './event-feed.ts'
 import { guardLogger } from './guarded-logger.ts'
 import { readLedger } from './ledger.ts'
+import { runAttributed } from './attribution.ts'
 import { defaultOptions, type RuntimeOptions } from './options.ts'
 import { mergePositions } from './position.ts'
 import { replayProjection } from './replay.ts'
@@ -118,7 +119,7 @@ class SystemRuntime implements RunningSystem {
       if (question === '@standing') return { output: undefined, outcome: 'done', position: { [service.name]: await runtime.emittedAtMost() } }
       if (question === '@emitted') return { output: await runtime.countEmitted(), outcome: 'done', position: {} }
       const answer = await runtime.run(operation, request, asker)
-      return request.show && operation.show ? await this.#show(operation.show, answer, request) : answer
+      return request.show && operation.show ? await this.#show(operation, operation.show, answer, request) : answer
     } catch (error) {
       throw AtollError.from(error)
     }
@@ -149,10 +150,10 @@ class SystemRuntime implements RunningSystem {
   }
 
   /** The command has succeeded: whatever keeps its query from answering, the client gets the command's own output. */
-  async #show(show: NonNullable<BoundOperation['show']>, answer: Ran, request: Dispatch): Promise<Dispatched> {
+  async #show(operation: BoundOperation, show: NonNullable<BoundOperation['show']>, answer: Ran, request: Dispatch): Promise<Dispatched> {
     try {
       const position = mergePositions(request.position ?? {}, answer.position)
-      const input = show.input(answer.output, answer.input)
+      const input = runAttributed(this.#ports.attribution, this.#ports.logger, { handling: operation.name, requestId: request.requestId }, () => show.input(answer.output, answer.input))
       const shown = await this.dispatch(show.query().name, { ...request, input, position, show: false, idempotencyKey: undefined, ifMatch: undefined, ifNoneMatch: undefined })
       return { ...shown, outcome: 'shown', position: answer.position, missed: answer.missed || shown.missed, replayed: answer.replayed }
     } catch (error) {

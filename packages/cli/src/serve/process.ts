@@ -132,7 +132,7 @@ class Launch {
   #createGateway(given: GatewaySettings | undefined): Gateway {
     const settings = settingsOf(given, this.#running)
     const limits = { ...settings.limits, ...gatewayLimits(this.#values) }
-    return createGateway(this.#running, { ...settings, limits, host: this.#host, logger: this.#options.logger, secret: this.#values['calls.secret'] })
+    return createGateway(this.#running, { ...settings, limits, host: this.#host, logger: this.#options.logger, attribution: this.#options.attribution, secret: this.#values['calls.secret'] })
   }
 
   /** What keeps the process from doing its work, besides its services. */

@@ -33,7 +33,7 @@ export type Served = Pick<RunningSystem, 'system' | 'dispatch' | 'readiness'>
 
 /** Makes the gateway of a system from its contracts: routes, authentication, limits, causal reads, errors. */
 export function createGateway(running: Served, options: GatewayOptions): Gateway {
-  const { host, logger, trustProxy } = options
+  const { host, logger, trustProxy, attribution } = options
   const limits = { ...defaultLimits, ...options.limits }
   const failures = new FailureLog(host, logger)
   let isDraining = false
@@ -46,8 +46,8 @@ export function createGateway(running: Served, options: GatewayOptions): Gateway
     .through(health({ readiness: () => running.readiness(), own: () => (isDraining ? ['the gateway is draining'] : []), secret: options.secret }))
     .through(admission(limits))
     .through(route(new Routes(running.system, options.basePath ?? '')))
-    .through(contractErrors(failures))
-    .through(authenticate({ host, deadlineMs: limits.deadlineMs, authenticate: options.authenticate }))
+    .through(contractErrors(failures, { attribution, logger }))
+    .through(authenticate({ host, logger, attribution, deadlineMs: limits.deadlineMs, authenticate: options.authenticate }))
     .through(readInput(limits))
     .through(answer(host, limits))
     .through(conditional())

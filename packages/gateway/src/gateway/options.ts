@@ -1,14 +1,17 @@
 import type { Host, Logger } from '@atoll/host'
 import type { ConnectionLimits } from '@atoll/host/node'
 import type { Caller } from 'atoll'
+import type { Attribution } from 'atoll/runtime'
 
 export interface GatewayOptions {
   host: Host
   logger: Logger
+  /** Knows on whose behalf code runs, as `Ports.attribution`: `authenticate` and the `errors` of contracts may leave a rejection that nobody awaits. Without it, one ends the process. */
+  attribution?: Attribution | undefined
   /** Put before every route, such as `/api`. Default none. */
   basePath?: string
   /**
-   * Who holds a token from the Authorization header (`Bearer …` or `Token …`). Undefined, or a throw, means that the token is not
+   * Who holds a token from the Authorization header (`Bearer …` or `Token …`). Undefined, or a throw (at once or later), means that the token is not
    * good; but a throw that another try may mend (UNAVAILABLE, OVERLOADED) is answered as such, and one that takes longer than `deadlineMs` as 504. Without this every token is refused.
    */
   authenticate?: (token: string) => Promise<Caller | undefined>

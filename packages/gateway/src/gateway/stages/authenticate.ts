@@ -1,5 +1,6 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Caller } from 'atoll'
+import { runAttributed } from 'atoll/runtime'
 import { headerOf, type GatewayResponse } from '../exchange.ts'
 import type { GatewayOptions } from '../options.ts'
 import type { Routed } from './route.ts'
@@ -12,7 +13,7 @@ export interface Authenticated extends Routed {
   readonly authenticationMs: number
 }
 
-export interface AuthenticateOptions extends Pick<GatewayOptions, 'authenticate'> {
+export interface AuthenticateOptions extends Pick<GatewayOptions, 'authenticate' | 'attribution' | 'logger'> {
   readonly host: Host
   readonly deadlineMs: number
 }
@@ -24,25 +25,25 @@ export function authenticate(options: AuthenticateOptions): Stage<Routed, Authen
     const { auth } = exchange.target.operation
     if (auth === 'none') return next(note(exchange, { caller: undefined, authenticationMs: 0 }))
     const begunMs = host.monotonicMs()
-    const caller = await callerOf(headerOf(exchange.request.headers['authorization']), auth === 'user', options)
+    const { requestId } = exchange
+    const caller = await callerOf(headerOf(exchange.request.headers['authorization']), auth === 'user', requestId, options)
     return next(note(exchange, { caller, authenticationMs: host.monotonicMs() - begunMs }))
   }
 }
 
-async function callerOf(header: string | undefined, isRequired: boolean, options: AuthenticateOptions): Promise<Caller | undefined> {
+async function callerOf(header: string | undefined, isRequired: boolean, requestId: string, options: AuthenticateOptions): Promise<Caller | undefined> {
   if (header === undefined) {
     if (isRequired) throw new AtollError('UNAUTHENTICATED', 'the Authorization header is missing', { details: { fields: { token: ['is missing'] } } })
     return undefined
   }
   const token = /^(?:bearer|token)\s+(\S+)\s*$/i.exec(header)?.[1]
-  const caller = token === undefined ? undefined : await inTime(options.authenticate?.(token).catch(unlessUnknown), options)
+  const caller = token === undefined ? undefined : await inTime(holderOf(token, requestId, options), options)
   if (!caller) throw new AtollError('UNAUTHENTICATED', 'the token is not valid, or no longer', { details: { fields: { token: ['is invalid'] } } })
   return caller
 }
 
 /** Who a caller is must be known within the deadline of what it asks for. */
-async function inTime<T>(asked: Promise<T> | undefined, { host, deadlineMs }: AuthenticateOptions): Promise<T | undefined> {
-  if (!asked) return undefined
+async function inTime<T>(asked: Promise<T>, { host, deadlineMs }: AuthenticateOptions): Promise<T> {
   const late = Promise.withResolvers<never>()
   const timer = host.after(deadlineMs, () => late.reject(new AtollError('DEADLINE_EXCEEDED', 'nobody could say in time who holds the token (deadlineMs)')))
   try {
@@ -52,8 +53,13 @@ async function inTime<T>(asked: Promise<T> | undefined, { host, deadlineMs }: Au
   }
 }
 
-/** A token of which nobody can say now whether it is good is not refused: whoever hears 401 logs out. */
-function unlessUnknown(thrown: unknown): undefined {
-  const error = AtollError.from(thrown)
-  if (error.retryable) throw error
+/** Undefined also where `authenticate` throws, at once or later. A token of which nobody can say now whether it is good is not refused: whoever hears 401 logs out. */
+async function holderOf(token: string, requestId: string, { authenticate, attribution, logger }: AuthenticateOptions): Promise<Caller | undefined> {
+  try {
+    return await runAttributed(attribution, logger, { handling: 'authenticate', requestId }, () => authenticate?.(token))
+  } catch (thrown) {
+    const error = AtollError.from(thrown)
+    if (error.retryable) throw error
+    return undefined
+  }
 }

@@ -10,8 +10,9 @@ import type { GatewayResponse } from '../exchange.ts'
 export function toResponse(thrown: unknown, requestId: string, shape: ErrorShape | undefined): GatewayResponse {
   const error = toShown(AtollError.from(thrown))
   const shaped = shape?.(error)
-  const status = shaped?.status ?? error.status
+  const { status } = shaped ?? error
   if (!Number.isInteger(status) || status < 200 || status > 599) throw new Error(`the contract answers ${error.code} with status ${status}; give one from 200 to 599`)
+  if (bodiless.has(status)) throw new Error(`the contract answers ${error.code} with status ${status}, which says that there is nothing to read; give another`)
   const headers: Record<string, string> = {
     'content-type': shaped ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
@@ -21,6 +22,9 @@ export function toResponse(thrown: unknown, requestId: string, shape: ErrorShape
   if (error.retryable && (status === 429 || status === 503)) headers['retry-after'] = '1'
   return { status, headers, body: JSON.stringify(shaped ? shaped.body : problemOf(error, requestId)) }
 }
+
+/** HTTP has answers with these end with their headers: what is sent behind them would be taken for the next answer. */
+const bodiless: ReadonlySet<number> = new Set([204, 205, 304])
 
 function toShown(error: AtollError): AtollError {
   if (error.status < 500) return error

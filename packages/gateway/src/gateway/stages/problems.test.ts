@@ -2,9 +2,15 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AtollError, errorCodes, silentLogger, type ErrorCode, type LogFields } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
+import { contract, query, type ErrorShape } from 'atoll'
+import { z } from 'zod'
+import { watchStrays } from '../../../test/strays.ts'
 import { inSystem } from '../../../test/system.ts'
 import { createGateway } from '../gateway.ts'
+import { FailureLog } from './failure-log.ts'
 import { toResponse } from './problem.ts'
+import { contractErrors } from './problems.ts'
+import type { Routed } from './route.ts'
 
 describe('the gateway, of what goes wrong,', () => {
   it('says nothing of what went wrong inside, and logs it under the id of the request', () =>
@@ -73,9 +79,11 @@ describe('the gateway, of what goes wrong,', () => {
       assert.deepEqual([status, body], [404, { errors: ['NOT_FOUND'] }])
     }))
 
+  const unworded = [/lost for words/, /status 42;/, /BigInt/, /status 204, which/, /status 205, which/, /status 304, which/, /status undefined/]
   it('words errors in the standard way when their contract cannot, and logs why', () =>
     inSystem(async ({ send, logged }) => {
-      for (const [url, why] of [['/unworded/0', /lost for words/], ['/unworded/1', /status 42/], ['/unworded/2', /BigInt/]] as const) {
+      for (const [number, why] of unworded.entries()) {
+        const url = `/unworded/${number}`
         const { status, json: problem, headers } = await send({ method: 'GET', url })
         assert.deepEqual([status, problem['code'], headers['content-type']], [404, 'NOT_FOUND', 'application/problem+json; charset=utf-8'], url)
         const line = logged.find(({ fields }) => fields['requestId'] === headers['x-request-id'])
@@ -84,4 +92,14 @@ describe('the gateway, of what goes wrong,', () => {
       const { status, json: problem } = await send({ method: 'GET', url: '/unsayable' })
       assert.deepEqual([status, problem['code']], [500, 'INTERNAL'])
     }))
+
+  it('tells of a rejection that the words of a contract leave and nobody awaits, and answers in those words', async () => {
+    const watch = watchStrays()
+    const told: LogFields[] = []
+    const ask = contractErrors(new FailureLog(createNodeHost(), silentLogger), { attribution: watch.attribution, logger: { ...silentLogger, error: (fields) => void told.push(fields) } })(() => Promise.reject(new AtollError('NOT_FOUND', 'no')))
+    const shop = contract('shop', { get: query({ http: 'GET /', input: z.object({}), output: z.object({}) }) })
+    const errors: ErrorShape = ({ code }) => (watch.stray('left'), { status: 404, body: { code } })
+    const { status, body } = await ask({ requestId: '1', target: { operation: shop.get, errors, numbers: [] } } as unknown as Routed) // that is what it looks at
+    assert.deepEqual([status, body, told.map(({ handling }) => handling)], [404, '{"code":"NOT_FOUND"}', ['the errors of shop']])
+  })
 })

@@ -1,5 +1,8 @@
+import type { AtollError } from '@atoll/host'
 import type { ErrorShape } from 'atoll'
+import { runAttributed } from 'atoll/runtime'
 import type { GatewayResponse } from '../exchange.ts'
+import type { GatewayOptions } from '../options.ts'
 import type { FailureLog } from './failure-log.ts'
 import type { Identified } from './identify.ts'
 import { toResponse } from './problem.ts'
@@ -19,7 +22,7 @@ export function problems(failures: FailureLog): Stage<Identified, Identified, Ga
 }
 
 /** The same once it is known what a request is for: in the words of its contract, where that has some. */
-export function contractErrors(failures: FailureLog): Stage<Routed, Routed, GatewayResponse, GatewayResponse> {
+export function contractErrors(failures: FailureLog, { attribution, logger }: Pick<GatewayOptions, 'attribution' | 'logger'>): Stage<Routed, Routed, GatewayResponse, GatewayResponse> {
   return (next) => async (exchange) => {
     try {
       return await next(exchange)
@@ -27,7 +30,9 @@ export function contractErrors(failures: FailureLog): Stage<Routed, Routed, Gate
       const { requestId, target } = exchange
       const tell = (failure: unknown): void => failures.tell(failure, requestId, target.operation.name)
       tell(error)
-      return inWords(error, requestId, target.errors, tell)
+      const { errors } = target
+      const shape = errors && ((shown: AtollError) => runAttributed(attribution, logger, { handling: `the errors of ${target.operation.contract}`, requestId }, () => errors(shown)))
+      return inWords(error, requestId, shape, tell)
     }
   }
 }
