@@ -9,6 +9,7 @@ export interface CallBody {
   /** The system that the caller belongs to: an address that has come to another one is refused there. */
   readonly system: string
   readonly input?: unknown
+  readonly isFromClient?: boolean | undefined
   readonly caller?: Dispatch['caller']
   readonly position?: Dispatch['position']
   readonly maybeSeen?: { readonly position: Position; readonly remainingMs: number } | undefined
@@ -36,9 +37,9 @@ export interface CallProblem {
 export const AROUND_OUTPUT_BYTES_MAX = 64 * 2 ** 10
 
 export function encodeCall(system: string, request: Dispatch, remainingMs: number, nowMs: number): string {
-  const { input, caller, position, maybeSeen: maybe, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show, answerBytesMax } = request
+  const { input, isFromClient, caller, position, maybeSeen: maybe, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show, answerBytesMax } = request
   const maybeSeen = maybe && { position: maybe.position, remainingMs: maybe.untilMs - nowMs }
-  const body: CallBody = { system, input, caller, position, maybeSeen, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show, answerBytesMax, remainingMs: Math.max(0, Math.floor(remainingMs)) }
+  const body: CallBody = { system, input, isFromClient, caller, position, maybeSeen, idempotencyKey, ifMatch, ifNoneMatch, trace, requestId, show, answerBytesMax, remainingMs: Math.max(0, Math.floor(remainingMs)) }
   return JSON.stringify(body)
 }
 
@@ -52,6 +53,7 @@ export function decodeCall(text: string): CallBody {
   for (const name of ['idempotencyKey', 'ifMatch', 'trace', 'requestId']) {
     if (body[name] !== undefined && typeof body[name] !== 'string') throw malformed(`its ${name} is no text`)
   }
+  if (body['isFromClient'] !== undefined && typeof body['isFromClient'] !== 'boolean') throw malformed('it does not say whether a client sent its input')
   if (body['ifNoneMatch'] !== undefined && body['ifNoneMatch'] !== '*') throw malformed('its ifNoneMatch is not *')
   if (body['answerBytesMax'] !== undefined && !Number.isFinite(body['answerBytesMax'])) throw malformed('its answerBytesMax is no number')
   if (caller !== undefined && !(isObject(caller) && typeof caller['id'] === 'string' && isObject(caller['claims']))) throw malformed('its caller has no id and claims')

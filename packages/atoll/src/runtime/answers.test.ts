@@ -342,4 +342,23 @@ describe('what a client sent and cannot be the key of an event', () => {
         assert.deepEqual(await Array.fromAsync(running.admin.events({})), [])
       }))
   }
+
+  const Parts = z.object({ parts: z.array(z.union([z.string(), z.int()])) })
+  const made = event('thing.made', { version: 1, key: ({ key }) => key, data: z.object({ key: z.string() }) })
+  const making: [string, (parts: readonly (string | number)[]) => string, (string | number)[]][] = [
+    ['joined from many', (parts) => parts.join('/'), Array<string>(50).fill('abcdefgh')],
+    ['joined from some long ones', (parts) => parts.join('/'), Array<string>(3).fill('x'.repeat(150))],
+    ['joined from numbers', (parts) => parts.join('/'), Array<number>(100).fill(1234)],
+    ['encoded', ([part]) => encodeURIComponent(part!), ['ä'.repeat(150)]],
+    ['cut off within a character', ([part]) => `${String(part).slice(0, 190)}#`, [`${'x'.repeat(189)}😀`]],
+  ]
+  for (const [what, keyOf, parts] of making) {
+    it(`is no failure of ours, however the key is made of it: ${what}`, () =>
+      inWorld(async (world) => {
+        const things = contract('things', { events: [made], make: command({ input: Parts, output: z.void() }) })
+        const maker = service(things, { handlers: { make: async ({ input, tx }) => { await tx(({ emit }) => emit(made, { key: keyOf(input.parts) })) } } })
+        const running = await world.start(system('things', { services: [maker] }))
+        await assert.rejects(running.dispatch('things.make', { input: { parts }, isFromClient: true }), { code: 'INVALID', status: 422, message: /the key of thing\.made/ })
+      }))
+  }
 })

@@ -36,6 +36,8 @@ export interface HandlingSubject {
   readonly cause: string
   readonly deadlineMs: number
   readonly caller: Caller | undefined
+  /** A client sent the input. */
+  readonly isFromClient?: boolean | undefined
   readonly position: Position
   readonly maybeSeen?: MaybeSeen | undefined
   readonly signal: Cancellation | undefined
@@ -87,6 +89,10 @@ export class Handling implements Progress, Attributable {
   constructor(ground: HandlingGround, subject: HandlingSubject) {
     this.#ground = ground
     this.#subject = subject
+  }
+
+  get isFromClient(): boolean {
+    return this.#subject.isFromClient === true
   }
 
   /** Whether its transaction has committed. */

@@ -10,12 +10,15 @@ export function flawOfKey(key: unknown): string | undefined {
 }
 
 /**
- * The refusal of a key: INVALID, with the field, if it comes from something that a client sent; EVENT_INVALID if the handler made it, which is then
- * the handler's fault.
+ * The refusal of a key: INVALID if it comes from something that was sent, with the field where one is found; EVENT_INVALID if the handler made it, which is
+ * then the handler's fault. How a key is made of what a client sent (joined, encoded, cut off) cannot be seen: with `isFromClient` it counts as the
+ * client's wherever it may be, for each client could else make a failure of ours as often as it likes.
  */
-export function unfitKey(event: string, key: unknown, flaw: string, sent: unknown): AtollError {
-  const field = typeof key === 'string' ? fieldBehind(key, textsIn(sent)) : undefined
+export function unfitKey(event: string, key: unknown, flaw: string, sent: unknown, isFromClient: boolean): AtollError {
+  const texts = typeof key === 'string' ? textsIn(sent) : []
+  const field = typeof key === 'string' ? fieldBehind(key, texts) : undefined
   const rule = `the key of ${event} ${flaw}; a key is a well-formed text of 1 to ${KEY_CHARS_MAX} characters, without U+0000`
+  if (field === undefined && isFromClient && key !== '' && texts.length > 0) return new AtollError('INVALID', `what was sent makes no key: ${rule}`)
   if (field === undefined) return new AtollError('EVENT_INVALID', rule)
   return new AtollError('INVALID', `${field || 'input'} cannot be a key: ${rule}`, { details: { fields: { [field]: [`cannot be a key: the key of ${event} ${flaw}`] } } })
 }
@@ -35,8 +38,10 @@ function fieldBehind(key: string, texts: readonly Text[]): string | undefined {
   return texts.find(({ text }) => text.includes('\0') || !text.isWellFormed())?.field
 }
 
+/** The texts in a value, and the numbers, which become texts in a key. */
 function textsIn(value: unknown, field = ''): Text[] {
   if (typeof value === 'string') return [{ field, text: value }]
+  if (typeof value === 'number') return [{ field, text: String(value) }]
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([name, part]) => textsIn(part, field === '' ? name : `${field}.${name}`))
 }

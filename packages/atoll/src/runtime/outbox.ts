@@ -21,8 +21,10 @@ export const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id 
 export interface Origin {
   readonly trace: string
   readonly cause: string
-  /** What a client sent, if this handles that. */
+  /** What was sent, if this handles that. */
   readonly input: unknown
+  /** A client sent that. */
+  readonly isFromClient: boolean
 }
 
 /** Whose events these are, and what they must be like. */
@@ -136,7 +138,7 @@ export class Outgoing {
     }
     const key = event.key(checked.data)
     const flaw = flawOfKey(key)
-    if (flaw !== undefined) throw unfitKey(event.name, key, flaw, this.#origin.input)
+    if (flaw !== undefined) throw unfitKey(event.name, key, flaw, this.#origin.input, this.#origin.isFromClient)
     const json = toData(event, checked.data)
     // A character is at most three bytes; most data need not be measured. What the log refuses would stop everything behind it.
     if (json.length * 3 > this.#dataBytesMax && Buffer.byteLength(json) > this.#dataBytesMax) {

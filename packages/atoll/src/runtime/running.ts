@@ -97,7 +97,7 @@ export interface Cancellation {
 
 /** A request to run an operation. */
 export interface Dispatch {
-  /** A client sent the input: texts in it must be such as every store keeps, without U+0000. Default: whoever calls answers for it. */
+  /** A client sent the input: texts in it must be such as every store keeps, without U+0000, and a key that cannot be one is the client's to mend. Default: whoever calls answers for it. */
   readonly isFromClient?: boolean
   /** Not yet validated. */
   readonly input: unknown
