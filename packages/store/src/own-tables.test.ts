@@ -51,11 +51,13 @@ const ofOneEngine: Record<keyof typeof engines, { written: readonly string[]; re
   },
   PostgreSQL: {
     written: [
-      'TRUNCATE orders, atoll_outbox', 'MERGE INTO atoll_held USING orders ON true WHEN MATCHED THEN DELETE', 'COMMENT ON TABLE atoll_held IS NULL', 'DELETE FROM U&"\\0061toll_leases"',
+      'TRUNCATE orders, atoll_outbox', 'DELETE FROM ONLY (atoll_leases)', 'WITH gone AS (DELETE FROM ONLY ( "shop_orders"."atoll_held" ) RETURNING id) SELECT id FROM gone', 'UPDATE ONLY (atoll_leases) SET epoch = 0', 'TRUNCATE ONLY (atoll_leases)',
+      'TRUNCATE TABLE orders, ONLY (atoll_leases)', 'MERGE INTO ONLY (atoll_leases) t USING orders ON true WHEN MATCHED THEN DELETE', 'ALTER TABLE ONLY (atoll_leases) ADD x int', 'CREATE INDEX mine ON ONLY (atoll_held) (id)',
+      'ALTER TABLE orders ATTACH PARTITION atoll_leases DEFAULT', 'ALTER TABLE orders DETACH PARTITION atoll_leases', 'CREATE TABLE orders PARTITION OF atoll_leases DEFAULT', 'MERGE INTO atoll_held USING orders ON true WHEN MATCHED THEN DELETE', 'COMMENT ON TABLE atoll_held IS NULL', 'DELETE FROM U&"\\0061toll_leases"',
       `SELECT E'\\'' ; DELETE FROM atoll_leases; SELECT '`, `/* /* */ ' */ DELETE FROM atoll_leases -- '`, '-- \r DELETE FROM atoll_leases',
       'CREATE OR REPLACE FUNCTION clean() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM atoll_leases; END $body$', `SELECT setval('atoll_outbox_seq_seq', 1)`, `SELECT setval(pg_get_serial_sequence('shop_orders.atoll_outbox', 'seq'), 1)`, 'CREATE RULE mine AS ON INSERT TO atoll_outbox DO NOTHING',
     ],
-    read: [`SELECT setval('orders_seq', 1000)`, `SELECT $$ DELETE FROM atoll_leases $$`, `UPDATE orders SET id = E'it\\'s; DELETE FROM atoll_leases'`, '/* /* */ DELETE FROM atoll_leases */ SELECT 1'],
+    read: [`SELECT setval('orders_seq', 1000)`, 'SELECT count(*) FROM ONLY (atoll_held)', 'SELECT row_number() OVER (PARTITION BY atoll_held.key) FROM atoll_held', 'ALTER SEQUENCE orders_seq OWNED BY orders.id', 'SELECT owned FROM orders', `SELECT $$ DELETE FROM atoll_leases $$`, `UPDATE orders SET id = E'it\\'s; DELETE FROM atoll_leases'`, '/* /* */ DELETE FROM atoll_leases */ SELECT 1'],
   },
 }
 
@@ -67,6 +69,12 @@ for (const engine of ['SQLite', 'PostgreSQL'] as const) {
     for (const sql of [...read, ...ofOneEngine[engine].read]) it(`may read and mention it: ${sql}`, () => assertOwnUntouched(sql, engines[engine]))
   })
 }
+
+describe('the SQL of a service, for PostgreSQL, that names nothing and means all that a role has,', () => {
+  for (const sql of ['DROP OWNED BY CURRENT_USER', 'SELECT 1; drop owned by shop CASCADE', 'REASSIGN OWNED BY shop TO other']) {
+    it(`does not touch what is the runtime's: ${sql}`, () => assert.throws(() => assertOwnUntouched(sql, meaningTokens), { code: 'UNSUPPORTED', message: /OWNED/ }))
+  }
+})
 
 describe('a migration of a service', () => {
   it("is not called as the runtime's are", () => {

@@ -13,12 +13,21 @@ export interface Token {
 /** Refuses, with UNSUPPORTED, SQL of a service that writes, makes, changes or drops what is the runtime's. `tokenize` reads SQL as the engine does. */
 export function assertOwnUntouched(sql: string, tokenize: (sql: string) => readonly Token[]): void {
   if (!mayNameOwn.test(sql)) return
-  const name = findWritten(tokenize(sql))
+  const tokens = tokenize(sql)
+  assertNotAll(tokens)
+  const name = findWritten(tokens)
   if (name !== undefined) throw notTheirs(name)
 }
 
 /** Most texts name nothing of the runtime's, and need no closer look. PostgreSQL reads names in `U&"…"` with any character written as its number. */
-const mayNameOwn = /atoll_|sqlite_sequence|\bu&"/i
+const mayNameOwn = /atoll_|sqlite_sequence|\bu&"|\bowned\b/i
+
+/** Some statements of PostgreSQL name nothing, and mean all that a role has. */
+function assertNotAll(tokens: readonly Token[]): void {
+  for (const [verb, owned] of statementsOf(tokens).map((statement) => statement.map(wordOf))) {
+    if (owned === 'OWNED' && (verb === 'DROP' || verb === 'REASSIGN')) throw notTheirs(`what ${verb} OWNED is about`)
+  }
+}
 
 /** What of the runtime's own some statements would write, make, change or drop, as they name it; undefined if nothing. */
 function findWritten(tokens: readonly Token[]): string | undefined {
@@ -75,9 +84,11 @@ function isOwn({ kind, text }: Token): boolean {
 function isWritten(words: readonly string[], index: number): boolean {
   let at = index - 1
   while (words[at] === '.') at -= 2 // the schema
+  if (words[at] === '(' && words[at - 1] === 'ONLY') at-- // PostgreSQL takes ONLY (name) as well
   while (passed.has(words[at] ?? '')) at--
   const [before, earlier, first] = [words[at] ?? '', words[at - 1], words[0] ?? '']
   if (targets.has(before)) return true
+  if (before === 'OF') return earlier === 'PARTITION' && first === 'CREATE'
   if (before === 'FROM') return earlier === 'DELETE'
   if (before === 'TO') return earlier !== undefined && renamed.has(earlier)
   if (earlier === 'OR') return words[at - 2] === 'UPDATE' // OR REPLACE, OR IGNORE, …
@@ -88,7 +99,7 @@ function isWritten(words: readonly string[], index: number): boolean {
 
 /** What stands between a word and the name that it is about. */
 const passed = wordSet('ONLY IF NOT EXISTS CONCURRENTLY')
-const targets = wordSet('INTO UPDATE REFERENCES INHERIT TRUNCATE COPY')
+const targets = wordSet('INTO UPDATE REFERENCES INHERIT TRUNCATE COPY PARTITION')
 /** RENAME TO a name; and ON INSERT TO a table, of rules. */
 const renamed = wordSet('RENAME INSERT UPDATE DELETE SELECT')
 const definitions = wordSet('CREATE ALTER DROP TRUNCATE COMMENT')

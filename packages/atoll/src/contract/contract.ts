@@ -2,7 +2,7 @@ import { AtollError } from '@atoll/host'
 import { z } from 'zod'
 import type { EventDefinition } from './event.ts'
 import { judge } from './judgement.ts'
-import { assertContractName } from './names.ts'
+import { assertContractName, assertOperationName } from './names.ts'
 import type { Bound, BoundOperation, Operation } from './operation.ts'
 import { isRemade } from './remade.ts'
 import { hasSecret } from './secret.ts'
@@ -46,7 +46,8 @@ export type EventsOf<Definition> = Definition extends { readonly events: readonl
 
 /**
  * Declares what a service shows others. Throws DEFINITION_INVALID for a name that some engine could not take (lower case letters, digits and dashes;
- * not `log` or `lock`), an operation called `contract`, `events` or `errors`, an input or output that JSON cannot carry,
+ * not `log` or `lock`), an operation called `contract`, `events`, `errors` or `then`, or otherwise than with letters, digits, _ and dashes, an input or
+ * output that JSON cannot carry,
  * and a command that answers with a secret and does not say whether it keeps its answers.
  */
 export function contract<const Name extends string, const Definition extends ContractDefinition>(
@@ -61,6 +62,7 @@ export function contract<const Name extends string, const Definition extends Con
   const byName: Record<string, BoundOperation> = {}
   for (const [key, value] of Object.entries(definition)) {
     if (!isOperation(value)) continue
+    assertOperationName(name, key)
     const full = `${name}.${key}`
     judge(value.input, 'input', `the input of ${full}`)
     const bound: BoundOperation = {

@@ -17,8 +17,8 @@ describe('the judgement of a schema', () => {
     for (const schema of [z.object({ n: z.int() }), z.array(z.string().optional()), z.tuple([z.string().optional()])]) assert.equal(judge(schema, 'event', 'x'), 'looked at')
   })
 
-  it('costs a look where a constant is a number that JSON does not have', () => {
-    for (const schema of [z.literal([1, Infinity]), z.literal(NaN), z.enum({ ever: -Infinity })]) {
+  it('costs a look where a constant is a number that JSON does not have, or 0, which may be -0', () => {
+    for (const schema of [z.literal([0, 1]), z.enum({ none: 0, some: 1 }), z.literal([1, Infinity]), z.literal(NaN), z.enum({ ever: -Infinity })]) {
       for (const role of ['event', 'output'] as const) assert.equal(judge(z.object({ limit: schema }), role, 'x'), 'looked at')
     }
   })

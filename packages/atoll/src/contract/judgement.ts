@@ -171,9 +171,9 @@ const pureChecks: ReadonlySet<string> = new Set([
   'less_than', 'greater_than', 'multiple_of', 'number_format', 'max_length', 'min_length', 'length_equals', 'max_size', 'min_size', 'size_equals',
 ])
 
-/** Constants are as JSON brings them back, but for NaN and the infinities, which it turns into null. */
+/** Constants are as JSON brings them back, but for NaN and the infinities, which it turns into null, and 0, for which a schema takes -0 as well. */
 function ofValues(values: readonly unknown[]): number {
-  return values.every((value) => typeof value !== 'number' || Number.isFinite(value)) ? AS_IT_IS : LOOKED_AT
+  return values.every((value) => typeof value !== 'number' || (Number.isFinite(value) && value !== 0)) ? AS_IT_IS : LOOKED_AT
 }
 
 /** Whether a list of these may hold undefined. */

@@ -15,6 +15,12 @@ export function assertContractName(name: string): void {
   if (devices.test(name)) refuse(`a service cannot be called '${name}': Windows takes ${name}.db for a device. Name it otherwise`)
 }
 
+/** It becomes a part of an address between processes (`/call/orders.place`). Names that begin with @ are the runtime's own questions to a service. */
+export function assertOperationName(contract: string, name: string): void {
+  if (!operationPattern.test(name)) refuse(`contract ${contract}: operation name '${name}' must be letters (a to z), digits, _ and dashes, beginning with a letter`)
+  if (name === 'then') refuse(`contract ${contract}: an operation cannot be called 'then': whoever awaits the contract would wait for ever`)
+}
+
 export function assertProjectionName(name: string): void {
   if (!namePattern.test(name)) refuse(`projection name '${name}' must be lower case letters, digits and dashes, beginning with a letter`)
 }
@@ -33,6 +39,7 @@ function refuse(message: string): never {
 }
 
 const namePattern = /^[a-z][a-z0-9-]*$/
+const operationPattern = /^[a-z][\w-]*$/i
 const SYSTEM_CHARS_MAX = 31
 const STORE_CHARS_MAX = 63
 /** `.999999` */

@@ -15,6 +15,7 @@ describe('a call to a service in another process', () => {
       const { instance, received } = await play(() => answer)
       const request = {
         input: { text: 'ä', none: null },
+        isFromClient: true,
         caller: { id: 'ada', claims: { admin: true } },
         position: { desk: { 0: '5' } },
         idempotencyKey: 'k-1',
