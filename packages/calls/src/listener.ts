@@ -60,7 +60,7 @@ export class Listener {
     })
     this.#connections = new Connections(this.#server, limits, {
       serve: (request, response) => void this.#exchange(request, response),
-      refusal: (error) => ({ type: JSON_TYPE, body: toFailure(error) }),
+      refusal: (error) => ({ headers: { 'content-type': JSON_TYPE }, body: toFailure(error) }),
     })
   }
 

@@ -60,5 +60,5 @@ class Place {
   }
 }
 
-const CONNECTIONS = 2
-const PIPELINED_MAX = 90
+const CONNECTIONS = 20
+const PIPELINED_MAX = 9

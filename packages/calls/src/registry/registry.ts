@@ -34,6 +34,7 @@ export const defaultRegistryLimits: RegistryLimits = {
   keepAliveTimeoutMs: 60_000,
   connectionsMax: 10_000,
   pipelinedMax: 10,
+  pipelinedTotalMax: 1_000,
   answerTimeoutMs: 10_000,
   unsentBytesMax: 64 * 2 ** 20,
   lingerMs: 500,

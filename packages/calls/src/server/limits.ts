@@ -10,10 +10,12 @@ export interface ServerLimits extends ListenerLimits {
   readonly requestTimeoutMs: number
   /** How long an idle connection is kept, milliseconds. Default 60,000; callers are told, and let go a second before. */
   readonly keepAliveTimeoutMs: number
-  /** Connections at a time; more are closed at once. Default 10,000. */
+  /** Connections at a time; for one more, the one that has been idle longest is closed, or, where none is idle, the new one. Default 10,000. */
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before; one more is refused in its turn, and the connection ends. Default 10: callers send one at a time. */
   readonly pipelinedMax: number
+  /** The same over all connections; with more, those are closed of which requests have waited longest. Default 1,000. */
+  readonly pipelinedTotalMax: number
   /** How long a caller may go without reading while it has an answer to read, milliseconds; then the connection is closed. Default 10,000. */
   readonly answerTimeoutMs: number
   /** Answers that callers have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
@@ -36,6 +38,7 @@ export const defaultServerLimits: ServerLimits = {
   keepAliveTimeoutMs: 60_000,
   connectionsMax: 10_000,
   pipelinedMax: 10,
+  pipelinedTotalMax: 1_000,
   answerTimeoutMs: 10_000,
   unsentBytesMax: 256 * 2 ** 20,
   callsInFlightMax: 1_000,

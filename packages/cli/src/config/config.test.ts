@@ -59,6 +59,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'gateway.requestsInFlightMax': [0, '0'],
   'gateway.connectionsMax': [0, '0'],
   'gateway.pipelinedMax': [-1, '-1'],
+  'gateway.pipelinedTotalMax': [-1, '-1'],
   'gateway.answerTimeoutMs': [0, '0'],
   'gateway.unsentBytesMax': [0, '0'],
   'gateway.lingerMs': [-1, '-1'],

@@ -99,6 +99,12 @@ describe('the listener', () => {
       assert.deepEqual(statuses(await talk(url, `${head}Transfer-Encoding: chunked\r\n\r\n${chunk}`, chunk, '0\r\n\r\n', behind)), ['413'])
     }))
 
+  it('says when to try again to a client that sends more at once than may wait', () =>
+    listening(
+      async (url) => assert.match(await talk(url, 'GET /count HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(5)), /HTTP\/1\.1 503 OVERLOADED\r\n(?:[^\r]+\r\n)*retry-after: 1\r\n/),
+      { pipelinedMax: 1 },
+    ))
+
   it('sends versions that HTTP has no letters for', () =>
     listening(async (url) => {
       assert.match((await fetch(`${url}/labels/${encodeURIComponent('☕')}`)).headers.get('etag')!, /^"%E2%98%95;/)

@@ -111,7 +111,7 @@ class HttpRequest implements GatewayRequest {
 }
 
 /** The words for a request that never became one. */
-function toRefusal(error: AtollError): { type: string; body: string } {
+function toRefusal(error: AtollError): { headers: Record<string, string>; body: string } {
   const { headers, body } = toResponse(error, 'none', undefined)
-  return { type: headers['content-type']!, body: body! } // a problem has both
+  return { headers, body: body! } // a problem has one
 }

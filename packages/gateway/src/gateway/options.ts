@@ -54,10 +54,12 @@ export interface GatewayLimits extends ConnectionLimits {
   readonly keepAliveTimeoutMs: number
   /** Requests under way at a time; more are refused with 503. Default 2,000. */
   readonly requestsInFlightMax: number
-  /** Connections at a time; more are closed at once. Default 10,000. */
+  /** Connections at a time; for one more, the one that has been idle longest is closed, or, where none is idle, the new one. Default 10,000. */
   readonly connectionsMax: number
-  /** Requests of one connection that wait for the answer to the one before; one more is answered 503 in its turn, and the connection ends. Default 100. */
+  /** Requests of one connection that wait for the answer to the one before; one more is answered 503 in its turn, and the connection ends. Default 10. */
   readonly pipelinedMax: number
+  /** The same over all connections; with more, those are closed of which requests have waited longest. Default 1,000. */
+  readonly pipelinedTotalMax: number
   /** How long a client may go without reading while it has an answer to read, milliseconds; then the connection is closed. Default 20,000. */
   readonly answerTimeoutMs: number
   /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
@@ -88,7 +90,8 @@ export const defaultLimits: GatewayLimits = {
   keepAliveTimeoutMs: 65_000,
   requestsInFlightMax: 2_000,
   connectionsMax: 10_000,
-  pipelinedMax: 100,
+  pipelinedMax: 10,
+  pipelinedTotalMax: 1_000,
   answerTimeoutMs: 20_000,
   unsentBytesMax: 256 * 2 ** 20,
   lingerMs: 500,

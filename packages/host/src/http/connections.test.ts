@@ -33,14 +33,14 @@ async function inServer(work: (bench: Bench) => Promise<void>, limits: Partial<C
   const server = createServer()
   const begun: Asked[] = []
   const changed = new EventTarget()
-  const connections = new Connections(server, { connectionsMax: 100, pipelinedMax: 100, answerTimeoutMs: HOUR_MS, unsentBytesMax: 2 ** 40, lingerMs: HOUR_MS, ...limits }, {
+  const connections = new Connections(server, { connectionsMax: 100, pipelinedMax: 100, pipelinedTotalMax: 1_000, answerTimeoutMs: HOUR_MS, unsentBytesMax: 2 ** 40, lingerMs: HOUR_MS, ...limits }, {
     serve(request, response) {
       const asked: Asked = { request, response, answer: (body) => connections.send(request, response, 200, {}, body) }
       begun.push(asked)
       serve(asked)
       changed.dispatchEvent(new Event('begun'))
     },
-    refusal: ({ code }) => ({ type: 'text/plain', body: code }),
+    refusal: ({ code }) => ({ headers: { 'content-type': 'text/plain' }, body: code }),
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as AddressInfo // it listens on TCP
@@ -281,6 +281,42 @@ describe('the connections of a server', () => {
         assert.match(await text, /^HTTP\/1\.1 200 OK[^]*firstHTTP\/1\.1 400 MALFORMED/)
       },
       { lingerMs: 1 },
+    ))
+
+  it('make place for a new client where there is none: the one that has been idle longest is closed, and nobody who waits for an answer', () =>
+    inServer(
+      async ({ connect, asked, begun }) => {
+        const [busy, idle, later] = [await connect(), await connect(), await connect()]
+        busy.client.write(GET)
+        await asked(0)
+        const fresh = await connect()
+        assert.deepEqual([busy, idle, later, fresh].map(({ accepted }) => accepted.destroyed), [false, true, false, false])
+        for (const [nth, { client }] of [later, fresh].entries()) {
+          client.write(GET)
+          await asked(nth + 1)
+        }
+        assert.equal((await connect()).accepted.destroyed, true, 'all are busy')
+        begun[1]!.answer('here')
+        await once(begun[1]!.response, 'close')
+        assert.equal((await connect()).accepted.destroyed, false)
+        assert.equal(later.accepted.destroyed, true, 'it was idle again')
+      },
+      { connectionsMax: 3 },
+    ))
+
+  it('of which requests have waited longest are closed when too many wait over all of them', () =>
+    inServer(
+      async ({ connect, asked }) => {
+        const [first, second, single] = [await connect(), await connect(), await connect()]
+        for (const [nth, { client, accepted }] of [first, single, second].entries()) {
+          const sent = client === single.client ? GET : GET.repeat(3)
+          client.write(sent)
+          await asked(nth)
+          while (accepted.bytesRead < sent.length) await turns()
+        }
+        assert.deepEqual([first, single, second].map(({ accepted }) => accepted.destroyed), [true, false, false])
+      },
+      { pipelinedTotalMax: 3 },
     ))
 
   it('hold no request whose body cannot come any more: it is refused in its turn, and the connection ends', async () => {

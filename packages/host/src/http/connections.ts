@@ -8,10 +8,12 @@ import { clientOf, Turns } from './turns.ts'
 
 /** Bounds what one client, and all of them together, can hold on to in an HTTP server. */
 export interface ConnectionLimits {
-  /** Connections at a time; more are closed at once. */
+  /** Connections at a time; for one more, the one that has been idle longest is closed, or, where none is idle, the new one. */
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before. One more is refused with OVERLOADED in its turn, and the connection ends. */
   readonly pipelinedMax: number
+  /** The same over all connections; with more, those are closed of which requests have waited longest. */
+  readonly pipelinedTotalMax: number
   /** How long a client may go without reading while it has an answer to read, milliseconds; then the connection is closed. */
   readonly answerTimeoutMs: number
   /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. */
@@ -24,8 +26,8 @@ export interface ConnectionLimits {
 export interface ConnectionHandler {
   /** Answers a request through {@link Connections.send}, or by itself. Must not throw. */
   serve(request: IncomingMessage, response: ServerResponse): void
-  /** The body for a request that never became one, and its type. */
-  refusal(error: AtollError): { readonly type: string; readonly body: string }
+  /** The answer to a request that never became one. */
+  refusal(error: AtollError): { readonly headers: Readonly<Record<string, string>>; readonly body: string }
 }
 
 /**
@@ -40,6 +42,11 @@ export class Connections {
   /** Sockets with answers that are not taken yet, and how large they are. Those that have waited longest come first. */
   readonly #unsent = new Map<Socket, number>()
   #unsentBytes = 0
+  /** Connections without a request that is not answered. Those that have been idle longest come first. */
+  readonly #idle = new Set<Connection>()
+  /** Connections of which requests wait behind another, and how many. Those that have waited longest come first. */
+  readonly #pipelined = new Map<Connection, number>()
+  #pipelinedTotal = 0
   /** Connections of which a request waits to be served. */
   readonly #turns = new Turns<Connection>((connection) => this.#serveNext(connection))
   #isEnding = false
@@ -49,7 +56,6 @@ export class Connections {
     this.#server = server
     this.#limits = limits
     this.#handler = handler
-    server.maxConnections = limits.connectionsMax
     server.timeout = limits.answerTimeoutMs // Node.js begins it anew whenever the client took something
     server.on('connection', (socket) => this.#open(socket))
     for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, (request, response) => this.#take(request, response))
@@ -94,11 +100,38 @@ export class Connections {
   }
 
   #open(socket: Socket): void {
-    this.#connections.set(socket, new Connection(socket))
-    socket.once('close', () => {
-      this.#connections.delete(socket)
-      this.#taken(socket)
-    })
+    if (this.#connections.size >= this.#limits.connectionsMax) {
+      const [longest] = this.#idle
+      if (!longest) return void socket.destroy()
+      this.#drop(longest)
+    }
+    const connection = new Connection(socket)
+    this.#connections.set(socket, connection)
+    this.#idle.add(connection)
+    socket.once('close', () => this.#forget(connection))
+  }
+
+  #drop(connection: Connection): void {
+    this.#forget(connection) // its place is free at once
+    connection.socket.destroy()
+  }
+
+  #forget(connection: Connection): void {
+    this.#connections.delete(connection.socket)
+    this.#idle.delete(connection)
+    this.#countPipelined(connection, 0)
+    this.#taken(connection.socket)
+  }
+
+  /** Notes how many requests of a connection wait behind another. */
+  #countPipelined(connection: Connection, count: number): void {
+    this.#pipelinedTotal += count - (this.#pipelined.get(connection) ?? 0)
+    if (count > 0) this.#pipelined.set(connection, count)
+    else this.#pipelined.delete(connection)
+    for (const longest of this.#pipelined.keys()) {
+      if (this.#pipelinedTotal <= this.#limits.pipelinedTotalMax) break
+      this.#drop(longest)
+    }
   }
 
   #take(request: IncomingMessage, response: ServerResponse): void {
@@ -107,8 +140,11 @@ export class Connections {
     const { pipelinedMax } = this.#limits
     const isFull = connection.unanswered > pipelinedMax // one of them does not wait
     const flaw = isFull ? new AtollError('OVERLOADED', `${pipelinedMax} requests wait on this connection (pipelinedMax)`) : flawOf(request)
-    if (flaw) this.#refuse(connection, flaw)
-    else if (connection.waiting.push({ request, response }) === 1 && !connection.current) this.#turns.take(connection.client, connection)
+    if (flaw) return this.#refuse(connection, flaw)
+    this.#idle.delete(connection)
+    const waiting = connection.waiting.push({ request, response })
+    if (connection.unanswered > 1) this.#countPipelined(connection, connection.unanswered - 1)
+    else if (waiting === 1) this.#turns.take(connection.client, connection)
   }
 
   #serveNext(connection: Connection): void {
@@ -125,6 +161,8 @@ export class Connections {
     this.#taken(socket)
     connection.current = undefined
     connection.answeredMs = performance.now()
+    if (this.#pipelined.has(connection)) this.#countPipelined(connection, Math.max(0, waiting.length - 1))
+    if (waiting.length === 0 && this.#connections.has(socket)) this.#idle.add(connection)
     if (waiting.length > 0) this.#turns.takeLater(connection.client, connection) // a hundred in one packet hold up nobody else
     else if (refusal !== undefined && !connection.isOver && socket.writable) this.#endWith(connection, refusal)
   }
@@ -175,8 +213,9 @@ export class Connections {
   /** Answers a request that is not served (not HTTP, too much of it, or too slow) in its turn, and ends the connection. What comes behind it is not read. */
   #refuse(connection: Connection, error: AtollError): void {
     connection.ignoreRest()
-    const { type, body } = this.#handler.refusal(error)
-    const refusal = `HTTP/1.1 ${error.status} ${error.code}\r\ncontent-type: ${type}\r\ncache-control: no-store\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
+    const { headers, body } = this.#handler.refusal(error)
+    const head = Object.entries({ ...headers, 'cache-control': 'no-store', 'content-length': String(Buffer.byteLength(body)), connection: 'close' })
+    const refusal = `HTTP/1.1 ${error.status} ${error.code}\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
     const { socket, current } = connection
     const isCurrentWhole = current !== undefined && isWhole(current.request)
     if (isCurrentWhole || (!current && connection.waiting.length > 0)) connection.refusal = refusal
