@@ -192,7 +192,7 @@ export class Connections {
     if (bytes === undefined) return
     this.#unsentBytes -= bytes
     this.#unsent.delete(socket)
-    if (!socket.destroyed) socket.resume()
+    if (!socket.destroyed && this.#connections.get(socket)?.refusal === undefined) socket.resume()
   }
 
   /** Nothing has moved for a while. Whoever waits for an answer that is not ready yet may go on waiting. */
@@ -228,6 +228,7 @@ export class Connections {
     const { socket } = connection
     connection.isOver = true
     socket.end(text)
+    socket.resume() // if it has sent something that nobody has read, closing resets the connection, and the client may lose the answer
     const late = setTimeout(() => socket.destroy(), this.#limits.lingerMs)
     socket.once('close', () => clearTimeout(late))
   }
@@ -291,6 +292,7 @@ class Connection {
    * body has not come by now, is not served: the body cannot come any more, and the request would wait for it for ever.
    */
   ignoreRest(): void {
+    this.socket.pause() // while http hears of it: it stops reading, and later nobody would
     this.socket.removeAllListeners('data').on('data', ignore)
     const last = this.waiting.at(-1) // only of the last one something can be missing
     if (last && !isWhole(last.request)) this.waiting.pop()
