@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AtollError, type Logger } from '@atoll/host'
-import { Connections, createSecretCheck, Gone, readText, type ConnectionLimits } from '@atoll/host/node'
+import { Connections, createSecretCheck, Gone, type ConnectionLimits } from '@atoll/host/node'
 import type { Cancellation } from 'atoll/runtime'
 
 export interface ListenerLimits extends ConnectionLimits {
@@ -146,7 +146,7 @@ class HttpExchange implements Exchange {
     if (!/^application\/json\b/.test(this.#request.headers['content-type'] ?? '')) {
       return Promise.reject(new AtollError('UNSUPPORTED_MEDIA_TYPE', 'the body is not application/json'))
     }
-    return readText(this.#request, this.#response, this.#bodyBytesMax)
+    return this.#connections.readBody(this.#request, this.#response, this.#bodyBytesMax)
   }
 
   answer(status: number, body: string): void {

@@ -13,7 +13,8 @@ export interface Sent {
   readonly method: string
   readonly url: string
   readonly headers?: Record<string, string>
-  readonly body?: string
+  /** In whole, or as it comes. */
+  readonly body?: string | Promise<string>
   readonly address?: string
 }
 
@@ -154,7 +155,7 @@ export async function inSystem(work: (bench: Bench) => Promise<void>, options: P
       running,
       logged,
       async send({ method, url, headers = {}, body, address = '127.0.0.1' }) {
-        const length: Record<string, string> = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+        const length: Record<string, string> = typeof body === 'string' ? { 'content-length': String(Buffer.byteLength(body)) } : body ? { 'transfer-encoding': 'chunked' } : {}
         const response = await gateway.handle({ method, url, headers: { ...length, ...headers }, address, body: async () => body ?? '', signal: () => undefined })
         return { status: response.status, headers: response.headers, json: JSON.parse(response.body ?? '{}') as Record<string, unknown> }
       },

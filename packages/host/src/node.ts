@@ -1,9 +1,9 @@
 import { createHmac, hash, randomFillSync } from 'node:crypto'
 import type { Host } from './host.ts'
 
-export { readText } from './http/body.ts'
 export { Connections, type ConnectionHandler, type ConnectionLimits } from './http/connections.ts'
 export { Gone } from './http/gone.ts'
+export { Places, type Place } from './http/places.ts'
 export { createSecretCheck } from './http/secret.ts'
 
 /** The real world: this process's clock, timers, event loop and random source. */

@@ -18,6 +18,7 @@ import { costOf, figuresOf } from './windows.ts'
 /** What an attack waits for takes minutes by default. */
 const impatience: Readonly<Record<string, Partial<GatewayLimits>>> = {
   'silent-connections': { headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 },
+  'unfinished-bodies': { requestTimeoutMs: 1_000 },
   'unread-answers': { answerTimeoutMs: 200 },
 }
 

@@ -6,7 +6,8 @@ import { largeBodies } from './large-bodies.ts'
 import { logins } from './logins.ts'
 import { pipelinedRequests } from './pipelined-requests.ts'
 import { silentConnections } from './silent-connections.ts'
+import { unfinishedBodies } from './unfinished-bodies.ts'
 import { unreadAnswers } from './unread-answers.ts'
 
 /** In the order of docs/operating/security.md. */
-export const attacks: readonly Attack[] = [silentConnections, unreadAnswers, pipelinedRequests, ambiguousRequests, largeBodies, endlessConditions, forgedPositions, manyForgedPositions, logins]
+export const attacks: readonly Attack[] = [silentConnections, unfinishedBodies, unreadAnswers, pipelinedRequests, ambiguousRequests, largeBodies, endlessConditions, forgedPositions, manyForgedPositions, logins]

@@ -37,6 +37,7 @@ export const defaultRegistryLimits: RegistryLimits = {
   pipelinedTotalMax: 1_000,
   answerTimeoutMs: 10_000,
   unsentBytesMax: 64 * 2 ** 20,
+  arrivingBytesMax: 64 * 2 ** 20,
   lingerMs: 500,
   instancesMax: 10_000,
   watchersMax: 5_000,

@@ -10,7 +10,7 @@ export interface ServerLimits extends ListenerLimits {
   readonly requestTimeoutMs: number
   /** How long an idle connection is kept, milliseconds. Default 60,000; callers are told, and let go a second before. */
   readonly keepAliveTimeoutMs: number
-  /** Connections at a time; for one more, the one that has been idle longest is closed, or, where none is idle, the new one. Default 10,000. */
+  /** Connections at a time; for one more, that is closed whose caller has let us wait longest, for a call or the rest of it, or, where none does, the new one. Default 10,000. */
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before; one more is refused in its turn, and the connection ends. Default 10: callers send one at a time. */
   readonly pipelinedMax: number
@@ -20,7 +20,9 @@ export interface ServerLimits extends ListenerLimits {
   readonly answerTimeoutMs: number
   /** Answers that callers have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
   readonly unsentBytesMax: number
-  /** Calls under way at a time; more are refused with OVERLOADED before they begin. Default 1,000. */
+  /** Bodies that are not whole yet, bytes of all connections; with more, those that have been arriving longest are refused with 503. Default 256 MiB. */
+  readonly arrivingBytesMax: number
+  /** Calls under way at a time, those apart that are still arriving; more are refused with OVERLOADED before they begin. Default 1,000. */
   readonly callsInFlightMax: number
   /** The most time that a caller can give a call, milliseconds. Default 10 minutes. */
   readonly callMsMax: number
@@ -41,6 +43,7 @@ export const defaultServerLimits: ServerLimits = {
   pipelinedTotalMax: 1_000,
   answerTimeoutMs: 10_000,
   unsentBytesMax: 256 * 2 ** 20,
+  arrivingBytesMax: 256 * 2 ** 20,
   callsInFlightMax: 1_000,
   callMsMax: 600_000,
   lingerMs: 500,

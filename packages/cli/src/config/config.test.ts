@@ -62,6 +62,7 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
   'gateway.pipelinedTotalMax': [-1, '-1'],
   'gateway.answerTimeoutMs': [0, '0'],
   'gateway.unsentBytesMax': [0, '0'],
+  'gateway.arrivingBytesMax': [0, '0'],
   'gateway.lingerMs': [-1, '-1'],
   'gateway.deadlineMs': [0, '0'],
   'gateway.positionsMax': [0, '0'],

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AtollError, type Logger } from '@atoll/host'
-import { Connections, Gone, readText } from '@atoll/host/node'
+import { Connections, Gone } from '@atoll/host/node'
 import type { Cancellation } from 'atoll/runtime'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import type { GatewayLimits } from './options.ts'
@@ -55,7 +55,7 @@ export class Listener {
   async #exchange(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let requestId = 'none'
     try {
-      const answer = await this.#handle(new HttpRequest(request, response))
+      const answer = await this.#handle(new HttpRequest(request, response, this.#connections))
       requestId = answer.headers['x-request-id'] ?? requestId
       this.#send(request, response, answer)
     } catch (error) {
@@ -84,13 +84,15 @@ class HttpRequest implements GatewayRequest {
   readonly url: string
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  readonly #connections: Connections
   #gone: Gone | undefined
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, response: ServerResponse, connections: Connections) {
     this.method = request.method ?? 'GET'
     this.url = request.url ?? '/'
     this.#request = request
     this.#response = response
+    this.#connections = connections
   }
 
   get headers(): IncomingMessage['headers'] {
@@ -106,7 +108,7 @@ class HttpRequest implements GatewayRequest {
   }
 
   body(bytesMax: number): Promise<string> {
-    return readText(this.#request, this.#response, bytesMax)
+    return this.#connections.readBody(this.#request, this.#response, bytesMax)
   }
 }
 

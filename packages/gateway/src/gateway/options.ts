@@ -52,9 +52,9 @@ export interface GatewayLimits extends ConnectionLimits {
   readonly requestTimeoutMs: number
   /** How long an idle connection is kept, milliseconds. Default 65,000, more than common load balancers wait. */
   readonly keepAliveTimeoutMs: number
-  /** Requests under way at a time; more are refused with 503. Default 2,000. */
+  /** Requests under way at a time; more are refused with 503. One whose body is still arriving is not among them. Default 2,000. */
   readonly requestsInFlightMax: number
-  /** Connections at a time; for one more, the one that has been idle longest is closed, or, where none is idle, the new one. Default 10,000. */
+  /** Connections at a time; for one more, that is closed whose client has let us wait longest, for a request or the rest of a body, or, where none does, the new one. Default 10,000. */
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before; one more is answered 503 in its turn, and the connection ends. Default 10. */
   readonly pipelinedMax: number
@@ -64,6 +64,8 @@ export interface GatewayLimits extends ConnectionLimits {
   readonly answerTimeoutMs: number
   /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
   readonly unsentBytesMax: number
+  /** Bodies that are not whole yet, bytes of all connections; with more, those that have been arriving longest are refused with 503. Default 256 MiB. */
+  readonly arrivingBytesMax: number
   /** How long a connection that ends goes on listening, milliseconds: for the rest of a refused body, or for a request that is on its way. Default 500. */
   readonly lingerMs: number
   /** Time an operation has, milliseconds; then 504. Default 10,000. */
@@ -94,6 +96,7 @@ export const defaultLimits: GatewayLimits = {
   pipelinedTotalMax: 1_000,
   answerTimeoutMs: 20_000,
   unsentBytesMax: 256 * 2 ** 20,
+  arrivingBytesMax: 256 * 2 ** 20,
   lingerMs: 500,
   deadlineMs: 10_000,
   positionsMax: 10_000,

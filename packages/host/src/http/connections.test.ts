@@ -4,19 +4,21 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import type { AtollError } from '../error.ts'
-import { readText } from './body.ts'
 import { Connections, type ConnectionLimits } from './connections.ts'
 
 /** Far longer than a test may take. */
 const HOUR_MS = 3_600_000
 /** More than the two kernels on the way take. */
 const LARGE = `${'x'.repeat(16 * 2 ** 20)}\n`
+const POST = (bytes: number): string => `POST / HTTP/1.1\r\nhost: here\r\ncontent-length: ${bytes}\r\n\r\n`
 const GET = 'GET / HTTP/1.1\r\nhost: here\r\n\r\n'
 
 interface Asked {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   answer(body: string): void
+  /** Answers with its body, of ten bytes at the most, or with the code for it. */
+  answerBody(): void
 }
 
 interface Bench {
@@ -33,9 +35,10 @@ async function inServer(work: (bench: Bench) => Promise<void>, limits: Partial<C
   const server = createServer()
   const begun: Asked[] = []
   const changed = new EventTarget()
-  const connections = new Connections(server, { connectionsMax: 100, pipelinedMax: 100, pipelinedTotalMax: 1_000, answerTimeoutMs: HOUR_MS, unsentBytesMax: 2 ** 40, lingerMs: HOUR_MS, ...limits }, {
+  const connections = new Connections(server, { connectionsMax: 100, pipelinedMax: 100, pipelinedTotalMax: 1_000, answerTimeoutMs: HOUR_MS, unsentBytesMax: 2 ** 40, arrivingBytesMax: 2 ** 40, lingerMs: HOUR_MS, ...limits }, {
     serve(request, response) {
-      const asked: Asked = { request, response, answer: (body) => connections.send(request, response, 200, {}, body) }
+      const answer = (body: string): void => connections.send(request, response, 200, {}, body)
+      const asked: Asked = { request, response, answer, answerBody: () => void connections.readBody(request, response, 10).then(answer, (error: AtollError) => answer(error.code)) }
       begun.push(asked)
       serve(asked)
       changed.dispatchEvent(new Event('begun'))
@@ -191,7 +194,7 @@ describe('the connections of a server', () => {
         assert.deepEqual(statuses(await read(client)), ['200'])
       },
       { lingerMs: 1 },
-      ({ request, response, answer }) => void readText(request, response, 10).then(answer),
+      ({ answerBody }) => answerBody(),
     ))
 
   it('let a client hold its body back until it is wanted, and hear at once where it is not', () =>
@@ -210,7 +213,7 @@ describe('the connections of a server', () => {
         assert.equal(begun.length, 2)
       },
       { lingerMs: 1 },
-      ({ request, response, answer }) => void readText(request, response, 10).then(answer, (error: AtollError) => answer(error.code)),
+      ({ answerBody }) => answerBody(),
     ))
 
   it('are closed when the client takes nothing of its answer', () =>
@@ -305,6 +308,61 @@ describe('the connections of a server', () => {
         assert.equal(later.accepted.destroyed, true, 'it was idle again')
       },
       { connectionsMax: 3 },
+    ))
+
+  it('make place for a new client also where clients never end their bodies, and for none of those whose body has come', () =>
+    inServer(
+      async ({ connect, asked }) => {
+        const [whole, first, second] = [await connect(), await connect(), await connect()]
+        for (const [nth, { client }] of [whole, first, second].entries()) {
+          client.write(POST(2) + (client === whole.client ? '{}' : '{'))
+          const { request, answerBody } = await asked(nth)
+          if (client !== whole.client) answerBody()
+          else while (!request.complete) await turns()
+        }
+        const fresh = await connect()
+        assert.deepEqual([whole, first, second, fresh].map(({ accepted }) => accepted.destroyed), [false, true, false, false])
+        second.client.write('}')
+        assert.match(String(await once(second.client, 'data')), /{}$/)
+        fresh.client.write(GET)
+        await asked(3)
+        assert.deepEqual([whole, second].map(({ accepted }) => accepted.destroyed), [false, false])
+      },
+      { connectionsMax: 3 },
+    ))
+
+  it('refuse the body that has been arriving longest when too much is, and go on with the others', () =>
+    inServer(
+      async ({ connect, asked }) => {
+        const [long, short] = [await connect(), await connect()]
+        for (const [nth, { client }] of [long, short].entries()) {
+          client.write(`${POST(10)}12345`)
+          await asked(nth)
+        }
+        const refused = read(long.client)
+        short.client.write('67890')
+        assert.match(String(await once(short.client, 'data')), /1234567890$/)
+        assert.match(await refused, /OVERLOADED$/)
+      },
+      { arrivingBytesMax: 10, lingerMs: 1 },
+      ({ answerBody }) => answerBody(),
+    ))
+
+  it('take a body in whatever pieces it comes, and count what is kept of it, not what came before', () =>
+    inServer(
+      async ({ connect }) => {
+        const { client } = await connect()
+        const chunked = 'POST / HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n'
+        const inPieces = (text: string): string => `${[...text].map((letter) => `1\r\n${letter}\r\n`).join('')}0\r\n\r\n`
+        for (let nth = 0; nth < 5; nth++) {
+          client.write(`${chunked}\r\n${inPieces('0123456789')}`)
+          assert.match(String(await once(client, 'data')), /0123456789$/)
+        }
+        client.end(`${chunked}connection: close\r\n\r\n${inPieces('0123456789a')}`)
+        assert.match(await read(client), /BODY_TOO_LARGE$/)
+      },
+      { arrivingBytesMax: 10, lingerMs: 1 },
+      ({ answerBody }) => answerBody(),
     ))
 
   it('of which requests have waited longest are closed when too many wait over all of them', () =>

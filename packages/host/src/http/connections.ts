@@ -3,12 +3,13 @@ import { validateHeaderValue, type IncomingMessage, type Server, type ServerResp
 import { Server as SocketServer, type Socket } from 'node:net'
 import type { ErrorCode } from '../codes.ts'
 import { AtollError } from '../error.ts'
+import { Bodies } from './bodies.ts'
 import { flawOf } from './framing.ts'
 import { clientOf, Turns } from './turns.ts'
 
 /** Bounds what one client, and all of them together, can hold on to in an HTTP server. */
 export interface ConnectionLimits {
-  /** Connections at a time; for one more, the one that has been idle longest is closed, or, where none is idle, the new one. */
+  /** Connections at a time; for one more, that is closed whose client has let us wait longest, for a request or the rest of a body, or, where none does, the new one. */
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before. One more is refused with OVERLOADED in its turn, and the connection ends. */
   readonly pipelinedMax: number
@@ -18,6 +19,8 @@ export interface ConnectionLimits {
   readonly answerTimeoutMs: number
   /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. */
   readonly unsentBytesMax: number
+  /** Bodies that are not whole yet, bytes of all connections; with more, those that have been arriving longest are refused with OVERLOADED. */
+  readonly arrivingBytesMax: number
   /** How long a connection that ends goes on listening, milliseconds: for the rest of a refused body, or for a request that is on its way. */
   readonly lingerMs: number
 }
@@ -42,8 +45,9 @@ export class Connections {
   /** Sockets with answers that are not taken yet, and how large they are. Those that have waited longest come first. */
   readonly #unsent = new Map<Socket, number>()
   #unsentBytes = 0
-  /** Connections without a request that is not answered. Those that have been idle longest come first. */
-  readonly #idle = new Set<Connection>()
+  /** Connections whose client is to send something, a request or the rest of a body. Those whose client has let us wait longest come first. */
+  readonly #awaited = new Set<Connection>()
+  readonly #bodies: Bodies
   /** Connections of which requests wait behind another, and how many. Those that have waited longest come first. */
   readonly #pipelined = new Map<Connection, number>()
   #pipelinedTotal = 0
@@ -56,11 +60,23 @@ export class Connections {
     this.#server = server
     this.#limits = limits
     this.#handler = handler
+    this.#bodies = new Bodies(limits.arrivingBytesMax)
     server.timeout = limits.answerTimeoutMs // Node.js begins it anew whenever the client took something
     server.on('connection', (socket) => this.#open(socket))
     for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, (request, response) => this.#take(request, response))
     server.on('timeout', (socket) => this.#timeOut(socket))
     server.on('clientError', (error, socket) => this.#fail(error, socket as Socket)) // sockets are all that it listens to
+  }
+
+  /** Reads the body of a request as {@link Bodies} does. */
+  async readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number): Promise<string> {
+    const connection = this.#connections.get(request.socket)
+    if (connection) this.#awaited.add(connection)
+    try {
+      return await this.#bodies.read(request, response, bytesMax)
+    } finally {
+      if (connection) this.#awaited.delete(connection)
+    }
   }
 
   /** Sends an answer, and ends the connection with it where the rest of a body is not wanted, or after {@link end}. Throws for a header that HTTP cannot carry. */
@@ -101,13 +117,13 @@ export class Connections {
 
   #open(socket: Socket): void {
     if (this.#connections.size >= this.#limits.connectionsMax) {
-      const [longest] = this.#idle
+      const [longest] = this.#awaited
       if (!longest) return void socket.destroy()
       this.#drop(longest)
     }
     const connection = new Connection(socket)
     this.#connections.set(socket, connection)
-    this.#idle.add(connection)
+    this.#awaited.add(connection)
     socket.once('close', () => this.#forget(connection))
   }
 
@@ -118,7 +134,7 @@ export class Connections {
 
   #forget(connection: Connection): void {
     this.#connections.delete(connection.socket)
-    this.#idle.delete(connection)
+    this.#awaited.delete(connection)
     this.#countPipelined(connection, 0)
     this.#taken(connection.socket)
   }
@@ -141,7 +157,7 @@ export class Connections {
     const isFull = connection.unanswered > pipelinedMax // one of them does not wait
     const flaw = isFull ? new AtollError('OVERLOADED', `${pipelinedMax} requests wait on this connection (pipelinedMax)`) : flawOf(request)
     if (flaw) return this.#refuse(connection, flaw)
-    this.#idle.delete(connection)
+    this.#awaited.delete(connection)
     const waiting = connection.waiting.push({ request, response })
     if (connection.unanswered > 1) this.#countPipelined(connection, connection.unanswered - 1)
     else if (waiting === 1) this.#turns.take(connection.client, connection)
@@ -162,7 +178,7 @@ export class Connections {
     connection.current = undefined
     connection.answeredMs = performance.now()
     if (this.#pipelined.has(connection)) this.#countPipelined(connection, Math.max(0, waiting.length - 1))
-    if (waiting.length === 0 && this.#connections.has(socket)) this.#idle.add(connection)
+    if (waiting.length === 0 && this.#connections.has(socket)) this.#awaited.add(connection)
     if (waiting.length > 0) this.#turns.takeLater(connection.client, connection) // a hundred in one packet hold up nobody else
     else if (refusal !== undefined && !connection.isOver && socket.writable) this.#endWith(connection, refusal)
   }

@@ -1,16 +1,16 @@
 import { AtollError } from '@atoll/host'
 import type { GatewayResponse } from '../exchange.ts'
-import type { Identified } from './identify.ts'
+import type { Admitted } from './admission.ts'
 import { toResponse } from './problem.ts'
 import type { Match, Routes } from './routes.ts'
 import { note, type Stage } from './stage.ts'
 import { pathOf, toTarget } from './target.ts'
 
 /** What a request is for, and what its path and query string say. */
-export interface Routed extends Identified, Match {}
+export interface Routed extends Admitted, Match {}
 
 /** Finds the operation that a request is for. Answers by itself which methods a path has, and that there is nothing. */
-export function route(routes: Routes): Stage<Identified, Routed, GatewayResponse, GatewayResponse> {
+export function route(routes: Routes): Stage<Admitted, Routed, GatewayResponse, GatewayResponse> {
   return (next) => async (exchange) => {
     const { method } = exchange.request
     const url = toTarget(exchange.request.url)
