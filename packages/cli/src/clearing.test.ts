@@ -70,6 +70,15 @@ describe('a new beginning (--fresh)', () => {
       assert.deepEqual(readdirSync(data).filter((name) => name.endsWith('.db')).sort(), ['letters.db', 'letters.rows.1.db', 'log.db'])
     }))
 
+  it('deletes what a process left that was killed while it wrote a small file', () =>
+    inFolder(async (data) => {
+      await (await start(townWith('notes'), { data })).stop()
+      const left = ['system.json.next', 'control.json.next']
+      for (const name of left) writeFileSync(join(data, name), '')
+      await (await start(townWith('notes'), { data, fresh: true })).stop()
+      assert.deepEqual(readdirSync(data).filter((name) => left.includes(name)), [])
+    }))
+
   it('deletes nothing where there is a file that is not ours, whatever it is called', () =>
     inFolder(async (data) => {
       await (await start(townWith('notes'), { data })).stop()

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { openDataFolder } from '@atoll/sqlite'
 import { fixture, inShell } from '../test/command.ts'
 import system from '../test/fixture-system.ts'
+import { ask } from './control/client.ts'
 import { listenForCommands } from './control/server.ts'
 import { noteSystem, start } from './start.ts'
 
@@ -56,6 +58,34 @@ describe('what is named as a data folder and is none', () => {
 })
 
 describe('a data folder', () => {
+  it('on a full disk is refused in one line, and what was noted in it stays: there is room again, and it starts', { skip: process.platform !== 'linux' && 'there is no device that is always full' }, () =>
+    inShell(async ({ dev, run, data }) => {
+      await (await dev()).stop()
+      const noted = readFileSync(join(data, 'system.json'), 'utf8')
+      for (const name of ['lock.pid', 'system.json', 'control.json']) {
+        symlinkSync('/dev/full', join(data, `${name}.next`)) // where it is written before it takes its place
+        const { code, out, err } = await run('dev', fixture, '--port', '0', '--data', data)
+        assert.deepEqual([code, out], [1, ''], err)
+        assert.match(err, new RegExp(`^STORE_FULL: \\S+${name} cannot be written: the disk is full\\. .*; make room, and start again\n$`))
+        assert.deepEqual(readdirSync(data).filter((one) => /next|control|pid/.test(one)), [])
+        assert.equal(readFileSync(join(data, 'system.json'), 'utf8'), noted)
+      }
+      await (await dev()).stop()
+    }))
+
+  it('whose process does not answer yet is said to be starting, also when it starts for the first time', () =>
+    inFolder(async (folder) => {
+      const starting = openDataFolder(folder)
+      try {
+        for (const request of [{ verb: 'ledger' }, { verb: 'redrive', options: {} }] as const) {
+          const asked = Array.fromAsync(ask({ data: folder }, request, new AbortController().signal))
+          await assert.rejects(asked, { code: 'DATA_IN_USE', message: new RegExp(`process ${process.pid} has the data and does not answer yet: it is starting, .*\\. Try again;`) })
+        }
+      } finally {
+        starting.close()
+      }
+    }))
+
   it('of a system at work is for its owner alone, and so is every file in it', () =>
     inFolder(async (folder) => {
       const before = process.umask(0)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fixture, inShell } from '../test/command.ts'
@@ -12,6 +12,15 @@ describe('atoll dev', () => {
       assert.match(readyLine, /^fixture ready at http:\/\/localhost:\d+ in \d+\.\d s — data in \/\S+data, with demo data$/)
       const { code, out } = await stop('SIGINT')
       assert.deepEqual([code, out], [0, 'draining …\nstopped; everything that was acknowledged is on disk\n'])
+    }))
+
+  it('says what keeps it from being ready', () =>
+    inShell(async ({ dev, data }) => {
+      await (await dev()).stop()
+      for (const name of readdirSync(data)) if (name.startsWith('shop.')) rmSync(join(data, name))
+      const { readyLine, stop } = await dev()
+      assert.match(readyLine, /^fixture runs at http:\/\/localhost:\d+ and is not ready \(the relay of shop is halted: STORE_OUTDATED\) — data in \/\S+data$/)
+      await stop()
     }))
 
   it('takes of atoll.json what holds for one process, and says what does not', () =>

@@ -3,8 +3,11 @@ import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { silentLogger } from '@atoll/host'
+import type { Admin } from 'atoll/runtime'
 import fixture from '../test/fixture-system.ts'
-import { start, type Started } from './start.ts'
+import { createJsonLogger } from './logging/logger.ts'
+import { look, start, type Started } from './start.ts'
 
 // A shop whose store and log come back from a backup, while what its warehouse has shipped stays as it is.
 
@@ -98,6 +101,23 @@ describe('a source that was restored, and its subscriber not', () => {
         )
       }
     }))
+
+  it('go on if lostNumbersMax is raised to what the alarms name', () =>
+    restored(async (data) => {
+      const alarms: string[] = []
+      const halted = await start(fixture, { data, logger: createJsonLogger('error', (line) => alarms.push(line)), runtime: { ...options.runtime, lostNumbersMax: 1 } })
+      await halted.stop()
+      const named = alarms.flatMap((line) => /raise runtime\.lostNumbersMax to (\d+)/.exec(line)?.[1] ?? []).map(Number)
+      await run(
+        data,
+        async (started) => {
+          await place(started, 'table')
+          await started.running.quiet()
+          assert.deepEqual(await shipped(started), ['seeded 1', 'lamp 1', 'chair 1', 'table 1'])
+        },
+        { lostNumbersMax: Math.max(...named) },
+      )
+    }))
 })
 
 describe('a source that has emitted since it was restored', () => {
@@ -120,8 +140,24 @@ describe('a service whose store alone was restored', () => {
       for (let nth = 0; nth < 2; nth++) {
         await run(data, async (started) => {
           await place(started, `table ${nth}`)
-          assert.match(started.running.readiness().reasons.join(), /the relay of shop is halted: STORE_OUTDATED/)
+          const reasons = started.running.readiness().reasons.join('\n')
+          assert.match(reasons, /the relay of shop is halted: STORE_OUTDATED: .* its commands are carried out, and what they do is lost with this store/)
+          assert.doesNotMatch(reasons, /LEDGER_UNBALANCED/)
         })
       }
+    }, /^shop\./))
+
+  it('is the reason that the ledger gives for accounts that do not balance, with the system running or not', () =>
+    restored(async (data) => {
+      const follows = async ({ ledger }: Pick<Admin, 'ledger'>): Promise<void> => {
+        for (const { balanced, subscription, why } of await ledger()) {
+          assert.equal(balanced, false)
+          assert.match(why!, new RegExp(`^LEDGER_UNBALANCED: this follows from STORE_OUTDATED of shop, .*: mend that first, and leave the store of ${subscription} as it is$`))
+        }
+      }
+      const stopped = await look(fixture, data, silentLogger)
+      await follows(stopped.admin)
+      await stopped.close()
+      await run(data, ({ running }) => follows(running.admin))
     }, /^shop\./))
 })

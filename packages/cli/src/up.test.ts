@@ -27,6 +27,15 @@ describe('atoll up', () => {
       assert.equal((await up.end()).code, 0)
     }))
 
+  it('starts one later each time that ends as soon as it is ready', () =>
+    inFleet(async ({ start, folder }) => {
+      const module = join(folder, 'system.ts')
+      writeFileSync(module, `if (process.argv.includes('--service')) {\n  console.log(JSON.stringify({ ready: true }))\n  process.exit(0)\n}\nexport { default } from ${JSON.stringify(desk)}`)
+      const up = start(['up', module], AWAY)
+      await until('it has tried three times', () => /desk-1: ended with 0; it is started again in 800 ms/.test(up.log()))
+      assert.equal((await up.end()).code, 0)
+    }))
+
   it('leaves no process behind when it is killed', () =>
     inFleet(async ({ start, folder }) => {
       const [module, note] = [join(folder, 'system.ts'), join(folder, 'pid')]

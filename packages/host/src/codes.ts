@@ -55,12 +55,12 @@ export const errorCodes = {
 
   // stores and logs
   STORE_CLOSED: { meaning: 'The store was used after close.', remedy: 'Stop using it before closing it.' },
-  STORE_CORRUPT: { meaning: 'A file is damaged. It was not touched.', remedy: 'Keep a copy; restore the file from a backup.' },
+  STORE_CORRUPT: { meaning: 'A file is damaged. It was not touched.', remedy: 'Keep a copy; restore stores and log from a backup of one moment: a file that is older than the others does not fit them.' },
   STORE_OUTDATED: { status: 503, meaning: 'The store of a service is older than the log, or another one (a restored backup?): the log has events that it does not know to have emitted. The service hands nothing on and handles nothing; a command is refused with this, because what it did would be lost with that store.', remedy: 'Restore the newest copy of the store; or store and log from the same moment. To take commands all the same, set runtime.commandsWhenOutdated.' },
   STORE_NEWER: { meaning: 'A file was written by a newer version. It was not touched.', remedy: 'Run that version or a later one.' },
   SETTING_UNSAFE: { meaning: 'A setting of an engine breaks a promise, and the start was refused.', remedy: 'Change the setting that the message names; or accept it by name, and live with what the message says.' },
   STORE_NOT_DURABLE: { meaning: 'The store reports settings that could lose acknowledged writes.', remedy: 'Restore the settings that the message names.' },
-  DATA_IN_USE: { meaning: 'Another process holds the data folder.', remedy: 'Stop it, or use another folder.' },
+  DATA_IN_USE: { meaning: 'Another process holds the data folder.', remedy: 'Stop it, or use another folder. If it is only starting or stopping, try again.' },
   DATA_UNUSABLE: { meaning: 'What was named as a data folder is none: a file, a link to nothing, a place that may not be read or written.', remedy: 'Mend what the message names, or name another folder.' },
   PORT_TAKEN: { meaning: 'The port is taken.', remedy: 'Stop what listens there, or set PORT.' },
   LOG_CLOSED: { meaning: 'The log was used after close.', remedy: 'Stop using it before closing it.' },

@@ -112,8 +112,8 @@ function hold(path: string, lock: Database): DataFolder {
 /** A folder is held until it is closed, also by those who keep no reference to it: the garbage collector would give its lock away. */
 const held = new Set<Database>()
 
-/** Where a lock cannot be taken, whether somebody has it can still be seen. */
-function assertIdle(path: string): void {
+/** Throws DATA_IN_USE if a process has a data folder: where a lock cannot be taken, whether somebody has it can still be seen. */
+export function assertIdle(path: string): void {
   let lock: Database
   try {
     lock = new BetterSqlite3(join(path, LOCK), { readonly: true, fileMustExist: true, timeout: 0 })
@@ -136,7 +136,7 @@ function isBusy(error: unknown): boolean {
 function inUse(path: string, cause: unknown): AtollError {
   const pid = holderOf(path)
   const lock = join(path, LOCK)
-  if (pid !== undefined && isAlive(pid)) return new AtollError('DATA_IN_USE', `${path} is in use by process ${pid}; stop it, or use another folder`, { cause })
+  if (pid !== undefined && isAlive(pid)) return new AtollError('DATA_IN_USE', `${path} is in use by process ${pid}; stop it, or use another folder`, { cause, details: { pid } })
   const who = pid === undefined ? 'a process that does not say who it is' : `process ${pid}, which cannot be seen from here (of another container?)`
   return new AtollError('DATA_IN_USE', `${path} is in use by ${who}, or a program that is not Atoll's has ${lock} open; find out which (fuser ${lock}) and stop it, or use another folder`, { cause })
 }

@@ -17,7 +17,7 @@ export function toAtollError(error: unknown, file: string): AtollError {
 }
 
 export function corrupt(file: string, why: string, cause?: unknown): AtollError {
-  return new AtollError('STORE_CORRUPT', `${file} is damaged (${why}). It was not touched: keep a copy, and restore it from a backup`, { cause })
+  return new AtollError('STORE_CORRUPT', `${file} is damaged (${why}). It was not touched: keep a copy, and restore the folder from a backup (stores and log of one moment belong together)`, { cause })
 }
 
 /** A virtual table says so of itself: most often a search index with external content, whose rows were changed without it. The file is in order. */
@@ -35,7 +35,8 @@ function unavailable(file: string, cause: Error): AtollError {
 
 const unavailableCodes = /^SQLITE_(CANTOPEN|READONLY|BUSY|LOCKED|PROTOCOL|NOLFS|PERM)/
 
-function isOutOfSpace(error: unknown): boolean {
+/** Whether the operating system says that there is no room, on the disk or for this account. */
+export function isOutOfSpace(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }
 

@@ -2,8 +2,9 @@ import { closeSync, openSync, readSync } from 'node:fs'
 
 /** What Atoll keeps in a data folder, by its name; undefined for what is not ours. */
 export function ownFile(name: string): OwnFile | undefined {
-  if (/^(lock(-journal|\.pid)?|seeding)$/.test(name)) return { kind: 'guard' }
-  if (/^(system\.json|control\.(json|sock))$/.test(name)) return { kind: 'note' }
+  const note = name.endsWith(NEXT) ? name.slice(0, -NEXT.length) : name
+  if (/^(lock(-journal|\.pid)?|seeding)$/.test(note)) return { kind: 'guard' }
+  if (/^(system\.json|control\.(json|sock))$/.test(note)) return { kind: 'note' }
   const [, database] = /^([a-z][a-z0-9.-]*)\.db(?:-wal|-shm|-journal)?$/.exec(name) ?? []
   return database === undefined ? undefined : { kind: 'database', database }
 }
@@ -13,6 +14,9 @@ export function ownFile(name: string): OwnFile | undefined {
  * database, by its name alone: any program may call one so.
  */
 export type OwnFile = { readonly kind: 'guard' | 'note' } | { readonly kind: 'database'; readonly database: string }
+
+/** Behind the name of a small file: what is being written, and takes its place once it is whole. */
+export const NEXT = '.next'
 
 /** Whether a file is a database of Atoll's, whatever it is called and whoever made it: every application id of ours begins with the bytes of `At`. */
 export function isAtollDatabase(file: string): boolean {

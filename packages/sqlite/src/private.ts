@@ -1,6 +1,8 @@
-import { chmodSync, closeSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ownFile } from './ours.ts'
+import { AtollError } from '@atoll/host'
+import { isOutOfSpace } from './errors.ts'
+import { NEXT, ownFile } from './ours.ts'
 
 // What lies in a data folder is its owner's alone: there are everybody's messages in it, and whoever can open a file of SQLite for reading can lock it.
 
@@ -9,10 +11,18 @@ export function keepFilePrivate(file: string): void {
   if (takeFromOthers(file) === 'nothing') closeSync(openSync(file, 'a', FILE_MODE))
 }
 
-/** Writes a file that its owner alone may open. */
+/** Writes a small file that its owner alone may open, as a whole or not at all: what was there stays if there is no room (STORE_FULL). */
 export function writePrivately(file: string, text: string): void {
-  writeFileSync(file, text, { mode: FILE_MODE })
-  takeFromOthers(file)
+  const next = file + NEXT
+  try {
+    writeFileSync(next, text, { mode: FILE_MODE })
+    takeFromOthers(next)
+    renameSync(next, file)
+  } catch (error) {
+    rmSync(next, { force: true })
+    if (!isOutOfSpace(error)) throw error
+    throw new AtollError('STORE_FULL', `${file} cannot be written: the disk is full. Nothing that was acknowledged is lost; make room, and start again`, { cause: error })
+  }
 }
 
 /** Takes what there is beside a database, too, if it is there. */

@@ -83,7 +83,7 @@ async function endOf(starting: Promise<Served>): Promise<NotReady['end']> {
 }
 
 function refusalOf(file: string): RegExp {
-  return new RegExp(`STORE_CORRUPT: ${file} is damaged [^]*restore it from a backup`)
+  return new RegExp(`STORE_CORRUPT: ${file} is damaged [^]*restore the folder from a backup`)
 }
 
 function flip(bytes: Buffer, at: number): Buffer {

@@ -337,7 +337,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'ledger-takes-any-history',
     first: 'restores',
     defect: 'the ledger balances although the log has other events than those that were handled',
-    changes: [{ file: `${runtime}/ledger.ts`, find: 'const why = (pending.gap ?? unbalanced(row))?.message', replace: 'const why = unbalanced(row)?.message' }],
+    changes: [{ file: `${runtime}/ledger.ts`, find: 'const why = (pending.gap ?? (await reasonOf(row, emitter, log)))?.message', replace: 'const why = (await reasonOf(row, emitter, log))?.message' }],
   },
   {
     name: 'what-is-ahead-is-not-known',
@@ -349,7 +349,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'stores-do-not-know-their-log',
     first: 'restores',
     defect: 'a service whose store is older than the log goes on as if the log had nothing of it',
-    changes: [{ file: relay, find: '      await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options.partitions)\n', replace: '' }],
+    changes: [{ file: relay, find: '      await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options)\n', replace: '' }],
   },
   {
     name: 'lost-numbers-are-given-again',

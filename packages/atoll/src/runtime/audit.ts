@@ -21,7 +21,7 @@ interface Count {
   readonly count: number
 }
 
-/** How many events of each type a source has emitted; undefined if it cannot be told now. */
+/** How many events of each type a source has emitted; undefined if it cannot be told now, as while its store is older than the log: that is an alarm of its own. */
 export type EmittedBy = (source: string) => Promise<Counts | undefined>
 
 interface Audited {

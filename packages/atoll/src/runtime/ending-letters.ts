@@ -15,35 +15,37 @@ export function redriveDeadLetters(services: ReadonlyMap<string, ServiceRuntime>
     await readerOf(services, letter).redrive(heldPlaceOf(letter), options.dryRun ?? false, (outcome) => outcomes.push(outcome))
     if (outcomes.length === 0) throw noSuchLetter(letter.id)
     yield* outcomes
-  })
+  }, (id) => listDiscarded(services, { id }))
 }
 
 /** Ends the dead letters of services that run here without handling them: one, or all of a subscription. */
 export async function* discardDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, host: Host, options: DiscardOptions): AsyncGenerator<DiscardedLetter | GoneLetter> {
-  const { id, by, reason } = options
+  const { by, reason } = options
   yield* discardEach(walkDeadLetters(services, options), options, async function* ({ parkedBehind, hasNoHandler, ...letter }) {
     const reading = readerOf(services, letter)
     const note = { at: host.now(), by, reason }
     await reading.discard(heldPlaceOf(letter), note)
     reading.ground.logger.warn({ subscription: letter.subscription, event: letter.event.id, key: letter.event.key, by, reason }, `${letter.id} was discarded: it will never be handled`)
     yield { ...letter, discardedAt: note.at, by, reason }
-  }, () => listDiscarded(services, { id }))
+  }, (id) => listDiscarded(services, { id }))
 }
 
 /**
  * Redrives letter by letter: `ask` has that instance do it which reads the letter's partition, and rejects with COMMAND_USAGE if it is gone. One whose
- * tries ended the process would end that instance: it is tried only if it is named, and never dry. COMMAND_USAGE if there is none of the id that is asked for.
+ * tries ended the process would end that instance: it is tried only if it is named, and never dry. COMMAND_USAGE if there is none of the id that is asked for;
+ * `findDiscarded` looks for a letter that is not among the dead, to say who discarded it.
  */
 export async function* redriveEach(
   letters: AsyncIterable<DeadLetter | GoneLetter>,
   options: RedriveOptions,
   ask: (letter: DeadLetter) => AsyncIterable<RedriveOutcome | GoneLetter>,
+  findDiscarded: FindDiscarded,
 ): AsyncGenerator<RedriveOutcome | GoneLetter> {
   const tryOne = (letter: DeadLetter): AsyncIterable<RedriveOutcome | GoneLetter> | Iterable<RedriveOutcome> => {
     const spared = spareProcess(letter, options)
     return spared ? [spared] : ask(letter)
   }
-  yield* each(letters, options.id, tryOne, async (id) => noSuchLetter(id))
+  yield* each(letters, options.id, tryOne, (id) => notDead(id, findDiscarded))
 }
 
 /**
@@ -54,16 +56,21 @@ export async function* discardEach(
   letters: AsyncIterable<DeadLetter | GoneLetter>,
   { id, subscription, reason, by }: DiscardOptions,
   ask: (letter: DeadLetter) => AsyncIterable<DiscardedLetter | GoneLetter>,
-  findDiscarded: () => Promise<readonly DiscardedLetter[]>,
+  findDiscarded: FindDiscarded,
 ): AsyncGenerator<DiscardedLetter | GoneLetter> {
   if ((id === undefined) === (subscription === undefined)) throw new AtollError('COMMAND_USAGE', 'say which dead letter to discard, by its id; or, to discard all of a subscription, which')
   for (const [what, text] of [['a reason', reason], ['a name', by]] as const) {
     if (!isStorable(text)) throw new AtollError('COMMAND_USAGE', `a dead letter is discarded with ${what} of 1 to ${TEXT_CHARS_MAX} characters, U+0000 not among them: it is kept, for whoever asks later`)
   }
-  yield* each(letters, id, ask, async (id) => {
-    const [discarded] = await findDiscarded()
-    return discarded ? saysDiscarded(id, { ...discarded, at: discarded.discardedAt }) : noSuchLetter(id, '. An event that is parked, or will be tried again, cannot be discarded')
-  })
+  yield* each(letters, id, ask, (id) => notDead(id, findDiscarded, '. An event that is parked, or will be tried again, cannot be discarded'))
+}
+
+type FindDiscarded = (id: string) => Promise<readonly DiscardedLetter[]>
+
+/** Why nothing can be done to a letter that is not among the dead: it was discarded, or there is none. */
+async function notDead(id: string, findDiscarded: FindDiscarded, more = ''): Promise<AtollError> {
+  const [discarded] = await findDiscarded(id)
+  return discarded ? saysDiscarded(id, { ...discarded, at: discarded.discardedAt }) : noSuchLetter(id, more)
 }
 
 async function* each<Outcome>(

@@ -1,6 +1,7 @@
 import { AtollError } from '@atoll/host'
 import type { Log, Offset, StoredRecord } from '@atoll/log/driver'
 import type { Statement, Store } from '@atoll/store/driver'
+import type { RuntimeOptions } from './options.ts'
 import { readOn } from './read-on.ts'
 
 // Stores and logs can come back from different moments: from a backup, or by mistake from another system. Numbers alone do not show that once
@@ -90,7 +91,7 @@ const selectWaiting: Statement = { sql: 'SELECT id FROM atoll_outbox WHERE parti
  * Rejects with LOG_GAP if the log has less of a service than it was given; and with STORE_OUTDATED if it has events that the service's store does not know to have emitted: the store is older than the log,
  * or new. What it emitted from here on would get numbers that others have, and what its handlers emit would be there already.
  */
-export async function assertStoreKnowsLog(store: Store, log: Log, service: string, partitions: number): Promise<void> {
+export async function assertStoreKnowsLog(store: Store, log: Log, service: string, { partitions, commandsWhenOutdated }: Pick<RuntimeOptions, 'partitions' | 'commandsWhenOutdated'>): Promise<void> {
   const before = await store.reader.all<{ partition: number; number: number }>(selectStreams)
   // The log first: what is in it by now, another instance may tidy away from the outbox and note as the end of a stream, in one commit.
   const tails = await Promise.all(Array.from({ length: partitions }, (_, partition) => log.tail(service, partition)))
@@ -106,11 +107,22 @@ export async function assertStoreKnowsLog(store: Store, log: Log, service: strin
       throw new AtollError(
         'STORE_OUTDATED',
         `the log has event ${tail.id} of ${service} as number ${tail.number} in partition ${partition}, and the store of ${service}, which has given numbers up to ${given.number} there, does not know it: the store is older than the log, or another one. ` +
-          'Nothing of it is handed on, and it handles nothing; its commands are refused, or what they emit waits in this store alone (runtime.commandsWhenOutdated). Restore the newest copy of the store, or store and log from the same moment',
+          `Nothing of it is handed on, and it handles nothing; its commands are ${commandsWhenOutdated === 'refuse' ? 'refused' : 'carried out, and what they do is lost with this store'} (runtime.commandsWhenOutdated). ` +
+          'Restore the newest copy of the store, or store and log from the same moment',
         { details: { service, partition, number: tail.number } },
       )
     }
   })
+}
+
+/** Whether the log has events of a service that its store does not know to have emitted, as STORE_OUTDATED says; also false while it cannot be told. */
+export async function isOlderThanLog(store: Store, log: Log, service: string, options: Pick<RuntimeOptions, 'partitions' | 'commandsWhenOutdated'>): Promise<boolean> {
+  try {
+    await assertStoreKnowsLog(store, log, service, options)
+    return false
+  } catch (error) {
+    return error instanceof AtollError && error.code === 'STORE_OUTDATED'
+  }
 }
 
 /** Throws LOG_GAP if the log ends before the last number that it was given. */

@@ -3,7 +3,7 @@ import { isOrderBefore, type Log, type StoredRecord } from '@atoll/log/driver'
 import type { Row, Statement } from '@atoll/store/driver'
 import type { LedgerRow } from './admin.ts'
 import { causesOfExcess } from './audit.ts'
-import { findDivergence, isOfOneHistory } from './history.ts'
+import { findDivergence, isOfOneHistory, isOlderThanLog } from './history.ts'
 import { readOn } from './read-on.ts'
 import { furthestOf, parseAhead } from './subscription/cursor-book.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
@@ -98,11 +98,27 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
         discarded: held('discarded'),
         hasNoHandler: false,
       }
-      const why = (pending.gap ?? unbalanced(row))?.message
+      const why = (pending.gap ?? (await reasonOf(row, emitter, log)))?.message
       rows.push({ ...row, balanced: why === undefined, why })
     }
   }
   return [...rows, ...accountWithoutHandler(ground.name, subscriber, new Set(ground.events.map((event) => event.type)))]
+}
+
+/** Whether the store of a source is older than the log. The relay knows where it runs; where a system is only looked at, it does not. */
+async function isOutdated({ relay, store, name, options }: ServiceRuntime, log: Log): Promise<boolean> {
+  return relay.isOutdated || isOlderThanLog(store, log, name, options)
+}
+
+/** Why an account does not balance; undefined if it does. */
+async function reasonOf(row: Omit<LedgerRow, 'balanced' | 'why'>, emitter: ServiceRuntime, log: Log): Promise<AtollError | undefined> {
+  const reason = unbalanced(row)
+  return reason && (await isOutdated(emitter, log)) ? followsFromOutdated(row) : reason
+}
+
+/** An outdated source does not say what it has emitted: nothing that is done to its subscriber makes the account balance. */
+function followsFromOutdated({ source, subscription }: Pick<LedgerRow, 'source' | 'subscription'>): AtollError {
+  return new AtollError('LEDGER_UNBALANCED', `this follows from STORE_OUTDATED of ${source}, whose store is older than the log: mend that first, and leave the store of ${subscription} as it is`)
 }
 
 /** LEDGER_UNBALANCED: which side of an account is short, and what that may come from; undefined if neither is. */

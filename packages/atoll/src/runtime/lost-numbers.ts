@@ -68,40 +68,42 @@ export async function useUpNumbers(source: Source, givenAtStart: number, subscri
   const found = await store.write(async (tx): Promise<Found> => {
     const end = (await tx.get<{ number: number; waiting: number; seq: number }>(selectEnd, [partition, partition]))! // it has no FROM, so it has a row
     const given = end.number + end.waiting
-    if (number <= given) return { lost: 0 }
+    if (number <= given) return { lost: 0, count: 0 }
     const atFirst = (await tx.get<{ number: number }>(selectPassed, [subscription, partition]))?.number ?? givenAtStart
     const lost = number - atFirst
     const count = Math.max(number - given, Number(order) - end.seq)
     const obstacle = given > atFirst ? 'it has emitted since' : count > options.lostNumbersMax ? 'too many' : undefined
     if (obstacle) {
       await tx.run(insertPassed, [subscription, partition, atFirst])
-      return { lost, obstacle }
+      return { lost, count, obstacle }
     }
     const row = (): Value[] => [partition, host.uuid(), LOST, 1, LOST, host.now(), '{}', '', '']
     for (let nth = 0; nth < count; nth++) await tx.insert(insertEvent, row())
     await tx.run(deletePassed, [subscription, partition])
-    return { lost }
+    return { lost, count }
   })
   if (found.lost === 0) return false
   logger.error(
     { service: name, subscription, partition, lost: found.lost },
-    `ALARM: ${subscription} has handled events of ${name} that ${name} knows no more (was it restored from a backup, and ${subscription} not?); ${describe(found.obstacle, subscription, source)}`,
+    `ALARM: ${subscription} has handled events of ${name} that ${name} knows no more (was it restored from a backup, and ${subscription} not?); ${describe(found, subscription, source)}`,
   )
   return found.obstacle === undefined
 }
 
 interface Found {
   readonly lost: number
+  /** How many marks use them up. */
+  readonly count: number
   /** What keeps their numbers from being used up. */
   readonly obstacle?: 'it has emitted since' | 'too many'
 }
 
-function describe(obstacle: Found['obstacle'], subscription: string, { name, options }: Source): string {
+function describe({ count, obstacle }: Found, subscription: string, { name, options }: Source): string {
   switch (obstacle) {
     case undefined:
       return 'their numbers are not given again'
     case 'too many':
-      return `they are more than lostNumbersMax (${options.lostNumbersMax}), so ${subscription} is halted. Restore its store from the same moment; or, before ${name} emits anything, raise runtime.lostNumbersMax to give these numbers up`
+      return `it takes ${count} marks to use their numbers up, which is more than lostNumbersMax (${options.lostNumbersMax}), so ${subscription} is halted. Restore its store from the same moment; or, before ${name} emits anything, raise runtime.lostNumbersMax to ${count} to give these numbers up`
     case 'it has emitted since':
       return `${name} has emitted others since under their numbers, so ${subscription} is halted, and skips none. Restore its store from the same moment; a projection can be built anew with \`atoll replay\``
   }

@@ -132,7 +132,7 @@ export class Relay {
       await this.#leases.leave(held) // another instance may hand on what could not be handed on for so long
     }
     if (!this.#knowsLog) {
-      await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options.partitions)
+      await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options)
       await this.#tell.fits()
     } else if (this.#epoch === undefined) await this.#log.tail(this.#service, 0) // the same: whoever cannot reach the log does not take the lease
     this.#knowsLog = true

@@ -312,7 +312,7 @@ export class ServiceRuntime implements RunningService, OperationGround, CausalGr
 
   async #emittedBy(source: string): Promise<Counts | undefined> {
     const here = this.#surroundings.service(source)
-    return here ? readEmitted(here.store.reader) : this.#surroundings.emitted(source)
+    return here ? ((await here.countEmitted()) ?? undefined) : this.#surroundings.emitted(source)
   }
 
   handler(operation: BoundOperation): (context: unknown) => unknown {

@@ -51,13 +51,20 @@ export async function listDeadLetters(options: AskOptions & { subscription?: str
 /** `atoll dead-letters show`. */
 export async function showDeadLetter(id: string, options: AskOptions): Promise<void> {
   const [letter] = await Array.fromAsync(items<DeadLetter>(options, { verb: 'dead-letters', id }))
-  if (!letter) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is`)
+  if (letter) return tellLetter(letter, visible`; ${letter.parkedBehind} later events of its key wait behind it`, options)
+  const [discarded] = await Array.fromAsync(items<DiscardedLetter>(options, { verb: 'discarded', id }))
+  if (!discarded) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is`)
+  tellLetter(discarded, visible`\ndiscarded by ${discarded.by} at ${new Date(discarded.discardedAt).toISOString()}: ${discarded.reason}`, options)
+}
+
+/** `more`: what has become of it since its last try. */
+function tellLetter(letter: DeadLetter | DiscardedLetter, more: string, options: AskOptions): void {
   if (options.json) return print(letter)
   const { event, error } = letter
   console.log(
     [
       visible`${letter.id}: ${event.type} v${event.version} of key ${event.key}, emitted by ${event.source} at ${new Date(event.at).toISOString()}`,
-      visible`tried ${letter.attempts} times by ${letter.subscription}, the last time at ${new Date(letter.diedAt).toISOString()}; ${letter.parkedBehind} later events of its key wait behind it`,
+      visible`tried ${letter.attempts} times by ${letter.subscription}, the last time at ${new Date(letter.diedAt).toISOString()}` + more,
       visible`trace ${event.trace}`,
       '',
       visible`${error.code}: ${error.message}`,

@@ -9,8 +9,9 @@ import { assertFolderName, folderOf, placeOf } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
 import { runtimeOptions } from '../serve/process.ts'
-import { assertNotAnothers, noteSystem, start } from '../start.ts'
+import { assertNotAnothers, noteSystem, start, type Noted, type Started } from '../start.ts'
 import { watchStrays } from '../strays.ts'
+import { visible } from '../visible.ts'
 import { watchLoop } from '../watchdog/watchdog.ts'
 import { toldToStop } from './told-to-stop.ts'
 
@@ -46,11 +47,14 @@ export async function dev(module: string | undefined, options: DevOptions): Prom
     runtime,
     fresh: options.fresh ?? false,
   })
-  noteSystem(data, { module: path, system: system.name })
-  const stopListening = await listenForCommands((request, signal) => answer(started.running.admin, request, signal), data, placeOf({ 'store.url': `sqlite:${data}` }, system.name))
+  const stopListening = await makeKnown(started, data, { module: path, system: system.name })
   const seconds = (performance.now() - startedMs) / 1_000
-  if (options.json) console.log(JSON.stringify({ ready: true, system: system.name, url: started.url, seconds, data, seeded: started.seeded, pid: process.pid }))
-  else console.log(`${system.name} ready at ${started.url} in ${seconds.toFixed(1)} s — data in ${data}${started.seeded ? ', with demo data' : ''}`)
+  const { ready, brief } = started.running.readiness()
+  if (options.json) console.log(JSON.stringify({ ready, system: system.name, url: started.url, seconds, data, seeded: started.seeded, pid: process.pid }))
+  else {
+    const state = ready ? `ready at ${started.url} in ${seconds.toFixed(1)} s` : `runs at ${started.url} and is not ready (${brief.join('; ')})`
+    console.log(visible`${system.name} ${state} — data in ${data}${started.seeded ? ', with demo data' : ''}`)
+  }
 
   await stop
   if (!options.json) console.log('draining …')
@@ -58,6 +62,17 @@ export async function dev(module: string | undefined, options: DevOptions): Prom
   watchdog.end()
   await started.stop()
   console.log(options.json ? JSON.stringify({ stopped: true }) : 'stopped; everything that was acknowledged is on disk')
+}
+
+/** Lets other commands find a system that has started; one that cannot be found does not go on. Returns what ends that. */
+async function makeKnown(started: Started, data: string, noted: Noted): Promise<() => Promise<void>> {
+  try {
+    noteSystem(data, noted)
+    return await listenForCommands((request, signal) => answer(started.running.admin, request, signal), data, placeOf({ 'store.url': `sqlite:${data}` }, noted.system))
+  } catch (error) {
+    await started.stop().catch(() => undefined) // the first error is the one to tell
+    throw error
+  }
 }
 
 /** A configuration beside a system is mostly that of its processes. What of it holds for this one, holds; what does not is said. */

@@ -137,6 +137,7 @@ class Child {
   #process: ChildProcess | undefined
   #stopping = false
   #restarts = 0
+  #readySinceMs: number | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(name: string, args: readonly string[], { path, config, registry, secret }: { path: string; config: string | undefined; registry: string; secret: string }) {
@@ -176,7 +177,7 @@ class Child {
     const said = saidIn(line)
     if (!said) return this.#pass(line)
     if (!said.ready) return
-    this.#restarts = 0
+    this.#readySinceMs ??= performance.now()
     this.#release()
     this.#tellReady(said)
   }
@@ -198,6 +199,8 @@ class Child {
     if (this.#stopping) return
     if (code === NOT_CONFIGURED) return this.#tellFailed(this.#failure())
     this.#release()
+    if (this.#readySinceMs !== undefined && performance.now() - this.#readySinceMs >= STEADY_MS) this.#restarts = 0
+    this.#readySinceMs = undefined
     const delayMs = Math.min(RESTART_MS * 2 ** this.#restarts++, RESTART_MS_MAX)
     standardError.push(`${this.#name}: ended with ${signal ?? code}; it is started again in ${delayMs} ms`)
     this.#timer = setTimeout(() => this.start(), delayMs)
@@ -222,9 +225,11 @@ function saidIn(line: string): (ReadyLine & { ready?: boolean }) | undefined {
 }
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
-/** Before the first restart, and the longest; twice as long each time, until it has been ready again. */
+/** Before the first restart, and the longest; twice as long each time, until it has been ready for {@link STEADY_MS}. */
 const RESTART_MS = 200
 const RESTART_MS_MAX = 10_000
+/** One that ends sooner after it was ready has not come back for good: it would be started over and over, each time as if it were the first. */
+const STEADY_MS = 60_000
 const HELD_LINES_MAX = 200
 /** Of the secret that it makes for its processes. */
 const SECRET_BYTES = 32

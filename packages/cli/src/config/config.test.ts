@@ -157,6 +157,13 @@ describe('the configuration', () => {
     assert.throws(() => loadConfig({ file: 'nowhere.json', env: {} }), /CONFIG_INVALID: there is no file .*nowhere\.json/)
   })
 
+  it('shows what was given for a number and is none', () => {
+    for (const given of ['x', '1e999', ' ']) {
+      assert.match(refusal({}, { PORT: given }), new RegExp(`PORT, for gateway\\.port: expected a port from 0 to 65535; .*, not "${given}"`))
+      assert.match(refusal({}, { ATOLL_RUNTIME_LOOK_MS: given }), new RegExp(`expected a whole number from 1 on, not "${given}"`))
+    }
+  })
+
   it('lets instances be found in one way', () => {
     assert.match(refusal({ discovery: { dns: 'http://{service}:1' } }, { ATOLL_DISCOVERY_REGISTRY: 'http://r:1' }), /discovery\.dns \(.*shop\.json\) and discovery\.registry \(ATOLL_DISCOVERY_REGISTRY\) are both set/)
   })

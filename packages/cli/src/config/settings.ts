@@ -24,13 +24,19 @@ interface Setting<T> {
 
 const asIs = (text: string): string => text
 
+/** What is no number stays as it was given, so that the message shows that. */
+function readNumber(text: string): unknown {
+  const number = Number(text)
+  return text.trim() === '' || !Number.isFinite(number) ? text : number
+}
+
 function text(meaning: string, otherwise: string, more: Partial<Setting<string>> = {}): Setting<string> {
   return { schema: z.string().min(1), expects: 'a text', meaning, fromText: asIs, otherwise, ...more }
 }
 
 function count(meaning: string, otherwise: number | string, least = 1, most = Number.MAX_SAFE_INTEGER): Setting<number> {
   const expects = `a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? ' on' : ` to ${most}`}`
-  return { schema: z.int().min(least).max(most), expects, meaning, fromText: (text) => (text.trim() === '' ? text : Number(text)), otherwise: String(otherwise) }
+  return { schema: z.int().min(least).max(most), expects, meaning, fromText: readNumber, otherwise: String(otherwise) }
 }
 
 function port(meaning: string, otherwise: string, variables: readonly string[] = []): Setting<number> {

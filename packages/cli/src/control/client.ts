@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
-import { findDataFolder } from '@atoll/sqlite'
+import { assertIdle, findDataFolder } from '@atoll/sqlite'
 import type { Config } from '../config/config.ts'
 import { defaultStoreUrl, folderOf, placeOf } from '../engines.ts'
 import { loadSystem, loadSystemOf } from '../load.ts'
@@ -17,8 +17,20 @@ import { askShared } from './shared.ts'
 /** What to ask: a data folder, or what a configuration names. */
 export type Place = { readonly data: string } | { readonly config: Config }
 
-/** Asks whatever place it is. `signal` ends a question that goes on. */
+/** Asks whatever place it is. `signal` ends a question that goes on. DATA_IN_USE, with what to do, if the process that has the data does not answer. */
 export async function* ask<Item>(place: Place, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
+  try {
+    yield* askPlace<Item>(place, request, signal)
+  } catch (thrown) {
+    const error = AtollError.from(thrown)
+    const { pid } = error.details
+    if (error.code !== 'DATA_IN_USE' || pid === undefined) throw thrown
+    // Whoever runs a system answers; for a moment at its beginning and its end it has the folder, and does not.
+    throw new AtollError('DATA_IN_USE', `process ${pid} has the data and does not answer yet: it is starting, or stopping, or looks at the data itself. Try again; if it stays so, stop that process`, { cause: error })
+  }
+}
+
+async function* askPlace<Item>(place: Place, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
   if ('data' in place) return yield* askFolder<Item>(place.data, request, signal)
   const { system } = await loadSystemOf(undefined, place.config)
   const socket = await reachOwner(system.name, place.config, request)
@@ -92,6 +104,7 @@ async function* askRunning(socket: Socket, request: ControlRequest, signal: Abor
 
 /** Looks at the data if that is enough; only what handles events starts the system, without a gateway. */
 async function* askStopped(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
+  assertIdle(data) // a system that starts for the first time has not said yet what it is
   const noted = notedSystem(data)
   if (!noted) throw new AtollError('COMMAND_USAGE', `${data} does not say which system it belongs to; start it once with \`atoll dev\``)
   if (!hasLog(data)) throw new AtollError('COMMAND_USAGE', `no process runs that has ${resolve(data)}, and the log of its system is not in it, but on an engine: start it again, or give the configuration that it runs with (--config)`)

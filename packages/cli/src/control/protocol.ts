@@ -8,7 +8,7 @@ export type ControlRequest =
   | { readonly verb: 'dead-letters'; readonly subscription?: string | undefined; readonly id?: string | undefined }
   | { readonly verb: 'redrive'; readonly options: RedriveOptions }
   | { readonly verb: 'discard'; readonly options: DiscardOptions }
-  | { readonly verb: 'discarded'; readonly subscription?: string | undefined }
+  | { readonly verb: 'discarded'; readonly subscription?: string | undefined; readonly id?: string | undefined }
   | { readonly verb: 'replay'; readonly subscription: string }
 
 /** What comes back: items as they come, then an end; or an error. One JSON object on a line each. */
@@ -38,7 +38,7 @@ export async function* answer(admin: Admin, request: ControlRequest, signal: Abo
       yield* admin.discard(request.options)
       return
     case 'discarded':
-      yield* admin.walkDiscarded({ subscription: request.subscription })
+      yield* admin.walkDiscarded({ subscription: request.subscription, id: request.id })
       return
     case 'replay':
       yield* admin.replay(request.subscription)

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { AtollError } from '@atoll/host'
-import { writePrivately } from '@atoll/sqlite'
+import { toAtollError, writePrivately } from '@atoll/sqlite'
 import { linesOf } from './lines.ts'
 import type { ControlReply, ControlRequest } from './protocol.ts'
 
@@ -39,15 +39,21 @@ export async function listenForCommands(answerer: Answerer, data: string, { stor
   const before = process.umask(0o177)
   server.listen(path) // makes the file at once: nobody else's comes by this mask
   process.umask(before)
-  await once(server, 'listening')
   const control: Control = { path, pid: process.pid, store, log }
-  writePrivately(join(data, CONTROL_FILE), JSON.stringify(control))
-  return async () => {
+  const end = async (): Promise<void> => {
     for (const socket of sockets) socket.destroy()
     server.close()
     await once(server, 'close')
     rmSync(join(data, CONTROL_FILE), { force: true })
   }
+  await once(server, 'listening').catch((error: unknown) => Promise.reject(toAtollError(error, path)))
+  try {
+    writePrivately(join(data, CONTROL_FILE), JSON.stringify(control))
+  } catch (error) {
+    await end()
+    throw error
+  }
+  return end
 }
 
 async function serve(answerer: Answerer, socket: Socket): Promise<void> {

@@ -65,15 +65,18 @@ async function* opened<Item>(system: System, ports: Ports, options: Partial<Runt
 async function* redrive(system: System, config: Config, { options }: Extract<ControlRequest, { verb: 'redrive' }>, fleet: Fleet, logger: Logger): AsyncGenerator<unknown> {
   const { id, subscription, dryRun } = options
   const letters = withAdmin(system, config, logger, (admin) => admin.walkDeadLetters({ id, subscription }))
-  yield* redriveEach(letters, options, (letter) => fleet.askOwner<RedriveOutcome | GoneLetter>(serviceOf(system, letter.subscription), 'redrive', { options: { id: letter.id, dryRun } }))
+  yield* redriveEach(letters, options, (letter) => fleet.askOwner<RedriveOutcome | GoneLetter>(serviceOf(system, letter.subscription), 'redrive', { options: { id: letter.id, dryRun } }), (id) => findDiscarded(system, config, id, logger))
 }
 
 /** Letter by letter, as redrive; and none that was not there when it was asked for. */
 async function* discard(system: System, config: Config, { options }: Extract<ControlRequest, { verb: 'discard' }>, fleet: Fleet, logger: Logger): AsyncGenerator<unknown> {
   const { id, subscription, reason, by } = options
   const letters = withAdmin(system, config, logger, (admin) => admin.walkDeadLetters({ id, subscription }))
-  const findDiscarded = (): Promise<DiscardedLetter[]> => Array.fromAsync(withAdmin(system, config, logger, (admin) => admin.walkDiscarded({ id })))
-  yield* discardEach(letters, options, (letter) => fleet.askOwner<DiscardedLetter>(serviceOf(system, letter.subscription), 'discard', { options: { id: letter.id, reason, by } }), findDiscarded)
+  yield* discardEach(letters, options, (letter) => fleet.askOwner<DiscardedLetter>(serviceOf(system, letter.subscription), 'discard', { options: { id: letter.id, reason, by } }), (id) => findDiscarded(system, config, id, logger))
+}
+
+function findDiscarded(system: System, config: Config, id: string, logger: Logger): Promise<DiscardedLetter[]> {
+  return Array.fromAsync(withAdmin(system, config, logger, (admin) => admin.walkDiscarded({ id })))
 }
 
 async function* replay(system: System, subscription: string, fleet: Fleet): AsyncGenerator<unknown> {

@@ -14,16 +14,19 @@ export interface Asking {
 /** Redrives dead letters, or the one that is asked for. COMMAND_USAGE if there is none of that id. */
 export async function redriveLetters(options: RedriveOptions, asking: Asking): Promise<RedriveOutcome[]> {
   const { subscription, id, dryRun } = options
-  const outcomes = redriveEach(lettersOf(asking, { subscription, id }), options, (letter) => askReader(letter.subscription, asking, (admin) => admin.redrive({ id: letter.id, dryRun })))
+  const outcomes = redriveEach(lettersOf(asking, { subscription, id }), options, (letter) => askReader(letter.subscription, asking, (admin) => admin.redrive({ id: letter.id, dryRun })), (one) => findDiscarded(asking, one))
   return (await Array.fromAsync(outcomes)).filter((outcome) => !isGone(outcome))
 }
 
 /** Discards the dead letter that is asked for, or all of a subscription. COMMAND_USAGE if there is none of that id. */
 export async function discardLetters(options: DiscardOptions, asking: Asking): Promise<DiscardedLetter[]> {
   const { id, subscription, reason, by } = options
-  const findDiscarded = (): Promise<DiscardedLetter[]> => asking.looker.look((admin) => admin.discarded({ id }))
-  const discarded = discardEach(lettersOf(asking, { subscription, id }), options, (letter) => askReader(letter.subscription, asking, (admin) => admin.discard({ id: letter.id, reason, by })), findDiscarded)
+  const discarded = discardEach(lettersOf(asking, { subscription, id }), options, (letter) => askReader(letter.subscription, asking, (admin) => admin.discard({ id: letter.id, reason, by })), (one) => findDiscarded(asking, one))
   return (await Array.fromAsync(discarded)).filter((letter): letter is DiscardedLetter => !isGone(letter))
+}
+
+function findDiscarded({ looker }: Asking, id: string): Promise<DiscardedLetter[]> {
+  return looker.look((admin) => admin.discarded({ id }))
 }
 
 async function* lettersOf({ looker }: Asking, filter: DeadLetterFilter): AsyncGenerator<DeadLetter> {

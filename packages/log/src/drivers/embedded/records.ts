@@ -45,7 +45,7 @@ export class Records {
   idOf(stream: Stream, number: number): string {
     const id = this.#selectId.get(stream.id * streamSpan + number) as string | undefined
     if (id === undefined) {
-      throw new AtollError('STORE_CORRUPT', `record ${number} in partition ${stream.partition} of ${stream.source} is missing from the log's file; restore it from a backup`)
+      throw new AtollError('STORE_CORRUPT', `record ${number} in partition ${stream.partition} of ${stream.source} is missing from the log's file; restore stores and log from a backup of one moment`)
     }
     return id
   }
