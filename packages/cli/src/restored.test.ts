@@ -156,8 +156,7 @@ describe('a service whose store alone was restored', () => {
         }
       }
       const stopped = await look(fixture, data, silentLogger)
-      await follows(stopped.admin)
-      await stopped.close()
+      await follows(stopped.admin).finally(() => stopped.close())
       await run(data, ({ running }) => follows(running.admin))
     }, /^shop\./))
 })
