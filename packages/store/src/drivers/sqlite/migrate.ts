@@ -52,21 +52,44 @@ function assertUndoesRowsAlone(database: Database, file: string): void {
 }
 
 function remedyFor(database: Database, { type, name }: { readonly type: string; readonly name: string }): string {
-  if (type === 'trigger') return `DROP TRIGGER ${name}; and the trigger anew, with ABORT`
+  if (type === 'trigger') return `DROP TRIGGER ${quote(name)}; and the trigger anew, with ABORT`
   const changed = changedWith(database, name)
-  const keep = changed.map((other) => `CREATE TABLE kept_${other} AS SELECT * FROM ${other}; `).join('')
-  const putBack = changed.map((other) => `DELETE FROM ${other}; INSERT INTO ${other} SELECT * FROM kept_${other}; DROP TABLE kept_${other}; `).join('')
-  const why = changed.length > 0 ? ` (rows of ${changed.join(', ')} would go with those of ${name}, or forget them: ON DELETE)` : ''
-  return `PRAGMA defer_foreign_keys = ON; CREATE TABLE kept AS SELECT * FROM ${name}; ${keep}DROP TABLE ${name}; the table anew, without ROLLBACK, with its indexes and triggers; INSERT INTO ${name} SELECT * FROM kept; ${putBack}DROP TABLE kept${why}. It is applied before this is judged; "After an upgrade" in docs/operating/data.md says more`
+  const tables = [name, ...changed]
+  const keptOf = (table: string): string => quote(table === name ? 'kept' : `kept_${table}`)
+  const triggers = triggersOn(database, changed)
+  // All are emptied before any is filled: whatever refers to whatever, no deletion then reaches a row that was put back. Their triggers would tell of rows that neither come nor go.
+  const steps = [
+    'PRAGMA defer_foreign_keys = ON',
+    ...tables.map((table) => `CREATE TABLE ${keptOf(table)} AS SELECT * FROM ${quote(table)}`),
+    ...triggers.map((trigger) => `DROP TRIGGER ${quote(trigger.name)}`),
+    ...changed.map((table) => `DELETE FROM ${quote(table)}`),
+    `DROP TABLE ${quote(name)}`,
+    'the table anew, without ROLLBACK, with its indexes',
+    ...tables.map((table) => `INSERT INTO ${quote(table)} SELECT * FROM ${keptOf(table)}`),
+    ...tables.map((table) => `DROP TABLE ${keptOf(table)}`),
+    ...triggers.map((trigger) => trigger.sql),
+  ]
+  const why = changed.length > 0 ? ` (rows of ${changed.join(', ')} may go with those of ${name}, or forget them: ON DELETE, ON UPDATE)` : ''
+  return `${steps.join('; ')}; the triggers of the table anew${why}. It is applied before this is judged; "After an upgrade" in docs/operating/data.md says more`
 }
 
-/** The tables whose rows SQLite deletes or changes when those of `name` go, which DROP TABLE has them do; first those that others refer to. */
+/** The tables whose rows SQLite deletes or changes when those of `name` go, as DROP TABLE has them go. RESTRICT does nothing while foreign keys are deferred. */
 function changedWith(database: Database, name: string): readonly string[] {
+  // ON UPDATE too: SET NULL changes a key, and others may follow that.
   const referring = database.prepare(`SELECT m.name FROM sqlite_schema AS m JOIN pragma_foreign_key_list(m.name) AS f
-    WHERE m.type = 'table' AND f."table" = ? COLLATE NOCASE AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')`)
+    WHERE m.type = 'table' AND f."table" = ? COLLATE NOCASE AND (f.on_delete NOT IN ('NO ACTION', 'RESTRICT') OR f.on_update NOT IN ('NO ACTION', 'RESTRICT'))`)
   const found = new Set([name])
   for (const one of found) for (const row of referring.all(one) as { name: string }[]) found.add(row.name) // the column that is asked for; a set is walked through to those that were added meanwhile
   return [...found].slice(1)
+}
+
+function triggersOn(database: Database, tables: readonly string[]): readonly { readonly name: string; readonly sql: string }[] {
+  const triggers = database.prepare(`SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN (SELECT value FROM json_each(?)) ORDER BY rowid`)
+  return triggers.all(JSON.stringify(tables)) as { name: string; sql: string }[] // both are text, for triggers
+}
+
+function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
 }
 
 function appliedTo(database: Database): Map<string, string> {

@@ -229,17 +229,49 @@ describe('a table or trigger that undoes everything over one row', () => {
 })
 
 describe('the migration that a refusal proposes', () => {
-  it('keeps the rows of all tables that refer to the one that is made anew', () =>
-    inSqliteWorld({}, async (world) => {
-      const lines = 'CREATE TABLE lines (id TEXT PRIMARY KEY, row TEXT REFERENCES rows (id) ON DELETE CASCADE); CREATE TABLE parts (line TEXT REFERENCES lines (id) ON DELETE SET NULL)'
-      const before = { ...notes, '0002-rows': `CREATE TABLE rows (id TEXT UNIQUE ON CONFLICT ROLLBACK); ${lines}; INSERT INTO rows VALUES ('r'); INSERT INTO lines VALUES ('l', 'r'); INSERT INTO parts VALUES ('l')` }
-      await makeUnseen(world, before)
-      const refusal = await world.open(before).then(() => '', (error: Error) => error.message)
-      const proposed = /write a new one: (.*) \(rows of lines, parts would go/.exec(refusal)?.[1]
-      assert.ok(proposed, refusal)
-      const store = await world.open({ ...before, '0003-mended': proposed.replace(/the table anew[^;]*/, 'CREATE TABLE rows (id TEXT UNIQUE)') })
-      assert.deepEqual(await store.reader.all({ sql: 'SELECT rows.id AS row, lines.id AS line FROM rows JOIN lines ON lines.row = rows.id JOIN parts ON parts.line = lines.id' }), [{ row: 'r', line: 'l' }])
-    }))
+  const shapes: Record<string, string> = {
+    'in a row': `CREATE TABLE lines (id TEXT PRIMARY KEY, row TEXT REFERENCES rows (id) ON DELETE CASCADE); CREATE TABLE parts (line TEXT REFERENCES lines (id) ON DELETE SET NULL);
+      INSERT INTO rows VALUES ('r', 0); INSERT INTO lines VALUES ('l', 'r'); INSERT INTO parts VALUES ('l')`,
+    'from two sides, the first of which follows the second': `CREATE TABLE parts (row TEXT REFERENCES rows (id) ON DELETE CASCADE, line TEXT REFERENCES lines (id) ON DELETE CASCADE); CREATE TABLE lines (id TEXT PRIMARY KEY, row TEXT REFERENCES rows (id) ON DELETE SET NULL);
+      INSERT INTO rows VALUES ('r', 0); INSERT INTO lines VALUES ('l', 'r'); INSERT INTO parts VALUES ('r', 'l')`,
+    'in a circle': `CREATE TABLE lines (id TEXT PRIMARY KEY, row TEXT REFERENCES rows (id) ON DELETE SET NULL, part TEXT REFERENCES parts (id) ON DELETE CASCADE); CREATE TABLE parts (id TEXT PRIMARY KEY, line TEXT REFERENCES lines (id) ON DELETE SET NULL);
+      INSERT INTO rows VALUES ('r', 0); BEGIN; PRAGMA defer_foreign_keys = ON; INSERT INTO lines VALUES ('l', 'r', 'p'), ('m', NULL, 'p'); INSERT INTO parts VALUES ('p', 'l'); COMMIT`,
+    'in a circle through the table itself': `ALTER TABLE rows ADD line TEXT REFERENCES lines (id) ON DELETE CASCADE; CREATE TABLE lines (id TEXT PRIMARY KEY, row TEXT REFERENCES rows (id) ON DELETE SET NULL);
+      INSERT INTO rows VALUES ('r', 0, NULL); INSERT INTO lines VALUES ('l', 'r'); INSERT INTO rows VALUES ('s', 0, 'l')`,
+    'to themselves': `ALTER TABLE rows ADD above TEXT REFERENCES rows (id) ON DELETE CASCADE; CREATE TABLE lines (id TEXT PRIMARY KEY, row TEXT REFERENCES rows (id) ON DELETE CASCADE, above TEXT REFERENCES lines (id) ON DELETE CASCADE);
+      INSERT INTO rows VALUES ('r', 0, NULL), ('s', 0, 'r'); INSERT INTO lines VALUES ('l', 'r', NULL), ('m', 's', 'l')`,
+    'by keys that follow other keys': `CREATE TABLE lines (id TEXT UNIQUE REFERENCES lines (code) ON DELETE SET NULL, code TEXT UNIQUE, row TEXT REFERENCES rows (id) ON DELETE CASCADE); CREATE TABLE parts (line TEXT REFERENCES lines (id) ON UPDATE CASCADE);
+      INSERT INTO rows VALUES ('r', 0); INSERT INTO lines VALUES (NULL, 'x', 'r'), ('x', 'y', 'r'); INSERT INTO parts VALUES ('x')`,
+    'by keys that restrict': `CREATE TABLE lines (id TEXT PRIMARY KEY, row TEXT REFERENCES rows (id) ON DELETE CASCADE); CREATE TABLE parts (line TEXT REFERENCES lines (id) ON DELETE RESTRICT, row TEXT REFERENCES rows (id) ON DELETE RESTRICT);
+      INSERT INTO rows VALUES ('r', 0); INSERT INTO lines VALUES ('l', 'r'); INSERT INTO parts VALUES ('l', 'r')`,
+    'while triggers count them': `CREATE TABLE "order" (row TEXT REFERENCES rows (id) ON DELETE CASCADE); CREATE TRIGGER came AFTER INSERT ON "order" BEGIN UPDATE rows SET n = n + 1; END; CREATE TRIGGER went AFTER DELETE ON "order" BEGIN UPDATE rows SET n = n - 10; END;
+      INSERT INTO rows VALUES ('r', 0); INSERT INTO "order" VALUES ('r')`,
+  }
+  for (const [shape, made] of Object.entries(shapes)) {
+    it(`keeps all rows of all tables that refer to the one that is made anew: ${shape}`, () =>
+      inSqliteWorld({}, async (world) => {
+        const before = { ...notes, '0002-rows': `CREATE TABLE rows (id TEXT UNIQUE ON CONFLICT ROLLBACK, n INTEGER); ${made}` }
+        await makeUnseen(world, before)
+        const look = (): unknown => {
+          const database = openDatabase(world.fileOf('orders'), { applicationId: 0, formatVersion: 0, readonly: true })
+          try {
+            const tables = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'atoll_%'`).pluck().all().toSorted()
+            const triggers = database.prepare(`SELECT sql FROM sqlite_schema WHERE type = 'trigger'`).pluck().all().toSorted()
+            return { triggers, rows: tables.map((table) => [table, database.prepare(`SELECT * FROM "${String(table)}"`).raw().all()]) }
+          } finally {
+            database.close()
+          }
+        }
+        const there = look()
+        const refusal = await world.open(before).then(() => '', (error: Error) => error.message)
+        const proposed = /write a new one: (.*); the triggers of the table anew/s.exec(refusal)?.[1]
+        assert.ok(proposed, refusal)
+        const columns = made.match(/(?<=ALTER TABLE rows ADD )[^;]*/g) ?? []
+        const store = await world.open({ ...before, '0003-mended': proposed.replace(/the table anew[^;]*/, `CREATE TABLE rows (${['id TEXT UNIQUE', 'n INTEGER', ...columns].join(', ')})`) })
+        await store.close()
+        assert.deepEqual(look(), there)
+      }))
+  }
 })
 
 /** A store as an older version made it, which did not look at what migrations say. */
