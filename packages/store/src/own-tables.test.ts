@@ -71,8 +71,25 @@ for (const engine of ['SQLite', 'PostgreSQL'] as const) {
 }
 
 describe('the SQL of a service, for PostgreSQL, that names nothing and means all that a role has,', () => {
-  for (const sql of ['DROP OWNED BY CURRENT_USER', 'SELECT 1; drop owned by shop CASCADE', 'REASSIGN OWNED BY shop TO other']) {
-    it(`does not touch what is the runtime's: ${sql}`, () => assert.throws(() => assertOwnUntouched(sql, meaningTokens), { code: 'UNSUPPORTED', message: /OWNED/ }))
+  const all = [
+    'DROP OWNED BY CURRENT_USER',
+    'SELECT 1; drop owned by shop CASCADE',
+    'REASSIGN OWNED BY shop TO other',
+    'DO $$ BEGIN DROP OWNED BY CURRENT_USER; END $$',
+    'DO $$ BEGIN IF true THEN DROP /* all */ OWNED BY CURRENT_USER; END IF; END $$',
+    'CREATE FUNCTION clean() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN REASSIGN OWNED BY shop TO other; END $body$',
+    'DROP SCHEMA shop_orders CASCADE',
+    'drop/**/schema IF EXISTS "shop_orders"',
+    'DO $$ BEGIN ALTER TABLE orders DROP total; DROP SCHEMA shop_orders CASCADE; END $$',
+    'ALTER SCHEMA shop_orders RENAME TO other',
+  ]
+  for (const sql of all) {
+    it(`does not touch what is the runtime's: ${sql}`, () => assert.throws(() => assertOwnUntouched(sql, meaningTokens), { code: 'UNSUPPORTED', message: /OWNED|SCHEMA/ }))
+  }
+  for (const sql of ['ALTER TABLE orders DROP schema', 'ALTER TABLE orders DROP owned', 'ALTER TABLE orders ALTER schema SET NOT NULL', 'CREATE TABLE orders (schema TEXT, owned TEXT)', `SELECT 'DROP SCHEMA shop_orders', schema FROM orders`, 'DO $$ BEGIN IF true THEN ALTER TABLE orders DROP schema; END IF; END $$']) {
+    it(`may have columns that are called so: ${sql}`, () => {
+      for (const read of Object.values(engines)) assertOwnUntouched(sql, read)
+    })
   }
 })
 

@@ -20,13 +20,21 @@ export function assertOwnUntouched(sql: string, tokenize: (sql: string) => reado
 }
 
 /** Most texts name nothing of the runtime's, and need no closer look. PostgreSQL reads names in `U&"…"` with any character written as its number. */
-const mayNameOwn = /atoll_|sqlite_sequence|\bu&"|\bowned\b/i
+const mayNameOwn = /atoll_|sqlite_sequence|\bu&"|\bowned\b|\bschema\b/i
 
-/** Some statements of PostgreSQL name nothing, and mean all that a role has. */
+/** Some statements of PostgreSQL name no table, and mean all that a role or a schema has. They may stand in the body of a function, behind THEN, say. */
 function assertNotAll(tokens: readonly Token[]): void {
-  for (const [verb, owned] of statementsOf(tokens).map((statement) => statement.map(wordOf))) {
-    if (owned === 'OWNED' && (verb === 'DROP' || verb === 'REASSIGN')) throw notTheirs(`what ${verb} OWNED is about`)
+  for (const words of statementsOf(tokens).map((statement) => statement.map(wordOf))) {
+    const at = words.findIndex((_, index) => isAboutAll(words, index))
+    if (at >= 0) throw notTheirs(`what ${words[at]} ${words[at + 1]} is about`)
   }
+}
+
+function isAboutAll(words: readonly string[], index: number): boolean {
+  const [verb, things, by] = words.slice(index, index + 3)
+  if (things === 'OWNED') return by === 'BY' && (verb === 'DROP' || verb === 'REASSIGN')
+  // ALTER TABLE … DROP schema is about a column.
+  return things === 'SCHEMA' && (verb === 'DROP' || verb === 'ALTER') && !words.slice(0, index).includes('ALTER')
 }
 
 /** What of the runtime's own some statements would write, make, change or drop, as they name it; undefined if nothing. */
