@@ -65,7 +65,8 @@ export async function* discardEach(
   yield* each(letters, id, ask, (id) => notDead(id, findDiscarded, '. An event that is parked, or will be tried again, cannot be discarded'))
 }
 
-type FindDiscarded = (id: string) => Promise<readonly DiscardedLetter[]>
+/** Finds the letters of an id that somebody discarded; none if nobody did. */
+export type FindDiscarded = (id: string) => Promise<readonly DiscardedLetter[]>
 
 /** Why nothing can be done to a letter that is not among the dead: it was discarded, or there is none. */
 async function notDead(id: string, findDiscarded: FindDiscarded, more = ''): Promise<AtollError> {
