@@ -10,7 +10,7 @@ export interface ServerLimits extends ListenerLimits {
   readonly requestTimeoutMs: number
   /** How long an idle connection is kept, milliseconds. Default 60,000; callers are told, and let go a second before. */
   readonly keepAliveTimeoutMs: number
-  /** Connections at a time; for one more, that is closed whose caller has let us wait longest, for a call or the rest of it, or, where none does, the new one. Default 10,000. */
+  /** Connections at a time; for one more, that is closed which has waited longest for its caller to send or to read, or, where none does, the new one. Default 10,000. */
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before; one more is refused in its turn, and the connection ends. Default 10: callers send one at a time. */
   readonly pipelinedMax: number

@@ -95,10 +95,10 @@ class HttpCallServer implements CallServer {
   }
 
   async #call(exchange: Exchange, operation: string): Promise<void> {
-    const place = this.#places.take()
+    const place = this.#places.take(operation)
     let begun = false
     try {
-      const { system, remainingMs, maybeSeen, ...call } = decodeCall(await place.whileAway(() => exchange.body()))
+      const { system, remainingMs, maybeSeen, ...call } = decodeCall(await place.whileAwaiting(exchange.body()))
       this.#assertTakes(system, operation)
       // Nothing is waited for between that check and the dispatch: what was not refused by then has begun.
       begun = true

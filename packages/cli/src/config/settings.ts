@@ -108,7 +108,7 @@ export const settings = {
   'gateway.requestTimeoutMs': edge('requestTimeoutMs', 'time for a whole request to arrive, milliseconds', 1, TIMER_MS_MAX),
   'gateway.keepAliveTimeoutMs': edge('keepAliveTimeoutMs', 'how long an idle connection is kept, milliseconds; longer than a balancer before it keeps one', 1, TIMER_MS_MAX),
   'gateway.requestsInFlightMax': edge('requestsInFlightMax', 'requests under way at a time, those apart whose body is still arriving; more are refused with 503'),
-  'gateway.connectionsMax': edge('connectionsMax', 'connections at a time; for one more, that is closed whose client has let it wait longest'),
+  'gateway.connectionsMax': edge('connectionsMax', 'connections at a time; for one more, that is closed which has waited longest for its client'),
   'gateway.pipelinedMax': edge('pipelinedMax', 'requests of one connection that wait for the answer to the one before; one more is answered 503, and the connection ends', 0),
   'gateway.pipelinedTotalMax': edge('pipelinedTotalMax', 'the same over all connections; with more, those are closed of which requests have waited longest', 0),
   'gateway.answerTimeoutMs': edge('answerTimeoutMs', 'how long a client may go without reading while it has an answer to read, milliseconds', 1, TIMER_MS_MAX),

@@ -7,6 +7,7 @@ import { answer } from './stages/answer.ts'
 import { authenticate } from './stages/authenticate.ts'
 import { conditional } from './stages/conditional.ts'
 import { cors } from './stages/cors.ts'
+import { deadline } from './stages/deadline.ts'
 import { dispatch } from './stages/dispatch.ts'
 import { FailureLog } from './stages/failure-log.ts'
 import { health } from './stages/health.ts'
@@ -50,9 +51,10 @@ export function createGateway(running: Served, options: GatewayOptions): Gateway
     .through(authenticate({ host, logger, attribution, deadlineMs: limits.deadlineMs, authenticate: options.authenticate }))
     .through(readInput(limits))
     .through(answer(host, limits))
-    .through(conditional())
     .through(positions({ host, limits, trustProxy }))
-    .to(dispatch(running, host, limits))
+    .through(deadline(host, limits))
+    .through(conditional())
+    .to(dispatch(running, limits))
 
   const handle = (request: GatewayRequest): Promise<GatewayResponse> => answerTo({ request })
   const listener = new Listener(limits, logger, handle)

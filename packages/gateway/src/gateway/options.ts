@@ -54,7 +54,7 @@ export interface GatewayLimits extends ConnectionLimits {
   readonly keepAliveTimeoutMs: number
   /** Requests under way at a time; more are refused with 503. One whose body is still arriving is not among them. Default 2,000. */
   readonly requestsInFlightMax: number
-  /** Connections at a time; for one more, that is closed whose client has let us wait longest, for a request or the rest of a body, or, where none does, the new one. Default 10,000. */
+  /** Connections at a time; for one more, that is closed which has waited longest for its client to send or to read, or, where none does, the new one. Default 10,000. */
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before; one more is answered 503 in its turn, and the connection ends. Default 10. */
   readonly pipelinedMax: number

@@ -25,7 +25,7 @@ export class Bodies {
     if (length > bodyBytesMax) return Promise.reject(new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bodyBytesMax} are allowed (bodyBytesMax)`))
     if (waitsToContinue(request)) response.writeContinue()
     return new Promise((resolve, reject) => {
-      const body = new Arriving((error) => {
+      const body = new Arriving(length, (error) => {
         this.#forget(body)
         request.removeAllListeners('data').pause()
         reject(error)
@@ -33,12 +33,12 @@ export class Bodies {
       this.#arriving.add(body)
       request.on('data', (chunk: Buffer) => {
         if (body.length + chunk.length > bodyBytesMax) return body.refuse(new AtollError('BODY_TOO_LARGE', `the body has more than ${bodyBytesMax} bytes (bodyBytesMax)`))
-        body.add(chunk)
-        this.#count(chunk.length)
+        this.#count(body.add(chunk))
       })
       request.once('end', () => {
+        const { bytes } = body
         this.#forget(body)
-        if (isUtf8(body.bytes)) resolve(body.bytes.toString())
+        if (isUtf8(bytes)) resolve(bytes.toString())
         else reject(new AtollError('MALFORMED', 'the body has bytes that are not UTF-8; JSON is UTF-8'))
       })
       request.once('error', (error) => {
@@ -57,7 +57,7 @@ export class Bodies {
   }
 
   #forget(body: Arriving): void {
-    if (this.#arriving.delete(body)) this.#bytes -= body.length
+    if (this.#arriving.delete(body)) this.#bytes -= body.release()
   }
 }
 
@@ -65,9 +65,12 @@ export class Bodies {
 class Arriving {
   readonly refuse: (error: AtollError) => void
   length = 0
-  #room: Buffer = Buffer.alloc(0)
+  readonly #announced: number
+  #room: Buffer = nothing
 
-  constructor(refuse: (error: AtollError) => void) {
+  /** `announced`: its length, if that was said; else 0. */
+  constructor(announced: number, refuse: (error: AtollError) => void) {
+    this.#announced = announced
     this.refuse = refuse
   }
 
@@ -75,17 +78,29 @@ class Arriving {
     return this.#room.subarray(0, this.length)
   }
 
-  add(piece: Buffer): void {
+  /** Takes a piece more; returns by how many bytes the room for them has grown. */
+  add(piece: Buffer): number {
+    const before = this.#room.length
     const length = this.length + piece.length
     if (this.length === 0) this.#room = piece // most bodies come in one
     else {
-      if (length > this.#room.length) {
-        const room = Buffer.allocUnsafe(Math.max(length, 2 * this.#room.length))
+      if (length > before) {
+        const room = Buffer.allocUnsafe(Math.max(length, Math.min(2 * before, this.#announced || Infinity)))
         this.#room.copy(room, 0, 0, this.length)
         this.#room = room
       }
       piece.copy(this.#room, this.length)
     }
     this.length = length
+    return this.#room.length - before
+  }
+
+  /** Gives its room back, which was so many bytes. */
+  release(): number {
+    const { length } = this.#room
+    this.#room = nothing
+    return length
   }
 }
+
+const nothing = Buffer.alloc(0)

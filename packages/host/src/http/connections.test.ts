@@ -228,15 +228,22 @@ describe('the connections of a server', () => {
       ({ answer }) => answer(LARGE),
     ))
 
-  for (const [what, count] of [['', 1], [', also where it asked more often than it may', 30]] as const) {
+  const ways = [
+    ['', GET, ''],
+    [', also where it asked more often than it may', GET.repeat(30), ''],
+    [', also where its body ends behind the answer', POST(1), '1'],
+  ] as const
+  for (const [what, asked, more] of ways) {
     it(`are closed when the client takes nothing of its answer, however much it sends meanwhile${what}`, () =>
       inServer(
-        async ({ connect, asked }) => {
-          const { client, accepted } = await connect()
+        async (bench) => {
+          const { client, accepted } = await bench.connect()
           const closed = once(accepted, 'close')
-          client.pause().write(GET.repeat(count))
+          client.pause().write(asked)
+          const { answer } = await bench.asked(0)
+          answer(LARGE)
+          client.write(more)
           const sending = setInterval(() => client.write('\r\n'), 5) // between requests these are allowed
-          ;(await asked(0)).answer(LARGE)
           await closed
           clearInterval(sending)
         },
@@ -331,6 +338,21 @@ describe('the connections of a server', () => {
       { connectionsMax: 3 },
     ))
 
+  it('make place for a new client also where clients read nothing of their answers', () =>
+    inServer(
+      async ({ connect, asked }) => {
+        const [waiting, unread] = [await connect(), await connect()]
+        waiting.client.write(GET)
+        await asked(0)
+        unread.client.pause().write(GET)
+        const { answer } = await asked(1)
+        answer(LARGE)
+        const fresh = await connect()
+        assert.deepEqual([waiting, unread, fresh].map(({ accepted }) => accepted.destroyed), [false, true, false])
+      },
+      { connectionsMax: 2 },
+    ))
+
   it('refuse the body that has been arriving longest when too much is, and go on with the others', () =>
     inServer(
       async ({ connect, asked }) => {
@@ -361,7 +383,7 @@ describe('the connections of a server', () => {
         client.end(`${chunked}connection: close\r\n\r\n${inPieces('0123456789a')}`)
         assert.match(await read(client), /BODY_TOO_LARGE$/)
       },
-      { arrivingBytesMax: 10, lingerMs: 1 },
+      { arrivingBytesMax: 16, lingerMs: 1 },
       ({ answerBody }) => answerBody(),
     ))
 
@@ -376,6 +398,26 @@ describe('the connections of a server', () => {
           while (accepted.bytesRead < sent.length) await turns()
         }
         assert.deepEqual([first, single, second].map(({ accepted }) => accepted.destroyed), [true, false, false])
+      },
+      { pipelinedTotalMax: 3 },
+    ))
+
+  it('are not closed for what waits there where each is answered soon, but those on which a request waits for long', () =>
+    inServer(
+      async ({ connect, asked, begun }) => {
+        const [steady, stalled, third] = [await connect(), await connect(), await connect()]
+        const send = async ({ client, accepted }: typeof steady, text: string): Promise<void> => {
+          const bytes = accepted.bytesRead + text.length
+          client.write(text)
+          while (accepted.bytesRead < bytes) await turns()
+        }
+        await send(steady, GET.repeat(3))
+        await send(stalled, GET.repeat(2))
+        begun[0]!.answer('soon')
+        await asked(2)
+        await send(steady, GET)
+        await send(third, GET.repeat(2))
+        assert.deepEqual([steady, stalled, third].map(({ accepted }) => accepted.destroyed), [false, true, false])
       },
       { pipelinedTotalMax: 3 },
     ))

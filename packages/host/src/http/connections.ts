@@ -9,7 +9,7 @@ import { clientOf, Turns } from './turns.ts'
 
 /** Bounds what one client, and all of them together, can hold on to in an HTTP server. */
 export interface ConnectionLimits {
-  /** Connections at a time; for one more, that is closed whose client has let us wait longest, for a request or the rest of a body, or, where none does, the new one. */
+  /** Connections at a time; for one more, that is closed which has waited longest for its client to send or to read, or, where none does, the new one. */
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before. One more is refused with OVERLOADED in its turn, and the connection ends. */
   readonly pipelinedMax: number
@@ -45,7 +45,7 @@ export class Connections {
   /** Sockets with answers that are not taken yet, and how large they are. Those that have waited longest come first. */
   readonly #unsent = new Map<Socket, number>()
   #unsentBytes = 0
-  /** Connections whose client is to send something, a request or the rest of a body. Those whose client has let us wait longest come first. */
+  /** Connections that wait for their client: for a request, the rest of a body, or the reading of an answer. Those that have waited longest come first. */
   readonly #awaited = new Set<Connection>()
   readonly #bodies: Bodies
   /** Connections of which requests wait behind another, and how many. Those that have waited longest come first. */
@@ -85,15 +85,15 @@ export class Connections {
     const { socket } = request
     const bytes = body === undefined ? 0 : Buffer.byteLength(body)
     if (body !== undefined) headers['content-length'] = String(bytes)
-    const isRefused = !isWhole(request)
-    if (isRefused || (this.#isEnding && this.#connections.get(socket)?.isLast !== false)) headers['connection'] = 'close'
+    const isUnfinished = !isWhole(request)
+    if (isUnfinished || (this.#isEnding && this.#connections.get(socket)?.isLast !== false)) headers['connection'] = 'close'
     for (const name in headers) validateHeaderValue(name, headers[name]!) // writeHead would throw half way
     response.writeHead(status, headers)
     const sent = request.method === 'HEAD' ? undefined : body
-    if (isRefused) this.#sendBeforeTheEnd(request, response, sent)
+    if (isUnfinished) this.#sendBeforeTheEnd(request, response, sent)
     else response.end(sent)
     if (socket.writableLength > 0) this.#wait(socket, bytes)
-    if (this.#unsent.has(socket) && !isRefused) socket.pause() // what it sends meanwhile would count as a sign of life, and it could go without reading for ever
+    if (!isUnfinished) this.#readNothingUnread(socket)
   }
 
   /** From now on each answer is the last of its connection. */
@@ -177,7 +177,10 @@ export class Connections {
     this.#taken(socket)
     connection.current = undefined
     connection.answeredMs = performance.now()
-    if (this.#pipelined.has(connection)) this.#countPipelined(connection, Math.max(0, waiting.length - 1))
+    if (this.#pipelined.has(connection)) {
+      this.#countPipelined(connection, 0) // of what waits now, nothing has waited for longer than since it came
+      if (waiting.length > 1) this.#countPipelined(connection, waiting.length - 1)
+    }
     if (waiting.length === 0 && this.#connections.has(socket)) this.#awaited.add(connection)
     if (waiting.length > 0) this.#turns.takeLater(connection.client, connection) // a hundred in one packet hold up nobody else
     else if (refusal !== undefined && !connection.isOver && socket.writable) this.#endWith(connection, refusal)
@@ -185,15 +188,26 @@ export class Connections {
 
   /** Most clients see no answer while they send, and none at all if the connection is reset meanwhile. */
   #sendBeforeTheEnd(request: IncomingMessage, response: ServerResponse, body: string | undefined): void {
+    const { socket } = request
     if (body === undefined) response.flushHeaders()
     else response.write(body)
     const late = setTimeout(() => response.end(), this.#limits.lingerMs)
     response.once('close', () => clearTimeout(late))
-    request.once('end', () => response.end())
+    request.once('end', () => {
+      response.end()
+      this.#readNothingUnread(socket)
+    })
     request.resume()
   }
 
+  /** What a client sends while it has an answer to read would count as a sign of life, and it could go without reading for ever. */
+  #readNothingUnread(socket: Socket): void {
+    if (this.#unsent.has(socket)) socket.pause()
+  }
+
   #wait(socket: Socket, bytes: number): void {
+    const connection = this.#connections.get(socket)
+    if (connection) this.#awaited.add(connection)
     this.#unsent.set(socket, bytes)
     this.#unsentBytes += bytes
     for (const longest of this.#unsent.keys()) {
@@ -208,7 +222,9 @@ export class Connections {
     if (bytes === undefined) return
     this.#unsentBytes -= bytes
     this.#unsent.delete(socket)
-    if (!socket.destroyed && this.#connections.get(socket)?.refusal === undefined) socket.resume()
+    const connection = this.#connections.get(socket)
+    if (connection) this.#awaited.delete(connection)
+    if (!socket.destroyed && connection?.refusal === undefined) socket.resume()
   }
 
   /** Nothing has moved for a while. Whoever waits for an answer that is not ready yet may go on waiting. */

@@ -12,14 +12,14 @@ export class Places {
     this.#what = what
   }
 
-  /** A place until `leave`. OVERLOADED if all are taken. */
-  take(): Place {
-    this.#enter()
-    return new Place(() => this.#enter(), () => this.#taken--)
+  /** A place until `leave`. OVERLOADED, in the name of `who`, if all are taken. */
+  take(who: string): Place {
+    this.#enter(who)
+    return new Place(() => this.#enter(who), () => this.#taken--)
   }
 
-  #enter(): void {
-    if (this.#taken >= this.#max) throw new AtollError('OVERLOADED', `${this.#max} ${this.#what}`)
+  #enter(who: string): void {
+    if (this.#taken >= this.#max) throw new AtollError('OVERLOADED', `${who} was refused: ${this.#max} ${this.#what}`)
     this.#taken++
   }
 }
@@ -35,15 +35,19 @@ export class Place {
   }
 
   /**
-   * Leaves the place to others while the client has to do something, such as to send its body: clients who never do would take all places. Rejects as `work` does; OVERLOADED, if
-   * all places are taken when it is done.
+   * Waits for what a client does, such as to send its body. If that takes longer than a round of the event loop, others have the place meanwhile: clients who never do it would
+   * take all. Rejects as `awaited` does; OVERLOADED, if all places are taken when it is done.
    */
-  async whileAway<T>(work: () => Promise<T>): Promise<T> {
-    this.leave()
-    const result = await work()
-    this.#enter()
-    this.#isTaken = true
-    return result
+  async whileAwaiting<T>(awaited: Promise<T>): Promise<T> {
+    const late = setImmediate(() => this.leave())
+    try {
+      const result = await awaited
+      if (!this.#isTaken) this.#enter()
+      this.#isTaken = true
+      return result
+    } finally {
+      clearImmediate(late)
+    }
   }
 
   /** Idempotent. */

@@ -11,6 +11,11 @@ function createTurns() {
   return {
     turns,
     served,
+    /** Time goes by in which the thread works for others. */
+    rest(tookMs: number): void {
+      nowMs += tookMs
+      busyMs += tookMs
+    },
     /** Ends a round that took this long, and in which the thread worked for so much of that; false if none is under way. */
     round(tookMs = 0, workedMs = tookMs): boolean {
       nowMs += tookMs
@@ -71,6 +76,36 @@ describe('turns', () => {
     served.length = 0
     round(10, 9)
     assert.equal(served.length, 1)
+  })
+
+  it('go by what is done in their rounds, and not by what the thread does between them', () => {
+    const { turns, served, round, rest } = createTurns()
+    for (let rounds = 0; rounds < 10; rounds++) {
+      turns.take('b', 'b')
+      round(10, 1)
+      rest(20)
+    }
+    served.length = 0
+    for (let nth = 0; nth < 100; nth++) turns.take('a', 'a')
+    assert.equal(served.length, 32)
+  })
+
+  it('find heavy rounds also where short ones lie between them', () => {
+    const { turns, served, round } = createTurns()
+    for (let packets = 0; packets < 10; packets++) {
+      turns.take('a', 'a')
+      round(50)
+      turns.take('b', 'b')
+      round(1)
+      rest()
+    }
+    served.length = 0
+    for (let nth = 0; nth < 100; nth++) turns.take('a', 'a')
+    assert.ok(served.length < 32, `${served.length}`)
+
+    function rest(): void {
+      while (round(1));
+    }
   })
 
   it('serve what is to wait in a later round, behind what came before it', () => {

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net'
 /**
  * Lets clients take turns. Node.js serves all that has come before it looks for more, so that three hundred requests of one client hold up the one
  * of another. Here each round of the event loop serves only so many of each client; what is over waits for the next round, behind
- * those of its client that came before. The share halves, down to one, where serving made a round long, and doubles where it did not. It is round robin with
+ * those of its client that came before. The share halves, down to one, where serving made a round long, and doubles where a client used it up and it did not. It is round robin with
  * a quantum of requests: what one costs, nobody knows before it is served.
  *
  * A round in which the loop waits for a disk is not made long by those who are served in it: commits that one wait makes last would become as many waits if fewer were served.
@@ -14,12 +14,16 @@ export class Turns<Item> {
   readonly #atNextRound: (round: () => void) => void
   /** How many each client has been served in this round. */
   readonly #served = new Map<string, number>()
+  /** A client has been served as many as it may be in this round. */
+  #isUsedUp = false
   readonly #waiting = new Map<string, Item[]>()
   #share = SHARE_MAX
   #isUnderWay = false
   #begunMs = 0
-  /** Where the last round was long, how much work the thread had done when this one began: to ask for that takes as long as a small request, so it is not asked for each. */
-  #busyMsBefore: number | undefined
+  /** Until when rounds are watched: how much the thread works takes as long to ask as a small request takes, so it is asked only where a round has been long lately. */
+  #watchedUntilMs = -Infinity
+  /** How much work the thread had done when this round began; undefined if that is not watched. */
+  #begunBusyMs: number | undefined
 
   constructor(serve: (item: Item) => void, clock: RoundClock = clockOfThread, atNextRound: (round: () => void) => void = setImmediate) {
     this.#serve = serve
@@ -32,7 +36,7 @@ export class Turns<Item> {
     this.#begin()
     const served = this.#served.get(client) ?? 0
     if (served >= this.#share || this.#waiting.has(client)) return void this.#queue(client, item)
-    this.#served.set(client, served + 1)
+    this.#noteServed(client, served + 1)
     this.#serve(item)
   }
 
@@ -42,10 +46,16 @@ export class Turns<Item> {
     this.#queue(client, item)
   }
 
+  #noteServed(client: string, count: number): void {
+    this.#served.set(client, count)
+    if (count >= this.#share) this.#isUsedUp = true
+  }
+
   #begin(): void {
     if (this.#isUnderWay) return
     this.#isUnderWay = true
     this.#begunMs = this.#clock.nowMs()
+    this.#begunBusyMs = this.#begunMs < this.#watchedUntilMs ? this.#clock.busyMs() : undefined
     this.#atNextRound(() => this.#round())
   }
 
@@ -56,26 +66,29 @@ export class Turns<Item> {
   }
 
   /** Sets the share for the next round by what this one took. */
-  #judge(tookMs: number): void {
+  #judge(): void {
+    const nowMs = this.#clock.nowMs()
+    const tookMs = nowMs - this.#begunMs
     const isLong = tookMs > ROUND_MS
-    const busyMs = isLong ? this.#clock.busyMs() : undefined
-    const workedMs = busyMs !== undefined && this.#busyMsBefore !== undefined ? busyMs - this.#busyMsBefore : undefined
-    this.#busyMsBefore = busyMs
-    if (isLong && workedMs === undefined) return // the next one will tell
-    const isHeavy = workedMs !== undefined && workedMs > Math.max(ROUND_MS, tookMs / 2)
-    this.#share = isHeavy ? Math.max(1, this.#share >> 1) : Math.min(SHARE_MAX, this.#share * 2)
+    if (isLong) this.#watchedUntilMs = nowMs + WATCH_MS
+    if (isLong && this.#begunBusyMs === undefined) return // the next one will tell
+    const workedMs = isLong ? this.#clock.busyMs() - this.#begunBusyMs! : 0 // looked at just now
+    const isHeavy = workedMs > Math.max(ROUND_MS, tookMs / 2)
+    if (isHeavy) this.#share = Math.max(1, this.#share >> 1)
+    else if (this.#isUsedUp) this.#share = Math.min(SHARE_MAX, this.#share * 2)
   }
 
   #round(): void {
-    this.#judge(this.#clock.nowMs() - this.#begunMs)
+    this.#judge()
     this.#served.clear()
+    this.#isUsedUp = false
     this.#isUnderWay = false
     if (this.#waiting.size === 0) return
     this.#begin()
     for (const [client, queue] of [...this.#waiting]) { // what comes meanwhile is of the next round
       const due = queue.splice(0, this.#share)
       if (queue.length === 0) this.#waiting.delete(client)
-      this.#served.set(client, due.length)
+      this.#noteServed(client, due.length)
       for (const item of due) this.#serve(item)
     }
   }
@@ -113,4 +126,6 @@ export function clientOf(address: string | undefined): string {
 
 /** Longer than this, a round of the loop keeps others waiting, milliseconds. So does the work in it, if it is most of the round. */
 const ROUND_MS = 4
+/** How long after a long round others are watched, milliseconds. */
+const WATCH_MS = 1_000
 const SHARE_MAX = 32

@@ -9,11 +9,11 @@ export interface Admitted extends Identified {
   readonly place: Place
 }
 
-/** Refuses requests with OVERLOADED, before any work is done for them, while too many are under way. */
+/** Refuses requests with OVERLOADED while too many are under way: before any work is done for them, but where a body took its time and all places are taken when it has come. */
 export function admission({ requestsInFlightMax }: Pick<GatewayLimits, 'requestsInFlightMax'>): Stage<Identified, Admitted, GatewayResponse, GatewayResponse> {
   const places = new Places(requestsInFlightMax, 'requests are under way (requestsInFlightMax)')
   return (next) => async (exchange) => {
-    const place = places.take()
+    const place = places.take('the request')
     try {
       return await next(note(exchange, { place }))
     } finally {

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { silentLogger } from '@atoll/host'
+import { createNodeHost } from '@atoll/host/node'
+import { stale } from 'atoll'
+import type { Dispatch, Dispatched } from 'atoll/runtime'
+import { createGateway } from '../gateway.ts'
 import { inSystem } from '../../../test/system.ts'
 
 const json = { 'content-type': 'application/json' }
@@ -41,6 +46,27 @@ describe('the gateway, of conditions,', () => {
       assert.deepEqual([await put('there', '"*"'), await put('there', '"*", "1"')], [412, 200], 'a tag is no star')
       assert.equal((await send({ method: 'PUT', url: '/notes/9/text', headers: { ...json, 'if-match': '*' }, body: '{"text":"x"}' })).status, 404)
     }))
+
+  it('gives all tries of a command one deadline, one trace, and one wait for what was written at its address', async () => {
+    let ms = 0
+    const asked: Dispatch[] = []
+    await inSystem(async ({ running }) => {
+      const dispatch = (_: string, request: Dispatch): Promise<Dispatched> => {
+        asked.push(request)
+        ms += 3_000
+        return asked.length < 4 ? Promise.reject(stale('label', asked.length)) : Promise.resolve({ output: { label: 'x' }, outcome: 'done', position: { notes: { 0: '7' } } })
+      }
+      const gateway = createGateway({ system: running.system, readiness: () => running.readiness(), dispatch }, { host: { ...createNodeHost(), monotonicMs: () => ms }, logger: silentLogger })
+      const ask = (headers: Record<string, string>) => gateway.handle({ method: 'PUT', url: '/labels/x', headers, address: '127.0.0.1', body: async () => '', signal: () => undefined })
+      assert.equal((await ask({ 'if-match': '*' })).status, 200)
+      assert.equal((await ask({})).status, 200)
+    })
+    const tries = asked.slice(0, 4)
+    assert.deepEqual(tries.map(({ ifMatch }) => ifMatch), ['*', '1', '2', '3'])
+    assert.deepEqual(tries.map(({ deadlineMs }) => deadlineMs), Array(4).fill(10_000))
+    assert.equal(new Set(tries.map(({ trace }) => trace)).size, 1)
+    assert.equal(asked[4]!.maybeSeen?.untilMs, 12_500)
+  })
 
   it('carries out no command whose handler does not look at the condition that its client made', () =>
     inSystem(async ({ send }) => {

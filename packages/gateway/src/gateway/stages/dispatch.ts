@@ -1,12 +1,12 @@
-import { AtollError, type Host } from '@atoll/host'
-import { isTrace, newTrace, type Dispatched, type RunningSystem } from 'atoll/runtime'
+import { AtollError } from '@atoll/host'
+import type { Dispatched, RunningSystem } from 'atoll/runtime'
 import { headerOf } from '../exchange.ts'
 import type { GatewayLimits } from '../options.ts'
-import type { Positioned } from './positions.ts'
+import type { Conditional } from './conditional.ts'
 import type { Handler } from './stage.ts'
 
-/** Has the system carry out the operation, within the deadline. */
-export function dispatch(running: Pick<RunningSystem, 'dispatch'>, host: Host, { deadlineMs, answerBytesMax }: Pick<GatewayLimits, 'deadlineMs' | 'answerBytesMax'>): Handler<Positioned, Dispatched> {
+/** Has the system carry out the operation. */
+export function dispatch(running: Pick<RunningSystem, 'dispatch'>, { answerBytesMax }: Pick<GatewayLimits, 'answerBytesMax'>): Handler<Conditional, Dispatched> {
   return (exchange) => {
     const { request: { headers }, target: { operation } } = exchange
     return running.dispatch(operation.name, {
@@ -15,10 +15,10 @@ export function dispatch(running: Pick<RunningSystem, 'dispatch'>, host: Host, {
       caller: exchange.caller,
       position: exchange.position,
       maybeSeen: exchange.maybeSeen,
-      deadlineMs: host.monotonicMs() + deadlineMs - exchange.authenticationMs,
+      deadlineMs: exchange.deadlineMs,
       signal: exchange.request.signal(),
       idempotencyKey: operation.kind === 'command' ? idempotencyKeyOf(headerOf(headers['idempotency-key'])) : undefined,
-      trace: traceOf(headerOf(headers['traceparent'])) ?? newTrace(host),
+      trace: exchange.trace,
       requestId: exchange.requestId,
       show: true,
       answerBytesMax,
@@ -26,10 +26,6 @@ export function dispatch(running: Pick<RunningSystem, 'dispatch'>, host: Host, {
       ifNoneMatch: exchange.ifNoneMatch,
     })
   }
-}
-
-function traceOf(sent: string | undefined): string | undefined {
-  return sent !== undefined && isTrace(sent) ? sent : undefined
 }
 
 function idempotencyKeyOf(sent: string | undefined): string | undefined {

@@ -18,7 +18,7 @@ async function readyz(readiness: typeof ill | typeof well, asked: Asked = {}): P
   const { authorization, known, own = [] } = { known: secret, ...asked }
   const answerTo = health({ readiness, own: () => own, secret: known })(() => Promise.reject(new Error('it went on')))
   const request = { method: 'GET', url: '/readyz', headers: { authorization }, address: '', body: async () => '', signal: () => undefined }
-  const { status, body } = await answerTo({ request, requestId: 'r' })
+  const { status, body } = await answerTo({ request, requestId: 'r', trace: 't' })
   return [status, JSON.parse(body!)]
 }
 

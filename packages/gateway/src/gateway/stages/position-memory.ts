@@ -4,8 +4,13 @@ import { mergePositions, type Position } from 'atoll/runtime'
 interface Entry {
   readonly position: Position | undefined
   readonly atMs: number
-  /** Until when nothing is remembered, and how long that was. */
-  readonly distrust: { readonly untilMs: number; readonly ms: number } | undefined
+  readonly distrust: Distrust | undefined
+}
+
+/** Until when nothing is remembered, and how long that was. */
+interface Distrust {
+  readonly untilMs: number
+  readonly ms: number
 }
 
 /**
@@ -31,9 +36,12 @@ export class PositionMemory {
     const entry = this.#entries.get(name)
     if (!entry) return undefined
     this.#entries.delete(name)
-    if (this.#host.monotonicMs() - entry.atMs > this.#ageMsMax) return undefined
-    this.#entries.set(name, entry) // comes last now, and so is the last to be forgotten
-    return entry.position
+    const nowMs = this.#host.monotonicMs()
+    const isOld = nowMs - entry.atMs > this.#ageMsMax
+    if (isOld && !(entry.distrust && this.#isRecent(entry.distrust, nowMs))) return undefined
+    const known = isOld ? { ...entry, position: undefined } : entry
+    this.#entries.set(name, known) // comes last now, and so is the last to be forgotten
+    return known.position
   }
 
   remember(name: string, position: Position): void {
@@ -51,9 +59,14 @@ export class PositionMemory {
     const nowMs = this.#host.monotonicMs()
     const before = this.#entries.get(name)?.distrust
     if (before && nowMs < before.untilMs) return // one of those who waited for the same
-    const ms = before && nowMs - before.untilMs < this.#ageMsMax ? before.ms * 2 : DISTRUST_MS
+    const ms = before && this.#isRecent(before, nowMs) ? before.ms * 2 : DISTRUST_MS
     const atMostMs = Math.min(ms, this.#ageMsMax)
     this.#note(name, undefined, { untilMs: nowMs + atMostMs, ms: atMostMs })
+  }
+
+  /** Whether another wait in vain would come soon after that. */
+  #isRecent({ untilMs }: Distrust, nowMs: number): boolean {
+    return nowMs - untilMs < this.#ageMsMax
   }
 
   #note(name: string, position: Position | undefined, distrust: Entry['distrust']): void {

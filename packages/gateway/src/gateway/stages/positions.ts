@@ -3,12 +3,12 @@ import type { Caller } from 'atoll'
 import { decodePosition, mergePositions, type Dispatched, type MaybeSeen, type Position } from 'atoll/runtime'
 import { headerOf, type GatewayRequest } from '../exchange.ts'
 import type { GatewayLimits, GatewayOptions } from '../options.ts'
-import type { Conditional } from './conditional.ts'
+import type { WithInput } from './read-input.ts'
 import { PositionMemory } from './position-memory.ts'
 import { note, type Stage } from './stage.ts'
 
 /** What the caller has seen, and what it may have seen. */
-export interface Positioned extends Conditional {
+export interface Positioned extends WithInput {
   readonly position: Position | undefined
   readonly maybeSeen: MaybeSeen | undefined
 }
@@ -19,7 +19,7 @@ export interface PositionsOptions extends Pick<GatewayOptions, 'trustProxy'> {
 }
 
 /** Lets callers read what they have written: it remembers for them how far their commands got. */
-export function positions(options: PositionsOptions): Stage<Conditional, Positioned, Dispatched, Dispatched> {
+export function positions(options: PositionsOptions): Stage<WithInput, Positioned, Dispatched, Dispatched> {
   const seen = new Seen(options)
   return (next) => async (exchange) => {
     const { request, caller } = exchange
