@@ -157,9 +157,15 @@ class HttpExchange implements Exchange {
     const response = this.#response
     response.writeHead(200, { 'content-type': 'application/x-ndjson; charset=utf-8', connection: 'close' })
     return {
-      async write(line) {
-        if (response.destroyed || response.write(`${line}\n`)) return
-        await Promise.race([once(response, 'drain'), once(response, 'close')])
+      write(line) {
+        if (response.destroyed || response.write(`${line}\n`)) return Promise.resolve()
+        return new Promise((resolve) => {
+          const go = (): void => {
+            response.off('drain', go).off('close', go)
+            resolve()
+          }
+          response.on('drain', go).on('close', go)
+        })
       },
       end: () => void response.end(),
     }

@@ -159,6 +159,23 @@ describe('the server for calls', () => {
       assert.deepEqual(lines, [{ item: { verb: 'redrive', body: { id: 'x' } } }, { error: { code: 'UNAVAILABLE', message: 'not here' } }])
     }))
 
+  it('gives operators as many lines as there are, however slowly they read, and keeps nothing of those that are read', () =>
+    inNetwork(async ({ play }) => {
+      const warnings: Error[] = []
+      const note = (warning: Error): void => void warnings.push(warning)
+      process.on('warning', note)
+      const line = 'x'.repeat(2 ** 20) // more than may wait: each of them waits for the one before
+      const server = await play(() => ({}), {
+        async *admin() {
+          for (let nth = 0; nth < 20; nth++) yield line
+        },
+      })
+      assert.equal((await (await post(server, '/admin/list', '{}')).text()).split('\n').filter((text) => text.includes(line)).length, 20)
+      await new Promise(setImmediate) // Node.js warns in a turn of its own
+      process.off('warning', note)
+      assert.deepEqual(warnings, [])
+    }))
+
   it('tells a failed handler from a refusal, whatever its answer is made of', () =>
     inNetwork(async ({ play, client, logged }) => {
       const server = await play(() => ({ output: 1n })) // which JSON does not know

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { describe, it } from 'node:test'
 import { AtollError, silentLogger, type LogFields } from '@atoll/host'
 import { inSystem, type Bench } from '../../test/system.ts'
@@ -22,6 +23,8 @@ async function talk(url: string, ...parts: readonly string[]): Promise<string> {
 
 const listening = (work: (url: string, bench: Bench) => Promise<void>, limits = {}): Promise<void> =>
   inSystem(async (bench) => work((await bench.gateway.listen({ port: 0 })).url, bench), { limits })
+
+const hasIpv6 = Object.values(networkInterfaces()).flat().some((one) => one?.address === '::1')
 
 const statuses = (answer: string): string[] => [...answer.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map((match) => match[1]!)
 
@@ -154,6 +157,15 @@ describe('the listener', () => {
         await assert.rejects(gateway.listen({ port: Number(port) }), { code: 'PORT_TAKEN', message: new RegExp(port) })
       }),
     ))
+
+  it('says which address it cannot listen at, and which setting that is', () =>
+    inSystem(({ gateway }) => assert.rejects(gateway.listen({ port: 0, host: '203.0.113.7' }), { code: 'CONFIG_INVALID', message: /203\.0\.113\.7:0: EADDRNOTAVAIL.*gateway\.host/ })))
+
+  it('names an address of IPv6 as a URL does', { skip: hasIpv6 ? false : 'this machine has no IPv6' }, () =>
+    inSystem(async ({ gateway }) => {
+      const { url } = await gateway.listen({ port: 0, host: '::1' })
+      assert.equal((await fetch(`${url}/livez`)).status, 200)
+    }))
 
   it('drains: lets what is under way end, and takes nothing more', () =>
     listening(async (url, { gateway, slow }) => {

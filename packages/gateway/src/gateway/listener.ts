@@ -39,11 +39,13 @@ export class Listener {
     try {
       await once(this.#server, 'listening')
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw AtollError.from(error)
-      throw new AtollError('PORT_TAKEN', `port ${port} is taken; stop what listens there, or choose another one (PORT)`, { cause: error })
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EADDRINUSE') throw new AtollError('PORT_TAKEN', `port ${port} is taken; stop what listens there, or choose another one (PORT)`, { cause: error })
+      throw new AtollError('CONFIG_INVALID', `the gateway cannot listen at ${host}:${port}: ${code}; choose an address of this machine (gateway.host) and a port that this account may take (PORT)`, { cause: error })
     }
     const address = this.#server.address() as AddressInfo // it listens on TCP
-    return { url: `http://${host === '127.0.0.1' ? 'localhost' : host}:${address.port}` }
+    const named = host === '127.0.0.1' ? 'localhost' : host.includes(':') ? `[${host}]` : host
+    return { url: `http://${named}:${address.port}` }
   }
 
   close(drainMs: number): Promise<void> {

@@ -23,6 +23,7 @@ export class Bodies {
   read(request: IncomingMessage, response: ServerResponse, bodyBytesMax: number): Promise<string> {
     const length = Number(request.headers['content-length'] ?? 0)
     if (length > bodyBytesMax) return Promise.reject(new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bodyBytesMax} are allowed (bodyBytesMax)`))
+    if (request.destroyed) return Promise.reject(new AtollError('CANCELLED', GONE)) // it will not say so again
     if (waitsToContinue(request)) response.writeContinue()
     return new Promise((resolve, reject) => {
       const body = new Arriving(length, (error) => {
@@ -43,7 +44,7 @@ export class Bodies {
       })
       request.once('error', (error) => {
         this.#forget(body)
-        reject(new AtollError('CANCELLED', 'the client went away before its body had arrived', { cause: error }))
+        reject(new AtollError('CANCELLED', GONE, { cause: error }))
       })
     })
   }
@@ -103,4 +104,5 @@ class Arriving {
   }
 }
 
+const GONE = 'the client went away before its body had arrived'
 const nothing = Buffer.alloc(0)

@@ -353,6 +353,30 @@ describe('the connections of a server', () => {
       { connectionsMax: 2 },
     ))
 
+  it('make place for a new client also where clients owe the rest of a body that was refused', () =>
+    inServer(
+      async ({ connect, asked }) => {
+        const [waiting, owing] = [await connect(), await connect()]
+        waiting.client.write(GET)
+        await asked(0)
+        owing.client.resume().write(`${POST(9).replace('POST', 'HEAD')}1`) // whose answer leaves at once
+        ;(await asked(1)).answer('no')
+        const fresh = await connect()
+        assert.deepEqual([waiting, owing, fresh].map(({ accepted }) => accepted.destroyed), [false, true, false])
+      },
+      { connectionsMax: 2 },
+    ))
+
+  it('wait for no body whose client has gone before it was asked for', () =>
+    inServer(async ({ connections, connect, asked }) => {
+      const { client, accepted } = await connect()
+      client.write(`${POST(9)}1`)
+      const { request, response } = await asked(0)
+      client.destroy()
+      await once(accepted, 'close')
+      await assert.rejects(connections.readBody(request, response, 10), { code: 'CANCELLED' })
+    }))
+
   it('refuse the body that has been arriving longest when too much is, and go on with the others', () =>
     inServer(
       async ({ connect, asked }) => {
@@ -528,6 +552,23 @@ describe('a server that is closed', () => {
         assert.match(await text, /one[^]*two/)
       },
       { lingerMs: 0 },
+    ))
+
+  it('lets an answer that is on its way come through, however long that takes, and closes when it is taken', () =>
+    inServer(
+      async ({ server, connections, connect, asked }) => {
+        server.keepAliveTimeout = HOUR_MS
+        const [slow, idle] = [await connect(), await connect()]
+        slow.client.pause().write(GET)
+        ;(await asked(0)).answer(LARGE)
+        const idleClosed = once(idle.accepted, 'close')
+        const closed = connections.close(HOUR_MS)
+        await idleClosed
+        await turns()
+        assert.ok((await read(slow.client)).endsWith(LARGE))
+        await closed
+      },
+      { lingerMs: 1 },
     ))
 
   it('cuts off what is not answered in time', () =>

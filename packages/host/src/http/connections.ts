@@ -108,7 +108,7 @@ export class Connections {
     const closed = once(this.#server, 'close')
     SocketServer.prototype.close.call(this.#server) // http's own would cut idle connections off, and the requests that are on their way there
     const late = setTimeout(() => this.#server.closeAllConnections(), drainMs)
-    const idle = setTimeout(() => setImmediate(() => this.#closeIdle()), Math.min(this.#lingerMs(), drainMs)) // what had come by then has been read
+    const idle = setTimeout(() => setImmediate(() => this.#closeAllIdle()), Math.min(this.#lingerMs(), drainMs)) // what had come by then has been read
     await closed
     clearTimeout(late)
     clearTimeout(idle)
@@ -177,11 +177,13 @@ export class Connections {
     this.#taken(socket)
     connection.current = undefined
     connection.answeredMs = performance.now()
+    connection.answeredBytesRead = socket.bytesRead
     if (this.#pipelined.has(connection)) {
       this.#countPipelined(connection, 0) // of what waits now, nothing has waited for longer than since it came
       if (waiting.length > 1) this.#countPipelined(connection, waiting.length - 1)
     }
     if (waiting.length === 0 && this.#connections.has(socket)) this.#awaited.add(connection)
+    if (this.#isEnding) this.#closeLater(connection)
     if (waiting.length > 0) this.#turns.takeLater(connection.client, connection) // a hundred in one packet hold up nobody else
     else if (refusal !== undefined && !connection.isOver && socket.writable) this.#endWith(connection, refusal)
   }
@@ -189,6 +191,8 @@ export class Connections {
   /** Most clients see no answer while they send, and none at all if the connection is reset meanwhile. */
   #sendBeforeTheEnd(request: IncomingMessage, response: ServerResponse, body: string | undefined): void {
     const { socket } = request
+    const connection = this.#connections.get(socket)
+    if (connection) this.#awaited.add(connection)
     if (body === undefined) response.flushHeaders()
     else response.write(body)
     const late = setTimeout(() => response.end(), this.#limits.lingerMs)
@@ -273,10 +277,22 @@ export class Connections {
     return lingerMs
   }
 
-  /** A connection on which nothing was ever asked, as browsers and balancers open in advance, counts as busy for Node.js. */
-  #closeIdle(): void {
-    this.#server.closeIdleConnections()
-    for (const socket of this.#connections.keys()) if (socket.bytesRead === 0) socket.destroy()
+  /**
+   * Closes the connections of which nobody waits for anything. Node.js has another opinion of which those are: one that was never asked anything, as browsers and balancers open in advance,
+   * is busy for it, and one whose answer is on its way is not.
+   */
+  #closeAllIdle(): void {
+    for (const connection of this.#connections.values()) if (connection.isIdle) connection.socket.destroy()
+  }
+
+  /** An answer that began before the end did not say that it was the last: its client may have asked once more. */
+  #closeLater(connection: Connection): void {
+    const { socket } = connection
+    if (!this.#connections.has(socket)) return
+    const idle = setTimeout(() => {
+      if (connection.isIdle) socket.destroy()
+    }, this.#limits.lingerMs)
+    socket.once('close', () => clearTimeout(idle))
   }
 }
 
@@ -297,6 +313,8 @@ class Connection {
   readonly openedMs = performance.now()
   /** When its last answer was taken. */
   answeredMs: number | undefined
+  /** How much had come by then. */
+  answeredBytesRead = 0
   current: Exchange | undefined
   readonly waiting: Exchange[] = []
   /** What is to be sent when those that came before have been answered. */
@@ -307,6 +325,11 @@ class Connection {
   constructor(socket: Socket) {
     this.socket = socket
     this.client = clientOf(socket.remoteAddress)
+  }
+
+  /** Whether nothing is to be answered here, and nothing has come since the last answer was taken, of which more may come. */
+  get isIdle(): boolean {
+    return this.unanswered === 0 && this.refusal === undefined && !this.isOver && this.socket.bytesRead === this.answeredBytesRead
   }
 
   /** How many of its requests have come and are not answered. */

@@ -2,11 +2,12 @@ import type { ServerResponse } from 'node:http'
 
 /** Says when a client has gone before it had its answer. An AbortController for each request would cost as much as finding its route. */
 export class Gone {
-  aborted = false
+  aborted: boolean
   readonly reason = 'the client went away'
   readonly #listeners: (() => void)[] = []
 
   constructor(response: ServerResponse) {
+    this.aborted = response.destroyed && !response.writableFinished // it may have gone before anybody asked
     response.once('close', () => {
       if (response.writableFinished) return
       this.aborted = true
