@@ -340,6 +340,9 @@ describe('what a client sent and cannot be the key of an event', () => {
           return true
         })
         assert.deepEqual(await Array.fromAsync(running.admin.events({})), [])
+        if (field === undefined) return
+        await assert.rejects(running.dispatch('docs.save', { input: sent, isFromClient: true }), { code: 'INVALID' })
+        assert.deepEqual(world.logged.filter(({ level }) => level === 'error'), [], 'the client is told all there is to tell')
       }))
   }
 
@@ -351,14 +354,19 @@ describe('what a client sent and cannot be the key of an event', () => {
     ['joined from numbers', (parts) => parts.join('/'), Array<number>(100).fill(1234)],
     ['encoded', ([part]) => encodeURIComponent(part!), ['ä'.repeat(150)]],
     ['cut off within a character', ([part]) => `${String(part).slice(0, 190)}#`, [`${'x'.repeat(189)}😀`]],
+    ['a slug of which nothing is left', ([part]) => String(part).replace(/\W/g, ''), ['!!!']],
+    ['joined from an empty list', (parts) => parts.join('/'), []],
+    ['of nothing that was sent', () => 'x'.repeat(300), ['y']],
   ]
   for (const [what, keyOf, parts] of making) {
-    it(`is no failure of ours, however the key is made of it: ${what}`, () =>
+    it(`is no failure of ours, however the key is made of it, but an operator hears of it: ${what}`, () =>
       inWorld(async (world) => {
         const things = contract('things', { events: [made], make: command({ input: Parts, output: z.void() }) })
         const maker = service(things, { handlers: { make: async ({ input, tx }) => { await tx(({ emit }) => emit(made, { key: keyOf(input.parts) })) } } })
         const running = await world.start(system('things', { services: [maker] }))
         await assert.rejects(running.dispatch('things.make', { input: { parts }, isFromClient: true }), { code: 'INVALID', status: 422, message: /the key of thing\.made/ })
+        const told = world.logged.filter(({ level }) => level === 'error')
+        assert.deepEqual(told.map(({ fields, message }) => [fields['service'], fields['event'], /made a key of thing\.made/.test(message)]), [['things', 'thing.made', true]])
       }))
   }
 })

@@ -1,4 +1,4 @@
-import { AtollError } from '@atoll/host'
+import { AtollError, type Logger } from '@atoll/host'
 
 /** Why something cannot be a key; undefined if it can. Half of a surrogate pair would be stored as U+FFFD, and two keys would become one. */
 export function flawOfKey(key: unknown): string | undefined {
@@ -9,18 +9,30 @@ export function flawOfKey(key: unknown): string | undefined {
   return key.isWellFormed() ? undefined : 'contains half of a surrogate pair'
 }
 
+/** Where a key comes from that cannot be one, and who hears of it. */
+export interface KeyOrigin {
+  /** What was sent, if this handles that. */
+  readonly sent: unknown
+  readonly isFromClient: boolean
+  /** The id of what is handled. */
+  readonly cause: string
+  readonly service: string
+  readonly faults: Pick<Logger, 'error'>
+}
+
 /**
  * The refusal of a key: INVALID if it comes from something that was sent, with the field where one is found; EVENT_INVALID if the handler made it, which is
- * then the handler's fault. How a key is made of what a client sent (joined, encoded, cut off) cannot be seen: with `isFromClient` it counts as the
- * client's wherever it may be, for each client could else make a failure of ours as often as it likes.
+ * then the handler's fault. How a key is made of what a client sent (joined, encoded, cut off, left out) cannot be seen: where a client sent anything, it counts
+ * as the client's, for each client could else make a failure of ours as often as it likes. It may be the handler's all the same: where no field is found, the log tells of it.
  */
-export function unfitKey(event: string, key: unknown, flaw: string, sent: unknown, isFromClient: boolean): AtollError {
-  const texts = typeof key === 'string' ? textsIn(sent) : []
-  const field = typeof key === 'string' ? fieldBehind(key, texts) : undefined
+export function unfitKey(event: string, key: unknown, flaw: string, { sent, isFromClient, cause, service, faults }: KeyOrigin): AtollError {
+  const field = typeof key === 'string' ? fieldBehind(key, textsIn(sent)) : undefined
   const rule = `the key of ${event} ${flaw}; a key is a well-formed text of 1 to ${KEY_CHARS_MAX} characters, without U+0000`
-  if (field === undefined && isFromClient && key !== '' && texts.length > 0) return new AtollError('INVALID', `what was sent makes no key: ${rule}`)
-  if (field === undefined) return new AtollError('EVENT_INVALID', rule)
-  return new AtollError('INVALID', `${field || 'input'} cannot be a key: ${rule}`, { details: { fields: { [field]: [`cannot be a key: the key of ${event} ${flaw}`] } } })
+  if (field !== undefined) return new AtollError('INVALID', `${field || 'input'} cannot be a key: ${rule}`, { details: { fields: { [field]: [`cannot be a key: the key of ${event} ${flaw}`] } } })
+  if (!isFromClient) return new AtollError('EVENT_INVALID', rule)
+  const error = new AtollError('INVALID', `what was sent makes no key: ${rule}`)
+  faults.error({ service, event, requestId: cause, error }, `a handler made a key of ${event} that cannot be one, and of which field is not seen; the client was answered INVALID. If what was sent led to it, have the operation's schema refuse that; if not, the handler is to be mended`)
+  return error
 }
 
 interface Text {

@@ -1,4 +1,4 @@
-import { AtollError, type Host } from '@atoll/host'
+import { AtollError, type Host, type Logger } from '@atoll/host'
 import type { LogRecord } from '@atoll/log/driver'
 import type { InsertStatement, Statement, Transaction, Value } from '@atoll/store/driver'
 import type { z } from 'zod'
@@ -36,6 +36,8 @@ export interface Emitter {
   readonly partitions: number
   /** The most bytes of data that the log takes of one event. */
   readonly eventBytesMax: number
+  /** For what may go wrong as often as somebody asks. */
+  readonly faults: Pick<Logger, 'error'>
 }
 
 /** What one transaction wants to leave behind besides state: events and timers. Written when its work has ended well. */
@@ -47,14 +49,16 @@ export class Outgoing {
   readonly #declared: ReadonlySet<EventDefinition>
   readonly #partitions: number
   readonly #dataBytesMax: number
+  readonly #faults: Emitter['faults']
   readonly #origin: Origin
 
-  constructor({ host, name, declared, partitions, eventBytesMax }: Emitter, origin: Origin) {
+  constructor({ host, name, declared, partitions, eventBytesMax, faults }: Emitter, origin: Origin) {
     this.#host = host
     this.#service = name
     this.#declared = declared
     this.#partitions = partitions
     this.#dataBytesMax = eventBytesMax
+    this.#faults = faults
     this.#origin = origin
   }
 
@@ -138,7 +142,10 @@ export class Outgoing {
     }
     const key = event.key(checked.data)
     const flaw = flawOfKey(key)
-    if (flaw !== undefined) throw unfitKey(event.name, key, flaw, this.#origin.input, this.#origin.isFromClient)
+    if (flaw !== undefined) {
+      const { input: sent, isFromClient, cause } = this.#origin
+      throw unfitKey(event.name, key, flaw, { sent, isFromClient, cause, service: this.#service, faults: this.#faults })
+    }
     const json = toData(event, checked.data)
     // A character is at most three bytes; most data need not be measured. What the log refuses would stop everything behind it.
     if (json.length * 3 > this.#dataBytesMax && Buffer.byteLength(json) > this.#dataBytesMax) {
