@@ -73,6 +73,22 @@ describe('a data folder', () => {
       await (await dev()).stop()
     }))
 
+  it('that does not say any more whose it is lets no system in, with --fresh or without, and its commands say what to do', () =>
+    inFolder(async (data) => {
+      await (await start(system, { data })).stop()
+      const file = join(data, 'system.json')
+      for (const text of ['', '{"module":"/town', 'null', '[]', '{"system":7}']) {
+        writeFileSync(file, text)
+        const before = readdirSync(data)
+        const starting = async (fresh: boolean): Promise<void> => (await start(system, { data, fresh })).stop()
+        const asking = [() => starting(false), () => starting(true), () => Array.fromAsync(ask({ data }, { verb: 'ledger' }, new AbortController().signal))]
+        for (const asked of asking) await assert.rejects(asked(), { code: 'DATA_UNUSABLE', message: /system\.json does not say which system ran here last.* delete that file and start that system here/ })
+        assert.deepEqual(readdirSync(data), before)
+      }
+      rmSync(file)
+      await (await start(system, { data })).stop()
+    }))
+
   it('whose process does not answer yet is said to be starting, also when it starts for the first time', () =>
     inFolder(async (folder) => {
       const starting = openDataFolder(folder)

@@ -234,14 +234,26 @@ export function noteSystem(data: string, noted: Noted): void {
   writePrivately(join(data, SYSTEM), JSON.stringify(noted))
 }
 
-/** What {@link noteSystem} noted; undefined if there is nothing. DATA_UNUSABLE for what is no folder. */
+/** What {@link noteSystem} noted; undefined if there is nothing. DATA_UNUSABLE for what is no folder, or has a note that says nothing: nobody would know whose the data are. */
 export function notedSystem(data: string): Noted | undefined {
   if (findDataFolder(data) === undefined) return undefined
+  const file = join(data, SYSTEM)
   try {
-    return JSON.parse(readFileSync(join(data, SYSTEM), 'utf8')) as Noted // written above
-  } catch {
-    return undefined // a folder that no system has run in
+    const { module, system } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Noted>
+    if (typeof module === 'string' && typeof system === 'string') return { module, system }
+  } catch (error) {
+    if (isMissing(error)) return undefined // a folder that no system has run in
+    throw unreadable(file, error)
   }
+  throw unreadable(file)
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
+
+function unreadable(file: string, cause?: unknown): AtollError {
+  return new AtollError('DATA_UNUSABLE', `${file} does not say which system ran here last, so nobody may be let in: if you know whose data these are, delete that file and start that system here; it is written anew`, { cause })
 }
 
 /** Keeps a system off a folder in which another one has run: it would mix with its data, and a new beginning would delete them. COMMAND_USAGE. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import fs, { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import fs, { chmodSync, chownSync, fstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import BetterSqlite3 from 'better-sqlite3'
 import { copyDataFolder, openDataFolder, type DataFolder } from './data-folder.ts'
 import { openDatabase } from './database.ts'
 import { examineSqlite } from './examine.ts'
+import { writePrivately } from './private.ts'
 
 const holder = `
   import { openDataFolder } from ${JSON.stringify(join(import.meta.dirname, 'data-folder.ts'))}
@@ -138,6 +139,31 @@ describe('a data folder', () => {
       assert.throws(() => openDataFolder(path), { code: 'DATA_IN_USE', message: /a program that is not Atoll's has \S+lock open/ })
       stranger.close()
       openDataFolder(path).close()
+    }))
+})
+
+describe('a small file in a data folder', () => {
+  it('is on disk before it takes the place of the one before, so that no loss of power leaves it empty', () =>
+    inFolder((path) => {
+      const file = join(path, 'note.json')
+      const synced = new Map<number, string>()
+      const { fsyncSync, renameSync } = fs
+      mock.method(fs, 'fsyncSync', (descriptor: number) => {
+        fsyncSync(descriptor)
+        synced.set(fstatSync(descriptor).ino, readFileSync(`${file}.next`, 'utf8'))
+      })
+      mock.method(fs, 'renameSync', (from: string, to: string) => {
+        assert.deepEqual([to, synced.get(statSync(from).ino)], [file, 'what is noted'])
+        renameSync(from, to)
+      })
+      syncBuiltinESMExports()
+      try {
+        writePrivately(file, 'what is noted')
+      } finally {
+        mock.restoreAll()
+        syncBuiltinESMExports()
+      }
+      assert.equal(readFileSync(file, 'utf8'), 'what is noted')
     }))
 })
 

@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AtollError } from '@atoll/host'
 import { isOutOfSpace } from './errors.ts'
@@ -11,17 +11,28 @@ export function keepFilePrivate(file: string): void {
   if (takeFromOthers(file) === 'nothing') closeSync(openSync(file, 'a', FILE_MODE))
 }
 
-/** Writes a small file that its owner alone may open, as a whole or not at all: what was there stays if there is no room (STORE_FULL). */
+/** Writes a small file that its owner alone may open, as a whole or not at all: what was there stays if there is no room (STORE_FULL), or the power goes. */
 export function writePrivately(file: string, text: string): void {
   const next = file + NEXT
   try {
-    writeFileSync(next, text, { mode: FILE_MODE })
+    writeSynced(next, text)
     takeFromOthers(next)
     renameSync(next, file)
   } catch (error) {
     rmSync(next, { force: true })
     if (!isOutOfSpace(error)) throw error
     throw new AtollError('STORE_FULL', `${file} cannot be written: the disk is full. Nothing that was acknowledged is lost; make room, and start again`, { cause: error })
+  }
+}
+
+/** A file may get its name on disk before what is in it: after a loss of power it would be there, and empty. */
+function writeSynced(file: string, text: string): void {
+  const descriptor = openSync(file, 'w', FILE_MODE)
+  try {
+    writeFileSync(descriptor, text)
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
   }
 }
 
