@@ -46,7 +46,7 @@ class HttpCallServer implements CallServer {
     this.#reached = reached
     this.#options = options
     this.#limits = { ...defaultServerLimits, ...options.limits }
-    this.#places = new Places(this.#limits.callsInFlightMax, 'calls are under way here (callsInFlightMax)')
+    this.#places = new Places(options.host, this.#limits.callsInFlightMax, 'calls are under way here (callsInFlightMax)')
     this.#listener = new Listener(this.#limits, options.secret, options.logger, (exchange) => this.#serve(exchange), (error) => encodeProblem(error, true))
   }
 

@@ -45,7 +45,7 @@ export function createGateway(running: Served, options: GatewayOptions): Gateway
     .through(cors(options.cors))
     .through(problems(failures))
     .through(health({ readiness: () => running.readiness(), own: () => (isDraining ? ['the gateway is draining'] : []), secret: options.secret }))
-    .through(admission(limits))
+    .through(admission(host, limits))
     .through(route(new Routes(running.system, options.basePath ?? '')))
     .through(contractErrors(failures, { attribution, logger }))
     .through(authenticate({ host, logger, attribution, deadlineMs: limits.deadlineMs, authenticate: options.authenticate }))

@@ -1,13 +1,16 @@
 import { AtollError } from '../error.ts'
+import type { Host } from '../host.ts'
 
 /** The places of those for whom work is under way. */
 export class Places {
+  readonly #host: Host
   readonly #max: number
   readonly #what: string
   #taken = 0
 
   /** `what` says what takes a place, and under which limit: `requests are under way (requestsInFlightMax)`. */
-  constructor(max: number, what: string) {
+  constructor(host: Host, max: number, what: string) {
+    this.#host = host
     this.#max = max
     this.#what = what
   }
@@ -15,7 +18,7 @@ export class Places {
   /** A place until `leave`. OVERLOADED, in the name of `who`, if all are taken. */
   take(who: string): Place {
     this.#enter(who)
-    return new Place(() => this.#enter(who), () => this.#taken--)
+    return new Place(this.#host, () => this.#enter(who), () => this.#taken--)
   }
 
   #enter(who: string): void {
@@ -25,11 +28,13 @@ export class Places {
 }
 
 export class Place {
+  readonly #host: Host
   readonly #enter: () => void
   readonly #exit: () => void
   #isTaken = true
 
-  constructor(enter: () => void, exit: () => void) {
+  constructor(host: Host, enter: () => void, exit: () => void) {
+    this.#host = host
     this.#enter = enter
     this.#exit = exit
   }
@@ -39,14 +44,17 @@ export class Place {
    * take all. Rejects as `awaited` does; OVERLOADED, if all places are taken when it is done.
    */
   async whileAwaiting<T>(awaited: Promise<T>): Promise<T> {
-    const late = setImmediate(() => this.leave())
+    let isAwaited = true
+    this.#host.turn(() => {
+      if (isAwaited) this.leave()
+    })
     try {
       const result = await awaited
       if (!this.#isTaken) this.#enter()
       this.#isTaken = true
       return result
     } finally {
-      clearImmediate(late)
+      isAwaited = false
     }
   }
 

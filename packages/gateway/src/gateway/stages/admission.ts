@@ -1,3 +1,4 @@
+import type { Host } from '@atoll/host'
 import { Places, type Place } from '@atoll/host/node'
 import type { GatewayResponse } from '../exchange.ts'
 import type { GatewayLimits } from '../options.ts'
@@ -10,8 +11,8 @@ export interface Admitted extends Identified {
 }
 
 /** Refuses requests with OVERLOADED while too many are under way: before any work is done for them, but where a body took its time and all places are taken when it has come. */
-export function admission({ requestsInFlightMax }: Pick<GatewayLimits, 'requestsInFlightMax'>): Stage<Identified, Admitted, GatewayResponse, GatewayResponse> {
-  const places = new Places(requestsInFlightMax, 'requests are under way (requestsInFlightMax)')
+export function admission(host: Host, { requestsInFlightMax }: Pick<GatewayLimits, 'requestsInFlightMax'>): Stage<Identified, Admitted, GatewayResponse, GatewayResponse> {
+  const places = new Places(host, requestsInFlightMax, 'requests are under way (requestsInFlightMax)')
   return (next) => async (exchange) => {
     const place = places.take('the request')
     try {
