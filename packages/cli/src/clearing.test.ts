@@ -10,7 +10,8 @@ import { createPostgresStores } from '@atoll/store/postgres'
 import { createNodeHost } from '@atoll/host/node'
 import { command, contract, event, projection, service, system } from 'atoll'
 import { z } from 'zod'
-import { noteSystem, start } from './start.ts'
+import { noteSystem } from './note.ts'
+import { start } from './start.ts'
 
 const Note = z.object({ id: z.string() })
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -9,11 +11,13 @@ import { fixture, inShell } from '../test/command.ts'
 import system from '../test/fixture-system.ts'
 import { ask } from './control/client.ts'
 import { listenForCommands } from './control/server.ts'
-import { noteSystem, start } from './start.ts'
+import { noteSystem } from './note.ts'
+import { start } from './start.ts'
 
 /** Another account than this one, where this one may take it on: root may write everywhere. */
 const account = process.getuid?.() === 0 ? 65_534 : undefined
 const main = join(import.meta.dirname, 'main.ts')
+const hello = join(import.meta.dirname, '../../../examples/hello/system.ts')
 
 const looks = [['ledger'], ['events'], ['dead-letters'], ['map']] as const
 const works = [['replay', 'warehouse.shelves'], ['dead-letters', 'redrive'], ['dev', fixture, '--port', '0']] as const
@@ -77,7 +81,7 @@ describe('a data folder', () => {
     inFolder(async (data) => {
       await (await start(system, { data })).stop()
       const file = join(data, 'system.json')
-      for (const text of ['', '{"module":"/town', 'null', '[]', '{"system":7}']) {
+      for (const text of ['', '{"module":"/town', 'null', '[]', '{"system":7}', '{"system":""}', '{"module":5}', '{"module":5,"system":"fixture"}']) {
         writeFileSync(file, text)
         const before = readdirSync(data)
         const starting = async (fresh: boolean): Promise<void> => (await start(system, { data, fresh })).stop()
@@ -87,6 +91,61 @@ describe('a data folder', () => {
       }
       rmSync(file)
       await (await start(system, { data })).stop()
+    }))
+
+  it('with a folder where a small file of its own should be says so in one line, and starts once that is moved away', () =>
+    inShell(async ({ dev, run, data }) => {
+      await (await dev()).stop()
+      for (const name of ['lock.pid.next', 'lock.pid', 'system.json.next', 'control.json.next', 'control.json', 'control.sock']) {
+        mkdirSync(join(data, name))
+        const { code, out, err } = await run('dev', fixture, '--port', '0', '--data', data)
+        assert.deepEqual([code, out], [1, ''], err)
+        assert.match(err, new RegExp(`^DATA_UNUSABLE: \\S+${name.replace('.next', '')}[ ,][^\n]*\\. Move it away, and start again\n$`))
+        rmSync(join(data, name), { recursive: true })
+      }
+      await (await dev()).stop()
+    }))
+
+  it('is not asked for at an address that a note gives and no system has written', () =>
+    inShell(async ({ dev, run, data }) => {
+      await (await dev()).stop()
+      const before = await run('ledger', '--data', data, '--json')
+      let calls = 0
+      const stranger = createServer((socket) => (calls++, socket.destroy())).listen(0, '127.0.0.1')
+      await once(stranger, 'listening')
+      const { port } = stranger.address() as AddressInfo // it listens at a port
+      try {
+        for (const path of [port, String(port), { port }, null]) {
+          writeFileSync(join(data, 'control.json'), JSON.stringify({ path, pid: 1, store: '', log: '' }))
+          assert.deepEqual(await run('ledger', '--data', data, '--json'), before)
+        }
+        assert.deepEqual([before.code, calls], [0, 0])
+      } finally {
+        stranger.close()
+      }
+    }))
+
+  it('belongs to the system that began in it, also if that did not get ready, or a program started it', () =>
+    inShell(async ({ run, data }) => {
+      const stranger = createServer().listen(0)
+      await once(stranger, 'listening')
+      const { port } = stranger.address() as AddressInfo // it listens at a port
+      try {
+        const taken = await run('dev', fixture, '--data', data, '--port', String(port))
+        assert.match(taken.err, /^PORT_TAKEN/)
+      } finally {
+        stranger.close()
+      }
+      await (await start(system, { data: `${data}-2` })).stop()
+      for (const folder of [data, `${data}-2`]) {
+        const before = readdirSync(folder)
+        assert.ok(before.includes('shop.db'))
+        const { code, err } = await run('dev', hello, '--data', folder, '--port', '0')
+        assert.deepEqual([code, /^COMMAND_USAGE: \S+ holds the data of system fixture, and this is system hello/.test(err)], [2, true], err)
+        assert.deepEqual(readdirSync(folder), before)
+      }
+      assert.equal((await run('ledger', '--data', data)).code, 0)
+      assert.match((await run('ledger', '--data', `${data}-2`)).err, /does not say where the module of system fixture is; start it once with `atoll dev`/)
     }))
 
   it('whose process does not answer yet is said to be starting, also when it starts for the first time', () =>

@@ -83,6 +83,21 @@ describe('atoll dev', () => {
       assert.deepEqual([other.code, /has no system as its default export/.test(other.err)], [2, true])
     }))
 
+  it('takes decimal digits for a number on the command line, as every command does, and nothing else', () =>
+    inShell(async ({ run, data }) => {
+      for (const args of [['dev', fixture, '--data', data], ['up', fixture, '--data', data], ['registry']]) {
+        for (const given of ['0x1F', '1e3', '', '-1']) {
+          const { code, out, err } = await run(...args, `--port=${given}`)
+          assert.deepEqual([code, out], [2, ''])
+          assert.match(err, new RegExp(`^CONFIG_INVALID: --port.*: expected a port from 0 to 65535; 0 takes a free one, not "${given}"\\n$`))
+        }
+      }
+      for (const given of ['two', '1e1', '0', '101']) {
+        const { code, err } = await run('up', fixture, '--data', data, `--instances=${given}`)
+        assert.deepEqual([code, err], [2, `CONFIG_INVALID: --instances: expected a whole number from 1 to 100, not "${given}"\n`])
+      }
+    }))
+
   it('keeps off the data of another system', () =>
     inShell(async ({ dev, run, data }) => {
       await (await dev()).stop()

@@ -9,7 +9,8 @@ import { defaultOptions } from 'atoll/runtime'
 import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
 import { maskSecrets } from './secrets.ts'
-import { assertNotAnothers, hasLog } from './start.ts'
+import { assertNotAnothers, noteSystem } from './note.ts'
+import { hasLog } from './start.ts'
 
 // The one place that knows which driver is behind which address. Drivers are loaded when they are asked for: their client libraries are
 // installed by those who use them.
@@ -28,6 +29,8 @@ export interface EngineOptions {
   readonly config: Config
   /** The name of the system. */
   readonly system: string
+  /** Where its module is, if it is to run: noted in the folder with its stores before they are made. */
+  readonly module?: string
   readonly host: Host
   readonly logger: Logger
   /** The services that will run on them, as far as it is known: `examine` says how many connections their stores take. */
@@ -41,6 +44,7 @@ export async function openEngines(options: EngineOptions): Promise<Engines> {
     if (folder !== undefined) {
       closing.unshift(await lock(folder))
       assertNotAnothers(folder, options.system)
+      if (options.module !== undefined) noteSystem(folder, { module: options.module, system: options.system })
     }
     const log = await (logUrl === 'embedded' ? openEmbeddedLog(folder!, options.host) : openLog(logUrl, options)) // checked by placesOf
     closing.unshift(() => log.close())

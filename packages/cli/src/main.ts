@@ -19,7 +19,8 @@ import { CONTROL_FILE } from './control/server.ts'
 import { assertFolderName, folderOf } from './engines.ts'
 import { failureText } from './failure.ts'
 import { flushStandardError, standardError } from './logging/standard-error.ts'
-import { hasLog, notedSystem } from './start.ts'
+import { notedSystem } from './note.ts'
+import { hasLog } from './start.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
 const CONFIG = ['--config <file>', 'configuration of a system that many processes share (default: atoll.json, if there is one)'] as const

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { findPorts } from '@atoll/engines'
 import { desk, fixtureShop, inFleet, readiness, secret, until, type Environment, type Fleet, type Running } from '../test/fleet.ts'
-import { noteSystem } from './start.ts'
+import { noteSystem } from './note.ts'
 
 /** Two instances of the desk, each with notes of its own, and a gateway before them. */
 async function twoDesks(fleet: Fleet): Promise<Desks> {
@@ -187,6 +187,17 @@ describe('a system in several processes', () => {
       assert.match(await refused(['start', desk], { ATOLL_STORE_URL: 'sqlite:.', ATOLL_CALLS_PORT: '0' }), /COMMAND_USAGE: \S+ holds the data of system fixture, and this is system desks; name another folder/)
       writeFileSync(join(folder, 'atoll.json'), '{ "calls": { "prot": 1 } }')
       assert.match(await refused(['start', desk]), /CONFIG_INVALID: calls\.prot in atoll\.json: there is no such setting; is calls\.port \(ATOLL_CALLS_PORT\) meant\?/)
+    }))
+
+  it('has its folder for itself from its first try on, also if its log could not be reached yet', () =>
+    inFleet(async ({ start }) => {
+      const begun = start(['start', desk], { ATOLL_STORE_URL: 'sqlite:here', ATOLL_LOG_URL: 'postgres://127.0.0.1:1/x', ATOLL_CALLS_PORT: '0' })
+      await until('it waits for its log', () => /will try again/.test(begun.log()))
+      await begun.end()
+      const other = start(['start', fixtureShop], { ATOLL_STORE_URL: 'sqlite:here', ATOLL_CALLS_PORT: '0' })
+      assert.deepEqual(await other.ready(), { stopped: true, isDrained: true })
+      await other.ended
+      assert.match(other.log(), /COMMAND_USAGE: \S+ holds the data of system desks, and this is system fixture/)
     }))
 
   it('does not run where every account of the machine would be every user, unless it is told so by name', () =>

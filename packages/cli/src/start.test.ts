@@ -21,9 +21,9 @@ describe('the mark of a first start that has not ended', () => {
     syncBuiltinESMExports()
     try {
       await (await start(fixture, { data })).stop()
-      assert.deepEqual(synced.splice(0), ['marked, empty', 'unmarked, with data'])
+      assert.deepEqual(synced.splice(0), ['marked, empty', 'marked, empty', 'unmarked, with data'])
       await (await start(fixture, { data, fresh: true })).stop()
-      assert.deepEqual(synced, ['marked, with data', 'marked, empty', 'unmarked, empty', 'marked, empty', 'unmarked, with data'])
+      assert.deepEqual(synced, ['marked, with data', 'marked, empty', 'unmarked, empty', 'marked, empty', 'marked, empty', 'unmarked, with data'])
     } finally {
       mock.restoreAll()
       syncBuiltinESMExports()

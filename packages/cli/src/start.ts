@@ -1,16 +1,18 @@
-import { closeSync, existsSync, fsyncSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createGateway, type GatewayOptions } from '@atoll/gateway'
 import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { createEmbeddedLog } from '@atoll/log/embedded'
-import { copyDataFolder, findDataFolder, isWritableFolder, openDataFolder, writePrivately } from '@atoll/sqlite'
+import { copyDataFolder, isWritableFolder, openDataFolder, writePrivately } from '@atoll/sqlite'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { System } from 'atoll'
 import { openSystem, startSystem, type Admin, type Attribution, type Ports, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
 import { clearable } from './clearing.ts'
 import { closeAll } from './closing.ts'
+import { assertNotAnothers, noteSystem } from './note.ts'
+import { syncFolder } from './syncing.ts'
 
 /** What a system's gateway should be like; or how to find out once the system runs. */
 export type GatewaySettings = Partial<Omit<GatewayOptions, 'host' | 'logger'>> | ((running: RunningSystem) => Partial<Omit<GatewayOptions, 'host' | 'logger'>>)
@@ -18,6 +20,8 @@ export type GatewaySettings = Partial<Omit<GatewayOptions, 'host' | 'logger'>> |
 export interface StartOptions {
   /** Where the data lies; made if it is not there. */
   data: string
+  /** Path of the system's module, absolute: noted in the folder, so that other commands can load it. */
+  module?: string
   /** Port of the gateway; 0 takes a free one. Without it there is no gateway. */
   port?: number
   gateway?: GatewaySettings | undefined
@@ -44,7 +48,7 @@ export interface Started {
 /**
  * Starts a whole system in this process: SQLite stores and an embedded log in one data folder, and the gateway. On an empty folder the
  * system's seed runs once; a seed that was cut off begins anew on the next start. DATA_IN_USE, PORT_TAKEN, STORE_CORRUPT, … if it
- * cannot; COMMAND_USAGE where another system has run.
+ * cannot; COMMAND_USAGE where another system has run, DATA_UNUSABLE where nobody can tell which.
  */
 export async function start(system: System, options: StartOptions): Promise<Started> {
   const { logger = silentLogger } = options
@@ -53,6 +57,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
   try {
     const isNew = folder.isNew
     if (isNew && system.seed) markUnfinished(data)
+    noteSystem(data, { module: options.module, system: system.name })
     const { host, closing } = folder
     const ports = { ...(await openPorts(folder)), logger, attribution: options.attribution }
     const running = await startSystem(system, ports, { commandsWhenOutdated: 'take', ...options.runtime }) // one person's data: nobody else counts on what is answered
@@ -210,60 +215,6 @@ function markFinished(data: string): void {
   syncFolder(data)
 }
 
-/** Makes durable which files are in a folder. */
-function syncFolder(data: string): void {
-  if (process.platform === 'win32') return // keeps that by itself, and opens no folders
-  const folder = openSync(data, 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
-}
-
-/** What last ran in a data folder. */
-export interface Noted {
-  /** Absolute path of the module whose default export is the system. */
-  readonly module: string
-  /** Name of the system. */
-  readonly system: string
-}
-
-/** Says what runs in a data folder, so that other commands can find it, and other systems keep off. */
-export function noteSystem(data: string, noted: Noted): void {
-  writePrivately(join(data, SYSTEM), JSON.stringify(noted))
-}
-
-/** What {@link noteSystem} noted; undefined if there is nothing. DATA_UNUSABLE for what is no folder, or has a note that says nothing: nobody would know whose the data are. */
-export function notedSystem(data: string): Noted | undefined {
-  if (findDataFolder(data) === undefined) return undefined
-  const file = join(data, SYSTEM)
-  try {
-    const { module, system } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Noted>
-    if (typeof module === 'string' && typeof system === 'string') return { module, system }
-  } catch (error) {
-    if (isMissing(error)) return undefined // a folder that no system has run in
-    throw unreadable(file, error)
-  }
-  throw unreadable(file)
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
-}
-
-function unreadable(file: string, cause?: unknown): AtollError {
-  return new AtollError('DATA_UNUSABLE', `${file} does not say which system ran here last, so nobody may be let in: if you know whose data these are, delete that file and start that system here; it is written anew`, { cause })
-}
-
-/** Keeps a system off a folder in which another one has run: it would mix with its data, and a new beginning would delete them. COMMAND_USAGE. */
-export function assertNotAnothers(data: string, system: string): void {
-  const owner = notedSystem(data)?.system
-  if (owner === undefined || owner === system) return
-  throw new AtollError('COMMAND_USAGE', `${data} holds the data of system ${owner}, and this is system ${system}; name another folder (--data, or store.url for \`atoll start\`)`)
-}
-
 const CATCH_UP_MS = 1_000
 const LOG = 'log.db'
 const SEEDING = 'seeding'
-const SYSTEM = 'system.json'

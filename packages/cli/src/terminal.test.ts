@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fixture, inShell, type Ended } from '../test/command.ts'
-import { noteSystem, start } from './start.ts'
+import { noteSystem } from './note.ts'
+import { start } from './start.ts'
 
 /** Clears the screen, turns the text around, and poses as a line of ours. */
 const hostile = 'broken\u001b[2J\u009b31m\u202e\r\n2026-01-01T00:00:00.000Z  all is well'

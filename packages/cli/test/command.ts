@@ -20,6 +20,7 @@ export interface Shell {
   readonly data: string
   /** While this file exists, the fixture's warehouse is broken. */
   readonly broken: string
+  /** Runs a command that ends by itself; one that gets ready instead is killed. */
   run(...args: string[]): Promise<Ended>
   /** Starts a command that goes on, and resolves when it has said something. */
   follow(...args: string[]): Promise<{ end(signal: NodeJS.Signals): Promise<Ended> }>
@@ -54,6 +55,7 @@ export async function inShell(work: (shell: Shell) => Promise<void>): Promise<vo
       broken,
       async run(...args) {
         const child = launch(args)
+        child.stdout!.on('data', () => /^\S+ ready /.test(child.out) && child.kill('SIGKILL')) // it should have been refused, and would go on for good
         const [code] = (await once(child, 'close')) as [number | null]
         return { code, out: child.out, err: child.err }
       },

@@ -61,7 +61,7 @@ export const errorCodes = {
   SETTING_UNSAFE: { meaning: 'A setting of an engine breaks a promise, and the start was refused.', remedy: 'Change the setting that the message names; or accept it by name, and live with what the message says.' },
   STORE_NOT_DURABLE: { meaning: 'The store reports settings that could lose acknowledged writes.', remedy: 'Restore the settings that the message names.' },
   DATA_IN_USE: { meaning: 'Another process holds the data folder.', remedy: 'Stop it, or use another folder. If it is only starting or stopping, try again.' },
-  DATA_UNUSABLE: { meaning: 'What was named as a data folder is none: a file, a link to nothing, a place that may not be read or written; or the folder does not say any more which system ran there.', remedy: 'Mend what the message names, or name another folder.' },
+  DATA_UNUSABLE: { meaning: 'What was named as a data folder is none: a file, a link to nothing, a place that may not be read or written; or the folder does not say any more which system ran there, or has a folder in the place of a small file.', remedy: 'Mend what the message names, or name another folder.' },
   PORT_TAKEN: { meaning: 'The port is taken.', remedy: 'Stop what listens there, or set PORT.' },
   LOG_CLOSED: { meaning: 'The log was used after close.', remedy: 'Stop using it before closing it.' },
   LOG_GAP: { meaning: 'Event numbers are missing: records were lost, an append was refused because it would leave a hole, or the log is another one than the store has read so far.', remedy: 'The relays and subscriptions that need the missing records are halted, and skip nothing. Restore the log, or give the system the one that its stores belong to; `atoll ledger` says of each account where the log ends.' },

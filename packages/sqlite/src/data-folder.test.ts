@@ -130,6 +130,16 @@ describe('a data folder', () => {
       assert.equal(said, 'EACCES')
     }))
 
+  it('names no process where the note of its holder is none that a holder writes', () =>
+    inFolder((path) => {
+      const folder = openDataFolder(path)
+      for (const note of ['', '\n', '0x1F\n', '-1\n', '1e3\n', '1.5\n', '{}']) {
+        writeFileSync(join(path, 'lock.pid'), note)
+        assert.throws(() => openDataFolder(path), { code: 'DATA_IN_USE', message: /in use by a process that does not say who it is, or a program that is not Atoll's/ })
+      }
+      folder.close()
+    }))
+
   it('says so when something that is not Atoll\'s holds the lock', () =>
     inFolder((path) => {
       openDataFolder(path).close()

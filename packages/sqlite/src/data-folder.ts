@@ -143,9 +143,10 @@ function inUse(path: string, cause: unknown): AtollError {
 
 function holderOf(path: string): number | undefined {
   try {
-    return Number(readFileSync(join(path, PID), 'utf8')) || undefined
+    const [, pid] = /^([1-9]\d{0,9})\n$/.exec(readFileSync(join(path, PID), 'utf8')) ?? []
+    return pid === undefined ? undefined : Number(pid)
   } catch {
-    return undefined // it has the lock and has not yet said who it is
+    return undefined // it has the lock and has not said yet, in words that we know, who it is
   }
 }
 

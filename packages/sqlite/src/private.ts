@@ -11,7 +11,7 @@ export function keepFilePrivate(file: string): void {
   if (takeFromOthers(file) === 'nothing') closeSync(openSync(file, 'a', FILE_MODE))
 }
 
-/** Writes a small file that its owner alone may open, as a whole or not at all: what was there stays if there is no room (STORE_FULL), or the power goes. */
+/** Writes a small file that its owner alone may open, as a whole or not at all: what was there stays if there is no room (STORE_FULL), or the power goes. DATA_UNUSABLE if a folder is in its place. */
 export function writePrivately(file: string, text: string): void {
   const next = file + NEXT
   try {
@@ -19,10 +19,25 @@ export function writePrivately(file: string, text: string): void {
     takeFromOthers(next)
     renameSync(next, file)
   } catch (error) {
-    rmSync(next, { force: true })
-    if (!isOutOfSpace(error)) throw error
-    throw new AtollError('STORE_FULL', `${file} cannot be written: the disk is full. Nothing that was acknowledged is lost; make room, and start again`, { cause: error })
+    removeCutOff(next)
+    if (isOutOfSpace(error)) throw new AtollError('STORE_FULL', `${file} cannot be written: the disk is full. Nothing that was acknowledged is lost; make room, and start again`, { cause: error })
+    const folder = [next, file].find(isFolder)
+    if (folder !== undefined) throw new AtollError('DATA_UNUSABLE', `${file} cannot be written: ${folder} is a folder. Move it away, and start again`, { cause: error })
+    throw error
   }
+}
+
+/** What is left of a note that was not written whole. What cannot be removed stays: why it was not written is the error to tell. */
+function removeCutOff(next: string): void {
+  try {
+    rmSync(next, { force: true })
+  } catch {
+    // the next one that writes this note says what stands in its way
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
 /** A file may get its name on disk before what is in it: after a loss of power it would be there, and empty. */

@@ -1,5 +1,5 @@
 import { relative, resolve } from 'node:path'
-import { AtollError, type Logger } from '@atoll/host'
+import type { Logger } from '@atoll/host'
 import { notePlaces } from '@atoll/store'
 import { loadConfig, type Config } from '../config/config.ts'
 import { keys, type Key, type Values } from '../config/settings.ts'
@@ -8,8 +8,9 @@ import { listenForCommands } from '../control/server.ts'
 import { assertFolderName, folderOf, placeOf } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
+import { assertNotAnothers } from '../note.ts'
 import { runtimeOptions } from '../serve/process.ts'
-import { assertNotAnothers, noteSystem, start, type Noted, type Started } from '../start.ts'
+import { start, type Started } from '../start.ts'
 import { watchStrays } from '../strays.ts'
 import { visible } from '../visible.ts'
 import { watchLoop } from '../watchdog/watchdog.ts'
@@ -27,7 +28,7 @@ export interface DevOptions {
 export async function dev(module: string | undefined, options: DevOptions): Promise<void> {
   const startedMs = performance.now()
   const stop = toldToStop() // from here on: whoever is told to stop while it starts must drain, too
-  const config = loadConfig()
+  const config = loadConfig({ options: { '--port': { key: 'gateway.port', text: options.port } } })
   const { values } = config
   const { system, gateway, path } = await loadSystemOf(module, config)
   const data = resolve(assertFolderName(options.data ?? folderOf(values['store.url'] ?? '') ?? `data/${system.name}`, '--data'))
@@ -40,14 +41,15 @@ export async function dev(module: string | undefined, options: DevOptions): Prom
   const { partitions: _, ...runtime } = runtimeOptions(values) // a folder keeps the number that it began with
   const started = await start(system, {
     data,
-    port: options.port === undefined ? (values['gateway.port'] ?? 4000) : portOf(options.port),
+    module: path,
+    port: values['gateway.port'] ?? 4000,
     gateway,
     logger,
     attribution: strays.attribution,
     runtime,
     fresh: options.fresh ?? false,
   })
-  const stopListening = await makeKnown(started, data, { module: path, system: system.name })
+  const stopListening = await makeKnown(started, data, system.name)
   const seconds = (performance.now() - startedMs) / 1_000
   const { ready, brief } = started.running.readiness()
   if (options.json) console.log(JSON.stringify({ ready, system: system.name, url: started.url, seconds, data, seeded: started.seeded, pid: process.pid }))
@@ -65,10 +67,9 @@ export async function dev(module: string | undefined, options: DevOptions): Prom
 }
 
 /** Lets other commands find a system that has started; one that cannot be found does not go on. Returns what ends that. */
-async function makeKnown(started: Started, data: string, noted: Noted): Promise<() => Promise<void>> {
+async function makeKnown(started: Started, data: string, system: string): Promise<() => Promise<void>> {
   try {
-    noteSystem(data, noted)
-    return await listenForCommands((request, signal) => answer(started.running.admin, request, signal), data, placeOf({ 'store.url': `sqlite:${data}` }, noted.system))
+    return await listenForCommands((request, signal) => answer(started.running.admin, request, signal), data, placeOf({ 'store.url': `sqlite:${data}` }, system))
   } catch (error) {
     await started.stop().catch(() => undefined) // the first error is the one to tell
     throw error
@@ -87,10 +88,4 @@ function isForDev(key: Key, values: Values): boolean {
   if (key === 'store.url') return folderOf(values[key]!) !== undefined // it is set
   if (key === 'log.url') return values[key] === 'embedded'
   return key === 'system' || key === 'gateway.port' || key === 'logging.level' || key === 'loopStallMsMax' || (key.startsWith('runtime.') && key !== 'runtime.partitions')
-}
-
-function portOf(text: string): number {
-  const port = Number(text)
-  if (Number.isInteger(port) && port >= 0 && port < 65_536) return port
-  throw new AtollError('COMMAND_USAGE', `'${text}' is not a port; give a number from 0 to 65535`)
 }

@@ -7,7 +7,7 @@ import { diagnose } from '../doctor/diagnosis.ts'
 import { formatDiagnosis } from '../doctor/text.ts'
 import { assertFolderName, examineEngines } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
-import { notedSystem } from '../start.ts'
+import { notedSystem } from '../note.ts'
 import { toVisibleJson } from '../visible.ts'
 
 export interface DoctorOptions {

@@ -3,6 +3,7 @@ import { AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { loadConfig } from '../config/config.ts'
 import { warnOfReadable } from '../config/readable.ts'
+import { readDigits } from '../digits.ts'
 import { createLogger } from '../logging/logger.ts'
 import { trustOf } from '../serve/process.ts'
 import { toldToStop } from './told-to-stop.ts'
@@ -22,8 +23,8 @@ export async function registry(options: RegistryCommandOptions): Promise<void> {
     file: options.config,
     options: { '--trust-every-local-account': { key: 'calls.trustEveryLocalAccount', text: options.trustEveryLocalAccount ? 'true' : undefined } },
   })
-  const port = Number(options.port)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new AtollError('COMMAND_USAGE', `'${options.port}' is not a port; give a number from 0 to 65535`)
+  const port = readDigits(options.port)
+  if (port === undefined || port > 65_535) throw new AtollError('CONFIG_INVALID', `--port: expected a port from 0 to 65535; 0 takes a free one, not ${JSON.stringify(options.port)}`)
   const { values } = config
   const logger = createLogger(values['logging.level'] ?? 'info')
   warnOfReadable(config, logger)

@@ -10,7 +10,6 @@ import { placeOf } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
 import { startProcess } from '../serve/process.ts'
-import { noteSystem } from '../start.ts'
 import { watchStrays } from '../strays.ts'
 import { watchLoop } from '../watchdog/watchdog.ts'
 import { printConfig } from './config.ts'
@@ -51,7 +50,7 @@ export async function start(module: string | undefined, options: StartOptions): 
   const gateway = options.gateway ? { settings: loaded.gateway } : undefined
   const strays = watchStrays(logger)
   const watchdog = watchLoop(strays, logger, config.values.loopStallMsMax)
-  const running = await startProcess(loaded.system, { config, services, instance, gateway, logger, attribution: strays.attribution })
+  const running = await startProcess(loaded.system, { config, module: loaded.path, services, instance, gateway, logger, attribution: strays.attribution })
   const say = (text: string, facts: object): void => console.log(options.json ? JSON.stringify(facts) : text)
   const { callsUrl, callsBoundUrl, gatewayUrl } = running
   const bound = [...(callsBoundUrl === undefined ? [] : [`calls at ${callsBoundUrl}`]), ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`])]
@@ -64,7 +63,6 @@ export async function start(module: string | undefined, options: StartOptions): 
     const { folder } = running
     const data = folder()
     if (data !== undefined) {
-      noteSystem(data, { module: loaded.path, system: loaded.system.name })
       endListening = await listenForCommands((request, signal) => answer(running.running.admin, request, signal), data, placeOf(config.values, loaded.system.name))
     }
     const seconds = (performance.now() - startedMs) / 1_000

@@ -12,13 +12,14 @@ import { closeAll } from '../closing.ts'
 import { loadConfig, type Config } from '../config/config.ts'
 import { listenForCommands } from '../control/server.ts'
 import { askShared } from '../control/shared.ts'
+import { readDigits } from '../digits.ts'
 import { assertFolderName, defaultStoreUrl, folderOf, placeOf } from '../engines.ts'
 import { loadSystemOf } from '../load.ts'
 import { defaultLineLimits } from '../logging/lines.ts'
 import { createLogger } from '../logging/logger.ts'
 import { standardError } from '../logging/standard-error.ts'
+import { assertNotAnothers, noteSystem } from '../note.ts'
 import { maskSecrets } from '../secrets.ts'
-import { assertNotAnothers, noteSystem } from '../start.ts'
 import { toVisible } from '../visible.ts'
 import { toldToStop } from './told-to-stop.ts'
 
@@ -38,7 +39,8 @@ export interface UpOptions {
 export async function up(module: string | undefined, options: UpOptions): Promise<void> {
   const startedMs = performance.now()
   const told = toldToStop()
-  const config = loadConfig({ file: options.config })
+  const config = loadConfig({ file: options.config, options: { '--port': { key: 'gateway.port', text: options.port } } })
+  const count = instancesOf(options.instances)
   const { system, path } = await loadSystemOf(module, config)
   assertFits(config)
   const data = assertFolderName(options.data ?? join('data', system.name), '--data')
@@ -59,7 +61,7 @@ export async function up(module: string | undefined, options: UpOptions): Promis
     closing.unshift(await listenForCommands((request, signal) => askShared(system, fleet, request, signal, createLogger('error')), data, placeOf(config.values, system.name)))
 
     const shared = { path, config: options.config, registry: url, secret }
-    const instances = Array.from({ length: Math.max(1, Number(options.instances) || 1) }, (_, index) => index + 1)
+    const instances = Array.from({ length: count }, (_, index) => index + 1)
     const services = system.services.flatMap(({ name }) => instances.map((instance) => new Child(`${name}-${instance}`, ['--service', name], shared)))
     const gateway = new Child('gateway', ['--gateway', ...(options.port === undefined ? [] : ['--port', options.port])], shared)
     const children = [...services, gateway]
@@ -102,6 +104,12 @@ function known(discovery: Discovery, services: readonly string[]): Promise<void>
     const unwatch = discovery.watch(look)
     look()
   })
+}
+
+function instancesOf(text: string): number {
+  const count = readDigits(text)
+  if (count !== undefined && count >= 1 && count <= INSTANCES_MAX) return count
+  throw new AtollError('CONFIG_INVALID', `--instances: expected a whole number from 1 to ${INSTANCES_MAX}, not ${JSON.stringify(text)}`)
 }
 
 /** What every process would refuse, or what they would take from each other. */
@@ -231,6 +239,8 @@ const RESTART_MS_MAX = 10_000
 /** One that ends sooner after it was ready has not come back for good: it would be started over and over, each time as if it were the first. */
 const STEADY_MS = 60_000
 const HELD_LINES_MAX = 200
+/** Processes for each service: more are not for one machine. */
+const INSTANCES_MAX = 100
 /** Of the secret that it makes for its processes. */
 const SECRET_BYTES = 32
 /** Exit code of a process that was refused what it was told, or how it is configured. */

@@ -2,6 +2,7 @@ import { defaultLimits, type GatewayLimits } from '@atoll/gateway'
 import { mishaps, type Mishap } from '@atoll/host'
 import { defaultOptions } from 'atoll/runtime'
 import { z } from 'zod'
+import { readDigits } from '../digits.ts'
 import { loopStallMsMax } from '../watchdog/watchdog.ts'
 
 /** One setting: what it takes, how the environment writes it, and what it means. */
@@ -26,8 +27,7 @@ const asIs = (text: string): string => text
 
 /** What is no number stays as it was given, so that the message shows that. */
 function readNumber(text: string): unknown {
-  const number = Number(text)
-  return text.trim() === '' || !Number.isFinite(number) ? text : number
+  return readDigits(text) ?? text
 }
 
 function text(meaning: string, otherwise: string, more: Partial<Setting<string>> = {}): Setting<string> {

@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
-import { join, resolve } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
 import { assertIdle, findDataFolder } from '@atoll/sqlite'
 import type { Config } from '../config/config.ts'
 import { defaultStoreUrl, folderOf, placeOf } from '../engines.ts'
 import { loadSystem, loadSystemOf } from '../load.ts'
 import { createLogger } from '../logging/logger.ts'
-import { hasLog, look, notedSystem, seedWasCutOff, start } from '../start.ts'
+import { notedSystem } from '../note.ts'
+import { hasLog, look, seedWasCutOff, start } from '../start.ts'
 import { linesOf } from './lines.ts'
 import { answer, handlesEvents, type ControlReply, type ControlRequest } from './protocol.ts'
 import { CONTROL_FILE, type Control } from './server.ts'
@@ -68,10 +69,18 @@ async function reachOwner(system: string, { values }: Config, request: ControlRe
 /** What the process that has a folder says of itself; also one that was killed. */
 function controlOf(data: string): Control | undefined {
   try {
-    return JSON.parse(readFileSync(join(data, CONTROL_FILE), 'utf8')) as Control // written by listenForCommands
+    const control: unknown = JSON.parse(readFileSync(join(data, CONTROL_FILE), 'utf8'))
+    return isControl(control) ? control : undefined
   } catch {
     return undefined // none runs, or one was killed as it wrote
   }
+}
+
+/** A path that is none would be taken for a port, at which anybody may listen. */
+function isControl(value: unknown): value is Control {
+  if (typeof value !== 'object' || value === null) return false
+  const { path, pid, store, log } = value as Partial<Record<keyof Control, unknown>> // each is looked at
+  return typeof path === 'string' && isAbsolute(path) && typeof pid === 'number' && typeof store === 'string' && typeof log === 'string'
 }
 
 async function reach({ path }: Control): Promise<Socket | undefined> {
@@ -106,7 +115,7 @@ async function* askRunning(socket: Socket, request: ControlRequest, signal: Abor
 async function* askStopped(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
   assertIdle(data) // a system that starts for the first time has not said yet what it is
   const noted = notedSystem(data)
-  if (!noted) throw new AtollError('COMMAND_USAGE', `${data} does not say which system it belongs to; start it once with \`atoll dev\``)
+  if (noted?.module === undefined) throw new AtollError('COMMAND_USAGE', `${data} does not say ${noted ? `where the module of system ${noted.system} is` : 'which system it belongs to'}; start it once with \`atoll dev\``)
   if (!hasLog(data)) throw new AtollError('COMMAND_USAGE', `no process runs that has ${resolve(data)}, and the log of its system is not in it, but on an engine: start it again, or give the configuration that it runs with (--config)`)
   const { system } = await loadSystem(noted.module)
   const logger = createLogger('error')

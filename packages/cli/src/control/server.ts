@@ -29,7 +29,7 @@ export type Answerer = (request: ControlRequest, signal: AbortSignal) => AsyncIt
  */
 export async function listenForCommands(answerer: Answerer, data: string, { store, log }: Pick<Control, 'store' | 'log'>): Promise<() => Promise<void>> {
   const path = socketPath(data)
-  rmSync(path, { force: true }) // left behind by a process that was killed: whoever holds the data folder may
+  removeLeft(path)
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
@@ -50,7 +50,7 @@ export async function listenForCommands(answerer: Answerer, data: string, { stor
   try {
     writePrivately(join(data, CONTROL_FILE), JSON.stringify(control))
   } catch (error) {
-    await end()
+    await end().catch(() => undefined) // the first error is the one to tell
     throw error
   }
   return end
@@ -79,6 +79,15 @@ async function serve(answerer: Answerer, socket: Socket): Promise<void> {
 }
 
 const REQUEST_CHARS_MAX = 64 * 1024
+
+/** Left behind by a process that was killed: whoever holds the data folder may. */
+function removeLeft(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch (error) {
+    throw new AtollError('DATA_UNUSABLE', `${path}, where other commands are to reach this system, is taken and cannot be removed. Move it away, and start again`, { cause: error })
+  }
+}
 
 /** Socket paths may be 100 bytes long at the most; a deep data folder has its socket elsewhere. */
 function socketPath(data: string): string {

@@ -18,6 +18,8 @@ import { noLog, noStores } from './nothing.ts'
 
 export interface ProcessOptions {
   readonly config: Config
+  /** Absolute path of the system's module; see `Noted`. */
+  readonly module: string
   /** The services that run here; may be none. */
   readonly services: readonly string[]
   /** Names this process. */
@@ -198,9 +200,9 @@ class Launch {
   }
 
   async #startOnce(ports: Ports, options: Partial<RuntimeOptions>): Promise<void> {
-    const { config, logger, services: names } = this.#options
+    const { config, module, logger, services: names } = this.#options
     const services = this.#system.services.filter(({ name }) => names.includes(name))
-    const engines = await openEngines({ config, system: this.#system.name, host: this.#host, logger, services })
+    const engines = await openEngines({ config, system: this.#system.name, module, host: this.#host, logger, services })
     try {
       const warnings = await this.#examine(engines)
       this.#running.become(await startSystem(this.#system, { ...ports, stores: engines.stores, log: engines.log }, { ...options, warnings }))
