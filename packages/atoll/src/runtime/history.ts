@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Log, Offset, StoredRecord } from '@atoll/log/driver'
-import type { Statement, Store } from '@atoll/store/driver'
+import type { Queries, Statement, Store } from '@atoll/store/driver'
 import type { RuntimeOptions } from './options.ts'
 import { readOn } from './read-on.ts'
 
@@ -91,37 +91,55 @@ const selectWaiting: Statement = { sql: 'SELECT id FROM atoll_outbox WHERE parti
  * Rejects with LOG_GAP if the log has less of a service than it was given; and with STORE_OUTDATED if it has events that the service's store does not know to have emitted: the store is older than the log,
  * or new. What it emitted from here on would get numbers that others have, and what its handlers emit would be there already.
  */
-export async function assertStoreKnowsLog(store: Store, log: Log, service: string, { partitions, commandsWhenOutdated }: Pick<RuntimeOptions, 'partitions' | 'commandsWhenOutdated'>): Promise<void> {
-  const before = await store.reader.all<{ partition: number; number: number }>(selectStreams)
+export async function assertStoreKnowsLog(store: Store, log: Log, service: string, options: HistoryOptions): Promise<void> {
+  const before = await store.reader.all<StreamRow>(selectStreams)
   // The log first: what is in it by now, another instance may tidy away from the outbox and note as the end of a stream, in one commit.
-  const tails = await Promise.all(Array.from({ length: partitions }, (_, partition) => log.tail(service, partition)))
+  const tails = await tailsOf(log, service, options)
   for (const { partition, number } of before) assertHas(service, partition, number, tails[partition]?.number ?? 0)
   if (tails.every((tail) => tail === null)) return
-  await store.write(async (tx) => {
-    const streams = new Map((await tx.all<{ partition: number; number: number; id: string | null }>(selectStreams)).map((stream) => [stream.partition, stream]))
-    for (const [partition, tail] of tails.entries()) {
-      const given = streams.get(partition) ?? { number: 0, id: null }
-      if (!tail || tail.number < given.number) continue
-      const known = tail.number === given.number ? (given.id ?? tail.id) : (await tx.get<{ id: string }>(selectWaiting, [partition, tail.number - given.number - 1]))?.id
-      if (known === tail.id) continue
-      throw new AtollError(
-        'STORE_OUTDATED',
-        `the log has event ${tail.id} of ${service} as number ${tail.number} in partition ${partition}, and the store of ${service}, which has given numbers up to ${given.number} there, does not know it: the store is older than the log, or another one. ` +
-          `Nothing of it is handed on, and it handles nothing; its commands are ${commandsWhenOutdated === 'refuse' ? 'refused' : 'carried out, and what they do is lost with this store'} (runtime.commandsWhenOutdated). ` +
-          'Restore the newest copy of the store, or store and log from the same moment',
-        { details: { service, partition, number: tail.number } },
-      )
-    }
-  })
+  await store.write((tx) => assertKnows(tx, tails, service, options))
 }
 
-/** Whether the log has events of a service that its store does not know to have emitted, as STORE_OUTDATED says; also false while it cannot be told. */
-export async function isOlderThanLog(store: Store, log: Log, service: string, options: Pick<RuntimeOptions, 'partitions' | 'commandsWhenOutdated'>): Promise<boolean> {
+/**
+ * Whether the log has events of a service that its store does not know to have emitted, as STORE_OUTDATED says; also false while it cannot be told. It only reads, so where an instance relays
+ * at the same moment it may be wrong once.
+ */
+export async function isOlderThanLog(store: Store, log: Log, service: string, options: HistoryOptions): Promise<boolean> {
   try {
-    await assertStoreKnowsLog(store, log, service, options)
+    await assertKnows(store.reader, await tailsOf(log, service, options), service, options)
     return false
   } catch (error) {
     return error instanceof AtollError && error.code === 'STORE_OUTDATED'
+  }
+}
+
+type HistoryOptions = Pick<RuntimeOptions, 'partitions' | 'commandsWhenOutdated'>
+type Tails = readonly Awaited<ReturnType<Log['tail']>>[]
+
+interface StreamRow {
+  readonly partition: number
+  readonly number: number
+  readonly id: string | null
+}
+
+function tailsOf(log: Log, service: string, { partitions }: HistoryOptions): Promise<Tails> {
+  return Promise.all(Array.from({ length: partitions }, (_, partition) => log.tail(service, partition)))
+}
+
+async function assertKnows(queries: Queries, tails: Tails, service: string, { commandsWhenOutdated }: HistoryOptions): Promise<void> {
+  const streams = new Map((await queries.all<StreamRow>(selectStreams)).map((stream) => [stream.partition, stream]))
+  for (const [partition, tail] of tails.entries()) {
+    const given = streams.get(partition) ?? { number: 0, id: null }
+    if (!tail || tail.number < given.number) continue
+    const known = tail.number === given.number ? (given.id ?? tail.id) : (await queries.get<{ id: string }>(selectWaiting, [partition, tail.number - given.number - 1]))?.id
+    if (known === tail.id) continue
+    throw new AtollError(
+      'STORE_OUTDATED',
+      `the log has event ${tail.id} of ${service} as number ${tail.number} in partition ${partition}, and the store of ${service}, which has given numbers up to ${given.number} there, does not know it: the store is older than the log, or another one. ` +
+        `Nothing of it is handed on, and it handles nothing; its commands are ${commandsWhenOutdated === 'refuse' ? 'refused' : 'carried out, and what they do is lost with this store'} (runtime.commandsWhenOutdated). ` +
+        'Restore the newest copy of the store, or store and log from the same moment',
+      { details: { service, partition, number: tail.number } },
+    )
   }
 }
 

@@ -105,9 +105,9 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
   return [...rows, ...accountWithoutHandler(ground.name, subscriber, new Set(ground.events.map((event) => event.type)))]
 }
 
-/** Whether the store of a source is older than the log. The relay knows where it runs; where a system is only looked at, it does not. */
-async function isOutdated({ relay, store, name, options }: ServiceRuntime, log: Log): Promise<boolean> {
-  return relay.isOutdated || isOlderThanLog(store, log, name, options)
+/** Whether the store of a source is older than the log. Its relay knows, and as long as the log does not answer nobody does; where a system is only looked at, no relay has asked. */
+async function isOutdated({ state, relay, store, name, options }: ServiceRuntime, log: Log): Promise<boolean> {
+  return state === 'stopped' ? isOlderThanLog(store, log, name, options) : relay.isOutdated
 }
 
 /** Why an account does not balance; undefined if it does. */
