@@ -231,7 +231,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     defect: 'a command commits, and then is refused for its answer',
     changes: [
       { file: `${runtime}/operations.ts`, find: 'return answer.checkInTx(result)', replace: 'try { return answer.checkInTx(result) } catch (error) { Object.assign(handling, { late: error }); return result }' },
-      { file: `${runtime}/operations.ts`, find: 'await run(ground, operation, handling, answer, slot)\n', replace: "await run(ground, operation, handling, answer, slot)\n        if ('late' in handling) throw handling.late\n" },
+      { file: `${runtime}/operations.ts`, find: 'await run(parts, operation, handling, answer, slot)\n', replace: "await run(parts, operation, handling, answer, slot)\n        if ('late' in handling) throw handling.late\n" },
     ],
   },
   {
@@ -286,7 +286,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'positions-are-not-asked-about',
     first: 'conduit',
     defect: 'a place that is not known here is taken for one that its source never had, though another process has emitted it',
-    changes: [{ file: `${runtime}/causal.ts`, find: 'while (!(await this.#ground.standingOf(source)!.ask())) if (this.#isOver) return', replace: '' }],
+    changes: [{ file: `${runtime}/causal.ts`, find: 'while (!(await this.#sources.standing(source)!.ask())) if (this.#isOver) return', replace: '' }],
   },
   {
     name: 'answers-rest-on-nothing',

@@ -1,6 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { BoundOperation } from '../contract/operation.ts'
 import { endsWithin } from './deadline.ts'
+import type { RunningService } from './running.ts'
 
 /** Who asks for an operation. */
 export type Asker = 'outside' | 'handler'
@@ -9,6 +10,8 @@ export type Asker = 'outside' | 'handler'
 export class Admission {
   /** Whom the service takes operations from. */
   accepts: 'everybody' | 'handlers' | 'nobody' = 'nobody'
+  /** The service's, for those who are refused to hear. */
+  state: RunningService['state'] = 'stopped'
   readonly #service: string
   readonly #host: Host
   readonly #inFlightMax: number
@@ -34,10 +37,10 @@ export class Admission {
     return this.#fromOutside
   }
 
-  /** Throws UNAVAILABLE, in the `state` that the service is in, or OVERLOADED. Call {@link leave} once for each that was let in. */
-  enter({ name, kind }: BoundOperation, asker: Asker, state: string): void {
+  /** Throws UNAVAILABLE or OVERLOADED. Call {@link leave} once for each that was let in. */
+  enter({ name, kind }: BoundOperation, asker: Asker): void {
     if (this.accepts !== 'everybody' && !(this.accepts === 'handlers' && asker === 'handler')) {
-      throw new AtollError('UNAVAILABLE', `${name} cannot run: service ${this.#service} is ${state}`)
+      throw new AtollError('UNAVAILABLE', `${name} cannot run: service ${this.#service} is ${this.state}`)
     }
     if (this.#ofKind[kind] >= this.#inFlightMax) {
       throw new AtollError('OVERLOADED', `${name} was refused: service ${this.#service} has ${this.#ofKind[kind]} operations of its kind under way (operationsInFlightMax)`)

@@ -1,28 +1,35 @@
-import { AtollError, type LogFields, type Logger } from '@atoll/host'
+import { AtollError, type Host, type LogFields, type Logger } from '@atoll/host'
 import { assertExecuted, createKysely } from '@atoll/store'
-import type { Reader, Store } from '@atoll/store/driver'
+import type { Store } from '@atoll/store/driver'
 import type { EventDefinition } from '../contract/event.ts'
 import type { z } from 'zod'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../service/context.ts'
 import { Strays, reportStray, type Attributable, type Attribution } from './attribution.ts'
 import { isStoresDoing, noFailedWork } from './blame.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { Emission } from './emission.ts'
+import type { Generations } from './generations.ts'
 import { boundLogger } from './guarded-logger.ts'
-import { Outgoing, type Emitter, type OutboxEvent } from './outbox.ts'
+import type { RuntimeOptions } from './options.ts'
+import { Outgoing } from './outbox.ts'
 import { emptyPosition, mergePositions, type Position } from './position.ts'
-import type { Cancellation, Dispatch, Dispatched, MaybeSeen } from './running.ts'
+import type { Cancellation, MaybeSeen } from './running.ts'
 import { childTrace, newTrace } from './trace.ts'
 import { transact, type Progress, type TransactionFrame } from './transact.ts'
 
-/** What a handling needs of the service it runs in. */
-export interface HandlingGround extends Emitter {
+/** What the handlings of a service work with. */
+export interface HandlingParts {
+  readonly host: Host
   readonly logger: Logger
-  readonly store: Store
   readonly attribution: Attribution | undefined
-  reader(): Reader
-  dispatch(operation: string, request: Dispatch): Promise<Dispatched>
-  /** Something committed that the relay, or the timers, should look at. */
-  committed(what: { position: Position; events: readonly OutboxEvent[]; timers: boolean }): void
+  readonly options: RuntimeOptions
+  readonly store: Store
+  /** What handlers read outside their transactions. */
+  readonly generations: Pick<Generations, 'reader'>
+  readonly emission: Emission
+  /** Takes what handlers call. */
+  readonly dispatcher: Dispatcher
 }
 
 /** What a handling is about. */
@@ -55,7 +62,7 @@ export interface HandlingSubject {
  * events; types give each its view.
  */
 export class Handling implements Progress, Attributable {
-  readonly #ground: HandlingGround
+  readonly #parts: HandlingParts
   readonly #subject: HandlingSubject
   #state: 'ready' | 'in-tx' | 'committed' | 'over' = 'ready'
   #position: Position = emptyPosition
@@ -86,8 +93,8 @@ export class Handling implements Progress, Attributable {
   input: unknown
   event: ReceivedEvent<unknown> | undefined
 
-  constructor(ground: HandlingGround, subject: HandlingSubject) {
-    this.#ground = ground
+  constructor(parts: HandlingParts, subject: HandlingSubject) {
+    this.#parts = parts
     this.#subject = subject
   }
 
@@ -142,12 +149,12 @@ export class Handling implements Progress, Attributable {
   }
 
   get db(): CommandContext<unknown, unknown, 'optional', EventDefinition>['db'] {
-    return (this.#db ??= createKysely(this.#ground.reader()))
+    return (this.#db ??= createKysely(this.#parts.generations.reader))
   }
 
   get log(): Logger {
-    return (this.#log ??= boundLogger(this.#ground.logger, {
-      service: this.#ground.name,
+    return (this.#log ??= boundLogger(this.#parts.logger, {
+      service: this.#parts.emission.emitter.name,
       handling: this.#subject.name,
       requestId: this.#subject.requestId,
       trace: this.trace,
@@ -156,7 +163,7 @@ export class Handling implements Progress, Attributable {
 
   get trace(): string {
     const { parentTrace } = this.#subject
-    return (this.#trace ??= parentTrace === undefined ? newTrace(this.#ground.host) : childTrace(this.#ground.host, parentTrace))
+    return (this.#trace ??= parentTrace === undefined ? newTrace(this.#parts.host) : childTrace(this.#parts.host, parentTrace))
   }
 
   get signal(): AbortSignal {
@@ -171,11 +178,11 @@ export class Handling implements Progress, Attributable {
   }
 
   get now(): () => number {
-    return this.#ground.host.now
+    return this.#parts.host.now
   }
 
   get newId(): () => string {
-    return this.#ground.host.uuid
+    return this.#parts.host.uuid
   }
 
   get call(): Call {
@@ -233,9 +240,9 @@ export class Handling implements Progress, Attributable {
       )
     }
     if (this.#subject.dry) throw new AtollError('UNSUPPORTED', `${this.#subject.name} calls ${operation.name}, which a dry run must not do: it could not be undone`)
-    const { host } = this.#ground
+    const { host } = this.#parts
     const deadlineMs = options.timeoutMs === undefined ? this.#subject.deadlineMs : Math.min(this.#subject.deadlineMs, host.monotonicMs() + options.timeoutMs)
-    const dispatched = this.#ground.dispatch(operation.name, {
+    const dispatched = this.#parts.dispatcher.dispatch(operation.name, {
       input,
       caller: this.#subject.caller,
       position: mergePositions(this.#subject.position, this.#position),
@@ -244,7 +251,7 @@ export class Handling implements Progress, Attributable {
       signal: this.#subject.signal,
       trace: this.trace,
       requestId: this.#subject.requestId,
-    })
+    }, 'handler')
     const answer = await dispatched.catch((error: unknown) => {
       throw withoutEffect(error)
     })
@@ -260,16 +267,16 @@ export class Handling implements Progress, Attributable {
       this.refusal ??= AtollError.from(error)
       throw error
     }
-    const { store } = this.#ground
+    const { store, emission } = this.#parts
     const { frame } = this.#subject
-    const outgoing = new Outgoing(this.#ground, this)
+    const outgoing = new Outgoing(emission.emitter, this)
     this.#state = 'in-tx'
     try {
       const { result, position } = await this.#apart(() => transact(store, outgoing, frame, this, work))
       this.#state = 'committed'
       this.#position = mergePositions(this.#position, position)
       this.result = result
-      if (outgoing.hasEvents || outgoing.hasTimers) this.#apart(() => this.#ground.committed({ position, events: outgoing.written, timers: outgoing.hasTimers }))
+      if (outgoing.hasEvents || outgoing.hasTimers) this.#apart(() => emission.committed({ position, events: outgoing.written, timers: outgoing.hasTimers }))
       // What work returned, as the frame's check let it pass: same shape, same type.
       return result as T
     } catch (error) {
@@ -283,7 +290,7 @@ export class Handling implements Progress, Attributable {
   about(): LogFields {
     const { name, requestId } = this.#subject
     const event = this.event && { event: this.event.id, type: this.event.type, key: this.event.key }
-    return { service: this.#ground.name, handling: name, requestId, ...event, trace: this.trace }
+    return { service: this.#parts.emission.emitter.name, handling: name, requestId, ...event, trace: this.trace }
   }
 
   /** What it has not committed fails with this, and who waits on behalf of it hears of it. */
@@ -291,7 +298,7 @@ export class Handling implements Progress, Attributable {
     const error = AtollError.from(thrown)
     this.#strays ??= new Strays()
     if (this.#strays.add(error)) this.#abort?.abort(error)
-    else reportStray(this.#ground.logger, this, error)
+    else reportStray(this.#parts.logger, this, error)
   }
 
   /** From here on its outcome does not change. Throws the first stray before that. */
@@ -301,7 +308,7 @@ export class Handling implements Progress, Attributable {
   }
 
   #decide(): AtollError | undefined {
-    return this.#ground.attribution && (this.#strays ??= new Strays()).decide()
+    return this.#parts.attribution && (this.#strays ??= new Strays()).decide()
   }
 
   /** What it has failed with, and not committed: a stray of its says more than what came of that. */
@@ -311,13 +318,13 @@ export class Handling implements Progress, Attributable {
 
   /** Runs code of the handler. */
   within<T>(work: () => T): T {
-    const { attribution } = this.#ground
+    const { attribution } = this.#parts
     return attribution ? attribution.during(this, work) : work()
   }
 
   /** Runs what the handler asked for and is none of its code: store, relay, timers. They go on when it has ended. */
   #apart<T>(work: () => T): T {
-    const { attribution } = this.#ground
+    const { attribution } = this.#parts
     return attribution ? attribution.apart(work) : work()
   }
 
@@ -336,7 +343,7 @@ export class Handling implements Progress, Attributable {
       throw new AtollError('TX_REPEATED', `${this.#subject.name} opened a second transaction; one handling is one transaction`)
     }
     if (this.#state === 'over') throw new AtollError('TX_CLOSED', `${this.#subject.name} opened a transaction after its handling had ended`)
-    if (this.#ground.host.monotonicMs() >= this.#subject.deadlineMs) {
+    if (this.#parts.host.monotonicMs() >= this.#subject.deadlineMs) {
       throw new AtollError('DEADLINE_EXCEEDED', `${this.#subject.name} was not done when its time ran out; nothing was changed`)
     }
   }

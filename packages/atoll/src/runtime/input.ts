@@ -4,13 +4,13 @@ import { describeFlaw, type Flaw } from '../contract/json-value.ts'
 import type { BoundOperation } from '../contract/operation.ts'
 import type { FieldMessages } from '../refusals.ts'
 import { runAttributed } from './attribution.ts'
-import type { OperationGround } from './operations.ts'
+import type { OperationParts } from './operations.ts'
 
 /**
  * What an operation's schema makes of what was sent. INVALID if it refuses that; and if it throws, as `JSON.parse` and `new URL` in a `.transform()` do:
  * what was sent made it throw. The log tells of it, since it may also be a defect, and a schema that refuses names the field.
  */
-export function parseInput({ faults, attribution, logger }: Pick<OperationGround, 'faults' | 'attribution' | 'logger'>, operation: BoundOperation, sent: unknown, requestId: string): unknown {
+export function parseInput({ faults, attribution, logger }: Pick<OperationParts, 'faults' | 'attribution' | 'logger'>, operation: BoundOperation, sent: unknown, requestId: string): unknown {
   let parsed: z.ZodSafeParseResult<unknown>
   try {
     parsed = runAttributed(attribution, logger, { handling: operation.name, requestId }, () => operation.input.safeParse(sent))

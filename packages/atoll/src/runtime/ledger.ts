@@ -56,7 +56,7 @@ interface SourceRow extends Row {
 export async function readLedger(services: ReadonlyMap<string, ServiceRuntime>, log: Log): Promise<LedgerRow[]> {
   const rows: LedgerRow[] = []
   for (const service of services.values()) {
-    for (const subscription of service.subscriptions.values()) rows.push(...(await accountOf(subscription, services, log, service.partitions)))
+    for (const subscription of service.subscriptions.values()) rows.push(...(await accountOf(subscription, services, log, service.options.partitions)))
   }
   return rows
 }

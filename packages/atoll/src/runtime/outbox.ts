@@ -1,8 +1,9 @@
-import { AtollError, type Host, type Logger } from '@atoll/host'
+import { AtollError, type Host } from '@atoll/host'
 import type { LogRecord } from '@atoll/log/driver'
 import type { InsertStatement, Statement, Transaction, Value } from '@atoll/store/driver'
 import type { z } from 'zod'
 import type { EventDefinition } from '../contract/event.ts'
+import type { Emitter } from './emission.ts'
 import { toData } from './envelope.ts'
 import { flawOfKey, unfitKey } from './key.ts'
 import { partitionOf } from './partition.ts'
@@ -25,19 +26,6 @@ export interface Origin {
   readonly input: unknown
   /** A client sent that. */
   readonly isFromClient: boolean
-}
-
-/** Whose events these are, and what they must be like. */
-export interface Emitter {
-  readonly host: Host
-  /** The service's. */
-  readonly name: string
-  readonly declared: ReadonlySet<EventDefinition>
-  readonly partitions: number
-  /** The most bytes of data that the log takes of one event. */
-  readonly eventBytesMax: number
-  /** For what may go wrong as often as somebody asks. */
-  readonly faults: Pick<Logger, 'error'>
 }
 
 /** What one transaction wants to leave behind besides state: events and timers. Written when its work has ended well. */

@@ -173,9 +173,15 @@ export class Relay {
   /** Whether this instance relays. */
   readonly leads = (): boolean => this.#epoch !== undefined
 
+  /** Events have committed that nobody {@link offer}s. */
+  announce(): void {
+    if (this.#epoch === undefined) this.#store.tell()
+    this.wake()
+  }
+
   /** These events have committed. Like {@link wake}, and saves a look into the outbox if nothing is missing before them. */
   offer(events: readonly OutboxEvent[]): void {
-    if (this.#epoch === undefined) return // whoever relays will read them
+    if (this.#epoch === undefined) return this.#store.tell() // another instance relays, and reads them
     this.#offers.add(events, this.#relayedSeq)
     this.wake()
   }

@@ -16,14 +16,14 @@ export async function* replayProjection(service: ServiceRuntime, facts: Subscrip
     throw new AtollError('UNSUPPORTED', `${facts.name} handles events with effects, which a replay would repeat; only projections can be replayed`)
   }
   if (service.state !== 'running') throw new AtollError('UNAVAILABLE', `service ${service.name} is ${service.state}; start it before you replay ${facts.name}`)
-  const { next, subscription } = await service.beside(facts)
+  const { next, subscription } = await service.generations.beside(facts)
   const live = service.subscriptions.get(facts.name)!
   let swapped = false
   try {
     await subscription.start()
     let held: Held
     for (let goal = 0; ; ) {
-      const progress = await progressOf(subscription, log, service.partitions)
+      const progress = await progressOf(subscription, log, service.options.partitions)
       held = await heldBy(subscription, live)
       if (held.fresh.length > 0) throw refusal(facts.name, held.fresh)
       // Under load there is always something new: what was there at the last look is enough, and readers who need more wait for it.
@@ -33,9 +33,9 @@ export async function* replayProjection(service: ServiceRuntime, facts: Subscrip
       yield progress
       await pause(service)
     }
-    await service.swap(facts, next, subscription)
+    await service.generations.swap(facts, next, subscription)
     swapped = true
-    const { total } = await progressOf(subscription, log, service.partitions)
+    const { total } = await progressOf(subscription, log, service.options.partitions)
     yield { subscription: facts.name, handled: total, total, held: held.count, done: true }
   } finally {
     if (!swapped) {

@@ -1,24 +1,19 @@
 import { AtollError } from '@atoll/host'
-import { copyOf, lookAtSent } from '../contract/json-value.ts'
-import type { BoundOperation } from '../contract/operation.ts'
 import type { Service } from '../service/service.ts'
 import type { System } from '../system.ts'
 import type { Admin } from './admin.ts'
 import { listDeadLetters, listDiscarded, walkDeadLetters, walkDiscarded } from './dead-letters.ts'
 import { discardDeadLetters, redriveDeadLetters } from './ending-letters.ts'
+import { Dispatcher } from './dispatcher.ts'
 import { feedEvents } from './event-feed.ts'
 import { guardLogger } from './guarded-logger.ts'
 import { readLedger } from './ledger.ts'
-import { runAttributed } from './attribution.ts'
 import { defaultOptions, type RuntimeOptions } from './options.ts'
-import { mergePositions } from './position.ts'
 import { replayProjection } from './replay.ts'
 import type { Cancellation, Dispatch, Dispatched, OpenSystem, Ports, Readiness, RunningSystem, StopOptions } from './running.ts'
-import { unsendable } from './input.ts'
-import type { Ran } from './operations.ts'
-import { DRAIN_MS, ServiceRuntime } from './service-runtime.ts'
-import { questionOf, type Question } from './questions.ts'
-import { Standing } from './standing.ts'
+import { DRAIN_MS } from './generations.ts'
+import { ServiceRuntime } from './service-runtime.ts'
+import { Sources } from './sources.ts'
 import { Alone } from './alone.ts'
 
 /**
@@ -47,8 +42,7 @@ class SystemRuntime implements RunningSystem {
   readonly services = new Map<string, ServiceRuntime>()
   readonly admin: Admin
   readonly #ports: Ports
-  /** By service, wherever it runs. */
-  readonly #standings: ReadonlyMap<string, Standing>
+  readonly #dispatcher: Dispatcher
   readonly #warnings: readonly string[]
   #stopping: Promise<void> | undefined
 
@@ -57,21 +51,10 @@ class SystemRuntime implements RunningSystem {
     this.system = system
     this.#ports = ports
     this.#warnings = options.warnings
-    this.#standings = new Map(system.services.map(({ name }) => [name, new Standing(ports.host, options, () => this.#askStanding(name, options))]))
-    const alone = new Alone()
-    for (const service of servicesHere(system, options)) {
-      const surroundings = {
-        system,
-        ports,
-        options,
-        alone,
-        dispatch: (operation: string, request: Dispatch) => this.#dispatch(operation, request, 'handler'),
-        service: (name: string) => this.services.get(name),
-        standing: (source: string) => this.#standings.get(source),
-        emitted: (source: string) => this.#askEmitted(source, options),
-      }
-      this.services.set(service.name, new ServiceRuntime(service, surroundings))
-    }
+    this.#dispatcher = new Dispatcher(system, ports, options, this.services)
+    const sources = new Sources(system.services.map(({ name }) => name), this.services, this.#dispatcher, ports.host, options)
+    const shared = { system, ports, options, alone: new Alone(), dispatcher: this.#dispatcher, sources, services: this.services }
+    for (const service of servicesHere(system, options)) this.services.set(service.name, new ServiceRuntime(service, shared))
     this.admin = this.#makeAdmin(options)
   }
 
@@ -104,62 +87,7 @@ class SystemRuntime implements RunningSystem {
   }
 
   dispatch(operation: string, request: Dispatch): Promise<Dispatched> {
-    return this.#dispatch(operation, request, 'outside')
-  }
-
-  async #dispatch(name: string, request: Dispatch, asker: 'outside' | 'handler'): Promise<Dispatched> {
-    const entry = this.system.operations.get(name)
-    if (!entry) throw new AtollError('NOT_FOUND', `system ${this.system.name} has no operation ${name}`)
-    try {
-      const { operation, service } = entry
-      request = toSent(operation, request, asker)
-      const runtime = this.services.get(service.name)
-      if (!runtime) return await this.#dispatchElsewhere(service.name, name, request)
-      const question = questionOf(name)
-      if (question === '@standing') return { output: undefined, outcome: 'done', position: { [service.name]: await runtime.emittedAtMost() } }
-      if (question === '@emitted') return { output: await runtime.countEmitted(), outcome: 'done', position: {} }
-      const answer = await runtime.run(operation, request, asker)
-      return request.show && operation.show ? await this.#show(operation, operation.show, answer, request) : answer
-    } catch (error) {
-      throw AtollError.from(error)
-    }
-  }
-
-  /** How far a service has got, by what its store says: its own process is asked if that is another one. */
-  async #askStanding(service: string, { causalWaitMs }: RuntimeOptions): Promise<Readonly<Record<number, string>>> {
-    const runtime = this.services.get(service)
-    if (runtime) return runtime.emittedAtMost()
-    const { position } = await this.#ask(service, '@standing', causalWaitMs)
-    return position[service] ?? {}
-  }
-
-  /** How many events of each type a service that runs elsewhere has emitted; undefined if it cannot be asked, or cannot tell. */
-  async #askEmitted(service: string, { causalWaitMs }: RuntimeOptions): Promise<Readonly<Record<string, number>> | undefined> {
-    const answer = await this.#ask(service, '@emitted', causalWaitMs).catch(() => undefined)
-    return (answer?.output as Readonly<Record<string, number>> | null | undefined) ?? undefined // as `questionsOf` says
-  }
-
-  #ask(service: string, question: Question, withinMs: number): Promise<Dispatched> {
-    return this.#dispatchElsewhere(service, `${service}.${question}`, { input: {}, deadlineMs: this.#ports.host.monotonicMs() + withinMs })
-  }
-
-  #dispatchElsewhere(service: string, operation: string, request: Dispatch): Promise<Dispatched> {
-    const { calls } = this.#ports
-    if (calls) return calls.dispatch(operation, request)
-    throw new AtollError('UNAVAILABLE', `${operation} cannot be reached: service ${service} does not run here, and there is no port for calls to services elsewhere`)
-  }
-
-  /** The command has succeeded: whatever keeps its query from answering, the client gets the command's own output. */
-  async #show(operation: BoundOperation, show: NonNullable<BoundOperation['show']>, answer: Ran, request: Dispatch): Promise<Dispatched> {
-    try {
-      const position = mergePositions(request.position ?? {}, answer.position)
-      const input = runAttributed(this.#ports.attribution, this.#ports.logger, { handling: operation.name, requestId: request.requestId }, () => show.input(answer.output, answer.input))
-      const shown = await this.dispatch(show.query().name, { ...request, input, position, show: false, idempotencyKey: undefined, ifMatch: undefined, ifNoneMatch: undefined })
-      return { ...shown, outcome: 'shown', position: answer.position, missed: answer.missed || shown.missed, replayed: answer.replayed }
-    } catch (error) {
-      this.#ports.logger.warn({ requestId: request.requestId, error }, 'a command succeeded, and the query that shows its result did not')
-      return { ...answer, outcome: 'accepted' }
-    }
+    return this.#dispatcher.dispatch(operation, request, 'outside')
   }
 
   readiness(): Readiness {
@@ -173,7 +101,7 @@ class SystemRuntime implements RunningSystem {
 
   async quiet(signal?: Cancellation): Promise<void> {
     const running = [...this.services.values()].filter((service) => service.state === 'running')
-    const moved = (): string => running.map((service) => `${service.committedOrder}/${service.relay.relayedSeq}`).join()
+    const moved = (): string => running.map((service) => `${service.emission.committedOrder}/${service.relay.relayedSeq}`).join()
     for (;;) {
       for (const service of running) await service.relay.drained()
       const before = moved()
@@ -235,19 +163,6 @@ class SystemRuntime implements RunningSystem {
 /** Waits for all of them, whatever becomes of any: whoever closes things finds nobody at work. */
 async function all(works: readonly Promise<void>[]): Promise<void> {
   for (const work of await Promise.allSettled(works)) if (work.status === 'rejected') throw work.reason
-}
-
-/**
- * A request as it arrives in any process of the system. What a handler calls with is copied, as it would be on its way to another process: the two
- * share nothing. So is what a schema or a handler could change, for it may be sent again: with another version under If-Match. INVALID for input that
- * JSON does not carry as it is.
- */
-function toSent(operation: BoundOperation, request: Dispatch, asker: 'outside' | 'handler'): Dispatch {
-  const { input } = request
-  if (input === undefined) return request
-  const { flaw, hasMinusZero } = lookAtSent(input, asker === 'outside', request.isFromClient === true)
-  if (flaw) throw unsendable(operation, input, flaw)
-  return asker === 'handler' || hasMinusZero || !operation.remakesInput ? { ...request, input: copyOf(input) } : request
 }
 
 function servicesHere({ name, services }: System, options: RuntimeOptions): readonly Service[] {

@@ -3,6 +3,7 @@ import type { Statement, Store, Value } from '@atoll/store/driver'
 import { createFaultLogger } from './faults.ts'
 import type { RuntimeOptions } from './options.ts'
 import { deleteTimer, insertEvent } from './outbox.ts'
+import type { Relay } from './relay.ts'
 
 const selectNext: Statement = { sql: 'SELECT min(due_at) AS "dueAt" FROM atoll_timers' }
 const selectDue: Statement = {
@@ -34,20 +35,20 @@ export class Timers {
   readonly #host: Host
   readonly #faults: ReturnType<typeof createFaultLogger>
   readonly #options: RuntimeOptions
-  readonly #onFired: () => void
+  readonly #relay: Relay
   #timer: Timer | undefined
   #firing: Promise<void> | undefined
   #stopped = true
   /** How far the wall clock is before the one that nobody sets, when it was last looked at. */
   #wallAheadMs = Infinity
 
-  constructor(service: string, store: Store, host: Host, logger: Logger, options: RuntimeOptions, onFired: () => void) {
+  constructor(service: string, store: Store, host: Host, logger: Logger, options: RuntimeOptions, relay: Relay) {
     this.#service = service
     this.#store = store
     this.#host = host
     this.#faults = createFaultLogger(logger, host)
     this.#options = options
-    this.#onFired = onFired
+    this.#relay = relay
   }
 
   /** Resolves when the next timer is set, or its store could not be asked or written to: then it tries again by itself. */
@@ -109,7 +110,7 @@ export class Timers {
         await tx.runEach(insertEvent, events)
         return rows.length
       })
-      if (fired > 0) this.#onFired()
+      if (fired > 0) this.#relay.announce()
     } while (fired === this.#options.relayBatchMax && !this.#stopped)
   }
 

@@ -3,6 +3,7 @@ import type { Transaction } from '@atoll/store/driver'
 import { assertExecuted, forgetUnexecuted, kyselyFor } from '@atoll/store'
 import type { Subscriber } from '../../service/subscriber.ts'
 import { openEnvelope, type Envelope } from '../envelope.ts'
+import { handleEvent } from '../event-handling.ts'
 import { Applying } from '../attribution.ts'
 import { isStoresDoing, noFailedWork } from '../blame.ts'
 import type { RedriveOutcome } from '../admin.ts'
@@ -44,7 +45,7 @@ export class Attempts {
     }
     const committed = (): void => this.#book.confirm(opened?.commit)
     try {
-      if (subscriber.kind === 'handle') await this.#ground.handle(subscriber, envelope, { guard, settle, committed }, mode)
+      if (subscriber.kind === 'handle') await handleEvent(this.#ground.handling, subscriber, envelope, { guard, settle, committed }, mode)
       else await this.#apply(subscriber, envelope, guard, settle, committed)
       statementFailures.passed(envelope)
     } catch (error) {

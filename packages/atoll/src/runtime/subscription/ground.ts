@@ -4,10 +4,9 @@ import type { Store } from '@atoll/store/driver'
 import type { Subscriber } from '../../service/subscriber.ts'
 import type { SubscriptionFacts, System } from '../../system.ts'
 import type { Attribution } from '../attribution.ts'
-import type { Envelope } from '../envelope.ts'
 import type { RuntimeOptions } from '../options.ts'
 import type { Alone } from '../alone.ts'
-import type { TransactionFrame } from '../transact.ts'
+import type { HandlingParts } from '../handling.ts'
 import { Refusals } from './refusals.ts'
 import type { FailureReports } from './reports.ts'
 import { StatementFailures } from './statement-failures.ts'
@@ -33,11 +32,8 @@ export interface SubscriptionGround {
   readonly statementFailures: StatementFailures
   /** Every subscriber is a pure projection: events are applied in batches. */
   readonly batched: boolean
-  /**
-   * Runs an `on` handler once, with `frame` around its transaction; if it opens none, in one of its own that only settles. Rejects
-   * with what the handler threw, or with a {@link StoreFailure}.
-   */
-  handle(subscriber: Subscriber, envelope: Envelope, frame: TransactionFrame, mode: 'live' | 'dry'): Promise<void>
+  /** What its `on` handlers work with. */
+  readonly handling: HandlingParts
 }
 
 /** What a system's definition says of a subscription. */
