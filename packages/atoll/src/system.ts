@@ -5,7 +5,7 @@ import { assertStoreFits, assertSystemName } from './contract/names.ts'
 import type { BoundOperation } from './contract/operation.ts'
 import type { Service } from './service/service.ts'
 import type { Subscriber } from './service/subscriber.ts'
-import { questionsOf } from './runtime/questions.ts'
+import { questionsOf } from './runtime/command/questions.ts'
 
 /** A set of services that run together. One value from which everything is made: processes, gateway, flow map, tests. */
 export interface System {

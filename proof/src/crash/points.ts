@@ -18,8 +18,8 @@ const logWriter = 'packages/log/src/drivers/embedded/writer.ts'
 const logCommit = 'packages/log/src/drivers/embedded/commit.ts'
 const logDriver = 'packages/log/src/drivers/embedded/driver.ts'
 const runtime = 'packages/atoll/src/runtime'
-const relay = `${runtime}/relay.ts`
-const tidying = `${runtime}/tidying.ts`
+const relay = `${runtime}/relay/relay.ts`
+const tidying = `${runtime}/relay/tidying.ts`
 const start = 'packages/cli/src/start.ts'
 
 export const points: readonly Point[] = [
@@ -43,10 +43,10 @@ export const points: readonly Point[] = [
 
   before('recovery: before the log opens', 'start', 1, start, 'const log = await createEmbeddedLog('),
   before('recovery: between log and stores', 'start', 1, start, 'const stores = createSqliteStores({ folder: data, host })'),
-  before('recovery: between the opening of stores', 'start', 6, `${runtime}/service-runtime.ts`, 'const store = await stores.open('),
+  before('recovery: between the opening of stores', 'start', 6, `${runtime}/service/service-runtime.ts`, 'const store = await stores.open('),
   after('recovery: leases half taken', 'start', 7, `${runtime}/subscription/leases.ts`, 'await tx.runEach(takeLease, [...kept, ...taken].map(([partition, epoch]) => [this.#subscription, partition, instance, epoch, expiresAt]))'),
   before('recovery: leases taken, before cursors are read', 'start', 60, `${runtime}/subscription/partition-reader.ts`, 'await this.#book.load(store.reader, events)'),
-  before('recovery: relays run, before subscriptions', 'start', 5, `${runtime}/service-runtime.ts`, "this.#admission.accepts = 'everybody'"),
+  before('recovery: relays run, before subscriptions', 'start', 5, `${runtime}/service/service-runtime.ts`, "this.#admission.accepts = 'everybody'"),
   before('recovery: before the gateway opens', 'start', 1, start, 'const gateway = options.port === undefined'),
   before('recovery: before the control socket', 'start', 1, 'packages/cli/src/commands/dev.ts', 'return await listenForCommands('),
   before('recovery: between control socket and its note', 'start', 1, 'packages/cli/src/control/server.ts', 'writePrivately(join(data, CONTROL_FILE)'),

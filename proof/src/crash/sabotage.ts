@@ -52,7 +52,7 @@ export const sabotages: readonly Sabotage[] = [
     name: 'numbers events from where the log ends',
     patches: [
       {
-        file: `${runtime}/relay.ts`,
+        file: `${runtime}/relay/relay.ts`,
         find: 'this.#numbers.set(row.partition, row.number)',
         replace: 'this.#numbers.set(row.partition, (await this.#log.tail(this.#service, row.partition))?.number ?? 0)',
       },
@@ -64,7 +64,7 @@ export const sabotages: readonly Sabotage[] = [
     name: 'takes events from the outbox before the log has them',
     patches: [
       {
-        file: `${runtime}/relay.ts`,
+        file: `${runtime}/relay/relay.ts`,
         find: 'await this.#log.append(this.#service, records)',
         replace: `await this.#store.write((tx) => tx.run(deleteOutbox, [rows[rows.length - 1]!.seq])); ${reach(HERE)} await this.#log.append(this.#service, records)`,
       },
@@ -76,7 +76,7 @@ export const sabotages: readonly Sabotage[] = [
     name: 'tidies the outbox in two transactions',
     patches: [
       {
-        file: `${runtime}/tidying.ts`,
+        file: `${runtime}/relay/tidying.ts`,
         find: 'await store.write(async (tx) => {\n        await assertRelays(tx, service, epoch)',
         replace: `await store.write((tx) => tx.run(deleteOutbox, [seq]))\n ${reach(HERE)}\n await store.write(async (tx) => {\n        await assertRelays(tx, service, epoch)`,
       },
@@ -97,7 +97,7 @@ export const sabotages: readonly Sabotage[] = [
     name: 'records the answer to an Idempotency-Key in a transaction of its own',
     patches: [
       {
-        file: `${runtime}/operations.ts`,
+        file: `${runtime}/command/operations.ts`,
         find: 'record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),',
         replace: `record: slot && (async (_, __, position) => { setTimeout(() => { ${reach(HERE)} void ground.store.write((tx) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })) }, 1) }),`,
       },

@@ -21,9 +21,9 @@ const book = `${runtime}/subscription/cursor-book.ts`
 const held = `${runtime}/subscription/held.ts`
 const attempts = `${runtime}/subscription/attempts.ts`
 const leases = `${runtime}/subscription/leases.ts`
-const relay = `${runtime}/relay.ts`
+const relay = `${runtime}/relay/relay.ts`
 const streamReader = `${runtime}/subscription/stream-reader.ts`
-const tidying = `${runtime}/tidying.ts`
+const tidying = `${runtime}/relay/tidying.ts`
 const writer = 'packages/store/src/drivers/sqlite/writer.ts'
 const database = 'packages/sqlite/src/database.ts'
 
@@ -36,7 +36,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'events-beside-the-transaction',
     defect: 'events are written in a transaction of their own, after the state',
-    changes: [{ file: `${runtime}/transact.ts`, find: 'await outgoing.write(tx, frame.record !== undefined)', replace: '(void store.write((later) => outgoing.write(later, true)).catch(() => {}), emptyPosition)' }],
+    changes: [{ file: `${runtime}/handling/transact.ts`, find: 'await outgoing.write(tx, frame.record !== undefined)', replace: '(void store.write((later) => outgoing.write(later, true)).catch(() => {}), emptyPosition)' }],
   },
   {
     name: 'cursor-in-a-second-transaction',
@@ -86,7 +86,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'relay-orders-by-time',
     first: 'conduit',
     defect: 'the relay hands events on in the order of their time, which a clock can set back',
-    changes: [{ file: `${runtime}/relayed.ts`, find: 'epoch = ?) ORDER BY seq LIMIT ?', replace: 'epoch = ?) ORDER BY at, seq LIMIT ?' }],
+    changes: [{ file: `${runtime}/relay/outbox.ts`, find: 'epoch = ?) ORDER BY seq LIMIT ?', replace: 'epoch = ?) ORDER BY at, seq LIMIT ?' }],
   },
   {
     name: 'relay-forgets-its-numbers',
@@ -183,29 +183,29 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'ledger-misses-the-outbox',
     defect: 'the ledger does not see events that are on their way to the log',
-    changes: [{ file: `${runtime}/ledger.ts`, find: "if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)", replace: '' }],
+    changes: [{ file: `${runtime}/admin/ledger.ts`, find: "if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)", replace: '' }],
   },
   {
     name: 'timer-deleted-later',
     defect: 'a timer is deleted after its event has committed, and not with it',
     changes: [
       {
-        file: `${runtime}/timers.ts`,
+        file: `${runtime}/relay/timers.ts`,
         find: 'await tx.runEach(deleteTimer, rows.map((row) => [row.id]))',
         replace: 'void this.#store.write((later) => later.runEach(deleteTimer, rows.map((row) => [row.id]))).catch(() => {})',
       },
     ],
-    test: `${runtime}/timers.test.ts`,
+    test: `${runtime}/relay/timers.test.ts`,
   },
   {
     name: 'cancelled-timers-stay',
     defect: 'a cancelled timer is still there',
-    changes: [{ file: `${runtime}/outbox.ts`, find: 'tx.run(deleteTimer, [timerId])', replace: 'Promise.resolve(1)' }],
+    changes: [{ file: `${runtime}/handling/outgoing.ts`, find: 'tx.run(deleteTimer, [timerId])', replace: 'Promise.resolve(1)' }],
   },
   {
     name: 'cancel-always-says-yes',
     defect: 'whoever cancels a timer hears that it was still there, though it has rung',
-    changes: [{ file: `${runtime}/outbox.ts`, find: '.then((count) => count > 0)', replace: '.then(() => true)' }],
+    changes: [{ file: `${runtime}/handling/outgoing.ts`, find: '.then((count) => count > 0)', replace: '.then(() => true)' }],
   },
   {
     name: 'failed-work-stays',
@@ -217,52 +217,52 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'answers-recorded-apart',
     first: 'conduit',
     defect: 'the answer to an Idempotency-Key is not recorded with its command',
-    changes: [{ file: `${runtime}/operations.ts`, find: 'record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),', replace: 'record: undefined,' }],
+    changes: [{ file: `${runtime}/command/operations.ts`, find: 'record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),', replace: 'record: undefined,' }],
   },
   {
     name: 'emits-what-is-read-otherwise',
     first: 'desk',
     defect: 'an event is emitted whose data no reader can read, or each reads otherwise',
-    changes: [{ file: `${runtime}/envelope.ts`, find: "if (trust === 'as it is') return JSON.stringify(data)", replace: 'if (trust.length > 0) return JSON.stringify(data)' }],
+    changes: [{ file: `${runtime}/handling/envelope.ts`, find: "if (trust === 'as it is') return JSON.stringify(data)", replace: 'if (trust.length > 0) return JSON.stringify(data)' }],
   },
   {
     name: 'answers-are-checked-after-the-commit',
     first: 'desk',
     defect: 'a command commits, and then is refused for its answer',
     changes: [
-      { file: `${runtime}/operations.ts`, find: 'return answer.checkInTx(result)', replace: 'try { return answer.checkInTx(result) } catch (error) { Object.assign(handling, { late: error }); return result }' },
-      { file: `${runtime}/operations.ts`, find: 'await run(parts, operation, handling, answer, slot)\n', replace: "await run(parts, operation, handling, answer, slot)\n        if ('late' in handling) throw handling.late\n" },
+      { file: `${runtime}/command/operations.ts`, find: 'return answer.checkInTx(result)', replace: 'try { return answer.checkInTx(result) } catch (error) { Object.assign(handling, { late: error }); return result }' },
+      { file: `${runtime}/command/operations.ts`, find: 'await run(parts, operation, handling, answer, slot)\n', replace: "await run(parts, operation, handling, answer, slot)\n        if ('late' in handling) throw handling.late\n" },
     ],
   },
   {
     name: 'failures-after-the-commit-are-answered',
     first: 'desk',
     defect: 'a command commits, and then is answered with what its handler failed with after that',
-    changes: [{ file: `${runtime}/operations.ts`, find: 'if (!handling.committed) throw error\n', replace: 'throw error\n' }],
+    changes: [{ file: `${runtime}/command/operations.ts`, find: 'if (!handling.committed) throw error\n', replace: 'throw error\n' }],
   },
   {
     name: 'keys-are-for-what-is-parsed',
     first: 'desk',
     defect: 'an Idempotency-Key is held to what the schema made of what was sent',
-    changes: [{ file: `${runtime}/operations.ts`, find: '{ sentJson, parsed: input }', replace: '{ sentJson: toCanonicalJson(input), parsed: input }' }],
+    changes: [{ file: `${runtime}/command/operations.ts`, find: '{ sentJson, parsed: input }', replace: '{ sentJson: toCanonicalJson(input), parsed: input }' }],
   },
   {
     name: 'keys-of-strangers-are-shared',
     first: 'desk',
     defect: 'the Idempotency-Key of somebody whom nobody knows is in the way of all others whom nobody knows',
-    changes: [{ file: `${runtime}/answers.ts`, find: 'this.#isAnonymous = caller === undefined', replace: 'this.#isAnonymous = false' }],
+    changes: [{ file: `${runtime}/command/answers.ts`, find: 'this.#isAnonymous = caller === undefined', replace: 'this.#isAnonymous = false' }],
   },
   {
     name: 'guard-does-not-hold',
     defect: 'a transaction commits without waiting for whether it may: its lease may have passed on, its command may be answered already',
-    changes: [{ file: `${runtime}/transact.ts`, find: 'if (guarded) await guarded', replace: '' }],
+    changes: [{ file: `${runtime}/handling/transact.ts`, find: 'if (guarded) await guarded', replace: '' }],
     test: `${runtime}/sharing.test.ts`,
   },
   {
     name: 'causal-reads-do-not-wait',
     first: 'conduit',
     defect: 'a causal query answers before its service has what its caller has seen',
-    changes: [{ file: `${runtime}/causal.ts`, find: 'if (missing.length === 0 && maybeMissing.length === 0) return undefined', replace: 'if (missing.length >= 0 && maybeMissing.length >= 0) return undefined' }],
+    changes: [{ file: `${runtime}/command/causal-reads.ts`, find: 'if (missing.length === 0 && maybeMissing.length === 0) return undefined', replace: 'if (missing.length >= 0 && maybeMissing.length >= 0) return undefined' }],
   },
   {
     name: 'causal-reads-ignore-retries',
@@ -274,25 +274,25 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'causal-reads-wait-for-the-last-alone',
     defect: 'a causal query does not wait for an event that is tried again, once its caller has caused a later one',
     changes: [{ file: `${runtime}/position.ts`, find: 'all.slice(0, ORDERS_MAX)', replace: 'all.slice(0, 1)' }],
-    test: `${runtime}/operations.test.ts`,
+    test: `${runtime}/command/operations.test.ts`,
   },
   {
     name: 'positions-are-believed',
     first: 'conduit',
     defect: 'a causal query waits for a position that its source never had, and fails',
-    changes: [{ file: `${runtime}/causal.ts`, find: 'this.#missing = this.#missing.filter((place) => place.source !== source || this.#isKnown(place))', replace: '' }],
+    changes: [{ file: `${runtime}/command/causal-reads.ts`, find: 'this.#missing = this.#missing.filter((place) => place.source !== source || this.#isKnown(place))', replace: '' }],
   },
   {
     name: 'positions-are-not-asked-about',
     first: 'conduit',
     defect: 'a place that is not known here is taken for one that its source never had, though another process has emitted it',
-    changes: [{ file: `${runtime}/causal.ts`, find: 'while (!(await this.#sources.standing(source)!.ask())) if (this.#isOver) return', replace: '' }],
+    changes: [{ file: `${runtime}/command/causal-reads.ts`, find: 'while (!(await this.#sources.standing(source)!.ask())) if (this.#isOver) return', replace: '' }],
   },
   {
     name: 'answers-rest-on-nothing',
     first: 'conduit',
     defect: 'a command that finds its work done already answers so, and its caller does not find it elsewhere',
-    changes: [{ file: `${runtime}/transact.ts`, find: 'if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)', replace: '' }],
+    changes: [{ file: `${runtime}/handling/transact.ts`, find: 'if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)', replace: '' }],
   },
   {
     name: 'gateway-forgets',
@@ -312,8 +312,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'forgotten-execute-commits',
     defect: 'a transaction commits though a write in it was built and not executed',
-    changes: [{ file: `${runtime}/transact.ts`, find: '      assertExecuted(tx, result)\n', replace: '' }],
-    test: `${runtime}/not-executed.test.ts`,
+    changes: [{ file: `${runtime}/handling/transact.ts`, find: '      assertExecuted(tx, result)\n', replace: '' }],
+    test: `${runtime}/handling/not-executed.test.ts`,
   },
   {
     name: 'cursors-do-not-know-their-event',
@@ -330,20 +330,20 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'what-is-ahead-is-not-looked-for',
     defect: 'a subscription that has handled more than the log has, ahead of its cursor, is ready until the log has grown that far',
-    changes: [{ file: `${runtime}/history.ts`, find: 'if (furthest > number) assertReaches(', replace: 'if (furthest < 0) assertReaches(' }],
-    test: `${runtime}/history.test.ts`,
+    changes: [{ file: `${runtime}/relay/history.ts`, find: 'if (furthest > number) assertReaches(', replace: 'if (furthest < 0) assertReaches(' }],
+    test: `${runtime}/relay/history.test.ts`,
   },
   {
     name: 'ledger-takes-any-history',
     first: 'restores',
     defect: 'the ledger balances although the log has other events than those that were handled',
-    changes: [{ file: `${runtime}/ledger.ts`, find: 'const why = (pending.gap ?? (await reasonOf(row, emitter, log)))?.message', replace: 'const why = (await reasonOf(row, emitter, log))?.message' }],
+    changes: [{ file: `${runtime}/admin/ledger.ts`, find: 'const why = (pending.gap ?? (await reasonOf(row, emitter, log)))?.message', replace: 'const why = (await reasonOf(row, emitter, log))?.message' }],
   },
   {
     name: 'what-is-ahead-is-not-known',
     defect: 'what was handled ahead of a cursor in another history counts as handled in this one',
     changes: [{ file: streamReader, find: 'if (handled.id !== null) assertSame(', replace: 'if (false as boolean) assertSame(' }],
-    test: `${runtime}/history.test.ts`,
+    test: `${runtime}/relay/history.test.ts`,
   },
   {
     name: 'stores-do-not-know-their-log',
@@ -354,7 +354,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'lost-numbers-are-given-again',
     defect: 'a source that was restored gives its next events numbers that a subscriber has handled others under',
-    changes: [{ file: `${runtime}/agreement.ts`, find: 'hasUsedUp = (await useUpNumbers(this.#source, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed)) || hasUsedUp', replace: 'hasUsedUp = [useUpNumbers, this.#givenAtStart, subscription, passed].length === 0' }],
+    changes: [{ file: `${runtime}/relay/agreement.ts`, find: 'hasUsedUp = (await useUpNumbers(this.#source, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed)) || hasUsedUp', replace: 'hasUsedUp = [useUpNumbers, this.#givenAtStart, subscription, passed].length === 0' }],
     test: 'packages/cli/src/restored.test.ts',
   },
   {

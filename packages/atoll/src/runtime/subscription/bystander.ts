@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Statement } from '@atoll/store/driver'
-import { isOfOneHistory, type LastRecord } from '../history.ts'
+import { isOfOneHistory, type LastRecord } from '../relay/history.ts'
 import { furthestOf } from './cursor-book.ts'
 import type { SubscriptionGround } from './ground.ts'
 

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Queries, Statement, Transaction } from '@atoll/store/driver'
-import type { Envelope } from '../envelope.ts'
+import type { Envelope } from '../handling/envelope.ts'
 import type { Cursor } from './cursor.ts'
 import type { CursorBook } from './cursor-book.ts'
 import type { SubscriptionGround } from './ground.ts'

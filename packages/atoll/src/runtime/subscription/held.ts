@@ -1,6 +1,6 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Queries, Statement, Transaction, Value } from '@atoll/store/driver'
-import type { Envelope } from '../envelope.ts'
+import type { Envelope } from '../handling/envelope.ts'
 import { DueQueue } from './due-queue.ts'
 import { recordError } from './recorded-error.ts'
 

@@ -1,7 +1,7 @@
 import { AtollError } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
-import { assertSame, isOfOneHistory } from '../history.ts'
-import { readOn } from '../read-on.ts'
+import { assertSame, isOfOneHistory } from '../relay/history.ts'
+import { readOn } from '../relay/read-on.ts'
 import type { Cursor } from './cursor.ts'
 import type { SubscriptionGround } from './ground.ts'
 

@@ -1,0 +1,122 @@
+import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
+import type { Queries, Statement } from '@atoll/store/driver'
+import type { RuntimeOptions } from '../options.ts'
+import { toProblem } from './problem.ts'
+import type { Problem } from '../running.ts'
+import type { SubscriptionGround } from '../subscription/ground.ts'
+
+const countAccounted: Statement = {
+  sql: `SELECT type, sum(count) AS count FROM (SELECT type, count FROM atoll_handled WHERE subscription = ?
+          UNION ALL SELECT type, count(*) AS count FROM atoll_held WHERE subscription = ? GROUP BY type
+          UNION ALL SELECT type, count(*) AS count FROM atoll_discarded WHERE subscription = ? GROUP BY type
+          UNION ALL SELECT type, count FROM atoll_discarded_counts WHERE subscription = ?) AS accounted GROUP BY type`,
+}
+const countEmitted: Statement = {
+  sql: `SELECT type, sum(count) AS count FROM (SELECT type, count FROM atoll_published
+          UNION ALL SELECT type, count(*) AS count FROM atoll_outbox GROUP BY type) AS emitted GROUP BY type`,
+}
+
+interface Count {
+  readonly type: string
+  readonly count: number
+}
+
+/** How many events of each type a source has emitted; undefined if it cannot be told now, as while its store is older than the log: that is an alarm of its own. */
+export type EmittedBy = (source: string) => Promise<Counts | undefined>
+
+interface Audited {
+  readonly ground: SubscriptionGround
+}
+
+/** Holds what subscriptions account for against what their sources have emitted, and keeps which of them have more. */
+export class Audit {
+  readonly #host: Host
+  readonly #logger: Logger
+  readonly #auditMs: number
+  readonly #unbalanced = new Map<string, AtollError>()
+  #timer: Timer | undefined
+  #isOver = false
+
+  constructor(host: Host, logger: Logger, { auditMs }: Pick<RuntimeOptions, 'auditMs'>) {
+    this.#host = host
+    this.#logger = logger
+    this.#auditMs = auditMs
+  }
+
+  /** Looks at all of these anew. */
+  async look(subscriptions: readonly Audited[], emittedBy: EmittedBy): Promise<void> {
+    for (const { ground } of subscriptions) {
+      const known = this.#unbalanced.get(ground.name)
+      const { unbalanced, isWhole } = await holdAgainstSources(ground, emittedBy)
+      if (!unbalanced && known && !isWhole) continue // who could tell that it is over is not there
+      this.#unbalanced.delete(ground.name)
+      if (!unbalanced) continue
+      this.#unbalanced.set(ground.name, unbalanced)
+      if (known?.message !== unbalanced.message) this.#logger.error({ subscription: ground.name, error: unbalanced }, 'ALARM: the account of this subscription cannot balance')
+    }
+  }
+
+  /** Looks now and every `auditMs`, if any source is elsewhere: it may be away at first, or be restored and started anew while this process goes on. */
+  watch(subscriptions: () => readonly Audited[], isElsewhere: (source: string) => boolean, emittedBy: EmittedBy): void {
+    this.#isOver = false
+    const lookLater = (afterMs: number): void => {
+      const asking = subscriptions().filter(({ ground }) => ground.events.some(({ source }) => isElsewhere(source)))
+      if (asking.length === 0 || this.#isOver) return
+      this.#timer = this.#host.after(afterMs, () => {
+        const looking = this.look(asking, emittedBy).catch((error: unknown) => this.#logger.warn({ error }, 'could not hold what was handled against what was emitted; will try again'))
+        void looking.then(() => lookLater(this.#auditMs))
+      })
+    }
+    lookLater(0)
+  }
+
+  end(): void {
+    this.#isOver = true
+    this.#timer?.cancel()
+  }
+
+  get problems(): Problem[] {
+    return Array.from(this.#unbalanced, ([name, unbalanced]) => toProblem(`the account of ${name} cannot balance`, unbalanced))
+  }
+}
+
+/**
+ * LEDGER_UNBALANCED for a subscription that has handled or holds more events than their source ever emitted: most often the source was restored to an
+ * earlier moment, and the subscriber was not. `isWhole`: every source has told.
+ */
+async function holdAgainstSources({ name, store, events }: SubscriptionGround, emittedBy: EmittedBy): Promise<{ readonly unbalanced: AtollError | undefined; readonly isWhole: boolean }> {
+  const accounted = toCounts(await store.reader.all<Count>(countAccounted, [name, name, name, name])) // first: until the other side is counted, it can only grow
+  const excess: string[] = []
+  let isWhole = true
+  for (const source of new Set(events.map((event) => event.source))) {
+    const emitted = await emittedBy(source)
+    isWhole &&= emitted !== undefined
+    if (!emitted) continue
+    for (const { type } of events.filter((event) => event.source === source)) {
+      const count = (accounted[type] ?? 0) - (emitted[type] ?? 0)
+      if (count > 0) excess.push(`${count} ${type} of ${source}`)
+    }
+  }
+  if (excess.length === 0) return { unbalanced: undefined, isWhole }
+  return { unbalanced: new AtollError('LEDGER_UNBALANCED', `${name} has handled events that their source knows no more (${excess.join(', ')}): ${causesOfExcess(name)}`), isWhole }
+}
+
+/** Why a subscription may have more of a source's events than that has emitted, and what to do. */
+export function causesOfExcess(subscription: string): string {
+  return (
+    `the store of the source is older than that of ${subscription}, or events were handled twice. If the source was restored, restore the store of ${subscription} from the same moment ` +
+    '(a projection can be built anew with `atoll replay`); if nothing was restored, this is a defect'
+  )
+}
+
+/** How many events of each type a service has emitted, as its store says. */
+export async function readEmitted(queries: Queries): Promise<Counts> {
+  return toCounts(await queries.all<Count>(countEmitted))
+}
+
+/** By type. */
+export type Counts = Readonly<Record<string, number>>
+
+function toCounts(rows: readonly Count[]): Counts {
+  return Object.fromEntries(rows.map(({ type, count }) => [type, Number(count)])) // PostgreSQL's sum of counts is a text
+}
