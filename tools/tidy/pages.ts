@@ -1,9 +1,10 @@
 import { posix } from 'node:path'
 import { lineAt, type Finding, type SourceFile } from './source-file.ts'
 
-/** Pages have one heading of the first rank, and links that lead somewhere; ARCHITECTURE.md names only what is there. */
+/** Pages have one heading of the first rank, and links that lead somewhere; those that describe the code name only what is there. */
 export function checkPages(files: readonly SourceFile[], exists: (path: string) => boolean): Finding[] {
-  return files.filter(({ path }) => path.endsWith('.md')).flatMap((file) => [...checkHeading(file), ...checkLinks(file, exists), ...checkPaths(file, exists)])
+  const pages = files.filter(({ path }) => path.endsWith('.md'))
+  return pages.flatMap((page) => [...checkHeading(page), ...checkLinks(page, exists), ...checkPaths(page, exists), ...checkNames(page, files)])
 }
 
 function checkHeading({ path, text }: SourceFile): Finding[] {
@@ -20,10 +21,25 @@ function checkLinks({ path, text }: SourceFile, exists: (path: string) => boolea
 }
 
 function checkPaths({ path, text }: SourceFile, exists: (path: string) => boolean): Finding[] {
-  if (path !== 'ARCHITECTURE.md') return []
+  if (!describesCode(path)) return []
   return [...text.matchAll(/`((?:packages|apps|examples|bench|proof|docs|tools)\/[\w./-]+)`/g)].flatMap((match) =>
     exists(match[1]!) ? [] : [{ path, line: lineAt(text, match.index), message: `speaks of ${match[1]}, which is not there` }],
   )
+}
+
+/** Code that stands right behind the path of a file is in that file. */
+function checkNames({ path, text }: SourceFile, files: readonly SourceFile[]): Finding[] {
+  if (!describesCode(path)) return []
+  return [...text.matchAll(/`([\w./-]+\.ts)`((?: `[^`\n]+`)+)/g)].flatMap(({ 1: named, 2: names, index }) => {
+    const code = files.find((file) => file.path === named)?.text ?? ''
+    const missing = [...names!.matchAll(/`([^`]+)`/g)].map((match) => match[1]!).filter((name) => !code.includes(name))
+    return missing.map((name) => ({ path, line: lineAt(text, index), message: `looks for ${name} in ${named}, where it is not` }))
+  })
+}
+
+/** Pages for those who read the code. */
+function describesCode(path: string): boolean {
+  return path === 'ARCHITECTURE.md' || path === 'docs/internals/one-event.md'
 }
 
 /** Blanks out fenced code, keeping the lines. */

@@ -52,4 +52,10 @@ describe('tidy', () => {
     assert.deepEqual(messages(checkPages([{ path: 'docs/a.md', text: page }], exists)), ['- has 2 headings of the first rank; a page has one', '5 links to gone.md, which is not there'])
     assert.equal(checkPages([{ path: 'ARCHITECTURE.md', text: '# A\n`packages/gone/src`\n' }], exists).length, 1)
   })
+
+  it('finds what a page about the code looks for in a file, and the file no longer has', () => {
+    const code = { path: 'packages/a/b.ts', text: 'export function begin() {}\n' }
+    const page = { path: 'docs/internals/one-event.md', text: '# A\n\n`packages/a/b.ts` `begin` `end`, then `other`\n' }
+    assert.deepEqual(messages(checkPages([code, page], () => true)), ['3 looks for end in packages/a/b.ts, where it is not'])
+  })
 })
