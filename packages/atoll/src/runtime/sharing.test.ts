@@ -282,6 +282,25 @@ describe('a projection', () => {
       assert.equal((await call(c!, audit.sums, { account: 'a1' })).cents, 1719)
     }))
 
+  it('that an instance has rebuilt is not taken for an unfinished one by another, which has not begun to handle, and is asked to rebuild it again', () =>
+    inWorld(async (world) => {
+      const options = { leaseMs: 3_000 }
+      const a = await world.start(createShop(), { ...options, instance: 'a' })
+      for (let cents = 1; cents <= 100; cents++) await call(a, book.note, { account: 'a1', cents })
+      await world.host.advance(10_000)
+      const away = { ...world.log, tail: () => Promise.reject(new AtollError('UNAVAILABLE', 'the log is away')) }
+      const b = await world.start(createShop(), { ...options, instance: 'b' }, { log: away })
+      const rebuild = Array.fromAsync(a.admin.replay('audit.sums'))
+      await world.host.advance(30_000)
+      await rebuild
+      await a.stop()
+      const again = assert.rejects(Array.fromAsync(b.admin.replay('audit.sums')), { code: 'UNAVAILABLE', message: /the log is away/ })
+      await world.host.advance(1_000)
+      await again
+      assert.equal((await call(b, audit.sums, { account: 'a1' })).cents, 5050)
+      assert.equal(await world.stores.exists('audit.sums.2'), true)
+    }))
+
   it('can be rebuilt although an instance that is gone began to, by a clock that was ahead', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop(), { leaseMs: 3_000 })

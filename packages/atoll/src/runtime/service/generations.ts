@@ -37,7 +37,9 @@ export class Generations {
   #reader: Reader
   #timer: Timer | undefined
   #following: Promise<void> | undefined
+  /** Whether it looks again and again. */
   #isFollowing = false
+  #hasEnded = false
 
   constructor(parts: GenerationsParts) {
     this.#parts = parts
@@ -63,8 +65,9 @@ export class Generations {
     return this.#live.get(projection)!.store
   }
 
-  /** Removes what is left of generations that are not live. */
-  async tidyUp(): Promise<void> {
+  /** The service starts: removes what is left of generations that are not live. */
+  async begin(): Promise<void> {
+    this.#hasEnded = false
     for (const projection of this.#live.values()) await projection.tidyUp()
   }
 
@@ -77,6 +80,12 @@ export class Generations {
   stopFollowing(): void {
     this.#isFollowing = false
     this.#timer?.cancel()
+  }
+
+  /** The service stops: from here on nothing takes the place of anything. */
+  end(): void {
+    this.#hasEnded = true
+    this.stopFollowing()
   }
 
   /** Resolves when nothing takes the place of anything any more. */
@@ -144,7 +153,7 @@ export class Generations {
     const { facts: all, logger, subscribe } = this.#parts
     for (const facts of all) {
       const next = await this.#live.get(facts.projection!)!.successor()
-      if (!next || !this.#isFollowing) {
+      if (!next || this.#hasEnded) {
         await next?.store.close()
         continue
       }

@@ -166,7 +166,7 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     this.#admission.state = 'starting'
     this.#unhandled = undefined
     await this.#orStopped(async () => {
-      await this.#parts.generations.tidyUp()
+      await this.#parts.generations.begin()
       await this.relay.start()
       if (this.relay.isOutdated) await this.#parts.agreement.note()
       else if (!this.#fits) await this.#parts.agreement.look()
@@ -254,7 +254,7 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     this.#mayHandle = false
     this.#admission.accepts = 'handlers'
     this.#parts.forgetting.stop()
-    this.#parts.generations.stopFollowing()
+    this.#parts.generations.end()
     this.#audit.end()
     if (!(await this.#admission.ended(untilMs, () => this.#admission.fromOutside === 0))) {
       this.logger.warn({ service: this.name, underWay: this.#admission.fromOutside }, 'operations were still under way when the time to drain ran out')
