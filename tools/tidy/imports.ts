@@ -36,6 +36,9 @@ const owners: Readonly<Record<string, RegExp>> = {
   'pg-copy-streams': /^bench\//,
 }
 
+/** The folders of the runtime, from below: each knows those before it. What lies beside them is for all. */
+const runtimeFolders = ['relay', 'handling', 'subscription', 'command', 'service', 'admin']
+
 /** What packages/atoll may not touch: the runtime has no time, chance or I/O of its own, so that it can run under a seed. */
 const outside = /\b(Date\.now|new Date\(\)|Math\.random|setTimeout|setInterval|setImmediate|performance\.now|crypto\.)/g
 
@@ -58,6 +61,8 @@ function checkImport({ path }: SourceFile, { specifier, line }: Import): Finding
   if (specifier.startsWith('.')) {
     const target = posix.normalize(posix.join(posix.dirname(path), specifier))
     if (own !== undefined && packageOf(target) !== own) return [{ path, line, message: `imports ${specifier} across packages; import a public entry of that package by its name` }]
+    const [above, below] = [runtimeFolders.indexOf(runtimeFolderOf(path) ?? ''), runtimeFolders.indexOf(runtimeFolderOf(target) ?? '')]
+    if (above >= 0 && below > above && !isTest(path)) return [{ path, line, message: `imports ${specifier}, which stands above it; the order of the runtime's folders is ${runtimeFolders.join(', ')}` }]
     const [driver, sibling] = [driverOf(path), driverOf(target)]
     if (driver !== undefined && sibling !== undefined && driver !== sibling) return [{ path, line, message: `imports ${specifier}, which is of another driver; lift what both need to drivers/` }]
     return []
@@ -83,6 +88,10 @@ function checkOutside({ path, text }: SourceFile): Finding[] {
 
 function packageOf(path: string): string | undefined {
   return /^packages\/([^/]+)\//.exec(path)?.[1]
+}
+
+function runtimeFolderOf(path: string): string | undefined {
+  return /^packages\/atoll\/src\/runtime\/([^/]+)\//.exec(path)?.[1]
 }
 
 /** `log/kafka`; also of a driver's tests. What lies beside the folders of drivers is for all of them. */

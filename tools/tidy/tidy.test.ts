@@ -22,6 +22,12 @@ describe('tidy', () => {
     assert.deepEqual(messages(checkImports([{ path: 'packages/log/src/drivers/kafka/a.ts', text }])), ['1 imports ../embedded/listeners.ts, which is of another driver; lift what both need to drivers/'])
   })
 
+  it('finds what a folder of the runtime imports from one that stands above it', () => {
+    const file = (path: string, specifier: string) => ({ path: `packages/atoll/src/runtime/${path}`, text: `import { x } from '${specifier}'\n` })
+    assert.equal(checkImports([file('relay/relay.ts', '../service/audit.ts')]).length, 1)
+    assert.deepEqual(checkImports([file('service/audit.ts', '../relay/relay.ts'), file('relay/relay.ts', '../faults.ts'), file('relay/relay.ts', './outbox.ts')]), [])
+  })
+
   it('finds time and chance in the runtime, but not in its comments and tests', () => {
     const text = '// Date.now is banned\nconst at = Date.now()\n'
     assert.deepEqual(messages(checkImports([{ path: 'packages/atoll/src/a.ts', text }])), ['2 Date.now is the world outside; use the Host port'])

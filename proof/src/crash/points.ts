@@ -44,7 +44,7 @@ export const points: readonly Point[] = [
   before('recovery: before the log opens', 'start', 1, start, 'const log = await createEmbeddedLog('),
   before('recovery: between log and stores', 'start', 1, start, 'const stores = createSqliteStores({ folder: data, host })'),
   before('recovery: between the opening of stores', 'start', 6, `${runtime}/service/service-runtime.ts`, 'const store = await stores.open('),
-  after('recovery: leases half taken', 'start', 7, `${runtime}/subscription/leases.ts`, 'await tx.runEach(takeLease, [...kept, ...taken].map(([partition, epoch]) => [this.#subscription, partition, instance, epoch, expiresAt]))'),
+  after('recovery: leases half taken', 'start', 7, `${runtime}/leases.ts`, 'await tx.runEach(takeLease, [...kept, ...taken].map(([partition, epoch]) => [this.#subscription, partition, instance, epoch, expiresAt]))'),
   before('recovery: leases taken, before cursors are read', 'start', 60, `${runtime}/subscription/partition-reader.ts`, 'await this.#book.load(store.reader, events)'),
   before('recovery: relays run, before subscriptions', 'start', 5, `${runtime}/service/service-runtime.ts`, "this.#admission.accepts = 'everybody'"),
   before('recovery: before the gateway opens', 'start', 1, start, 'const gateway = options.port === undefined'),

@@ -20,7 +20,7 @@ const reader = `${runtime}/subscription/partition-reader.ts`
 const book = `${runtime}/subscription/cursor-book.ts`
 const held = `${runtime}/subscription/held.ts`
 const attempts = `${runtime}/subscription/attempts.ts`
-const leases = `${runtime}/subscription/leases.ts`
+const leases = `${runtime}/leases.ts`
 const relay = `${runtime}/relay/relay.ts`
 const streamReader = `${runtime}/subscription/stream-reader.ts`
 const tidying = `${runtime}/relay/tidying.ts`
@@ -354,7 +354,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'lost-numbers-are-given-again',
     defect: 'a source that was restored gives its next events numbers that a subscriber has handled others under',
-    changes: [{ file: `${runtime}/relay/agreement.ts`, find: 'hasUsedUp = (await useUpNumbers(this.#source, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed)) || hasUsedUp', replace: 'hasUsedUp = [useUpNumbers, this.#givenAtStart, subscription, passed].length === 0' }],
+    changes: [{ file: `${runtime}/service/agreement.ts`, find: 'hasUsedUp = (await useUpNumbers(this.#source, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed)) || hasUsedUp', replace: 'hasUsedUp = [useUpNumbers, this.#givenAtStart, subscription, passed].length === 0' }],
     test: 'packages/cli/src/restored.test.ts',
   },
   {

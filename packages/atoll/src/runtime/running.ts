@@ -3,7 +3,7 @@ import type { Log } from '@atoll/log/driver'
 import type { StoreDriver } from '@atoll/store/driver'
 import type { Caller } from '../service/context.ts'
 import type { System } from '../system.ts'
-import type { Admin } from './admin/admin.ts'
+import type { Admin } from './admin.ts'
 import type { Attribution } from './handling/attribution.ts'
 import type { RuntimeOptions } from './options.ts'
 import type { Position } from './position.ts'
@@ -70,6 +70,9 @@ export interface OpenSystem {
   /** Closes the stores; the log and the store driver stay the caller's. */
   close(): Promise<void>
 }
+
+/** How long work under way may take when something stops and does not say, milliseconds. */
+export const DRAIN_MS = 10_000
 
 export interface StopOptions {
   /** How long work under way may take, milliseconds. Default 10,000. */

@@ -1,7 +1,7 @@
 import { AtollError } from '@atoll/host'
 import type { Service } from '../service/service.ts'
 import type { System } from '../system.ts'
-import type { Admin } from './admin/admin.ts'
+import type { Admin } from './admin.ts'
 import { listDeadLetters, listDiscarded, walkDeadLetters, walkDiscarded } from './admin/dead-letters.ts'
 import { discardDeadLetters, redriveDeadLetters } from './admin/ending-letters.ts'
 import { Dispatcher } from './command/dispatcher.ts'
@@ -10,11 +10,10 @@ import { guardLogger } from './handling/guarded-logger.ts'
 import { readLedger } from './admin/ledger.ts'
 import { defaultOptions, type RuntimeOptions } from './options.ts'
 import { replayProjection } from './admin/replay.ts'
-import type { Cancellation, Dispatch, Dispatched, OpenSystem, Ports, Readiness, RunningSystem, StopOptions } from './running.ts'
-import { DRAIN_MS } from './service/generations.ts'
+import { DRAIN_MS, type Cancellation, type Dispatch, type Dispatched, type OpenSystem, type Ports, type Readiness, type RunningSystem, type StopOptions } from './running.ts'
 import { ServiceRuntime } from './service/service-runtime.ts'
-import { Sources } from './service/sources.ts'
-import { Alone } from './service/alone.ts'
+import { Sources } from './command/sources.ts'
+import { Alone } from './subscription/alone.ts'
 
 /**
  * Starts every service of a system in this process, over the given ports. Rejects, with everything closed again, if a store or the log

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Statement } from '@atoll/store/driver'
-import type { DeadLetter, DeadLetterFilter, DiscardedLetter, GoneLetter } from './admin.ts'
+import type { DeadLetter, DeadLetterFilter, DiscardedLetter, GoneLetter } from '../admin.ts'
 import type { ServiceRuntime } from '../service/service-runtime.ts'
 import { nameOf, placeNamed, type HeldPlace } from '../subscription/discarded.ts'
 import type { SubscriptionGround } from '../subscription/ground.ts'

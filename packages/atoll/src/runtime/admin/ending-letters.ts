@@ -1,5 +1,5 @@
 import { AtollError, type Host } from '@atoll/host'
-import type { DeadLetter, DiscardedLetter, DiscardOptions, GoneLetter, RedriveOptions, RedriveOutcome } from './admin.ts'
+import type { DeadLetter, DiscardedLetter, DiscardOptions, GoneLetter, RedriveOptions, RedriveOutcome } from '../admin.ts'
 import { heldPlaceOf, isGone, listDiscarded, subscriptionsOf, walkDeadLetters } from './dead-letters.ts'
 import type { ServiceRuntime } from '../service/service-runtime.ts'
 import { saysDiscarded } from '../subscription/discarded.ts'

@@ -1,6 +1,6 @@
 import type { Host } from '@atoll/host'
 import type { Log, StoredRecord } from '@atoll/log/driver'
-import type { EventsOptions } from './admin.ts'
+import type { EventsOptions } from '../admin.ts'
 
 /**
  * The events of a system's log: per partition in order, and across partitions by the time of their emission, as near as that can be

@@ -1,7 +1,7 @@
 import { AtollError } from '@atoll/host'
 import { isOrderBefore, type Log, type StoredRecord } from '@atoll/log/driver'
 import type { Row, Statement } from '@atoll/store/driver'
-import type { LedgerRow } from './admin.ts'
+import type { LedgerRow } from '../admin.ts'
 import { causesOfExcess } from '../service/audit.ts'
 import { findDivergence, isOfOneHistory, isOlderThanLog } from '../relay/history.ts'
 import { readOn } from '../relay/read-on.ts'

@@ -1,6 +1,6 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { BoundOperation } from '../../contract/operation.ts'
-import { endsWithin } from '../handling/deadline.ts'
+import { endsWithin } from '../deadline.ts'
 import type { RunningService } from '../running.ts'
 
 /** Who asks for an operation. */

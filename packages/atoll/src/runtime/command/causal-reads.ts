@@ -2,7 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import type { RuntimeOptions } from '../options.ts'
 import { latestOf, ordersOf, type Position } from '../position.ts'
 import type { Dispatch } from '../running.ts'
-import type { Sources } from '../service/sources.ts'
+import type { Sources } from './sources.ts'
 import type { Subscription } from '../subscription/subscription.ts'
 
 /** A place that a subscription has not reached yet. */

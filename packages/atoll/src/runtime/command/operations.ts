@@ -6,8 +6,8 @@ import type { Admission, Asker } from './admission.ts'
 import { Answer } from './answer.ts'
 import { AnswerSlot, type RecordedAnswer } from './answers.ts'
 import type { CausalReads } from './causal-reads.ts'
-import { withDeadline } from '../handling/deadline.ts'
-import type { createFaultLogger } from '../service/faults.ts'
+import { withDeadline } from '../deadline.ts'
+import type { createFaultLogger } from '../faults.ts'
 import { Handling, type HandlingParts } from '../handling/handling.ts'
 import { parseInput } from './input.ts'
 import { emptyPosition, mergePositions } from '../position.ts'
@@ -40,7 +40,7 @@ export class Operations {
     const { admission, emission } = this.#parts
     admission.enter(operation, asker)
     try {
-      if (operation.kind === 'command') emission.assertTakes(operation)
+      if (operation.kind === 'command') emission.assertMayEmit(operation)
       return await runOperation(this.#parts, operation, request)
     } finally {
       admission.leave(operation, asker)

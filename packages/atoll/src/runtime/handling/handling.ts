@@ -1,20 +1,18 @@
 import { AtollError, type Host, type LogFields, type Logger } from '@atoll/host'
 import { assertExecuted, createKysely } from '@atoll/store'
-import type { Store } from '@atoll/store/driver'
+import type { Reader, Store } from '@atoll/store/driver'
 import type { EventDefinition } from '../../contract/event.ts'
 import type { z } from 'zod'
 import type { BoundOperation } from '../../contract/operation.ts'
 import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../../service/context.ts'
 import { Strays, reportStray, type Attributable, type Attribution } from './attribution.ts'
 import { isStoresDoing, noFailedWork } from './blame.ts'
-import type { Dispatcher } from '../command/dispatcher.ts'
 import type { Emission } from '../relay/emission.ts'
-import type { Generations } from '../service/generations.ts'
 import { boundLogger } from './guarded-logger.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { Outgoing } from './outgoing.ts'
 import { emptyPosition, mergePositions, type Position } from '../position.ts'
-import type { Cancellation, MaybeSeen } from '../running.ts'
+import type { Cancellation, Dispatch, Dispatched, MaybeSeen } from '../running.ts'
 import { childTrace, newTrace } from './trace.ts'
 import { transact, type Progress, type TransactionFrame } from './transact.ts'
 
@@ -26,10 +24,10 @@ export interface HandlingParts {
   readonly options: RuntimeOptions
   readonly store: Store
   /** What handlers read outside their transactions. */
-  readonly generations: Pick<Generations, 'reader'>
+  readonly generations: { readonly reader: Reader }
   readonly emission: Emission
   /** Takes what handlers call. */
-  readonly dispatcher: Dispatcher
+  readonly dispatcher: { dispatch(operation: string, request: Dispatch, asker: 'handler'): Promise<Dispatched> }
 }
 
 /** What a handling is about. */

@@ -1,22 +1,18 @@
 import { AtollError, type Host } from '@atoll/host'
-import type { LogRecord } from '@atoll/log/driver'
-import type { InsertStatement, Statement, Transaction, Value } from '@atoll/store/driver'
+import type { Statement, Transaction, Value } from '@atoll/store/driver'
 import type { z } from 'zod'
 import type { EventDefinition } from '../../contract/event.ts'
 import type { Emitter } from '../relay/emission.ts'
+import { insertEvent, toOutboxEvent, type OutboxEvent } from '../relay/outbox.ts'
+import { deleteTimer } from '../relay/timers.ts'
 import { toData } from './envelope.ts'
 import { flawOfKey, unfitKey } from './key.ts'
 import { partitionOf } from './partition.ts'
 import { emptyPosition, mergeOrders, type Position } from '../position.ts'
 
-export const insertEvent: InsertStatement = {
-  sql: 'INSERT INTO atoll_outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-  key: 'seq',
-}
 const insertTimer: Statement = {
   sql: `INSERT INTO atoll_timers (id, due_at, delay_ms, partition, type, version, key, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 }
-export const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id = ?' }
 
 /** Where an event of this handling comes from: its trace, and the id of what led to it. */
 export interface Origin {
@@ -149,14 +145,4 @@ function parseData(event: EventDefinition, data: unknown): z.ZodSafeParseResult<
   } catch (error) {
     throw new AtollError('EVENT_INVALID', `${event.name} cannot be read as it is emitted: its schema threw on it`, { cause: error })
   }
-}
-
-/** A row of the outbox: a record of the log that has no number yet. */
-export interface OutboxEvent extends Omit<LogRecord, 'number' | 'order'> {
-  readonly seq: number
-}
-
-function toOutboxEvent(seq: number, row: readonly Value[]): OutboxEvent {
-  const [partition, id, type, version, key, at, data, trace, cause] = row as [number, string, string, number, string, number, string, string, string] // as emit made it
-  return { seq, partition, id, type, version, key, at, data, trace, cause }
 }

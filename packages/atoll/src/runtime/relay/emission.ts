@@ -3,11 +3,10 @@ import { isOrderBefore } from '@atoll/log/driver'
 import type { Queries, Store } from '@atoll/store/driver'
 import type { EventDefinition } from '../../contract/event.ts'
 import type { BoundOperation } from '../../contract/operation.ts'
-import type { Agreement } from './agreement.ts'
-import { readEmitted, type Counts } from '../service/audit.ts'
+import { readEmitted, type Counts } from './counts.ts'
 import { refusalOfOutdated, refusalOfUnagreed } from './history.ts'
 import type { RuntimeOptions } from '../options.ts'
-import type { OutboxEvent } from '../handling/outgoing.ts'
+import type { OutboxEvent } from './outbox.ts'
 import { emptyPosition, latestOf, type Position } from '../position.ts'
 import type { Relay } from './relay.ts'
 import { readStanding, readStandingAtMost, type Standing } from './standing.ts'
@@ -32,7 +31,7 @@ export interface EmissionParts {
   readonly store: Store
   readonly relay: Relay
   readonly timers: Timers
-  readonly agreement: Agreement
+  readonly agreement: { readonly isReached: boolean }
   /** The service's own. */
   readonly standing: Standing
 }
@@ -49,7 +48,7 @@ export class Emission {
   }
 
   /** Throws where what a command emits would be lost, or be skipped by who has passed its number. */
-  assertTakes({ name }: BoundOperation): void {
+  assertMayEmit({ name }: BoundOperation): void {
     const { relay, agreement, options } = this.#parts
     if (relay.isOutdated && options.commandsWhenOutdated === 'refuse') throw refusalOfOutdated(name, this.emitter.name)
     if (!agreement.isReached) throw refusalOfUnagreed(name, this.emitter.name)

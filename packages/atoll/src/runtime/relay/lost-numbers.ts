@@ -2,7 +2,7 @@ import type { Host, Logger } from '@atoll/host'
 import type { Queries, Statement, Store, Value } from '@atoll/store/driver'
 import { LOST } from './history.ts'
 import type { RuntimeOptions } from '../options.ts'
-import { insertEvent } from '../handling/outgoing.ts'
+import { insertEvent } from './outbox.ts'
 
 // When a source and its log are restored to an earlier moment and a subscriber is not, the subscriber has handled events that nobody knows any
 // more. The source would give their numbers to its next events, and the subscriber would take those for handled. So these numbers, and the

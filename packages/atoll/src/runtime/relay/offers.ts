@@ -1,4 +1,4 @@
-import type { OutboxEvent } from '../handling/outgoing.ts'
+import type { OutboxEvent } from './outbox.ts'
 
 /** Committed events that came to the relay by hand, by their place in the outbox: reading them back would only say the same. */
 export class Offers {

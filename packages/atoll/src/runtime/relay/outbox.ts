@@ -1,10 +1,24 @@
 import { AtollError, type ErrorCode } from '@atoll/host'
-import type { Log } from '@atoll/log/driver'
-import type { Queries, Reader, Statement } from '@atoll/store/driver'
+import type { Log, LogRecord } from '@atoll/log/driver'
+import type { InsertStatement, Queries, Reader, Statement, Value } from '@atoll/store/driver'
 import { assertHas } from './history.ts'
-import type { OutboxEvent } from '../handling/outgoing.ts'
 
 // What has become of a service's events, as its outbox and the log say.
+
+export const insertEvent: InsertStatement = {
+  sql: 'INSERT INTO atoll_outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  key: 'seq',
+}
+
+/** A row of the outbox: a record of the log that has no number yet. */
+export interface OutboxEvent extends Omit<LogRecord, 'number' | 'order'> {
+  readonly seq: number
+}
+
+export function toOutboxEvent(seq: number, row: readonly Value[]): OutboxEvent {
+  const [partition, id, type, version, key, at, data, trace, cause] = row as [number, string, string, number, string, number, string, string, string] // as emit made it
+  return { seq, partition, id, type, version, key, at, data, trace, cause }
+}
 
 /** What a relay tells its service. */
 export interface RelayEvents {

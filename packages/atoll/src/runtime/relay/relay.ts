@@ -1,17 +1,16 @@
 import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Log, LogRecord } from '@atoll/log/driver'
 import type { Statement, Store } from '@atoll/store/driver'
-import { endsWithin } from '../handling/deadline.ts'
-import { createFaultLogger } from '../service/faults.ts'
+import { endsWithin } from '../deadline.ts'
+import { createFaultLogger } from '../faults.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { Offers } from './offers.ts'
-import type { OutboxEvent } from '../handling/outgoing.ts'
-import { toProblem } from '../service/problem.ts'
+import { toProblem } from '../problem.ts'
 import { assertStoreKnowsLog } from './history.ts'
-import { assertLogHas, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch, type RelayEvents } from './outbox.ts'
+import { assertLogHas, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch, type OutboxEvent, type RelayEvents } from './outbox.ts'
 import type { Problem } from '../running.ts'
 import { Tidying } from './tidying.ts'
-import { Leases } from '../subscription/leases.ts'
+import { Leases } from '../leases.ts'
 
 const selectStreams: Statement = { sql: 'SELECT partition, number, seq FROM atoll_streams' }
 

@@ -3,7 +3,7 @@ import { isOrderBefore } from '@atoll/log/driver'
 import type { Queries, Statement } from '@atoll/store/driver'
 import type { RuntimeOptions } from '../options.ts'
 import { latestOf } from '../position.ts'
-import { SharedQuestion } from '../service/shared-question.ts'
+import { SharedQuestion } from '../shared-question.ts'
 
 /**
  * How far a source has got: by partition, the order of the last event that is known here. It may have got further, in another instance or

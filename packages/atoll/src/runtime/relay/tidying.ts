@@ -1,5 +1,5 @@
 import type { Statement, Store } from '@atoll/store/driver'
-import type { OutboxEvent } from '../handling/outgoing.ts'
+import type { OutboxEvent } from './outbox.ts'
 import { assertRelays } from './outbox.ts'
 
 const deleteOutbox: Statement = { sql: 'DELETE FROM atoll_outbox WHERE seq <= ?' }

@@ -1,10 +1,11 @@
 import type { Host, Logger, Timer } from '@atoll/host'
 import type { Statement, Store, Value } from '@atoll/store/driver'
-import { createFaultLogger } from '../service/faults.ts'
+import { createFaultLogger } from '../faults.ts'
 import type { RuntimeOptions } from '../options.ts'
-import { deleteTimer, insertEvent } from '../handling/outgoing.ts'
+import { insertEvent } from './outbox.ts'
 import type { Relay } from './relay.ts'
 
+export const deleteTimer: Statement = { sql: 'DELETE FROM atoll_timers WHERE id = ?' }
 const selectNext: Statement = { sql: 'SELECT min(due_at) AS "dueAt" FROM atoll_timers' }
 const selectDue: Statement = {
   sql: 'SELECT id, partition, type, version, key, data, trace, cause FROM atoll_timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?',

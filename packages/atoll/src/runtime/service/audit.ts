@@ -1,7 +1,8 @@
 import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
-import type { Queries, Statement } from '@atoll/store/driver'
+import type { Statement } from '@atoll/store/driver'
 import type { RuntimeOptions } from '../options.ts'
-import { toProblem } from './problem.ts'
+import { toCounts, type Count, type Counts } from '../relay/counts.ts'
+import { toProblem } from '../problem.ts'
 import type { Problem } from '../running.ts'
 import type { SubscriptionGround } from '../subscription/ground.ts'
 
@@ -11,16 +12,6 @@ const countAccounted: Statement = {
           UNION ALL SELECT type, count(*) AS count FROM atoll_discarded WHERE subscription = ? GROUP BY type
           UNION ALL SELECT type, count FROM atoll_discarded_counts WHERE subscription = ?) AS accounted GROUP BY type`,
 }
-const countEmitted: Statement = {
-  sql: `SELECT type, sum(count) AS count FROM (SELECT type, count FROM atoll_published
-          UNION ALL SELECT type, count(*) AS count FROM atoll_outbox GROUP BY type) AS emitted GROUP BY type`,
-}
-
-interface Count {
-  readonly type: string
-  readonly count: number
-}
-
 /** How many events of each type a source has emitted; undefined if it cannot be told now, as while its store is older than the log: that is an alarm of its own. */
 export type EmittedBy = (source: string) => Promise<Counts | undefined>
 
@@ -107,16 +98,4 @@ export function causesOfExcess(subscription: string): string {
     `the store of the source is older than that of ${subscription}, or events were handled twice. If the source was restored, restore the store of ${subscription} from the same moment ` +
     '(a projection can be built anew with `atoll replay`); if nothing was restored, this is a defect'
   )
-}
-
-/** How many events of each type a service has emitted, as its store says. */
-export async function readEmitted(queries: Queries): Promise<Counts> {
-  return toCounts(await queries.all<Count>(countEmitted))
-}
-
-/** By type. */
-export type Counts = Readonly<Record<string, number>>
-
-function toCounts(rows: readonly Count[]): Counts {
-  return Object.fromEntries(rows.map(({ type, count }) => [type, Number(count)])) // PostgreSQL's sum of counts is a text
 }

@@ -1,7 +1,7 @@
 import type { Host, Timer } from '@atoll/host'
 import type { Store } from '@atoll/store/driver'
 import { forgetAnswers } from '../command/answers.ts'
-import type { createFaultLogger } from './faults.ts'
+import type { createFaultLogger } from '../faults.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { forgetDiscarded } from '../subscription/discarded.ts'
 import type { Subscription } from '../subscription/subscription.ts'

@@ -2,8 +2,9 @@ import type { Host, Logger, Timer } from '@atoll/host'
 import type { Reader, Store, StoreDriver } from '@atoll/store/driver'
 import type { SubscriptionFacts } from '../../system.ts'
 import type { Admission } from '../command/admission.ts'
-import type { createFaultLogger } from './faults.ts'
+import type { createFaultLogger } from '../faults.ts'
 import type { RuntimeOptions } from '../options.ts'
+import { DRAIN_MS } from '../running.ts'
 import { openProjection, type ProjectionStore } from './projections.ts'
 import type { Subscription } from '../subscription/subscription.ts'
 import type { Projection } from '../../service/projection.ts'
@@ -172,8 +173,6 @@ export class Generations {
   }
 }
 
-/** How long work under way may take when something stops, milliseconds. */
-export const DRAIN_MS = 10_000
 /** How many leases to wait for others to take up a rebuilt projection. */
 const RETIRE_LEASES = 2
 

@@ -2,7 +2,7 @@ import { AtollError, type Host } from '@atoll/host'
 import type { Statement, Store, StoreDriver } from '@atoll/store/driver'
 import type { Projection } from '../../service/projection.ts'
 import { runtimeMigrations } from '../schema.ts'
-import { CREDIBLE } from '../subscription/leases.ts'
+import { CREDIBLE } from '../leases.ts'
 
 const selectGeneration: Statement = { sql: 'SELECT generation FROM atoll_projections WHERE name = ?' }
 const upsertGeneration: Statement = {

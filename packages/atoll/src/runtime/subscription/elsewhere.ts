@@ -2,7 +2,7 @@ import type { Host } from '@atoll/host'
 import { isOrderBefore } from '@atoll/log/driver'
 import type { Reader, Statement } from '@atoll/store/driver'
 import type { RuntimeOptions } from '../options.ts'
-import { SharedQuestion } from '../service/shared-question.ts'
+import { SharedQuestion } from '../shared-question.ts'
 
 /** Held events of a service that are looked at. Older ones are not waited for: they have failed for a while, and each look reads them all. */
 const HELD_ROWS_MAX = 1_000

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { Subscriber } from '../../service/subscriber.ts'
-import { withDeadline } from '../handling/deadline.ts'
+import { withDeadline } from '../deadline.ts'
 import { openEnvelope, type Envelope } from '../handling/envelope.ts'
 import { Handling, type EventView, type HandlingParts } from '../handling/handling.ts'
 import { emptyPosition } from '../position.ts'

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { StoredRecord } from '@atoll/log/driver'
-import type { RedriveOutcome } from '../admin/admin.ts'
+import type { RedriveOutcome } from '../admin.ts'
 import { isOfNoRoom, isStoresDoing, noFailedWork } from '../handling/blame.ts'
 import { Attempts, delayMsMax } from './attempts.ts'
 import { applyBatch, applyWithCaution, type Batch } from './batch.ts'

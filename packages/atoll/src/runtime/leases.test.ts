@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createShop } from '../../../test/shop.ts'
-import { changedWrites, inWorld } from '../../../test/world.ts'
-import { defaultOptions } from '../options.ts'
-import { runtimeMigrations } from '../schema.ts'
+import { createShop } from '../../test/shop.ts'
+import { changedWrites, inWorld } from '../../test/world.ts'
+import { defaultOptions } from './options.ts'
+import { runtimeMigrations } from './schema.ts'
 import { Leases } from './leases.ts'
 
 describe('a lease', () => {

@@ -1,5 +1,5 @@
 import type { AtollError } from '@atoll/host'
-import type { Problem } from '../running.ts'
+import type { Problem } from './running.ts'
 
 /** `what` is for anybody; of `error`, anybody hears the code. */
 export function toProblem(what: string, error?: AtollError): Problem {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AtollError, silentLogger } from '@atoll/host'
-import { createVirtualHost } from '../../../test/virtual-host.ts'
+import { createVirtualHost } from '../../test/virtual-host.ts'
 import { createFaultLogger } from './faults.ts'
 
 describe('a fault that goes on', () => {

@@ -1,5 +1,5 @@
 import { AtollError, type Host } from '@atoll/host'
-import type { Cancellation } from '../running.ts'
+import type { Cancellation } from './running.ts'
 
 /**
  * Runs `work`, and rejects with DEADLINE_EXCEEDED or CANCELLED if its time runs out or the signal aborts before. `onEnd` then tells the work, whose

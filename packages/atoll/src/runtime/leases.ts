@@ -1,6 +1,6 @@
 import type { Host } from '@atoll/host'
 import type { Statement, Store, Transaction } from '@atoll/store/driver'
-import type { RuntimeOptions } from '../options.ts'
+import type { RuntimeOptions } from './options.ts'
 
 const upsertInstance: Statement = {
   sql: 'INSERT INTO atoll_instances (subscription, instance, expires_at) VALUES (?, ?, ?) ON CONFLICT (subscription, instance) DO UPDATE SET expires_at = excluded.expires_at',

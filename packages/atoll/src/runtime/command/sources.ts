@@ -1,6 +1,6 @@
 import type { Host } from '@atoll/host'
-import type { Counts } from './audit.ts'
-import type { Dispatcher } from '../command/dispatcher.ts'
+import type { Counts } from '../relay/counts.ts'
+import type { Dispatcher } from './dispatcher.ts'
 import type { Emission } from '../relay/emission.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { Standing } from '../relay/standing.ts'

@@ -1,5 +1,5 @@
 import type { Statement } from '@atoll/store/driver'
-import { notePassed, readGiven, useUpNumbers, type Passed, type Source } from './lost-numbers.ts'
+import { notePassed, readGiven, useUpNumbers, type Passed, type Source } from '../relay/lost-numbers.ts'
 import { furthestOf } from '../subscription/cursor-book.ts'
 import type { SubscriptionGround } from '../subscription/ground.ts'
 
