@@ -3,7 +3,7 @@ import type { Host } from './host.ts'
 
 export { Connections, type ConnectionHandler, type ConnectionLimits } from './http/connections.ts'
 export { Gone } from './http/gone.ts'
-export { Places, type Place } from './http/places.ts'
+export { Permits, type Permit } from './http/permits.ts'
 export { createSecretCheck } from './http/secret.ts'
 
 /** The real world: this process's clock, timers, event loop and random source. */

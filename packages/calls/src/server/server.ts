@@ -1,6 +1,6 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
+import { Permits } from '@atoll/host/node'
 import { assertAnswerSize, type RunningSystem } from 'atoll/runtime'
-import { Places } from '@atoll/host/node'
 import { Listener, type Exchange } from '../listener.ts'
 import { decodeCall, encodeAnswer, encodeProblem, parse } from '../protocol.ts'
 import { assertGuarded, type Trust } from '../secret.ts'
@@ -38,7 +38,7 @@ class HttpCallServer implements CallServer {
   readonly #options: CallServerOptions
   readonly #limits: ServerLimits
   readonly #listener: Listener
-  readonly #places: Places
+  readonly #permits: Permits
   #refusingSinceMs: number | undefined
   #closing: Promise<void> | undefined
 
@@ -46,7 +46,7 @@ class HttpCallServer implements CallServer {
     this.#reached = reached
     this.#options = options
     this.#limits = { ...defaultServerLimits, ...options.limits }
-    this.#places = new Places(options.host, this.#limits.callsInFlightMax, 'calls are under way here (callsInFlightMax)')
+    this.#permits = new Permits(options.host, this.#limits.callsInFlightMax, 'calls are under way here (callsInFlightMax)')
     this.#listener = new Listener(this.#limits, options.secret, options.logger, (exchange) => this.#serve(exchange), (error) => encodeProblem(error, true))
   }
 
@@ -95,10 +95,10 @@ class HttpCallServer implements CallServer {
   }
 
   async #call(exchange: Exchange, operation: string): Promise<void> {
-    const place = this.#places.take(operation)
+    const permit = this.#permits.take(operation)
     let begun = false
     try {
-      const { system, remainingMs, maybeSeen, ...call } = decodeCall(await place.whileAwaiting(exchange.body()))
+      const { system, remainingMs, maybeSeen, ...call } = decodeCall(await permit.whileAwaiting(exchange.body()))
       this.#assertTakes(system, operation)
       // Nothing is waited for between that check and the dispatch: what was not refused by then has begun.
       begun = true
@@ -116,7 +116,7 @@ class HttpCallServer implements CallServer {
       if (error.status === 500) this.#options.logger.error({ operation, error }, `call failed: ${error.code}`)
       exchange.answer(error.status, encodeProblem(error, !begun))
     } finally {
-      place.leave()
+      permit.release()
     }
   }
 

@@ -13,8 +13,8 @@ export interface WithInput extends Authenticated {
 /** Reads what the operation is given. Only now: nobody's body is read for a request that is refused anyway. */
 export function readInput(limits: BodyLimits): Stage<Authenticated, WithInput, GatewayResponse, GatewayResponse> {
   return (next) => async (exchange) => {
-    const { request, place, target, params, query } = exchange
-    const body = request.method === 'GET' || request.method === 'HEAD' ? undefined : await place.whileAwaiting(readBody(request, limits))
+    const { request, permit, target, params, query } = exchange
+    const body = request.method === 'GET' || request.method === 'HEAD' ? undefined : await permit.whileAwaiting(readBody(request, limits))
     const input = toInput(query, body, params)
     assertExactTexts(input, target.numbers)
     return next(note(exchange, { input }))
