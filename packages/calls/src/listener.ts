@@ -1,8 +1,6 @@
-import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { AtollError, type Logger } from '@atoll/host'
-import { Connections, createSecretCheck, Gone, type ConnectionLimits } from '@atoll/host/node'
+import { Connections, createSecretCheck, Gone, listenAt, type ConnectionLimits } from '@atoll/host/node'
 import type { Cancellation } from 'atoll/runtime'
 
 export interface ListenerLimits extends ConnectionLimits {
@@ -66,16 +64,11 @@ export class Listener {
 
   /** PORT_TAKEN if the port is. */
   async listen(port: number, host: string): Promise<{ url: string; port: number }> {
-    this.#server.listen(port, host)
-    try {
-      await once(this.#server, 'listening')
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'EADDRINUSE') throw new AtollError('PORT_TAKEN', `port ${port} is taken; stop what listens there, or choose another one`, { cause: error })
-      throw new AtollError('CONFIG_INVALID', `cannot listen at ${host}:${port}: ${code}`, { cause: error })
-    }
-    const { port: taken } = this.#server.address() as AddressInfo // it listens on TCP
-    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`, port: taken }
+    const { port: taken, urlHost } = await listenAt(this.#server, { port, host }, {
+      portTaken: `port ${port} is taken; stop what listens there, or choose another one`,
+      addressRefused: (code) => `cannot listen at ${host}:${port}: ${code}`,
+    })
+    return { url: `http://${urlHost}:${taken}`, port: taken }
   }
 
   /** From now on each answer is the last of its connection, so that whoever calls often opens none here any more. */

@@ -4,6 +4,7 @@ import type { Host } from './host.ts'
 export { Connections, type ConnectionHandler, type ConnectionLimits } from './http/connections.ts'
 export { Gone } from './http/gone.ts'
 export { Permits, type Permit } from './http/permits.ts'
+export { listenAt, type ListenRefusals } from './http/listen.ts'
 export { createSecretCheck } from './http/secret.ts'
 
 /** The real world: this process's clock, timers, event loop and random source. */

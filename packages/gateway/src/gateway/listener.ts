@@ -1,8 +1,6 @@
-import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { AtollError, type Logger } from '@atoll/host'
-import { Connections, Gone } from '@atoll/host/node'
+import { Connections, Gone, listenAt } from '@atoll/host/node'
 import type { Cancellation } from 'atoll/runtime'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import type { GatewayLimits } from './options.ts'
@@ -35,17 +33,11 @@ export class Listener {
   }
 
   async listen(port: number, host: string): Promise<{ url: string }> {
-    this.#server.listen(port, host)
-    try {
-      await once(this.#server, 'listening')
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'EADDRINUSE') throw new AtollError('PORT_TAKEN', `port ${port} is taken; stop what listens there, or choose another one (PORT)`, { cause: error })
-      throw new AtollError('CONFIG_INVALID', `the gateway cannot listen at ${host}:${port}: ${code}; choose an address of this machine (gateway.host) and a port that this account may take (PORT)`, { cause: error })
-    }
-    const address = this.#server.address() as AddressInfo // it listens on TCP
-    const named = host === '127.0.0.1' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-    return { url: `http://${named}:${address.port}` }
+    const { port: taken, urlHost } = await listenAt(this.#server, { port, host }, {
+      portTaken: `port ${port} is taken; stop what listens there, or choose another one (PORT)`,
+      addressRefused: (code) => `the gateway cannot listen at ${host}:${port}: ${code}; choose an address of this machine (gateway.host) and a port that this account may take (PORT)`,
+    })
+    return { url: `http://${host === '127.0.0.1' ? 'localhost' : urlHost}:${taken}` }
   }
 
   close(drainMs: number): Promise<void> {
