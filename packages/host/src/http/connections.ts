@@ -70,8 +70,7 @@ export class Connections {
 
   /** Reads the body of a request as {@link Bodies} does. */
   async readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number): Promise<string> {
-    const connection = this.#connections.get(request.socket)
-    if (connection) this.#awaited.add(connection)
+    const connection = this.#await(request.socket)
     try {
       return await this.#bodies.read(request, response, bytesMax)
     } finally {
@@ -125,6 +124,13 @@ export class Connections {
     this.#connections.set(socket, connection)
     this.#awaited.add(connection)
     socket.once('close', () => this.#forget(connection))
+  }
+
+  /** It is its client's turn: to send, or to read. Undefined if the connection is closed. */
+  #await(socket: Socket): Connection | undefined {
+    const connection = this.#connections.get(socket)
+    if (connection) this.#awaited.add(connection)
+    return connection
   }
 
   #drop(connection: Connection): void {
@@ -182,7 +188,7 @@ export class Connections {
       this.#countPipelined(connection, 0) // of what waits now, nothing has waited for longer than since it came
       if (waiting.length > 1) this.#countPipelined(connection, waiting.length - 1)
     }
-    if (waiting.length === 0 && this.#connections.has(socket)) this.#awaited.add(connection)
+    if (waiting.length === 0) this.#await(socket)
     if (this.#isEnding) this.#closeLater(connection)
     if (waiting.length > 0) this.#turns.takeLater(connection.client, connection) // a hundred in one packet hold up nobody else
     else if (refusal !== undefined && !connection.isOver && socket.writable) this.#endWith(connection, refusal)
@@ -191,8 +197,7 @@ export class Connections {
   /** Most clients see no answer while they send, and none at all if the connection is reset meanwhile. */
   #sendBeforeTheEnd(request: IncomingMessage, response: ServerResponse, body: string | undefined): void {
     const { socket } = request
-    const connection = this.#connections.get(socket)
-    if (connection) this.#awaited.add(connection)
+    this.#await(socket)
     if (body === undefined) response.flushHeaders()
     else response.write(body)
     const late = setTimeout(() => response.end(), this.#limits.lingerMs)
@@ -210,8 +215,7 @@ export class Connections {
   }
 
   #wait(socket: Socket, bytes: number): void {
-    const connection = this.#connections.get(socket)
-    if (connection) this.#awaited.add(connection)
+    this.#await(socket)
     this.#unsent.set(socket, bytes)
     this.#unsentBytes += bytes
     for (const longest of this.#unsent.keys()) {
