@@ -3,7 +3,7 @@ import type { System } from 'atoll'
 import type { Random } from '../random.ts'
 import type { Mishap, Passenger, Point } from '../world/passage.ts'
 import type { Backup, World } from '../world/world.ts'
-import type { Fault, PassageFault, TimedFault } from './fault.ts'
+import type { Fault, PassageFault, RestoredPart, TimedFault } from './fault.ts'
 import { thrown, type Thrown } from './thrown.ts'
 
 /** Lets the faults of a run happen to its world, and ends them. */
@@ -35,6 +35,8 @@ export class Weather {
   #restoring: Promise<void> | undefined
   /** Whether all that there is was put back to one earlier moment. */
   wentBack = false
+  /** Whether a part that came back was refused for good reason: then nobody can ask for much load. */
+  hasRefused = false
   readonly #onRestored: () => void
 
   constructor(world: World, faults: readonly Fault[], random: Random, next: System | undefined, onRestored: () => void) {
@@ -69,31 +71,30 @@ export class Weather {
 
   /**
    * What the documentation says that mends it: for services that only subscribe nothing, for others the newest copies of their stores; and where the log
-   * is older, everything from one moment. Only if somebody says that it is needed: a store that had lost nothing has gone on, and is newer than any copy.
+   * is older, everything from one moment. Only for whom somebody says that it is needed: a store that had lost nothing has gone on, and is newer than any copy.
    */
   async #remedy({ fault: { parts }, newest }: Restored): Promise<void> {
     const world = this.#world
-    const emits = (name: string): boolean => world.system.services.some((service) => service.name === name && service.contract.events.length + service.privateEvents.length > 0)
     const isOfLog = parts.some(({ name }) => name === 'log')
-    if (!isOfLog && !parts.some(({ name }) => emits(name))) return
-    if (!isOfLog && !(await this.#isOutOfDate())) return
+    const outdated = isOfLog ? [] : await this.#findOutdated(parts)
+    if (!isOfLog && outdated.length === 0) return
     world.powerLoss()
     if (isOfLog) await world.restore(this.#backups.get(Math.min(...parts.map(({ takenMs }) => takenMs)))!) // kept before it was restored
-    else for (const { name } of parts) await world.restore(newest, name)
+    for (const name of outdated) await world.restore(newest, name)
     this.wentBack = isOfLog
     this.#onRestored()
   }
 
-  /** Whether anything is out of date for what it meets, as an operator would hear of it. */
-  async #isOutOfDate(): Promise<boolean> {
-    try {
-      await this.#world.start()
-    } catch (error) {
-      if (AtollError.from(error).code === 'LOG_GAP') return true
-      throw error
-    }
-    await this.#world.clock.advance(LOOKING_MS)
-    return this.#world.readiness().reasons.some((reason) => /STORE_OUTDATED|LOG_GAP|LOG_DIVERGED/.test(reason))
+  /** Of the parts that came back, those whose stores are older than the log, as an operator would hear of it. */
+  async #findOutdated(parts: readonly RestoredPart[]): Promise<string[]> {
+    const world = this.#world
+    const emitting = world.system.services.filter(({ contract, privateEvents }) => contract.events.length + privateEvents.length > 0).map(({ name }) => name)
+    const suspects = parts.map(({ name }) => name).filter((name) => emitting.includes(name))
+    if (suspects.length === 0) return []
+    await world.start()
+    await world.clock.advance(LOOKING_MS)
+    const { brief } = world.readiness()
+    return suspects.filter((name) => brief.includes(`the relay of ${name} is halted: STORE_OUTDATED`))
   }
 
   async #restore(fault: RestoreFault): Promise<void> {
@@ -265,8 +266,9 @@ export class Weather {
 
   #attempt(work: () => Promise<void>): void {
     work().catch((error: unknown) => {
-      if (this.#restored && AtollError.from(error).code === 'LOG_GAP') return // refused for good reason: it has given more to the log than that has now
-      this.failures.push(error)
+      // It has given more to the log than that has now.
+      if (this.#restored && AtollError.from(error).code === 'LOG_GAP') this.hasRefused = true
+      else this.failures.push(error)
     })
   }
 }
