@@ -58,8 +58,11 @@ export interface Settled<State> {
   readonly world: World
   readonly state: State
   readonly random: Random
-  /** Whether all parts were put back to one earlier moment, as the remedy for a restore in part: what came after it is gone, acknowledged or not. */
-  readonly wentBack: boolean
+  /**
+   * What was acknowledged since then may be gone, since parts came back as they had been: milliseconds since the world began. Undefined if all that was ever acknowledged must be there,
+   * which also holds where the remedy brought it back.
+   */
+  readonly lostSinceMs: number | undefined
 }
 
 /** What became of one run. */
@@ -119,7 +122,7 @@ class Run<State> {
 
   async through(faults: readonly Fault[]): Promise<Weather | undefined> {
     const world = this.#world
-    const settled = { world, state: this.#state, random: this.#random.fork('settled'), wentBack: false }
+    const settled = { world, state: this.#state, random: this.#random.fork('settled'), lostSinceMs: undefined as number | undefined }
     const order = watchOrder(world)
     await this.#hold('setup', async () => this.#simulation.setup?.(settled))
     if (this.failure) return undefined
@@ -141,7 +144,7 @@ class Run<State> {
     } finally {
       stopLooking()
     }
-    settled.wentBack = weather.wentBack
+    settled.lostSinceMs = weather.lostSinceMs
     await this.#holdAlive()
     await this.#hold('each event of a key has its effect once and in order', () => {
       if (order.wrong.length > 0) throw new AtollError('INVARIANT_BROKEN', order.wrong.join('; '))

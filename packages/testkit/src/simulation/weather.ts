@@ -33,10 +33,9 @@ export class Weather {
   #restored: Restored | undefined
   /** Stores and log are being replaced: nobody starts before that is done. */
   #restoring: Promise<void> | undefined
-  /** Whether all that there is was put back to one earlier moment. */
-  wentBack = false
-  /** Whether a part that came back was refused for good reason: then nobody can ask for much load. */
-  hasRefused = false
+  /** What was acknowledged since then may be gone, by {@link Settled.lostSinceMs}. */
+  lostSinceMs: number | undefined
+  #isRefused = false
   readonly #onRestored: () => void
 
   constructor(world: World, faults: readonly Fault[], random: Random, next: System | undefined, onRestored: () => void) {
@@ -69,32 +68,45 @@ export class Weather {
     return this.#restored !== undefined
   }
 
+  /** Whether what came back is refused for good reason, so that nobody can ask for much load. */
+  get hasRefused(): boolean {
+    return this.#isRefused || (this.hasRestored && this.#world.system.services.some(({ name }) => this.#isOutdated(name)))
+  }
+
+  /** As an operator would hear of it. */
+  #isOutdated(service: string): boolean {
+    return this.#world.readiness().brief.includes(`the relay of ${service} is halted: STORE_OUTDATED`)
+  }
+
   /**
    * What the documentation says that mends it: for services that only subscribe nothing, for others the newest copies of their stores; and where the log
    * is older, everything from one moment. Only for whom somebody says that it is needed: a store that had lost nothing has gone on, and is newer than any copy.
    */
   async #remedy({ fault: { parts }, newest }: Restored): Promise<void> {
     const world = this.#world
-    const isOfLog = parts.some(({ name }) => name === 'log')
-    const outdated = isOfLog ? [] : await this.#findOutdated(parts)
-    if (!isOfLog && outdated.length === 0) return
+    if (parts.some(({ name }) => name === 'log')) {
+      world.powerLoss()
+      const oldest = this.#oldestOf(parts)!
+      await world.restore(oldest)
+      this.lostSinceMs = oldest.takenMs
+      return this.#onRestored()
+    }
+    const sources = parts.filter(({ name }) => world.system.services.some((service) => service.name === name && service.contract.events.length + service.privateEvents.length > 0))
+    if (sources.length === 0) return
+    await world.start()
+    await world.clock.advance(LOOKING_MS)
+    const outdated = sources.filter(({ name }) => this.#isOutdated(name))
+    // What such a source had committed and not handed on was in its store alone, and nobody can know of it.
+    this.lostSinceMs = this.#oldestOf(sources.filter((source) => !outdated.includes(source)))?.takenMs
+    if (outdated.length === 0) return
     world.powerLoss()
-    if (isOfLog) await world.restore(this.#backups.get(Math.min(...parts.map(({ takenMs }) => takenMs)))!) // kept before it was restored
-    for (const name of outdated) await world.restore(newest, name)
-    this.wentBack = isOfLog
+    for (const { name } of outdated) await world.restore(newest, name)
     this.#onRestored()
   }
 
-  /** Of the parts that came back, those whose stores are older than the log, as an operator would hear of it. */
-  async #findOutdated(parts: readonly RestoredPart[]): Promise<string[]> {
-    const world = this.#world
-    const emitting = world.system.services.filter(({ contract, privateEvents }) => contract.events.length + privateEvents.length > 0).map(({ name }) => name)
-    const suspects = parts.map(({ name }) => name).filter((name) => emitting.includes(name))
-    if (suspects.length === 0) return []
-    await world.start()
-    await world.clock.advance(LOOKING_MS)
-    const { brief } = world.readiness()
-    return suspects.filter((name) => brief.includes(`the relay of ${name} is halted: STORE_OUTDATED`))
+  #oldestOf(parts: readonly RestoredPart[]): Backup | undefined {
+    const moments = parts.map(({ takenMs }) => takenMs)
+    return this.#backups.get(Math.min(...moments))
   }
 
   async #restore(fault: RestoreFault): Promise<void> {
@@ -267,7 +279,7 @@ export class Weather {
   #attempt(work: () => Promise<void>): void {
     work().catch((error: unknown) => {
       // It has given more to the log than that has now.
-      if (this.#restored && AtollError.from(error).code === 'LOG_GAP') this.hasRefused = true
+      if (this.#restored && AtollError.from(error).code === 'LOG_GAP') this.#isRefused = true
       else this.failures.push(error)
     })
   }
