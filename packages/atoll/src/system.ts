@@ -66,7 +66,7 @@ export function system(name: string, options: SystemOptions): System {
     assertStoreFits(name, service.name)
     for (const event of [...service.contract.events, ...service.privateEvents]) {
       const other = sources.get(event.name)
-      if (other) refuse(`event ${event.name} is declared by ${other.service} and by ${service.name}; an event has one source`)
+      if (other) refuse(other.service === service.name ? `service ${service.name} declares event ${event.name} twice; name it once` : `event ${event.name} is declared by ${other.service} and by ${service.name}; an event has one source`)
       sources.set(event.name, { event, service: service.name })
     }
     for (const operation of service.contract.operations) {
