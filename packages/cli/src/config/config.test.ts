@@ -155,6 +155,7 @@ describe('the configuration', () => {
     assert.match(refusal('{"a": }'), /shop\.json is not well-formed JSON/)
     assert.match(refusal('[]'), /must hold one JSON object/)
     assert.throws(() => loadConfig({ file: 'nowhere.json', env: {} }), /CONFIG_INVALID: there is no file .*nowhere\.json/)
+    assert.throws(() => loadConfig({ file: import.meta.dirname, env: {} }), /CONFIG_INVALID: .* cannot be read by this account, or is no file: EISDIR/)
   })
 
   it('takes decimal digits for a number, and shows what else was given', () => {

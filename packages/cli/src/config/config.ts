@@ -77,11 +77,18 @@ class Collected {
 
 function readFile(path: string, collected: Collected): void {
   const name = relative(process.cwd(), path) || path
+  const refusal = (what: string, error: unknown): AtollError => new AtollError('CONFIG_INVALID', `${name} ${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  let text: string
   let content: unknown
   try {
-    content = JSON.parse(readFileSync(path, 'utf8'))
+    text = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new AtollError('CONFIG_INVALID', `${name} is not well-formed JSON: ${error instanceof Error ? error.message : String(error)}`)
+    throw refusal('cannot be read by this account, or is no file', error)
+  }
+  try {
+    content = JSON.parse(text)
+  } catch (error) {
+    throw refusal('is not well-formed JSON', error)
   }
   if (!isObject(content)) throw new AtollError('CONFIG_INVALID', `${name} must hold one JSON object`)
   const { $schema: _, ...rest } = content // editors put it there
