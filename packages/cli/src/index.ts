@@ -1,2 +1,3 @@
 // For programs that start a system as `atoll dev` does: examples, tests, benchmarks.
-export { start, type GatewaySettings, type Started, type StartOptions } from './start.ts'
+export type { GatewayExport, GatewaySettings } from './gateway.ts'
+export { start, type Started, type StartOptions } from './start.ts'

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { AtollError } from '@atoll/host'
 import type { System } from 'atoll'
 import type { Config } from './config/config.ts'
-import type { GatewaySettings } from './start.ts'
+import type { GatewaySettings } from './gateway.ts'
 
 /** What a system module exports. */
 export interface SystemModule {

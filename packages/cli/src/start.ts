@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { createGateway, type GatewayOptions } from '@atoll/gateway'
+import { createGateway } from '@atoll/gateway'
 import { AtollError, silentLogger, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { createEmbeddedLog } from '@atoll/log/embedded'
@@ -11,11 +11,9 @@ import type { System } from 'atoll'
 import { openSystem, startSystem, type Admin, type Attribution, type Ports, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
 import { clearable } from './clearing.ts'
 import { closeAll } from './closing.ts'
+import { readGateway, type GatewaySettings } from './gateway.ts'
 import { assertNotAnothers, noteSystem } from './note.ts'
 import { syncFolder } from './syncing.ts'
-
-/** What a system's gateway should be like; or how to find out once the system runs. */
-export type GatewaySettings = Partial<Omit<GatewayOptions, 'host' | 'logger'>> | ((running: RunningSystem) => Partial<Omit<GatewayOptions, 'host' | 'logger'>>)
 
 export interface StartOptions {
   /** Where the data lies; made if it is not there. */
@@ -48,10 +46,11 @@ export interface Started {
 /**
  * Starts a whole system in this process: SQLite stores and an embedded log in one data folder, and the gateway. On an empty folder the
  * system's seed runs once; a seed that was cut off begins anew on the next start. DATA_IN_USE, PORT_TAKEN, STORE_CORRUPT, … if it
- * cannot; COMMAND_USAGE where another system has run, DATA_UNUSABLE where nobody can tell which.
+ * cannot; CONFIG_INVALID for a gateway that could not do its work; COMMAND_USAGE where another system has run, DATA_UNUSABLE where nobody can tell which.
  */
 export async function start(system: System, options: StartOptions): Promise<Started> {
   const { logger = silentLogger } = options
+  const gatewayOf = options.port === undefined ? undefined : readGateway(system, options.gateway) // before anything is made
   const data = resolve(options.data) // a folder, whatever it is called: SQLite has names that are none
   const folder = await openData(data, system, options.fresh ?? false)
   try {
@@ -68,7 +67,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
       markFinished(data)
     }
     await catchUp(running, host)
-    const gateway = options.port === undefined ? undefined : createGateway(running, { ...settingsOf(options.gateway, running), host, logger, attribution: options.attribution })
+    const gateway = gatewayOf && createGateway(running, { ...gatewayOf(running), host, logger, attribution: options.attribution })
     if (gateway) closing.unshift(() => gateway.close())
     const url = gateway && (await gateway.listen({ port: options.port! })).url // there is a gateway because there is a port
     let stopping: Promise<void> | undefined
@@ -159,10 +158,6 @@ async function openPorts({ data, host, closing }: Folder): Promise<Omit<Ports, '
   const stores = createSqliteStores({ folder: data, host })
   closing.unshift(() => stores.close())
   return { host, log, stores }
-}
-
-function settingsOf(settings: GatewaySettings | undefined, running: RunningSystem): Partial<GatewayOptions> {
-  return typeof settings === 'function' ? settings(running) : (settings ?? {})
 }
 
 async function seed(system: System, running: RunningSystem): Promise<void> {

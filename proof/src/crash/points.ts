@@ -47,7 +47,7 @@ export const points: readonly Point[] = [
   after('recovery: leases half taken', 'start', 7, `${runtime}/leases.ts`, 'await tx.runEach(takeLease, [...kept, ...taken].map(([partition, epoch]) => [this.#subscription, partition, instance, epoch, expiresAt]))'),
   before('recovery: leases taken, before cursors are read', 'start', 60, `${runtime}/subscription/partition-reader.ts`, 'await this.#book.load(store.reader, events)'),
   before('recovery: relays run, before subscriptions', 'start', 5, `${runtime}/service/service-runtime.ts`, "this.#admission.accepts = 'everybody'"),
-  before('recovery: before the gateway opens', 'start', 1, start, 'const gateway = options.port === undefined'),
+  before('recovery: before the gateway opens', 'start', 1, start, 'const gateway = gatewayOf &&'),
   before('recovery: before the control socket', 'start', 1, 'packages/cli/src/commands/dev.ts', 'return await listenForCommands('),
   before('recovery: between control socket and its note', 'start', 1, 'packages/cli/src/control/server.ts', 'writePrivately(join(data, CONTROL_FILE)'),
 

@@ -11,7 +11,7 @@ import type { Values } from '../config/settings.ts'
 import { answer, type ControlRequest } from '../control/protocol.ts'
 import { clearForStart, diagnose } from '../doctor/diagnosis.ts'
 import { openEngines, type Engines } from '../engines.ts'
-import type { GatewaySettings } from '../start.ts'
+import { readGateway, type GatewaySettings } from '../gateway.ts'
 import { LateSystem } from './late.ts'
 import { callLimits, gatewayLimits } from './limits.ts'
 import { noLog, noStores } from './nothing.ts'
@@ -132,7 +132,7 @@ class Launch {
 
   /** The configuration goes before what the system's own module says. */
   #createGateway(given: GatewaySettings | undefined): Gateway {
-    const settings = settingsOf(given, this.#running)
+    const settings = readGateway(this.#system, given)(this.#running)
     const limits = { ...settings.limits, ...gatewayLimits(this.#values) }
     return createGateway(this.#running, { ...settings, limits, host: this.#host, logger: this.#options.logger, attribution: this.#options.attribution, secret: this.#values['calls.secret'] })
   }
@@ -263,10 +263,6 @@ export function trustOf(values: Values): Trust {
 /** What the configuration says of the runtime. */
 export function runtimeOptions(values: Values): Partial<RuntimeOptions> {
   return Object.fromEntries(Object.entries(values).filter(([key]) => key.startsWith('runtime.')).map(([key, value]) => [key.slice('runtime.'.length), value]))
-}
-
-function settingsOf(settings: GatewaySettings | undefined, running: LateSystem): ReturnType<Extract<GatewaySettings, (...args: never) => unknown>> {
-  return typeof settings === 'function' ? settings(running) : (settings ?? {})
 }
 
 function isAnyAddress(host: string): boolean {
