@@ -10,7 +10,7 @@ import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
 import { maskSecrets } from './secrets.ts'
 import { assertNotAnothers, noteSystem } from './note.ts'
-import { hasLog } from './start.ts'
+import { hasLog, logToTakeBack } from './start.ts'
 
 // The one place that knows which driver is behind which address. Drivers are loaded when they are asked for: their client libraries are
 // installed by those who use them.
@@ -37,21 +37,26 @@ export interface EngineOptions {
   readonly services?: System['services']
 }
 
-/** Opens what `store.url` and `log.url` name. Rejects with UNAVAILABLE if an engine cannot be reached; CONFIG_INVALID if its library is not installed; COMMAND_USAGE for a folder of another system. */
-export async function openEngines(options: EngineOptions): Promise<Engines> {
+/** Opens what `store.url` and `log.url` name. Rejects with UNAVAILABLE if an engine cannot be reached; CONFIG_INVALID if its library is not installed; COMMAND_USAGE for a folder of another system. A start that is refused closes them by `closeRefused`. */
+export async function openEngines(options: EngineOptions): Promise<Engines & { closeRefused(): Promise<void> }> {
   const { folder, logUrl } = placesOf(options)
-  return opened(async (closing) => {
+  let takeBack = (): void => undefined
+  let isRefused = false
+  const engines = await opened(async (closing) => {
     if (folder !== undefined) {
       closing.unshift(await lock(folder))
       assertNotAnothers(folder, options.system)
       if (options.module !== undefined) noteSystem(folder, { module: options.module, system: options.system })
     }
+    if (logUrl === 'embedded') takeBack = logToTakeBack(folder!, { services: options.services ?? [] }) // checked by placesOf
+    closing.unshift(() => isRefused && takeBack())
     const log = await (logUrl === 'embedded' ? openEmbeddedLog(folder!, options.host) : openLog(logUrl, options)) // checked by placesOf
     closing.unshift(() => log.close())
     const stores = await openStores(options)
     closing.unshift(() => stores.close())
     return { stores, log, folder }
   })
+  return { ...engines, closeRefused: () => ((isRefused = true), engines.close()) }
 }
 
 /**

@@ -6,7 +6,9 @@ import { describe, it } from 'node:test'
 import { silentLogger } from '@atoll/host'
 import type { Admin } from 'atoll/runtime'
 import fixture from '../test/fixture-system.ts'
+import { loadConfig } from './config/config.ts'
 import { createJsonLogger } from './logging/logger.ts'
+import { startProcess } from './serve/process.ts'
 import { look, start, type Started } from './start.ts'
 
 // A shop whose store and log come back from a backup, while what its warehouse has shipped stays as it is.
@@ -159,4 +161,44 @@ describe('a service whose store alone was restored', () => {
       await follows(stopped.admin).finally(() => stopped.close())
       await run(data, ({ running }) => follows(running.admin))
     }, /^shop\./))
+})
+
+describe('a system whose log is gone', () => {
+  const withoutLog = async (work: (data: string, remains: () => string[]) => Promise<void>): Promise<void> => {
+    const folder = mkdtempSync(join(tmpdir(), 'atoll-gone-'))
+    const data = join(folder, 'data')
+    try {
+      await run(data, async (started) => {
+        await place(started, 'lamp')
+        await started.running.quiet()
+      })
+      cpSync(join(data, 'log.db'), join(folder, 'log.db'))
+      rmSync(join(data, 'log.db'))
+      await work(data, () => readdirSync(data).sort())
+      cpSync(join(folder, 'log.db'), join(data, 'log.db'))
+      await run(data, async (started) => assert.deepEqual(await shipped(started), ['seeded 1', 'lamp 1']))
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+
+  it('is refused at every start, and keeps its stores until the log is there again', () =>
+    withoutLog(async (data, remains) => {
+      const before = remains()
+      for (let nth = 0; nth < 2; nth++) {
+        await assert.rejects(run(data, async () => undefined), { code: 'LOG_GAP' })
+        assert.deepEqual(remains(), before) // neither a mark by which the next start would delete it, nor an empty log in the place of the one that is gone
+      }
+    }))
+
+  it('is refused so as a process, too', () =>
+    withoutLog(async (data, remains) => {
+      const config = loadConfig({ env: { ATOLL_STORE_URL: `sqlite:${data}`, ATOLL_CALLS_SECRET: 'a secret of this shop', ATOLL_CALLS_PORT: '0', ATOLL_RUNTIME_PARTITIONS: '1' } })
+      const before = remains()
+      for (let nth = 0; nth < 2; nth++) {
+        const { started, stop } = await startProcess(fixture, { config, module: import.meta.filename, services: ['shop', 'warehouse'], instance: 'one', gateway: undefined, logger: silentLogger })
+        await assert.rejects(started, { code: 'LOG_GAP' }).finally(stop)
+        assert.deepEqual(remains(), before)
+      }
+    }))
 })

@@ -53,8 +53,9 @@ export async function start(system: System, options: StartOptions): Promise<Star
   const gatewayOf = options.port === undefined ? undefined : readGateway(system, options.gateway) // before anything is made
   const data = resolve(options.data) // a folder, whatever it is called: SQLite has names that are none
   const folder = await openData(data, system, options.fresh ?? false)
+  const takeBack = logToTakeBack(data, system)
   try {
-    const isNew = folder.isNew
+    const isNew = !hasLog(data) && !hasStores(data, system) // whose log is gone, and whose stores are not, has all the more to lose
     if (isNew && system.seed) markUnfinished(data)
     noteSystem(data, { module: options.module, system: system.name })
     const { host, closing } = folder
@@ -73,6 +74,7 @@ export async function start(system: System, options: StartOptions): Promise<Star
     let stopping: Promise<void> | undefined
     return { running, url, seeded, stop: () => (stopping ??= closeAll(closing)) }
   } catch (error) {
+    folder.closing.splice(-1, 0, takeBack) // while nobody else can have the folder yet
     await closeAll(folder.closing).catch(() => undefined) // the first error is the one to tell
     throw error
   }
@@ -104,6 +106,21 @@ async function assertThere(system: System, data: string): Promise<void> {
   }
 }
 
+function hasStores(data: string, { services }: Pick<System, 'services'>): boolean {
+  return services.some(({ name }) => existsSync(join(data, `${name}.db`)))
+}
+
+/**
+ * What a start must do that is refused: where it found stores and no log, it takes away the one that it has made. Beside them an empty log says that the
+ * events in it were lost, and not that the file is gone, for which there may be a copy.
+ */
+export function logToTakeBack(data: string, system: Pick<System, 'services'>): () => void {
+  if (hasLog(data) || !hasStores(data, system)) return () => undefined
+  return () => {
+    for (const part of ['', '-wal', '-shm']) rmSync(join(data, `${LOG}${part}`), { force: true })
+  }
+}
+
 /** Whether a system whose log is embedded has run in a folder. */
 export function hasLog(data: string): boolean {
   return existsSync(join(data, LOG))
@@ -113,7 +130,6 @@ export function hasLog(data: string): boolean {
 interface Folder {
   readonly data: string
   readonly host: Host
-  readonly isNew: boolean
   readonly closing: (() => unknown)[]
 }
 
@@ -121,7 +137,7 @@ function openFolder(data: string): Folder {
   const folder = openDataFolder(data)
   // The runtime's timers do not keep a process alive; a system at work should.
   const keepAlive = setInterval(() => {}, 2 ** 30)
-  return { data, host: createNodeHost(), isNew: !hasLog(data), closing: [() => clearInterval(keepAlive), () => folder.close()] }
+  return { data, host: createNodeHost(), closing: [() => clearInterval(keepAlive), () => folder.close()] }
 }
 
 /** A copy of a folder, which goes when it is closed. */
@@ -143,9 +159,8 @@ async function openData(data: string, system: System, fresh: boolean): Promise<F
   const folder = openFolder(data)
   try {
     assertNotAnothers(data, system.name)
-    if (!fresh && !seedWasCutOff(data)) return folder
-    empty(data, system)
-    return { ...folder, isNew: true }
+    if (fresh || seedWasCutOff(data)) empty(data, system)
+    return folder
   } catch (error) {
     await closeAll(folder.closing).catch(() => undefined) // the first error is the one to tell
     throw error

@@ -207,7 +207,7 @@ class Launch {
       const warnings = await this.#examine(engines)
       this.#running.become(await startSystem(this.#system, { ...ports, stores: engines.stores, log: engines.log }, { ...options, warnings }))
     } catch (error) {
-      await engines.close().catch(() => undefined) // the first error is the one to tell
+      await engines.closeRefused().catch(() => undefined) // the first error is the one to tell
       throw error
     }
     this.#folder = engines.folder
