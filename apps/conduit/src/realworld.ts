@@ -22,8 +22,9 @@ function withoutEnvelope(fields: Record<string, readonly string[]>): Record<stri
 export const blank = "can't be blank"
 
 /**
- * How long texts may be, in UTF-16 code units. The sum for an article, at three bytes each, is well below the MiB that the log takes as
- * one event.
+ * How long texts may be, in UTF-16 code units, at three bytes each. The sum for an article is well below the MiB that the log takes as one event; a
+ * hundred comments, or a hundred articles without their bodies, each with its author, below the 8 MiB that the gateway takes as one answer (answerBytesMax):
+ * else one author could close a page to everybody.
  */
 export const charsMax = {
   username: 100,
@@ -35,7 +36,7 @@ export const charsMax = {
   description: 5_000,
   article: 200_000,
   tag: 100,
-  comment: 50_000,
+  comment: 10_000,
 } as const
 
 /** Tags of one article. */

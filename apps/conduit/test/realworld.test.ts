@@ -5,7 +5,8 @@ import { kyselyFor } from '@atoll/store'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import { hashPassword } from '../src/identity/passwords.ts'
 import { identityStore } from '../src/identity/tables.ts'
-import { charsMax, TAGS_MAX } from '../src/realworld.ts'
+import { LIMIT_MAX } from '../src/reading/contract.ts'
+import { charsMax, TAGS_MAX, text } from '../src/realworld.ts'
 import { onSite, type Answer, type Site, type Visitor } from './client.ts'
 
 // The RealWorld API, endpoint by endpoint, as its specification has it. No request waits for the one before to have spread.
@@ -480,6 +481,36 @@ describe('texts', () => {
       assert.equal((await send.edit(fullest)).status, 200)
       assert.equal((await send.comment({ body: long(charsMax.comment) })).status, 200)
     }))
+
+  it('at their limits fit on a full page, of comments as of articles', () =>
+    onSite(async ({ register, stranger }) => {
+      const ann = await register('ann')
+      const longest = { username: long(charsMax.username), bio: long(charsMax.bio), image: long(charsMax.image) }
+      assert.equal((await ann.put('/user', { user: longest })).status, 200)
+      const tagList = Array.from({ length: TAGS_MAX }, (_, number) => long(charsMax.tag - 2) + (10 + number))
+      const slug = await publish(ann, 'Discussed')
+      const comment = { body: long(charsMax.comment) }
+      const say = async (): Promise<void> => assert.equal((await ann.post(`/articles/${slug}/comments`, { comment })).status, 200)
+      const publishLongest = (): Promise<string> => publish(ann, long(charsMax.title), { description: long(charsMax.description), tagList })
+      for (let batch = 0; batch < 4; batch++) await Promise.all(Array.from({ length: LIMIT_MAX / 4 }, () => Promise.all([say(), publishLongest()])))
+      for (const who of [ann, stranger]) {
+        const shown = [await who.get(`/articles/${slug}/comments`), await who.get(`/articles?limit=${LIMIT_MAX}`)] as const
+        assert.deepEqual(shown.map(({ status }) => status), [200, 200])
+        const { comments } = shown[0].body
+        const { articles } = shown[1].body
+        assert.deepEqual([comments.length, articles.length], [LIMIT_MAX, LIMIT_MAX])
+        for (const { author, body } of comments) assert.deepEqual([author, body], [{ ...longest, following: false }, comment.body])
+        for (const { author, description } of articles) assert.deepEqual([author, description], [{ ...longest, following: false }, long(charsMax.description)])
+      }
+    }))
+
+  it('take three bytes of JSON for each of their characters at the most, so that limits hold for what is sent', () => {
+    const one = text(1)
+    const all = Array.from({ length: 2 ** 16 }, (_, unit) => String.fromCharCode(unit))
+    const taken = all.filter((character) => one.safeParse(character).success)
+    assert.ok(taken.length > 60_000)
+    for (const character of taken) assert.ok(Buffer.byteLength(JSON.stringify(character)) - 2 <= 3, JSON.stringify(character))
+  })
 
   it('have no characters that are no text', () =>
     onSite(async ({ register }) => {

@@ -9,7 +9,7 @@ const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
  * Hashes are made to be expensive, so anybody can have much computed by asking for little. Two at a time leave half of Node's four threads to what
  * checks tokens and asks DNS, and a processor, if there are several, to all else. Those that wait are at their turn while somebody still waits for the answer.
  */
-const gate = new Gate('passwords', { inFlightMax: Math.max(1, Math.min(2, availableParallelism() - 1)), waitingMax: 32 })
+export const gate = new Gate('passwords', { inFlightMax: Math.max(1, Math.min(2, availableParallelism() - 1)), waitingMax: 32 })
 
 /** Throws OVERLOADED if no password can be hashed now: refusing must cost less than asking. */
 export function assertRoomForPassword(): void {

@@ -57,6 +57,15 @@ describe('a position that its source never had', () => {
       assert.deepEqual(await within(world, 50, genuine), { cents: [1] })
     }))
 
+  it('is neither waited for nor asked about, of a partition that the system has not, also while its source cannot be asked', () =>
+    inWorld(async (world) => {
+      const { auditor, asked, cut } = await startApart(world, () => Promise.resolve())
+      cut()
+      const before = asked()
+      const { cents } = await within(world, 50, call(auditor, audit.total, { account: 'a' }, { position: { book: { 16: '1', 9_999: '1' } } }))
+      assert.deepEqual([cents, asked()], [[], before])
+    }))
+
   it('is not waited for when another instance reads the partition', () =>
     inWorld(async (world) => {
       const shops = await startTwo(world)
