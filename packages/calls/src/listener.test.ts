@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
+import { silentLogger } from '@atoll/host'
 import { inNetwork, type Playing } from '../test/network.ts'
+import { Listener } from './listener.ts'
+import { defaultServerLimits } from './server/limits.ts'
 
 // What anybody who reaches its port can hold on to. How each limit works is shown where the connections are; here, that they hold between processes, too.
 
@@ -17,8 +21,20 @@ async function open({ instance }: Playing, more: { allowHalfOpen?: boolean } = {
 async function read(socket: Socket): Promise<string> {
   let text = ''
   socket.on('data', (part: string) => (text += part))
-  await once(socket, 'close')
+  await untilClosed(socket)
   return text
+}
+
+/** Resolves when the other side has closed a connection of which nothing is read, or whose other half stays open: who sends hears of it. */
+async function untilClosedUnread(socket: Socket): Promise<void> {
+  const nudge = (): void => void (socket.destroyed || socket.write('\r\n', () => setImmediate(nudge)))
+  nudge()
+  await untilClosed(socket)
+}
+
+/** Also by an error, such as a reset. */
+async function untilClosed(socket: Socket): Promise<void> {
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve))
 }
 
 const head = (length: number, more = ''): string => `POST /call/shelf.put HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n${more}\r\n`
@@ -36,10 +52,7 @@ describe('the listener between processes', () => {
         socket.on('data', (part: string) => (text += part))
         await once(socket, 'end')
         assert.match(text, /^HTTP\/1\.1 408 /m, begun)
-        const closed = new Promise((resolve) => socket.once('close', resolve))
-        const nudge = (): void => void (socket.destroyed || socket.write('\r\n', () => setImmediate(nudge)))
-        nudge()
-        await closed
+        await untilClosedUnread(socket)
       }
     }))
 
@@ -74,10 +87,15 @@ describe('the listener between processes', () => {
       const server = await play(() => ({ output: { text: 'x'.repeat(15 * 2 ** 20) } }), { limits: { answerTimeoutMs: 100 } })
       const socket = (await open(server)).pause()
       socket.write(whole)
-      const closed = new Promise((resolve) => socket.once('close', resolve))
-      const nudge = (): void => void (socket.destroyed || socket.write('\r\n', () => setTimeout(nudge, 5)))
-      nudge()
-      await closed
+      await untilClosedUnread(socket)
+    }))
+
+  it('closes a connection that was answered, and on which nothing comes any more', () =>
+    inNetwork(async ({ play }) => {
+      const server = await play(() => ({}), { limits: { keepAliveTimeoutMs: 100 } })
+      const socket = await open(server)
+      socket.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n')
+      assert.match(await read(socket), /^HTTP\/1\.1 200 /)
     }))
 
   it('holds no more of bodies that are not whole than its limit', () =>
@@ -93,4 +111,24 @@ describe('the listener between processes', () => {
       short.write(call)
       assert.match(String(await once(short, 'data')), /^HTTP\/1\.1 200 /)
     }))
+
+  it('makes no more of an answer of many lines than its client takes', async () => {
+    const [count, line] = [64, 'x'.repeat(2 ** 20)] // more than what systems keep for a connection
+    let written = 0
+    const listener = new Listener(defaultServerLimits, undefined, silentLogger, async (exchange) => {
+      const stream = exchange.stream()
+      for (; written < count; written++) await stream.write(line)
+      stream.end()
+    }, ({ message }) => message)
+    const { port } = await listener.listen(0, '127.0.0.1')
+    try {
+      const response = await new Promise<IncomingMessage>((resolve) => void get({ port, host: '127.0.0.1', path: '/livez' }, resolve))
+      assert.ok(written < count, `${written} lines were made before the client had read one`)
+      let bytes = 0
+      for await (const part of response as AsyncIterable<Buffer>) bytes += part.length
+      assert.deepEqual([written, bytes], [count, count * (line.length + 1)])
+    } finally {
+      await listener.close(0)
+    }
+  })
 })
