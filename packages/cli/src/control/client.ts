@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
-import { isAbsolute, join, resolve } from 'node:path'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { AtollError, errorCodes, type ErrorCode } from '@atoll/host'
 import { assertIdle, findDataFolder } from '@atoll/sqlite'
 import type { Config } from '../config/config.ts'
@@ -45,7 +45,7 @@ async function* askPlace<Item>(place: Place, request: ControlRequest, signal: Ab
 async function* askFolder<Item>(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
   if (findDataFolder(data) === undefined) throw new AtollError('COMMAND_USAGE', `there is no data folder ${resolve(data)}; start a system first, or name its folder with --data, or the configuration of one on engines with --config`)
   const control = controlOf(data)
-  const socket = control && (await reach(control))
+  const socket = control && (await reach(control, data))
   yield* (socket ? askRunning(socket, request, signal) : askStopped(data, request, signal)) as AsyncGenerator<Item> // each verb has its item
 }
 
@@ -59,7 +59,7 @@ async function reachOwner(system: string, { values }: Config, request: ControlRe
   const own = folderOf(store)
   const folder = own ?? (handlesEvents(request) ? folderOf(defaultStoreUrl(system)) : undefined)
   const control = folder === undefined ? undefined : controlOf(folder)
-  const socket = control && (await reach(control))
+  const socket = control && (await reach(control, folder!)) // where the note lies
   if (!socket || (control.store === store && control.log === log)) return socket
   socket.destroy()
   if (own === undefined) return undefined
@@ -83,13 +83,28 @@ function isControl(value: unknown): value is Control {
   return typeof path === 'string' && isAbsolute(path) && typeof pid === 'number' && typeof store === 'string' && typeof log === 'string'
 }
 
-async function reach({ path }: Control): Promise<Socket | undefined> {
+async function reach({ path, pid }: Control, data: string): Promise<Socket | undefined> {
+  const trusted = [process.getuid?.(), ownerOf(data)] // who has the folder may write there what they like anyway
+  // Anybody else would be sent what is asked, and could answer anything; the same goes for one who could exchange the socket.
+  const stranger = [path, dirname(path)].map(ownerOf).find((owner) => owner !== undefined && !trusted.includes(owner))
+  if (stranger !== undefined) {
+    throw new AtollError('DATA_UNUSABLE', `${path}, where process ${pid} is to be asked about ${resolve(data)}, belongs to account ${stranger}, and neither to this one nor to the one that has the folder: nothing was asked there. If the system runs under that account, run this command under it; else stop the system, if it runs, and delete ${join(resolve(data), CONTROL_FILE)}`)
+  }
   try {
     const socket = connect(path)
     await once(socket, 'connect')
     return socket
   } catch {
     return undefined // a process that was killed left the file behind
+  }
+}
+
+/** The account that something belongs to; undefined if it is not there. */
+function ownerOf(path: string): number | undefined {
+  try {
+    return statSync(path).uid
+  } catch {
+    return undefined // or cannot be seen, and then not be reached either
   }
 }
 

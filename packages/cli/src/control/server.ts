@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
@@ -24,12 +24,11 @@ export interface Control {
 export type Answerer = (request: ControlRequest, signal: AbortSignal) => AsyncIterable<unknown>
 
 /**
- * Lets the other commands of this machine's user reach a running system: a socket file in its data folder, for the owner alone.
- * Returns what ends it.
+ * Lets the other commands of this machine's user reach a running system: a socket file for the owner alone, in its data folder, or in a folder of
+ * its own. Returns what ends it.
  */
 export async function listenForCommands(answerer: Answerer, data: string, { store, log }: Pick<Control, 'store' | 'log'>): Promise<() => Promise<void>> {
-  const path = socketPath(data)
-  removeLeft(path)
+  const { path, remove } = placeSocket(data)
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
@@ -45,8 +44,12 @@ export async function listenForCommands(answerer: Answerer, data: string, { stor
     server.close()
     await once(server, 'close')
     rmSync(join(data, CONTROL_FILE), { force: true })
+    remove()
   }
-  await once(server, 'listening').catch((error: unknown) => Promise.reject(toAtollError(error, path)))
+  await once(server, 'listening').catch((error: unknown) => {
+    remove()
+    throw toAtollError(error, path)
+  })
   try {
     writePrivately(join(data, CONTROL_FILE), JSON.stringify(control))
   } catch (error) {
@@ -89,8 +92,25 @@ function removeLeft(path: string): void {
   }
 }
 
-/** Socket paths may be 100 bytes long at the most; a deep data folder has its socket elsewhere. */
-function socketPath(data: string): string {
-  const inside = resolve(data, 'control.sock')
-  return Buffer.byteLength(inside) <= 100 ? inside : join(tmpdir(), `atoll-${process.pid}.sock`)
+/**
+ * Where the socket is to be. Paths of sockets are short, so a deep data folder has its socket among the temporary files: in a folder under a name that
+ * nobody can guess and that is its owner's alone, since every account of the machine may put things there. `remove` takes away what was made for it.
+ */
+function placeSocket(data: string): { path: string; remove: () => void } {
+  const inside = resolve(data, SOCKET)
+  if (Buffer.byteLength(inside) <= PATH_BYTES_MAX) {
+    removeLeft(inside)
+    return { path: inside, remove() {} }
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'atoll-control-')) // its owner's alone
+  const path = join(folder, SOCKET)
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  if (Buffer.byteLength(path) <= PATH_BYTES_MAX) return { path, remove }
+  remove()
+  throw new AtollError('DATA_UNUSABLE', `other commands cannot reach a system in ${resolve(data)}: that path and the one of the folder for temporary files, ${tmpdir()}, are too long for a socket. Choose a shorter one of either (TMPDIR), and start again`)
 }
+
+const SOCKET = 'control.sock'
+
+/** What every operating system takes as the path of a socket, bytes. */
+const PATH_BYTES_MAX = 100
