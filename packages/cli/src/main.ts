@@ -21,6 +21,7 @@ import { failureText } from './failure.ts'
 import { flushStandardError, standardError } from './logging/standard-error.ts'
 import { notedSystem } from './note.ts'
 import { hasLog } from './start.ts'
+import { endOnUncaught } from './strays.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
 const CONFIG = ['--config <file>', 'configuration of a system that many processes share (default: atoll.json, if there is one)'] as const
@@ -234,6 +235,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') process.exitCode = 1
 })
 process.stderr.on('error', () => undefined) // there is nobody left to tell
+endOnUncaught()
 
 try {
   await program.parseAsync()

@@ -58,7 +58,7 @@ describe('a rejection that nobody awaits', () => {
 
   it('ends the process when nobody can be blamed for it', () =>
     inFleet(async ({ run }) => {
-      const { code, err } = await run(['dev', poison, '--port', '0'], { STRAY_OF_NOBODY: 'yes' })
+      const { code, err } = await run(['dev', poison, '--port', '0'], { STRAY_OF_NOBODY: 'a stray of nobody' })
       assert.equal(code, 1)
       assert.match(err, /a stray of nobody/)
     }))

@@ -1,6 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { describeThrown, type LogFields, type Logger } from '@atoll/host'
+import { AtollError, describeThrown, type LogFields, type Logger } from '@atoll/host'
 import type { Attributable, Attribution } from 'atoll/runtime'
+import { failureText } from './failure.ts'
+import { standardError } from './logging/standard-error.ts'
 
 /** Watches for rejections of a process that nobody awaits, and knows who is to blame for them. */
 export interface StrayWatch {
@@ -16,7 +18,7 @@ export interface StrayWatch {
 /**
  * Watches over what nobody awaits or catches in this process. Node.js tells of a rejection in the context in which its promise was made, so it is known
  * which handling left it: that one fails, or is logged, and the other services go on. What nobody can be blamed for ends the process, as
- * does every error that nobody catches: of that it is only said where it came from.
+ * does every error that nobody catches: of that it is only said here where it came from ({@link endOnUncaught} says what it was).
  */
 export function watchStrays(logger: Logger): StrayWatch {
   const handlings = new AsyncLocalStorage<Attributable>()
@@ -65,3 +67,17 @@ export function watchStrays(logger: Logger): StrayWatch {
     },
   }
 }
+
+/**
+ * Ends the process when nobody catches an error, as Node.js does, which would print it as it is: with what a terminal obeys, and with passwords. It ends at once: what
+ * still runs can no longer be trusted.
+ */
+export function endOnUncaught(): void {
+  process.on('uncaughtException', (error: unknown) => {
+    standardError.push(failureText(new AtollError('INTERNAL', 'nobody caught an error', { cause: error }))) // with its stack, whatever it is
+    process.exit(UNCAUGHT) // and what was said so far goes out
+  })
+}
+
+/** Exit code of Node.js for the same. */
+const UNCAUGHT = 1

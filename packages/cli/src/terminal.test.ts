@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fixture, inShell, type Ended } from '../test/command.ts'
+import { inFleet } from '../test/fleet.ts'
 import { noteSystem } from './note.ts'
 import { start } from './start.ts'
 
@@ -9,7 +11,7 @@ import { start } from './start.ts'
 const hostile = 'broken\u001b[2J\u009b31m\u202e\r\n2026-01-01T00:00:00.000Z  all is well'
 
 /** What a terminal would obey, or hide. */
-function obeyed({ out, err }: Ended): string[] {
+function obeyed({ out, err }: Pick<Ended, 'out' | 'err'>): string[] {
   return `${out}${err}`.match(/(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu) ?? []
 }
 
@@ -42,4 +44,34 @@ describe('a terminal', () => {
       const dev = await run('dev', hostile)
       assert.deepEqual([dev.code, obeyed(dev)], [2, []])
     }))
+
+  it('obeys nothing, and learns no password, of an error that nobody catches and that ends the process', () =>
+    inFleet(async ({ start }) => {
+      const running = start(['dev', poison, '--port', '0'])
+      const { url } = await running.ready()
+      await fetch(`${url}/notes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ id: withPassword, how: 'uncaught' }) }).catch(() => undefined) // it may end first
+      await running.ended
+      const { code, log } = await running.end()
+      assertSaid(log, 'Error: cannot take ')
+      assert.match(log, /"handling":"notes on note\.taken"/)
+      assert.equal(code, 1)
+    }))
+
+  it('obeys nothing, and learns no password, of a rejection that nobody is to blame for and that ends the process', () =>
+    inFleet(async ({ run }) => {
+      const { code, err } = await run(['dev', poison, '--port', '0'], { STRAY_OF_NOBODY: withPassword })
+      assertSaid(err, 'Error: ')
+      assert.equal(code, 1)
+    }))
 })
+
+const poison = join(import.meta.dirname, '../test/fixture-poison.ts')
+const withPassword = `${hostile} at postgres://ann:hush@db/x`
+
+function assertSaid(err: string, begin: string): void {
+  assert.deepEqual(obeyed({ out: '', err }), [])
+  assert.match(err, new RegExp(String.raw`^${begin}broken\\u001b\[2J\\u009b31m\\u202e`, 'm'))
+  assert.match(err, /\n {2} +at .*fixture-poison\.ts/)
+  assert.match(err, /postgres:\/\/ann:\*\*\*@db/)
+  assert.doesNotMatch(err, /hush|^2026-01-01|Node\.js v/m)
+}

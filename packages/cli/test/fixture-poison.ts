@@ -6,7 +6,7 @@ import { z } from 'zod'
 
 // A service whose handlers do to their process what no handler should, and another one that shares it.
 
-const Note = z.object({ id: z.string(), how: z.enum(['stray', 'stray after', 'loop', 'statement', 'exit', 'memory', 'nothing']) })
+const Note = z.object({ id: z.string(), how: z.enum(['stray', 'stray after', 'loop', 'statement', 'exit', 'memory', 'uncaught', 'nothing']) })
 const taken = event('note.taken', { version: 1, key: ({ id }) => id, data: Note })
 const notes = contract('notes', {
   events: [taken],
@@ -28,7 +28,8 @@ function hoard(): void {
   for (const kept: number[][] = []; ;) kept.push(Array.from({ length: 100_000 }, (_, index) => index))
 }
 
-if (process.env['STRAY_OF_NOBODY'] !== undefined) setTimeout(() => void stray('a stray of nobody'), 1_000)
+const { STRAY_OF_NOBODY: ofNobody } = process.env
+if (ofNobody !== undefined) setTimeout(() => void stray(ofNobody), 1_000)
 
 export default system(process.env['FIXTURE_NAME'] ?? 'poison', {
   services: [
@@ -46,6 +47,7 @@ export default system(process.env['FIXTURE_NAME'] ?? 'poison', {
           if (data.how === 'loop') spinForEver()
           if (data.how === 'exit') process.exit(3)
           if (data.how === 'memory') hoard()
+          if (data.how === 'uncaught') setTimeout(() => { throw new Error(`cannot take ${data.id}`) })
           if (data.how === 'stray') {
             void stray('a stray before the commit')
             await once(process, 'unhandledRejection')
