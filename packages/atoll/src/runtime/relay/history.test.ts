@@ -153,4 +153,23 @@ describe('a service', () => {
       const log = createMemoryLog({ storage: copyOf(storage, 1) })
       await assert.rejects(world.start(createShop(), { partitions: 1, instance: 'again', services: ['book'] }, { log }), { code: 'LOG_GAP' })
     }))
+
+  it('says at every start that its store does not know the last event that the log has of it, though the numbers agree', () =>
+    inWorld(async (world) => {
+      const storage = createMemoryStorage()
+      const first = await world.start(createShop(), { partitions: 1 }, { log: createMemoryLog({ storage }) })
+      for (const cents of [1, 2]) await call(first, book.note, { account: 'a', cents })
+      await first.quiet()
+      await world.host.advance(1_000) // its stream's end is noted
+      await first.stop()
+      const other = copyOf(storage)
+      const records = other.sources.get('book')!.get(0)!
+      records[1] = { ...records[1]!, id: 'another' }
+      for (let start = 0; start < 2; start++) {
+        const again = await world.start(createShop(), { partitions: 1, services: ['book'] }, { log: createMemoryLog({ storage: other }) })
+        await world.host.advance(2_000)
+        assert.match(again.readiness().reasons.join('\n'), /the relay of book is halted: STORE_OUTDATED/)
+        await again.stop()
+      }
+    }))
 })
