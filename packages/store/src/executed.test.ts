@@ -37,6 +37,16 @@ describe('a query that a handler builds and does not execute', () => {
     ['raw SQL that it awaits with others', 'sql`DELETE…`', () => Promise.all([sql`DELETE FROM orders`])],
     ['raw SQL that it awaits, and takes for an answer', 'sql`SELECT…`', async () => ((await (sql`-- is it there?\n /* now */ SELECT 1 FROM orders` as unknown)) ? 'there' : 'not there')],
     ['raw SQL that begins with raw SQL', 'sql`UPDATE…`', async () => void (await (sql` ${sql.raw('update orders')} SET cents = 1` as unknown))],
+    ['raw SQL that sets something', 'sql`SET…`', async () => void (await (sql`SET search_path TO other` as unknown))],
+    ['raw SQL that asks a database for something', 'sql`PRAGMA…`', async () => void (await (sql`PRAGMA foreign_keys = ON` as unknown))],
+    ['a deletion below a common table expression that it compiles alone', 'sql`WITH…`', (db) => void sql`WITH old AS (SELECT id FROM orders) ${sql`DELETE FROM orders`} WHERE id IN (SELECT id FROM old)`.compile(db)],
+    ['a change in a common table expression that it compiles alone', 'sql`WITH…`', (db) => void sql`with changed as (update orders set cents = 1 returning id) select * from changed`.compile(db)],
+    ['the end of raw SQL that it awaits and does not call', 'a query whose execute nobody called', async () => void (await (sql`DELETE FROM orders`.execute as unknown))],
+    ['the end of a read that it awaits and does not call, and takes for an answer', 'a query whose executeTakeFirst nobody called', async (db) =>
+      ((await (db.selectFrom('orders').select('id').where('id', '=', 'b').executeTakeFirst as unknown)) ? 'there' : 'not there')],
+    ['the end of a read that it awaits with others', 'a query whose executeTakeFirstOrThrow nobody called', (db) => Promise.all([db.selectFrom('orders').selectAll().executeTakeFirstOrThrow as unknown])],
+    ['the end of a read that it returns with others', 'a query whose execute nobody called', (db) => ({ rows: db.selectFrom('orders').selectAll().execute as unknown })],
+    ['a prepared statement whose end it awaits and does not call', 'a query whose get nobody called', async () => ((await (all.get as unknown)) ? 'there' : 'not there')],
     ['raw SQL that it compiles alone', 'sql`INSERT…`', (db) => void sql`INSERT INTO orders VALUES ('a', 1)`.compile(db)],
     ['part of raw SQL that it returns', 'sql`…`', async () => sql`cents > 1`],
     ['a list of queries that it returns', 'db.selectFrom(\'orders\')', (db) => [1, db.selectFrom('orders').selectAll()]],
@@ -96,6 +106,8 @@ describe('a query that a handler builds and does not execute', () => {
     ['raw SQL that is executed', (db) => sql`DELETE FROM orders`.execute(db)],
     ['raw SQL that is compiled, then executed', (db) => db.executeQuery(sql`DELETE FROM orders`.compile(db))],
     ['a read in raw SQL that is compiled, to be looked at', (db) => void sql`SELECT 1`.compile(db)],
+    ['a read with a common table expression in raw SQL that is compiled, whatever it speaks of', (db) =>
+      void sql`WITH a AS (SELECT 'delete from' AS "update", replace(id, 'a', 'b') AS b FROM orders) -- update\n /* insert into */ SELECT * FROM a FOR UPDATE`.compile(db)],
     ['part of raw SQL that an async function returns', async (db) => db.selectFrom('orders').selectAll().where(await (async () => sql<boolean>`cents > 1`)()).execute()],
     ['a table that is created, altered and dropped', async (db) => {
       await db.schema.createTable('extra').addColumn('a', 'text').execute()

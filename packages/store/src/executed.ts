@@ -1,6 +1,6 @@
 import { unexecutedOf } from './kysely.ts'
+import { isExecuting, notExecuted, uncalled } from './not-executed.ts'
 import { PreparedStatement } from './prepared.ts'
-import { notExecuted } from './raw-sql.ts'
 import { describe, isBuilder } from './unexecuted.ts'
 
 /**
@@ -24,6 +24,7 @@ export function forgetUnexecuted(db: object): void {
 }
 
 function refuseQuery(value: unknown): void {
+  if (typeof value === 'function' && isExecuting(value)) throw uncalled(value.name)
   if (typeof value !== 'object') return
   if (isBuilder(value)) throw notExecuted(describe(value.toOperationNode()), '.execute() at the end of what is returned')
   if (value instanceof PreparedStatement) throw notExecuted('a prepared statement', '.run(db, …), .get or .all behind it')

@@ -1,6 +1,7 @@
 import type { CompiledQuery, Kysely, QueryExecutorProvider } from 'kysely'
 import type { DialectParts, Statement, Value } from './driver.ts'
 import { kyselyFor, queriesOf } from './kysely.ts'
+import { refuseUncalled } from './not-executed.ts'
 
 /** A statement that is built once and run often. `db` is the one of the handler, inside `tx` or outside. */
 export interface Prepared<Params, Result> {
@@ -69,6 +70,8 @@ export class PreparedStatement<Tables, Params extends object, Result> implements
     return this.#compiled
   }
 }
+
+refuseUncalled(PreparedStatement.prototype, ['run', 'get', 'all'])
 
 interface Compiled {
   readonly dialect: DialectParts

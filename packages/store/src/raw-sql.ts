@@ -1,5 +1,5 @@
-import { AtollError } from '@atoll/host'
 import { sql, type OperationNode, type RawNode } from 'kysely'
+import { notExecuted, refuseUncalled } from './not-executed.ts'
 
 // Raw SQL knows no database before it is executed, so nobody can look after it as after what Kysely builds. But to await a statement is
 // never meant: it resolves with itself, and does nothing. So whoever does is refused there and then.
@@ -13,12 +13,25 @@ export function verbOf(node: OperationNode): string | undefined {
 /** Whether raw SQL is a statement that changes something. */
 export function isRawWrite(node: OperationNode): boolean {
   const verb = verbOf(node)
-  return verb !== undefined && writes.has(verb)
+  return verb === 'WITH' ? laterWrite.test(textOf(node).replace(quoted, ' ')) : verb !== undefined && writes.has(verb)
+}
+
+/** A statement that writes, behind common table expressions or in one. `FOR UPDATE` only locks, and `replace(…)` is a function. */
+const laterWrite = /\b(?:insert\s+(?:or\s+\w+\s+)?into|replace\s+into|merge\s+into|delete\s+from)\b|(?<!\bfor\s+(?:no\s+key\s+)?)\bupdate\b/i
+/** What may hold any words: texts, names in quotes, comments. */
+const quoted = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--.*|\/\*[^]*?\*\//g
+
+/** The whole of raw SQL, with what is raw in it; other parts are not statements of their own. */
+function textOf(node: OperationNode): string {
+  if (node.kind !== 'RawNode') return ' '
+  const { sqlFragments, parameters } = node as RawNode // by its kind
+  return sqlFragments.map((fragment, index) => fragment + (parameters[index] ? textOf(parameters[index]) : '')).join('')
 }
 
 const reads: ReadonlySet<string> = new Set(['SELECT', 'WITH', 'EXPLAIN', 'SHOW'])
 const writes: ReadonlySet<string> = new Set([
   'INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'MERGE', 'TRUNCATE', 'CREATE', 'ALTER', 'DROP', 'REFRESH', 'REINDEX', 'ANALYZE', 'LOCK', 'CALL', 'DO', 'NOTIFY', 'COMMENT', 'GRANT', 'REVOKE',
+  'SET', 'RESET', 'PRAGMA', 'VACUUM', 'ATTACH', 'DETACH', 'LISTEN', 'UNLISTEN', 'COPY', 'DISCARD', 'CLUSTER',
 ])
 
 /** Raw SQL may itself begin with raw SQL. */
@@ -43,7 +56,9 @@ function blankChars(text: string): number {
 
 /** Statements that are awaited are refused; parts of queries, which async functions may return, are as they were. */
 function refuseAwaited(): void {
-  Object.defineProperty(Object.getPrototypeOf(sql``), 'then', {
+  const raw = Object.getPrototypeOf(sql``) as object
+  refuseUncalled(raw, ['execute'])
+  Object.defineProperty(raw, 'then', {
     configurable: true,
     get(this: { toOperationNode(): OperationNode }) {
       const verb = verbOf(this.toOperationNode())
@@ -54,7 +69,3 @@ function refuseAwaited(): void {
 }
 
 refuseAwaited()
-
-export function notExecuted(what: string, remedy: string): AtollError {
-  return new AtollError('NOT_EXECUTED', `${what} was built and never executed, so it did nothing, and what its handler did was undone. Write ${remedy}, await it, and build a write only where it is executed`)
-}

@@ -1,4 +1,5 @@
 import { Kysely, NOOP_QUERY_EXECUTOR, QueryCreator, SchemaModule, type OperationNode, type QueryId, type RootOperationNode } from 'kysely'
+import { refuseUncalled } from './not-executed.ts'
 import { describePlace, isPlaceNoted, notePlacesForAWhile, takePlace, type Place } from './places.ts'
 import { isRawWrite, verbOf } from './raw-sql.ts'
 
@@ -132,7 +133,9 @@ function askFor(what: Question, builder: HasNode): void {
  */
 function noteAwaited(): void {
   const select = new QueryCreator<{ any: unknown }>({ executor: NOOP_QUERY_EXECUTOR }).selectFrom('any')
-  Object.defineProperty(Object.getPrototypeOf(select), 'then', {
+  const read = Object.getPrototypeOf(select) as object
+  refuseUncalled(read, ['execute', 'executeTakeFirst', 'executeTakeFirstOrThrow'])
+  Object.defineProperty(read, 'then', {
     configurable: true,
     get(this: HasNode) {
       try {
