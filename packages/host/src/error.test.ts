@@ -28,11 +28,22 @@ const thrown: readonly (readonly [name: string, thrown: unknown, says: RegExp])[
   ['an AggregateError whose list is a trap', Object.assign(new AggregateError([], 'all failed'), { errors: revoked() }), /^all failed$/],
   ['an AtollError whose message became a list', Object.assign(new AtollError('NOT_FOUND', 'x'), { message: ['a'] }), /./],
   ['an AtollError of a code that there is not', Object.assign(new AtollError('NOT_FOUND', 'no shelf'), { code: 'toString' }), /no shelf/],
+  ...(['code', 'message', 'details', 'cause', 'stack'] as const).map((field) => [`an AtollError whose ${field} throws`, Object.defineProperty(new AtollError('NOT_FOUND', 'no shelf'), field, { get: fail }), /./] as const),
+  ['an AtollError of another code each time', Object.defineProperty(new AtollError('NOT_FOUND', 'no shelf'), 'code', { get: alternating('NOT_FOUND', 'toString') }), /no shelf/],
+  ['an AtollError whose details are gone', Object.assign(new AtollError('NOT_FOUND', 'no shelf'), { details: null }), /no shelf/],
+  ['a proxy of an AtollError that throws', new Proxy(new AtollError('NOT_FOUND', 'no shelf'), { get: (error, field) => (field === 'code' ? fail() : Reflect.get(error, field) as unknown) }), /no shelf/],
+  ['an error whose stack is a number, and its message a text', Object.assign(new Error('x'), { stack: 7 }), /^x$/],
+  ['an error whose cause throws', Object.defineProperty(new Error('x'), 'cause', { get: fail }), /^x$/],
   ['a huge text', 'x'.repeat(50_000_000), /^x{9999}…$/],
 ]
 
 function fail(): never {
   throw new Error('this must not be looked at')
+}
+
+function alternating(...values: readonly string[]): () => string {
+  let reads = 0
+  return () => values[reads++ % values.length]!
 }
 
 function revoked(): unknown {
@@ -56,6 +67,7 @@ describe('an error', () => {
       assert.ok(says.test(error.reason), `${name}: ${error.reason.slice(0, 200)}`)
       assert.equal(typeof error.stack, 'string', name)
       assert.deepEqual([error.status, error.retryable], [500, false], name)
+      if (error.cause instanceof Error) assert.deepEqual([typeof error.cause.message, typeof error.cause.stack], ['string', 'string'], name)
       const { message, stack } = describeThrown(error.cause)
       assert.ok(typeof message === 'string' && message.length > 0 && typeof stack === 'string' && stack.length > 0, name)
       assert.equal(AtollError.from(error), error, name)

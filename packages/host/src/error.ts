@@ -44,9 +44,22 @@ export class AtollError extends Error {
    */
   static from(thrown: unknown): AtollError {
     const isSound = isSoundError(thrown)
-    if (isSound && thrown instanceof AtollError && Object.hasOwn(errorCodes, thrown.code)) return thrown
+    if (isSound && isAsMade(thrown)) return thrown
     const { message, stack } = describeThrown(thrown)
-    const isAsItWas = isSound || thrown === null || (typeof thrown !== 'object' && typeof thrown !== 'function')
+    const isAsItWas = (isSound && !(thrown instanceof AtollError)) || thrown === null || (typeof thrown !== 'object' && typeof thrown !== 'function')
     return new AtollError('INTERNAL', message, { cause: isAsItWas ? thrown : Object.assign(new Error(message), { stack }) })
   }
 }
+
+/** Whether it is one of ours as they are made: of a code that there is, and with values in its fields. A getter may throw, or say each time something else. */
+function isAsMade(error: Error): error is AtollError {
+  try {
+    if (!(error instanceof AtollError) || fields.some((field) => Object.getOwnPropertyDescriptor(error, field)?.get)) return false
+    const { code, details }: { code: string; details: unknown } = error // in JavaScript, anything
+    return Object.hasOwn(errorCodes, code) && typeof details === 'object' && details !== null
+  } catch {
+    return false // a proxy of one
+  }
+}
+
+const fields = ['code', 'message', 'details', 'cause'] as const

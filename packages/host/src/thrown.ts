@@ -23,11 +23,12 @@ export function describeThrown(thrown: unknown): ThrownText {
   return { message, stack: stacks.length === 0 ? message : stacks.join('\n') }
 }
 
-/** Whether it is an error of which message and stack are texts, so that it can be handed on as it is. */
+/** Whether it is an error of which message and stack are texts, and whose cause can be read, so that it can be handed on as it is. */
 export function isSoundError(thrown: unknown): thrown is Error {
   try {
     if (!(thrown instanceof Error)) return false
     const { message, stack } = thrown
+    void thrown.cause
     return typeof message === 'string' && message.length <= SOUND_CHARS_MAX && (stack === undefined || typeof stack === 'string')
   } catch {
     return false

@@ -1,4 +1,4 @@
-import { AtollError, isSoundError } from '@atoll/host'
+import { AtollError } from '@atoll/host'
 import { storeFailures } from '@atoll/store/driver'
 
 // Decides whether a failed transaction counts as a try. Failures of the store are tried again without limit; those of the handler use up a
@@ -23,5 +23,5 @@ export function isStoresDoing(error: unknown, { thrown, storeFailure }: FailedWo
 
 /** Whether a transaction of the runtime's own failed since there is no room, or since its store was closed: it is tried again as it is. */
 export function isOfNoRoom(error: unknown): boolean {
-  return isSoundError(error) && error instanceof AtollError && ['STORE_FULL', 'STORE_CLOSED', 'LOG_CLOSED'].includes(error.code)
+  return ['STORE_FULL', 'STORE_CLOSED', 'LOG_CLOSED'].includes(AtollError.from(error).code)
 }

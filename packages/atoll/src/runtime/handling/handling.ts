@@ -352,9 +352,10 @@ export type EventView = Handling & EventContext<unknown, unknown, EventDefinitio
 
 /** That a call had no effect says nothing of who made it: before it, that one may have had some. */
 function withoutEffect(error: unknown): unknown {
-  if (!(error instanceof AtollError) || !('effect' in error.details)) return error
-  const { effect: _, ...details } = error.details
-  return new AtollError(error.code, error.reason, { details, cause: error })
+  const own = AtollError.from(error)
+  if (own !== error || !('effect' in own.details)) return error
+  const { effect: _, ...details } = own.details
+  return new AtollError(own.code, own.reason, { details, cause: own })
 }
 
 function noop(): void {}

@@ -11,14 +11,8 @@ export interface RecordedError {
 /** The parts of an error that every store can keep: recording a failure must not fail, or its try would never count. */
 export function recordError(error: AtollError | undefined): RecordedError {
   if (!error) return { code: '', message: '', stack: '' }
-  try {
-    const { stack } = describeThrown(error.cause ?? error)
-    return { code: String(error.code), message: toStorable(error.reason, MESSAGE_CHARS_MAX), stack: toStorable(stack, STACK_CHARS_MAX) }
-  } catch {
-    // One of ours that a handler has changed, so that asking it throws.
-    const { message, stack } = describeThrown(error)
-    return { code: 'INTERNAL', message: toStorable(message, MESSAGE_CHARS_MAX), stack: toStorable(stack, STACK_CHARS_MAX) }
-  }
+  const { stack } = describeThrown(error.cause ?? error)
+  return { code: error.code, message: toStorable(error.reason, MESSAGE_CHARS_MAX), stack: toStorable(stack, STACK_CHARS_MAX) }
 }
 
 /** Messages quote what a client sent. U+0000 shows as its picture, ␀; halves of surrogates, also those that the cut leaves, as U+FFFD. */
