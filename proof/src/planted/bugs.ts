@@ -352,6 +352,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [{ file: relay, find: '      await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options)\n', replace: '' }],
   },
   {
+    name: 'any-event-of-that-number-is-its-own',
+    defect: 'a service takes a log of another history for its own if the numbers in it agree',
+    changes: [{ file: `${runtime}/relay/history.ts`, find: 'if (known === tail.id) continue', replace: 'if (known !== undefined) continue' }],
+    test: `${runtime}/relay/history.test.ts`,
+  },
+  {
     name: 'lost-numbers-are-given-again',
     defect: 'a source that was restored gives its next events numbers that a subscriber has handled others under',
     changes: [{ file: `${runtime}/service/agreement.ts`, find: 'hasUsedUp = (await useUpNumbers(this.#source, this.#givenAtStart.get(passed.partition) ?? 0, subscription, passed)) || hasUsedUp', replace: 'hasUsedUp = [useUpNumbers, this.#givenAtStart, subscription, passed].length === 0' }],

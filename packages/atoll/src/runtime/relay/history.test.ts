@@ -63,6 +63,27 @@ describe('a subscription', () => {
       assert.deepEqual(again.readiness().reasons, [])
     }))
 
+  it('is not ready while the log does not tell whether it has what was handled', () =>
+    inWorld(async (world) => {
+      const options = { partitions: 1 }
+      const memory = createMemoryLog({ storage: createMemoryStorage() })
+      let answer = Promise.resolve()
+      const log: Log = { ...memory, read: (...place) => answer.then(() => memory.read(...place)) }
+      const first = await world.start(createShop(), options, { log })
+      await call(first, book.note, { account: 'a', cents: 1 })
+      await first.quiet()
+      await first.stop()
+      let release = (): void => {}
+      answer = new Promise<void>((resolve) => (release = resolve))
+      const starting = world.start(createShop(), options, { log })
+      await world.host.advance(30_000)
+      const second = await starting
+      assert.match(second.readiness().reasons.join('\n'), /audit has not yet seen whether the log has what it has read so far/)
+      release()
+      await world.host.advance(30_000)
+      assert.deepEqual(second.readiness().reasons, [])
+    }))
+
   it('takes a number that is lost for any event that it has handled under it', () =>
     inWorld(async (world) => {
       const storage = createMemoryStorage()

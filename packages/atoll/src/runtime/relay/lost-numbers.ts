@@ -31,9 +31,8 @@ export interface Given {
 }
 
 /** How many numbers a service has given or will give to what it has emitted. */
-export async function readGiven(queries: Queries): Promise<readonly Given[]> {
-  const rows = await queries.all<Given>(selectGiven)
-  return rows.map((row) => ({ ...row, given: Number(row.given) })) // PostgreSQL's sum is a text
+export function readGiven(queries: Queries): Promise<readonly Given[]> {
+  return queries.all<Given>(selectGiven)
 }
 
 /** Notes that a subscription had passed more than what its source had given by then. What was noted first stays. */

@@ -6,7 +6,7 @@ import { createMemoryLog, createMemoryStorage, type MemoryStorage } from '@atoll
 import { z } from 'zod'
 import { command, contract, event, service, system, type System } from '../../index.ts'
 import { call, inWorld, type World } from '../../../test/world.ts'
-import type { RunningSystem } from '../../runtime.ts'
+import type { RunningSystem, RuntimeOptions } from '../../runtime.ts'
 
 const Note = z.object({ id: z.string() })
 const taken = event('note.taken', { version: 1, key: () => 'all', data: Note })
@@ -50,7 +50,7 @@ function createLog(storage: MemoryStorage): Log & { isAway: boolean } {
 const options = { partitions: 1 }
 
 /** Copies, with the log, as they were when they had nothing but a try and a timer ahead of them, while files has handled two of what they emitted since. */
-async function restored(world: World, work: (restored: { filed: { id: string; about: string }[]; start(log: Log): Promise<RunningSystem>; log: Log & { isAway: boolean } }) => Promise<void>): Promise<void> {
+async function restored(world: World, work: (restored: { filed: { id: string; about: string }[]; start(log: Log, more?: Partial<RuntimeOptions>): Promise<RunningSystem>; log: Log & { isAway: boolean } }) => Promise<void>): Promise<void> {
   let isLate = true
   const filed: { id: string; about: string }[] = []
   const town = createTown(filed, (id) => isLate && id === 'late')
@@ -69,7 +69,7 @@ async function restored(world: World, work: (restored: { filed: { id: string; ab
   await filing.stop()
   assert.deepEqual(filed.splice(0).map(({ id }) => id), ['lost-1', 'lost-2', 'lost-3'])
   isLate = false
-  await work({ filed, log: createLog(early), start: (log) => world.start(town, patient, { log }) })
+  await work({ filed, log: createLog(early), start: (log, more) => world.start(town, { ...patient, ...more }, { log }) })
 }
 
 async function assertFiled(world: World, running: RunningSystem, filed: readonly { id: string; about: string }[]): Promise<void> {
@@ -121,6 +121,24 @@ describe('a source and its log that were restored, with tries and timers ahead o
         assert.match(running.readiness().reasons.join(), /the relay of copies cannot hand events to the log, and tries again/)
         isFull = false
         await assertFiled(world, running, filed)
+      })))
+
+  it('give up no numbers once they have emitted others under them, and say so at every start', () =>
+    inWorld((world) =>
+      restored(world, async ({ filed, start, log }) => {
+        const first = await start(log, { lostNumbersMax: 1 }) // too few, so what was late, and the timer, take two of them
+        await world.host.advance(20_000)
+        await first.stop()
+        for (let nth = 0; nth < 2; nth++) {
+          world.logged.length = 0
+          const running = await start(log)
+          await world.host.advance(2_000)
+          assert.match(running.readiness().reasons.join('\n'), /files is halted: LOG_/)
+          const alarms = world.logged.filter(({ message }) => message.startsWith('ALARM: files has handled events of copies'))
+          assert.match(alarms.map(({ message }) => message).join('\n'), /copies has emitted others since under their numbers, so files is halted, and skips none/)
+          await running.stop()
+        }
+        assert.deepEqual(filed, [])
       })))
 })
 
