@@ -128,7 +128,11 @@ function runOperation(parts: OperationParts, operation: BoundOperation, request:
 async function run(parts: OperationParts, operation: BoundOperation, handling: Handling, answer: Answer, slot: AnswerSlot | undefined): Promise<void> {
   let returned: unknown
   try {
-    returned = await handling.within(() => handlerOf(parts, operation)(handling))
+    try {
+      returned = await handling.within(() => handlerOf(parts, operation)(handling))
+    } finally {
+      handling.end()
+    }
     if (handling.isUnderWay) await handling.settled()
     handling.assertExecuted(returned)
   } catch (error) {

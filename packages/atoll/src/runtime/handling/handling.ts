@@ -326,6 +326,11 @@ export class Handling implements Progress, Attributable {
     return attribution ? attribution.apart(work) : work()
   }
 
+  /** Its handler has ended, well or not. What that left behind opens no transaction any more: the outcome would be another than the one that is told, or counted. */
+  end(): void {
+    if (this.#state === 'ready') this.#state = 'over'
+  }
+
   /** Ends the handling: `signal` aborts, and a transaction that has not begun is refused. One that has begun ends as it will. */
   abort(reason: unknown): void {
     this.reason ??= reason

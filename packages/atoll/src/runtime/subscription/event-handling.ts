@@ -40,7 +40,12 @@ export async function handleEvent(
       { deadlineMs, signal: undefined, name },
       async () => {
         try {
-          const returned = await handling.within(() => subscriber.run(handling as unknown as EventView)) // the class has every member of the view; `event` is set
+          let returned: unknown
+          try {
+            returned = await handling.within(() => subscriber.run(handling as unknown as EventView)) // the class has every member of the view; `event` is set
+          } finally {
+            handling.end()
+          }
           if (handling.isUnderWay) await handling.settled()
           if (!handling.committed) handling.decide()
           if (handling.refusal && handling.committed) reportAfterCommit(parts, envelope, handling.refusal)
