@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
 import { sqlStore } from '@atoll/store'
+import type { Reader, Statement, StoreDriver, Value } from '@atoll/store/driver'
 import { z } from 'zod'
 import { command, contract, event, query, service, system } from '../../index.ts'
 import { call, changedWrites, endingBehind, inWorld } from '../../../test/world.ts'
@@ -220,4 +221,49 @@ describe('a timer', () => {
       await world.host.advance(20_000)
       assert.equal((await call(a, clock.seen, {})).length, 20)
     }))
+
+  it('fires in another instance when the one that set it is gone', () =>
+    inWorld(async (world) => {
+      const a = await world.start(createClock(), { instance: 'a' })
+      const b = await world.start(createClock(), { instance: 'b' })
+      await call(b, clock.remind, { id: 'of b', afterMs: 20_000 })
+      await b.stop()
+      await world.host.advance(100_000)
+      assert.deepEqual(await call(a, clock.seen, {}), ['of b'])
+    }))
+
+  it('is not forgotten for an answer that its store gave late', () =>
+    inWorld(async (world) => {
+      let release: (() => void) | undefined
+      let isSlow = false
+      const stores: StoreDriver = {
+        ...world.stores,
+        async open(name, migrations) {
+          const store = await world.stores.open(name, migrations)
+          const { reader } = store
+          const get: Reader['get'] = async <Row>(statement: Statement, params?: readonly Value[]) => {
+            const row = await reader.get<Row>(statement, params)
+            if (isSlow && statement.sql.includes('min(due_at)')) {
+              isSlow = false
+              await new Promise<void>((resolve) => (release = resolve))
+            }
+            return row
+          }
+          return { ...store, reader: new Proxy(reader, { get: (target, member) => (member === 'get' ? get : bound(target, member)) }) }
+        },
+      }
+      const running = await world.start(createClock(), {}, { stores })
+      await call(running, clock.remind, { id: 'first', afterMs: 50 })
+      isSlow = true // what is asked once that has fired sees no timer
+      await world.host.advance(60)
+      await call(running, clock.remind, { id: 'second', afterMs: 1_000 })
+      release!()
+      await world.host.advance(2_000)
+      assert.deepEqual(await call(running, clock.seen, {}), ['first', 'second'])
+    }))
 })
+
+function bound<T extends object>(target: T, member: string | symbol): unknown {
+  const value = target[member as keyof T]
+  return typeof value === 'function' ? value.bind(target) : value
+}

@@ -40,6 +40,8 @@ export class Timers {
   #timer: Timer | undefined
   #firing: Promise<void> | undefined
   #stopped = true
+  /** Which look at the store is the last one that was begun. */
+  #looks = 0
   /** How far the wall clock is before the one that nobody sets, when it was last looked at. */
   #wallAheadMs = Infinity
 
@@ -71,13 +73,13 @@ export class Timers {
 
   async #arm(): Promise<void> {
     if (this.#stopped || this.#firing) return
+    const look = ++this.#looks
     await this.#bringNearer()
     const next = await this.#store.reader.get<{ dueAt: number | null }>(selectNext)
+    if (this.#stopped || this.#firing || look !== this.#looks) return // one that began later knows more, whichever is answered first
     this.#timer?.cancel()
-    this.#timer = undefined
-    if (this.#stopped || next?.dueAt === null || next?.dueAt === undefined) return
-    // The wall clock may have jumped by the time it wakes, so firing looks again; and it looks at least every so often.
-    const delayMs = Math.min(Math.max(0, next.dueAt - this.#host.now()), LOOK_MS_MAX)
+    // The wall clock may have jumped by the time it wakes, so firing looks again; and it looks at least every so often: another instance may have set a timer, and be gone.
+    const delayMs = Math.min(Math.max(0, (next?.dueAt ?? Infinity) - this.#host.now()), LOOK_MS_MAX)
     this.#timer = this.#host.after(delayMs, () => {
       const firing = this.#fire().finally(() => {
         this.#firing = undefined
