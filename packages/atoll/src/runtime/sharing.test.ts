@@ -301,6 +301,22 @@ describe('a projection', () => {
       assert.equal(await world.stores.exists('audit.sums.2'), true)
     }))
 
+  it('are rebuilt once at a time in one process: a second rebuild would delete the store of the first', () =>
+    inWorld(async (world) => {
+      const shop = await world.start(createShop())
+      await call(shop, book.note, { account: 'ann', cents: 1 })
+      await shop.quiet()
+      const first = Array.fromAsync(shop.admin.replay('audit.sums'))
+      await assert.rejects(Array.fromAsync(shop.admin.replay('audit.sums')), { code: 'UNAVAILABLE' })
+      await world.host.advance(1_000)
+      assert.equal((await first).at(-1)!.done, true)
+      const again = Array.fromAsync(shop.admin.replay('audit.sums'))
+      await world.host.advance(1_000)
+      assert.equal((await again).at(-1)!.done, true)
+      assert.deepEqual(await call(shop, audit.sums, { account: 'ann' }), { cents: 1 })
+      assert.ok((await shop.admin.ledger()).every(({ balanced }) => balanced))
+    }))
+
   it('can be rebuilt although an instance that is gone began to, by a clock that was ahead', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop(), { leaseMs: 3_000 })

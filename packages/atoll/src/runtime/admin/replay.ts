@@ -16,6 +16,15 @@ export async function* replayProjection(service: ServiceRuntime, facts: Subscrip
     throw new AtollError('UNSUPPORTED', `${facts.name} handles events with effects, which a replay would repeat; only projections can be replayed`)
   }
   if (service.state !== 'running') throw new AtollError('UNAVAILABLE', `service ${service.name} is ${service.state}; start it before you replay ${facts.name}`)
+  const release = service.generations.claim(facts)
+  try {
+    yield* buildAnew(service, facts, log)
+  } finally {
+    release()
+  }
+}
+
+async function* buildAnew(service: ServiceRuntime, facts: SubscriptionFacts, log: Log): AsyncGenerator<ReplayProgress> {
   const { next, subscription } = await service.generations.beside(facts)
   const live = service.subscriptions.get(facts.name)!
   let swapped = false

@@ -1,4 +1,4 @@
-import type { Host, Logger, Timer } from '@atoll/host'
+import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
 import type { Reader, Store, StoreDriver } from '@atoll/store/driver'
 import type { SubscriptionFacts } from '../../system.ts'
 import type { Admission } from '../command/admission.ts'
@@ -41,6 +41,8 @@ export class Generations {
   /** Whether it looks again and again. */
   #isFollowing = false
   #hasEnded = false
+  /** Subscriptions of which the next generation is being built here. */
+  readonly #building = new Set<string>()
 
   constructor(parts: GenerationsParts) {
     this.#parts = parts
@@ -92,6 +94,13 @@ export class Generations {
   /** Resolves when nothing takes the place of anything any more. */
   async settled(): Promise<void> {
     await this.#following
+  }
+
+  /** Claims the rebuilding of a projection; call what is returned when that has ended. UNAVAILABLE if it is being rebuilt here: both would build the same generation, and delete each other's store. */
+  claim({ name }: SubscriptionFacts): () => void {
+    if (this.#building.has(name)) throw new AtollError('UNAVAILABLE', `${name} is being rebuilt already; wait for that`)
+    this.#building.add(name)
+    return () => this.#building.delete(name)
   }
 
   /** Opens the next generation of a projection beside the live one; the caller starts its subscription, and calls {@link swap} or discards it. */
