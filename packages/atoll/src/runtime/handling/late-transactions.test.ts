@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
-import { command, contract, event, forbidden, query, service, system } from '../../index.ts'
+import { command, contract, event, forbidden, projection, query, service, system } from '../../index.ts'
 import { call, inWorld } from '../../../test/world.ts'
 
 const Note = z.object({ id: z.string() })
@@ -61,5 +61,35 @@ describe('a transaction that a handler opens after it has ended', () => {
       assert.deepEqual(await call(running, notes.kept, {}), ['a'])
       const [row] = await running.admin.ledger()
       assert.deepEqual([row!.handled, row!.balanced], [1, true])
+    }))
+})
+
+describe('what a projection writes for an event after its handler has failed', () => {
+  it('is not done in the midst of the next event', () =>
+    inWorld(async (world) => {
+      const many = contract('many', { events: [taken], take: command({ input: z.object({}), output: z.void() }) })
+      const shown = contract('shown', { all: query({ input: z.object({}), output: z.array(z.string()) }) })
+      let tries = 0
+      const pages = projection('pages', {
+        store: sqlStore<{ pages: { id: string } }>({ migrations: { '0001-pages': 'CREATE TABLE pages (id TEXT)' } }),
+        subscribe: ({ project }) => [
+          project(taken, async ({ data }, { db }) => {
+            const checked = data.id === '3' && ++tries < 3 ? Promise.reject(new Error('not now')) : undefined
+            await Promise.all([checked, later().then(() => db.insertInto('pages').values(data).execute())])
+          }),
+        ],
+      })
+      const running = await world.start(
+        system('town', {
+          services: [
+            service(many, { handlers: { take: async ({ tx }) => void (await tx(({ emit }) => { for (let id = 0; id < 20; id++) emit(taken, { id: String(id) }) })) } }),
+            service(shown, { store: sqlStore<{ pages: { id: string } }>({ migrations: {} }), projections: [pages], handlers: { all: async ({ db }) => (await db.selectFrom('pages').select('id').execute()).map(({ id }) => id) } }),
+          ],
+        }),
+        { partitions: 1 },
+      )
+      await call(running, many.take, {})
+      await world.host.advance(60_000)
+      assert.deepEqual((await call(running, shown.all, {})).sort(), Array.from({ length: 20 }, (_, id) => String(id)).sort())
     }))
 })

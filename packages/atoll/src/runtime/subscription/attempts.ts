@@ -1,5 +1,5 @@
 import { AtollError, isSoundError, type ErrorCode } from '@atoll/host'
-import type { Transaction } from '@atoll/store/driver'
+import type { Queries, Transaction } from '@atoll/store/driver'
 import { assertExecuted, forgetUnexecuted, kyselyFor } from '@atoll/store'
 import type { Subscriber } from '../../service/subscriber.ts'
 import { openEnvelope, type Envelope } from '../handling/envelope.ts'
@@ -120,7 +120,7 @@ export class Attempts {
   }
 
   /** Applies one event to a projection, inside a transaction. */
-  async project(subscriber: Subscriber, envelope: Envelope, tx: Transaction): Promise<void> {
+  async project(subscriber: Subscriber, envelope: Envelope, tx: Queries): Promise<void> {
     const { attribution, name, logger } = this.#ground
     const apply = (): unknown => subscriber.run({ event: openEnvelope(envelope, subscriber.event), db: kyselyFor(tx) })
     try {

@@ -9,6 +9,7 @@ import type { CursorBook } from './cursor-book.ts'
 import type { Cursor } from './cursor.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import { parked, type HeldEvents, type HeldReason } from './held.ts'
+import { OwnQueries } from './own-queries.ts'
 
 /** A batch of records for a projection. */
 export interface Batch {
@@ -155,8 +156,9 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
 
 /** Applies a record so that it can be undone alone. Answers why it must be held, if it must. */
 async function tryToApply(batch: Batch, tx: Transaction, record: StoredRecord): Promise<HeldReason | undefined> {
+  const own = new OwnQueries(tx)
   try {
-    await tx.savepoint(() => batch.attempts.project(subscriberOf(batch, record), record, tx))
+    await tx.savepoint(() => batch.attempts.project(subscriberOf(batch, record), record, own).finally(() => own.end()))
     return undefined
   } catch (thrown) {
     const error = AtollError.from(thrown)
