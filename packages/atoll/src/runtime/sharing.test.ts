@@ -330,6 +330,53 @@ describe('a projection', () => {
       assert.deepEqual(await call(shop, audit.sums, { account: 'ann' }), { cents: 1 })
     }))
 
+  it('keeps nothing from stopping, if nobody can say meanwhile which generation is live', () =>
+    inWorld(async (world) => {
+      const asked = Promise.withResolvers<void>()
+      const away = Promise.withResolvers<void>()
+      let isLate = false
+      const stores = changedReads(world.stores, async (statement) => {
+        if (!isLate || !statement.sql.startsWith('SELECT generation')) return
+        asked.resolve()
+        await away.promise
+      })
+      const shop = await world.start(createShop(), {}, { stores })
+      isLate = true
+      await world.host.advance(10_000)
+      await asked.promise
+      const stopping = shop.stop()
+      away.reject(new AtollError('UNAVAILABLE', 'the store is away'))
+      await world.host.advance(10_000)
+      await stopping
+      assert.deepEqual([...shop.services.values()].map(({ state }) => state), ['stopped', 'stopped'])
+    }))
+
+  it('takes no place any more when its service has stopped', () =>
+    inWorld(async (world) => {
+      let gate: Promise<void> | undefined
+      const open = Promise.withResolvers<void>()
+      const log: Log = { ...world.log, append: async (source, records) => (await gate, world.log.append(source, records)) }
+      const shop = await world.start(createShop(), {}, { log })
+      for (let cents = 1; cents <= 100; cents++) await call(shop, book.note, { account: 'a', cents })
+      await shop.quiet()
+      const rebuild = shop.admin.replay('audit.sums')[Symbol.asyncIterator]()
+      const step = rebuild.next()
+      await world.host.advance(100)
+      await step
+      gate = open.promise
+      await call(shop, book.note, { account: 'a', cents: 1 })
+      const stopping = shop.stop({ drainMs: 8_000 }) // which waits for what the log does not take
+      await world.host.advance(200)
+      assert.deepEqual([...shop.services.values()].map(({ state }) => state), ['stopping', 'stopped'])
+      const rest = assert.rejects(Array.fromAsync({ [Symbol.asyncIterator]: () => rebuild }), { code: 'UNAVAILABLE', message: /not touched/ })
+      await world.host.advance(2_000)
+      await rest
+      open.resolve()
+      await world.host.advance(10_000)
+      await stopping
+      assert.equal(await world.stores.exists('audit.sums.2'), false)
+    }))
+
   it('that is being rebuilt is not touched by those who only look', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop())

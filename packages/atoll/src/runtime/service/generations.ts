@@ -91,9 +91,9 @@ export class Generations {
     this.stopFollowing()
   }
 
-  /** Resolves when nothing takes the place of anything any more. */
+  /** Resolves when nothing is about to take the place of anything. Why that failed, if it did, is for those to say who began it. */
   async settled(): Promise<void> {
-    await this.#following
+    await this.#following?.catch(noop)
   }
 
   /** Claims the rebuilding of a projection; call what is returned when that has ended. UNAVAILABLE if it is being rebuilt here: both would build the same generation, and delete each other's store. */
@@ -112,7 +112,8 @@ export class Generations {
 
   /** Puts a rebuilt generation in the place of the live one. Rejects if it has not become live, and never after that. */
   async swap(facts: SubscriptionFacts, next: ProjectionStore, subscription: Subscription): Promise<void> {
-    await this.#following
+    await this.settled()
+    if (this.#hasEnded) throw new AtollError('UNAVAILABLE', `${facts.name} was rebuilt, and its service stops: nothing takes the place of anything now. The live projection was not touched`)
     const goingLive = next.goLive()
     const installing = goingLive.then(() => this.#install(facts, next, subscription))
     this.#following = installing.then(noop, noop).finally(() => (this.#following = undefined)) // it is live here before anybody looks whether it is
