@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
+import type { Log } from '@atoll/log/driver'
 import { z } from 'zod'
 import { command, contract, event, query, service, system } from '../index.ts'
 import { audit, book, createShop } from '../../test/shop.ts'
@@ -85,5 +86,36 @@ describe('a system whose start fails half-way', () => {
       await call(second, book.note, { account: 'a', cents: 1 })
       await second.quiet()
       assert.deepEqual(await call(second, audit.total, { account: 'a' }), { cents: [1] })
+    }))
+})
+
+describe('a service that stops and starts while the log hangs', () => {
+  it('begins to handle once when the log answers, and leaves nothing running', () =>
+    inWorld(async (world) => {
+      const hanging = Promise.withResolvers<void>()
+      let watching = 0
+      const log: Log = {
+        ...world.log,
+        tail: async (source, partition) => (await hanging.promise, world.log.tail(source, partition)),
+        watch(source, listener) {
+          watching++
+          const unwatch = world.log.watch(source, listener)
+          return () => (watching--, unwatch())
+        },
+      }
+      const shop = await after(10_000, world.start(createShop(), { leaseMs: 3_000 }, { log }))
+      const auditor = shop.services.get('audit')!
+      await after(10_000, auditor.stop({ drainMs: 100 }))
+      await after(10_000, auditor.start())
+      hanging.resolve()
+      await after(10_000, Promise.resolve())
+      assert.deepEqual([shop.readiness().ready, watching], [true, 2], 'the auditor and its sums')
+      await after(10_000, shop.stop())
+      assert.equal(watching, 0)
+
+      async function after<T>(ms: number, work: Promise<T>): Promise<T> {
+        await world.host.advance(ms)
+        return work
+      }
     }))
 })

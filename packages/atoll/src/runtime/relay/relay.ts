@@ -104,9 +104,10 @@ export class Relay {
     return new Map(this.#epoch === undefined ? [] : [[0, this.#epoch]])
   }
 
-  /** Renews the lease or takes it, and does so again in time; sooner, if the store would not have it. */
+  /** Renews the lease or takes it, and does so again in time; sooner, if the store would not have it. A look that hangs at the log since before a stop goes on for the next start. */
   #lookAtLease(): Promise<void> {
-    return (this.#looking = this.#lookAtLeaseNow())
+    this.#looking ??= this.#lookAtLeaseNow().finally(() => (this.#looking = undefined))
+    return this.#looking
   }
 
   async #lookAtLeaseNow(): Promise<void> {
