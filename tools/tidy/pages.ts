@@ -27,14 +27,28 @@ function checkPaths({ path, text }: SourceFile, exists: (path: string) => boolea
   )
 }
 
-/** Code that stands right behind the path of a file is in that file. */
+/** Code that stands right behind the path of a file is in that file: a name is declared there. */
 function checkNames({ path, text }: SourceFile, files: readonly SourceFile[]): Finding[] {
   if (!describesCode(path)) return []
   return [...text.matchAll(/`([\w./-]+\.ts)`((?: `[^`\n]+`)+)/g)].flatMap(({ 1: named, 2: names, index }) => {
     const code = files.find((file) => file.path === named)?.text ?? ''
-    const missing = [...names!.matchAll(/`([^`]+)`/g)].map((match) => match[1]!).filter((name) => !code.includes(name))
+    const missing = [...names!.matchAll(/`([^`]+)`/g)].map((match) => match[1]!).filter((name) => !has(code, name))
     return missing.map((name) => ({ path, line: lineAt(text, index), message: `looks for ${name} in ${named}, where it is not` }))
   })
+}
+
+/** Whether code declares a name: as a function, class, type or variable, or as a member. Of what is no name alone, whether it stands there. */
+function has(code: string, name: string): boolean {
+  if (!/^#?\w+$/.test(name)) return code.includes(name)
+  const declared = new RegExp(
+    [
+      String.raw`^\s*(?:export |default |declare |abstract |async )*(?:function\*?|class|interface|type|enum|const|let) ${name}\b`,
+      String.raw`^\s*(?:(?:public|protected|private|static|readonly|override|async|get|set) |\*)*${name}(?:<[^\n]*>)?\((?:[^\n]*\)(?:: [^\n]+)? \{$|\n(?:\s+[^\n]*,\n)*\s*\)(?:: [^\n]+)? \{$)`,
+      String.raw`^\s*(?:(?:public|protected|private|static|readonly|override) )*${name}\??(?:: [^\n]+)? = `,
+    ].join('|'),
+    'm',
+  )
+  return declared.test(code)
 }
 
 /** Pages for those who read the code. */

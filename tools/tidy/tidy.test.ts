@@ -64,4 +64,14 @@ describe('tidy', () => {
     const page = { path: 'docs/internals/one-event.md', text: '# A\n\n`packages/a/b.ts` `begin` `end`, then `other`\n' }
     assert.deepEqual(messages(checkPages([code, page], () => true)), ['3 looks for end in packages/a/b.ts, where it is not'])
   })
+
+  it('finds it also if the name still stands in the file, where it is called, spoken of, or part of another one', () => {
+    const page = { path: 'docs/internals/one-event.md', text: '# A\n\n`packages/a/b.ts` `begin`\n' }
+    const found = (text: string): number => checkPages([{ path: 'packages/a/b.ts', text }, page], () => true).length
+    const without = ['  begin(store)\n', '  begin(() => {\n', '  await begin(store)\n', '// begin\n', 'function beginNow() {}\n', "import { begin } from './c.ts'\n", '  beginning = 1\n', '  if (begin(a)) {\n']
+    assert.deepEqual(without.map(found), without.map(() => 1))
+    const within = ['export async function begin<T>(\n', 'const begin = 1\n', '  begin(a: B): void {\n', '  async begin<T>(work: () => T): Promise<T> {\n', '  begin(\n    a: B,\n  ): void {\n', '  readonly begin: A = (b) => b\n', 'export interface begin {\n']
+    assert.deepEqual(within.map(found), within.map(() => 0))
+    assert.equal(checkPages([{ path: 'packages/a/b.ts', text: '  #begin(): void {\n' }, { ...page, text: '# A\n\n`packages/a/b.ts` `#begin` `begin(): v`\n' }], () => true).length, 0)
+  })
 })
