@@ -123,10 +123,10 @@ function drawParts(random: Random, { services, subscriptions }: System, untilMs:
   const together = random.chance(0.4) ? [...emitters, 'log'] : []
   const momentMs = random.int(untilMs)
   const parts = names.flatMap((name): RestoredPart[] => {
-    if (together.includes(name)) return [{ name, takenMs: momentMs }]
-    return random.chance(0.3) ? [{ name, takenMs: random.int(untilMs) }] : []
+    if (together.includes(name)) return [{ name, momentMs }]
+    return random.chance(0.3) ? [{ name, momentMs: random.int(untilMs) }] : []
   })
-  return parts.length > 0 ? parts : [{ name: random.pick(names), takenMs: momentMs }]
+  return parts.length > 0 ? parts : [{ name: random.pick(names), momentMs }]
 }
 
 /** An ordinary one is in every other test already. */

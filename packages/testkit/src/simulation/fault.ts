@@ -41,10 +41,11 @@ export type Fault =
   /** The next version of the system takes over. */
   | { readonly kind: 'deploy'; readonly atMs: number }
 
-/** A service, a projection (`mail.counts`) or the `log`, as it was at `takenMs`. */
+/** A service, a projection (`mail.counts`) or the `log`, as it was at a moment. */
 export interface RestoredPart {
   readonly name: string
-  readonly takenMs: number
+  /** Milliseconds since faults began, as the `atMs` of a fault. */
+  readonly momentMs: number
 }
 
 export type FaultKind = Fault['kind']
@@ -85,7 +86,7 @@ export function describeFault(fault: Fault): string {
     case 'stop':
       return `${fault.service} is stopped at ${fault.atMs} ms, for ${fault.forMs} ms`
     case 'restore':
-      return `the power goes at ${fault.atMs} ms, for ${fault.downMs} ms, and ${fault.parts.map(({ name, takenMs }) => `${name} comes back as it was at ${takenMs} ms`).join(', ')}`
+      return `the power goes at ${fault.atMs} ms, for ${fault.downMs} ms, and ${fault.parts.map(({ name, momentMs }) => `${name} comes back as it was at ${momentMs} ms`).join(', ')}`
     case 'deploy':
       return `the next version is deployed at ${fault.atMs} ms`
   }

@@ -201,13 +201,13 @@ describe('faults', () => {
     for (let seed = 0; seed < 50; seed++) {
       const restores = drawFaults(createRandom(seed), { ...range, kinds: ['crash', 'restore'] }).filter((fault) => fault.kind === 'restore')
       assert.equal(restores.length, 1)
-      for (const { name, takenMs } of restores[0]!.parts) if (parts.add(name)) assert.ok(takenMs < restores[0]!.atMs)
+      for (const { name, momentMs } of restores[0]!.parts) if (parts.add(name)) assert.ok(momentMs < restores[0]!.atMs)
     }
     assert.deepEqual([...parts].sort(), ['book', 'log', 'till'])
   })
 
   it('put no copy in the place of a store that came back with all it had, and has gone on since', async () => {
-    const restore: Fault = { kind: 'restore', atMs: 1, parts: [{ name: 'till', takenMs: 0 }], downMs: 10 }
+    const restore: Fault = { kind: 'restore', atMs: 1, parts: [{ name: 'till', momentMs: 0 }], downMs: 10 }
     const { failure, happened } = await runSeed(createShop(), simulation, 1, [restore])
     assert.deepEqual([failure, happened], [undefined, 1])
   })

@@ -28,7 +28,7 @@ export class Weather {
   readonly #beganMs: number
   #isOver = false
   #names = 0
-  /** By when they were taken. */
+  /** By the moments of the parts that are to come back from them. */
   readonly #backups = new Map<number, Backup>()
   #restored: Restored | undefined
   /** Stores and log are being replaced: nobody starts before that is done. */
@@ -46,8 +46,8 @@ export class Weather {
     this.#faults = faults
     this.#next = next
     world.mishapAt = (passenger, point, subject) => this.#mishapAt(passenger, point, subject)
-    const moments = faults.flatMap((fault) => (fault.kind === 'restore' ? fault.parts.map(({ takenMs }) => takenMs) : []))
-    for (const takenMs of new Set(moments)) world.surroundings.after(takenMs, () => this.#attempt(async () => void this.#backups.set(takenMs, await world.backup())))
+    const moments = faults.flatMap((fault) => (fault.kind === 'restore' ? fault.parts.map(({ momentMs }) => momentMs) : []))
+    for (const momentMs of new Set(moments)) world.surroundings.after(momentMs, () => this.#attempt(async () => void this.#backups.set(momentMs, await world.backup())))
     for (const fault of faults) if ('atMs' in fault) world.surroundings.after(fault.atMs, () => this.#strike(fault))
   }
 
@@ -105,7 +105,7 @@ export class Weather {
   }
 
   #oldestOf(parts: readonly RestoredPart[]): Backup | undefined {
-    const moments = parts.map(({ takenMs }) => takenMs)
+    const moments = parts.map(({ momentMs }) => momentMs)
     return this.#backups.get(Math.min(...moments))
   }
 
@@ -113,7 +113,7 @@ export class Weather {
     const world = this.#world
     world.powerLoss()
     const newest = await world.backup()
-    for (const { name, takenMs } of fault.parts) await world.restore(this.#backups.get(takenMs)!, name) // as above
+    for (const { name, momentMs } of fault.parts) await world.restore(this.#backups.get(momentMs)!, name) // a restore strikes only if it has them all
     this.#restored = { fault, newest }
     this.#onRestored()
     await new Promise<void>((resolve) => world.surroundings.after(fault.downMs, resolve))
@@ -260,7 +260,7 @@ export class Weather {
         this.#stop(fault.service, fault.forMs)
         break
       case 'restore':
-        if (!fault.parts.every(({ takenMs }) => this.#backups.has(takenMs))) return
+        if (!fault.parts.every(({ momentMs }) => this.#backups.has(momentMs))) return
         this.#restoring = this.#restore(fault)
         this.#attempt(() => this.#restoring!.then(() => this.#startRestored())) // set above
         break
