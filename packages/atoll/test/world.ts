@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { AtollError, type Logger } from '@atoll/host'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import type { Log } from '@atoll/log/driver'
@@ -28,13 +29,16 @@ export async function createWorld(): Promise<World> {
   const at = (level: 'info' | 'warn' | 'error'): Logger['info'] => (fields, message) => void logged.push({ level, message, fields })
   const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') }
   const started: RunningSystem[] = []
+  const opened: OwnStores[] = []
   return {
     host,
     log,
     stores,
     logged,
     async start(system, options = {}, ports = {}) {
-      const running = await startSystem(system, { host, log, stores, logger, ...ports }, options)
+      const own = ownStores(ports.stores ?? stores)
+      opened.push(own)
+      const running = await startSystem(system, { host, log, logger, ...ports, stores: own }, options)
       started.push(running)
       return running
     },
@@ -42,6 +46,7 @@ export async function createWorld(): Promise<World> {
       for (const running of started) await running.stop({ drainMs: 0 })
       await stores.close()
       await log.close()
+      assert.deepEqual(opened.flatMap(({ held }) => [...held]), [], 'stores were left open')
     },
   }
 }
@@ -76,6 +81,38 @@ function keepOpen(driver: StoreDriver): StoreDriver {
       await driver.remove(name)
     },
     close: () => driver.close(),
+  }
+}
+
+/** The stores of one process: as with every driver, one that is open is neither opened again nor removed. */
+interface OwnStores extends StoreDriver {
+  /** By name. */
+  readonly held: ReadonlySet<string>
+}
+
+function ownStores(driver: StoreDriver): OwnStores {
+  const held = new Set<string>()
+  const assertFree = (name: string): void => {
+    if (held.has(name)) throw new AtollError('DATA_IN_USE', `store ${name} is open already`)
+  }
+  return {
+    ...driver,
+    held,
+    async open(name, migrations) {
+      assertFree(name)
+      held.add(name)
+      try {
+        const store = await driver.open(name, migrations)
+        return { ...store, close: () => (held.delete(name), store.close()) }
+      } catch (error) {
+        held.delete(name)
+        throw error
+      }
+    },
+    async remove(name) {
+      assertFree(name)
+      await driver.remove(name)
+    },
   }
 }
 
@@ -156,7 +193,9 @@ export async function inWorld(work: (world: World) => Promise<void>): Promise<vo
   const world = await createWorld()
   try {
     await work(world)
-  } finally {
-    await world.close()
+  } catch (error) {
+    await world.close().catch(() => undefined) // the first error is the one to tell
+    throw error
   }
+  await world.close()
 }

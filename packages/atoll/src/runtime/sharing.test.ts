@@ -301,13 +301,13 @@ describe('a projection', () => {
       assert.equal(await world.stores.exists('audit.sums.2'), true)
     }))
 
-  it('are rebuilt once at a time in one process: a second rebuild would delete the store of the first', () =>
+  it('is rebuilt once at a time in one process: a second rebuild would delete the store of the first', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop())
       await call(shop, book.note, { account: 'ann', cents: 1 })
       await shop.quiet()
       const first = Array.fromAsync(shop.admin.replay('audit.sums'))
-      await assert.rejects(Array.fromAsync(shop.admin.replay('audit.sums')), { code: 'UNAVAILABLE' })
+      await assert.rejects(Array.fromAsync(shop.admin.replay('audit.sums')), { code: 'UNAVAILABLE', message: /audit\.sums is being rebuilt already/ })
       await world.host.advance(1_000)
       assert.equal((await first).at(-1)!.done, true)
       const again = Array.fromAsync(shop.admin.replay('audit.sums'))
@@ -345,18 +345,19 @@ describe('a projection', () => {
       await world.host.advance(10_000)
       await asked.promise
       const stopping = shop.stop()
+      await world.host.advance(100)
       away.reject(new AtollError('UNAVAILABLE', 'the store is away'))
       await world.host.advance(10_000)
       await stopping
       assert.deepEqual([...shop.services.values()].map(({ state }) => state), ['stopped', 'stopped'])
     }))
 
-  it('takes no place any more when its service has stopped', () =>
+  it('takes no place any more once its service has begun to stop', () =>
     inWorld(async (world) => {
       let gate: Promise<void> | undefined
       const open = Promise.withResolvers<void>()
-      const log: Log = { ...world.log, append: async (source, records) => (await gate, world.log.append(source, records)) }
-      const shop = await world.start(createShop(), {}, { log })
+      const stores = changedWrites(world.stores, async (store, work) => (store.name === 'book' && (await gate), store.write(work)))
+      const shop = await world.start(createShop(), {}, { stores })
       for (let cents = 1; cents <= 100; cents++) await call(shop, book.note, { account: 'a', cents })
       await shop.quiet()
       const rebuild = shop.admin.replay('audit.sums')[Symbol.asyncIterator]()
@@ -364,17 +365,112 @@ describe('a projection', () => {
       await world.host.advance(100)
       await step
       gate = open.promise
-      await call(shop, book.note, { account: 'a', cents: 1 })
-      const stopping = shop.stop({ drainMs: 8_000 }) // which waits for what the log does not take
-      await world.host.advance(200)
-      assert.deepEqual([...shop.services.values()].map(({ state }) => state), ['stopping', 'stopped'])
-      const rest = assert.rejects(Array.fromAsync({ [Symbol.asyncIterator]: () => rebuild }), { code: 'UNAVAILABLE', message: /not touched/ })
+      const noting = call(shop, book.note, { account: 'a', cents: 1 })
+      const stopping = shop.stop({ drainMs: 8_000 }) // which waits for the note
+      const rest = assert.rejects(Array.fromAsync({ [Symbol.asyncIterator]: () => rebuild }), { code: 'UNAVAILABLE', message: /its service stops.*not touched/ })
       await world.host.advance(2_000)
       await rest
       open.resolve()
       await world.host.advance(10_000)
-      await stopping
+      await Promise.all([noting, stopping])
       assert.equal(await world.stores.exists('audit.sums.2'), false)
+    }))
+
+  it('is rebuilt no further when its service stops, although nobody asks any more how far that has come', () =>
+    inWorld(async (world) => {
+      let watching = 0
+      const log: Log = {
+        ...world.log,
+        watch(source, listener) {
+          watching++
+          const unwatch = world.log.watch(source, listener)
+          return () => (watching--, unwatch())
+        },
+      }
+      const shop = await world.start(createShop(), {}, { log })
+      for (let cents = 1; cents <= 100; cents++) await call(shop, book.note, { account: 'a', cents })
+      await shop.quiet()
+      const left = shop.admin.replay('audit.sums')[Symbol.asyncIterator]()
+      await world.host.advance(0)
+      await left.next()
+      assert.equal(watching, 3)
+      const auditor = shop.services.get('audit')!
+      const stopping = auditor.stop()
+      await world.host.advance(10_000)
+      await stopping
+      assert.equal(watching, 0)
+      assert.equal(await world.stores.exists('audit.sums.2'), false)
+      await auditor.start()
+      const again = Array.fromAsync(shop.admin.replay('audit.sums'))
+      const late = assert.rejects(left.next(), { code: 'UNAVAILABLE', message: /not touched/ })
+      await world.host.advance(10_000)
+      assert.equal((await again).at(-1)!.done, true)
+      await late
+    }))
+
+  for (const trouble of ['begin to read', 'open it for operations']) {
+    it(`that another instance has rebuilt is taken up at a later look, by one that could not ${trouble} at first`, () =>
+      inWorld(async (world) => {
+        const options = { leaseMs: 3_000 }
+        let failures = 0
+        const fail = (where: string): void => {
+          if (failures === 0 || where !== trouble) return
+          failures--
+          throw new AtollError('UNAVAILABLE', 'the network blinked')
+        }
+        const log: Log = { ...world.log, watch: (source, listener) => (fail('begin to read'), world.log.watch(source, listener)) }
+        const stores: StoreDriver = { ...world.stores, openReader: (names) => (fail('open it for operations'), world.stores.openReader(names)) }
+        const a = await world.start(createShop(), { ...options, instance: 'a' })
+        const b = await world.start(createShop(), { ...options, instance: 'b' }, { log, stores })
+        await call(a, book.note, { account: 'a1', cents: 5 })
+        await world.host.advance(10_000)
+        failures = 1
+        const rebuilding = Array.fromAsync(a.admin.replay('audit.sums'))
+        await world.host.advance(30_000)
+        await rebuilding
+        await a.stop()
+        await world.host.advance(30_000)
+        assert.equal(failures, 0)
+        const { position } = await b.dispatch('book.note', { input: { account: 'a1', cents: 1 } })
+        const reading = call(b, audit.sums, { account: 'a1' }, { position })
+        await world.host.advance(10_000)
+        assert.equal((await reading).cents, 6)
+        const next = Array.fromAsync(b.admin.replay('audit.sums'))
+        await world.host.advance(10_000)
+        assert.equal((await next).at(-1)!.done, true)
+        assert.equal(await world.stores.exists('audit.sums.3'), true)
+      }))
+  }
+
+  it('that another instance has rebuilt is not taken up, if its service stops while that begins', () =>
+    inWorld(async (world) => {
+      const options = { leaseMs: 3_000 }
+      const reached = Promise.withResolvers<void>()
+      const answer = Promise.withResolvers<void>()
+      let isLate = false
+      const tail: Log['tail'] = async (source, partition) => {
+        if (isLate) {
+          reached.resolve()
+          await answer.promise
+        }
+        return world.log.tail(source, partition)
+      }
+      const a = await world.start(createShop(), { ...options, instance: 'a' })
+      const b = await world.start(createShop(), { ...options, instance: 'b' }, { log: { ...world.log, tail } })
+      await call(a, book.note, { account: 'a1', cents: 5 })
+      await world.host.advance(10_000)
+      const rebuilding = Array.fromAsync(a.admin.replay('audit.sums'))
+      await world.host.advance(200)
+      isLate = true
+      await world.host.advance(5_000)
+      await reached.promise
+      const stopping = b.stop()
+      await world.host.advance(100)
+      answer.resolve()
+      await world.host.advance(30_000)
+      await stopping
+      await rebuilding
+      assert.equal(world.logged.some(({ message }) => message.startsWith('another instance has rebuilt')), false)
     }))
 
   it('that is being rebuilt is not touched by those who only look', () =>

@@ -13,6 +13,7 @@ import { replayProjection } from './admin/replay.ts'
 import { DRAIN_MS, type Cancellation, type Dispatch, type Dispatched, type OpenSystem, type Ports, type Readiness, type RunningSystem, type StopOptions } from './running.ts'
 import { ServiceRuntime } from './service/service-runtime.ts'
 import { Sources } from './command/sources.ts'
+import { all, inTurn } from './steps.ts'
 import { Alone } from './subscription/alone.ts'
 
 /**
@@ -125,14 +126,16 @@ class SystemRuntime implements RunningSystem {
     return this.#stopping
   }
 
-  /** Step by step, all services side by side: while handlers are at work, what they call must answer. */
+  /** Step by step, all services side by side: while handlers are at work, what they call must answer. Every step is taken for each of them, whatever fails. */
   async #stop({ drainMs = DRAIN_MS }: StopOptions = {}): Promise<void> {
     const services = [...this.services.values()]
     const untilMs = this.#ports.host.monotonicMs() + drainMs
-    await Promise.all(services.map((service) => service.endOperations(untilMs)))
-    await Promise.all(services.map((service) => service.endSubscriptions(untilMs)))
-    await Promise.all(services.map((service) => service.end(untilMs)))
-    await Promise.all(services.map((service) => service.close()))
+    await inTurn([
+      () => all(services.map((service) => service.endOperations(untilMs))),
+      () => all(services.map((service) => service.endSubscriptions(untilMs))),
+      () => all(services.map((service) => service.end(untilMs))),
+      () => all(services.map((service) => service.close())),
+    ])
   }
 
   #makeAdmin(options: RuntimeOptions): Admin {
@@ -157,11 +160,6 @@ class SystemRuntime implements RunningSystem {
       },
     }
   }
-}
-
-/** Waits for all of them, whatever becomes of any: whoever closes things finds nobody at work. */
-async function all(works: readonly Promise<void>[]): Promise<void> {
-  for (const work of await Promise.allSettled(works)) if (work.status === 'rejected') throw work.reason
 }
 
 function servicesHere({ name, services }: System, options: RuntimeOptions): readonly Service[] {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { AtollError } from '@atoll/host'
+import { AtollError, silentLogger } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
+import type { StoreDriver } from '@atoll/store/driver'
 import { z } from 'zod'
 import { command, contract, event, query, service, system } from '../index.ts'
 import { audit, book, createShop } from '../../test/shop.ts'
+import { startSystem } from './start.ts'
+import type { ServiceRuntime } from './service/service-runtime.ts'
 import { call, changedReads, changedWrites, inWorld } from '../../test/world.ts'
 
 const Empty = z.object({})
@@ -65,6 +68,64 @@ describe('a system that stops', () => {
     }))
 })
 
+describe('a system one of whose services cannot end', () => {
+  it('takes every step for every service all the same, and then says what failed first', () =>
+    inWorld(async (world) => {
+      let watched = 0
+      const closed: string[] = []
+      const log: Log = {
+        ...world.log,
+        watch(source, listener) {
+          const unwatch = world.log.watch(source, listener)
+          const isFirst = watched++ === 0
+          return () => {
+            unwatch()
+            if (isFirst) throw new Error('the first failure')
+          }
+        },
+      }
+      const stores: StoreDriver = {
+        ...world.stores,
+        async open(name, migrations) {
+          const store = await world.stores.open(name, migrations)
+          return {
+            ...store,
+            async close() {
+              await store.close()
+              closed.push(name)
+              if (name === 'audit.sums.1') throw new Error('a later failure')
+            },
+          }
+        },
+        openReader(names) {
+          const reader = world.stores.openReader(names)
+          const close = reader.close.bind(reader)
+          reader.close = () => close().then(() => Promise.reject(new Error('a failure between them')))
+          return reader
+        },
+      }
+      const shop = await startSystem(createShop(), { host: world.host, logger: silentLogger, log, stores }) // which its world does not stop again
+      await assert.rejects(shop.stop({ drainMs: 100 }), { message: 'the first failure' })
+      assert.deepEqual([...shop.services.values()].map(({ state }) => state), ['stopped', 'stopped'])
+      assert.deepEqual(closed.sort(), ['audit', 'audit.sums.1', 'book'])
+    }))
+})
+
+describe('a subscription that runs', () => {
+  it('is not started a second time', () =>
+    inWorld(async (world) => {
+      let watching = 0
+      const log: Log = { ...world.log, watch: (source, listener) => (watching++, world.log.watch(source, listener)) }
+      const shop = await world.start(createShop(), {}, { log })
+      const { subscriptions } = shop.services.get('audit') as ServiceRuntime // started as one
+      const before = watching
+      const again = subscriptions.get('audit')!.start()
+      await world.host.advance(10_000)
+      await again
+      assert.deepEqual([before, watching], [2, 2])
+    }))
+})
+
 describe('a system whose start fails half-way', () => {
   it('leaves nothing running', () =>
     inWorld(async (world) => {
@@ -93,10 +154,11 @@ describe('a service that stops and starts while the log hangs', () => {
   it('begins to handle once when the log answers, and leaves nothing running', () =>
     inWorld(async (world) => {
       const hanging = Promise.withResolvers<void>()
+      const asked: string[] = []
       let watching = 0
       const log: Log = {
         ...world.log,
-        tail: async (source, partition) => (await hanging.promise, world.log.tail(source, partition)),
+        tail: async (source, partition) => (asked.push(source), await hanging.promise, world.log.tail(source, partition)),
         watch(source, listener) {
           watching++
           const unwatch = world.log.watch(source, listener)
@@ -105,17 +167,44 @@ describe('a service that stops and starts while the log hangs', () => {
       }
       const shop = await after(10_000, world.start(createShop(), { leaseMs: 3_000 }, { log }))
       const auditor = shop.services.get('audit')!
+      const looks = asked.length
       await after(10_000, auditor.stop({ drainMs: 100 }))
       await after(10_000, auditor.start())
+      const more = asked.length - looks
       hanging.resolve()
       await after(10_000, Promise.resolve())
       assert.deepEqual([shop.readiness().ready, watching], [true, 2], 'the auditor and its sums')
       await after(10_000, shop.stop())
-      assert.equal(watching, 0)
+      assert.deepEqual([watching, more], [0, 0], 'it did not look at the log beside the look that hung')
 
       async function after<T>(ms: number, work: Promise<T>): Promise<T> {
         await world.host.advance(ms)
         return work
       }
+    }))
+
+  it('numbers on from what it had emitted, if the log answers while it is stopped', () =>
+    inWorld(async (world) => {
+      const first = await world.start(createShop())
+      await call(first, book.note, { account: 'a', cents: 1 })
+      await first.quiet()
+      await first.stop()
+      const hanging = Promise.withResolvers<void>()
+      const log: Log = { ...world.log, tail: async (source, partition) => (await hanging.promise, world.log.tail(source, partition)) }
+      const starting = world.start(createShop(), { leaseMs: 3_000 }, { log })
+      await world.host.advance(10_000)
+      const shop = await starting
+      const books = shop.services.get('book')!
+      const stopping = books.stop({ drainMs: 100 })
+      await world.host.advance(10_000)
+      await stopping
+      hanging.resolve()
+      await world.host.advance(100)
+      await books.start()
+      await world.host.advance(10_000)
+      await call(shop, book.note, { account: 'a', cents: 2 })
+      await world.host.advance(10_000)
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1, 2] })
+      assert.deepEqual(shop.readiness().reasons, [])
     }))
 })

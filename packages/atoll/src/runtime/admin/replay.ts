@@ -16,18 +16,9 @@ export async function* replayProjection(service: ServiceRuntime, facts: Subscrip
     throw new AtollError('UNSUPPORTED', `${facts.name} handles events with effects, which a replay would repeat; only projections can be replayed`)
   }
   if (service.state !== 'running') throw new AtollError('UNAVAILABLE', `service ${service.name} is ${service.state}; start it before you replay ${facts.name}`)
-  const release = service.generations.claim(facts)
-  try {
-    yield* buildAnew(service, facts, log)
-  } finally {
-    release()
-  }
-}
-
-async function* buildAnew(service: ServiceRuntime, facts: SubscriptionFacts, log: Log): AsyncGenerator<ReplayProgress> {
-  const { next, subscription } = await service.generations.beside(facts)
+  const rebuild = await service.generations.rebuild(facts)
+  const { subscription } = rebuild
   const live = service.subscriptions.get(facts.name)!
-  let swapped = false
   try {
     await subscription.start()
     let held: Held
@@ -42,15 +33,11 @@ async function* buildAnew(service: ServiceRuntime, facts: SubscriptionFacts, log
       yield progress
       await pause(service)
     }
-    await service.generations.swap(facts, next, subscription)
-    swapped = true
+    await service.generations.swap(rebuild)
     const { total } = await progressOf(subscription, log, service.options.partitions)
     yield { subscription: facts.name, handled: total, total, held: held.count, done: true }
   } finally {
-    if (!swapped) {
-      await subscription.stop(0)
-      await next.giveUp()
-    }
+    await service.generations.giveUp(rebuild)
   }
 }
 

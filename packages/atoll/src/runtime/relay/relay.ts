@@ -106,8 +106,7 @@ export class Relay {
 
   /** Renews the lease or takes it, and does so again in time; sooner, if the store would not have it. A look that hangs at the log since before a stop goes on for the next start. */
   #lookAtLease(): Promise<void> {
-    this.#looking ??= this.#lookAtLeaseNow().finally(() => (this.#looking = undefined))
-    return this.#looking
+    return (this.#looking ??= this.#lookAtLeaseNow())
   }
 
   async #lookAtLeaseNow(): Promise<void> {
@@ -121,6 +120,8 @@ export class Relay {
       this.#leaseTrouble = error
       delayMs = Math.min(delayMs, this.#options.retryDelayMs)
       this.#faults.warn({ service: this.#service, error, delayMs }, 'could not renew the lease of the relay; will try again')
+    } finally {
+      this.#looking = undefined // in one with what follows: a start finds a look that goes on, or none
     }
     if (!this.#stopped) this.#leaseTimer = this.#host.after(delayMs, () => void this.#lookAtLease())
   }
@@ -141,6 +142,7 @@ export class Relay {
     const epoch = taken.get(0)
     if (epoch === undefined) return
     if (!this.#stopped) await this.#load()
+    if (this.#stopped) return this.#leases.leave(new Map([[0, epoch]])) // the next start takes it, and loads what is true by then
     this.#epoch = epoch
     this.wake()
   }
@@ -219,10 +221,9 @@ export class Relay {
 
   /** Another instance relays: waits until it has. */
   async #drainedByOthers(): Promise<void> {
-    const { reader } = this.#store
-    const last = await lastInOutbox(reader)
+    const last = await lastInOutbox(this.#store.reader)
     while (this.#epoch === undefined && !this.#stopped) {
-      if (!(await isInOutbox(reader, last))) return
+      if (!(await isInOutbox(this.#store.reader, last))) return
       await new Promise<void>((resolve) => this.#host.after(this.#options.relayTidyMs, resolve))
     }
     if (!this.#stopped) await this.drained()

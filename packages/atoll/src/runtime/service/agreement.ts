@@ -12,6 +12,9 @@ interface MainRow {
   readonly ahead: string
 }
 
+/** Services and their subscriptions, each by its name, as they are at the moment. */
+type ServicesHere = ReadonlyMap<string, { readonly subscriptions: ReadonlyMap<string, { readonly ground: SubscriptionGround }> }>
+
 /**
  * That a source and the subscriptions that run in its process agree on its numbers: none of these has passed a number that is still to be given. Without that the
  * source emits nothing, because they would skip it. Of a whole system the stores alone say so, and the log need not answer.
@@ -20,15 +23,15 @@ export class Agreement {
   /** Whether the source may emit. */
   isReached = false
   readonly #source: Source
-  readonly #subscriptions: () => readonly SubscriptionGround[]
+  readonly #services: ServicesHere
   /** How many numbers the source had given before anything was emitted here, by partition. */
   #givenAtStart: ReadonlyMap<number, number> = new Map()
   #isAhead = false
 
-  /** `subscriptions`: those in this process. */
-  constructor(source: Source, subscriptions: () => readonly SubscriptionGround[]) {
+  /** `services`: those in this process. */
+  constructor(source: Source, services: ServicesHere) {
     this.#source = source
-    this.#subscriptions = subscriptions
+    this.#services = services
   }
 
   /** Looks where the source stands. Call it once its store is open, and before it emits. */
@@ -69,7 +72,7 @@ export class Agreement {
   async #findPassed(): Promise<{ readonly subscription: string; readonly passed: Passed }[]> {
     const { name, store } = this.#source
     const passed: { subscription: string; passed: Passed }[] = []
-    for (const ground of this.#subscriptions()) {
+    for (const { ground } of [...this.#services.values()].flatMap(({ subscriptions }) => [...subscriptions.values()])) {
       if (!ground.events.some(({ source }) => source === name)) continue
       for (const row of await ground.store.reader.all<MainRow>(selectMain, [ground.name, name])) {
         passed.push({ subscription: ground.name, passed: { partition: row.partition, number: furthestOf(row), order: row.order } })

@@ -4,6 +4,7 @@ import type { RuntimeOptions } from '../options.ts'
 import { toCounts, type Count, type Counts } from '../relay/counts.ts'
 import { toProblem } from '../problem.ts'
 import type { Problem } from '../running.ts'
+import type { Sources } from '../command/sources.ts'
 import type { SubscriptionGround } from '../subscription/ground.ts'
 
 const countAccounted: Statement = {
@@ -13,7 +14,16 @@ const countAccounted: Statement = {
           UNION ALL SELECT type, count FROM atoll_discarded_counts WHERE subscription = ?) AS accounted GROUP BY type`,
 }
 /** How many events of each type a source has emitted; undefined if it cannot be told now, as while its store is older than the log: that is an alarm of its own. */
-export type EmittedBy = (source: string) => Promise<Counts | undefined>
+type EmittedBy = (source: string) => Promise<Counts | undefined>
+
+export interface AuditParts {
+  readonly host: Host
+  readonly logger: Logger
+  readonly options: Pick<RuntimeOptions, 'auditMs'>
+  readonly sources: Sources
+  /** Those of the service, as they are at the moment. */
+  readonly subscriptions: ReadonlyMap<string, Audited>
+}
 
 interface Audited {
   readonly ground: SubscriptionGround
@@ -21,21 +31,22 @@ interface Audited {
 
 /** Holds what subscriptions account for against what their sources have emitted, and keeps which of them have more. */
 export class Audit {
-  readonly #host: Host
-  readonly #logger: Logger
-  readonly #auditMs: number
+  readonly #parts: AuditParts
   readonly #unbalanced = new Map<string, AtollError>()
   #timer: Timer | undefined
   #isOver = false
 
-  constructor(host: Host, logger: Logger, { auditMs }: Pick<RuntimeOptions, 'auditMs'>) {
-    this.#host = host
-    this.#logger = logger
-    this.#auditMs = auditMs
+  constructor(parts: AuditParts) {
+    this.#parts = parts
   }
 
-  /** Looks at all of these anew. */
-  async look(subscriptions: readonly Audited[], emittedBy: EmittedBy): Promise<void> {
+  /** Looks at all of them anew, as far as sources in this process say. */
+  look(): Promise<void> {
+    const { sources, subscriptions } = this.#parts
+    return this.#look([...subscriptions.values()], async (source) => (sources.isHere(source) ? sources.emitted(source) : undefined))
+  }
+
+  async #look(subscriptions: readonly Audited[], emittedBy: EmittedBy): Promise<void> {
     for (const { ground } of subscriptions) {
       const known = this.#unbalanced.get(ground.name)
       const { unbalanced, isWhole } = await holdAgainstSources(ground, emittedBy)
@@ -43,19 +54,20 @@ export class Audit {
       this.#unbalanced.delete(ground.name)
       if (!unbalanced) continue
       this.#unbalanced.set(ground.name, unbalanced)
-      if (known?.message !== unbalanced.message) this.#logger.error({ subscription: ground.name, error: unbalanced }, 'ALARM: the account of this subscription cannot balance')
+      if (known?.message !== unbalanced.message) this.#parts.logger.error({ subscription: ground.name, error: unbalanced }, 'ALARM: the account of this subscription cannot balance')
     }
   }
 
   /** Looks now and every `auditMs`, if any source is elsewhere: it may be away at first, or be restored and started anew while this process goes on. */
-  watch(subscriptions: () => readonly Audited[], isElsewhere: (source: string) => boolean, emittedBy: EmittedBy): void {
+  watch(): void {
+    const { host, logger, options, sources, subscriptions } = this.#parts
     this.#isOver = false
     const lookLater = (afterMs: number): void => {
-      const asking = subscriptions().filter(({ ground }) => ground.events.some(({ source }) => isElsewhere(source)))
+      const asking = [...subscriptions.values()].filter(({ ground }) => ground.events.some(({ source }) => !sources.isHere(source)))
       if (asking.length === 0 || this.#isOver) return
-      this.#timer = this.#host.after(afterMs, () => {
-        const looking = this.look(asking, emittedBy).catch((error: unknown) => this.#logger.warn({ error }, 'could not hold what was handled against what was emitted; will try again'))
-        void looking.then(() => lookLater(this.#auditMs))
+      this.#timer = host.after(afterMs, () => {
+        const looking = this.#look(asking, (source) => sources.emitted(source)).catch((error: unknown) => logger.warn({ error }, 'could not hold what was handled against what was emitted; will try again'))
+        void looking.then(() => lookLater(options.auditMs))
       })
     }
     lookLater(0)

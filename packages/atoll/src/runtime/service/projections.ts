@@ -90,12 +90,12 @@ export class ProjectionStore {
     else await this.discard()
   }
 
-  /** Deletes it once no other instance reads on in it; after `waitMs` it is closed, and stays for the next start to remove. */
-  async retire(waitMs: number): Promise<void> {
+  /** Deletes it once no other instance reads on in it; after `waitMs`, or when `isOver`, it is closed, and stays for the next start to remove. */
+  async retire(waitMs: number, isOver: () => boolean): Promise<void> {
     const { host } = this.#ground
     const untilMs = host.monotonicMs() + waitMs
     while ((await this.#others(this.store)) > 0) {
-      if (host.monotonicMs() >= untilMs) return this.store.close()
+      if (host.monotonicMs() >= untilMs || isOver()) return this.store.close()
       await new Promise<void>((resolve) => void host.after(RETIRE_LOOK_MS, resolve))
     }
     await this.discard()

@@ -21,7 +21,8 @@ import { Relay } from '../relay/relay.ts'
 import { DRAIN_MS, type Ports, type Problem, type RunningService, type StopOptions } from '../running.ts'
 import { runtimeMigrations } from '../schema.ts'
 import type { Sources } from '../command/sources.ts'
-import { factsOf, type SubscriptionGround } from '../subscription/ground.ts'
+import { factsOf } from '../subscription/ground.ts'
+import { all, inTurn } from '../steps.ts'
 import { FailureReports } from '../subscription/reports.ts'
 import { Subscription } from '../subscription/subscription.ts'
 import { Timers } from '../relay/timers.ts'
@@ -89,7 +90,7 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     this.#shared = shared
     this.#faults = createFaultLogger(logger, host)
     this.#admission = new Admission(this.name, host, options.operationsInFlightMax)
-    this.#audit = new Audit(host, logger, options)
+    this.#audit = new Audit({ host, logger, options, sources: shared.sources, subscriptions: this.#subscriptions })
   }
 
   get state(): RunningService['state'] {
@@ -107,7 +108,7 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     await generations.open(this.#definition.projections)
     const relay = new Relay(name, store, log, host, logger, options, { fits: () => this.#fit(), halted: () => this.#relayHalted() })
     const timers = new Timers(name, store, host, logger, options, relay)
-    const agreement = new Agreement({ name, store, host, logger, options }, () => this.#groundsHere())
+    const agreement = new Agreement({ name, store, host, logger, options }, this.#shared.services)
     const emission = new Emission({ emitter: this.#emitter(), options, store, relay, timers, agreement, standing: sources.standing(name)! })
     const causalReads = new CausalReads(host, options, subscriptions, sources)
     const handling = { host, logger, attribution, options, store, generations, emission, dispatcher }
@@ -132,7 +133,7 @@ export class ServiceRuntime implements RunningService, ServiceHere {
       facts: this.#facts().filter(({ projection }) => projection !== undefined),
       subscriptions: this.#subscriptions,
       subscribe: (facts, itsStore) => this.#subscribe(facts, itsStore),
-      installed: () => this.audit(),
+      audit: this.#audit,
     }
   }
 
@@ -144,10 +145,6 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     const { system, alone, ports: { log, attribution } } = this.#shared
     const { host, logger, options } = this
     return new Subscription({ ...factsOf(facts, system), host, logger, attribution, reports: new FailureReports(facts.name, host, logger), log, store, options, alone, handling: this.#parts.handling })
-  }
-
-  #groundsHere(): readonly SubscriptionGround[] {
-    return [...this.#shared.services.values()].flatMap(({ subscriptions }) => [...subscriptions.values()].map(({ ground }) => ground))
   }
 
   async start(): Promise<void> {
@@ -208,8 +205,7 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     const starts = Promise.all([this.#parts.timers.start(), ...[...this.#subscriptions.values()].map((subscription) => subscription.start())])
     this.#parts.forgetting.start()
     this.#parts.generations.follow()
-    const { sources } = this.#shared
-    this.#audit.watch(() => [...this.subscriptions.values()], (source) => !sources.isHere(source), (source) => sources.emitted(source))
+    this.#audit.watch()
     await starts
     await sayWhatHasNoHandler(this.subscriptions, this.logger)
   }
@@ -235,16 +231,16 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     this.#parts.generations.stopFollowing()
     this.#audit.end()
     await this.#parts.generations.settled()
-    await this.#parts.timers.stop()
-    await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(drainMs)))
+    await inTurn([
+      () => this.#parts.timers.stop(),
+      () => all([...this.#subscriptions.values()].map((subscription) => subscription.stop(drainMs))),
+    ])
   }
 
   async stop({ drainMs = DRAIN_MS }: StopOptions = {}): Promise<void> {
     if (this.state === 'stopped' || this.state === 'stopping') return
     const untilMs = this.host.monotonicMs() + drainMs
-    await this.endOperations(untilMs)
-    await this.endSubscriptions(untilMs)
-    await this.end(untilMs)
+    await inTurn([() => this.endOperations(untilMs), () => this.endSubscriptions(untilMs), () => this.end(untilMs)])
   }
 
   /** The first step of stopping: refuses who comes from outside, and lets those who are here end. Handlers may still call. */
@@ -265,6 +261,7 @@ export class ServiceRuntime implements RunningService, ServiceHere {
   async endSubscriptions(untilMs: number): Promise<void> {
     if (this.state !== 'stopping') return
     await this.#unhandled
+    await this.#parts.generations.ended()
     await this.#endHandling(Math.max(0, untilMs - this.host.monotonicMs()))
   }
 
@@ -274,16 +271,16 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     this.#parts.causalReads.end()
     await this.#admission.ended(untilMs, () => this.#admission.underWay === 0)
     this.#admission.accepts = 'nobody'
-    this.#unwatch?.()
-    await this.relay.stop(Math.max(untilMs - this.host.monotonicMs(), RELAY_STOP_MS))
-    this.#admission.state = 'stopped'
+    try {
+      await inTurn([async () => this.#unwatch?.(), () => this.relay.stop(Math.max(untilMs - this.host.monotonicMs(), RELAY_STOP_MS))])
+    } finally {
+      this.#admission.state = 'stopped'
+    }
   }
 
   /** Closes the stores. */
   async close(): Promise<void> {
-    await this.stop()
-    await this.#generations?.close()
-    await this.#store?.close()
+    await inTurn([() => this.stop(), () => this.#generations?.close(), () => this.#store?.close()])
   }
 
   get store(): Store {
@@ -308,8 +305,7 @@ export class ServiceRuntime implements RunningService, ServiceHere {
 
   /** Looks whether its subscriptions have handled more than was ever emitted by services here. */
   audit(): Promise<void> {
-    const { sources } = this.#shared
-    return this.#audit.look([...this.subscriptions.values()], async (source) => (sources.isHere(source) ? sources.emitted(source) : undefined))
+    return this.#audit.look()
   }
 
   /** Whether events are to be handled that are not yet. */

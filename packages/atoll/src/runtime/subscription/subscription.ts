@@ -9,6 +9,7 @@ import { Elsewhere } from './elsewhere.ts'
 import type { DiscardNote, HeldPlace } from './discarded.ts'
 import type { SubscriptionGround } from './ground.ts'
 import { Leases } from '../leases.ts'
+import { all } from '../steps.ts'
 import { PartitionReader } from './partition-reader.ts'
 
 /**
@@ -47,12 +48,14 @@ export class Subscription {
     this.#sources = [...new Set(ground.events.map((event) => event.source))]
   }
 
-  /** Takes its leases and begins to read. */
+  /** Takes its leases and begins to read. Does nothing if it runs. */
   async start(): Promise<void> {
+    if (this.#state === 'running') return
     this.#state = 'running'
     this.#troubles.clear() // of an earlier run
     this.#unwatch = this.#sources.map((source) => this.ground.log.watch(source, (partition) => this.#readers.get(partition)?.wake(source)))
     await this.#renewLeases()
+    if (this.#state !== 'running') return // it was stopped meanwhile
     this.#armLook()
     await this.#looked()
   }
@@ -77,7 +80,9 @@ export class Subscription {
     for (const unwatch of this.#unwatch) unwatch()
     this.#raiseAlarms()
     await this.#renewing
-    const drained = Promise.all([...this.#handingOver.values(), ...[...this.#readers.values()].map((reader) => reader.stop())])
+    const drained = all([...this.#handingOver.values(), ...[...this.#readers.values()].map((reader) => reader.stop())]).catch((error: unknown) => {
+      this.ground.logger.warn({ subscription: this.ground.name, error }, 'a partition could not be put away; it is read from what is committed')
+    })
     if (!(await endsWithin(this.ground.host, drainMs, drained))) {
       this.ground.logger.warn({ subscription: this.ground.name, drainMs }, 'events were still in hand when the time to drain ran out; they will be handled again')
     }
