@@ -66,7 +66,7 @@ export class Listener {
   async listen(port: number, host: string): Promise<{ url: string; port: number }> {
     const { port: taken, urlHost } = await listenAt(this.#server, { port, host }, {
       portTaken: `port ${port} is taken; stop what listens there, or choose another one`,
-      addressRefused: (code) => `cannot listen at ${host}:${port}: ${code}`,
+      addressRefused: (code) => `cannot listen at ${host}:${port}: ${code}; give an address of this machine and a port from 0 to 65535 that this account may take`,
     })
     return { url: `http://${urlHost}:${taken}`, port: taken }
   }

@@ -118,6 +118,18 @@ describe('a registry', () => {
       assert.deepEqual(urls(watching), [])
     }))
 
+  it('refuses a wait that is not written in digits, and does not wait for ever for one that is too long to count', () =>
+    inTown(async ({ registry }) => {
+      const { url } = await registry()
+      const look = (query: string): Promise<Response> => fetch(`${url}/systems/library/instances${query}`, { headers: { authorization: `Bearer ${secret}` } })
+      for (const waitMs of ['', '%20', '-1', '1e3', '0x10', '1.5', '%2B1', 'Infinity', 'soon', '1%20']) {
+        const answer = await look(`?waitMs=${waitMs}`)
+        const { code, message } = (await answer.json()) as { code?: string; message?: string }
+        assert.deepEqual([answer.status, code, /waitMs/.test(message ?? '')], [400, 'MALFORMED', true], waitMs)
+      }
+      for (const query of ['', '?waitMs=0', '?waitMs=25000', `?waitMs=${'9'.repeat(400)}`]) assert.equal((await look(query)).status, 200, query)
+    }))
+
   it('keeps systems apart, and takes in who knows the secret alone', () =>
     inTown(async ({ play, registry, register, discover }) => {
       const { url } = await registry()

@@ -152,7 +152,7 @@ class HttpRegistry implements Registry {
   async #list(exchange: Exchange, system: string): Promise<void> {
     const { query, gone } = exchange
     const isKnown = (): boolean => query.get('run') === this.#run && query.get('after') === String(this.#version)
-    const waitMs = Math.min(Number(query.get('waitMs')) || 0, WAIT_MS_MAX)
+    const waitMs = readWaitMs(query.get('waitMs'))
     if (waitMs > 0 && isKnown() && !this.#closed) {
       if (this.#watchers.size >= this.#limits.watchersMax) throw new AtollError('OVERLOADED', `${this.#watchers.size} watchers wait (watchersMax)`)
       await new Promise<void>((resolve) => {
@@ -234,6 +234,12 @@ function readRenewal(body: unknown): { url: string; services: readonly string[];
   if (!Array.isArray(services) || !services.every((service) => typeof service === 'string')) throw new AtollError('MALFORMED', 'an instance needs its services')
   if (typeof leaseMs !== 'number' || !(leaseMs > 0)) throw new AtollError('MALFORMED', 'an instance needs the length of its lease')
   return { url, services, leaseMs }
+}
+
+/** How long a watcher waits, milliseconds; 0, not at all, if it does not say. */
+function readWaitMs(text: string | null): number {
+  if (text !== null && !/^\d+$/.test(text)) throw new AtollError('MALFORMED', 'waitMs is not a number of milliseconds; write it in digits')
+  return Math.min(Number(text ?? 0), WAIT_MS_MAX)
 }
 
 const WAIT_MS_MAX = 60_000

@@ -161,6 +161,11 @@ describe('the listener', () => {
   it('says which address it cannot listen at, and which setting that is', () =>
     inSystem(({ gateway }) => assert.rejects(gateway.listen({ port: 0, host: '203.0.113.7' }), { code: 'CONFIG_INVALID', message: /203\.0\.113\.7:0: EADDRNOTAVAIL.*gateway\.host/ })))
 
+  it('says that a number is no port, and which setting that is', () =>
+    inSystem(async ({ gateway }) => {
+      for (const port of [99_999, -1, 1.5, NaN]) await assert.rejects(gateway.listen({ port, host: '127.0.0.1' }), { code: 'CONFIG_INVALID', message: new RegExp(`127\\.0\\.0\\.1:${port}: .*0 to 65535.*PORT`) })
+    }))
+
   it('names an address of IPv6 as a URL does', { skip: hasIpv6 ? false : 'this machine has no IPv6' }, () =>
     inSystem(async ({ gateway }) => {
       const { url } = await gateway.listen({ port: 0, host: '::1' })

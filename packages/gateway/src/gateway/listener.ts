@@ -35,7 +35,7 @@ export class Listener {
   async listen(port: number, host: string): Promise<{ url: string }> {
     const { port: taken, urlHost } = await listenAt(this.#server, { port, host }, {
       portTaken: `port ${port} is taken; stop what listens there, or choose another one (PORT)`,
-      addressRefused: (code) => `the gateway cannot listen at ${host}:${port}: ${code}; choose an address of this machine (gateway.host) and a port that this account may take (PORT)`,
+      addressRefused: (code) => `the gateway cannot listen at ${host}:${port}: ${code}; choose an address of this machine (gateway.host) and a port from 0 to 65535 that this account may take (PORT)`,
     })
     return { url: `http://${host === '127.0.0.1' ? 'localhost' : urlHost}:${taken}` }
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { GET, HOUR_MS, inServer, LARGE, read, turns } from '../../test/server.ts'
+import { GET, HOUR_MS, inServer, LARGE, read, statuses, turns } from '../../test/server.ts'
 
 describe('a server that is closed', () => {
   it('is so at once where nothing was ever asked on any connection', () =>
@@ -62,6 +62,46 @@ describe('a server that is closed', () => {
         assert.match(await text, /one[^]*two/)
       },
       { lingerMs: 0 },
+    ))
+
+  it('waits for the rest of a request that began before the answer to the one before it was taken', () =>
+    inServer(
+      async ({ connections, connect }) => {
+        const [half, idle] = [await connect(), await connect()]
+        const text = read(half.client)
+        half.client.write(GET + GET.slice(0, -4))
+        await once(half.client, 'data')
+        const idleClosed = once(idle.accepted, 'close')
+        const closed = connections.close(HOUR_MS)
+        await idleClosed // those that were answered have been looked at
+        await turns()
+        half.client.write(GET.slice(-4))
+        assert.deepEqual(statuses(await text), ['200', '200'])
+        await closed
+      },
+      { lingerMs: 1 },
+      ({ answer }) => answer('the answer\n'),
+    ))
+
+  it('waits for the rest of such a request also where the answer to the one before it is taken after the end', () =>
+    inServer(
+      async ({ connections, connect, asked }) => {
+        const [half, whole] = [await connect(), await connect()]
+        half.client.pause().write(GET + GET.slice(0, -4))
+        const { response } = await asked(0)
+        whole.client.pause().write(GET)
+        await asked(1)
+        const closed = connections.close(HOUR_MS)
+        const text = read(half.client)
+        await once(response, 'close')
+        await read(whole.client) // its answer was taken later, and it is closed
+        await turns()
+        half.client.write(GET.slice(-4))
+        assert.deepEqual(statuses(await text), ['200', '200'])
+        await closed
+      },
+      { lingerMs: 1 },
+      ({ answer }) => answer(LARGE),
     ))
 
   it('lets an answer that is on its way come through, however long that takes, and closes when it is taken', () =>

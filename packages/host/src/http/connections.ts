@@ -5,6 +5,7 @@ import type { ErrorCode } from '../codes.ts'
 import { AtollError } from '../error.ts'
 import { Bodies } from './bodies.ts'
 import { flawOf } from './framing.ts'
+import { findQuiet } from './quiet.ts'
 import { clientOf, Turns } from './turns.ts'
 
 /** Bounds what one client, and all of them together, can hold on to in an HTTP server. */
@@ -54,6 +55,8 @@ export class Connections {
   /** Connections of which a request waits to be served. */
   readonly #turns = new Turns<Connection>((connection) => this.#serveNext(connection))
   #isEnding = false
+  /** Connections whose client has been answered after the end, and has had its time to ask once more. */
+  readonly #lingered = new Set<Connection>()
 
   /** Takes the server over: its requests and errors come to `handler`. */
   constructor(server: Server, limits: ConnectionLimits, handler: ConnectionHandler) {
@@ -107,7 +110,7 @@ export class Connections {
     const closed = once(this.#server, 'close')
     SocketServer.prototype.close.call(this.#server) // http's own would cut idle connections off, and the requests that are on their way there
     const late = setTimeout(() => this.#server.closeAllConnections(), drainMs)
-    const idle = setTimeout(() => setImmediate(() => this.#closeAllIdle()), Math.min(this.#lingerMs(), drainMs)) // what had come by then has been read
+    const idle = setTimeout(() => setImmediate(() => this.#closeIdle(this.#connections.values())), Math.min(this.#lingerMs(), drainMs)) // what had come by then has been read
     await closed
     clearTimeout(late)
     clearTimeout(idle)
@@ -183,7 +186,6 @@ export class Connections {
     this.#taken(socket)
     connection.current = undefined
     connection.answeredMs = performance.now()
-    connection.answeredBytesRead = socket.bytesRead
     if (this.#pipelined.has(connection)) {
       this.#countPipelined(connection, 0) // of what waits now, nothing has waited for longer than since it came
       if (waiting.length > 1) this.#countPipelined(connection, waiting.length - 1)
@@ -281,12 +283,10 @@ export class Connections {
     return lingerMs
   }
 
-  /**
-   * Closes the connections of which nobody waits for anything. Node.js has another opinion of which those are: one that was never asked anything, as browsers and balancers open in advance,
-   * is busy for it, and one whose answer is on its way is not.
-   */
-  #closeAllIdle(): void {
-    for (const connection of this.#connections.values()) if (connection.isIdle) connection.socket.destroy()
+  /** Closes those connections on which nobody waits for anything. For Node.js, a connection that was never asked anything, as browsers and balancers open in advance, is busy. */
+  #closeIdle(connections: Iterable<Connection>): void {
+    const quiet = findQuiet(this.#server, this.#connections.keys())
+    for (const { socket, isAnswered } of connections) if (isAnswered && (quiet.has(socket) || socket.bytesRead === 0)) socket.destroy()
   }
 
   /** An answer that began before the end did not say that it was the last: its client may have asked once more. */
@@ -294,9 +294,16 @@ export class Connections {
     const { socket } = connection
     if (!this.#connections.has(socket)) return
     const idle = setTimeout(() => {
-      if (connection.isIdle) socket.destroy()
+      if (this.#lingered.add(connection).size === 1) setImmediate(() => this.#closeLingered())
     }, this.#limits.lingerMs)
     socket.once('close', () => clearTimeout(idle))
+  }
+
+  /** Closes all at once those whose time ended in the same round: to find out which are idle takes a look at every connection. */
+  #closeLingered(): void {
+    const lingered = [...this.#lingered]
+    this.#lingered.clear()
+    this.#closeIdle(lingered)
   }
 }
 
@@ -317,8 +324,6 @@ class Connection {
   readonly openedMs = performance.now()
   /** When its last answer was taken. */
   answeredMs: number | undefined
-  /** How much had come by then. */
-  answeredBytesRead = 0
   current: Exchange | undefined
   readonly waiting: Exchange[] = []
   /** What is to be sent when those that came before have been answered. */
@@ -331,9 +336,9 @@ class Connection {
     this.client = clientOf(socket.remoteAddress)
   }
 
-  /** Whether nothing is to be answered here, and nothing has come since the last answer was taken, of which more may come. */
-  get isIdle(): boolean {
-    return this.unanswered === 0 && this.refusal === undefined && !this.isOver && this.socket.bytesRead === this.answeredBytesRead
+  /** Whether all requests that have come are answered. Part of another one may have come. */
+  get isAnswered(): boolean {
+    return this.unanswered === 0 && this.refusal === undefined && !this.isOver
   }
 
   /** How many of its requests have come and are not answered. */

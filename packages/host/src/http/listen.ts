@@ -6,15 +6,14 @@ import { AtollError } from '../error.ts'
 /** What is said where a server cannot listen. */
 export interface ListenRefusals {
   readonly portTaken: string
-  /** `code`: the system's, such as EADDRNOTAVAIL. */
+  /** `code`: of the system, such as EADDRNOTAVAIL, or of Node.js, such as ERR_SOCKET_BAD_PORT. */
   addressRefused(code: string | undefined): string
 }
 
 /** Has a server listen; `port` 0 takes a free one. Resolves with the port, and with the host as a URL names it. PORT_TAKEN, CONFIG_INVALID. */
 export async function listenAt(server: Server, { port, host }: { port: number; host: string }, refusals: ListenRefusals): Promise<{ port: number; urlHost: string }> {
-  server.listen(port, host)
   try {
-    await once(server, 'listening')
+    await once(server.listen(port, host), 'listening') // listen itself throws for a number that is not a port
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EADDRINUSE') throw new AtollError('PORT_TAKEN', refusals.portTaken, { cause: error })
