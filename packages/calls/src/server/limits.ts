@@ -10,17 +10,17 @@ export interface ServerLimits extends ListenerLimits {
   readonly requestTimeoutMs: number
   /** How long an idle connection is kept, milliseconds. Default 60,000; callers are told, and let go a second before. */
   readonly keepAliveTimeoutMs: number
-  /** Connections at a time; for one more, that is closed which has waited longest for its caller to send or to read, or, where none does, the new one. Default 10,000. */
+  /** Connections at a time. When one more comes, the connection that has waited longest for its caller to send or to read is closed; if none waits, the new one is. Default 10,000. */
   readonly connectionsMax: number
   /** Requests of one connection that wait for the answer to the one before; one more is refused in its turn, and the connection ends. Default 10: callers send one at a time. */
   readonly pipelinedMax: number
-  /** The same over all connections; with more, those are closed of which requests have waited longest. Default 1,000. */
+  /** The same over all connections. With more, the connections whose requests have waited longest are closed. Default 1,000. */
   readonly pipelinedTotalMax: number
   /** How long a caller may go without reading while it has an answer to read, milliseconds; then the connection is closed. Default 10,000. */
   readonly answerTimeoutMs: number
-  /** Answers that callers have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
+  /** Answers that callers have not read yet, bytes over all connections. With more, the connections that have waited longest are closed. Default 256 MiB. */
   readonly unsentBytesMax: number
-  /** Bodies that are not whole yet, bytes of all connections; with more, those that have been arriving longest are refused with 503. Default 256 MiB. */
+  /** Bodies that have not arrived in full, bytes over all connections. With more, the bodies that have been arriving longest are refused with 503. Default 256 MiB. */
   readonly arrivingBytesMax: number
   /** Calls under way at a time, those apart that are still arriving; more are refused with OVERLOADED before they begin. Default 1,000. */
   readonly callsInFlightMax: number

@@ -76,7 +76,7 @@ function controlOf(data: string): Control | undefined {
   }
 }
 
-/** A path that is none would be taken for a port, at which anybody may listen. */
+/** Node.js would take a path that is not valid for a port, on which anybody may listen. */
 function isControl(value: unknown): value is Control {
   if (typeof value !== 'object' || value === null) return false
   const { path, pid, store, log } = value as Partial<Record<keyof Control, unknown>> // each is looked at

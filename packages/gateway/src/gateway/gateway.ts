@@ -23,7 +23,7 @@ import { Stages } from './stages/stage.ts'
 export interface Gateway {
   /** Answers one request. Never rejects. Needs no socket, so a test or a simulation can use it as it is. */
   handle(request: GatewayRequest): Promise<GatewayResponse>
-  /** Listens for HTTP/1.1. `port` 0 takes a free one. PORT_TAKEN if the port is. */
+  /** Listens for HTTP/1.1. `port` 0 takes a free one. PORT_TAKEN if the port is; CONFIG_INVALID for an address or a port that cannot be. */
   listen(at: { port: number; host?: string }): Promise<{ url: string }>
   /** Takes no more connections, lets requests under way end, `drainMs` at the most, and closes. Idempotent. */
   close(options?: { drainMs?: number }): Promise<void>

@@ -68,7 +68,7 @@ export class Listener {
       else this.#send(request, response, toResponse(new AtollError('INTERNAL', 'the answer could not be sent'), requestId, undefined))
       this.#logger.error({ requestId, error: AtollError.from(error) }, 'an answer could not be sent')
     } catch {
-      response.destroy() // the log was the last that could have been told
+      response.destroy() // not even the log takes it
     }
   }
 }
@@ -106,7 +106,7 @@ class HttpRequest implements GatewayRequest {
   }
 }
 
-/** The words for a request that never became one. */
+/** The answer to something that never became a request. */
 function toRefusal(error: AtollError): { headers: Record<string, string>; body: string } {
   const { headers, body } = toResponse(error, 'none', undefined)
   return { headers, body: body! } // a problem has one

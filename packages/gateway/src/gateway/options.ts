@@ -11,8 +11,8 @@ export interface GatewayOptions {
   /** Put before every route, such as `/api`. Default none. */
   basePath?: string
   /**
-   * Who holds a token from the Authorization header (`Bearer …` or `Token …`). Undefined, or a throw (at once or later), means that the token is not
-   * good; but a throw that another try may mend (UNAVAILABLE, OVERLOADED) is answered as such, and one that takes longer than `deadlineMs` as 504. Without this every token is refused.
+   * Finds out who holds a token from the Authorization header (`Bearer …` or `Token …`). Undefined, or a throw (at once or later), means that the token is not
+   * good; but an error that another try may mend (UNAVAILABLE, OVERLOADED) is answered as such, and one that takes longer than `deadlineMs` as 504. Without this every token is refused.
    */
   authenticate?: (token: string) => Promise<Caller | undefined>
   /**
@@ -21,9 +21,9 @@ export interface GatewayOptions {
    * client that reaches the gateway directly can claim any address.
    */
   trustProxy?: boolean
-  /** What the processes of the system share: whoever sends it to `/readyz` (`Bearer …`) hears why it is not ready, and strangers only that it is not. Default none: anybody hears why in brief. */
+  /** The secret that the processes of the system share. A client that sends it to `/readyz` (`Bearer …`) is answered why the system is not ready; others only that it is not. Default none: everybody is answered why, in brief. */
   secret?: string | undefined
-  /** Which web pages may call. Default: none but those of the same origin. */
+  /** Which web pages may call. Default: only those of the same origin. */
   cors?: CorsOptions
   /** Only what differs from {@link defaultLimits}. */
   limits?: Partial<GatewayLimits>
@@ -54,19 +54,19 @@ export interface GatewayLimits extends ConnectionLimits {
   readonly keepAliveTimeoutMs: number
   /** Requests under way at a time; more are refused with 503. One whose body is still arriving is not among them. Default 2,000. */
   readonly requestsInFlightMax: number
-  /** Connections at a time; for one more, that is closed which has waited longest for its client to send or to read, or, where none does, the new one. Default 10,000. */
+  /** Connections at a time. When one more comes, the connection that has waited longest for its client to send or to read is closed; if none waits, the new one is. Default 10,000. */
   readonly connectionsMax: number
-  /** Requests of one connection that wait for the answer to the one before; one more is answered 503 in its turn, and the connection ends. Default 10. */
+  /** Requests of one connection that wait for the answer to the one before; one more is answered 503 when its turn comes, and the connection ends. Default 10. */
   readonly pipelinedMax: number
-  /** The same over all connections; with more, those are closed of which requests have waited longest. Default 1,000. */
+  /** The same over all connections. With more, the connections whose requests have waited longest are closed. Default 1,000. */
   readonly pipelinedTotalMax: number
-  /** How long a client may go without reading while it has an answer to read, milliseconds; then the connection is closed. Default 20,000. */
+  /** How long a client that has an answer to read may go without reading, milliseconds; then the connection is closed. Default 20,000. */
   readonly answerTimeoutMs: number
-  /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. Default 256 MiB. */
+  /** Answers that clients have not read yet, bytes over all connections. With more, the connections that have waited longest are closed. Default 256 MiB. */
   readonly unsentBytesMax: number
-  /** Bodies that are not whole yet, bytes of all connections; with more, those that have been arriving longest are refused with 503. Default 256 MiB. */
+  /** Bodies that have not arrived in full, bytes over all connections. With more, the bodies that have been arriving longest are refused with 503. Default 256 MiB. */
   readonly arrivingBytesMax: number
-  /** How long a connection that ends goes on listening, milliseconds: for the rest of a refused body, or for a request that is on its way. Default 500. */
+  /** How long a connection that is ending keeps reading, milliseconds: the rest of a refused body, or a request that is on its way. Default 500. */
   readonly lingerMs: number
   /** Time an operation has, milliseconds; then 504. Default 10,000. */
   readonly deadlineMs: number
@@ -75,7 +75,7 @@ export interface GatewayLimits extends ConnectionLimits {
   /** How long a position is remembered, milliseconds. Default 60,000. */
   readonly positionAgeMsMax: number
   /**
-   * How long a request waits for what somebody else at its address has written, or its own caller before it was known, milliseconds; then it
+   * How long a request waits for what another client at its address has written, or its own caller before it was known, milliseconds; then it
    * is answered from what is there. Default 500.
    */
   readonly addressWaitMs: number

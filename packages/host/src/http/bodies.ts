@@ -3,22 +3,22 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AtollError } from '../error.ts'
 import { waitsToContinue } from './framing.ts'
 
-/** The bodies that are arriving, over all connections of a server. What has come of each is held until the rest has. */
+/** The bodies that are arriving, over all connections of a server. What has come of each is held until the rest has come. */
 export class Bodies {
   readonly #bytesMax: number
   /** Those that have been arriving longest come first. */
   readonly #arriving = new Set<Arriving>()
   #bytes = 0
 
-  /** With more than `bytesMax` bytes of bodies that are not whole yet, those that have been arriving longest are refused. */
+  /** When bodies that have not arrived in full hold more than `bytesMax` bytes, those that have been arriving longest are refused. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
   }
 
   /**
-   * Reads the body of a request as text. A client that waits to be told so sends it only now: what was refused before is never sent.
-   * BODY_TOO_LARGE, with nothing read beyond `bodyBytesMax`; MALFORMED for bytes that are not UTF-8, which would become other letters; OVERLOADED if it has
-   * been arriving longest when too much is; CANCELLED if the client goes away.
+   * Reads the body of a request as text. A client that sent `Expect: 100-continue` sends the body only now, so one that was refused before is never sent.
+   * BODY_TOO_LARGE, with nothing read beyond `bodyBytesMax`; MALFORMED for bytes that are not UTF-8, which would become other letters; OVERLOADED if too
+   * many bytes are arriving and this body has been arriving longest; CANCELLED if the client goes away.
    */
   read(request: IncomingMessage, response: ServerResponse, bodyBytesMax: number): Promise<string> {
     const length = Number(request.headers['content-length'] ?? 0)
@@ -69,7 +69,7 @@ class Arriving {
   readonly #announced: number
   #room: Buffer = nothing
 
-  /** `announced`: its length, if that was said; else 0. */
+  /** `announced`: its Content-Length, or 0 without one. */
   constructor(announced: number, refuse: (error: AtollError) => void) {
     this.#announced = announced
     this.refuse = refuse
@@ -79,7 +79,7 @@ class Arriving {
     return this.#room.subarray(0, this.length)
   }
 
-  /** Takes a piece more; returns by how many bytes the room for them has grown. */
+  /** Adds a piece; returns by how many bytes the room for them has grown. */
   add(piece: Buffer): number {
     const before = this.#room.length
     const length = this.length + piece.length
@@ -96,7 +96,7 @@ class Arriving {
     return this.#room.length - before
   }
 
-  /** Gives its room back, which was so many bytes. */
+  /** Gives its room back; returns how many bytes that was. */
   release(): number {
     const { length } = this.#room
     this.#room = nothing

@@ -117,7 +117,7 @@ describe('the connections of a server', () => {
       ))
   }
 
-  it('of which requests have waited longest are closed when too many wait over all of them', () =>
+  it('are closed, those whose requests have waited longest first, when too many requests wait over all of them', () =>
     inServer(
       async ({ connect, asked }) => {
         const [first, second, single] = [await connect(), await connect(), await connect()]

@@ -10,19 +10,19 @@ import { clientOf, Turns } from './turns.ts'
 
 /** Bounds what one client, and all of them together, can hold on to in an HTTP server. */
 export interface ConnectionLimits {
-  /** Connections at a time; for one more, that is closed which has waited longest for its client to send or to read, or, where none does, the new one. */
+  /** Connections at a time. When one more comes, the connection that has waited longest for its client to send or to read is closed; if none waits, the new one is. */
   readonly connectionsMax: number
-  /** Requests of one connection that wait for the answer to the one before. One more is refused with OVERLOADED in its turn, and the connection ends. */
+  /** Requests of one connection that wait for the answer to the one before. One more is refused with OVERLOADED when its turn comes, and the connection ends. */
   readonly pipelinedMax: number
-  /** The same over all connections; with more, those are closed of which requests have waited longest. */
+  /** The same over all connections. With more, the connections whose requests have waited longest are closed. */
   readonly pipelinedTotalMax: number
-  /** How long a client may go without reading while it has an answer to read, milliseconds; then the connection is closed. */
+  /** How long a client that has an answer to read may go without reading, milliseconds; then the connection is closed. */
   readonly answerTimeoutMs: number
-  /** Answers that clients have not taken yet, bytes of all connections; with more, those that have waited longest are closed. */
+  /** Answers that clients have not read yet, bytes over all connections. With more, the connections that have waited longest are closed. */
   readonly unsentBytesMax: number
-  /** Bodies that are not whole yet, bytes of all connections; with more, those that have been arriving longest are refused with OVERLOADED. */
+  /** Bodies that have not arrived in full, bytes over all connections. With more, the bodies that have been arriving longest are refused with OVERLOADED. */
   readonly arrivingBytesMax: number
-  /** How long a connection that ends goes on listening, milliseconds: for the rest of a refused body, or for a request that is on its way. */
+  /** How long a connection that is ending keeps reading, milliseconds: the rest of a refused body, or a request that is on its way. */
   readonly lingerMs: number
 }
 
@@ -30,7 +30,7 @@ export interface ConnectionLimits {
 export interface ConnectionHandler {
   /** Answers a request through {@link Connections.send}, or by itself. Must not throw. */
   serve(request: IncomingMessage, response: ServerResponse): void
-  /** The answer to a request that never became one. */
+  /** The answer to something that never became a request. */
   refusal(error: AtollError): { readonly headers: Readonly<Record<string, string>>; readonly body: string }
 }
 
@@ -49,10 +49,10 @@ export class Connections {
   /** Connections that wait for their client: for a request, the rest of a body, or the reading of an answer. Those that have waited longest come first. */
   readonly #awaited = new Set<Connection>()
   readonly #bodies: Bodies
-  /** Connections of which requests wait behind another, and how many. Those that have waited longest come first. */
+  /** Connections on which requests wait behind another one, and how many do. Those that have waited longest come first. */
   readonly #pipelined = new Map<Connection, number>()
   #pipelinedTotal = 0
-  /** Connections of which a request waits to be served. */
+  /** Connections on which a request waits to be served. */
   readonly #turns = new Turns<Connection>((connection) => this.#serveNext(connection))
   #isEnding = false
   /** Connections whose client has been answered after the end, and has had its time to ask once more. */
@@ -211,7 +211,7 @@ export class Connections {
     request.resume()
   }
 
-  /** What a client sends while it has an answer to read would count as a sign of life, and it could go without reading for ever. */
+  /** If a client could send while it has an answer to read, that would count as a sign of life, and it could put off reading for ever. */
   #readNothingUnread(socket: Socket): void {
     if (this.#unsent.has(socket)) socket.pause()
   }
@@ -237,7 +237,7 @@ export class Connections {
     if (!socket.destroyed && connection?.refusal === undefined) socket.resume()
   }
 
-  /** Nothing has moved for a while. Whoever waits for an answer that is not ready yet may go on waiting. */
+  /** Nothing has moved for a while. A client whose answer is not ready yet may go on waiting. */
   #timeOut(socket: Socket): void {
     const connection = this.#connections.get(socket)
     const isIdle = connection?.unanswered === 0 && connection.answeredMs !== undefined
@@ -270,12 +270,12 @@ export class Connections {
     const { socket } = connection
     connection.isOver = true
     socket.end(text)
-    socket.resume() // if it has sent something that nobody has read, closing resets the connection, and the client may lose the answer
+    socket.resume() // if it has sent something that was not read, closing resets the connection, and the client may lose the answer
     const late = setTimeout(() => socket.destroy(), this.#limits.lingerMs)
     socket.once('close', () => clearTimeout(late))
   }
 
-  /** How long a client that has just been answered, or has just come, gets to send what it has not sent yet. */
+  /** How long clients that have just connected, or have just been answered, still get to send a request. */
   #lingerMs(): number {
     const now = performance.now()
     let lingerMs = 0
@@ -283,7 +283,7 @@ export class Connections {
     return lingerMs
   }
 
-  /** Closes those connections on which nobody waits for anything. For Node.js, a connection that was never asked anything, as browsers and balancers open in advance, is busy. */
+  /** Closes the connections on which nobody waits for anything. For Node.js, a connection that was never asked anything, as browsers and balancers open in advance, is busy. */
   #closeIdle(connections: Iterable<Connection>): void {
     const quiet = findQuiet(this.#server, this.#connections.keys())
     for (const { socket, isAnswered } of connections) if (isAnswered && (quiet.has(socket) || socket.bytesRead === 0)) socket.destroy()

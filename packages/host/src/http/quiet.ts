@@ -2,9 +2,9 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * Those of a server's sockets on which a request was answered and no other one has begun. That part of a request has come, only the parser of Node.js
- * knows: it may have come in one packet with the request before. Node.js does not say what it knows; it closes the connections on which none has begun.
- * So `sockets` must be all that the server has: of any other, this would be the end.
+ * The sockets of a server on which a request was answered and no other one has begun. Only the parser of Node.js knows whether part of a request has
+ * arrived, since it may have come in one packet with the request before. Node.js does not tell what it knows, but it closes the connections on which
+ * no request has begun. `sockets` must be all that the server has: this closes any other one.
  */
 export function findQuiet(server: Server, sockets: Iterable<Socket>): Set<Socket> {
   const all = [...sockets]

@@ -23,7 +23,7 @@ export interface KeyOrigin {
 /**
  * The refusal of a key: INVALID if it comes from something that was sent, with the field where one is found; EVENT_INVALID if the handler made it, which is
  * then the handler's fault. How a key is made of what a client sent (joined, encoded, cut off, left out) cannot be seen: where a client sent anything, it counts
- * as the client's, for each client could else make a failure of ours as often as it likes. It may be the handler's all the same: where no field is found, the log tells of it.
+ * as the client's, because otherwise any client could cause a failure of ours as often as it likes. It may be the handler's all the same: where no field is found, the log tells of it.
  */
 export function unfitKey(event: string, key: unknown, flaw: string, { sent, isFromClient, cause, service, faults }: KeyOrigin): AtollError {
   const field = typeof key === 'string' ? fieldBehind(key, textsIn(sent)) : undefined

@@ -38,14 +38,14 @@ async function callerOf(header: string | undefined, isRequired: boolean, request
   }
   const token = /^(?:bearer|token)\s+(\S+)\s*$/i.exec(header)?.[1]
   const caller = token === undefined ? undefined : await inTime(holderOf(token, requestId, options), options)
-  if (!caller) throw new AtollError('UNAUTHENTICATED', 'the token is not valid, or no longer', { details: { fields: { token: ['is invalid'] } } })
+  if (!caller) throw new AtollError('UNAUTHENTICATED', 'the token is not valid, or has expired', { details: { fields: { token: ['is invalid'] } } })
   return caller
 }
 
 /** Who a caller is must be known within the deadline of what it asks for. */
 async function inTime<T>(asked: Promise<T>, { host, deadlineMs }: AuthenticateOptions): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const timer = host.after(deadlineMs, () => late.reject(new AtollError('DEADLINE_EXCEEDED', 'nobody could say in time who holds the token (deadlineMs)')))
+  const timer = host.after(deadlineMs, () => late.reject(new AtollError('DEADLINE_EXCEEDED', 'authentication took too long (deadlineMs)')))
   try {
     return await Promise.race([asked, late.promise])
   } finally {
@@ -53,7 +53,7 @@ async function inTime<T>(asked: Promise<T>, { host, deadlineMs }: AuthenticateOp
   }
 }
 
-/** Undefined also where `authenticate` throws, at once or later. A token of which nobody can say now whether it is good is not refused: whoever hears 401 logs out. */
+/** Undefined also where `authenticate` throws, at once or later. A token that cannot be checked now is not refused: a client that gets 401 logs its user out. */
 async function holderOf(token: string, requestId: string, { authenticate, attribution, logger }: AuthenticateOptions): Promise<Caller | undefined> {
   try {
     return await runAttributed(attribution, logger, { handling: 'authenticate', requestId }, () => authenticate?.(token))

@@ -29,10 +29,10 @@ function assertReadable(type: string | undefined, encoding: string | undefined):
   }
   const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(type)?.[1]
   if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
-    throw new AtollError('UNSUPPORTED_MEDIA_TYPE', `the body has charset ${charset}; JSON is UTF-8, so send it in that`)
+    throw new AtollError('UNSUPPORTED_MEDIA_TYPE', `the body has charset ${charset}; send it as UTF-8`)
   }
   if (encoding !== undefined && !/^\s*identity\s*$/i.test(encoding)) {
-    throw new AtollError('UNSUPPORTED_MEDIA_TYPE', `the body has content-encoding ${encoding}; send it as it is`)
+    throw new AtollError('UNSUPPORTED_MEDIA_TYPE', `the body has content-encoding ${encoding}; send it without one`)
   }
 }
 

@@ -40,7 +40,7 @@ function withoutEmptyEnds(list: string): string {
 export function readIfNew(header: string | undefined): '*' | undefined {
   const condition = readCondition('If-None-Match', header)
   if (condition === undefined || condition === '*') return condition
-  throw new AtollError('MALFORMED', 'a command takes If-None-Match: * alone, to make what is not there yet; to change a version, send If-Match')
+  throw new AtollError('MALFORMED', 'a command takes only If-None-Match: *, to create something new; to change a version, send If-Match')
 }
 
 /** Whether If-None-Match has the tag of what is there: weak ones count too. */
@@ -61,7 +61,7 @@ export async function underIfMatch<T>(condition: Condition | undefined, run: (if
   if (condition === undefined) return run(undefined)
   const listed = versionsOf(condition)
   let version: string | undefined = listed ? listed[0] : '*'
-  if (version === undefined) throw new AtollError('PRECONDITION_FAILED', 'If-Match lists nothing but weak tags (W/"…") and "*", and those match nothing there; send the ETag as it came, without W/')
+  if (version === undefined) throw new AtollError('PRECONDITION_FAILED', 'If-Match lists only weak tags (W/"…") and "*", which match nothing; send the ETag as it was received, without W/')
   const tried = new Set<string>()
   for (;;) {
     try {
@@ -75,7 +75,7 @@ export async function underIfMatch<T>(condition: Condition | undefined, run: (if
   }
 }
 
-/** The version to run it with next: the one that is present, if it is known and wanted; else any that is listed. */
+/** The version to run it with next: the present one, if it is known and wanted; otherwise any that is listed. */
 function nextVersion(listed: readonly string[] | undefined, present: unknown, tried: ReadonlySet<string>): string | undefined {
   if (tried.size === TAGS_MAX) return undefined // somebody changes it all the time
   const wanted = listed ?? (present === undefined ? [] : [String(present)])

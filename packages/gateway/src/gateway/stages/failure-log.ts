@@ -22,7 +22,7 @@ export class FailureLog {
     if (error.code === 'OVERLOADED') this.#refused = 0
   }
 
-  /** Of refusals there are as many as somebody sends: now and then one is told, with how many there were. */
+  /** Clients decide how many refusals there are: now and then the log gets one, with how many there were. */
   #mayTellOfRefusal(): boolean {
     this.#refused++
     const now = this.#host.monotonicMs()

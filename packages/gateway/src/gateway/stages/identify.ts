@@ -9,9 +9,9 @@ export interface Incoming {
 }
 
 export interface Identified extends Incoming {
-  /** The client's own, if it brought a sane one. */
+  /** The client's own, if it sent a valid one. */
   readonly requestId: string
-  /** The client's span (W3C traceparent), if it brought one; else a new trace. */
+  /** The client's span (W3C traceparent), if it sent one; otherwise a new trace. */
   readonly trace: string
 }
 

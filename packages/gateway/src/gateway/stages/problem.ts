@@ -23,14 +23,14 @@ export function toResponse(thrown: unknown, requestId: string, shape: ErrorShape
   return { status, headers, body: JSON.stringify(shaped ? shaped.body : problemOf(error, requestId)) }
 }
 
-/** HTTP has answers with these end with their headers: what is sent behind them would be taken for the next answer. */
+/** In HTTP, answers with these end with their headers: a client would take what follows for the next answer. */
 const bodiless: ReadonlySet<number> = new Set([204, 205, 304])
 
 function toShown(error: AtollError): AtollError {
   if (error.status < 500) return error
   const { effect } = error.details
   const code = 'status' in errorCodes[error.code] ? error.code : 'INTERNAL'
-  const said = words[code] ?? 'this cannot be done now'
+  const said = words[code] ?? 'the request cannot be served now'
   return new AtollError(code, `${said}${isEffect(effect) ? effects[effect] : ''}${more[code] ?? '; the log tells more under the request id'}`, isEffect(effect) ? { details: { effect } } : {})
 }
 
@@ -40,9 +40,9 @@ const words: Partial<Record<ErrorCode, string>> = {
   NOT_IMPLEMENTED: 'the request uses a part of HTTP that is not understood here',
 }
 
-/** Said of refusals, of which the log tells of one of many, or of none. */
+/** Said instead for refusals: the log has only one of many, or none. */
 const more: Partial<Record<ErrorCode, string>> = {
-  OVERLOADED: '; too much is asked for at a time',
+  OVERLOADED: '; there are too many requests at a time',
   NOT_IMPLEMENTED: ': send the body with Transfer-Encoding: chunked and no other coding, or with its Content-Length',
 }
 

@@ -1,4 +1,4 @@
-/** Answers an exchange of which so much is known. */
+/** Answers an exchange, given what earlier stages found out. */
 export type Handler<Exchange, Answer> = (exchange: Exchange) => Promise<Answer>
 
 /**

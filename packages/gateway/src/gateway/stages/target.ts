@@ -2,7 +2,7 @@ import { AtollError } from '@atoll/host'
 
 /**
  * Path and query string of a request target: as most clients send it, or with scheme and host before it, as to a proxy (RFC 9112 § 3.2.2).
- * MALFORMED for anything else.
+ * MALFORMED for any other target.
  */
 export function toTarget(sent: string): string {
   if (sent.startsWith('/')) return sent
@@ -16,7 +16,7 @@ export function pathOf(target: string): string {
   return end < 0 ? target : target.slice(0, end)
 }
 
-/** What stands behind the first question mark. */
+/** What follows the first question mark. */
 export function queryOf(target: string): string {
   const at = target.indexOf('?')
   return at === -1 ? '' : target.slice(at + 1)
