@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fixture, inShell } from '../test/command.ts'
@@ -23,21 +23,23 @@ describe('atoll dev', () => {
       await stop()
     }))
 
-  it('takes of atoll.json what holds for one process, and says what does not', () =>
+  it('takes of atoll.json and the environment what holds for one process, and says what does not', () =>
     inFleet(async ({ start, run, folder }) => {
       const settings = { system: fixture, store: { url: 'sqlite:here' }, log: { url: 'nats://nowhere:4222' }, calls: { port: 4101 }, gateway: { port: 0 }, runtime: { attemptsMax: 1, partitions: 4 } }
       writeFileSync(join(folder, 'atoll.json'), JSON.stringify(settings))
-      const running = start(['dev'], { BROKEN: folder }) // it is there, so the warehouse is broken
+      const running = start(['dev'], { BROKEN: folder, ATOLL_GATEWAY_HOST: '0.0.0.0', ATOLL_LOG_URL: 'nats://elsewhere:4222' }) // it is there, so the warehouse is broken
       const { url, data } = (await running.ready()) as { url: string; data: string }
       assert.equal(data, join(folder, 'here'))
       const said = JSON.parse(running.log().split('\n')[0]!) as { settings: string[] }
-      assert.deepEqual(said.settings.sort(), ['calls.port', 'log.url', 'runtime.partitions'])
+      assert.deepEqual(said.settings.sort(), ['calls.port (atoll.json)', 'calls.secret (ATOLL_CALLS_SECRET)', 'gateway.host (ATOLL_GATEWAY_HOST)', 'log.url (ATOLL_LOG_URL)', 'runtime.partitions (atoll.json)'])
       await fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: 'broken', count: 1 }) })
       await until('the first try was the last', () => /is a dead letter of warehouse/.test(running.log()))
       await running.end()
       const examined = await run(['doctor', '--data', data])
       assert.deepEqual([examined.code, /sqlite/i.test(examined.out), /nats/i.test(examined.out)], [0, true, false], examined.err)
-      assert.match((await run(['doctor', '--data', 'nowhere'])).err, /^COMMAND_USAGE: there is no data folder/)
+      assert.match((await run(['doctor', '--data', 'nowhere'])).err, /^COMMAND_USAGE: there is no data folder .*nowhere; name one .* with --data/)
+      mkdirSync(join(folder, 'empty'))
+      assert.match((await run(['doctor', '--data', 'empty'])).err, /^COMMAND_USAGE: .*empty does not say which system it belongs to; name the module .* --data/)
       assert.match((await run(['doctor', '--data', data, '--config', 'atoll.json'])).err, /^COMMAND_USAGE: give --data or --config/)
       writeFileSync(join(folder, 'atoll.json'), '{ "gateway": { "prot": 1 } }')
       assert.match((await run(['dev', fixture])).err, /^CONFIG_INVALID: gateway\.prot in atoll\.json/)
@@ -75,12 +77,16 @@ describe('atoll dev', () => {
       assert.match(inUse.err, /^DATA_IN_USE: .* is in use by process \d+/)
       const taken = await run('dev', fixture, '--data', `${data}-2`, '--port', new URL(url).port)
       assert.equal(taken.code, 1)
-      assert.match(taken.err, /^PORT_TAKEN: port \d+ is taken/)
+      assert.match(taken.err, /^PORT_TAKEN: port \d+ is taken; .* \(--port, or PORT\)/)
       await stop()
       const missing = await run('dev', 'nowhere.ts', '--data', data)
       assert.deepEqual([missing.code, /^COMMAND_USAGE: there is no file .*nowhere\.ts/.test(missing.err)], [2, true])
       const other = await run('dev', join(import.meta.dirname, 'table.ts'), '--data', data)
       assert.deepEqual([other.code, /has no system as its default export/.test(other.err)], [2, true])
+      for (const none of [import.meta.dirname, join(import.meta.dirname, '../README.md')]) {
+        const { code, err } = await run('dev', none, '--data', data)
+        assert.deepEqual([code, err], [2, `COMMAND_USAGE: ${none} is no module of TypeScript or JavaScript; name the one whose default export is your system, such as src/system.ts\n`])
+      }
     }))
 
   it('takes decimal digits for a number on the command line, as every command does, and nothing else', () =>

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { AtollError } from '@atoll/host'
@@ -18,6 +18,7 @@ export interface SystemModule {
 export async function loadSystem(module: string): Promise<SystemModule> {
   const path = resolve(module)
   if (!existsSync(path)) throw new AtollError('COMMAND_USAGE', `there is no file ${path}; name the module whose default export is your system`)
+  if (!isModule(path)) throw new AtollError('COMMAND_USAGE', `${path} is no module of TypeScript or JavaScript; name the one whose default export is your system, such as src/system.ts`)
   const exports = await load(path)
   if (!isSystem(exports.default)) throw new AtollError('COMMAND_USAGE', `${path} has no system as its default export: export default system('name', { services: […] })`)
   return { system: exports.default, gateway: exports.gateway, path }
@@ -39,11 +40,18 @@ async function load(path: string): Promise<{ default?: unknown; gateway?: Gatewa
   }
 }
 
-/** A module that is not found is named; of what else a module throws, only the stack says where. */
+function isModule(path: string): boolean {
+  return /\.[cm]?[jt]s$/.test(path) && statSync(path).isFile()
+}
+
+/** What cannot be imported is named; of what else a module throws, only the stack says where. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  return 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND' ? error.message : (error.stack ?? error.message)
+  return 'code' in error && namesItself.has(error.code) ? error.message : (error.stack ?? error.message)
 }
+
+/** Where Node.js refuses an import, its message says which. */
+const namesItself: ReadonlySet<unknown> = new Set(['ERR_MODULE_NOT_FOUND', 'ERR_UNKNOWN_FILE_EXTENSION', 'ERR_UNSUPPORTED_DIR_IMPORT', 'ERR_IMPORT_ATTRIBUTE_MISSING'])
 
 function isSystem(value: unknown): value is System {
   return typeof value === 'object' && value !== null && 'services' in value && 'operations' in value && 'subscriptions' in value

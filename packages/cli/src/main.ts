@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 import { AtollError, type ErrorCode } from '@atoll/host'
-import { findDataFolder } from '@atoll/sqlite'
 import { Command, CommanderError } from 'commander'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
-import { join, resolve } from 'node:path'
 import { discard, events, ledger, listDeadLetters, redrive, replay, showDeadLetter } from './commands/ask.ts'
 import { config } from './commands/config.ts'
 import { dev } from './commands/dev.ts'
@@ -13,14 +11,9 @@ import { map } from './commands/map.ts'
 import { registry } from './commands/registry.ts'
 import { start } from './commands/start.ts'
 import { up } from './commands/up.ts'
-import { loadConfig } from './config/config.ts'
-import type { Place } from './control/client.ts'
-import { CONTROL_FILE } from './control/server.ts'
-import { assertFolderName, folderOf } from './engines.ts'
 import { failureText } from './failure.ts'
 import { flushStandardError, standardError } from './logging/standard-error.ts'
-import { notedSystem } from './note.ts'
-import { hasLog } from './start.ts'
+import { findModule, findPlace } from './place.ts'
 import { endOnUncaught } from './strays.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
@@ -80,7 +73,7 @@ program
   .description("read the engines' settings, and say what they mean for each promise")
   .argument('[module]', 'module whose default export is the system (default: `system` in the configuration)')
   .option('--config <file>', 'configuration (default: atoll.json, if there is one)')
-  .option('--data <folder>', 'instead: the data folder of a system that runs, or ran, in one process')
+  .option('--data <folder>', 'instead: the data folder of a system that runs, or ran, in one process (default, where no system is named: the only one below data/)')
   .option('--json', 'the diagnosis as one JSON object')
   .addHelpText('after', '\nExit code 1 if a setting breaks a promise and was not accepted by name (accept, ATOLL_ACCEPT): a start would be refused.\n\nExample: atoll doctor src/system.ts --config shop.json')
   .action(doctor)
@@ -113,7 +106,7 @@ program
   .option('--svg <file>', 'draw it into a file')
   .option('--json', 'the flow as one JSON object')
   .addHelpText('after', '\nExample: atoll map src/system.ts --svg flow.svg')
-  .action((module: string | undefined, options) => map(module ?? moduleOf(options), options))
+  .action((module: string | undefined, options) => map(module ?? findModule(options), options))
 
 program
   .command('events')
@@ -126,7 +119,7 @@ program
   .option('--follow', 'go on as they come')
   .option(...JSON_LINES)
   .addHelpText('after', '\nExample: atoll events --type article.published --follow')
-  .action((options) => events({ ...options, place: placeOf(options) }))
+  .action((options) => events({ ...options, place: findPlace(options) }))
 
 program
   .command('replay')
@@ -136,7 +129,7 @@ program
   .option(...CONFIG)
   .option(...JSON_LINES)
   .addHelpText('after', '\nExample: atoll replay reading.pages')
-  .action((subscription: string, options) => replay(subscription, { ...options, place: placeOf(options) }))
+  .action((subscription: string, options) => replay(subscription, { ...options, place: findPlace(options) }))
 
 const deadLetters = program.command('dead-letters').description('events whose handlers failed for good, and what waits behind them')
 deadLetters
@@ -147,7 +140,7 @@ deadLetters
   .option('--subscription <name>', 'only those of one subscription')
   .option('--discarded', 'those that were discarded instead: by whom, when and why')
   .option(...JSON_LINES)
-  .action((options) => listDeadLetters({ ...options, place: placeOf(options) }))
+  .action((options) => listDeadLetters({ ...options, place: findPlace(options) }))
 deadLetters
   .command('show')
   .description('show one, with its error and its data')
@@ -155,7 +148,7 @@ deadLetters
   .option(...DATA)
   .option(...CONFIG)
   .option(...JSON_LINES)
-  .action((id: string, options) => showDeadLetter(id, { ...options, place: placeOf(options) }))
+  .action((id: string, options) => showDeadLetter(id, { ...options, place: findPlace(options) }))
 deadLetters
   .command('redrive')
   .description('handle them again, each with what waits behind it, in order')
@@ -166,7 +159,7 @@ deadLetters
   .option('--dry-run', 'run the handlers and undo everything')
   .option(...JSON_LINES)
   .addHelpText('after', '\nExample: atoll dead-letters redrive --dry-run')
-  .action((id: string | undefined, options) => redrive(id, { ...options, place: placeOf(options) }))
+  .action((id: string | undefined, options) => redrive(id, { ...options, place: findPlace(options) }))
 
 deadLetters
   .command('discard')
@@ -180,7 +173,7 @@ deadLetters
   .option(...CONFIG)
   .option(...JSON_LINES)
   .addHelpText('after', '\nExample: atoll dead-letters discard orders/payments/3/17 --reason "refunded by hand, ticket 4711"')
-  .action((id: string | undefined, options) => discard(id, { ...options, place: placeOf(options) }))
+  .action((id: string | undefined, options) => discard(id, { ...options, place: findPlace(options) }))
 
 program
   .command('ledger')
@@ -189,42 +182,11 @@ program
   .option(...CONFIG)
   .option(...JSON_LINES)
   .addHelpText('after', '\nExit code 1 if a line does not balance.')
-  .action((options) => ledger({ ...options, place: placeOf(options) }))
+  .action((options) => ledger({ ...options, place: findPlace(options) }))
 
 function ownVersion(): string {
   const manifest = findPackageJSON(import.meta.url)! // every package has one
   return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
-}
-
-interface PlaceOptions {
-  data?: string
-  config?: string
-}
-
-/** What to ask: a data folder that was named, else what a configuration or the environment names, else a data folder that is there. */
-function placeOf(options: PlaceOptions): Place {
-  if (options.data !== undefined && options.config !== undefined) throw new AtollError('COMMAND_USAGE', 'give --data or --config: a system lies in a folder, or on engines')
-  if (options.data !== undefined) return { data: assertFolderName(options.data, '--data') }
-  const config = loadConfig({ file: options.config })
-  const { 'store.url': store, 'log.url': log = 'embedded' } = config.values
-  const folder = store === undefined ? undefined : folderOf(store)
-  const isOnEngines = log !== 'embedded' || (store !== undefined && folder === undefined)
-  return isOnEngines ? { config } : { data: folder ?? dataFolder() }
-}
-
-function moduleOf(options: PlaceOptions): string | undefined {
-  const place = placeOf(options)
-  return 'data' in place ? notedSystem(place.data)?.module : place.config.values.system
-}
-
-/** The only data folder there is; or the only one of a system that runs. */
-function dataFolder(): string {
-  const all = findDataFolder('data') !== undefined ? readdirSync('data').map((name) => join('data', name)) : []
-  const running = all.filter((folder) => existsSync(join(folder, CONTROL_FILE)))
-  const folders = all.filter((folder) => hasLog(folder) || running.includes(folder))
-  for (const found of [folders, running]) if (found.length === 1) return found[0]!
-  const several = folders.length > 0
-  throw new AtollError('COMMAND_USAGE', several ? `there are several data folders (${folders.join(', ')}); name one with --data` : `there is no data folder below ${resolve('data')}; name one with --data, or the configuration of a system on engines with --config`)
 }
 
 /** What no other try would change, as long as nobody mends the command, the configuration or the system. */

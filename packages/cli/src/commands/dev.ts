@@ -1,4 +1,4 @@
-import { relative, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Logger } from '@atoll/host'
 import { notePlaces } from '@atoll/store'
 import { loadConfig, type Config } from '../config/config.ts'
@@ -76,12 +76,10 @@ async function makeKnown(started: Started, data: string, system: string): Promis
   }
 }
 
-/** A configuration beside a system is mostly that of its processes. What of it holds for this one, holds; what does not is said. */
-function sayWhatIsNotForDev({ values, origins, file }: Config, logger: Logger): void {
-  if (file === undefined) return
-  const name = relative(process.cwd(), file) || file
-  const ignored = keys.filter((key) => origins[key] === name && !isForDev(key, values))
-  if (ignored.length > 0) logger.warn({ file, settings: ignored }, 'these settings are for `atoll start` and `atoll up`, and not for `atoll dev`, which runs all of the system in this process, with its data in a folder')
+/** A configuration beside a system, or an environment, is mostly that of its processes. What of it holds for this one, holds; what does not is said. */
+function sayWhatIsNotForDev({ values, origins }: Config, logger: Logger): void {
+  const ignored = keys.filter((key) => origins[key] !== undefined && !isForDev(key, values)).map((key) => `${key} (${origins[key]})`)
+  if (ignored.length > 0) logger.warn({ settings: ignored }, 'these settings are for `atoll start` and `atoll up`, and not for `atoll dev`, which runs all of the system in this process, with its data in a folder')
 }
 
 function isForDev(key: Key, values: Values): boolean {

@@ -128,10 +128,17 @@ function given(key: Key, value: unknown): string {
 }
 
 function nearest(unknown: string): string {
-  const meant = nearestOf(unknown, keys)
+  const meant = nearestOf(unknown, keys) ?? ofAnotherSection(unknown)
   if (meant !== undefined) return `; is ${meant} (${variableOf(meant)}) meant?`
   const own = sectionOf(unknown.split('.')[0]!)
   return own.length > 0 ? `; there are ${own.map((name) => `${unknown.split('.')[0]}.${name}`).join(', ')}` : `; \`atoll config\` prints those there are`
+}
+
+/** The only setting that is called so in its section: `log.level` is `logging.level`. */
+function ofAnotherSection(unknown: string): Key | undefined {
+  const name = /\.\w+$/.exec(unknown)?.[0]
+  const called = name === undefined ? [] : keys.filter((key) => key.toLowerCase().endsWith(name.toLowerCase()))
+  return called.length === 1 ? called[0] : undefined
 }
 
 function sectionOf(name: string): string[] {

@@ -130,6 +130,7 @@ async function* askRunning(socket: Socket, request: ControlRequest, signal: Abor
 async function* askStopped(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
   assertIdle(data) // a system that starts for the first time has not said yet what it is
   const noted = notedSystem(data)
+  if (noted === undefined && !hasLog(data)) throw new AtollError('COMMAND_USAGE', `no system has run in ${resolve(data)}; name the data folder of one with --data, or the configuration of one on engines with --config`)
   if (noted?.module === undefined) throw new AtollError('COMMAND_USAGE', `${data} does not say ${noted ? `where the module of system ${noted.system} is` : 'which system it belongs to'}; start it once with \`atoll dev\``)
   if (!hasLog(data)) throw new AtollError('COMMAND_USAGE', `no process runs that has ${resolve(data)}, and the log of its system is not in it, but on an engine: start it again, or give the configuration that it runs with (--config)`)
   const { system } = await loadSystem(noted.module)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, realpathSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fixtureShop, inFleet, type Environment } from '../../test/fleet.ts'
@@ -47,6 +47,28 @@ describe('a command that only looks', () => {
       await refused({ ATOLL_LOG_URL: NO_LOG }, /process \d+ has .*fixture, and its log is embedded, not nats:/)
       await dev.end()
       await refused({ ATOLL_LOG_URL: NO_LOG }, /belong to the log that lies there with them, and not to nats:/)
+    }))
+
+  it('says of a folder that is no data folder that no system has run there, and makes nothing in it', () =>
+    inFleet(async ({ run, folder }) => {
+      mkdirSync(join(folder, 'docs'))
+      for (const command of ['ledger', 'events', 'dead-letters']) {
+        const { code, err } = await run([command, '--data', 'docs'])
+        assert.deepEqual([code, /^COMMAND_USAGE: no system has run in .*docs; name the data folder of one with --data/.test(err), /start/.test(err)], [2, true, false], err)
+      }
+      assert.deepEqual(readdirSync(join(folder, 'docs')), [])
+    }))
+
+  it('finds the only data folder below data/ by itself, as a doctor, too', () =>
+    inFleet(async ({ start, run }) => {
+      assert.match((await run(['doctor'])).err, /^COMMAND_USAGE: there is no data folder below .*data; name one with --data/)
+      const dev = start(['dev', fixtureShop, '--port', '0'])
+      await dev.ready()
+      await dev.end()
+      for (const command of ['ledger', 'doctor']) {
+        const { code, err } = await run([command])
+        assert.deepEqual([code, err], [0, ''])
+      }
     }))
 
   it('is the doctor, too: a first start after it is a first start', () =>
