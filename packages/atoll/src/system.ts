@@ -50,11 +50,12 @@ export interface SystemOptions {
 }
 
 /**
- * Puts services together. Throws DEFINITION_INVALID, naming the culprit, for two services, events or routes of one name, an event
+ * Puts services together. Throws DEFINITION_INVALID, naming the culprit, for no service, two services, events or routes of one name, an event
  * that a service handles and none emits, an event handled twice in one subscription; and for names that some engine could not take.
  */
 export function system(name: string, options: SystemOptions): System {
   assertSystemName(name)
+  if (options.services.length === 0) refuse(`system ${name} has no services, so there is nothing to run; give it some: system('${name}', { services: [service(…)] })`)
   const sources = new Map<string, EventSource>()
   const operations = new Map<string, { operation: BoundOperation; service: Service }>()
   const subscriptions: SubscriptionFacts[] = []

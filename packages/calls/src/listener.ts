@@ -65,7 +65,7 @@ export class Listener {
   /** PORT_TAKEN if the port is. */
   async listen(port: number, host: string): Promise<{ url: string; port: number }> {
     const { port: taken, urlHost } = await listenAt(this.#server, { port, host }, {
-      portTaken: `port ${port} is taken; stop what listens there, or choose another one`,
+      portTaken: `port ${port} is taken; stop what listens there, or choose another one (--calls-port, or calls.port; of a registry --port)`,
       addressRefused: (code) => `cannot listen at ${host}:${port}: ${code}; give an address of this machine and a port from 0 to 65535 that this account may take`,
     })
     return { url: `http://${urlHost}:${taken}`, port: taken }

@@ -49,7 +49,7 @@ export const errorCodes = {
   DEFINITION_INVALID: { meaning: 'The system does not fit together: a name twice, an event that nobody emits, a route twice.', remedy: 'Mend what the message names.' },
   MIGRATION_CHANGED: { meaning: 'A migration differs from what was applied under its name.', remedy: 'Restore it, and put the change into a new migration.' },
   MIGRATION_OUT_OF_ORDER: { meaning: 'A new migration comes before one that was applied already. The store was not touched.', remedy: 'Put it behind those that were applied, under a name that sorts there.' },
-  MIGRATION_FAILED: { meaning: 'A migration failed and was rolled back.', remedy: 'Mend the SQL that the cause names.' },
+  MIGRATION_FAILED: { meaning: 'A migration failed and was rolled back.', remedy: 'Correct the SQL of the migration that the message names, and start again.' },
 
   REPLAY_FAILED: { meaning: 'A rebuilt projection could not handle events that the live one has. The live one was kept.', remedy: 'Mend the handler that the message names, then replay again.' },
 
@@ -62,7 +62,7 @@ export const errorCodes = {
   STORE_NOT_DURABLE: { meaning: 'The store reports settings that could lose acknowledged writes.', remedy: 'Restore the settings that the message names.' },
   DATA_IN_USE: { meaning: 'Another process holds the data folder.', remedy: 'Stop it, or use another folder. If it is only starting or stopping, try again.' },
   DATA_UNUSABLE: { meaning: 'What was named as a data folder is none: a file, a link to nothing, a place that may not be read or written; or the folder does not say any more which system ran there, or has a folder in the place of a small file; or another account has the place where its running system is to be asked.', remedy: 'Mend what the message names, or name another folder.' },
-  PORT_TAKEN: { meaning: 'The port is taken.', remedy: 'Stop what listens there, or set PORT.' },
+  PORT_TAKEN: { meaning: 'The port is taken.', remedy: 'Stop what listens there, or choose another port (--port, or PORT).' },
   LOG_CLOSED: { meaning: 'The log was used after close.', remedy: 'Stop using it before closing it.' },
   LOG_GAP: { meaning: 'Event numbers are missing: records were lost, an append was refused because it would leave a hole, or the log is another one than the store has read so far.', remedy: 'The relays and subscriptions that need the missing records are halted, and skip nothing. Restore the log, or give the system the one that its stores belong to; `atoll ledger` says of each account where the log ends.' },
   LOG_DIVERGED: { meaning: 'The log has another event under a number than the one that was read or appended there: log and store are from different histories (a restored backup?). The subscription or relay is halted, and skips nothing.', remedy: 'Restore log and store from the same moment. A projection can be built anew with `atoll replay`.' },

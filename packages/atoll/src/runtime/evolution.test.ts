@@ -230,6 +230,10 @@ describe('a system that does not fit together', () => {
     assert.throws(() => system('x', { services: [service(people, { handlers }), service(other, { handlers: {} })] }), { code: 'DEFINITION_INVALID' })
   })
 
+  it('is refused when it has no services', () => {
+    assert.throws(() => system('bad', { services: [] }), { code: 'DEFINITION_INVALID', message: /system bad has no services/ })
+  })
+
   it('is refused when one service declares an event twice', () => {
     const twice = contract('people', { events: [event('person.added', { version: 1, key: () => 'k', data: V1 }), event('person.added', { version: 1, key: () => 'k', data: V1 })] })
     assert.throws(() => system('x', { services: [service(twice, { handlers: {} })] }), { code: 'DEFINITION_INVALID', message: /service people declares event person\.added twice/ })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, Server } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
 import { AtollError, silentLogger, type LogFields } from '@atoll/host'
 import { inSystem, type Bench } from '../../test/system.ts'
 import type { GatewayResponse } from './exchange.ts'
@@ -157,6 +157,19 @@ describe('the listener', () => {
         await assert.rejects(gateway.listen({ port: Number(port) }), { code: 'PORT_TAKEN', message: new RegExp(port) })
       }),
     ))
+
+  it('says that this account may not take a port, and how another one is chosen', () =>
+    inSystem(async ({ gateway }) => {
+      const listen = mock.method(Server.prototype, 'listen', function (this: Server) {
+        process.nextTick(() => this.emit('error', Object.assign(new Error('listen EACCES'), { code: 'EACCES' }))) // as every other account than root hears it
+        return this
+      })
+      try {
+        await assert.rejects(gateway.listen({ port: 80 }), (error: Error) => /127\.0\.0\.1:80: EACCES; choose a port that this account may take, .*--port, or PORT/.test(error.message) && !/gateway\.host/.test(error.message))
+      } finally {
+        listen.mock.restore()
+      }
+    }))
 
   it('says which address it cannot listen at, and which setting that is', () =>
     inSystem(({ gateway }) => assert.rejects(gateway.listen({ port: 0, host: '203.0.113.7' }), { code: 'CONFIG_INVALID', message: /203\.0\.113\.7:0: EADDRNOTAVAIL.*gateway\.host/ })))

@@ -34,8 +34,8 @@ export class Listener {
 
   async listen(port: number, host: string): Promise<{ url: string }> {
     const { port: taken, urlHost } = await listenAt(this.#server, { port, host }, {
-      portTaken: `port ${port} is taken; stop what listens there, or choose another one (PORT)`,
-      addressRefused: (code) => `the gateway cannot listen at ${host}:${port}: ${code}; choose an address of this machine (gateway.host) and a port from 0 to 65535 that this account may take (PORT)`,
+      portTaken: `port ${port} is taken; stop what listens there, or choose another one (--port, or PORT)`,
+      addressRefused: (code) => `the gateway cannot listen at ${host}:${port}: ${code}; choose ${remedies.get(code) ?? 'an address of this machine (gateway.host)'}`,
     })
     return { url: `http://${host === '127.0.0.1' ? 'localhost' : urlHost}:${taken}` }
   }
@@ -111,3 +111,9 @@ function toRefusal(error: AtollError): { headers: Record<string, string>; body: 
   const { headers, body } = toResponse(error, 'none', undefined)
   return { headers, body: body! } // a problem has one
 }
+
+/** What to choose otherwise where it is the port that is refused, and not the address. */
+const remedies: ReadonlyMap<string | undefined, string> = new Map([
+  ['EACCES', 'a port that this account may take, such as one from 1024 on (--port, or PORT)'],
+  ['ERR_SOCKET_BAD_PORT', 'a port from 0 to 65535 (--port, or PORT)'],
+])

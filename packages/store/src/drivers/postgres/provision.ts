@@ -142,7 +142,7 @@ async function apply(client: Client, schema: string, name: string, text: string)
   } catch (error) {
     const failure = AtollError.from(error)
     if (failure.code !== 'INTERNAL' && failure.code !== 'UNSUPPORTED') throw failure
-    throw new AtollError('MIGRATION_FAILED', `migration ${name} of schema ${schema} failed and was undone: ${failure.reason}`, { cause: error })
+    throw new AtollError('MIGRATION_FAILED', `migration ${name} of schema ${schema} failed and was undone: ${failure.reason}. Correct its SQL, and start again`, { cause: error })
   }
 }
 

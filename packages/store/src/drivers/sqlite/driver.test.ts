@@ -63,6 +63,13 @@ describe('a SQLite store', () => {
       await assertRefused(world, file, 'MIGRATION_CHANGED', { '0001-notes': 'CREATE TABLE notes (text TEXT)' })
     }))
 
+  it('is not migrated by SQL that fails, and the refusal says what to do', () =>
+    inSqliteWorld({}, async (world) => {
+      await assert.rejects(world.open({ ...notes, '0002-half': 'CREATE TABLE half (a TEXT); CREATE TALBE other (a TEXT)' }), { code: 'MIGRATION_FAILED', message: /0002-half .* was undone: .*TALBE.*\. Correct its SQL, and start again$/ })
+      const store = await world.open({ ...notes, '0002-half': 'CREATE TABLE half (a TEXT)' })
+      assert.deepEqual(await store.reader.all({ sql: 'SELECT a FROM half' }), [])
+    }))
+
   it('is not half migrated by a migration that ends its transaction', () =>
     inSqliteWorld({}, async (world) => {
       await assert.rejects(world.open({ ...notes, '0002-half': 'CREATE TABLE half (a TEXT); ROLLBACK' }), { code: 'MIGRATION_FAILED', message: /0002-half/ })

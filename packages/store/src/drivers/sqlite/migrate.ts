@@ -106,7 +106,7 @@ function apply(database: Database, file: string, name: string, sql: string): voi
   } catch (error) {
     const failure = toAtollError(error, file)
     if (failure.code === 'STORE_FULL') throw failure
-    throw new AtollError('MIGRATION_FAILED', `migration ${name} of ${file} failed and was undone: ${failure.reason}`, { cause: error })
+    throw new AtollError('MIGRATION_FAILED', `migration ${name} of ${file} failed and was undone: ${failure.reason}. Correct its SQL, and start again`, { cause: error })
   }
   if (!database.inTransaction) {
     throw new AtollError('MIGRATION_FAILED', `migration ${name} of ${file} ended the transaction in which migrations run; take COMMIT, END and ROLLBACK out of it`)
