@@ -64,7 +64,7 @@ function checkImport({ path }: SourceFile, { specifier, line }: Import): Finding
     const [above, below] = [runtimeFolders.indexOf(runtimeFolderOf(path) ?? ''), runtimeFolders.indexOf(runtimeFolderOf(target) ?? '')]
     if (above >= 0 && below > above && !isTest(path)) return [{ path, line, message: `imports ${specifier}, which stands above it; the order of the runtime's folders is ${runtimeFolders.join(', ')}` }]
     const [driver, sibling] = [driverOf(path), driverOf(target)]
-    if (driver !== undefined && sibling !== undefined && driver !== sibling) return [{ path, line, message: `imports ${specifier}, which is of another driver; lift what both need to drivers/` }]
+    if (driver !== undefined && sibling !== undefined && driver !== sibling) return [{ path, line, message: `imports ${specifier}, which is of another driver; lift what both need to drivers/shared/` }]
     return []
   }
   if (specifier.startsWith('node:')) {
@@ -97,5 +97,5 @@ function runtimeFolderOf(path: string): string | undefined {
 /** `log/kafka`; also of a driver's tests. What lies beside the folders of drivers is for all of them. */
 function driverOf(path: string): string | undefined {
   const [, of, driver] = /^packages\/([^/]+)\/src\/drivers\/([^/]+)\//.exec(path) ?? []
-  return driver === undefined ? undefined : `${of}/${driver}`
+  return driver === undefined || driver === 'shared' ? undefined : `${of}/${driver}`
 }

@@ -17,9 +17,9 @@ describe('tidy', () => {
     assert.deepEqual(checkImports(files).map(({ path, line }) => `${path}:${line}`), ['packages/host/src/a.ts:1', 'packages/atoll/src/b.ts:1', 'packages/atoll/src/b.ts:4', 'packages/log/src/c.ts:1'])
   })
 
-  it('finds what a driver imports of another one, and not what lies beside them', () => {
-    const text = "import { Listeners } from '../embedded/listeners.ts'\nimport { Connection } from '../connection.ts'\nimport { x } from './names.ts'\n"
-    assert.deepEqual(messages(checkImports([{ path: 'packages/log/src/drivers/kafka/a.ts', text }])), ['1 imports ../embedded/listeners.ts, which is of another driver; lift what both need to drivers/'])
+  it('finds what a driver imports of another one, and not what they share', () => {
+    const text = "import { Listeners } from '../embedded/listeners.ts'\nimport { Connection } from '../shared/connection.ts'\nimport { x } from './names.ts'\n"
+    assert.deepEqual(messages(checkImports([{ path: 'packages/log/src/drivers/kafka/a.ts', text }])), ['1 imports ../embedded/listeners.ts, which is of another driver; lift what both need to drivers/shared/'])
   })
 
   it('finds what a folder of the runtime imports from one that stands above it', () => {

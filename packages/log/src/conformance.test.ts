@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createMemoryHarness } from '../test/memory-harness.ts'
+import { createMemoryHarness } from '../test/memory/harness.ts'
 import { appendSaboteurs, manifestSaboteurs, repeatSaboteurs } from '../test/saboteurs/append.ts'
 import { closeSaboteurs, concurrencySaboteurs, durabilitySaboteurs, watchSaboteurs } from '../test/saboteurs/life.ts'
 import { independenceSaboteurs, readSaboteurs, tailSaboteurs } from '../test/saboteurs/read.ts'
-import { contentSaboteurs, divergenceSaboteurs, gapSaboteurs, limitSaboteurs } from '../test/saboteurs/refusal.ts'
+import { boundsSaboteurs, contentSaboteurs, divergenceSaboteurs, gapSaboteurs, limitSaboteurs } from '../test/saboteurs/refusal.ts'
 import { honest } from '../test/saboteurs/saboteur.ts'
 import { logChapters, testLog, type LogHarness } from './conformance.ts'
 
@@ -20,6 +20,7 @@ const saboteurs = [
   ...concurrencySaboteurs,
   ...contentSaboteurs,
   ...limitSaboteurs,
+  ...boundsSaboteurs,
   ...watchSaboteurs,
   ...durabilitySaboteurs,
   ...closeSaboteurs,

@@ -1,6 +1,7 @@
 // For authors of drivers: the promises of a log as tests, to be run against any driver with any test runner.
 
 import { append } from './conformance/append.ts'
+import { bounds } from './conformance/bounds.ts'
 import { close } from './conformance/close.ts'
 import { concurrency } from './conformance/concurrency.ts'
 import { content } from './conformance/content.ts'
@@ -31,6 +32,7 @@ export const logChapters: readonly LogChapter[] = [
   concurrency,
   content,
   limits,
+  bounds,
   watch,
   durability,
   close,

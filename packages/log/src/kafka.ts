@@ -6,13 +6,14 @@ import type { Log } from './driver.ts'
 import type { Address } from './drivers/kafka/cluster.ts'
 import { openKafkaLog } from './drivers/kafka/driver.ts'
 import { defaultLimits, type KafkaLogLimits } from './drivers/kafka/limits.ts'
+import { assertSystemName } from './drivers/shared/checks.ts'
 
 export { defaultLimits, type KafkaLogLimits } from './drivers/kafka/limits.ts'
 
 export interface KafkaLogOptions {
   /** `host:port` of one or several brokers, from which the others are learned. The port is 9092 if it is left out. */
   brokers: readonly string[]
-  /** Keeps systems on one cluster apart: topics are called `<system>.<source>`. Lower-case letters, digits and `-`. */
+  /** Keeps systems on one cluster apart: topics are called `<system>.<source>`. Up to 31 lower case letters, digits and dashes. */
   system: string
   /** How many partitions topics are made with; the same for the life of the data. A topic that has another number is not written to. */
   partitions: number
@@ -44,6 +45,7 @@ export type KafkaSasl =
  */
 export async function createKafkaLog(options: KafkaLogOptions): Promise<Log> {
   const { brokers, system, partitions, replicas = 3, host, logger = silentLogger, sasl, tls } = options
+  assertSystemName(system)
   if (brokers.length === 0) throw new AtollError('INVALID', 'the Kafka log has no brokers; name at least one, as host:port')
   for (const [name, value] of Object.entries({ partitions, replicas })) {
     if (!Number.isInteger(value) || value < 1) throw new AtollError('INVALID', `${name} of the Kafka log is ${value}; it is a whole number from 1`)

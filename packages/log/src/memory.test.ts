@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createMemoryHarness } from '../test/memory-harness.ts'
+import { createMemoryHarness } from '../test/memory/harness.ts'
 import { testLog } from './conformance.ts'
 import { createMemoryLog } from './memory.ts'
 

@@ -2,6 +2,7 @@
 
 import { AtollError } from '@atoll/host'
 import type { Log, LogRecord, StoredRecord } from './driver.ts'
+import { assertPartition, assertRecord, assertSource, numberOfOffset } from './drivers/shared/checks.ts'
 
 /** What a log in memory stands on. Pass the same one to a second log, and it finds what the first one left. */
 export interface MemoryStorage {
@@ -39,10 +40,8 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
 
   /** What is new among the records of a call; throws if it must be refused. */
   function fresh(source: string, records: readonly LogRecord[]): readonly LogRecord[] {
-    for (const { data, id } of records) {
-      const bytes = Buffer.byteLength(data)
-      if (bytes > dataBytesMax) throw new AtollError('BODY_TOO_LARGE', `the data of event ${id} has ${bytes} bytes; the log takes ${dataBytesMax}`)
-    }
+    assertSource(source)
+    for (const record of records) assertRecord(source, record, dataBytesMax)
     if (!checksAppends) return records
     const added = new Map<number, LogRecord[]>()
     for (const record of records) {
@@ -81,8 +80,9 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
 
     async read(source, partition, after, limit) {
       assertOpen()
-      const start = Number(after ?? 0)
-      if (!Number.isSafeInteger(start)) throw new AtollError('INVALID', `'${after}' is not an offset that this log gave; hand back the offset of a record or a tail`)
+      assertSource(source)
+      assertPartition(source, partition)
+      const start = after === null ? 0 : numberOfOffset(after)
       const stored = stream(source, partition)
       if (start > stored.length) throw new AtollError('LOG_GAP', `partition ${partition} of ${source} ends at ${stored.length}, and has been read up to ${start}: records are lost`)
       return stored
@@ -92,12 +92,15 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
 
     async tail(source, partition) {
       assertOpen()
+      assertSource(source)
+      assertPartition(source, partition)
       const last = stream(source, partition).at(-1)
       return last ? { number: last.number, offset: last.offset, id: last.id } : null
     },
 
     watch(source, listener) {
       assertOpen()
+      assertSource(source)
       const entry = { tell: listener }
       const entries = listeners.get(source) ?? new Set()
       listeners.set(source, entries.add(entry))
@@ -108,6 +111,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
     },
 
     async examine() {
+      assertOpen()
       const survives = { 'process kill': false, 'OS crash': false, 'power loss': false, 'loss of a node': false }
       return { engine: 'memory', version: '1', findings: [], survives }
     },

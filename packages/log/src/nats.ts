@@ -5,6 +5,7 @@ import type { Log } from './driver.ts'
 import type { NatsCredentials, NatsTls } from './drivers/nats/connection.ts'
 import { openNatsLog } from './drivers/nats/driver.ts'
 import { defaultLimits, type NatsLogLimits } from './drivers/nats/limits.ts'
+import { assertSystemName } from './drivers/shared/checks.ts'
 
 export type { NatsCredentials, NatsTls } from './drivers/nats/connection.ts'
 export { defaultLimits, type NatsLogLimits } from './drivers/nats/limits.ts'
@@ -12,7 +13,7 @@ export { defaultLimits, type NatsLogLimits } from './drivers/nats/limits.ts'
 export interface NatsLogOptions {
   /** One server or several of a cluster: `nats://host:port`, also with `user:password@` or `token@`; `tls://` insists on TLS. */
   servers: string | readonly string[]
-  /** Keeps this system's events apart from those of others on the same server: up to 100 lower-case letters, digits and hyphens. */
+  /** Keeps this system's events apart from those of others on the same server: up to 31 lower case letters, digits and dashes. */
   system: string
   host: Host
   /** Hears when the server cannot be reached and when it can again. Default: nobody. */
@@ -36,6 +37,7 @@ export interface NatsLogOptions {
  */
 export async function createNatsLog(options: NatsLogOptions): Promise<Log> {
   const { servers, system, host, logger = silentLogger, credentials, tls, replicas = 1, monitoring = [], limits } = options
+  assertSystemName(system)
   const settings = { servers: typeof servers === 'string' ? servers.split(',') : servers, name: `atoll ${system}`, credentials, tls, system, replicas, monitoring: typeof monitoring === 'string' ? [monitoring] : monitoring }
   return openNatsLog(settings, host, logger, { ...defaultLimits, ...limits })
 }

@@ -4,6 +4,7 @@ import { silentLogger, type Host, type Logger } from '@atoll/host'
 import type { Log } from './driver.ts'
 import { openPostgresLog } from './drivers/postgres/driver.ts'
 import { defaultLimits, type PostgresLogLimits } from './drivers/postgres/limits.ts'
+import { assertSystemName } from './drivers/shared/checks.ts'
 
 export { defaultLimits, type PostgresLogLimits } from './drivers/postgres/limits.ts'
 
@@ -27,5 +28,6 @@ export interface PostgresLogOptions {
  * name that is none, and with STORE_NEWER for a log of a newer version.
  */
 export async function createPostgresLog({ url, system, host, logger = silentLogger, limits }: PostgresLogOptions): Promise<Log> {
+  assertSystemName(system)
   return openPostgresLog(url, system, host, logger, { ...defaultLimits, ...limits })
 }

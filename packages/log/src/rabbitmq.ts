@@ -2,7 +2,7 @@
 
 import { silentLogger, type Host, type Logger } from '@atoll/host'
 import type { Log } from './driver.ts'
-import { assertSystemName } from './drivers/checks.ts'
+import { assertSystemName } from './drivers/shared/checks.ts'
 import { openRabbitmqLog } from './drivers/rabbitmq/driver.ts'
 import { defaultLimits, type RabbitmqLogLimits } from './drivers/rabbitmq/limits.ts'
 
@@ -14,7 +14,7 @@ export interface RabbitmqLogOptions {
    * other, as in `amqp://user:password@one:5672,two:5672,three:5672/vhost`: they are tried in turn, from any of them on.
    */
   url: string
-  /** Keeps the streams of systems apart that share a virtual host. Up to 63 letters, digits, dots, dashes and underscores. */
+  /** Keeps the streams of systems apart that share a virtual host. Up to 31 lower case letters, digits and dashes. */
   system: string
   host: Host
   /** Where nodes answer with the management plugin, such as `http://host:15672`. Only `examine` asks there, with the user and password of the url; without it, nobody knows how many replicas streams have. */

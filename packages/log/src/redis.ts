@@ -2,7 +2,7 @@
 
 import { silentLogger, type Host, type Logger } from '@atoll/host'
 import type { Log } from './driver.ts'
-import { assertSystemName } from './drivers/checks.ts'
+import { assertSystemName } from './drivers/shared/checks.ts'
 import { openRedisLog } from './drivers/redis/driver.ts'
 import { defaultLimits, type RedisLogLimits } from './drivers/redis/limits.ts'
 
@@ -11,7 +11,7 @@ export { defaultLimits, type RedisLogLimits } from './drivers/redis/limits.ts'
 export interface RedisLogOptions {
   /** `redis://user:password@host:port/database`, or `rediss://` for TLS. One primary; a Redis Cluster is not followed. */
   url: string
-  /** Keeps the streams of systems apart that share a Redis. Up to 63 letters, digits, dots, dashes and underscores. */
+  /** Keeps the streams of systems apart that share a Redis. Up to 31 lower case letters, digits and dashes. */
   system: string
   host: Host
   /** Told when Redis cannot be reached, and when it answers again. Default: nobody. */

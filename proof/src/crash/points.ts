@@ -15,7 +15,7 @@ export interface Point {
 const writer = 'packages/store/src/drivers/sqlite/writer.ts'
 const migrations = 'packages/store/src/drivers/sqlite/migrate.ts'
 const logWriter = 'packages/log/src/drivers/embedded/writer.ts'
-const logCommit = 'packages/log/src/drivers/embedded/commit.ts'
+const logAppender = 'packages/log/src/drivers/embedded/appender.ts'
 const logDriver = 'packages/log/src/drivers/embedded/driver.ts'
 const runtime = 'packages/atoll/src/runtime'
 const relay = `${runtime}/relay/relay.ts`
@@ -29,8 +29,8 @@ export const points: readonly Point[] = [
   within('log: between two records', 'load', 300, logWriter, 'this.#insertRecord.run(values.slice(at, at + recordColumns))'),
   before('log: before commit', 'load', 160, logWriter, 'this.#commit.run()'),
   after('log: after commit, before the answer', 'load', 160, logWriter, 'this.#commit.run()'),
-  before('log: answered, before readers see it', 'load', 160, logCommit, 'const moved = this.#publish(addition)'),
-  within('log: seen, before readers are told', 'load', 160, logDriver, 'listeners.tell(source, partition)'),
+  before('log: answered, before readers see it', 'load', 160, logAppender, 'const moved = this.#publish(addition)'),
+  within('log: seen, before readers are told', 'load', 160, logDriver, 'listeners.tell(source, [partition])'),
   before('relay: before append', 'load', 160, relay, 'await this.#log.append(this.#service, records)'),
   after('relay: between append and tidying', 'load', 160, relay, 'await this.#log.append(this.#service, records)'),
   after('relay: inside tidying, rows deleted', 'load', 50, tidying, 'await tx.run(deleteOutbox, [seq])'),

@@ -9,8 +9,8 @@ import { openPool, quoteIdentifier } from '@atoll/postgres'
 import { createPostgresStores } from '@atoll/store/postgres'
 import { startSystem, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
 import { removeSystem } from '../../../packages/cli/test/removal.ts'
-import { createNatsWorld } from '../../../packages/log/test/nats-world.ts'
-import { createPostgresWorld } from '../../../packages/log/test/postgres-harness.ts'
+import { createNatsWorld } from '../../../packages/log/test/nats/world.ts'
+import { createPostgresWorld } from '../../../packages/log/test/postgres/harness.ts'
 import { notes, restoresSystem } from './system.ts'
 
 // The same as with the seeds, where it could be otherwise: stores on PostgreSQL, a log on an engine, and services in processes of their own.

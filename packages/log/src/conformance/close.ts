@@ -23,6 +23,7 @@ export const close: LogChapter = {
     refusedAfterClose('read', (log) => log.read('orders', 0, null, 10)),
     refusedAfterClose('tail', (log) => log.tail('orders', 0)),
     refusedAfterClose('watch', (log) => log.watch('orders', () => {})),
+    refusedAfterClose('examine', (log) => log.examine()),
     {
       id: 'close.twice',
       promise: 'closing again does nothing, at once or later',

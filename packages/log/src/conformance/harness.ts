@@ -35,6 +35,8 @@ export interface LogWorld {
   crash?(): Promise<Log>
   /** Opens the same log beside the first, as another process does. Both are used. */
   share?(): Promise<Log>
+  /** Opens the log of another system in the same place: on the same engine, in the same database. */
+  stranger?(): Promise<Log>
   /** A fault: every record of a source is gone, as if somebody had deleted its stream, its topic, or its rows. */
   lose?(source: string): Promise<void>
   /** Closes what is open and removes what is left. */
@@ -42,7 +44,7 @@ export interface LogWorld {
 }
 
 /** A fault that a {@link LogWorld} may be able to cause. */
-export type FaultName = 'stopWrites' | 'crash' | 'lose' | 'share'
+export type FaultName = 'stopWrites' | 'crash' | 'lose' | 'share' | 'stranger'
 
 /** What a test needs of a test runner. `node:test`, Vitest, Jest and Mocha have it. */
 export interface TestRunner {

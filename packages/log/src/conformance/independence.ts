@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { LogChapter } from './harness.ts'
-import { assertNumbers, createRecords, numbersTo, readAll, readNumbers } from './records.ts'
+import { assertNumbers, createRecord, createRecords, numbersTo, readAll, readNumbers } from './records.ts'
 
 export const independence: LogChapter = {
   name: 'partitions and sources',
@@ -44,6 +44,25 @@ export const independence: LogChapter = {
           const ids = [...(await readAll(log, source, 0)), ...(await readAll(log, source, 1))].map((record) => record.id)
           assert.deepEqual(ids, [`${source}/0/1`, `${source}/1/1`, `${source}/1/2`])
         }
+      },
+    },
+    {
+      id: 'independence.systems',
+      promise: 'the logs of two systems in one place are kept apart, and one hears nothing of the other',
+      fault: 'stranger',
+      async run(world, harness) {
+        const { log } = world
+        const stranger = await world.stranger!()
+        let hints = 0
+        stranger.watch('orders', () => hints++)
+        await log.append('orders', createRecords('orders', 0, 1, 3))
+        assert.equal(await stranger.tail('orders', 0), null)
+        assert.deepEqual(await stranger.read('orders', 0, null, 10), [])
+        await harness.pause()
+        assert.equal(hints, 0)
+        await stranger.append('orders', [createRecord('orders', 0, 1, { id: 'another' })])
+        assert.deepEqual((await readAll(stranger, 'orders', 0)).map(({ id }) => id), ['another'])
+        assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(3))
       },
     },
   ],

@@ -16,23 +16,25 @@ export function freshSystem(): string {
 export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: false, persistent: true, durable: false, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['crash', 'lose', 'share'],
+    faults: ['crash', 'lose', 'share', 'stranger'],
     pause,
 
     async open() {
       const system = freshSystem()
       const opened: Log[] = []
       const streams = new Set<string>()
-      async function openAnother(): Promise<Log> {
-        const log = noting(await createRabbitmqLog({ url, system, host, limits }), system, streams)
+      const strange = freshSystem()
+      async function openAnother(of: string = system): Promise<Log> {
+        const log = noting(await createRabbitmqLog({ url, system: of, host, limits }), of, streams)
         opened.push(log)
         return log
       }
       return {
         log: await openAnother(),
-        reopen: openAnother,
-        share: openAnother,
-        crash: openAnother, // what a killed process leaves behind is what RabbitMQ has
+        reopen: () => openAnother(),
+        share: () => openAnother(),
+        stranger: () => openAnother(strange),
+        crash: () => openAnother(), // what a killed process leaves behind is what RabbitMQ has
         lose: (source) => deleteStreams(url, [...streams].filter((stream) => stream.startsWith(`atoll/${system}/${source}/`))),
         async dispose() {
           await Promise.all(opened.map((log) => log.close()))

@@ -18,22 +18,24 @@ export function freshSystem(): string {
 export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['crash', 'lose', 'stopWrites', 'share'],
+    faults: ['crash', 'lose', 'stopWrites', 'share', 'stranger'],
     pause,
 
     async open() {
       const system = freshSystem()
       const opened: Log[] = []
-      async function openAnother(): Promise<Log> {
-        const log = await createRedisLog({ url, system, host, limits })
+      const strange = freshSystem()
+      async function openAnother(of: string = system): Promise<Log> {
+        const log = await createRedisLog({ url, system: of, host, limits })
         opened.push(log)
         return log
       }
       return {
         log: await openAnother(),
-        reopen: openAnother,
-        crash: openAnother, // what a killed process leaves behind is what Redis has
-        share: openAnother,
+        reopen: () => openAnother(),
+        crash: () => openAnother(), // what a killed process leaves behind is what Redis has
+        share: () => openAnother(),
+        stranger: () => openAnother(strange),
         lose: (source) => deleteStreams(url, `${system}/${source}`),
         stopWrites() {
           const before = setConfig(url, 'maxmemory', '1')
@@ -41,7 +43,7 @@ export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> 
         },
         async dispose() {
           await Promise.all(opened.map((log) => log.close()))
-          await deleteStreams(url, `${system}/*`)
+          for (const one of [system, strange]) await deleteStreams(url, `${one}/*`)
         },
       }
     },

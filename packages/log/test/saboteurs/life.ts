@@ -275,12 +275,12 @@ export const durabilitySaboteurs: readonly Saboteur[] = [
 export const closeSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it goes on after close',
-    caughtBy: ['close.append', 'close.read', 'close.tail', 'close.watch'],
+    caughtBy: ['close.append', 'close.read', 'close.tail', 'close.watch', 'close.examine'],
     create: (storage) => ({ ...honest(storage), async close() {} }),
   },
   {
     breaks: 'it refuses what comes after close without the code for it',
-    caughtBy: ['close.append', 'close.read', 'close.tail', 'close.watch'],
+    caughtBy: ['close.append', 'close.read', 'close.tail', 'close.watch', 'close.examine'],
     create(storage) {
       const log = honest(storage)
       let closed = false
@@ -304,6 +304,10 @@ export const closeSaboteurs: readonly Saboteur[] = [
         watch(source, listener) {
           assertOpen()
           return log.watch(source, listener)
+        },
+        async examine() {
+          assertOpen()
+          return log.examine()
         },
         async close() {
           closed = true

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { LogRecord, StoredRecord } from '../../src/driver.ts'
-import type { MemoryStorage } from '../../src/memory.ts'
+import { createMemoryStorage, type MemoryStorage } from '../../src/memory.ts'
 import { changingReads, honest, turn, type Saboteur } from './saboteur.ts'
 
 export const readSaboteurs: readonly Saboteur[] = [
@@ -219,7 +219,14 @@ async function readMixed(storage: MemoryStorage, streams: readonly (readonly [st
   return mixed.slice(start, start + limit).map((record, index) => ({ ...record, offset: String(start + index + 1) }))
 }
 
+const everybodys = createMemoryStorage()
+
 export const independenceSaboteurs: readonly Saboteur[] = [
+  {
+    breaks: 'it gives all systems one log',
+    caughtBy: ['independence.systems'],
+    create: () => honest(everybodys),
+  },
   {
     breaks: 'it mixes the partitions of a source',
     caughtBy: ['independence.partitions', 'append.mixed-partitions'],

@@ -180,3 +180,48 @@ export const contentSaboteurs: readonly Saboteur[] = [
     create: changingRecords((record) => ({ ...record, at: record.at - (record.at % 1000) })),
   },
 ]
+
+export const boundsSaboteurs: readonly Saboteur[] = [
+  {
+    breaks: 'it makes a partition of whatever it is given',
+    caughtBy: ['bounds.partition'],
+    create(storage) {
+      const log = honest(storage)
+      const toPartition = (partition: number): number => Math.abs(Math.trunc(partition)) % 8 || 0
+      return {
+        ...log,
+        append: (source, records) => log.append(source, records.map((record) => ({ ...record, partition: toPartition(record.partition) }))),
+        read: (source, partition, after, limit) => log.read(source, toPartition(partition), after, limit),
+        tail: (source, partition) => log.tail(source, toPartition(partition)),
+      }
+    },
+  },
+  {
+    breaks: 'it rounds numbers',
+    caughtBy: ['bounds.number'],
+    create: changingRecords((record) => ({ ...record, number: Math.max(1, Math.trunc(record.number) || 1) })),
+  },
+  {
+    breaks: 'it makes a name of whatever it is given',
+    caughtBy: ['bounds.source'],
+    create(storage) {
+      const log = honest(storage)
+      const toName = (source: string): string => `a${source.toLowerCase().replace(/[^a-z0-9-]/g, '')}`.slice(0, 63)
+      return {
+        ...log,
+        append: (source, records) => log.append(toName(source), records),
+        read: async (source, partition, after, limit) => (await log.read(toName(source), partition, after, limit)).map((record) => ({ ...record, source })),
+        tail: (source, partition) => log.tail(toName(source), partition),
+        watch: (source, listener) => log.watch(toName(source), listener),
+      }
+    },
+  },
+  {
+    breaks: 'it reads an offset as a number, however it is written',
+    caughtBy: ['bounds.offset'],
+    create(storage) {
+      const log = honest(storage)
+      return { ...log, read: (source, partition, after, limit) => log.read(source, partition, after === null ? null : String(Number(after)), limit) }
+    },
+  },
+]

@@ -1,6 +1,6 @@
 import { describe, it } from 'node:test'
 import { testLog } from '../../conformance.ts'
-import { createEmbeddedHarness } from '../../../test/embedded-harness.ts'
+import { createEmbeddedHarness } from '../../../test/embedded/harness.ts'
 
 testLog('an embedded log', { describe, it }, createEmbeddedHarness('file'))
 testLog('an embedded log that a thread writes', { describe, it }, createEmbeddedHarness('thread'))

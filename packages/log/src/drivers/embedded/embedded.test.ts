@@ -3,7 +3,7 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { createNodeHost } from '@atoll/host/node'
 import { openDatabase } from '@atoll/sqlite'
-import { withLog, withFolder } from '../../../test/embedded-world.ts'
+import { withLog, withFolder } from '../../../test/embedded/world.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from '../../conformance/records.ts'
 import { createEmbeddedLog } from '../../embedded.ts'
 import { applicationId, formatVersion } from './format.ts'
@@ -113,8 +113,8 @@ describe('an embedded log', () => {
       assertNumbers(await readNumbers(log, 'payments', 0), numbersTo(3))
     }))
 
-  it('refuses with OVERLOADED what is over queuedRecordsMax or queuedCharsMax, and takes it when the queue is empty again', () =>
-    withLog({ queuedRecordsMax: 10, queuedCharsMax: 1000 }, async ({ log }) => {
+  it('refuses with OVERLOADED what is over queuedRecordsMax or queuedBytesMax, and takes it when the queue is empty again', () =>
+    withLog({ queuedRecordsMax: 10, queuedBytesMax: 1000 }, async ({ log }) => {
       const first = log.append('orders', createRecords('orders', 0, 1, 8))
       await assertRefused('OVERLOADED', log.append('payments', createRecords('payments', 0, 1, 3)))
       await assertRefused('OVERLOADED', log.append('payments', [createRecord('payments', 0, 1, { data: `"${'x'.repeat(999)}"` })]))
@@ -132,7 +132,7 @@ describe('an embedded log', () => {
 
   for (const recentBytesMax of [0, 2 ** 20]) {
     it(`bounds what one read answers, and gives all of it page by page, with ${recentBytesMax} bytes in memory`, () =>
-      withLog({ readRecordsMax: 200, readCharsMax: 5000, recentBytesMax }, async ({ log }) => {
+      withLog({ readRecordsMax: 200, readBytesMax: 5000, recentBytesMax }, async ({ log }) => {
         await log.append('orders', createRecords('orders', 0, 1, 300))
         await log.append('orders', numbersTo(10).map((number) => createRecord('orders', 1, number, { data: `"${'x'.repeat(4000)}"` })))
         await log.append('orders', [createRecord('orders', 1, 11, { data: `"${'x'.repeat(9000)}"` })])

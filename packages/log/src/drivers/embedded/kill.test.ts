@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { createNodeHost } from '@atoll/host/node'
-import { withFolder } from '../../../test/embedded-world.ts'
+import { withFolder } from '../../../test/embedded/world.ts'
 import { assertNumbers, numbersTo, readAll } from '../../conformance/records.ts'
 import { createEmbeddedLog } from '../../embedded.ts'
 

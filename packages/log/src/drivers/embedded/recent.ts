@@ -1,5 +1,5 @@
 import type { StoredRecord } from '../../driver.ts'
-import { copyOf } from '../copy.ts'
+import { copyOf } from '../shared/copy.ts'
 import type { Stream } from './streams.ts'
 
 /**

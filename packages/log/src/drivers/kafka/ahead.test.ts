@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ReadAhead } from './ahead.ts'
-import type { Chunk } from './records.ts'
+import type { Chunk } from './format.ts'
 
 function chunk(from: number, bytes: number): Chunk {
   return { from, next: from + 10, records: [], places: [], epoch: 0, producerId: -1n, producerEpoch: -1, bytes, hasForeign: false }

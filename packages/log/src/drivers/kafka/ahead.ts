@@ -1,4 +1,4 @@
-import type { Chunk } from './records.ts'
+import type { Chunk } from './format.ts'
 
 /**
  * What fetches brought beyond what was asked for, and what several readers of this process ask for one after the other. Durable records

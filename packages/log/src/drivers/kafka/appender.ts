@@ -6,7 +6,7 @@ import type { Cluster, Topic } from './cluster.ts'
 import { isFenced, isStale } from './errors.ts'
 import { batchBytesMaxOf, type KafkaLogLimits } from './limits.ts'
 import { isOf, type End, type Reader } from './reader.ts'
-import type { Parcel } from './records.ts'
+import type { Parcel } from './format.ts'
 import type { Topics } from './topics.ts'
 
 /** What is known of the end of a partition. */

@@ -5,7 +5,7 @@ import type { Cluster, Topic } from './cluster.ts'
 import { isCoordinating } from './errors.ts'
 import { leaderOf } from './fetch.ts'
 import type { StoredRecord } from '../../driver.ts'
-import { claimMessage, placeOf } from './records.ts'
+import { claimMessage, placeOf } from './format.ts'
 import type { End, Reader } from './reader.ts'
 
 /** The right to write to one partition. It is over when its connection is, or when anything goes wrong under it. */

@@ -4,6 +4,7 @@ import { AtollError, type Host, type Logger } from '@atoll/host'
 import { Connection, metadataV12, ProtocolError, type API, type SASLOptions } from '@platformatic/kafka'
 import { Call } from './call.ts'
 import { answerOf, isNetworkFailure, isTimeout, toAtollError } from './errors.ts'
+import { Reachability } from '../shared/reachability.ts'
 import type { KafkaLogLimits } from './limits.ts'
 
 /** Where the brokers are, and how to get in. */
@@ -52,38 +53,34 @@ export type Lane = 'control' | 'read' | 'watch' | `append-${number}`
 export class Cluster {
   readonly #options: ClusterOptions
   readonly #host: Host
-  readonly #logger: Logger
   readonly #limits: KafkaLogLimits
   readonly #links = new Map<string, { readonly connection: Connection; readonly ready: Promise<Connection> }>()
   readonly #nodes = new Map<number, Address>()
   readonly #topics = new Map<string, Topic>()
   readonly #looks = new Map<string, Promise<Topic | undefined>>()
   #controller = -1
-  /** Why nothing works now; undefined if it does. */
-  #trouble: AtollError | undefined
-  #warned = false
-  #reaching: Promise<void> | undefined
-  /** Something failed since a broker was last asked. */
-  #isInDoubt = false
-  #wakeUp: (() => void) | undefined
+  readonly #reachability: Reachability
   #closed = false
 
   constructor(options: ClusterOptions, host: Host, logger: Logger, limits: KafkaLogLimits) {
     this.#options = options
     this.#host = host
-    this.#logger = logger
     this.#limits = limits
-    this.#trouble = new AtollError('UNAVAILABLE', `Kafka at ${this.#where} has not been reached yet; it is being tried`)
+    this.#reachability = new Reachability({ engine: this.engine, attempt: () => this.#attempt() }, host, logger, limits.reconnectMsMax)
+  }
+
+  get engine(): string {
+    return `Kafka at ${this.#options.brokers.map(({ host, port }) => `${host}:${port}`).join(', ')}`
   }
 
   /** Begins to connect. Resolves after the first try, whether it succeeded or not. */
   async connect(): Promise<void> {
-    if (!(await this.#attempt())) this.#reaching ??= this.#reach()
+    await this.#reachability.start()
   }
 
   /** Throws UNAVAILABLE, with the reason, while the brokers cannot be reached. */
   assertUp(): void {
-    if (this.#trouble) throw this.#trouble
+    this.#reachability.assert()
   }
 
   /** The connection to a broker for one kind of work; made if there is none. */
@@ -156,15 +153,11 @@ export class Cluster {
   /** Ends all connections, which rejects what waits for them. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#wakeUp?.()
+    const reached = this.#reachability.close()
     const links = [...this.#links.values()]
     this.#links.clear()
     await Promise.all(links.map(({ connection }) => connection.close().catch(() => undefined)))
-    await this.#reaching
-  }
-
-  get #where(): string {
-    return this.#options.brokers.map(({ host, port }) => `${host}:${port}`).join(', ')
+    await reached
   }
 
   /** Where to look for brokers: those that are connected first, then those known, then those named. */
@@ -226,34 +219,15 @@ export class Cluster {
   #report(error: unknown): void {
     if (this.#closed || !isNetworkFailure(error)) return
     this.#topics.clear() // others will lead what this broker led, and not tell
-    if (isTimeout(error)) this.#trouble ??= toAtollError(error, `${this.#where} does not answer`)
-    this.#isInDoubt = true
-    this.#reaching ??= this.#reach()
-  }
-
-  /** Tries until a broker answers, and nothing has failed since it was asked. */
-  async #reach(): Promise<void> {
-    for (let delayMs = 50; !this.#closed; delayMs = Math.min(delayMs * 2, this.#limits.reconnectMsMax)) {
-      this.#isInDoubt = false
-      const isUp = await this.#attempt()
-      if (this.#closed || (isUp && !this.#isInDoubt)) break
-      await new Promise<void>((resolve) => {
-        this.#wakeUp = resolve
-        this.#host.after(delayMs, resolve)
-      })
-    }
-    this.#reaching = undefined // with no turn between this and the last look at what is in doubt
+    this.#reachability.doubt(isTimeout(error) ? toAtollError(error, `${this.engine} does not answer`) : undefined)
   }
 
   /** Asks all brokers at once whether they are there; one that answers is enough, whatever the others do. */
-  async #attempt(): Promise<boolean> {
+  async #attempt(): Promise<void> {
     try {
       await Promise.any(this.#addresses.map((address) => this.#ask(address)))
-      this.#succeeded()
-      return true
     } catch (error) {
-      this.#failed((error as AggregateError).errors[0]) // Promise.any rejects with nothing else, and there is one address at least
-      return false
+      throw toAtollError((error as AggregateError).errors[0], this.engine) // Promise.any rejects with nothing else, and there is one address at least
     }
   }
 
@@ -268,21 +242,6 @@ export class Cluster {
     } finally {
       call.end()
     }
-  }
-
-  #succeeded(): void {
-    this.#trouble = undefined
-    if (!this.#warned) return
-    this.#warned = false
-    this.#logger.info({ brokers: this.#where }, 'Kafka can be reached again')
-  }
-
-  #failed(failure: unknown): void {
-    if (this.#closed) return
-    this.#trouble = toAtollError(failure, this.#where)
-    if (this.#warned) return
-    this.#warned = true
-    this.#logger.warn({ brokers: this.#where, error: this.#trouble }, 'Kafka cannot be reached; it is tried again and again, and until then the log is unavailable')
   }
 }
 

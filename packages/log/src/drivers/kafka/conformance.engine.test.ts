@@ -7,18 +7,23 @@ import { defaultLimits } from './limits.ts'
 
 testLog('the Kafka log', { describe, it }, {
   capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: defaultLimits.dataBytesMax },
-  faults: ['crash', 'lose', 'share'],
+  faults: ['crash', 'lose', 'share', 'stranger'],
   pause: () => delay(5),
 
   async open() {
     const world = createKafkaWorld(brokerOf(engineUrl('kafka')))
+    const other = createKafkaWorld(brokerOf(engineUrl('kafka')))
     return {
       log: await world.open(),
       reopen: () => world.open(),
       crash: () => world.open(), // the first one is left as it is, with what it has under way
       share: () => world.open(),
+      stranger: () => other.open(),
       lose: (source) => world.deleteTopic(source),
-      dispose: () => world.dispose(),
+      async dispose() {
+        await world.dispose()
+        await other.dispose()
+      },
     }
   },
 })

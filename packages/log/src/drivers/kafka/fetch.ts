@@ -1,6 +1,6 @@
 import { fetchV15, listOffsetsV7, ProtocolError } from '@platformatic/kafka'
 import type { Cluster, Lane, Topic } from './cluster.ts'
-import { toChunk, type Chunk } from './records.ts'
+import { toChunk, type Chunk } from './format.ts'
 
 /** What one fetch brought, and where the partition begins and ends. */
 export interface Fetched {

@@ -1,10 +1,11 @@
 import type { Host } from '@atoll/host'
 import { fetchV15 } from '@platformatic/kafka'
-import { Listeners } from '../listeners.ts'
+import { Listeners } from '../shared/listeners.ts'
 import type { Cluster, Topic } from './cluster.ts'
 import { answerOf } from './errors.ts'
 import { leaderOf, listOffsets, NO_SESSION, READ_UNCOMMITTED } from './fetch.ts'
 import type { KafkaLogLimits } from './limits.ts'
+import { topicOf } from './names.ts'
 
 interface Watched {
   readonly name: string
@@ -19,6 +20,7 @@ interface Watched {
 
 /** Tells who listens when topics grow: at once of what this process appends, by a question that the brokers hold for a while of the rest. */
 export class Hints {
+  readonly #system: string
   readonly #cluster: Cluster
   readonly #host: Host
   readonly #limits: KafkaLogLimits
@@ -28,17 +30,18 @@ export class Hints {
   #wakeUp: (() => void) | undefined
   #closed = false
 
-  constructor(cluster: Cluster, host: Host, limits: KafkaLogLimits) {
+  constructor(system: string, cluster: Cluster, host: Host, limits: KafkaLogLimits) {
+    this.#system = system
     this.#cluster = cluster
     this.#host = host
     this.#limits = limits
   }
 
-  watch(source: string, name: string, listener: (partition: number) => void): () => void {
-    const watched = this.#sources.get(source) ?? { name, count: 0, idleSinceMs: 0, topic: undefined, ends: new Map() }
+  watch(source: string, listener: (partition: number) => void): () => void {
+    const watched = this.#sources.get(source) ?? { name: topicOf(this.#system, source), count: 0, idleSinceMs: 0, topic: undefined, ends: new Map() }
     this.#sources.set(source, watched)
     watched.count++
-    const end = this.#listeners.add(source, listener)
+    const end = this.#listeners.watch(source, listener)
     this.#running ??= this.#run()
     let ended = false
     return () => {
@@ -52,12 +55,12 @@ export class Hints {
 
   /** This process has appended there. */
   tell(source: string, partitions: readonly number[]): void {
-    for (const partition of partitions) this.#listeners.tell(source, partition)
+    this.#listeners.tell(source, partitions)
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#listeners.clear()
+    this.#listeners.close()
     this.#wakeUp?.()
     await this.#running
   }
@@ -111,7 +114,7 @@ export class Hints {
     const ends = await listOffsets(this.#cluster, topic, [...topic.leaders.keys()], 'watch', 'end')
     for (const [partition, end] of ends) {
       watched.ends.set(partition, end)
-      if (end > 0) this.#listeners.tell(source, partition)
+      if (end > 0) this.#listeners.tell(source, [partition])
     }
     return (watched.topic = topic)
   }
@@ -145,7 +148,7 @@ export class Hints {
     }
     if (end <= (watched.ends.get(partition) ?? 0)) return
     watched.ends.set(partition, end)
-    this.#listeners.tell(source, partition)
+    this.#listeners.tell(source, [partition])
   }
 }
 

@@ -1,7 +1,7 @@
 import { AtollError, type Logger } from '@atoll/host'
 import { ProtocolError } from '@platformatic/kafka'
 import type { Offset, StoredRecord, Tail } from '../../driver.ts'
-import { copyOf } from '../copy.ts'
+import { copyOf } from '../shared/copy.ts'
 import { ReadAhead } from './ahead.ts'
 import type { Call } from './call.ts'
 import type { Mark } from './claims.ts'
@@ -9,7 +9,7 @@ import type { Cluster, Topic } from './cluster.ts'
 import { kafkaCodeOf } from './errors.ts'
 import { fetchFrom, listOffsets, type Fetched, type FetchFrom } from './fetch.ts'
 import type { KafkaLogLimits } from './limits.ts'
-import { placeOf, shortId } from './records.ts'
+import { placeOf, shortId } from './format.ts'
 import type { Topics } from './topics.ts'
 
 /** Where a partition ends. */
@@ -37,18 +37,17 @@ export class Reader {
     this.#topics = topics
     this.#logger = logger
     this.#limits = limits
-    this.#ahead = new ReadAhead(limits.readAheadBytesMax)
+    this.#ahead = new ReadAhead(limits.recentBytesMax)
   }
 
   async read(call: Call, name: string, source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]> {
     const place = after === null ? undefined : placeOf(after)
-    const count = Math.min(limit, this.#limits.readRecordsMax)
     return this.#topics.use(call, name, async (known) => {
       const topic = place && known && shortId(known.id) !== place.topic ? await this.#again(name) : known
       if (place && !topic) await this.#topics.assertNone(name)
       if (place && (!topic || shortId(topic.id) !== place.topic)) throw lost(name, partition, `topic ${name} was deleted${topic ? ' and made anew' : ''}`)
-      if (!topic || !isOf(topic, partition) || count <= 0) return []
-      return this.#readOn(topic, source, partition, place ? { offset: place.offset + 1, epoch: place.epoch } : { offset: 0, epoch: -1 }, count)
+      if (!topic || !isOf(topic, partition) ) return []
+      return this.#readOn(topic, source, partition, place ? { offset: place.offset + 1, epoch: place.epoch } : { offset: 0, epoch: -1 }, limit)
     })
   }
 
@@ -109,7 +108,7 @@ export class Reader {
         const record = chunk.records[index]!
         found.push(copyOf(record))
         chars += record.data.length
-        if (found.length < limit && chars < this.#limits.readCharsMax) continue
+        if (found.length < limit && chars < this.#limits.readBytesMax) continue
         if (index + 1 < chunk.records.length) this.#ahead.add(topic.id, partition, chunk.places[index]! + 1, chunk)
         return found
       }

@@ -2,12 +2,13 @@ import { AtollError, type Host } from '@atoll/host'
 import { JetStreamApiCodes, type ApiError, type PubAck } from '@nats-io/jetstream'
 import { headers, type Msg } from '@nats-io/transport-node'
 import type { LogRecord } from '../../driver.ts'
+import { NobodyAnswers, Refused, toAtollError } from './errors.ts'
 import { lastOf, type Chunk } from './format.ts'
 import type { NatsLogLimits } from './limits.ts'
 import type { Names } from './names.ts'
 import { findNew, pack, toChunk, toPayload, type End, type Message } from './packing.ts'
-import { NobodyAnswers, type Session } from './session.ts'
-import { Refused, toAtollError, type Streams } from './streams.ts'
+import type { Session } from './session.ts'
+import type { Streams } from './streams.ts'
 
 /** What is known of a stream, as long as nobody else writes to it. */
 interface Known {
@@ -39,8 +40,7 @@ export class Appender {
   readonly #session: () => Session
   readonly #onWritten: (session: Session, chunks: readonly Chunk[]) => void
   #known: Known | undefined
-  #queue: Promise<unknown> = Promise.resolve()
-  #queuedRecords = 0
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(source: string, streams: Streams, names: Names, host: Host, limits: NatsLogLimits, session: () => Session, onWritten: (session: Session, chunks: readonly Chunk[]) => void) {
     this.#source = source
@@ -53,18 +53,9 @@ export class Appender {
   }
 
   append(records: readonly LogRecord[]): Promise<void> {
-    if (this.#queuedRecords > 0 && this.#queuedRecords + records.length > this.#limits.queuedRecordsMax) {
-      return Promise.reject(new AtollError('OVERLOADED', `${this.#queuedRecords} records of ${this.#source} wait for the log already; ${records.length} more are over queuedRecordsMax (${this.#limits.queuedRecordsMax})`))
-    }
-    this.#queuedRecords += records.length
-    const done = this.#queue.then(() => this.#append(records)).finally(() => (this.#queuedRecords -= records.length))
-    this.#queue = done.catch(() => undefined) // whoever appended hears of it
+    const done = this.#turn.then(() => this.#append(records))
+    this.#turn = done.catch(() => undefined) // whoever appended hears of it
     return done
-  }
-
-  /** Resolves when nothing is under way. */
-  async idle(): Promise<void> {
-    await this.#queue
   }
 
   async #append(records: readonly LogRecord[]): Promise<void> {

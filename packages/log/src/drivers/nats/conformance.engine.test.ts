@@ -1,6 +1,6 @@
 import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
-import { createNatsHarness } from '../../../test/nats-harness.ts'
+import { createNatsHarness } from '../../../test/nats/harness.ts'
 import { testLog } from '../../conformance.ts'
 
 testLog('a log on NATS', { describe, it }, createNatsHarness(engineUrl('nats')))

@@ -1,6 +1,7 @@
 import { connect as connectSocket } from 'node:net'
-import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
+import { AtollError, type Host, type Logger } from '@atoll/host'
 import { connect, credsAuthenticator, errors, nkeyAuthenticator, type ConnectionOptions } from '@nats-io/transport-node'
+import { Reachability } from '../shared/reachability.ts'
 import type { NatsLogLimits } from './limits.ts'
 import { Session } from './session.ts'
 
@@ -33,35 +34,34 @@ export class Connection {
   readonly #settings: ConnectionSettings
   readonly #servers: readonly Server[]
   readonly #host: Host
-  readonly #logger: Logger
   readonly #limits: NatsLogLimits
   readonly #onSession: (session: Session) => void
+  readonly #reachability: Reachability
   #session: Session | undefined
-  #reason = 'there was no time to connect yet'
-  /** What was logged since a session last held for a while: each thing once, also where connections come and go. */
-  readonly #said = new Set<string>()
-  #failures = 0
   /** Other servers of the cluster, as one of them told. */
   #learned: readonly Server[] = []
   /** One of the servers accepted a connection and said nothing. */
   #someAreSilent = false
   #closed = false
-  #retryTimer: Timer | undefined
 
   constructor(settings: ConnectionSettings, host: Host, logger: Logger, limits: NatsLogLimits, onSession: (session: Session) => void) {
     this.#settings = settings
     this.#servers = settings.servers.map(toServer)
     this.#host = host
-    this.#logger = logger
     this.#limits = limits
     this.#onSession = onSession
+    this.#reachability = new Reachability({ engine: this.engine, attempt: () => this.#open() }, host, logger, limits.reconnectMsMax)
+  }
+
+  get engine(): string {
+    return `NATS at ${this.#servers.map(({ place }) => place).join(', ')}`
   }
 
   /** Begins. Resolves after the first try, however it went, or after `startMs`. */
   start(): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.#host.after(this.#limits.startMs, resolve)
-      void this.#connect().then(() => {
+      void this.#reachability.start().then(() => {
         timer.cancel()
         resolve()
       })
@@ -70,30 +70,32 @@ export class Connection {
 
   /** The session of the moment. Throws UNAVAILABLE, with the reason, while there is none. */
   session(): Session {
-    if (this.#session) return this.#session
-    throw new AtollError('UNAVAILABLE', `NATS cannot be reached at ${this.#places}: ${this.#reason}`)
+    this.#reachability.assert()
+    return this.#session! // it is there while the server is within reach
   }
 
-  /** Ends the session, and the trying. Whoever still waits is told `failure`. */
-  close(failure: AtollError): void {
+  /** Ends the session, and the trying. */
+  close(): void {
     this.#closed = true
-    this.#retryTimer?.cancel()
-    this.#session?.end('it is not used any more', failure)
-  }
-
-  get #places(): string {
-    return this.#servers.map(({ place }) => place).join(', ')
-  }
-
-  async #connect(): Promise<void> {
-    try {
-      await this.#open()
-    } catch (error) {
-      this.#fail(reasonOf(error))
-    }
+    void this.#reachability.close()
+    this.#session?.end('it is not used any more')
   }
 
   async #open(): Promise<void> {
+    try {
+      await this.#openOne()
+    } catch (error) {
+      const reason = reasonOf(error)
+      this.#someAreSilent ||= reason === silence
+      throw this.#unavailable(reason, error)
+    }
+  }
+
+  #unavailable(reason: string, cause?: unknown): AtollError {
+    return new AtollError('UNAVAILABLE', `${this.engine} cannot be reached: ${reason}`, { cause })
+  }
+
+  async #openOne(): Promise<void> {
     const servers = await this.#answering([...this.#servers, ...this.#learned])
     const { credentials, tls, name } = this.#settings
     const connection = await connect({
@@ -107,33 +109,14 @@ export class Connection {
     })
     if (this.#closed) return void connection.close()
     const session = new Session(connection, this.#host, this.#limits)
-    const steadyTimer = this.#host.after(this.#limits.retryDelayMsMax, () => {
-      this.#failures = 0
-      this.#said.clear()
-    })
     session.onEnd((reason) => {
-      steadyTimer.cancel()
       this.#session = undefined
-      this.#fail(reason)
+      this.#reachability.lost(this.#unavailable(reason))
     })
     this.#session = session
     this.#learned = (connection.info?.connect_urls ?? []).filter((place) => !this.#servers.some((server) => server.place === place)).map(toServer)
     this.#someAreSilent = false
-    if (this.#isNews('connected')) this.#logger.info({ server: connection.getServer(), version: connection.info?.version }, 'connected to NATS')
     this.#onSession(session)
-  }
-
-  #fail(reason: string): void {
-    if (this.#closed) return
-    this.#reason = reason
-    this.#someAreSilent ||= reason === silence
-    if (this.#isNews(reason)) this.#logger.warn({ servers: this.#places, reason }, 'NATS cannot be reached; appends and reads are refused with UNAVAILABLE until it can, which is tried again and again')
-    const delayMs = Math.min(this.#limits.retryDelayMs * 2 ** this.#failures++, this.#limits.retryDelayMsMax)
-    this.#retryTimer = this.#host.after(delayMs * (0.75 + this.#host.random() / 4), () => void this.#connect())
-  }
-
-  #isNews(what: string): boolean {
-    return !this.#said.has(what) && this.#said.add(what) !== undefined
   }
 
   /**

@@ -1,8 +1,9 @@
 import type { Examination, Finding, Host } from '@atoll/host'
 import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from '@nats-io/jetstream'
 import type { NatsLogLimits } from './limits.ts'
-import { isVersionAtLeast, NobodyAnswers, type Session } from './session.ts'
-import { toAtollError, type Streams } from './streams.ts'
+import { NobodyAnswers, toAtollError } from './errors.ts'
+import { isVersionAtLeast, type Session } from './session.ts'
+import type { Streams } from './streams.ts'
 
 interface Examined {
   readonly replicas: number

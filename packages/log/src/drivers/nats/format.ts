@@ -6,6 +6,7 @@
 
 import { AtollError } from '@atoll/host'
 import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
+import { notAnOffset } from '../shared/checks.ts'
 
 /** The records of one message: consecutive numbers of one source and partition. */
 export interface Chunk {
@@ -91,7 +92,7 @@ export function toOffset({ seq, left, number, id }: Place): Offset {
 export function parseOffset(offset: Offset): Place {
   const [, seq, left, number, id] = /^([1-9]\d{0,15})\.(\d{1,9})\.([1-9]\d{0,15})\.(.*)$/s.exec(offset) ?? []
   if (id !== undefined) return { seq: Number(seq), left: Number(left), number: Number(number), id }
-  throw new AtollError('INVALID', `'${offset}' is not an offset that this log gave; hand back the offset of a record or a tail`)
+  throw notAnOffset(offset)
 }
 
 /** The last record of a chunk. */

@@ -1,5 +1,5 @@
 import type { Subscription } from '@nats-io/transport-node'
-import { Listeners } from '../listeners.ts'
+import { Listeners } from '../shared/listeners.ts'
 import type { Names } from './names.ts'
 import type { Session } from './session.ts'
 
@@ -29,7 +29,7 @@ export class Hints {
     const watched = this.#watched.get(source) ?? { listeners: 0, subscription: undefined, partitions: new Set() }
     this.#watched.set(source, watched)
     watched.listeners++
-    const remove = this.#listeners.add(source, listener)
+    const remove = this.#listeners.watch(source, listener)
     if (!watched.subscription && this.#session?.isUp) this.#subscribe(this.#session, source, watched)
     let hasEnded = false
     return () => {
@@ -47,32 +47,32 @@ export class Hints {
     this.#session = session
     for (const [source, watched] of this.#watched) {
       this.#subscribe(session, source, watched)
-      for (const partition of watched.partitions) this.#listeners.tell(source, partition)
+      this.#listeners.tell(source, watched.partitions)
     }
   }
 
   /** There are durable records in these partitions. */
   tell(session: Session, source: string, partitions: ReadonlySet<number>): void {
-    for (const partition of partitions) this.#hear(source, partition)
+    this.#hear(source, partitions)
     if (session.isUp) session.publish(this.#names.news(source), JSON.stringify([...partitions]))
   }
 
-  clear(): void {
-    this.#listeners.clear()
+  close(): void {
+    this.#listeners.close()
     this.#watched.clear()
   }
 
   #subscribe(session: Session, source: string, watched: Watched): void {
     watched.subscription = session.subscribe(this.#names.news(source), (message) => {
-      for (const partition of toPartitions(message.data)) this.#hear(source, partition)
+      this.#hear(source, toPartitions(message.data))
     })
   }
 
-  #hear(source: string, partition: number): void {
+  #hear(source: string, partitions: Iterable<number>): void {
     const watched = this.#watched.get(source)
     if (!watched) return
-    if (watched.partitions.size < partitionsKeptMax) watched.partitions.add(partition)
-    this.#listeners.tell(source, partition)
+    for (const partition of partitions) if (watched.partitions.size < partitionsKeptMax) watched.partitions.add(partition)
+    this.#listeners.tell(source, partitions)
   }
 }
 

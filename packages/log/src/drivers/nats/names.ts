@@ -1,5 +1,3 @@
-import { AtollError } from '@atoll/host'
-
 /**
  * What the things of one system are called on the server. Each source has a stream, `atoll_<system>_<source>`, and each of its partitions
  * a subject in it, `atoll.<system>.<source>.<partition>`. Hints that there is news go by `atoll.<system>.<source>`, which no stream keeps.
@@ -32,15 +30,4 @@ export class Names {
   get allSubjects(): string {
     return `atoll.${this.#system}.>`
   }
-}
-
-/** Refuses with INVALID what cannot be a token of a subject; what contracts are called always can. */
-export function assertName(kind: 'system' | 'source', name: string): void {
-  if (/^[a-z][a-z0-9-]{0,99}$/.test(name)) return
-  throw new AtollError('INVALID', `'${name}' cannot name a ${kind} on NATS: use up to 100 lower-case letters, digits and hyphens, beginning with a letter`)
-}
-
-export function assertPartition(source: string, partition: number): void {
-  if (Number.isInteger(partition) && partition >= 0) return
-  throw new AtollError('INVALID', `${source} has no partition ${partition}; partitions are whole numbers from 0`)
 }

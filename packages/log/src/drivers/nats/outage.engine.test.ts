@@ -3,16 +3,16 @@ import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
 import { AtollError, type LogFields, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import { createProxy, type Proxy } from '../../../test/nats-proxy.ts'
-import { withNatsServer } from '../../../test/nats-server.ts'
-import { withNats, type NatsWorld } from '../../../test/nats-world.ts'
+import { createProxy, type Proxy } from '../../../test/nats/proxy.ts'
+import { withNatsServer } from '../../../test/nats/server.ts'
+import { withNats, type NatsWorld } from '../../../test/nats/world.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import { createNatsLog, type NatsLogLimits } from '../../nats.ts'
 
 const url = engineUrl('nats')
 const host = createNodeHost()
-const impatient: Partial<NatsLogLimits> = { callMs: 800, pingMs: 200, connectMs: 300, startMs: 300, retryDelayMs: 10, retryDelayMsMax: 100 }
+const impatient: Partial<NatsLogLimits> = { callMs: 800, pingMs: 200, connectMs: 300, startMs: 300, reconnectMsMax: 100 }
 
 /** Resolves with what `attempt` does, tried again while the server cannot be reached; a bounded number of times. */
 async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
@@ -164,15 +164,15 @@ describe('a log on NATS, when the server fails', () => {
       const logger = createListeningLogger()
       const log = await createNatsLog({ servers: server.url, system: 'shop', host, logger, limits: impatient })
       const message = await assertUnavailable(100, log.append('orders', [createRecord('orders', 0, 1)]))
-      assert.match(message, /127\.0\.0\.1:\d+: .*refused/)
+      assert.match(message, /NATS at 127\.0\.0\.1:\d+ cannot be reached: .*refused/)
       let hints = 0
       log.watch('orders', () => hints++)
       await server.start()
       await eventually(() => log.append('orders', [createRecord('orders', 0, 1)]))
       await eventually(async () => void (hints > 0 || refuse('no hint yet')))
       assert.equal(logger.lines.length, 2)
-      assert.match(logger.lines[0]!, /^warn NATS cannot be reached/)
-      assert.match(logger.lines[1]!, /^info connected/)
+      assert.match(logger.lines[0]!, /^warn NATS at \S+ cannot be reached/)
+      assert.match(logger.lines[1]!, /^info NATS at \S+ answers again/)
       await log.close()
     }))
 

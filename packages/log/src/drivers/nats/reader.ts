@@ -2,13 +2,14 @@ import { AtollError } from '@atoll/host'
 import type { StreamInfo } from '@nats-io/jetstream'
 import type { Msg } from '@nats-io/transport-node'
 import type { Offset, StoredRecord, Tail } from '../../driver.ts'
-import { copyOf } from '../copy.ts'
+import { copyOf } from '../shared/copy.ts'
+import { NobodyAnswers, toAtollError } from './errors.ts'
 import { decodeChunk, follows, lastOf, parseOffset, type Chunk, type Place } from './format.ts'
 import type { NatsLogLimits } from './limits.ts'
 import type { Names } from './names.ts'
 import { RecentChunks } from './recent.ts'
-import { NobodyAnswers, type Session } from './session.ts'
-import { toAtollError, type Streams } from './streams.ts'
+import type { Session } from './session.ts'
+import type { Streams } from './streams.ts'
 
 /** When the end of a partition was last seen to be the end: which it was, of which stream, and how many messages the partition had. */
 interface SeenEnd {
@@ -42,13 +43,11 @@ export class Reader {
 
   async read(session: () => Session, source: string, partition: number, offset: Offset | null, limit: number): Promise<StoredRecord[]> {
     const after = offset === null ? null : parseOffset(offset)
-    const count = Math.min(limit, this.#limits.readRecordsMax)
-    if (!(count >= 1)) return []
     this.#sources.add(source)
-    const recent = this.#take(source, partition, after, count)
+    const recent = this.#take(source, partition, after, limit)
     if (recent.length > 0) return recent
     try {
-      return this.#keep(source, partition, after, await this.#fetch(session(), source, partition, after, count), count)
+      return this.#keep(source, partition, after, await this.#fetch(session(), source, partition, after, limit), limit)
     } catch (error) {
       throw toAtollError(error, `reading partition ${partition} of ${source}`)
     }

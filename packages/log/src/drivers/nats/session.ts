@@ -1,5 +1,6 @@
 import { AtollError, type Host, type Timer } from '@atoll/host'
 import { createInbox, errors, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node'
+import { NobodyAnswers, Unanswered } from './errors.ts'
 import type { NatsLogLimits } from './limits.ts'
 
 /** Takes the answers to one request, one by one; true says that this was the last. What it throws is what the request rejects with. */
@@ -171,23 +172,6 @@ export class Session {
   /** Like {@link Host.after}, and what has come in by then is looked at first: a process that stood still must not blame the server. */
   #afterAll(delayMs: number, callback: () => void): Timer {
     return this.#host.after(delayMs, () => this.#host.turn(() => this.#host.turn(callback)))
-  }
-}
-
-/** There was no answer in time. Whether what was asked was done, nobody knows. */
-export class Unanswered extends AtollError {
-  constructor(subject: string, callMs: number) {
-    super('UNAVAILABLE', `NATS did not answer '${subject}' within callMs (${callMs} ms)`)
-  }
-}
-
-/** Nobody listens to a subject: there is no such stream, it has no leader at the moment, or JetStream is off. */
-export class NobodyAnswers extends Error {
-  readonly subject: string
-
-  constructor(subject: string) {
-    super(`nobody answers '${subject}'`)
-    this.subject = subject
   }
 }
 

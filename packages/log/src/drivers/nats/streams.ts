@@ -1,19 +1,9 @@
-import { AtollError } from '@atoll/host'
 import { DiscardPolicy, JetStreamApiCodes, RetentionPolicy, StorageType, type ApiError, type StreamConfig, type StreamInfo } from '@nats-io/jetstream'
+import { Refused, Unanswered } from './errors.ts'
 import { decodeChunk, type Chunk } from './format.ts'
 import type { NatsLogLimits } from './limits.ts'
 import type { Names } from './names.ts'
-import { NobodyAnswers, Unanswered, type Session } from './session.ts'
-
-/** What the server said in place of an answer. */
-export class Refused extends Error {
-  readonly code: number
-
-  constructor({ err_code, description }: Pick<ApiError, 'err_code' | 'description'>) {
-    super(description)
-    this.code = err_code
-  }
-}
+import type { Session } from './session.ts'
 
 /** What is asked of a stream's leader, which knows best; slower than what any replica may answer. */
 export class Streams {
@@ -127,23 +117,3 @@ export class Streams {
 const triesMax = 5
 const nameInUse = 10058
 const isAbsence: ReadonlySet<number> = new Set([JetStreamApiCodes.NoMessageFound, JetStreamApiCodes.StreamNotFound])
-/** What the server says when it, or the account, has no room. */
-const isFull: ReadonlySet<number> = new Set([10002, 10023, 10028, 10047])
-/** Writing failed; why, the server says in words. */
-const storeFailed = 10077
-
-/** What befell a call, in the words of the port. */
-export function toAtollError(thrown: unknown, attempt: string): AtollError {
-  if (thrown instanceof AtollError) return thrown
-  const cause = thrown
-  if (thrown instanceof NobodyAnswers) {
-    const why = thrown.subject.startsWith('$JS.API.STREAM') ? 'JetStream is not enabled on the server, or not for this account' : 'its stream has no leader at the moment'
-    return new AtollError('UNAVAILABLE', `${attempt} failed: ${why}`, { cause })
-  }
-  if (thrown instanceof Refused) {
-    return isFull.has(thrown.code) || (thrown.code === storeFailed && /maximum|no space/.test(thrown.message))
-      ? new AtollError('STORE_FULL', `${attempt} failed, because NATS has no room for it (${thrown.message}); make room, or raise the limit`, { cause })
-      : new AtollError('UNAVAILABLE', `${attempt} failed: NATS says '${thrown.message}' (${thrown.code})`, { cause })
-  }
-  return new AtollError('INTERNAL', `${attempt} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause })
-}

@@ -1,145 +1,78 @@
 import { AtollError, type Host, type Logger } from '@atoll/host'
-import { openPool } from '@atoll/postgres'
-import type { Log, LogRecord, Offset } from '../../driver.ts'
-import { assertCount, assertFits } from '../checks.ts'
-import { Committer, type Append } from './commit.ts'
+import { openPool, type Pool } from '@atoll/postgres'
+import type { Log } from '../../driver.ts'
+import { numberOfOffset } from '../shared/checks.ts'
+import { GroupCommit } from '../shared/group-commit.ts'
+import { toLog, type EngineLog } from '../shared/log.ts'
+import { Reachability } from '../shared/reachability.ts'
+import { Appender } from './appender.ts'
 import { examineLog } from './examine.ts'
 import { areTablesGone, ensureTables, schemaOf } from './format.ts'
 import { Hints } from './hints.ts'
 import type { PostgresLogLimits } from './limits.ts'
-import { Readiness } from './readiness.ts'
 import { Records } from './records.ts'
 
-/** The log of `system` in the database at `url`. Resolves after the first attempt to reach it, whatever came of that. Its methods need no `this`. */
+/** The log of `system` in the database at `url`. Resolves after the first attempt to reach it, whatever came of that. */
 export async function openPostgresLog(url: string, system: string, host: Host, logger: Logger, limits: PostgresLogLimits): Promise<Log> {
   const schema = schemaOf(system)
   const { connectionsMax, callMs, connectMs } = limits
   const pool = openPool({ url, host, applicationName: `atoll log of ${system}`, connectionsMax, callMs, connectMs, options: planning })
   const records = new Records(schema)
-  const committer = new Committer(pool, records, limits.statementCharsMax)
+  const appender = new Appender(pool, records, limits.statementBytesMax)
   const hints = new Hints(pool, schema)
-  const readiness = new Readiness(host, logger, () => ensureTables(pool, schema))
-
-  let queue: Append[] = []
-  let queuedRecords = 0
-  let queuedChars = 0
-  let committing: Promise<void> | undefined
-  let closed: Promise<void> | undefined
-
-  /** Commits what waits, of which there is some, and what comes to wait meanwhile. */
-  async function commitQueued(): Promise<void> {
-    while (queue.length > 0) {
-      const { moved, failure } = await committer.commit(takeQueued())
-      if (moved.length > 0) hints.tell(moved)
-      if (!failure) continue
-      noticeLoss(failure)
-      // What waited meanwhile has waited long enough: whether the server is there again is for the next append to find out.
-      if (failure.code === 'UNAVAILABLE') for (const append of takeQueued(Infinity)) append.reject(failure)
-    }
-    committing = undefined
-  }
-
-  function takeQueued(recordsMax: number = limits.commitRecordsMax): Append[] {
-    let count = 0
-    let records = 0
-    while (count < queue.length && (count === 0 || records + queue[count]!.records.length <= recordsMax)) records += queue[count++]!.records.length
-    const taken = queue.slice(0, count)
-    queue = queue.slice(count)
-    queuedRecords -= records
-    queuedChars -= taken.reduce((sum, append) => sum + charsOf(append.records), 0)
-    return taken
-  }
-
-  function enqueue(source: string, added: readonly LogRecord[], chars: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (queue.length === 0 && !committing) host.turn(flush)
-      queue.push({ source, records: added, resolve, reject })
-      queuedRecords += added.length
-      queuedChars += chars
-    })
-  }
-
-  function flush(): void {
-    if (!committing && queue.length > 0) committing = commitQueued()
-  }
-
-  function assertOpen(): void {
-    if (closed) throw new AtollError('LOG_CLOSED', `the log of ${system} in ${pool.name} was used after close; stop what uses it before closing it`)
-  }
-
-  function assertRoom(source: string, count: number, chars: number): void {
-    assertCount(source, count, limits.appendRecordsMax)
-    if (queue.length === 0) return
-    if (queuedRecords + count > limits.queuedRecordsMax || queuedChars + chars > limits.queuedCharsMax) {
-      throw new AtollError('OVERLOADED', `${queuedRecords} records wait for the log already; ${count} of ${source} are over queuedRecordsMax (${limits.queuedRecordsMax}) or queuedCharsMax (${limits.queuedCharsMax})`)
-    }
-  }
+  const reachability = new Reachability({ engine: pool.name, attempt: () => prepare(pool, schema) }, host, logger, limits.reconnectMsMax)
+  const group = new GroupCommit(host, async (appends) => {
+    const { moved, failure } = await appender.commit(appends)
+    hints.tell(moved)
+    if (failure) noticeLoss(failure)
+    return failure?.code === 'UNAVAILABLE' ? failure : undefined
+  }, limits.commitRecordsMax)
 
   /** The tables were there, and somebody has dropped them since. */
   function noticeLoss(error: unknown): void {
-    if (areTablesGone(error)) readiness.lost(new AtollError('UNAVAILABLE', `${pool.name}: the tables of the log in schema ${schema} are gone; they are made anew, and readers will be told what is lost`, { cause: error }))
+    if (areTablesGone(error)) reachability.lost(new AtollError('UNAVAILABLE', `${pool.name}: the tables of the log in schema ${schema} are gone; they are made anew, and readers will be told what is lost`, { cause: error }))
   }
 
   async function ask<T>(question: () => Promise<T>): Promise<T> {
-    assertOpen()
-    readiness.assert()
+    reachability.assert()
     try {
       return await question()
     } catch (error) {
       noticeLoss(error)
-      readiness.assert()
-      throw AtollError.from(error)
+      reachability.assert()
+      throw error
     }
   }
 
   async function close(): Promise<void> {
-    flush()
-    await committing
-    await Promise.all([readiness.close(), hints.close()])
+    await Promise.all([reachability.close(), hints.close()])
     await pool.close()
   }
 
-  const failure = await readiness.begin()
+  const failure = await reachability.start()
   if (failure && refusals.has(failure.code)) {
     await close()
     throw failure
   }
 
-  return {
+  const log: EngineLog = {
+    engine: pool.name,
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax },
 
     async append(source, added) {
-      assertOpen()
-      if (added.length === 0) return
-      for (const record of added) assertFits(source, record, limits.dataBytesMax)
-      const chars = charsOf(added)
-      assertRoom(source, added.length, chars)
-      readiness.assert()
-      await enqueue(source, added, chars)
+      reachability.assert()
+      await group.append(source, added)
     },
 
     read: (source, partition, after, limit) =>
-      ask(async () => {
-        const afterNumber = after === null ? 0 : numberOf(after)
-        const count = Math.min(limit, limits.readRecordsMax)
-        return count <= 0 ? [] : records.read(pool, source, partition, afterNumber, count, limits.readBytesMax)
-      }),
-
-    tail: (source, partition) =>
-      ask(() => records.tail(pool, source, partition)),
-
-    watch(source, listener) {
-      assertOpen()
-      return hints.watch(source, listener)
-    },
-
-    async examine() {
-      assertOpen()
-      return examineLog(pool, schema)
-    },
-
-    close: () => (closed ??= close()),
+      ask(async () => records.read(pool, source, partition, after === null ? 0 : numberOfOffset(after), limit, limits.readBytesMax)),
+    tail: (source, partition) => ask(() => records.tail(pool, source, partition)),
+    watch: (source, listener) => hints.watch(source, listener),
+    examine: () => examineLog(pool, schema),
+    abandon: () => group.abandon(),
+    close,
   }
+  return toLog(log, host, limits)
 }
 
 /** Every statement here is to walk along the key, also where the planner has not counted the rows yet and would rather read the whole table. One plan serves all parameters. */
@@ -148,14 +81,12 @@ const planning = { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off', 
 /** What trying again does not mend: whoever starts the log is told at once. */
 const refusals: ReadonlySet<string> = new Set(['STORE_NEWER', 'STORE_CORRUPT'])
 
-function charsOf(records: readonly LogRecord[]): number {
-  let chars = 0
-  for (const { data } of records) chars += data.length
-  return chars
-}
-
-function numberOf(offset: Offset): number {
-  const number = Number(offset)
-  if (Number.isSafeInteger(number) && number > 0) return number
-  throw new AtollError('INVALID', `'${offset}' is not an offset that this log gave; hand back the offset of a record or a tail`)
+/** Makes the tables if they are not there. PostgreSQL mostly refuses that for want of a right, which its administrator can give; then all is well. */
+async function prepare(pool: Pool, schema: string): Promise<void> {
+  try {
+    await ensureTables(pool, schema)
+  } catch (error) {
+    if (error instanceof AtollError) throw error
+    throw new AtollError('UNAVAILABLE', `${pool.name}: the tables of the log cannot be made or read: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
 }

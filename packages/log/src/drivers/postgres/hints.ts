@@ -1,13 +1,11 @@
 import { listen, type Listening, type Pool } from '@atoll/postgres'
-import { Listeners } from '../listeners.ts'
-import type { Stream } from './commit.ts'
+import { Listeners } from '../shared/listeners.ts'
+import type { Stream } from './appender.ts'
 
 /** So many partitions go into one notification, which has 8000 bytes at the most. */
 const partitionsPerHint = 1000
 /** The least time between notifications, so that a busy log sends few large ones. */
 const pauseMs = 5
-/** A notification does not take a longer name than this. Such a source is polled. */
-const sourceCharsMax = 500
 
 /**
  * Tells listeners that there is something to read: those of this process at once, those of others by NOTIFY.
@@ -35,14 +33,13 @@ export class Hints {
 
   watch(source: string, listener: (partition: number) => void): () => void {
     this.#listening ??= listen(this.#pool, this.#channel, (payload) => this.#hear(payload))
-    return this.#listeners.add(source, listener)
+    return this.#listeners.watch(source, listener)
   }
 
   /** Says that these streams have new records. What comes while a notification is under way goes with the next one. */
   tell(streams: readonly Stream[]): void {
     for (const { source, partition } of streams) {
-      this.#listeners.tell(source, partition)
-      if (source.length > sourceCharsMax) continue
+      this.#listeners.tell(source, [partition])
       const partitions = this.#pending.get(source) ?? new Set()
       this.#pending.set(source, partitions.add(partition))
     }
@@ -85,13 +82,13 @@ export class Hints {
     if (!Array.isArray(hint)) return
     const [own, source, partitions] = hint as unknown[]
     if (own === this.#own || typeof source !== 'string' || !Array.isArray(partitions)) return
-    for (const partition of partitions as unknown[]) if (typeof partition === 'number') this.#listeners.tell(source, partition)
+    this.#listeners.tell(source, (partitions as unknown[]).filter((partition) => typeof partition === 'number'))
   }
 
   async close(): Promise<void> {
     this.#closed = true
     this.#endPause()
-    this.#listeners.clear()
+    this.#listeners.close()
     this.#listening?.close()
     await this.#sending
   }

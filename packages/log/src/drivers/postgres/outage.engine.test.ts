@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { AtollError, type LogFields } from '@atoll/host'
 import { startProxy } from '@atoll/engines'
 import { startServer, type Server } from '@atoll/engines/postgres'
-import { createPostgresWorld, pause, until, type PostgresWorld } from '../../../test/postgres-harness.ts'
+import { createPostgresWorld, pause, until, type PostgresWorld } from '../../../test/postgres/harness.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createRecord, createRecords } from '../../conformance/records.ts'
 import type { LogRecord } from '../../driver.ts'
-import type { Append } from './commit.ts'
+import type { Append } from '../shared/group-commit.ts'
 import { placeKey, planAppends, streamKey, type Facts } from './plan.ts'
 
 const append = (source: string, ...records: LogRecord[]): Append => ({ source, records, resolve() {}, reject() {} })

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { LogRecord } from '../../driver.ts'
-import type { Append } from './commit.ts'
+import type { Append } from '../shared/group-commit.ts'
 import type { Addition } from './records.ts'
 
 /** What is known of the log, by {@link streamKey} and {@link placeKey}. */

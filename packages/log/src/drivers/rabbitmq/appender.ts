@@ -1,13 +1,12 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { LogRecord } from '../../driver.ts'
-import { Backlog } from '../backlog.ts'
-import { assertCount, assertPlace, dataBytesOf } from '../checks.ts'
 import type { WriterConnection } from './client.ts'
-import { streamName, toRow } from './format.ts'
+import { toRow } from './format.ts'
 import type { Hints } from './hints.ts'
 import type { KnownNumbers } from './known.ts'
 import { Lane } from './lane.ts'
 import type { RabbitmqLogLimits } from './limits.ts'
+import { streamName } from './names.ts'
 
 /** What an append holds for one partition. */
 interface Part {
@@ -25,7 +24,6 @@ export class Appender {
   readonly #limits: RabbitmqLogLimits
   readonly #onWritten: (stream: string) => void
   readonly #lanes = new Map<string, Lane>()
-  readonly #backlog: Backlog
 
   constructor(system: string, connection: WriterConnection, known: KnownNumbers, hints: Hints, host: Host, limits: RabbitmqLogLimits, onWritten: (stream: string) => void) {
     this.#system = system
@@ -34,7 +32,6 @@ export class Appender {
     this.#hints = hints
     this.#host = host
     this.#limits = limits
-    this.#backlog = new Backlog(connection.engine, limits)
     this.#onWritten = onWritten
   }
 
@@ -50,11 +47,7 @@ export class Appender {
 
   /** Settles when nothing of it is under way any more. */
   async append(source: string, records: readonly LogRecord[]): Promise<void> {
-    assertCount(source, records.length, this.#limits.appendRecordsMax)
-    const { parts, bytes } = this.#divide(source, records)
-    const release = this.#backlog.take(source, records.length, bytes)
-    const written = await Promise.allSettled([...parts].map(([partition, part]) => this.#write(source, partition, part)))
-    release()
+    const written = await Promise.allSettled([...divide(records)].map(([partition, part]) => this.#write(source, partition, part)))
     const numbers = new Map(written.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])))
     if (numbers.size > 0) this.#hints.tell(source, numbers, this.#connection)
     for (const result of written) if (result.status === 'rejected') throw result.reason
@@ -76,21 +69,15 @@ export class Appender {
     this.#onWritten(stream)
     return [partition, last]
   }
+}
 
-  #divide(source: string, records: readonly LogRecord[]): { parts: Map<number, Part>; bytes: number } {
-    const parts = new Map<number, Part>()
-    let bytes = 0
-    for (const record of records) {
-      assertPlace(source, record)
-      bytes += dataBytesOf(source, record, this.#limits.dataBytesMax)
-      let part = parts.get(record.partition)
-      if (!part) {
-        streamName(this.#system, source, record.partition) // throws for what cannot be one, before anything is written
-        parts.set(record.partition, (part = { rows: [], numbers: [] }))
-      }
-      part.rows.push(toRow(record))
-      part.numbers.push(record.number)
-    }
-    return { parts, bytes }
+function divide(records: readonly LogRecord[]): Map<number, Part> {
+  const parts = new Map<number, Part>()
+  for (const record of records) {
+    let part = parts.get(record.partition)
+    if (!part) parts.set(record.partition, (part = { rows: [], numbers: [] }))
+    part.rows.push(toRow(record))
+    part.numbers.push(record.number)
   }
+  return parts
 }

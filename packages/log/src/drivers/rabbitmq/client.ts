@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { AtollError, type Host } from '@atoll/host'
 import { connect, type Channel, type ChannelModel, type ConfirmChannel } from 'amqplib'
-import type { Connection, Opening } from '../connection.ts'
+import type { Connection, Opening } from '../shared/connection.ts'
 import { toAtollError } from './errors.ts'
 
 /** A connection that writes. RabbitMQ blocks those that do when it is short of disk or memory, so what reads has another one. */

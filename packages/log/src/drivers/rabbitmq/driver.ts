@@ -1,7 +1,7 @@
 import { silentLogger, type Host, type Logger } from '@atoll/host'
 import type { Log } from '../../driver.ts'
-import { Connection } from '../connection.ts'
-import { Life } from '../life.ts'
+import { Connection } from '../shared/connection.ts'
+import { toLog, type EngineLog } from '../shared/log.ts'
 import { Appender } from './appender.ts'
 import { openReading, openWriter, toNodes } from './client.ts'
 import { describe } from './errors.ts'
@@ -13,7 +13,7 @@ import { askManagement, type Managed } from './management.ts'
 import { writeMark } from './mark.ts'
 import { Reader } from './reader.ts'
 
-/** The log of a system on the RabbitMQ at `url`. Its methods need no `this`, so that it can be wrapped by spreading. Resolves after the first try to connect. */
+/** The log of a system on the RabbitMQ at `url`. Resolves after the first try to connect. */
 export async function openRabbitmqLog(url: string, monitoring: readonly string[], system: string, host: Host, logger: Logger, limits: RabbitmqLogLimits): Promise<Log> {
   const nodes = toNodes(url)
   // Processes with the same url begin at different nodes, and both connections of one at the same: a stream is led where it is made.
@@ -42,51 +42,37 @@ export async function openRabbitmqLog(url: string, monitoring: readonly string[]
     }
   }
 
-  const life = new Life(writing.engine)
-
   await Promise.all([writing.start(), reading.start()])
-  return {
+  const log: EngineLog = {
+    engine: writing.engine,
     // It never syncs: what it confirms is in the memory of the kernel, on one node or on several.
     capabilities: { checksAppends: false, persistent: true, durable: false, dataBytesMax: limits.dataBytesMax },
-
-    async append(source, records) {
-      life.assertOpen()
-      if (records.length === 0) return
-      await life.append(appender.append(source, records))
-    },
+    append: (source, records) => appender.append(source, records),
 
     async read(source, partition, after, limit) {
-      life.assertOpen()
       await hints.follow(source, reading) // before it looks, for it may believe for long that there is nothing
-      life.assertOpen()
-      return life.whileOpen(reader.read(source, partition, after, limit))
+      return reader.read(source, partition, after, limit)
     },
 
     async tail(source, partition) {
-      life.assertOpen()
       await hints.follow(source, reading)
-      life.assertOpen()
-      return life.whileOpen(reader.tail(source, partition))
+      return reader.tail(source, partition)
     },
 
     watch(source, listener) {
-      life.assertOpen()
       void hints.follow(source, reading)
-      return hints.add(source, listener)
+      return hints.watch(source, listener)
     },
 
-    async examine() {
-      life.assertOpen()
-      return life.whileOpen(examineRabbitmq(writing, [...new Set([...appender.streams, ...reader.streams])], askForManaged))
-    },
+    examine: () => examineRabbitmq(writing, [...new Set([...appender.streams, ...reader.streams])], askForManaged),
+    abandon: () => writing.close(),
 
     close() {
-      return life.close(host, limits.closeMs, () => writing.close(), () => {
-        hints.clear()
-        reader.close()
-        writing.close()
-        reading.close()
-      })
+      hints.close()
+      reader.close()
+      writing.close()
+      reading.close()
     },
   }
+  return toLog(log, host, limits)
 }

@@ -1,7 +1,7 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { ConsumeMessage } from 'amqplib'
 import type { StoredRecord } from '../../driver.ts'
-import { copyOf } from '../copy.ts'
+import { copyOf } from '../shared/copy.ts'
 import type { Delivery, StreamChannel } from './consumer.ts'
 import { comparePlaces, toPlace, toRecords, type Place } from './format.ts'
 import type { KnownNumbers } from './known.ts'
@@ -148,14 +148,14 @@ export class Follower {
 
   /** What comes after a place, and makes room for what comes after that. */
   #collect(after: Place | null, limit: number): StoredRecord[] {
-    const { readCharsMax } = this.#limits
+    const { readBytesMax } = this.#limits
     const found: StoredRecord[] = []
     let chars = 0
     let at = after === null ? 0 : this.#firstAfter(after)
-    for (; at < this.#batches.length && found.length < limit && chars < readCharsMax; at++) {
+    for (; at < this.#batches.length && found.length < limit && chars < readBytesMax; at++) {
       const { place, records } = this.#batches[at]!
       for (let index = after?.message === place ? after.index + 1 : 0; index < records.length; index++) {
-        if (found.length >= limit || chars >= readCharsMax) break
+        if (found.length >= limit || chars >= readBytesMax) break
         const record = records[index]!
         found.push(copyOf(record))
         chars += record.data.length
@@ -185,7 +185,7 @@ export class Follower {
       this.#passMark()
     }
     let dropped = 0
-    while (this.#chars > this.#limits.recentCharsMax && this.#batches[dropped]?.isAcknowledged) this.#chars -= this.#batches[dropped++]!.chars
+    while (this.#chars > this.#limits.recentBytesMax && this.#batches[dropped]?.isAcknowledged) this.#chars -= this.#batches[dropped++]!.chars
     if (dropped === 0) return
     const { records } = this.#batches[dropped - 1]!
     this.#from = toPlace(records.at(-1)!.offset) // a message has one record at least

@@ -1,24 +1,10 @@
 import { AtollError } from '@atoll/host'
 import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
+import { notAnOffset } from '../shared/checks.ts'
 
 // How a log lies in RabbitMQ: a stream for each source and partition, `atoll/shop/orders/3`. A message holds all records that were ready
 // for it at once, as a JSON array of rows: RabbitMQ takes it whole or not at all, and one confirmation is for many records. A message without
 // rows is a mark: see `writeMark`.
-
-/** RabbitMQ's own limit for names of queues, in bytes. */
-const nameBytesMax = 255
-
-/** Throws INVALID for a source whose streams would have too long a name. */
-export function streamName(system: string, source: string, partition: number): string {
-  const name = `atoll/${system}/${source}/${partition}`
-  if (Buffer.byteLength(name) <= nameBytesMax) return name
-  throw new AtollError('INVALID', `source '${source}' makes the name of a stream longer than the ${nameBytesMax} bytes that RabbitMQ takes; use a shorter one`)
-}
-
-/** By which hints of a source are routed. */
-export function hintsKey(system: string, source: string): string {
-  return `atoll/${system}/${source}`
-}
 
 type Row = [number: number, id: string, type: string, version: number, key: string, order: string, at: number, data: string, trace: string, cause: string]
 
@@ -45,7 +31,7 @@ export function toOffset({ message, index, number }: Place): Offset {
 export function toPlace(offset: Offset): Place {
   const parts = /^(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,8})\.([1-9]\d{0,14})$/.exec(offset)
   if (parts) return { message: Number(parts[1]), index: Number(parts[2]), number: Number(parts[3]) }
-  throw new AtollError('INVALID', `'${offset}' is not an offset that this log gave; hand back the offset of a record or a tail`)
+  throw notAnOffset(offset)
 }
 
 /** Negative if `a` comes before `b`, 0 if it is the same. The beginning (null) comes before all. */

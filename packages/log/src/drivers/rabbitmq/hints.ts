@@ -1,8 +1,8 @@
 import type { Channel, ConfirmChannel } from 'amqplib'
-import { Listeners } from '../listeners.ts'
+import { Listeners } from '../shared/listeners.ts'
 import type { ReadingConnection, WriterConnection } from './client.ts'
-import { hintsKey, streamName } from './format.ts'
 import type { KnownNumbers } from './known.ts'
+import { hintsKey, streamName } from './names.ts'
 
 /** The exchange for hints. Every virtual host has it, so nobody needs to make one. */
 const exchange = 'amq.direct'
@@ -64,13 +64,13 @@ export class Hints {
     return bound
   }
 
-  add(source: string, listener: (partition: number) => void): () => void {
-    return this.#listeners.add(source, listener)
+  watch(source: string, listener: (partition: number) => void): () => void {
+    return this.#listeners.watch(source, listener)
   }
 
   /** Tells everybody. Losing it costs others a moment, no more. */
   tell(source: string, numbers: ReadonlyMap<number, number>, connection: WriterConnection): void {
-    for (const partition of numbers.keys()) this.#listeners.tell(source, partition)
+    this.#listeners.tell(source, numbers.keys())
     const untold = this.#untold.get(source)
     if (untold) for (const [partition, number] of numbers) untold.set(partition, number)
     else this.#untold.set(source, new Map(numbers))
@@ -95,8 +95,8 @@ export class Hints {
     }
   }
 
-  clear(): void {
-    this.#listeners.clear()
+  close(): void {
+    this.#listeners.close()
   }
 
   #hear(key: string, content: Buffer): void {
@@ -107,7 +107,7 @@ export class Hints {
       const stream = streamName(this.#system, source, Number(partition))
       this.#known.raise(stream, number, false)
       this.#onHeard(stream)
-      this.#listeners.tell(source, Number(partition))
+      this.#listeners.tell(source, [Number(partition)])
     }
   }
 }

@@ -67,14 +67,14 @@ export class Lane {
 
   /** As many rows as fit into a message, and the number of the first. */
   #next(): { rows: string[]; first: number } {
-    const { messageRecordsMax, messageCharsMax } = this.#limits
+    const { messageRecordsMax, messageBytesMax } = this.#limits
     const [{ numbers, done }] = this.#loads as [Load] // called when there is one
     const rows: string[] = []
     let chars = 0
     for (const load of this.#loads) {
       for (let at = load.done; at < load.rows.length; at++) {
         const row = load.rows[at]!
-        if (rows.length > 0 && (rows.length >= messageRecordsMax || chars + row.length > messageCharsMax)) return { rows, first: numbers[done]! }
+        if (rows.length > 0 && (rows.length >= messageRecordsMax || chars + row.length > messageBytesMax)) return { rows, first: numbers[done]! }
         rows.push(row)
         chars += row.length
       }

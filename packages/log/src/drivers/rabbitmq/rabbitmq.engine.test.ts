@@ -205,7 +205,7 @@ describe('a stream that forgets', () => {
 describe('readers of one stream', () => {
   it('get everything, each at its own pace, also where more of them than followers', () =>
     withSystem(async (open) => {
-      const log = await open({ followersMax: 3, recentCharsMax: 2_000, messageRecordsMax: 4, readAheadMessages: 3 })
+      const log = await open({ followersMax: 3, recentBytesMax: 2_000, messageRecordsMax: 4, readAheadMessages: 3 })
       await log.append('orders', createRecords('orders', 0, 1, 150))
       const read = async (pageSize: number): Promise<void> => {
         assertNumbers((await readAll(log, 'orders', 0, null, pageSize)).map(({ number }) => number), numbersTo(150))
@@ -257,34 +257,15 @@ describe('a log on RabbitMQ', () => {
       await assertRefused('LOG_GAP', log.read('orders', 0, '5.0.7', 10))
     }))
 
-  it('refuses partitions, numbers and sources that cannot be, before it writes anything', () =>
-    withSystem(async (open) => {
-      const log = await open()
-      for (const [partition, number] of [[-1, 1], [0.5, 1], [0, 0], [0, 1.5]] as const) {
-        await assertRefused('INVALID', log.append('orders', [createRecord('orders', 1, 1), createRecord('orders', partition, number)]))
-      }
-      assert.equal(await log.tail('orders', 1), null)
-      await assertRefused('INVALID', log.append('x'.repeat(250), [createRecord('orders', 1, 1)]))
-    }))
-
   it('bounds what one read answers, in records and in characters, and gives all of it page by page', () =>
     withSystem(async (open) => {
-      const log = await open({ readRecordsMax: 50, readCharsMax: 5_000 })
+      const log = await open({ readRecordsMax: 50, readBytesMax: 5_000 })
       const sizes = Array.from({ length: 120 }, (_, index) => (index < 60 ? 900 : 10))
       await log.append('orders', sizes.map((size, index) => createRecord('orders', 0, index + 1, { data: `"${'x'.repeat(size)}"` })))
       assert.equal((await log.read('orders', 0, null, 1000)).length, 6)
       const { offset } = (await readAll(log, 'orders', 0))[59]!
       assert.equal((await log.read('orders', 0, offset, 1000)).length, 50)
       assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(120))
-    }))
-
-  it('refuses with OVERLOADED what is over its queues', () =>
-    withSystem(async (open) => {
-      const log = await open({ queuedRecordsMax: 10 })
-      const first = log.append('orders', createRecords('orders', 0, 1, 8))
-      await assertRefused('OVERLOADED', log.append('payments', createRecords('payments', 0, 1, 3)))
-      await first
-      await log.append('payments', createRecords('payments', 0, 1, 20))
     }))
 
   it('says that a message is not its own, after what came before it', () =>

@@ -3,9 +3,10 @@ import type { Offset, StoredRecord, Tail } from '../../driver.ts'
 import type { ReadingConnection } from './client.ts'
 import { StreamChannel } from './consumer.ts'
 import { Follower, gap } from './follower.ts'
-import { streamName, toPlace, toRecords, type Place } from './format.ts'
+import { toPlace, toRecords, type Place } from './format.ts'
 import type { KnownNumbers } from './known.ts'
 import type { RabbitmqLogLimits } from './limits.ts'
+import { streamName } from './names.ts'
 
 /** Reads streams. Whoever reads on from where a read ended is served by the follower that brought it there. */
 export class Reader {
@@ -62,8 +63,6 @@ export class Reader {
   async read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]> {
     const place = after === null ? null : toPlace(after)
     const stream = streamName(this.#system, source, partition)
-    const count = Math.min(limit, this.#limits.readRecordsMax)
-    if (count <= 0) return []
     if (place === null && (await this.#isMissing(stream))) return []
     for (let isLast = false; ; ) {
       const follower = this.#find(stream, place) ?? (await this.#attach(stream, source, partition, place))
@@ -73,7 +72,7 @@ export class Reader {
         return []
       }
       try {
-        const records = await follower.read(place, count)
+        const records = await follower.read(place, limit)
         if (records) return records
       } catch (error) {
         if (isLast || !follower.isLost || !this.#connection.isConnected) throw error // one that was interrupted may have had its reasons: deleted, moved to another node

@@ -1,11 +1,10 @@
 import { AtollError } from '@atoll/host'
 import type { LogRecord } from '../../driver.ts'
-import { Backlog } from '../backlog.ts'
-import { assertCount, assertPlace, dataBytesOf } from '../checks.ts'
 import type { RedisConnection } from './client.ts'
-import { foreign, headOf, hintsChannel, streamKey } from './format.ts'
+import { foreign, headOf } from './format.ts'
 import type { Hints } from './hints.ts'
 import type { RedisLogLimits } from './limits.ts'
+import { hintsChannel, streamKey } from './names.ts'
 import { appendScript } from './script.ts'
 
 /** Why the script refuses, and where. */
@@ -30,38 +29,28 @@ export class Appender {
   readonly #limits: RedisLogLimits
   /** By source, the last append of several parts under way: nothing may come between them. */
   readonly #inParts = new Map<string, Promise<unknown>>()
-  readonly #backlog: Backlog
 
   constructor(system: string, connection: RedisConnection, hints: Hints, limits: RedisLogLimits) {
     this.#system = system
     this.#connection = connection
     this.#hints = hints
     this.#limits = limits
-    this.#backlog = new Backlog(connection.engine, limits)
   }
 
   async append(source: string, records: readonly LogRecord[]): Promise<void> {
-    assertCount(source, records.length, this.#limits.appendRecordsMax)
-    const { parts, bytes } = this.#divide(source, records)
-    const release = this.#backlog.take(source, records.length, bytes)
-    try {
-      await this.#inTurn(source, parts)
-    } finally {
-      release()
-    }
+    const parts = this.#divide(records)
+    await this.#inTurn(source, parts)
     this.#hints.tell(source, new Set(parts.flatMap(({ partitions }) => partitions)))
   }
 
   /** Copies the records into the arguments of the script, as many runs of it as they need. */
-  #divide(source: string, records: readonly LogRecord[]): { parts: Part[]; bytes: number } {
-    const { dataBytesMax, scriptRecordsMax, scriptBytesMax } = this.#limits
+  #divide(records: readonly LogRecord[]): Part[] {
+    const { scriptRecordsMax, scriptBytesMax } = this.#limits
     const parts: Part[] = []
     let part: Part | undefined
     let partBytes = 0
-    let bytes = 0
     for (const record of records) {
-      assertPlace(source, record)
-      const recordBytes = dataBytesOf(source, record, dataBytesMax)
+      const recordBytes = Buffer.byteLength(record.data)
       if (!part || part.records.length >= scriptRecordsMax || partBytes + recordBytes > scriptBytesMax) {
         part = { records: [], partitions: [], args: [] }
         parts.push(part)
@@ -70,9 +59,8 @@ export class Appender {
       part.args.push(placeIn(part, record.partition), String(record.number), record.id, headOf(record), record.data)
       part.records.push(record)
       partBytes += recordBytes
-      bytes += recordBytes
     }
-    return { parts, bytes }
+    return parts
   }
 
   /** Commands of one connection are run in their order, so an append of one part needs to wait for none before it but one of several. */

@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import { createClient } from 'redis'
-import type { Connection, Opening } from '../connection.ts'
+import type { Connection, Opening } from '../shared/connection.ts'
 import { toAtollError } from './errors.ts'
 
 export type Client = ReturnType<typeof createOne>

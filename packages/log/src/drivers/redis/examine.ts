@@ -1,7 +1,8 @@
 import type { Examination, Finding, Host } from '@atoll/host'
 import type { RedisConnection } from './client.ts'
 import { replyOf } from './errors.ts'
-import { streamPattern, type Entry } from './format.ts'
+import type { Entry } from './format.ts'
+import { streamPattern } from './names.ts'
 
 /** Reads the settings of Redis and looks at the system's streams. What a user may not ask (CONFIG, SCAN) becomes `unknown`. */
 export async function examineRedis(connection: RedisConnection, system: string, host: Host): Promise<Examination> {

@@ -1,26 +1,11 @@
 import { AtollError } from '@atoll/host'
-import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
+import type { LogRecord, StoredRecord } from '../../driver.ts'
 
 // How a log lies in Redis: a stream for each source and partition, and in it an entry for each record. The entry's id is made of the
 // record's number, so numbers are offsets, a repeated record is found at its place, and XADD by itself refuses to go back.
 //
 //   XRANGE atoll:{shop/orders}:3 - + COUNT 1
 //   1) "1-0"  2) "id" "0198c5a2-…"  "head" "[\"order.placed\",1,\"order-7\",…]"  "data" "{…}"
-
-/** The braces keep the streams of a source in one slot, so that one script may touch several. */
-export function streamKey(system: string, source: string, partition: number): string {
-  return `atoll:{${system}/${source}}:${partition}`
-}
-
-/** What the keys of all streams of a system match, for SCAN. A system's name holds no character that is special there. */
-export function streamPattern(system: string): string {
-  return `atoll:{${system}/*}:*`
-}
-
-/** Where hints of new records of a source are published. */
-export function hintsChannel(system: string, source: string): string {
-  return `atoll:{${system}/${source}}:hints`
-}
 
 /** The fields of an entry besides `id` and `data`, in one: Redis handles each field apart, and reading three is twice as fast as nine. */
 type Head = [type: string, version: number, key: string, order: string, at: number, trace: string, cause: string]
@@ -47,13 +32,6 @@ export function numberOfEntry(source: string, partition: number, entryId: string
   const number = Number(entryId.slice(0, -2))
   if (entryId.endsWith('-0') && Number.isSafeInteger(number)) return number
   throw foreign(source, partition, entryId)
-}
-
-/** Throws INVALID for what is no offset of such a log. */
-export function numberOfOffset(offset: Offset): number {
-  const number = /^[1-9]\d{0,15}$/.test(offset) ? Number(offset) : NaN
-  if (Number.isSafeInteger(number)) return number
-  throw new AtollError('INVALID', `'${offset}' is not an offset that this log gave; hand back the offset of a record or a tail`)
 }
 
 export function foreign(source: string, partition: number, entryId: string, cause?: unknown): AtollError {

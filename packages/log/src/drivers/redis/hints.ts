@@ -1,8 +1,8 @@
 import { silentLogger, type Host, type Timer } from '@atoll/host'
-import { Connection, type ConnectionLimits } from '../connection.ts'
-import { Listeners } from '../listeners.ts'
+import { Connection, type ConnectionLimits } from '../shared/connection.ts'
+import { Listeners } from '../shared/listeners.ts'
 import { openRedis, type Redis, type RedisConnection } from './client.ts'
-import { hintsChannel } from './format.ts'
+import { hintsChannel } from './names.ts'
 
 /**
  * Tells listeners of new records: of those of this log at once, of those of others by what the script publishes. The subscription has a
@@ -31,24 +31,24 @@ export class Hints {
     this.#connection = new Connection(opening, host, silentLogger, limits) // the other connection tells of the same trouble
   }
 
-  add(source: string, listener: (partition: number) => void): () => void {
+  watch(source: string, listener: (partition: number) => void): () => void {
     this.#sources.add(source)
     if (this.#started) void this.#subscribe()
     else {
       this.#started = true
       void this.#connection.start().then(() => this.#look())
     }
-    return this.#listeners.add(source, listener)
+    return this.#listeners.watch(source, listener)
   }
 
   tell(source: string, partitions: Iterable<number>): void {
-    for (const partition of partitions) this.#listeners.tell(source, partition)
+    this.#listeners.tell(source, partitions)
   }
 
   close(): void {
     this.#closed = true
     this.#timer?.cancel()
-    this.#listeners.clear()
+    this.#listeners.close()
     this.#connection.close()
   }
 

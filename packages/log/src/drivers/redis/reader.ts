@@ -1,9 +1,11 @@
 import { AtollError } from '@atoll/host'
 import type { Offset, StoredRecord, Tail } from '../../driver.ts'
+import { numberOfOffset } from '../shared/checks.ts'
 import type { RedisConnection } from './client.ts'
 import { replyOf } from './errors.ts'
-import { foreign, numberOfEntry, numberOfOffset, streamKey, toStored, type Entry } from './format.ts'
+import { foreign, numberOfEntry, toStored, type Entry } from './format.ts'
 import type { RedisLogLimits } from './limits.ts'
+import { streamKey } from './names.ts'
 
 /** Reads streams. What is missing in one is told as a gap, wherever it is missing. */
 export class Reader {
@@ -19,14 +21,13 @@ export class Reader {
 
   /** In two steps at the most: the first tells how large these records are, and so how many the second may ask for. */
   async read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]> {
-    const { readRecordsMax, readBytesMax, dataBytesMax } = this.#limits
+    const { readBytesMax, dataBytesMax } = this.#limits
     const start = after === null ? 0 : numberOfOffset(after)
-    const wanted = Math.min(limit, readRecordsMax)
-    const firstCount = Math.min(wanted, Math.max(1, Math.floor(readBytesMax / dataBytesMax)))
+    const firstCount = Math.min(limit, Math.max(1, Math.floor(readBytesMax / dataBytesMax)))
     const found = await this.#readAfter(source, partition, start, firstCount)
-    if (found.length < firstCount || wanted === firstCount) return found
+    if (found.length < firstCount || limit === firstCount) return found
     const bytes = found.reduce((sum, { data }) => sum + data.length, 1)
-    const more = Math.min(wanted - found.length, Math.floor(((readBytesMax - bytes) * found.length) / bytes))
+    const more = Math.min(limit - found.length, Math.floor(((readBytesMax - bytes) * found.length) / bytes))
     return more > 0 ? found.concat(await this.#readAfter(source, partition, start + found.length, more).catch(nothingAtGap)) : found
   }
 
@@ -43,7 +44,6 @@ export class Reader {
    * means the end, and not that the stream has gone.
    */
   async #readAfter(source: string, partition: number, start: number, count: number): Promise<StoredRecord[]> {
-    if (count <= 0) return []
     const key = streamKey(this.#system, source, partition)
     const entries = await this.#connection.call((client) => client.sendCommand<Entry[]>(['XRANGE', key, `${start}-0`, '+', 'COUNT', String(count + 1)]))
     const records: StoredRecord[] = []

@@ -164,14 +164,6 @@ describe('a log on Redis', () => {
       for (const offset of ['', '0', '-1', '1-0', '01', '1e3', 'yesterday', '99999999999999999']) await assertRefused('INVALID', log.read('orders', 0, offset, 10))
     }))
 
-  it('refuses partitions and numbers that cannot be, before it writes anything', () =>
-    withWorld({}, async ({ log }) => {
-      for (const [partition, number] of [[-1, 1], [0.5, 1], [0, 0], [0, 1.5]] as const) {
-        await assertRefused('INVALID', log.append('orders', [createRecord('orders', 1, 1), createRecord('orders', partition, number)]))
-      }
-      assert.equal(await log.tail('orders', 1), null)
-    }))
-
   it('bounds what one read answers, in records and in bytes, and gives all of it page by page', () =>
     withWorld({ dataBytesMax: 1000, readRecordsMax: 50, readBytesMax: 5000 }, async ({ log }) => {
       const sizes = Array.from({ length: 120 }, (_, index) => (index < 60 ? 900 : 10))
@@ -179,14 +171,6 @@ describe('a log on Redis', () => {
       assert.equal((await log.read('orders', 0, null, 1000)).length, 5)
       assert.equal((await log.read('orders', 0, '60', 1000)).length, 50)
       assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(120))
-    }))
-
-  it('refuses with OVERLOADED what is over its queues', () =>
-    withWorld({ queuedRecordsMax: 10 }, async ({ log }) => {
-      const first = log.append('orders', createRecords('orders', 0, 1, 8))
-      await assertRefused('OVERLOADED', log.append('payments', createRecords('payments', 0, 1, 3)))
-      await first
-      await log.append('payments', createRecords('payments', 0, 1, 20))
     }))
 
   it('says that an entry is not its own', () =>

@@ -1,7 +1,7 @@
 import { createNodeHost } from '@atoll/host/node'
-import type { LogHarness } from '../src/conformance.ts'
-import { defaultLimits, type NatsLogLimits } from '../src/nats.ts'
-import { createNatsWorld } from './nats-world.ts'
+import type { LogHarness } from '../../src/conformance.ts'
+import { defaultLimits, type NatsLogLimits } from '../../src/nats.ts'
+import { createNatsWorld } from './world.ts'
 
 const host = createNodeHost()
 
@@ -9,18 +9,23 @@ const host = createNodeHost()
 export function createNatsHarness(url: string, limits: Partial<NatsLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['crash', 'lose', 'share'],
+    faults: ['crash', 'lose', 'share', 'stranger'],
     pause: () => new Promise((resolve) => void host.after(5, resolve)),
 
     async open() {
       const { world, dispose } = await createNatsWorld(url)
+      const other = await createNatsWorld(url)
       return {
         log: await world.open({ limits }),
         reopen: () => world.open({ limits }),
         crash: () => world.open({ limits }), // what a process that died would leave behind is all on the server
         share: () => world.open({ limits }),
+        stranger: () => other.world.open({ limits }),
         lose: async (source) => void (await world.ask(`STREAM.DELETE.${world.stream(source)}`)),
-        dispose,
+        async dispose() {
+          await dispose()
+          await other.dispose()
+        },
       }
     },
   }

@@ -4,9 +4,9 @@ import type { Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { openPool, quoteIdentifier, type Pool } from '@atoll/postgres'
 import { engineUrl } from '@atoll/engines'
-import type { LogHarness } from '../src/conformance.ts'
-import type { Log } from '../src/driver.ts'
-import { createPostgresLog, defaultLimits, type PostgresLogLimits } from '../src/postgres.ts'
+import type { LogHarness } from '../../src/conformance.ts'
+import type { Log } from '../../src/driver.ts'
+import { createPostgresLog, defaultLimits, type PostgresLogLimits } from '../../src/postgres.ts'
 
 export const host = createNodeHost()
 
@@ -85,10 +85,11 @@ function runNow(url: string, statements: readonly string[]): void {
 export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['stopWrites', 'crash', 'lose', 'share'],
+    faults: ['stopWrites', 'crash', 'lose', 'share', 'stranger'],
     pause,
     async open() {
       const world = createPostgresWorld(limits)
+      const other = createPostgresWorld(limits)
       const records = `${quoteIdentifier(world.schema)}.records`
       return {
         log: await world.open(),
@@ -96,6 +97,7 @@ export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): 
         // What a killed process leaves behind is what the server has of it; the first log is simply not asked any more.
         crash: () => world.open(),
         share: () => world.open(),
+        stranger: () => other.open(),
         stopWrites() {
           const full = `${quoteIdentifier(world.schema)}.full_disk`
           runNow(world.url, [
@@ -107,7 +109,10 @@ export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): 
         async lose(source) {
           await world.pool.query(`DELETE FROM ${records} WHERE source = $1`, [source])
         },
-        dispose: () => world.dispose(),
+        async dispose() {
+          await world.dispose()
+          await other.dispose()
+        },
       }
     },
   }

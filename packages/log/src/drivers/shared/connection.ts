@@ -1,4 +1,6 @@
-import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
+import { AtollError, type Host, type Logger } from '@atoll/host'
+import type { EngineLimits } from './limits.ts'
+import { Reachability } from './reachability.ts'
 
 /** How a kind of engine is connected to. */
 export interface Opening<Client> {
@@ -12,13 +14,7 @@ export interface Opening<Client> {
   toError(thrown: unknown): AtollError
 }
 
-export interface ConnectionLimits {
-  /** How long the engine may take until a connection is of use, milliseconds. */
-  readonly connectMs: number
-  /** How long the engine may take to answer, milliseconds. */
-  readonly callMs: number
-  /** The longest pause between two tries to connect, milliseconds. */
-  readonly reconnectMsMax: number
+export interface ConnectionLimits extends Pick<EngineLimits, 'callMs' | 'connectMs' | 'reconnectMsMax'> {
   /** The most calls that are not answered yet. */
   readonly queuedCallsMax: number
 }
@@ -31,14 +27,9 @@ export interface ConnectionLimits {
 export class Connection<Client> {
   readonly #opening: Opening<Client>
   readonly #host: Host
-  readonly #logger: Logger
   readonly #limits: ConnectionLimits
+  readonly #reachability: Reachability
   #client: Client | undefined
-  /** Why there is no client. */
-  #trouble: AtollError
-  #failures = 0
-  #isTroubleTold = false
-  #retryTimer: Timer | undefined
   readonly #ended = new AbortController()
   /** What waits for an answer. */
   readonly #waiting = new Set<(why: AtollError) => void>()
@@ -48,9 +39,8 @@ export class Connection<Client> {
   constructor(opening: Opening<Client>, host: Host, logger: Logger, limits: ConnectionLimits) {
     this.#opening = opening
     this.#host = host
-    this.#logger = logger
     this.#limits = limits
-    this.#trouble = new AtollError('UNAVAILABLE', `${opening.engine} has not been reached yet`)
+    this.#reachability = new Reachability({ engine: opening.engine, attempt: () => this.#connect() }, host, logger, limits.reconnectMsMax)
   }
 
   get engine(): string {
@@ -63,13 +53,13 @@ export class Connection<Client> {
 
   /** Resolves after the first try, whatever came of it; goes on trying until {@link close}. */
   async start(): Promise<void> {
-    await this.#connect()
+    await this.#reachability.start()
   }
 
   /** Rejects with UNAVAILABLE when there is no connection, when it breaks, and when the answer takes longer than `callMs`. */
   async call<T>(use: (client: Client) => Promise<T>): Promise<T> {
-    const client = this.#client
-    if (client === undefined) throw new AtollError(this.#trouble.code, this.#trouble.reason, { cause: this.#trouble })
+    this.#reachability.assert()
+    const client = this.#client! // it is there while the engine is within reach
     const { queuedCallsMax } = this.#limits
     if (this.#waiting.size >= queuedCallsMax) {
       throw new AtollError('OVERLOADED', `${this.#waiting.size} calls wait for ${this.engine} already: over queuedCallsMax (${queuedCallsMax})`)
@@ -84,7 +74,7 @@ export class Connection<Client> {
   /** Rejects what waits for an answer, and ends. */
   close(): void {
     this.#ended.abort()
-    this.#retryTimer?.cancel()
+    void this.#reachability.close()
     this.#drop(new AtollError('UNAVAILABLE', `the connection to ${this.engine} was closed`), this.#waiting.size === 0)
   }
 
@@ -122,7 +112,6 @@ export class Connection<Client> {
   }
 
   async #connect(): Promise<void> {
-    if (this.#ended.signal.aborted) return
     const { connectMs } = this.#limits
     const attempt = new AbortController()
     const signal = AbortSignal.any([attempt.signal, this.#ended.signal])
@@ -142,20 +131,17 @@ export class Connection<Client> {
       this.#client = client
     } catch (error) {
       attempt.abort()
-      return this.#fail(error)
+      throw this.#opening.toError(error)
     } finally {
       timer.cancel()
     }
-    this.#failures = 0
-    if (this.#isTroubleTold) this.#logger.info({ engine: this.engine }, 'the engine of the log answers again')
-    this.#isTroubleTold = false
   }
 
   #lose(client: Client, thrown: unknown): void {
     if (this.#client !== client) return
     const why = this.#opening.toError(thrown)
     this.#drop(why, false)
-    this.#fail(why)
+    this.#reachability.lost(why)
   }
 
   #drop(why: AtollError, isWell: boolean): void {
@@ -164,19 +150,7 @@ export class Connection<Client> {
     for (const fail of [...this.#waiting]) fail(why)
     if (client !== undefined) this.#opening.end(client, isWell)
   }
-
-  /** Says so once, and tries again a little later each time. */
-  #fail(thrown: unknown): void {
-    if (this.#ended.signal.aborted) return
-    this.#trouble = this.#opening.toError(thrown)
-    if (!this.#isTroubleTold) this.#logger.warn({ engine: this.engine, error: this.#trouble }, 'the engine of the log cannot be reached; calls are refused, and it is tried again and again')
-    this.#isTroubleTold = true
-    const delayMs = Math.min(firstDelayMs * 2 ** this.#failures++, this.#limits.reconnectMsMax)
-    this.#retryTimer = this.#host.after(delayMs * (0.75 + this.#host.random() / 4), () => void this.#connect())
-  }
 }
-
-const firstDelayMs = 50
 
 /** The result of work, or the reason of an abort that came first; then what the work comes to all the same is given to `end`. */
 function unlessAborted<T>(signal: AbortSignal, work: Promise<T>, end: (late: T) => void): Promise<T> {

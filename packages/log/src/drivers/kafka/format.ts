@@ -1,6 +1,7 @@
 import { AtollError } from '@atoll/host'
 import type { MessageRecord, RecordsBatch } from '@platformatic/kafka'
 import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
+import { notAnOffset } from '../shared/checks.ts'
 import { besidesBytesMax } from './limits.ts'
 
 // How a record lies in Kafka: the key is the event's key, the value its data, the timestamp the time of its emission, and the rest are
@@ -24,13 +25,8 @@ export interface Parcel {
   readonly bytes: number
 }
 
-export function toParcel(topic: string, source: string, record: LogRecord, dataBytesMax: number): Parcel {
+export function toParcel(topic: string, source: string, record: LogRecord): Parcel {
   const value = Buffer.from(record.data)
-  if (value.length > dataBytesMax) {
-    throw new AtollError('BODY_TOO_LARGE', `the data of ${record.type} ${record.id} of ${source} has ${value.length} bytes, and dataBytesMax of the log is ${dataBytesMax}`, {
-      details: { source, type: record.type, bytes: value.length, dataBytesMax },
-    })
-  }
   const key = Buffer.from(record.key)
   const headers = new Map([
     [headerKeys.number, Buffer.from(String(record.number))],
@@ -164,7 +160,7 @@ export function placeOf(offset: Offset): Place {
   const match = offsetPattern.exec(offset)
   const place = match && { offset: Number(match[1]), epoch: Number(match[2]), topic: match[3]! }
   if (place && Number.isSafeInteger(place.offset)) return place
-  throw new AtollError('INVALID', `'${offset}' is not an offset that this log gave; hand back the offset of a record or a tail`)
+  throw notAnOffset(offset)
 }
 
 const offsetPattern = /^(\d{1,16})\.(\d{1,10})\.([\w-]{22})$/

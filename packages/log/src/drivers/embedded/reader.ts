@@ -4,11 +4,11 @@ import type { StoredRecord } from '../../driver.ts'
 import { streamSpan } from './format.ts'
 import type { Stream } from './streams.ts'
 
-/** A row as {@link Records} selects it: place, then the columns in the order of the table. */
+/** A row as {@link Reader} selects it: place, then the columns in the order of the table. */
 type Row = [number, string, string, string, number, string, number, string, string, string]
 
 /** The table of records, read one stream at a time. */
-export class Records {
+export class Reader {
   readonly #selectAfter: Statement
   readonly #selectId: Statement
 

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createNodeHost } from '@atoll/host/node'
 import { openDatabase, type Database } from '@atoll/sqlite'
-import type { Log } from '../src/driver.ts'
-import { openEmbeddedLog } from '../src/drivers/embedded/driver.ts'
-import { applicationId, formatVersion, tables } from '../src/drivers/embedded/format.ts'
-import { defaultLimits, type EmbeddedLogLimits } from '../src/drivers/embedded/limits.ts'
-import { DirectWriter } from '../src/drivers/embedded/writer.ts'
+import type { Log } from '../../src/driver.ts'
+import { openEmbeddedLog } from '../../src/drivers/embedded/driver.ts'
+import { applicationId, formatVersion, tables } from '../../src/drivers/embedded/format.ts'
+import { defaultLimits, type EmbeddedLogLimits } from '../../src/drivers/embedded/limits.ts'
+import { DirectWriter } from '../../src/drivers/embedded/writer.ts'
 
 /** An embedded log and the database below it. */
 export interface EmbeddedWorld {

@@ -8,7 +8,7 @@ export class Listeners {
   readonly #bySource = new Map<string, Set<Registration>>()
 
   /** Returns what ends it; no call comes after that. */
-  add(source: string, listener: (partition: number) => void): () => void {
+  watch(source: string, listener: (partition: number) => void): () => void {
     const registration: Registration = { listener }
     const registrations = this.#bySource.get(source) ?? new Set()
     this.#bySource.set(source, registrations.add(registration))
@@ -19,13 +19,13 @@ export class Listeners {
   }
 
   /** Calls each in a microtask of its own: one that throws keeps no other from being told, and its error is not lost. */
-  tell(source: string, partition: number): void {
+  tell(source: string, partitions: Iterable<number>): void {
     const registrations = this.#bySource.get(source)
     if (!registrations) return
-    for (const registration of registrations) queueMicrotask(() => registration.listener?.(partition))
+    for (const partition of partitions) for (const registration of registrations) queueMicrotask(() => registration.listener?.(partition))
   }
 
-  clear(): void {
+  close(): void {
     for (const registrations of this.#bySource.values()) for (const registration of registrations) registration.listener = undefined
     this.#bySource.clear()
   }

@@ -179,6 +179,7 @@ describe('a log on a RabbitMQ that falls silent', () => {
       await appendsAgain(log, 4, 6)
       await shows(log, 6)
       assert.equal(lines.length, 2, lines.join('\n'))
+      assert.match(lines.at(-1)!, /^info .*answers again/)
     }))
 
   it('closes all the same', () =>

@@ -1,17 +1,9 @@
 import { AtollError } from '@atoll/host'
 import { isConflict, sqlStateOf, type Client, type Pool } from '@atoll/postgres'
-import type { LogRecord } from '../../driver.ts'
+import type { Append } from '../shared/group-commit.ts'
 import { areTablesGone } from './format.ts'
 import { placeKey, planAppends, streamKey, type Facts, type Plan } from './plan.ts'
 import type { Addition, Place, Records } from './records.ts'
-
-/** One call of append, on its way. */
-export interface Append {
-  readonly source: string
-  readonly records: readonly LogRecord[]
-  resolve(): void
-  reject(error: AtollError): void
-}
 
 /** A partition of a source. */
 export interface Stream {
@@ -31,17 +23,17 @@ const triesMax = 10
  *
  * A reader never sees number n + 1 before n: whoever writes n + 1 has seen n committed, or writes both in one transaction.
  */
-export class Committer {
+export class Appender {
   readonly #pool: Pool
   readonly #records: Records
-  readonly #statementCharsMax: number
+  readonly #statementBytesMax: number
   /** Where streams ended when this process last knew. */
   readonly #lasts = new Map<string, number>()
 
-  constructor(pool: Pool, records: Records, statementCharsMax: number) {
+  constructor(pool: Pool, records: Records, statementBytesMax: number) {
     this.#pool = pool
     this.#records = records
-    this.#statementCharsMax = statementCharsMax
+    this.#statementBytesMax = statementBytesMax
   }
 
   /** Commits and settles every append. Answers the streams that have new records, and the error if the server failed all of them. */
@@ -130,7 +122,7 @@ export class Committer {
     let chars = 0
     for (const addition of additions) {
       chars += addition.record.data.length
-      if (chars > this.#statementCharsMax && statements.at(-1)!.length > 0) {
+      if (chars > this.#statementBytesMax && statements.at(-1)!.length > 0) {
         statements.push([])
         chars = addition.record.data.length
       }

@@ -1,10 +1,10 @@
-import { AtollError, silentLogger } from '@atoll/host'
+import { silentLogger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import type { Log } from '../src/driver.ts'
-import { Connection } from '../src/drivers/nats/connection.ts'
-import { defaultLimits } from '../src/drivers/nats/limits.ts'
-import type { Session } from '../src/drivers/nats/session.ts'
-import { createNatsLog, type NatsLogOptions } from '../src/nats.ts'
+import type { Log } from '../../src/driver.ts'
+import { Connection } from '../../src/drivers/nats/connection.ts'
+import { defaultLimits } from '../../src/drivers/nats/limits.ts'
+import type { Session } from '../../src/drivers/nats/session.ts'
+import { createNatsLog, type NatsLogOptions } from '../../src/nats.ts'
 
 const host = createNodeHost()
 
@@ -61,7 +61,7 @@ export async function createNatsWorld(url: string): Promise<{ world: NatsWorld; 
       const { streams } = (await ask('STREAM.NAMES', { subject: `atoll.${system}.>` })) as { streams?: string[] } // as the server documents it
       for (const name of streams ?? []) await ask(`STREAM.DELETE.${name}`)
     } finally {
-      connection.close(new AtollError('LOG_CLOSED', 'the test is over'))
+      connection.close()
     }
   }
   return { world, dispose }

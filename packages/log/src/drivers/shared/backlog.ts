@@ -1,20 +1,14 @@
 import { AtollError } from '@atoll/host'
-
-export interface BacklogLimits {
-  /** The most records that may wait for the engine. */
-  readonly queuedRecordsMax: number
-  /** The most bytes of data that may wait for it. */
-  readonly queuedBytesMax: number
-}
+import type { CommonLimits } from './limits.ts'
 
 /** What waits for an engine, and is kept in memory meanwhile. */
 export class Backlog {
   readonly #engine: string
-  readonly #limits: BacklogLimits
+  readonly #limits: Pick<CommonLimits, 'queuedRecordsMax' | 'queuedBytesMax'>
   #records = 0
   #bytes = 0
 
-  constructor(engine: string, limits: BacklogLimits) {
+  constructor(engine: string, limits: Pick<CommonLimits, 'queuedRecordsMax' | 'queuedBytesMax'>) {
     this.#engine = engine
     this.#limits = limits
   }

@@ -117,6 +117,7 @@ describe('a log on a Redis that falls silent', () => {
       await appendsAgain(log, 4, 6)
       assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(6))
       assert.equal(lines.length, 2, lines.join('\n'))
+      assert.match(lines.at(-1)!, /^info .*answers again/)
     }))
 
   it('closes all the same', () =>

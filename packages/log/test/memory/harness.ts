@@ -1,13 +1,13 @@
-import type { LogHarness } from '../src/conformance.ts'
-import type { Log, LogCapabilities } from '../src/driver.ts'
-import { createMemoryStorage, type MemoryStorage } from '../src/memory.ts'
+import type { LogHarness } from '../../src/conformance.ts'
+import type { Log, LogCapabilities } from '../../src/driver.ts'
+import { createMemoryStorage, type MemoryStorage } from '../../src/memory.ts'
 
 /** Worlds of logs on a memory storage. Without `declares`, the harness believes what the log says of itself. */
 export function createMemoryHarness(create: (storage: MemoryStorage) => Log, declares?: Partial<LogCapabilities>): LogHarness {
   const capabilities = { ...create(createMemoryStorage()).capabilities, ...declares }
   return {
     capabilities,
-    faults: capabilities.persistent ? ['stopWrites', 'crash', 'lose', 'share'] : [],
+    faults: capabilities.persistent ? ['stopWrites', 'crash', 'lose', 'share', 'stranger'] : [],
     pause: () => new Promise((resolve) => setImmediate(resolve)),
 
     async open() {
@@ -18,6 +18,7 @@ export function createMemoryHarness(create: (storage: MemoryStorage) => Log, dec
         reopen: async () => create(storage),
         crash: async () => create(structuredClone(storage)),
         share: async () => create(storage),
+        stranger: async () => create(createMemoryStorage()),
         stopWrites() {
           storage.full = true
           return () => void (storage.full = false)

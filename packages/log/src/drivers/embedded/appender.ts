@@ -1,18 +1,11 @@
 import { AtollError } from '@atoll/host'
 import type { LogRecord, StoredRecord } from '../../driver.ts'
+import type { Append } from '../shared/group-commit.ts'
 import { streamSpan } from './format.ts'
 import type { RecentRecords } from './recent.ts'
-import type { Records } from './records.ts'
+import type { Reader } from './reader.ts'
 import type { Stream, Streams } from './streams.ts'
 import type { Writer } from './writer.ts'
-
-/** One call of append, on its way. */
-export interface Append {
-  readonly source: string
-  readonly records: readonly LogRecord[]
-  resolve(): void
-  reject(error: AtollError): void
-}
 
 /** What a commit adds; its records and their streams side by side. */
 interface Addition {
@@ -22,15 +15,15 @@ interface Addition {
 }
 
 /** Makes appends durable: many of them by one commit, one commit at a time. What is not durable yet, no reader sees. */
-export class Committer {
+export class Appender {
   readonly #streams: Streams
-  readonly #records: Records
+  readonly #reader: Reader
   readonly #recent: RecentRecords
   readonly #writer: Writer
 
-  constructor(streams: Streams, records: Records, recent: RecentRecords, writer: Writer) {
+  constructor(streams: Streams, reader: Reader, recent: RecentRecords, writer: Writer) {
     this.#streams = streams
-    this.#records = records
+    this.#reader = reader
     this.#recent = recent
     this.#writer = writer
   }
@@ -115,7 +108,7 @@ export class Committer {
         details: { source, partition, number, expected: stream.next + 1 },
       })
     }
-    const id = number > stream.last ? idIn(addition, stream, number) : (this.#recent.find(stream, number)?.id ?? this.#records.idOf(stream, number))
+    const id = number > stream.last ? idIn(addition, stream, number) : (this.#recent.find(stream, number)?.id ?? this.#reader.idOf(stream, number))
     if (id === record.id) return undefined
     return new AtollError(
       'LOG_DIVERGED',

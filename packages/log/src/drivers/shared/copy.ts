@@ -1,4 +1,4 @@
-import type { StoredRecord } from '../driver.ts'
+import type { StoredRecord } from '../../driver.ts'
 
 /** Readers get copies: what one does to a record is not for the next one to see. */
 export function copyOf(record: StoredRecord): StoredRecord {
