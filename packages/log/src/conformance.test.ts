@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createMemoryHarness } from '../test/memory/harness.ts'
 import { appendSaboteurs, manifestSaboteurs, repeatSaboteurs } from '../test/saboteurs/append.ts'
+import { awaySaboteurs } from '../test/saboteurs/away.ts'
 import { closeSaboteurs, concurrencySaboteurs, durabilitySaboteurs, watchSaboteurs } from '../test/saboteurs/life.ts'
 import { independenceSaboteurs, readSaboteurs, tailSaboteurs } from '../test/saboteurs/read.ts'
 import { boundsSaboteurs, contentSaboteurs, divergenceSaboteurs, gapSaboteurs, limitSaboteurs } from '../test/saboteurs/refusal.ts'
@@ -23,6 +24,7 @@ const saboteurs = [
   ...boundsSaboteurs,
   ...watchSaboteurs,
   ...durabilitySaboteurs,
+  ...awaySaboteurs,
   ...closeSaboteurs,
 ]
 

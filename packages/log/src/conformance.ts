@@ -1,6 +1,7 @@
 // For authors of drivers: the promises of a log as tests, to be run against any driver with any test runner.
 
 import { append } from './conformance/append.ts'
+import { away } from './conformance/away.ts'
 import { bounds } from './conformance/bounds.ts'
 import { close } from './conformance/close.ts'
 import { concurrency } from './conformance/concurrency.ts'
@@ -35,6 +36,7 @@ export const logChapters: readonly LogChapter[] = [
   bounds,
   watch,
   durability,
+  away,
   close,
 ]
 

@@ -8,6 +8,8 @@ import { assertPartition, assertRecord, assertSource, numberOfOffset } from './d
 export interface MemoryStorage {
   /** While true, appends fail as on a full disk. */
   full: boolean
+  /** While true, calls are refused with UNAVAILABLE, as when an engine is out of reach. */
+  away?: boolean
   /** Source → partition → records. */
   readonly sources: Map<string, Map<number, StoredRecord[]>>
 }
@@ -26,11 +28,28 @@ export function createMemoryStorage(): MemoryStorage {
   return { full: false, sources: new Map() }
 }
 
+type Listeners = Map<string, Set<{ tell(partition: number): void }>>
+
+const listenersByStorage = new WeakMap<MemoryStorage, Listeners>()
+
+/** Logs on one storage hear of each other's records. */
+function listenersOf(storage: MemoryStorage): Listeners {
+  const found = listenersByStorage.get(storage) ?? new Map()
+  listenersByStorage.set(storage, found)
+  return found
+}
+
 /** A log that lives in memory. Unbounded, and as durable as its process: for tests. Its methods need no `this`. */
 export function createMemoryLog(options: MemoryLogOptions = {}): Log {
   const { storage = createMemoryStorage(), checksAppends = true, dataBytesMax = 1024 * 1024 } = options
-  const listeners = new Map<string, Set<{ tell(partition: number): void }>>()
+  const listeners = listenersOf(storage)
+  const own = new Set<() => void>()
   let closed = false
+
+  function assertReachable(): void {
+    assertOpen()
+    if (storage.away) throw new AtollError('UNAVAILABLE', 'the storage is out of reach')
+  }
 
   const stream = (source: string, partition: number): StoredRecord[] => storage.sources.get(source)?.get(partition) ?? []
 
@@ -63,7 +82,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
     capabilities: { checksAppends, persistent: options.storage !== undefined, durable: options.storage !== undefined, dataBytesMax },
 
     async append(source, records) {
-      assertOpen()
+      assertReachable()
       const added = fresh(source, records)
       if (storage.full && added.length > 0) throw new AtollError('STORE_FULL', `there is no room for ${added.length} records of ${source}`)
       const partitions = storage.sources.get(source) ?? new Map<number, StoredRecord[]>()
@@ -79,7 +98,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
     },
 
     async read(source, partition, after, limit) {
-      assertOpen()
+      assertReachable()
       assertSource(source)
       assertPartition(source, partition)
       const start = after === null ? 0 : numberOfOffset(after)
@@ -91,7 +110,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
     },
 
     async tail(source, partition) {
-      assertOpen()
+      assertReachable()
       assertSource(source)
       assertPartition(source, partition)
       const last = stream(source, partition).at(-1)
@@ -104,21 +123,23 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
       const entry = { tell: listener }
       const entries = listeners.get(source) ?? new Set()
       listeners.set(source, entries.add(entry))
-      return () => {
+      const end = (): void => {
         entries.delete(entry)
         entry.tell = () => {}
       }
+      own.add(end)
+      return end
     },
 
     async examine() {
-      assertOpen()
+      assertReachable()
       const survives = { 'process kill': false, 'OS crash': false, 'power loss': false, 'loss of a node': false }
       return { engine: 'memory', version: '1', findings: [], survives }
     },
 
     async close() {
       closed = true
-      listeners.clear()
+      for (const end of own) end()
     },
   }
 }

@@ -37,6 +37,10 @@ export interface LogWorld {
   share?(): Promise<Log>
   /** Opens the log of another system in the same place: on the same engine, in the same database. */
   stranger?(): Promise<Log>
+  /** A fault: the engine is out of reach, its connections torn and new ones refused, until the returned function is called. Logs opened by `share` must not feel it. */
+  cut?(): Promise<() => Promise<void>>
+  /** A fault: the engine takes connections and everything that is sent, and answers nothing, until the returned function is called; connections of that time stay silent. */
+  silence?(): Promise<() => Promise<void>>
   /** A fault: every record of a source is gone, as if somebody had deleted its stream, its topic, or its rows. */
   lose?(source: string): Promise<void>
   /** Closes what is open and removes what is left. */
@@ -44,7 +48,7 @@ export interface LogWorld {
 }
 
 /** A fault that a {@link LogWorld} may be able to cause. */
-export type FaultName = 'stopWrites' | 'crash' | 'lose' | 'share' | 'stranger'
+export type FaultName = 'stopWrites' | 'crash' | 'lose' | 'share' | 'stranger' | 'cut' | 'silence'
 
 /** What a test needs of a test runner. `node:test`, Vitest, Jest and Mocha have it. */
 export interface TestRunner {

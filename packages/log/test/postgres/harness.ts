@@ -6,6 +6,7 @@ import { openPool, quoteIdentifier, type Pool } from '@atoll/postgres'
 import { engineUrl } from '@atoll/engines'
 import type { LogHarness } from '../../src/conformance.ts'
 import type { Log } from '../../src/driver.ts'
+import { createNetwork } from '../network.ts'
 import { createPostgresLog, defaultLimits, type PostgresLogLimits } from '../../src/postgres.ts'
 
 export const host = createNodeHost()
@@ -85,17 +86,21 @@ function runNow(url: string, statements: readonly string[]): void {
 export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['stopWrites', 'crash', 'lose', 'share', 'stranger'],
+    faults: ['stopWrites', 'crash', 'lose', 'share', 'stranger', 'cut', 'silence'],
     pause,
     async open() {
       const world = createPostgresWorld(limits)
       const other = createPostgresWorld(limits)
+      const network = await createNetwork(world.url, 5432)
+      const open = (): Promise<Log> => world.open({}, { url: network.url })
       const records = `${quoteIdentifier(world.schema)}.records`
       return {
-        log: await world.open(),
-        reopen: () => world.open(),
+        log: await open(),
+        reopen: open,
+        cut: network.cut,
+        silence: network.silence,
         // What a killed process leaves behind is what the server has of it; the first log is simply not asked any more.
-        crash: () => world.open(),
+        crash: open,
         share: () => world.open(),
         stranger: () => other.open(),
         stopWrites() {
@@ -112,6 +117,7 @@ export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): 
         async dispose() {
           await world.dispose()
           await other.dispose()
+          await network.close()
         },
       }
     },

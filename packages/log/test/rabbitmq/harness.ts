@@ -3,6 +3,7 @@ import { connect, type ChannelModel } from 'amqplib'
 import type { LogHarness } from '../../src/conformance.ts'
 import type { Log } from '../../src/driver.ts'
 import { createRabbitmqLog, defaultLimits, type RabbitmqLogLimits } from '../../src/rabbitmq.ts'
+import { createNetwork } from '../network.ts'
 import { pause } from '../waiting.ts'
 
 const host = createNodeHost()
@@ -16,7 +17,7 @@ export function freshSystem(): string {
 export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: false, persistent: true, durable: false, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['crash', 'lose', 'share', 'stranger'],
+    faults: ['crash', 'lose', 'share', 'stranger', 'cut', 'silence'],
     pause,
 
     async open() {
@@ -24,20 +25,24 @@ export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLi
       const opened: Log[] = []
       const streams = new Set<string>()
       const strange = freshSystem()
-      async function openAnother(of: string = system): Promise<Log> {
-        const log = noting(await createRabbitmqLog({ url, system: of, host, limits }), of, streams)
+      const network = await createNetwork(url, 5672)
+      async function openAnother(of: string = system, by: string = network.url): Promise<Log> {
+        const log = noting(await createRabbitmqLog({ url: by, system: of, host, limits }), of, streams)
         opened.push(log)
         return log
       }
       return {
         log: await openAnother(),
         reopen: () => openAnother(),
-        share: () => openAnother(),
+        share: () => openAnother(system, url),
+        cut: network.cut,
+        silence: network.silence,
         stranger: () => openAnother(strange),
         crash: () => openAnother(), // what a killed process leaves behind is what RabbitMQ has
         lose: (source) => deleteStreams(url, [...streams].filter((stream) => stream.startsWith(`atoll/${system}/${source}/`))),
         async dispose() {
           await Promise.all(opened.map((log) => log.close()))
+          await network.close()
           await deleteStreams(url, streams)
         },
       }

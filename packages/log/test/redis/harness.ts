@@ -5,6 +5,7 @@ import { createClient } from 'redis'
 import type { LogHarness } from '../../src/conformance.ts'
 import type { Log } from '../../src/driver.ts'
 import { createRedisLog, defaultLimits, type RedisLogLimits } from '../../src/redis.ts'
+import { createNetwork } from '../network.ts'
 import { pause } from '../waiting.ts'
 
 const host = createNodeHost()
@@ -18,15 +19,16 @@ export function freshSystem(): string {
 export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> = {}): LogHarness {
   return {
     capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
-    faults: ['crash', 'lose', 'stopWrites', 'share', 'stranger'],
+    faults: ['crash', 'lose', 'stopWrites', 'share', 'stranger', 'cut', 'silence'],
     pause,
 
     async open() {
       const system = freshSystem()
       const opened: Log[] = []
       const strange = freshSystem()
-      async function openAnother(of: string = system): Promise<Log> {
-        const log = await createRedisLog({ url, system: of, host, limits })
+      const network = await createNetwork(url, 6379)
+      async function openAnother(of: string = system, by: string = network.url): Promise<Log> {
+        const log = await createRedisLog({ url: by, system: of, host, limits })
         opened.push(log)
         return log
       }
@@ -34,7 +36,9 @@ export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> 
         log: await openAnother(),
         reopen: () => openAnother(),
         crash: () => openAnother(), // what a killed process leaves behind is what Redis has
-        share: () => openAnother(),
+        share: () => openAnother(system, url),
+        cut: network.cut,
+        silence: network.silence,
         stranger: () => openAnother(strange),
         lose: (source) => deleteStreams(url, `${system}/${source}`),
         stopWrites() {
@@ -43,6 +47,7 @@ export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> 
         },
         async dispose() {
           await Promise.all(opened.map((log) => log.close()))
+          await network.close()
           for (const one of [system, strange]) await deleteStreams(url, `${one}/*`)
         },
       }
