@@ -10,7 +10,7 @@ import { withServer } from '../../../test/rabbitmq/server.ts'
 import { createRecorder } from '../../../test/recorder.ts'
 import { appendsAgain, assertOpensWithoutAnAnswer, assertWaitsForItsEngine, callMs, calls } from '../../../test/trouble.ts'
 import { eventually } from '../../../test/waiting.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo } from '../../conformance/records.ts'
+import { assertNumbers, assertRefused, createRecords, numbersTo } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import { createRabbitmqLog, type RabbitmqLogLimits } from '../../rabbitmq.ts'
 
@@ -140,54 +140,5 @@ describe('a log whose connection is cut', () => {
       await shows(log, 41)
       await shows(other, 41)
       assert.equal((await log.tail('orders', 0))?.number, 41)
-    }))
-
-  for (const fault of ['cut', 'silence'] as const) {
-    it(`hears hints of others again, and reads on, after a ${fault}`, () =>
-      withProxy(async (log, proxy, _lines, other) => {
-        let hints = 0
-        let number = 0
-        const isHeard = async (): Promise<boolean> => {
-          await other.append('orders', [createRecord('orders', 0, ++number)])
-          return hints > 0
-        }
-        log.watch('orders', () => hints++)
-        await eventually('a hint', isHeard)
-        const { offset } = (await log.tail('orders', 0))!
-        await log.read('orders', 0, offset, 10)
-        proxy[fault](true)
-        await eventually('the log notices', () => log.read('orders', 0, offset, 10).then(() => fault === 'cut', () => true))
-        proxy.heal()
-        await eventually('the log answers', async () => (await log.tail('orders', 0)) !== null)
-        hints = 0
-        await eventually('a hint', isHeard)
-        await eventually('what came meanwhile', async () => (await readOnce(log, 'orders', 0)).length === number)
-      }))
-  }
-})
-
-describe('a log on a RabbitMQ that falls silent', () => {
-  it('rejects every call when callMs is over, and works again when RabbitMQ answers', () =>
-    withProxy(async (log, proxy, lines) => {
-      await log.append('orders', createRecords('orders', 0, 1, 3))
-      assert.equal((await log.read('orders', 0, null, 10)).length, 3)
-      const { offset } = (await log.tail('orders', 0))!
-      proxy.silence()
-      for (const call of Object.values({ ...calls, read: (silent: Log) => silent.read('orders', 0, offset, 10) })) await assertRefused('UNAVAILABLE', call(log))
-      proxy.heal()
-      await eventually('the log answers', async () => (await log.tail('orders', 0))?.number === 3)
-      await appendsAgain(log, 4, 6)
-      await shows(log, 6)
-      assert.equal(lines.length, 2, lines.join('\n'))
-      assert.match(lines.at(-1)!, /^info .*answers again/)
-    }))
-
-  it('closes all the same', () =>
-    withProxy(async (log, proxy) => {
-      await log.append('orders', createRecords('orders', 0, 1, 3))
-      proxy.silence()
-      const append = assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, 4, 4)))
-      await log.close()
-      await append
     }))
 })

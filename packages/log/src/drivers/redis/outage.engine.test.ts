@@ -7,7 +7,7 @@ import { createProxy, type Proxy } from '../../../test/proxy.ts'
 import { createRecorder } from '../../../test/recorder.ts'
 import { deleteStreams, freshSystem } from '../../../test/redis/harness.ts'
 import { hasRedisServer, withServer } from '../../../test/redis/server.ts'
-import { appendsAgain, assertOpensWithoutAnAnswer, assertWaitsForItsEngine, callMs, calls } from '../../../test/trouble.ts'
+import { appendsAgain, assertOpensWithoutAnAnswer, assertWaitsForItsEngine, callMs } from '../../../test/trouble.ts'
 import { eventually } from '../../../test/waiting.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
@@ -81,52 +81,6 @@ describe('a log whose connection is cut', () => {
       await eventually('the log answers', async () => (await log.tail('orders', 0))?.number === 40)
       await appendsAgain(log, 4, 41)
       assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(41))
-    }))
-
-  for (const fault of ['cut', 'silence'] as const) {
-    it(`hears hints of others again after a ${fault}`, () =>
-      withProxy(async (log, proxy, _lines, system) => {
-        const other = await createRedisLog({ url, system, host })
-        let hints = 0
-        let number = 0
-        const isHeard = async (): Promise<boolean> => {
-          await other.append('orders', [createRecord('orders', 0, ++number)])
-          return hints > 0
-        }
-        log.watch('orders', () => hints++)
-        await eventually('a hint', isHeard)
-        proxy[fault](true)
-        await eventually('the log notices', () => log.tail('orders', 0).then(() => fault === 'cut', () => true))
-        proxy.heal()
-        await eventually('the log answers', async () => (await log.tail('orders', 0)) !== null)
-        hints = 0
-        await eventually('a hint', isHeard)
-        await other.close()
-      }))
-  }
-})
-
-describe('a log on a Redis that falls silent', () => {
-  it('rejects every call when callMs is over, and works again when Redis answers', () =>
-    withProxy(async (log, proxy, lines) => {
-      await log.append('orders', createRecords('orders', 0, 1, 3))
-      proxy.silence()
-      for (const call of Object.values(calls)) await assertRefused('UNAVAILABLE', call(log))
-      proxy.heal()
-      await eventually('the log answers', async () => (await log.tail('orders', 0))?.number === 3)
-      await appendsAgain(log, 4, 6)
-      assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(6))
-      assert.equal(lines.length, 2, lines.join('\n'))
-      assert.match(lines.at(-1)!, /^info .*answers again/)
-    }))
-
-  it('closes all the same', () =>
-    withProxy(async (log, proxy) => {
-      await log.append('orders', createRecords('orders', 0, 1, 3))
-      proxy.silence()
-      const append = assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, 4, 4)))
-      await log.close()
-      await append
     }))
 })
 
