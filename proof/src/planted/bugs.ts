@@ -117,7 +117,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'stopping-passes-over-what-is-noted',
     defect: 'a reader that stops passes over what it has noted, and handles what comes behind that',
-    seedsLeast: 400,
+    test: 'packages/testkit/src/world/noting.test.ts',
     changes: [{ file: attempts, find: "if (care === 'noted') await this.note([event])\n    await work()", replace: "if (care === 'noted') await this.note([event])\n    if (!isOff()) await work()" }],
   },
   {
