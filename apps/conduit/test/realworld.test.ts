@@ -1,3 +1,5 @@
+// One file, because it is one specification: the RealWorld API, endpoint by endpoint, in its order. No request waits for the one before to have spread.
+
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createNodeHost } from '@atoll/host/node'
@@ -8,8 +10,6 @@ import { identityStore } from '../src/identity/tables.ts'
 import { LIMIT_MAX } from '../src/reading/contract.ts'
 import { charsMax, TAGS_MAX, text } from '../src/realworld.ts'
 import { onSite, type Answer, type Site, type Visitor } from './client.ts'
-
-// The RealWorld API, endpoint by endpoint, as its specification has it. No request waits for the one before to have spread.
 
 const ISO = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/
 
