@@ -1,5 +1,6 @@
 import { AtollError } from '@atoll/host'
 import type { LogRecord, StoredRecord } from '../../driver.ts'
+import { toStored } from '../shared/copy.ts'
 import type { Append } from '../shared/group-commit.ts'
 import { streamSpan } from './format.ts'
 import type { RecentRecords } from './recent.ts'
@@ -90,7 +91,7 @@ export class Appender {
       const stream = this.#streams.findOrAdd(source, record.partition)
       if (record.number === stream.next + 1) {
         stream.next++
-        addition.records.push(toStored(source, record))
+        addition.records.push(toStored(source, record, String(record.number)))
         addition.streams.push(stream)
         continue
       }
@@ -134,22 +135,4 @@ export class Appender {
 function idIn(addition: Addition, stream: Stream, number: number): string {
   const at = addition.streams.findIndex((other, index) => other === stream && addition.records[index]!.number === number)
   return addition.records[at]!.id // numbers above stream.last are in the addition, or stream.next would be lower
-}
-
-function toStored(source: string, record: LogRecord): StoredRecord {
-  return {
-    source,
-    partition: record.partition,
-    number: record.number,
-    offset: String(record.number),
-    order: record.order,
-    id: record.id,
-    type: record.type,
-    version: record.version,
-    key: record.key,
-    at: record.at,
-    data: record.data,
-    trace: record.trace,
-    cause: record.cause,
-  }
 }
