@@ -20,8 +20,9 @@ export class Reachability {
   /** Why no call can be made. */
   #trouble: AtollError | undefined
   #attempting: Promise<void> | undefined
-  /** It was lost, or may have been, since the attempt under way began. */
+  /** It may have been lost since the attempt under way began. */
   #isInDoubt = false
+  /** It was lost since then. */
   #lostBy: AtollError | undefined
   #failures = 0
   /** What was logged since it was last within reach for a while. */
@@ -52,7 +53,6 @@ export class Reachability {
   /** It is out of reach: calls are refused until an attempt succeeds. */
   lost(why: AtollError): void {
     if (this.#isClosed) return
-    this.#isInDoubt = true
     if (this.#attempting) this.#lostBy = why
     else if (!this.#trouble) this.#fail(why)
   }
@@ -94,6 +94,7 @@ export class Reachability {
       this.#told = 'back'
       this.#logger.info({ engine: this.#reaching.engine }, `${this.#reaching.engine} answers again`)
     }
+    this.#steadyTimer?.cancel() // of a success before this one
     this.#steadyTimer = this.#host.after(this.#reconnectMsMax, () => {
       this.#failures = 0
       this.#told = 'nothing'
