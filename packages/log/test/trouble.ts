@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { findPorts } from '@atoll/engines'
 import type { Logger } from '@atoll/host'
-import { assertRefused, createRecord, createRecords } from '../src/conformance/records.ts'
+import { calls as callsOfLogs } from '../src/conformance/away.ts'
+import { assertRefused, createRecords } from '../src/conformance/records.ts'
 import type { Log } from '../src/driver.ts'
 import { createProxy } from './proxy.ts'
 import { createRecorder } from './recorder.ts'
@@ -13,13 +14,7 @@ import { eventually } from './waiting.ts'
 export const callMs = 2_000
 
 /** What can be asked of a log on whose partition 0 of `orders` are three records. */
-export const calls: Readonly<Record<string, (log: Log) => Promise<unknown>>> = {
-  append: (log) => log.append('orders', [createRecord('orders', 0, 4)]),
-  read: (log) => log.read('orders', 0, null, 10),
-  'read of a partition that nothing is in': (log) => log.read('orders', 7, null, 10),
-  tail: (log) => log.tail('orders', 0),
-  examine: (log) => log.examine(),
-}
+export const calls: typeof callsOfLogs = { ...callsOfLogs, read: (log) => log.read('orders', 0, null, 10) }
 
 /** Resolves when the log does again what it is for. */
 export async function appendsAgain(log: Log, first: number, last: number): Promise<void> {

@@ -4,8 +4,8 @@ import type { Log } from '../driver.ts'
 import { until, type LogChapter, type LogHarness } from './harness.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from './records.ts'
 
-/** What can be asked of a log on whose partition 0 of `orders` are three records. */
-const calls: Readonly<Record<string, (log: Log) => Promise<unknown>>> = {
+/** What can be asked of a log on whose partition 0 of `orders` are three records; a read of those a log may answer from memory. */
+export const calls: Readonly<Record<string, (log: Log) => Promise<unknown>>> = {
   append: (log) => log.append('orders', [createRecord('orders', 0, 4)]),
   'read of a partition that nothing is in': (log) => log.read('orders', 7, null, 10),
   tail: (log) => log.tail('orders', 0),
