@@ -85,15 +85,17 @@ export class Connections {
   send(request: IncomingMessage, response: ServerResponse, status: number, headers: Record<string, string>, body: string | undefined): void {
     if (response.destroyed) return
     const { socket } = request
+    const connection = this.#connections.get(socket)
     const bytes = body === undefined ? 0 : Buffer.byteLength(body)
     if (body !== undefined) headers['content-length'] = String(bytes)
     const isUnfinished = !isWhole(request)
-    if (isUnfinished || (this.#isEnding && this.#connections.get(socket)?.isLast !== false)) headers['connection'] = 'close'
+    if (isUnfinished || (this.#isEnding && connection?.isLast !== false)) headers['connection'] = 'close'
     for (const name in headers) validateHeaderValue(name, headers[name]!) // writeHead would throw half way
     response.writeHead(status, headers)
     const sent = request.method === 'HEAD' ? undefined : body
     if (isUnfinished) this.#sendBeforeTheEnd(request, response, sent)
     else response.end(sent)
+    if (connection) this.#turns.charge(connection.client, bytes)
     if (socket.writableLength > 0) this.#wait(socket, bytes)
     if (!isUnfinished) this.#readNothingUnread(socket)
   }

@@ -65,6 +65,30 @@ describe('turns', () => {
     assert.ok(served.length > 10, `${served.length}`)
   })
 
+  it('let others through between large answers of one client, who is served as soon as it has sat out what it was given', () => {
+    const { turns, served, round } = createTurns()
+    turns.take('a', 'a1')
+    turns.charge('a', 3 * 64 * 1_024 + 1)
+    turns.take('a', 'a2')
+    for (let rounds = 0; rounds < 5; rounds++) {
+      turns.take('b', 'b')
+      round()
+    }
+    assert.deepEqual(served, ['a1', 'b', 'b', 'b', 'b', 'a2', 'b'])
+  })
+
+  it('let nobody sit out anything for small answers, nor for what another was given', () => {
+    const { turns, served, round } = createTurns()
+    turns.charge('a', 64 * 1_024 - 1)
+    turns.charge('b', 640 * 1_024)
+    turns.take('a', 'a')
+    turns.take('c', 'c')
+    assert.deepEqual(served, ['a', 'c'])
+    for (let rounds = 0; round(); rounds++) assert.ok(rounds < 20, 'what is sat out has an end, and then it rests')
+    turns.take('b', 'b')
+    assert.deepEqual(served, ['a', 'c', 'b'])
+  })
+
   it('give a client as much as ever where rounds are long for waiting: one commit for all of them would else be one for each', () => {
     const { turns, served, round } = createTurns()
     for (let nth = 0; nth < 1_000; nth++) turns.take('a', 'a')

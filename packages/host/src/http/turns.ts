@@ -4,7 +4,8 @@ import { isIPv6 } from 'node:net'
  * Lets clients take turns. Node.js serves all that has come before it looks for more, so that three hundred requests of one client hold up the one
  * of another. Here each round of the event loop serves only so many of each client; what is over waits for the next round, behind
  * those of its client that came before. The share halves, down to one, where serving made a round long, and doubles where a client used it up and it did not. It is round robin with
- * a quantum of requests: what one costs, nobody knows before it is served.
+ * a quantum of requests: what one costs, nobody knows before it is served. When it has been, its client sits out a round for each {@link QUANTUM_BYTES} of the answer, as in deficit
+ * round robin (Shreedhar and Varghese, 1995): others get through between two large answers. If there are no others, such rounds take no time.
  *
  * A round in which the loop waits for a disk is not made long by those who are served in it: commits that one wait makes last would become as many waits if fewer were served.
  */
@@ -17,6 +18,8 @@ export class Turns<Item> {
   /** A client has been served as many as it may be in this round. */
   #isUsedUp = false
   readonly #waiting = new Map<string, Item[]>()
+  /** How many rounds each client sits out for what it has been given. */
+  readonly #owed = new Map<string, number>()
   #share = SHARE_MAX
   #isUnderWay = false
   #begunMs = 0
@@ -35,7 +38,7 @@ export class Turns<Item> {
   take(client: string, item: Item): void {
     this.#begin()
     const served = this.#served.get(client) ?? 0
-    if (served >= this.#share || this.#waiting.has(client)) return void this.#queue(client, item)
+    if (served >= this.#share || this.#waiting.has(client) || this.#owed.has(client)) return void this.#queue(client, item)
     this.#noteServed(client, served + 1)
     this.#serve(item)
   }
@@ -44,6 +47,14 @@ export class Turns<Item> {
   takeLater(client: string, item: Item): void {
     this.#begin()
     this.#queue(client, item)
+  }
+
+  /** Notes how large an answer was that a client has been given, bytes. */
+  charge(client: string, bytes: number): void {
+    const rounds = Math.floor(bytes / QUANTUM_BYTES)
+    if (rounds === 0) return
+    this.#begin()
+    this.#owed.set(client, (this.#owed.get(client) ?? 0) + rounds)
   }
 
   #noteServed(client: string, count: number): void {
@@ -83,13 +94,18 @@ export class Turns<Item> {
     this.#served.clear()
     this.#isUsedUp = false
     this.#isUnderWay = false
-    if (this.#waiting.size === 0) return
+    if (this.#waiting.size === 0 && this.#owed.size === 0) return
     this.#begin()
-    for (const [client, queue] of [...this.#waiting]) { // what comes meanwhile is of the next round
-      const due = queue.splice(0, this.#share)
+    const due = [...this.#waiting].filter(([client]) => !this.#owed.has(client)) // what comes meanwhile is of the next round
+    for (const [client, rounds] of this.#owed) {
+      if (rounds > 1) this.#owed.set(client, rounds - 1)
+      else this.#owed.delete(client)
+    }
+    for (const [client, queue] of due) {
+      const items = queue.splice(0, this.#share)
       if (queue.length === 0) this.#waiting.delete(client)
-      this.#noteServed(client, due.length)
-      for (const item of due) this.#serve(item)
+      this.#noteServed(client, items.length)
+      for (const item of items) this.#serve(item)
     }
   }
 }
@@ -129,3 +145,5 @@ const ROUND_MS = 4
 /** How long after a long round others are watched, milliseconds. */
 const WATCH_MS = 1_000
 const SHARE_MAX = 32
+/** So much of an answer is worth a round. */
+const QUANTUM_BYTES = 64 * 1_024
