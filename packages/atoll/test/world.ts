@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { AtollError, type Logger } from '@atoll/host'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import type { Log } from '@atoll/log/driver'
-import type { Reader, Statement, Store, StoreDriver, Transaction } from '@atoll/store/driver'
+import type { Reader, Statement, Store, StoreDriver, Transaction, WriteOptions } from '@atoll/store/driver'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { z } from 'zod'
 import type { BoundOperation } from '../src/contract/operation.ts'
@@ -117,14 +117,14 @@ function ownStores(driver: StoreDriver): OwnStores {
 }
 
 /** A driver whose stores write through `write`: to fail, or to wait. */
-export function changedWrites(driver: StoreDriver, write: (store: Store, work: Parameters<Store['write']>[0]) => Promise<unknown>): StoreDriver {
+export function changedWrites(driver: StoreDriver, write: (store: Store, ...args: Parameters<Store['write']>) => Promise<unknown>): StoreDriver {
   return {
     ...driver,
     async open(name, migrations) {
       const store = await driver.open(name, migrations)
       return {
         ...store,
-        write: <T>(work: (tx: Transaction) => Promise<T>) => write(store, work) as Promise<T>, // what it answers is what `work` answers
+        write: <T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions) => write(store, work, options) as Promise<T>, // what it answers is what `work` answers
       }
     },
   }

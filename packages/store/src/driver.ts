@@ -44,7 +44,7 @@ export interface Store {
    *
    * Transactions that are ready at the same time may share one physical commit, each under a savepoint of its own: one that
    * fails takes no other with it. They run one after the other, in the order of the calls; each sees what those before it in
-   * the same commit wrote. Nobody is answered before the shared commit is durable, neither with a result nor, after others, with a failure,
+   * the same commit wrote. One that is {@link WriteOptions.urgent} goes before those that wait and are not. Nobody is answered before the shared commit is durable, neither with a result nor, after others, with a failure,
    * which may rest on what they wrote. If that commit fails, all of them reject, with what the store says of it: UNAVAILABLE, STORE_FULL.
    *
    * `work` may wait for nothing but the store. If it does (a fetch, a timer, another transaction), it is undone and rejected
@@ -53,9 +53,9 @@ export interface Store {
    * After a statement that failed, also if the work caught the failure, nothing more runs in the transaction: it is refused with
    * TX_FAILED, and so is the write. What may fail belongs into a {@link Transaction.savepoint}.
    *
-   * More than `capabilities.writesQueuedMax` waiting transactions are refused with OVERLOADED.
+   * More than `capabilities.writesQueuedMax` waiting transactions are refused with OVERLOADED, but for urgent ones.
    */
-  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+  write<T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T>
 
   /** Committed state, for reading. */
   readonly reader: Reader
@@ -68,6 +68,11 @@ export interface Store {
 
   /** Waits for the transactions under way, then frees everything. Later writes reject with STORE_CLOSED. Idempotent. */
   close(): Promise<void>
+}
+
+export interface WriteOptions {
+  /** For what must not come late because there is much to do: the renewal of a lease that all the rest depends on. Default: false. */
+  readonly urgent?: boolean
 }
 
 /** What a commit fails with by no doing of the works that share it: its store is away or in trouble, or a hook found its lease gone. */

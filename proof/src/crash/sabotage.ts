@@ -28,8 +28,8 @@ export const sabotages: readonly Sabotage[] = [
     patches: [
       {
         file: batch,
-        find: `      ${mark}\n    })`,
-        replace: `    })\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => { opened = tx; ${mark} })`,
+        find: `      ${mark}\n    }, `,
+        replace: `    })\n    ${reach(HERE)}\n    await ground.store.write(async (tx) => { opened = tx; ${mark} }, `,
       },
     ],
     point: HERE,

@@ -3,8 +3,10 @@ import { describe, it } from 'node:test'
 import { createShop } from '../../test/shop.ts'
 import { changedWrites, inWorld } from '../../test/world.ts'
 import { defaultOptions } from './options.ts'
+import type { RunningSystem } from './running.ts'
 import { runtimeMigrations } from './schema.ts'
 import { Leases } from './leases.ts'
+import type { ServiceRuntime } from './service/service-runtime.ts'
 
 describe('a lease', () => {
   it('holds for its time from when it was written, however long that had to wait for its turn', () =>
@@ -20,6 +22,45 @@ describe('a lease', () => {
       assert.equal(lease!.expires_at, world.host.now() + 3_000)
     }))
 
+  it('is renewed before it runs out, however much waits to be written', () =>
+    inWorld(async (world) => {
+      const options = { partitions: 1, leaseMs: 3_000 }
+      const backlog = Promise.withResolvers<void>()
+      let isBehind = false
+      const stores = changedWrites(world.stores, async (store, work, options) => {
+        if (isBehind && !options?.urgent) await backlog.promise
+        return store.write(work, options)
+      })
+      const busy = await world.start(createShop(), { ...options, instance: 'busy' }, { stores })
+      isBehind = true
+      const idle = await world.start(createShop(), { ...options, instance: 'idle' })
+      await world.host.advance(10_000)
+      const partitions = [partitionsOf(busy), partitionsOf(idle)]
+      backlog.resolve()
+      assert.deepEqual(partitions, [1, 0])
+    }))
+
+  it('is renewed in time also where much waits to be written while a partition is taken over', () =>
+    inWorld(async (world) => {
+      const options = { partitions: 2, leaseMs: 3_000 }
+      const backlog = Promise.withResolvers<void>()
+      let isBehind = false
+      const stores = changedWrites(world.stores, async (store, work, options) => {
+        if (isBehind && !options?.urgent) await backlog.promise
+        return store.write(work, options)
+      })
+      const busy = await world.start(createShop(), { ...options, instance: 'busy' }, { stores })
+      const other = await world.start(createShop(), { ...options, instance: 'other' })
+      await world.host.advance(10_000)
+      isBehind = true
+      await other.stop()
+      await world.host.advance(10_000)
+      const late = await world.start(createShop(), { ...options, instance: 'late' })
+      const partitions = [partitionsOf(busy), partitionsOf(late)]
+      backlog.resolve()
+      assert.deepEqual(partitions, [2, 0])
+    }))
+
   it('that an owner left by its end is counted for a subscription, which is careful then, and not for a relay', () =>
     inWorld(async (world) => {
       const counted = async (name: string): Promise<unknown> => (await world.stores.open(name, runtimeMigrations)).reader.all({ sql: 'SELECT subscription, ends FROM atoll_ends' })
@@ -30,3 +71,7 @@ describe('a lease', () => {
       assert.deepEqual(await counted('book'), [])
     }))
 })
+
+function partitionsOf(instance: RunningSystem): number {
+  return (instance.services.get('audit') as ServiceRuntime).subscriptions.get('audit')!.partitions.size // started as one
+}

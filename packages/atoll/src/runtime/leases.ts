@@ -105,7 +105,7 @@ export class Leases {
         await tx.runEach(forgetTries, reopened.map((partition) => this.#where(partition, taken.get(partition)!))) // the process has not ended
       }
       return { taken, lost, surplus, isShared: (live?.count ?? 1) > 1 }
-    })
+    }, { urgent: true }) // behind a backlog it would come when the leases have run out, and others had taken them
     for (const [partition, epoch] of changes.taken) this.#own.set(partition, epoch)
     return changes
   }

@@ -18,6 +18,17 @@ export const group: StoreChapter = {
       },
     },
     {
+      id: 'group.urgent-first',
+      promise: 'an urgent work goes before those that wait and are not, and behind an urgent one that came before',
+      async run(driver) {
+        const store = await openItems(driver)
+        const began: string[] = []
+        const write = (id: string, urgent?: boolean) => store.write(async (tx) => (began.push(id), insert(tx, id)), { urgent })
+        await Promise.all([write('a'), write('b', false), write('c', true), write('d'), write('e', true)])
+        assert.deepEqual(began, ['c', 'e', 'a', 'b', 'd'])
+      },
+    },
+    {
       id: 'group.one-at-a-time',
       promise: 'a work begins when the one before it has ended',
       async run(driver) {

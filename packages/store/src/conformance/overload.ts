@@ -27,6 +27,15 @@ export const overload: StoreChapter = {
       },
     },
     {
+      id: 'overload.urgent',
+      promise: 'an urgent transaction is not refused for how many wait',
+      async run(driver, harness) {
+        const store = await openItems(driver)
+        const many = writeMany(store, harness, harness.capabilities.writesQueuedMax * 3)
+        await Promise.all([many, store.write((tx) => insert(tx, 'urgent'), { urgent: true })])
+      },
+    },
+    {
       id: 'overload.over',
       promise: 'a store that was overloaded accepts transactions once it has caught up',
       async run(driver, harness) {

@@ -14,6 +14,11 @@ export const groupSaboteurs: readonly Saboteur[] = [
     spoil: inBatches((store, batch) => batch.reverse().forEach(({ work, settle }) => settle(store.write(work)))),
   },
   {
+    breaks: 'it knows no urgent works',
+    caughtBy: ['group.urgent-first', 'overload.urgent'],
+    spoil: changingWrites((store) => (work) => store.write(work)),
+  },
+  {
     breaks: 'it runs works beside each other, and one that fails takes its neighbours with it',
     caughtBy: ['group.one-at-a-time', 'group.failing-alone', 'send.behind-a-failure'],
     spoil: inBatches((store, batch) => {

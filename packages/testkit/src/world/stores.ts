@@ -1,6 +1,6 @@
 import { AtollError } from '@atoll/host'
 import { sqliteDialect, type MemoryFolder } from '@atoll/store/sqlite'
-import type { Migrations, Reader, Store, StoreDriver, Transaction } from '@atoll/store/driver'
+import type { Migrations, Reader, Store, StoreDriver, Transaction, WriteOptions } from '@atoll/store/driver'
 import type { Actor } from './actor.ts'
 import { handlingNow, type HandlingNow } from './sightings.ts'
 import { gone, lasting, suffer, type Passenger } from './passage.ts'
@@ -157,13 +157,13 @@ export class SharedStore {
     store.catch(noop) // whoever opens it hears of it
   }
 
-  async write<T>(who: object, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async write<T>(who: object, work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> {
     const store = await this.store
     while (this.#owner !== undefined && this.#owner !== who) await new Promise<void>((begin) => this.#waiting.push({ who, begin }))
     this.#owner = who
     this.#underWay++
     try {
-      return await store.write(work)
+      return await store.write(work, options)
     } finally {
       if (--this.#underWay === 0) {
         this.#owner = undefined
@@ -215,7 +215,7 @@ export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: 
       return {
         name,
         reader: reads(inner.reader),
-        write: (work) => actor.receive(writeAs(passenger, store, line, work, onHandled)),
+        write: (work, options) => actor.receive(writeAs(passenger, store, line, work, options, onHandled)),
         tell: noop, // hints may be lost, and here they always are
         watch: () => noop,
         close: async () => close(),
@@ -228,7 +228,7 @@ export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: 
   }
 }
 
-function writeAs<T>(passenger: Passenger, store: SharedStore, line: Line, work: (tx: Transaction) => Promise<T>, onHandled: (handling: HandlingNow) => void): Promise<T> {
+function writeAs<T>(passenger: Passenger, store: SharedStore, line: Line, work: (tx: Transaction) => Promise<T>, options: WriteOptions | undefined, onHandled: (handling: HandlingNow) => void): Promise<T> {
   const { actor } = passenger
   const mishap = passenger.passes('commit')
   const handling = handlingNow.getStore()
@@ -241,7 +241,7 @@ function writeAs<T>(passenger: Passenger, store: SharedStore, line: Line, work: 
       during()
       if (isHandlers) handling.during()
       return result
-    })
+    }, options)
     // Noted here, and not when its handler hears of it: that may be much later, or never.
     if (isHandlers) onHandled(handling)
     return result

@@ -1,8 +1,9 @@
 import { AtollError, isSoundError, type ErrorCode } from '@atoll/host'
-import type { Queries, Transaction } from '@atoll/store/driver'
+import type { Queries, Transaction, WriteOptions } from '@atoll/store/driver'
 import { assertExecuted, forgetUnexecuted, kyselyFor } from '@atoll/store'
 import type { Subscriber } from '../../service/subscriber.ts'
 import { openEnvelope, type Envelope } from '../handling/envelope.ts'
+import type { TransactionFrame } from '../handling/transact.ts'
 import { handleEvent } from './event-handling.ts'
 import { Applying } from '../handling/attribution.ts'
 import { isStoresDoing, noFailedWork } from '../handling/blame.ts'
@@ -33,10 +34,13 @@ export class Attempts {
     this.#caution = caution
   }
 
-  /** Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. */
-  async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'dry' = 'live'): Promise<void> {
+  /**
+   * Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. One that is tried alone keeps others
+   * waiting, and goes before what waits to be written.
+   */
+  async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'alone' | 'dry' = 'live'): Promise<void> {
     const { refusals, statementFailures } = this.#ground
-    const refusal = mode === 'live' && refusals.has(envelope) ? refusals.take(envelope) : undefined
+    const refusal = mode !== 'dry' && refusals.has(envelope) ? refusals.take(envelope) : undefined
     if (refusal) throw refusal
     let opened: Transaction | undefined
     const guard = (tx: Transaction): Promise<void> | undefined => {
@@ -45,11 +49,12 @@ export class Attempts {
     }
     const committed = (): void => this.#book.confirm(opened?.commit)
     try {
-      if (subscriber.kind === 'handle') await handleEvent(this.#ground.handling, subscriber, envelope, { guard, settle, committed }, mode)
-      else await this.#apply(subscriber, envelope, guard, settle, committed)
+      const frame = { guard, settle, committed, isUrgent: mode === 'alone' }
+      if (subscriber.kind === 'handle') await handleEvent(this.#ground.handling, subscriber, envelope, frame, mode === 'dry')
+      else await this.#apply(subscriber, envelope, frame)
       statementFailures.passed(envelope)
     } catch (error) {
-      if (error instanceof StoreFailure && error.isOfStatement && mode === 'live') throw statementFailures.failed(envelope, error.cause) ?? error
+      if (error instanceof StoreFailure && error.isOfStatement && mode !== 'dry') throw statementFailures.failed(envelope, error.cause) ?? error
       if (!(opened as Transaction | undefined)?.refusal || error instanceof StoreFailure) throw error // assigned in the callback
       refusals.note([envelope], AtollError.from(error)) // the commit was refused over what the handler wrote: that counts, but this reader cannot note it
       throw new StoreFailure(error)
@@ -57,7 +62,7 @@ export class Attempts {
   }
 
   /** Applies an event to a projection in a transaction of its own. */
-  async #apply(subscriber: Subscriber, envelope: Envelope, guard: (tx: Transaction) => Promise<void> | undefined, settle: (tx: Transaction) => Promise<void> | void, committed: () => void): Promise<void> {
+  async #apply(subscriber: Subscriber, envelope: Envelope, { guard, settle, committed, isUrgent }: Required<Pick<TransactionFrame, 'guard' | 'settle' | 'committed' | 'isUrgent'>>): Promise<void> {
     let failed = noFailedWork
     try {
       await this.#ground.store.write(async (tx) => {
@@ -68,7 +73,7 @@ export class Attempts {
           throw thrown
         })
         await settle(tx)
-      })
+      }, { urgent: isUrgent })
       committed()
     } catch (error) {
       throw isStoresDoing(error, failed) ? new StoreFailure(error, failed.storeFailure !== undefined) : error
@@ -84,7 +89,7 @@ export class Attempts {
       await this.#commit(async (tx) => {
         await this.#book.check(tx)
         await this.#caution.note(tx, event, attempt)
-      })
+      }, { urgent: true })
       await work()
     })
   }
@@ -200,13 +205,13 @@ export class Attempts {
     const subscriber = this.#ground.subscribers.get(event.type)
     try {
       if (!subscriber) throw noLongerHandled(event)
+      const care = event.errorCode === 'PROCESS_ENDED' || this.#caution.isOn ? this.#caution.careForHeld(event) : undefined
       const run = (): Promise<void> =>
         this.run(subscriber, event, async (tx) => {
           await this.#held.release(tx, event, this.#ground.host.now())
           if (this.#caution.isOn) await this.#caution.settle(tx, event)
           this.#book.count(tx, event.type)
-        })
-      const care = event.errorCode === 'PROCESS_ENDED' || this.#caution.isOn ? this.#caution.careForHeld(event) : undefined
+        }, care === 'alone' ? 'alone' : 'live')
       await (care ? this.withCaution(care, event, event.attempts + 1, () => false, run) : run())
       this.#settled(event)
       this.#held.forget(event)
@@ -238,9 +243,9 @@ export class Attempts {
     this.#caution.tried(event)
   }
 
-  async #commit(work: (tx: Transaction) => Promise<void>): Promise<void> {
+  async #commit(work: (tx: Transaction) => Promise<void>, options?: WriteOptions): Promise<void> {
     try {
-      await this.#ground.store.write(work)
+      await this.#ground.store.write(work, options)
     } catch (error) {
       throw new StoreFailure(error)
     }

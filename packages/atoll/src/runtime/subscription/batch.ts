@@ -20,6 +20,8 @@ export interface Batch {
   readonly caution: Caution
   readonly cursor: Cursor
   readonly records: readonly StoredRecord[]
+  /** All others of their kind wait for these. */
+  readonly isUrgent?: boolean
   concerns(record: StoredRecord): boolean
 }
 
@@ -104,7 +106,7 @@ export async function applyWithCaution(batch: Batch, isOff: () => boolean): Prom
       if (suspects.length > 0) await attempts.note(suspects)
       await applyBatch(some)
     } else if (caution.wasCutOff(first)) await commit(some, async () => attempts.verdict(1, processEnded(first)))
-    else await attempts.alone(first, 1, isOff, () => applyBatch(some))
+    else await attempts.alone(first, 1, isOff, () => applyBatch({ ...some, isUrgent: true }))
     from = to
   }
 }
@@ -140,7 +142,7 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
         heldKeys.add(record.key)
       }
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
-    })
+    }, { urgent: batch.isUrgent === true })
   } catch (error) {
     const stopped = failed.storeFailure && failing
     if (isStoresDoing(error, failed)) throw (stopped && ground.statementFailures.failed(stopped, error)) ?? new StoreFailure(error)

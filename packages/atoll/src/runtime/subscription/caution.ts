@@ -139,11 +139,14 @@ export class Caution {
     this.#isEnding = true
     const here = [this.#ground.name, this.#partition]
     try {
-      await this.#ground.store.write(async (tx) => {
+      const isOver = await this.#ground.store.write(async (tx) => {
         await book.check(tx)
+        if (this.#noted.size > 0) return false // a held event has become due meanwhile, and is tried
         await tx.run(deleteEnds, here)
         await tx.runEach(deleteTry, [...this.#accused.values(), ...this.#cutOff.values()].map(({ source, number }) => [...here, source, number])) // of events that are handled here no more
+        return true
       })
+      if (!isOver) return
       this.#followsEnd = false
       for (const known of [this.#ahead, this.#accused, this.#cutOff]) known.clear()
     } finally {

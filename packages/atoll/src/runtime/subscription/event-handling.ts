@@ -16,7 +16,7 @@ export async function handleEvent(
   subscriber: Subscriber,
   envelope: Envelope,
   frame: TransactionFrame,
-  mode: 'live' | 'dry',
+  isDry: boolean,
 ): Promise<void> {
   const { host, options } = parts
   const name = `${parts.emission.emitter.name} on ${envelope.type}`
@@ -31,7 +31,7 @@ export async function handleEvent(
     position: emptyPosition,
     signal: undefined,
     frame,
-    dry: mode === 'dry',
+    dry: isDry,
   })
   handling.event = handling.within(() => openEnvelope(envelope, subscriber.event))
   try {

@@ -1,5 +1,5 @@
 import type { Pool } from '@atoll/postgres'
-import type { Reader, Store, Transaction } from '../../driver.ts'
+import type { Reader, Store, Transaction, WriteOptions } from '../../driver.ts'
 import type { Place } from './names.ts'
 import type { Provisioned } from './provision.ts'
 import type { Hints } from './hints.ts'
@@ -28,7 +28,7 @@ export class PostgresStore implements Store {
     this.#onClose = onClose
   }
 
-  readonly write = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => this.writer.write(work)
+  readonly write = <T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> => this.writer.write(work, options)
 
   readonly tell = (): void => this.#hints.tell(this.name)
 

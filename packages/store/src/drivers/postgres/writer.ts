@@ -1,9 +1,10 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Pool } from '@atoll/postgres'
-import type { Transaction } from '../../driver.ts'
+import type { Transaction, WriteOptions } from '../../driver.ts'
 import { GroupSize } from '../../group-size.ts'
 import { Group, type Hook, type Write } from '../../group.ts'
 import { notCommitted, usedAfterClose, waited } from '../../refusals.ts'
+import { WriteQueue } from '../../write-queue.ts'
 import { Activity } from './activity.ts'
 import type { PostgresLimits } from './limits.ts'
 import { begin, GroupSession } from './session.ts'
@@ -21,7 +22,7 @@ export class Writer {
   readonly #groupSize: GroupSize
   /** Constraints that only a commit would check, as they stand in SQL. They are checked for each work, or one would take others with it. */
   readonly #deferred: string | undefined
-  readonly #queue: Write[] = []
+  readonly #queue: WriteQueue
   #running: Promise<void> | undefined
   #closed = false
   /** Of the work under way; committed state that is read meanwhile may be read by it. */
@@ -33,18 +34,15 @@ export class Writer {
     this.#host = host
     this.#limits = limits
     this.#groupSize = new GroupSize(limits.groupWritesMax)
+    this.#queue = new WriteQueue(name, limits.writesQueuedMax)
     this.#deferred = deferred
   }
 
-  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  write<T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> {
     if (this.#closed) return Promise.reject(usedAfterClose(this.#name, 'written'))
-    if (this.#queue.length >= this.#limits.writesQueuedMax) {
-      return Promise.reject(new AtollError('OVERLOADED', `${this.#name} has ${this.#limits.writesQueuedMax} transactions waiting (writesQueuedMax)`))
-    }
-    return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ work, resolve: resolve as (result: unknown) => void, reject, result: undefined }) // the work's own result comes back to it
-      this.#running ??= Promise.resolve().then(() => this.#run())
-    })
+    const written = this.#queue.add(work, options?.urgent === true)
+    if (this.#queue.length > 0) this.#running ??= Promise.resolve().then(() => this.#run())
+    return written
   }
 
   /** Runs `read`, of committed state, as what a work may wait for. */
@@ -81,7 +79,7 @@ export class Writer {
         // A connection may have been lost while nobody used it. No work has begun, so another one may be tried, once.
         isSecondTry = isConnected && !isSecondTry && failure.code === 'UNAVAILABLE'
         // Those that wait would meet the same, and must not wait for ever.
-        if (!isSecondTry) for (const write of this.#queue.splice(0)) write.reject(failure)
+        if (!isSecondTry) this.#queue.rejectAll(failure)
       }
     }
     this.#running = undefined
@@ -93,7 +91,7 @@ export class Writer {
     try {
       while (this.#queue.length > 0 && !group.failure && (group.count === 0 || (group.count < this.#groupSize.worksMax && this.#host.monotonicMs() < group.untilMs))) {
         group.count++
-        await this.#carryOutOne(session, this.#queue.shift()!)
+        await this.#carryOutOne(session, this.#queue.take())
       }
       await this.#runHooks(session)
       if (group.failure) throw group.failure

@@ -1,4 +1,4 @@
-import type { Reader, Store, Transaction } from '../../driver.ts'
+import type { Reader, Store, Transaction, WriteOptions } from '../../driver.ts'
 import type { Connection } from './connection.ts'
 import type { Writer } from './writer.ts'
 
@@ -20,7 +20,7 @@ export class SqliteStore implements Store {
     this.#onClose = onClose
   }
 
-  readonly write = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => this.writer.write(work)
+  readonly write = <T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> => this.writer.write(work, options)
 
   // A file belongs to one process.
   readonly tell = (): void => {}

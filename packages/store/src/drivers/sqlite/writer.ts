@@ -1,9 +1,10 @@
 import { AtollError, type Host } from '@atoll/host'
-import { storeFailures, type Transaction } from '../../driver.ts'
+import { storeFailures, type Transaction, type WriteOptions } from '../../driver.ts'
 import type { Connection } from './connection.ts'
 import { GroupSize } from '../../group-size.ts'
 import { Group, type Write } from '../../group.ts'
 import { notCommitted, usedAfterClose, waited } from '../../refusals.ts'
+import { WriteQueue } from '../../write-queue.ts'
 import { Control } from './control.ts'
 import type { SqliteLimits } from './limits.ts'
 import { GroupQueries, SqliteTransaction } from './transaction.ts'
@@ -23,8 +24,7 @@ export class Writer {
   readonly #host: Host
   readonly #limits: SqliteLimits
   readonly #groupSize: GroupSize
-  #queue: Write[] = []
-  #head = 0
+  readonly #queue: WriteQueue
   #group: Group | undefined
   /** The work under way, and what it works with. */
   #current: Write | undefined
@@ -48,17 +48,14 @@ export class Writer {
     this.#host = host
     this.#limits = limits
     this.#groupSize = new GroupSize(limits.groupWritesMax)
+    this.#queue = new WriteQueue(connection.file, limits.writesQueuedMax)
   }
 
-  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  write<T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> {
     if (this.#closed) return Promise.reject(usedAfterClose(this.#connection.file, 'written'))
-    if (this.#queue.length - this.#head >= this.#limits.writesQueuedMax) {
-      return Promise.reject(new AtollError('OVERLOADED', `${this.#connection.file} has ${this.#limits.writesQueuedMax} transactions waiting (writesQueuedMax)`))
-    }
-    return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ work, resolve: resolve as (result: unknown) => void, reject, result: undefined }) // the work's own result comes back to it
-      if (!this.#drainAsked) this.#askToDrain()
-    })
+    const written = this.#queue.add(work, options?.urgent === true)
+    if (!this.#drainAsked && this.#queue.length > 0) this.#askToDrain()
+    return written
   }
 
   /** Runs `read` when no commit is open: now, or before the next one begins. */
@@ -86,7 +83,7 @@ export class Writer {
   }
 
   get #isIdle(): boolean {
-    return !this.#group && this.#head === this.#queue.length
+    return !this.#group && this.#queue.length === 0
   }
 
   #askToDrain(): void {
@@ -113,11 +110,11 @@ export class Writer {
 
   /** Starts the next work, or ends a group that is full. With nothing left to start, the group stays open until the turn ends. */
   #next(group: Group): void {
-    while (this.#head < this.#queue.length || group.failure) {
+    while (this.#queue.length > 0 || group.failure) {
       if (group.failure) return this.#fail(group, group.failure)
       if (group.count > 0 && (group.count >= this.#groupSize.worksMax || this.#host.monotonicMs() >= group.untilMs)) return this.#finish(group)
       group.count++
-      const write = this.#take()
+      const write = this.#queue.take()
       const tx = new SqliteTransaction(this.#connection, this.#control, group)
       this.#current = write
       this.#tx = tx
@@ -210,17 +207,8 @@ export class Writer {
 
   /** The store could not even begin: those that wait would meet the same, and must not wait for ever. */
   #refuseAll(failure: AtollError): void {
-    while (this.#head < this.#queue.length) this.#take().reject(failure)
+    this.#queue.rejectAll(failure)
     if (this.#isIdle) this.#onDrained?.()
-  }
-
-  #take(): Write {
-    const write = this.#queue[this.#head++]!
-    if (this.#head === this.#queue.length) {
-      this.#queue = []
-      this.#head = 0
-    }
-    return write
   }
 
   #askForTurn(): void {
