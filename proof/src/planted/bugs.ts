@@ -349,7 +349,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'stores-do-not-know-their-log',
     first: 'restores',
     defect: 'a service whose store is older than the log goes on as if the log had nothing of it',
-    changes: [{ file: relay, find: '      await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options)\n', replace: '' }],
+    changes: [{ file: relay, find: '      else await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options)\n', replace: '' }],
   },
   {
     name: 'any-event-of-that-number-is-its-own',

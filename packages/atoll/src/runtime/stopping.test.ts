@@ -68,6 +68,39 @@ describe('a system that stops', () => {
     }))
 })
 
+describe('an instance that has no lease, and stops while the log does not answer', () => {
+  for (const [asker, silent] of [['relay', 'audit'], ['subscription', 'book']]) {
+    it(`does not wait for the answer to a ${asker}, and takes nothing when it comes`, () =>
+      inWorld(async (world) => {
+        const owner = await world.start(createShop(), { instance: 'a', partitions: 1 })
+        const unanswered: (() => void)[] = []
+        let isSilent = false
+        const log: Log = {
+          ...world.log,
+          async tail(source, partition) {
+            if (isSilent && source === silent) await new Promise<void>((resolve) => unanswered.push(resolve))
+            return world.log.tail(source, partition)
+          },
+        }
+        const idle = await world.start(createShop(), { instance: 'b', partitions: 1 }, { log })
+        isSilent = true
+        while (unanswered.length < (silent === 'book' ? 2 : 1)) await world.host.advance(100) // the relay of its source asks the same
+        await owner.stop()
+        const stopping = idle.stop({ drainMs: 60_000 }).then(() => 'stopped')
+        await world.host.advance(100)
+        const became = await Promise.race([stopping, 'it waits'])
+        isSilent = false
+        for (const answer of unanswered) answer()
+        assert.equal(became, 'stopped')
+        const heir = await world.start(createShop(), { instance: 'c', partitions: 1 })
+        await call(heir, book.note, { account: 'ann', cents: 5 })
+        await world.host.advance(100)
+        assert.deepEqual(await call(heir, audit.total, { account: 'ann' }), { cents: [5] })
+        assert.deepEqual(world.logged.filter((line) => line.level !== 'info'), [])
+      }))
+  }
+})
+
 describe('a system one of whose services cannot end', () => {
   it('takes every step for every service all the same, and then says what failed first', () =>
     inWorld(async (world) => {

@@ -1,5 +1,5 @@
 import { AtollError, type Host, type Logger, type Timer } from '@atoll/host'
-import type { Log, LogRecord } from '@atoll/log/driver'
+import type { Log } from '@atoll/log/driver'
 import type { Statement, Store } from '@atoll/store/driver'
 import { endsWithin } from '../deadline.ts'
 import { createFaultLogger } from '../faults.ts'
@@ -9,6 +9,7 @@ import { toProblem } from '../problem.ts'
 import { assertStoreKnowsLog } from './history.ts'
 import { assertLogHas, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch, type OutboxEvent, type RelayEvents } from './outbox.ts'
 import type { Problem } from '../running.ts'
+import { toRecords } from './numbering.ts'
 import { Tidying } from './tidying.ts'
 import { Leases } from '../leases.ts'
 
@@ -39,6 +40,8 @@ export class Relay {
   #epoch: number | undefined
   #leaseTimer: Timer | undefined
   #looking: Promise<void> | undefined
+  /** That look has taken no lease yet: it asks the log first. */
+  #isAskingLog = false
   #lookTimer: Timer | undefined
 
   /** Last number given, by partition. */
@@ -116,6 +119,7 @@ export class Relay {
       this.#leaseTrouble = undefined
     } catch (thrown) {
       const error = AtollError.from(thrown)
+      if (this.#stopped) return // the next start finds it again
       if (final.has(error.code)) return this.#halt(error)
       this.#leaseTrouble = error
       delayMs = Math.min(delayMs, this.#options.retryDelayMs)
@@ -132,11 +136,8 @@ export class Relay {
       this.#lose()
       await this.#leases.leave(held) // another instance may hand on what could not be handed on for so long
     }
-    if (!this.#knowsLog) {
-      await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options)
-      await this.#tell.fits()
-    } else if (this.#epoch === undefined) await this.#log.tail(this.#service, 0) // the same: whoever cannot reach the log does not take the lease
-    this.#knowsLog = true
+    if (this.#epoch === undefined) await this.#askLog()
+    if (this.#stopped) return
     const { taken, lost } = await this.#leases.look(this.#held())
     if (lost.length > 0) this.#lose()
     const epoch = taken.get(0)
@@ -145,6 +146,19 @@ export class Relay {
     if (this.#stopped) return this.#leases.leave(new Map([[0, epoch]])) // the next start takes it, and loads what is true by then
     this.#epoch = epoch
     this.wake()
+  }
+
+  /** Whoever cannot reach the log does not take the lease. */
+  async #askLog(): Promise<void> {
+    this.#isAskingLog = true
+    try {
+      if (this.#knowsLog) await this.#log.tail(this.#service, 0)
+      else await assertStoreKnowsLog(this.#store, this.#log, this.#service, this.#options)
+    } finally {
+      this.#isAskingLog = false
+    }
+    if (!this.#knowsLog) await this.#tell.fits()
+    this.#knowsLog = true
   }
 
   /** Other instances commit too, and what they tell may be lost. */
@@ -192,10 +206,10 @@ export class Relay {
 
   /** Why it does not move, in words; undefined if it does. */
   get problem(): Problem | undefined {
-    if (this.#halted) return toProblem(`the relay of ${this.#service} is halted`, this.#halted)
-    if (this.#trouble) return toProblem(`the relay of ${this.#service} cannot hand events to the log, and tries again`, this.#trouble)
-    if (this.#leaseTrouble) return toProblem(`the relay of ${this.#service} cannot keep its lease, and tries again`, this.#leaseTrouble)
-    return undefined
+    const what = `the relay of ${this.#service}`
+    if (this.#halted) return toProblem(`${what} is halted`, this.#halted)
+    if (this.#trouble) return toProblem(`${what} cannot hand events to the log, and tries again`, this.#trouble)
+    return this.#leaseTrouble && toProblem(`${what} cannot keep its lease, and tries again`, this.#leaseTrouble)
   }
 
   /** Whether all that it knows of is in the log. */
@@ -237,19 +251,13 @@ export class Relay {
     for (const timer of [this.#retryTimer, this.#tidyTimer, this.#leaseTimer, this.#lookTimer]) timer?.cancel()
     this.#retryTimer = this.#tidyTimer = undefined
     for (const resolve of this.#onRetry.splice(0)) resolve()
-    if (!flushed) {
-      this.#logger.warn({ service: this.#service }, 'the log did not answer in time; what it has not taken stays in the outbox, and the next start hands it on')
-    }
-    const looked = await endsWithin(this.#host, flushMs, this.#looking ?? Promise.resolve())
-    if (!looked) return // it hangs at the log; the lease runs out by itself, if there is one
+    const warn = (message: string) => (error: unknown): void => this.#logger.warn({ service: this.#service, error }, message)
+    if (!flushed) this.#logger.warn({ service: this.#service }, 'the log did not answer in time; what it has not taken stays in the outbox, and the next start hands it on')
+    if (this.#isAskingLog || !(await endsWithin(this.#host, flushMs, this.#looking ?? Promise.resolve()))) return // if there is a lease, it runs out by itself
     if (!this.#halted && flushed) {
-      await this.#tidy().catch((error: unknown) => {
-        this.#logger.warn({ service: this.#service, error }, 'could not tidy the outbox; the next start will')
-      })
+      await this.#tidy().catch(warn('could not tidy the outbox; the next start will'))
     }
-    await this.#leases.leave(this.#held()).catch((error: unknown) => {
-      this.#logger.warn({ service: this.#service, error }, 'could not give up the lease of the relay; it runs out by itself')
-    })
+    await this.#leases.leave(this.#held()).catch(warn('could not give up the lease of the relay; it runs out by itself'))
     this.#epoch = undefined
   }
 
@@ -280,7 +288,8 @@ export class Relay {
         if (rows.length > 0) {
           if (!isAll) this.#wanted = true
           if (!isOurs()) break
-          const given = await this.#append(rows)
+          const { records, given } = toRecords(rows, this.#numbers)
+          await this.#log.append(this.#service, records)
           if (!isOurs()) break
           this.#note(rows, given)
         }
@@ -300,18 +309,6 @@ export class Relay {
     this.#offers.clear() // what is in it comes after a hole, and will be read with what is in the hole
     const rows = await readOutbox(this.#store.reader, this.#relayedSeq, this.#epoch ?? 0, this.#options.relayBatchMax)
     return { rows, isAll: false }
-  }
-
-  /** Gives rows to the log. Resolves with the last number given, by partition. */
-  async #append(rows: readonly OutboxEvent[]): Promise<ReadonlyMap<number, number>> {
-    const given = new Map<number, number>()
-    const records = rows.map(({ seq, partition, id, type, version, key, at, data, trace, cause }): LogRecord => {
-      const number = (given.get(partition) ?? this.#numbers.get(partition) ?? 0) + 1
-      given.set(partition, number)
-      return { partition, number, order: String(seq), id, type, version, key, at, data, trace, cause }
-    })
-    await this.#log.append(this.#service, records)
-    return given
   }
 
   #note(rows: readonly OutboxEvent[], given: ReadonlyMap<number, number>): void {

@@ -35,6 +35,8 @@ export class Subscription {
   readonly #troubles = new Map<number | 'leases', AtollError>()
   readonly #faults: ReturnType<typeof createFaultLogger>
   #renewing: Promise<void> | undefined
+  /** The renewal under way has taken no lease yet: it asks the log first. */
+  #isAskingLog = false
   /** Partitions above our share, whose readers end what is in hand; their leases are renewed until then. */
   readonly #handingOver = new Map<number, Promise<void>>()
   #state: 'stopped' | 'running' | 'stopping' = 'stopped'
@@ -79,8 +81,8 @@ export class Subscription {
     for (const timer of [this.#leaseTimer, this.#lookTimer, this.#reopenTimer]) timer?.cancel()
     for (const unwatch of this.#unwatch) unwatch()
     this.#raiseAlarms()
-    await this.#renewing
-    const drained = all([...this.#handingOver.values(), ...[...this.#readers.values()].map((reader) => reader.stop())]).catch((error: unknown) => {
+    const renewed = this.#isAskingLog ? undefined : this.#renewing // one that goes on sees that this has stopped, and gives back what it takes
+    const drained = all([renewed, ...this.#handingOver.values(), ...[...this.#readers.values()].map((reader) => reader.stop())]).catch((error: unknown) => {
       this.ground.logger.warn({ subscription: this.ground.name, error }, 'a partition could not be put away; it is read from what is committed')
     })
     if (!(await endsWithin(this.ground.host, drainMs, drained))) {
@@ -168,30 +170,44 @@ export class Subscription {
   }
 
   #renewLeases(): Promise<void> {
-    this.#renewing ??= this.#renewLeasesNow().finally(() => {
-      this.#renewing = undefined
-    })
-    return this.#renewing
+    return (this.#renewing ??= this.#renewLeasesNow())
   }
 
   async #renewLeasesNow(): Promise<void> {
     this.#leaseTimer?.cancel()
     try {
-      // An instance that cannot reach the log lets its leases run out: others may reach it.
-      if (this.#readers.size === 0) for (const source of this.#sources) await this.ground.log.tail(source, 0)
-      const changes = await this.#leases.look(this.#held())
-      this.#isShared = changes.isShared
-      for (const partition of changes.lost) this.#drop(partition)
-      for (const partition of changes.surplus) this.#handOver(partition)
-      await Promise.all([...changes.taken].map(([partition, epoch]) => this.#open(partition, epoch)))
-      this.#over('leases')
-      // A partition that another instance has taken over is no trouble of ours.
-      for (const at of this.#troubles.keys()) if (at !== 'leases' && !this.#readers.has(at) && !changes.taken.has(at)) this.#over(at)
+      await this.#takeLeases()
     } catch (error) {
       this.#failed('leases', error)
+    } finally {
+      this.#renewing = undefined // in one with what follows: a start finds a renewal that goes on, or none
     }
     if (this.#state !== 'running') return
     this.#leaseTimer = this.ground.host.after(this.ground.options.leaseMs / 3, () => void this.#renewLeases())
+  }
+
+  async #takeLeases(): Promise<void> {
+    // An instance that cannot reach the log lets its leases run out: others may reach it.
+    if (this.#readers.size === 0) await this.#askLog()
+    if (this.#state !== 'running') return
+    const changes = await this.#leases.look(this.#held())
+    if (this.#state !== 'running') return this.#leases.leave(changes.taken)
+    this.#isShared = changes.isShared
+    for (const partition of changes.lost) this.#drop(partition)
+    for (const partition of changes.surplus) this.#handOver(partition)
+    await Promise.all([...changes.taken].map(([partition, epoch]) => this.#open(partition, epoch)))
+    this.#over('leases')
+    // A partition that another instance has taken over is no trouble of ours.
+    for (const at of this.#troubles.keys()) if (at !== 'leases' && !this.#readers.has(at) && !changes.taken.has(at)) this.#over(at)
+  }
+
+  async #askLog(): Promise<void> {
+    this.#isAskingLog = true
+    try {
+      for (const source of this.#sources) await this.ground.log.tail(source, 0)
+    } finally {
+      this.#isAskingLog = false
+    }
   }
 
   async #open(partition: number, epoch: number): Promise<void> {
