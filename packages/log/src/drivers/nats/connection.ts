@@ -1,9 +1,9 @@
-import { connect as connectSocket } from 'node:net'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { connect, credsAuthenticator, errors, nkeyAuthenticator, type ConnectionOptions } from '@nats-io/transport-node'
 import { Reachability } from '../shared/reachability.ts'
 import type { NatsLogLimits } from './limits.ts'
 import { Session } from './session.ts'
+import { closingLeftovers } from './sockets.ts'
 
 /** Credentials. Default: those in the server URL, else none. */
 export type NatsCredentials =
@@ -40,9 +40,7 @@ export class Connection {
   #session: Session | undefined
   /** Other servers of the cluster, as one of them told. */
   #learned: readonly Server[] = []
-  /** One of the servers accepted a connection and said nothing. */
-  #someAreSilent = false
-  #closed = false
+  readonly #closed = new AbortController()
 
   constructor(settings: ConnectionSettings, host: Host, logger: Logger, limits: NatsLogLimits, onSession: (session: Session) => void) {
     this.#settings = settings
@@ -76,7 +74,7 @@ export class Connection {
 
   /** Ends the session, and the trying. */
   close(): void {
-    this.#closed = true
+    this.#closed.abort()
     void this.#reachability.close()
     this.#session?.end('it is not used any more')
   }
@@ -85,9 +83,7 @@ export class Connection {
     try {
       await this.#openOne()
     } catch (error) {
-      const reason = reasonOf(error)
-      this.#someAreSilent ||= reason === silence
-      throw this.#unavailable(reason, error)
+      throw this.#unavailable(reasonOf(error), error)
     }
   }
 
@@ -96,18 +92,17 @@ export class Connection {
   }
 
   async #openOne(): Promise<void> {
-    const servers = await this.#answering([...this.#servers, ...this.#learned])
     const { credentials, tls, name } = this.#settings
-    const connection = await connect({
-      servers: servers.map(({ place }) => place),
+    const connection = await closingLeftovers(this.#closed.signal, () => connect({
+      servers: [...this.#servers, ...this.#learned].map(({ place }) => place),
       name,
       ...authentication(credentials ?? this.#servers.find((server) => server.credentials)?.credentials),
       ...(tls ? { tls } : this.#servers.some((server) => server.isTls) && { tls: {} }),
       reconnect: false, // what one connection was told must not be sent by the next: see Session
       noEcho: true, // hints are for others
       timeout: this.#limits.connectMs,
-    })
-    if (this.#closed) return void connection.close()
+    }))
+    if (this.#closed.signal.aborted) return void connection.close()
     const session = new Session(connection, this.#host, this.#limits)
     session.onEnd((reason) => {
       this.#session = undefined
@@ -115,43 +110,13 @@ export class Connection {
     })
     this.#session = session
     this.#learned = (connection.info?.connect_urls ?? []).filter((place) => !this.#servers.some((server) => server.place === place)).map(toServer)
-    this.#someAreSilent = false
     this.#onSession(session)
-  }
-
-  /**
-   * The client leaves a socket open for each try with a server that accepts and says nothing. So once one did, they are asked first
-   * whether they speak.
-   */
-  async #answering(servers: readonly Server[]): Promise<readonly Server[]> {
-    if (!this.#someAreSilent || this.#settings.tls?.handshakeFirst) return servers
-    const speaking = await Promise.all(servers.map((server) => this.#speaks(server)))
-    const answering = servers.filter((_, index) => speaking[index])
-    if (answering.length === 0) throw new Error(silence)
-    return answering
-  }
-
-  #speaks({ hostname, port }: Server): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = connectSocket({ host: hostname, port })
-      const settle = (speaks: boolean): void => {
-        timer.cancel()
-        socket.destroy()
-        resolve(speaks)
-      }
-      const timer = this.#host.after(this.#limits.connectMs, () => settle(false))
-      socket.once('data', () => settle(true)) // a server introduces itself at once
-      socket.once('error', () => settle(true)) // refused is not silent: let the client say so
-      socket.once('close', () => settle(true))
-    })
   }
 }
 
 /** A server by its URL; `place` has no secrets. */
 interface Server {
   readonly place: string
-  readonly hostname: string
-  readonly port: number
   readonly isTls: boolean
   readonly credentials: NatsCredentials | undefined
 }
@@ -162,7 +127,7 @@ function toServer(text: string): Server {
     if (hostname === '') throw new Error('no host')
     const user = decodeURIComponent(username)
     const credentials = user === '' ? undefined : password === '' ? { token: user } : { user, password: decodeURIComponent(password) }
-    return { place: `${hostname}:${port || '4222'}`, hostname: hostname.replace(/^\[|\]$/g, ''), port: Number(port || '4222'), isTls: protocol === 'tls:', credentials }
+    return { place: `${hostname}:${port || '4222'}`, isTls: protocol === 'tls:', credentials }
   } catch (cause) {
     throw new AtollError('INVALID', 'one of the servers is not the URL of a NATS server; write it as nats://host:port', { cause })
   }
@@ -176,10 +141,8 @@ function authentication(credentials: NatsCredentials | undefined): ConnectionOpt
   return { authenticator: 'creds' in credentials ? credsAuthenticator(encoder.encode(credentials.creds)) : nkeyAuthenticator(encoder.encode(credentials.nkeySeed)) }
 }
 
-const silence = 'a server accepts connections and does not answer'
-
 function reasonOf(error: unknown): string {
   if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) return `the server refuses the credentials (${error.message}); correct them`
-  if (error instanceof errors.TimeoutError) return silence
+  if (error instanceof errors.TimeoutError) return 'a server accepts connections and does not answer'
   return error instanceof Error ? error.message : String(error)
 }
