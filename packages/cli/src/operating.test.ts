@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { startSystem } from 'atoll/runtime'
 import { fixture, inShell, type Shell } from '../test/command.ts'
 
@@ -120,6 +121,15 @@ describe('operating a system', () => {
       }
       assert.deepEqual(await get('/stock'), ['seeded 1', 'sigkill 1', 'sigint 1'])
       await stop()
+    }))
+
+  it('ends when it is told to, also if its module would keep the process, and says what does', () =>
+    inShell(async ({ follow, data }) => {
+      const held = fileURLToPath(new URL('../test/fixture-held.ts', import.meta.url))
+      const { code, out, err } = await (await follow('dev', held, '--data', data, '--port', '0')).end('SIGTERM')
+      assert.equal(code, 0)
+      assert.match(out, /stopped; everything that was acknowledged is on disk/)
+      assert.match(err, /"held":\[.*"Timeout".*would keep this process/)
     }))
 
   it('says what is wrong with a module that it cannot load, and where', () =>

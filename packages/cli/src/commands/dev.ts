@@ -14,6 +14,7 @@ import { start, type Started } from '../start.ts'
 import { watchStrays } from '../strays.ts'
 import { visible } from '../visible.ts'
 import { watchLoop } from '../watchdog/watchdog.ts'
+import { leave } from './leave.ts'
 import { toldToStop } from './told-to-stop.ts'
 
 export interface DevOptions {
@@ -63,6 +64,7 @@ export async function dev(module: string | undefined, options: DevOptions): Prom
   await stopListening()
   watchdog.end()
   await started.stop()
+  leave(logger)
   console.log(options.json ? JSON.stringify({ stopped: true }) : 'stopped; everything that was acknowledged is on disk')
 }
 

@@ -13,6 +13,7 @@ import { startProcess } from '../serve/process.ts'
 import { watchStrays } from '../strays.ts'
 import { watchLoop } from '../watchdog/watchdog.ts'
 import { printConfig } from './config.ts'
+import { leave } from './leave.ts'
 import { toldToStop } from './told-to-stop.ts'
 
 export interface StartOptions {
@@ -78,6 +79,7 @@ export async function start(module: string | undefined, options: StartOptions): 
     await endListening()
     watchdog.end()
     const isDrained = await running.stop()
+    leave(logger)
     if (!isDrained) process.exitCode = NOT_DRAINED
     say(isDrained ? 'stopped; everything that was acknowledged is kept' : 'stopped; work was still under way when the time to drain ran out (drainMs). Everything that was acknowledged is kept', { stopped: true, isDrained })
   }

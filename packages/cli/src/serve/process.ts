@@ -119,15 +119,30 @@ class Launch {
       await registration?.leave()
       await started.catch(() => undefined)
       if (front) await new Promise<void>((resolve) => setTimeout(resolve, LINGER_MS)) // who balances hears of it, and is answered meanwhile
-      const begunMs = this.#host.monotonicMs()
-      await front?.close({ drainMs })
-      await this.#running.stop({ drainMs: Math.max(0, drainMs - (this.#host.monotonicMs() - begunMs)) })
-      await server?.close({ drainMs: Math.max(0, drainMs - (this.#host.monotonicMs() - begunMs)) })
-      const isDrained = this.#host.monotonicMs() - begunMs < Math.max(drainMs, 1)
+      const isDrained = await this.#drain(drainMs, {
+        'requests at the gateway': (leftMs) => front?.close({ drainMs: leftMs }),
+        'the services': (leftMs) => this.#running.stop({ drainMs: leftMs }),
+        'calls of other processes': (leftMs) => server?.close({ drainMs: leftMs }),
+      })
       await closeAll(this.closing)
       return isDrained
     }
     return { running: this.#running, callsUrl, callsBoundUrl: listening?.boundUrl, gatewayUrl, folder: () => this.#folder, started, stop: () => (stopping ??= stop()) }
+  }
+
+  /** Takes steps one after the other, and tells each how much time is left. Resolves with whether all was done in time. */
+  async #drain(drainMs: number, steps: Readonly<Record<string, (leftMs: number) => Promise<void> | undefined>>): Promise<boolean> {
+    const begunMs = this.#host.monotonicMs()
+    const passedMs = (): number => this.#host.monotonicMs() - begunMs
+    const tookMs: Record<string, number> = {}
+    for (const [what, step] of Object.entries(steps)) {
+      const sinceMs = passedMs()
+      await step(Math.max(0, drainMs - sinceMs))
+      tookMs[what] = Math.round(passedMs() - sinceMs)
+    }
+    const isDrained = passedMs() < Math.max(drainMs, 1)
+    if (!isDrained) this.#options.logger.warn({ drainMs, tookMs }, 'the time to drain ran out')
+    return isDrained
   }
 
   /** The configuration goes before what the system's own module says. */
