@@ -86,6 +86,11 @@ export class Cluster {
     return file
   }
 
+  /** What each process says of its state. */
+  states(): Promise<string[]> {
+    return Promise.all([...this.members, this.gateway].map(async (member) => `${member.name}: ${await member.state()}`))
+  }
+
   /** What its processes have ever said that somebody would be woken up for. Outages are no cause for it: nothing is lost. */
   alarms(): string[] {
     return [...this.members, this.gateway].flatMap(({ name, alarms }) => alarms.map((line) => `${name} gave an alarm: ${line.slice(0, 500)}`))

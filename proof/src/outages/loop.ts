@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync } from 'node:fs'
+import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
@@ -120,6 +120,7 @@ export async function outages({ app, log, kills, secondsMax, recoveryMs, seed, o
   } catch (error) {
     const text = error instanceof Violation ? error.message : `the loop itself failed: ${error instanceof Error ? error.stack : String(error)}`
     summary.violation = { text, last, folder: cluster.folder }
+    for (const { name, err } of [...cluster.members, cluster.gateway]) writeFileSync(join(folder, `${name}.err`), err)
   } finally {
     await trial.stop()
     await cluster.stop(summary.violation !== undefined)

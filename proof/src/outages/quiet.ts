@@ -17,8 +17,10 @@ export async function whenQuiet(cluster: Cluster, boundMs: number): Promise<{ ac
   const { ledger, close } = await openLedger(cluster)
   let accounts: readonly LedgerRow[] = []
   let before: string | undefined
+  const course: string[] = []
   const isQuiet = await eventually(async () => {
     accounts = await ledger()
+    course.push(`${Math.round(performance.now() - sinceMs)} ms: ${pendingOf(accounts)}`)
     const now = accounts.every(({ pending }) => pending === 0) ? accounts.map(({ published }) => published).join() : undefined
     const isSame = now !== undefined && now === before // one look at several stores takes its time: what is handled meanwhile may lead to more
     before = now
@@ -26,8 +28,14 @@ export async function whenQuiet(cluster: Cluster, boundMs: number): Promise<{ ac
   }, boundMs - (performance.now() - sinceMs), LOOK_MS)
   const tookMs = performance.now() - sinceMs
   await close()
-  if (!isQuiet) throw new Violation(`not everything was handled after ${boundMs} ms: ${JSON.stringify(accounts.filter((account) => account.pending > 0).slice(0, 5))}\n${cluster.said()}`)
+  if (!isQuiet) throw new Violation(`not everything was handled after ${boundMs} ms: ${JSON.stringify(accounts.filter((account) => account.pending > 0).slice(0, 5))}\npending, from look to look:\n${course.filter((_, nth) => nth % 4 === 0).join('\n')}\n${(await cluster.states()).join('\n')}\n${cluster.said()}`)
   return { accounts, tookMs }
+}
+
+/** How many events each subscription still has before it. */
+function pendingOf(accounts: readonly LedgerRow[]): string {
+  const bySubscription = Map.groupBy(accounts, ({ subscription }) => subscription)
+  return [...bySubscription].map(([name, rows]) => `${name} ${rows.reduce((sum, { pending }) => sum + pending, 0)}`).join(', ')
 }
 
 async function openLedger({ app, engines, log: name }: Cluster): Promise<{ ledger: () => Promise<readonly LedgerRow[]>; close: () => Promise<void> }> {
