@@ -95,7 +95,7 @@ export class Connections {
     const sent = request.method === 'HEAD' ? undefined : body
     if (isUnfinished) this.#sendBeforeTheEnd(request, response, sent)
     else response.end(sent)
-    if (connection) this.#turns.charge(connection.client, bytes)
+    if (connection && sent !== undefined) this.#turns.charge(connection.client, bytes)
     if (socket.writableLength > 0) this.#wait(socket, bytes)
     if (!isUnfinished) this.#readNothingUnread(socket)
   }

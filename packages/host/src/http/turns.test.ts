@@ -77,6 +77,14 @@ describe('turns', () => {
     assert.deepEqual(served, ['a1', 'b', 'b', 'b', 'b', 'a2', 'b'])
   })
 
+  it('have nobody sit out more than a few rounds, however much it was given', () => {
+    const { turns, served, round } = createTurns()
+    for (let nth = 0; nth < 300; nth++) turns.charge('a', 10_000_000)
+    turns.take('a', 'a')
+    for (let rounds = 0; rounds < 17; rounds++) round()
+    assert.deepEqual(served, ['a'])
+  })
+
   it('let nobody sit out anything for small answers, nor for what another was given', () => {
     const { turns, served, round } = createTurns()
     turns.charge('a', 64 * 1_024 - 1)

@@ -5,7 +5,7 @@ import { isIPv6 } from 'node:net'
  * of another. Here each round of the event loop serves only so many of each client; what is over waits for the next round, behind
  * those of its client that came before. The share halves, down to one, where serving made a round long, and doubles where a client used it up and it did not. It is round robin with
  * a quantum of requests: what one costs, nobody knows before it is served. When it has been, its client sits out a round for each {@link QUANTUM_BYTES} of the answer, as in deficit
- * round robin (Shreedhar and Varghese, 1995): others get through between two large answers. If there are no others, such rounds take no time.
+ * round robin (Shreedhar and Varghese, 1995), but no more than {@link OWED_MAX}: others get through between two large answers. If nobody else is at work, such rounds take no time.
  *
  * A round in which the loop waits for a disk is not made long by those who are served in it: commits that one wait makes last would become as many waits if fewer were served.
  */
@@ -54,7 +54,7 @@ export class Turns<Item> {
     const rounds = Math.floor(bytes / QUANTUM_BYTES)
     if (rounds === 0) return
     this.#begin()
-    this.#owed.set(client, (this.#owed.get(client) ?? 0) + rounds)
+    this.#owed.set(client, Math.min(OWED_MAX, (this.#owed.get(client) ?? 0) + rounds))
   }
 
   #noteServed(client: string, count: number): void {
@@ -147,3 +147,5 @@ const WATCH_MS = 1_000
 const SHARE_MAX = 32
 /** So much of an answer is worth a round. */
 const QUANTUM_BYTES = 64 * 1_024
+/** Behind a proxy all are one client, and none should wait long for what another was given. */
+const OWED_MAX = 16
