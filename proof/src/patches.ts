@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 export interface Patch {
   /** Path from the root of the repository. */
   readonly file: string
-  /** Occurs exactly once in it. */
+  /** Occurs exactly once in it, however it is laid out: white space, and a comma before a closing bracket, may be there or not. */
   readonly find: string
   readonly replace: string
 }
@@ -20,11 +20,12 @@ export function applyPatches(text: string, file: string, patches: readonly Patch
   let patched = text
   for (const patch of patches) {
     if (patch.file !== file) continue
-    const parts = patched.split(patch.find)
-    if (parts.length !== 2) {
-      throw new Error(`a patch looks for this in ${file} and found it ${parts.length - 1} times instead of once; bring the patch up to date (proof/src/crash/points.ts and sabotage.ts, proof/src/planted/bugs.ts):\n${patch.find}`)
+    const places = [...patched.matchAll(toPattern(patch.find))]
+    const [place] = places
+    if (!place || places.length > 1) {
+      throw new Error(`a patch looks for this in ${file} and found it ${places.length} times instead of once; bring the patch up to date (proof/src/crash/points.ts and sabotage.ts, proof/src/planted/bugs.ts):\n${patch.find}`)
     }
-    patched = parts.join(patch.replace)
+    patched = patched.slice(0, place.index) + patch.replace.trim() + patched.slice(place.index + place[0].length)
   }
   return patched
 }
@@ -32,4 +33,20 @@ export function applyPatches(text: string, file: string, patches: readonly Patch
 /** Throws if one of them does not fit the code as it is. */
 export function assertPatchesFit(patches: readonly Patch[]): void {
   for (const file of new Set(patches.map((patch) => patch.file))) applyPatches(readFileSync(root + file, 'utf8'), file, patches)
+}
+
+/** The words and signs of a snippet, with any white space between them. */
+function toPattern(find: string): RegExp {
+  const tokens = find.match(/[\w$#]+|[^\w$#\s]/g) ?? []
+  const isWord = (token: string | undefined): boolean => /[\w$#]/.test(token ?? '')
+  const parts = tokens.map((token, index) => {
+    if (index === 0) return escape(token)
+    const space = isWord(token) && isWord(tokens[index - 1]) ? '\\s+' : '\\s*'
+    return `${space}${/[)\]}]/.test(token) ? ',?\\s*' : ''}${escape(token)}`
+  })
+  return new RegExp(parts.join(''), 'g')
+}
+
+function escape(token: string): string {
+  return token.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 }

@@ -87,8 +87,8 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'answers an append before the log has committed it',
     patches: [
+      { file: logWriter, find: 'this.#commit.run()', replace: '' },
       { file: logWriter, find: 'this.#begin.run()', replace: `if (!this.#database.inTransaction) { this.#begin.run(); setTimeout(() => { ${reach(HERE)} this.#commit.run() }, 200) }` },
-      { file: logWriter, find: '      this.#commit.run()\n', replace: '' },
     ],
     point: HERE,
     nthMax: 6,
