@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createShop } from '../../test/shop.ts'
-import { changedWrites, inWorld } from '../../test/world.ts'
+import { changedWrites, inWorld, type World } from '../../test/world.ts'
 import { defaultOptions } from './options.ts'
 import type { RunningSystem } from './running.ts'
 import { runtimeMigrations } from './schema.ts'
@@ -25,39 +25,29 @@ describe('a lease', () => {
   it('is renewed before it runs out, however much waits to be written', () =>
     inWorld(async (world) => {
       const options = { partitions: 1, leaseMs: 3_000 }
-      const backlog = Promise.withResolvers<void>()
-      let isBehind = false
-      const stores = changedWrites(world.stores, async (store, work, options) => {
-        if (isBehind && !options?.urgent) await backlog.promise
-        return store.write(work, options)
-      })
+      const { stores, fallBehind, catchUp } = createBacklog(world)
       const busy = await world.start(createShop(), { ...options, instance: 'busy' }, { stores })
-      isBehind = true
+      fallBehind()
       const idle = await world.start(createShop(), { ...options, instance: 'idle' })
       await world.host.advance(10_000)
       const partitions = [partitionsOf(busy), partitionsOf(idle)]
-      backlog.resolve()
+      catchUp()
       assert.deepEqual(partitions, [1, 0])
     }))
 
   it('is renewed in time also where much waits to be written while a partition is taken over', () =>
     inWorld(async (world) => {
       const options = { partitions: 2, leaseMs: 3_000 }
-      const backlog = Promise.withResolvers<void>()
-      let isBehind = false
-      const stores = changedWrites(world.stores, async (store, work, options) => {
-        if (isBehind && !options?.urgent) await backlog.promise
-        return store.write(work, options)
-      })
+      const { stores, fallBehind, catchUp } = createBacklog(world)
       const busy = await world.start(createShop(), { ...options, instance: 'busy' }, { stores })
       const other = await world.start(createShop(), { ...options, instance: 'other' })
       await world.host.advance(10_000)
-      isBehind = true
+      fallBehind()
       await other.stop()
       await world.host.advance(10_000)
       const late = await world.start(createShop(), { ...options, instance: 'late' })
       const partitions = [partitionsOf(busy), partitionsOf(late)]
-      backlog.resolve()
+      catchUp()
       assert.deepEqual(partitions, [2, 0])
     }))
 
@@ -74,4 +64,18 @@ describe('a lease', () => {
 
 function partitionsOf(instance: RunningSystem): number {
   return (instance.services.get('audit') as ServiceRuntime).subscriptions.get('audit')!.partitions.size // started as one
+}
+
+/** The stores of a world; once behind, they carry out what is urgent, and all else waits. */
+function createBacklog(world: World) {
+  const backlog = Promise.withResolvers<void>()
+  let isBehind = false
+  return {
+    stores: changedWrites(world.stores, async (store, work, options) => {
+      if (isBehind && !options?.urgent) await backlog.promise
+      return store.write(work, options)
+    }),
+    fallBehind: () => void (isBehind = true),
+    catchUp: () => backlog.resolve(),
+  }
 }
