@@ -22,12 +22,12 @@ export class WriteQueue {
   }
 
   /** Resolves with what the work answers. OVERLOADED if too many wait, unless it is urgent. */
-  add<T>(work: (tx: Transaction) => Promise<T>, isUrgent: boolean): Promise<T> {
-    if (!isUrgent && this.#others.length - this.#head >= this.#max) {
+  add<T>(work: (tx: Transaction) => Promise<T>, urgent: boolean): Promise<T> {
+    if (!urgent && this.#others.length - this.#head >= this.#max) {
       return Promise.reject(new AtollError('OVERLOADED', `${this.#store} has ${this.#max} transactions waiting (writesQueuedMax)`))
     }
     return new Promise<T>((resolve, reject) => {
-      const queue = isUrgent ? this.#urgent : this.#others
+      const queue = urgent ? this.#urgent : this.#others
       queue.push({ work, resolve: resolve as (result: unknown) => void, reject, result: undefined }) // the work's own result comes back to it
     })
   }

@@ -10,7 +10,7 @@ import { emptyPosition, type Position } from '../position.ts'
 /** What surrounds the work of one transaction. */
 export interface TransactionFrame {
   /** Others wait for this one to end, so it goes before what waits to be written. */
-  readonly isUrgent?: boolean
+  readonly urgent?: boolean
   /**
    * Says, while the work is under way, whether it may take effect: fencing, a recorded answer. If it rejects, all is undone, and that is
    * what the transaction rejects with, whatever became of the work.
@@ -85,15 +85,13 @@ export function transact(
     if (settled) await settled
     if (frame.record) await frame.record(tx, result, position)
     return { result, position }
-  }, frame.isUrgent ? urgent : undefined)
+  }, { urgent: frame.urgent })
   if (!frame.committed) return written
   return written.then((transacted) => {
     frame.committed!() // looked at just now
     return transacted
   })
 }
-
-const urgent = { urgent: true }
 
 function isThenable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'then' in value

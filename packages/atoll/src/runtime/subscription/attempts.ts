@@ -49,7 +49,7 @@ export class Attempts {
     }
     const committed = (): void => this.#book.confirm(opened?.commit)
     try {
-      const frame = { guard, settle, committed, isUrgent: mode === 'alone' }
+      const frame = { guard, settle, committed, urgent: mode === 'alone' }
       if (subscriber.kind === 'handle') await handleEvent(this.#ground.handling, subscriber, envelope, frame, mode === 'dry')
       else await this.#apply(subscriber, envelope, frame)
       statementFailures.passed(envelope)
@@ -62,7 +62,7 @@ export class Attempts {
   }
 
   /** Applies an event to a projection in a transaction of its own. */
-  async #apply(subscriber: Subscriber, envelope: Envelope, { guard, settle, committed, isUrgent }: Required<Pick<TransactionFrame, 'guard' | 'settle' | 'committed' | 'isUrgent'>>): Promise<void> {
+  async #apply(subscriber: Subscriber, envelope: Envelope, { guard, settle, committed, urgent }: Required<Pick<TransactionFrame, 'guard' | 'settle' | 'committed' | 'urgent'>>): Promise<void> {
     let failed = noFailedWork
     try {
       await this.#ground.store.write(async (tx) => {
@@ -73,7 +73,7 @@ export class Attempts {
           throw thrown
         })
         await settle(tx)
-      }, { urgent: isUrgent })
+      }, { urgent })
       committed()
     } catch (error) {
       throw isStoresDoing(error, failed) ? new StoreFailure(error, failed.storeFailure !== undefined) : error

@@ -21,7 +21,7 @@ export interface Batch {
   readonly cursor: Cursor
   readonly records: readonly StoredRecord[]
   /** All others of their kind wait for these. */
-  readonly isUrgent?: boolean
+  readonly urgent?: boolean
   concerns(record: StoredRecord): boolean
 }
 
@@ -106,7 +106,7 @@ export async function applyWithCaution(batch: Batch, isOff: () => boolean): Prom
       if (suspects.length > 0) await attempts.note(suspects)
       await applyBatch(some)
     } else if (caution.wasCutOff(first)) await commit(some, async () => attempts.verdict(1, processEnded(first)))
-    else await attempts.alone(first, 1, isOff, () => applyBatch({ ...some, isUrgent: true }))
+    else await attempts.alone(first, 1, isOff, () => applyBatch({ ...some, urgent: true }))
     from = to
   }
 }
@@ -142,7 +142,7 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
         heldKeys.add(record.key)
       }
       for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
-    }, { urgent: batch.isUrgent === true })
+    }, { urgent: batch.urgent })
   } catch (error) {
     const stopped = failed.storeFailure && failing
     if (isStoresDoing(error, failed)) throw (stopped && ground.statementFailures.failed(stopped, error)) ?? new StoreFailure(error)

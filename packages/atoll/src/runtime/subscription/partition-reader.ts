@@ -322,7 +322,7 @@ export class PartitionReader {
     else {
       try {
         if (this.#caution.isOn && this.#caution.wasCutOff(record)) throw processEnded(record)
-        if (care) await this.#attempts.withCaution(care, record, 1, () => this.#isOver, () => this.#try(cursor, record, care === 'alone'))
+        if (care) await this.#attempts.withCaution(care, record, 1, () => this.#isOver, () => this.#try(cursor, record, care === 'alone' ? 'alone' : 'live'))
         else await this.#try(cursor, record)
       } catch (error) {
         if (error instanceof StoreFailure) throw error
@@ -333,13 +333,13 @@ export class PartitionReader {
     this.#tellIfItWorks()
   }
 
-  #try(cursor: Cursor, record: StoredRecord, isAlone = false): Promise<void> {
+  #try(cursor: Cursor, record: StoredRecord, mode: 'live' | 'alone' = 'live'): Promise<void> {
     const subscriber = this.#ground.subscribers.get(record.type)! // #concerns has said that there is one
     if (!this.#caution.isOn) return this.#attempts.run(subscriber, record, (tx) => this.#book.mark(tx, cursor, record, record.type))
     return this.#attempts.run(subscriber, record, (tx) => {
       this.#book.mark(tx, cursor, record, record.type)
       return this.#caution.settle(tx, record)
-    }, isAlone ? 'alone' : 'live').then(() => this.#caution.settled(record))
+    }, mode).then(() => this.#caution.settled(record))
   }
 
   async #hold(cursor: Cursor, record: StoredRecord, wanted: HeldReason): Promise<void> {
