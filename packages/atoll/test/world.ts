@@ -130,6 +130,16 @@ export function changedWrites(driver: StoreDriver, write: (store: Store, ...args
   }
 }
 
+/** A transaction with other methods; the rest keep their `this`, and private fields are found. */
+export function changedTransaction(tx: Transaction, methods: Partial<Transaction>): Transaction {
+  return new Proxy(tx, {
+    get(target, member) {
+      const value: unknown = Reflect.get(member in methods ? methods : target, member)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
 /**
  * A driver whose process ends, as far as its stores can tell, right behind the first commit after which `ends` is true: writes come one after the other,
  * and none that comes behind that one is carried out.

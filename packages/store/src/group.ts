@@ -12,6 +12,8 @@ export class Group {
   readonly untilMs: number
   /** How many works it has run, well or not. */
   count = 0
+  /** One of them was urgent. */
+  isUrgent = false
   /** What was asked without waiting for the answer; none of it rejects. */
   readonly sent: Promise<void>[] = []
   /** Why nothing of it can be committed, if that is so. */
@@ -58,6 +60,8 @@ export class Group {
 /** A transaction that somebody asked for. */
 export interface Write {
   readonly work: (tx: Transaction) => Promise<unknown>
+  /** Others wait for it: the group that it is in takes no more that are not. */
+  readonly urgent: boolean
   readonly resolve: (result: unknown) => void
   readonly reject: (error: unknown) => void
   /** What the work returned, until the commit lets it out. */

@@ -21,6 +21,11 @@ export class WriteQueue {
     return this.#urgent.length + this.#others.length - this.#head
   }
 
+  /** Whether any that waits is urgent. */
+  get hasUrgent(): boolean {
+    return this.#urgent.length > 0
+  }
+
   /** Resolves with what the work answers. OVERLOADED if too many wait, unless it is urgent. */
   add<T>(work: (tx: Transaction) => Promise<T>, urgent: boolean): Promise<T> {
     if (!urgent && this.#others.length - this.#head >= this.#max) {
@@ -28,7 +33,7 @@ export class WriteQueue {
     }
     return new Promise<T>((resolve, reject) => {
       const queue = urgent ? this.#urgent : this.#others
-      queue.push({ work, resolve: resolve as (result: unknown) => void, reject, result: undefined }) // the work's own result comes back to it
+      queue.push({ work, urgent, resolve: resolve as (result: unknown) => void, reject, result: undefined }) // the work's own result comes back to it
     })
   }
 

@@ -50,7 +50,7 @@ export class Member {
       const answer = await fetch(`${this.#health}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
       await answer?.body?.cancel()
       return (isReady = answer?.status === 200)
-    }, boundMs)
+    }, boundMs, ASK_MS)
     return isReady
   }
 
@@ -80,6 +80,9 @@ export class Member {
     return this.#errs.join('')
   }
 }
+
+/** Between two questions whether it is ready: many are asked at a time, of processes that need the processor. */
+const ASK_MS = 100
 
 /** Makes starts faster by a third; it changes nothing else. */
 const NODE_COMPILE_CACHE = join(tmpdir(), 'atoll-crash-compiled')

@@ -118,7 +118,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'stopping-passes-over-what-is-noted',
     defect: 'a reader that stops passes over what it has noted, and handles what comes behind that',
     test: 'packages/testkit/src/world/noting.test.ts',
-    changes: [{ file: attempts, find: "if (care === 'noted') await this.note([event])\n    await work()", replace: "if (care === 'noted') await this.note([event])\n    if (!isOff()) await work()" }],
+    changes: [{ file: reader, find: 'else await this.#try(cursor, record)', replace: "else if (care === 'noted' && this.#isOver) return\n        else await this.#try(cursor, record)" }],
   },
   {
     name: 'held-outside-the-transaction',

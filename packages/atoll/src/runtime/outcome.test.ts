@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
 import { z } from 'zod'
 import { command, contract, event, service, system, type CommandContext, type EventContext, type System } from '../index.ts'
-import { call, changedWrites, inWorld, type World } from '../../test/world.ts'
+import { call, changedTransaction, changedWrites, inWorld, type World } from '../../test/world.ts'
 import { runtimeMigrations } from './schema.ts'
 
 // A service that handles its own events, as the test says.
@@ -98,6 +98,36 @@ describe('a process that stops while it is careful', () => {
       await world.start(noting, { ...options, instance: 'c' })
       await world.host.advance(5_000)
       assert.deepEqual(handled, ['1', '2', '3', '4', '5', '6'])
+    }))
+})
+
+describe('a process that is careful', () => {
+  it('notes in one transaction what it then tries side by side', () =>
+    inWorld(async (world) => {
+      const noted: number[] = []
+      const stores = changedWrites(world.stores, async (store, work, options) => {
+        let count = 0
+        try {
+          return await store.write((tx) => work(changedTransaction(tx, {
+            run(statement, params) {
+              if (statement.sql.includes('INTO atoll_tries')) count++
+              return tx.run(statement, params)
+            },
+          })), options)
+        } finally {
+          if (count > 0) noted.push(count)
+        }
+      })
+      const options = { partitions: 1, leaseMs: 3_000 }
+      const ids = Array.from({ length: 40 }, (_, nth) => 'x'.repeat(nth + 1)) // each of a key of its own
+      const first = await world.start(createTown(() => new Promise<void>(() => {})), { ...options, instance: 'a' })
+      await first.dispatch('notes.takeAll', { input: ids })
+      await world.host.advance(500)
+      world.host.jump(60_000) // its process is gone, as far as others can tell
+      const handled: string[] = []
+      await world.start(createTown(({ event }) => void handled.push(event.data.id)), { ...options, instance: 'b' }, { stores })
+      await world.host.advance(1_000)
+      assert.deepEqual([handled.length, noted], [40, [40]])
     }))
 })
 

@@ -5,7 +5,7 @@ import type { Log } from '@atoll/log/driver'
 import type { StoreDriver, Transaction } from '@atoll/store/driver'
 import { type Position } from '../runtime.ts'
 import { audit, book, createShop } from '../../test/shop.ts'
-import { call, changedWrites, inWorld } from '../../test/world.ts'
+import { call, changedTransaction, changedWrites, inWorld } from '../../test/world.ts'
 
 describe('instances of a service', () => {
   it('share its partitions, and take over those of one that is gone', () =>
@@ -64,7 +64,7 @@ describe('instances of a service', () => {
         store.write((tx) => {
           const run: Transaction['run'] = (statement, params) =>
             isAway && statement.sql.startsWith('UPDATE atoll_cursors SET number') ? Promise.reject(new AtollError('UNAVAILABLE', 'the store is away')) : tx.run(statement, params)
-          return work(changed(tx, { run }))
+          return work(changedTransaction(tx, { run }))
         }),
       )
       const options = { leaseMs: 3_000 }
@@ -237,18 +237,8 @@ function beforeCommits(driver: StoreDriver, name: string, trouble: () => void): 
           isDone = true
           trouble()
         })
-      return work(changed(tx, { beforeCommit }))
+      return work(changedTransaction(tx, { beforeCommit }))
     })
-  })
-}
-
-/** A transaction with other methods; the rest keep their `this`, and private fields are found. */
-function changed(tx: Transaction, methods: Partial<Transaction>): Transaction {
-  return new Proxy(tx, {
-    get(target, member) {
-      const value: unknown = Reflect.get(member in methods ? methods : target, member)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
   })
 }
 

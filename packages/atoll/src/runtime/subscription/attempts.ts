@@ -11,6 +11,7 @@ import type { RedriveOutcome } from '../admin.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { AMONG_OTHERS, processEnded, type Care, type Caution, type CutOffTry, type EventPlace } from './caution.ts'
 import type { CursorBook } from './cursor-book.ts'
+import type { Cursor } from './cursor.ts'
 import type { HeldPlace } from './discarded.ts'
 import { StoreFailure, type SubscriptionGround } from './ground.ts'
 import type { HeldEvent, HeldEvents, HeldReason } from './held.ts'
@@ -94,19 +95,20 @@ export class Attempts {
     })
   }
 
+  /** Decides how each of the next events of a cursor is to be tried, and notes in one transaction those that are tried beside others. */
+  async prepare<Event extends EventPlace>(cursor: Cursor, events: readonly Event[]): Promise<ReadonlyMap<Event, Care>> {
+    const cares = new Map(events.map((event) => [event, this.#caution.careFor(cursor, event)]))
+    const noted = events.filter((event) => cares.get(event) === 'noted')
+    if (noted.length > 0) await this.note(noted)
+    return cares
+  }
+
   /** The same of events that are tried beside each other. */
   async note(events: readonly EventPlace[]): Promise<void> {
     await this.#commit(async (tx) => {
       await this.#book.check(tx)
       for (const event of events) await this.#caution.note(tx, event, AMONG_OTHERS)
     })
-  }
-
-  /** Has an event tried as caution asks. `attempt`: which try of it this is. What is tried alone, and has nothing of its key behind it, is not if `isOff` by then. */
-  async withCaution(care: Care, event: Envelope, attempt: number, isOff: () => boolean, work: () => Promise<void>): Promise<void> {
-    if (care === 'alone') return this.alone(event, attempt, isOff, work)
-    if (care === 'noted') await this.note([event])
-    await work() // a reader that stops lets it end: those behind it would else overtake it
   }
 
   /** Uses up, in `tx`, the tries of held events under which the process before ended. Resolves with those events. */
@@ -212,7 +214,8 @@ export class Attempts {
           if (this.#caution.isOn) await this.#caution.settle(tx, event)
           this.#book.count(tx, event.type)
         }, care === 'alone' ? 'alone' : 'live')
-      await (care ? this.withCaution(care, event, event.attempts + 1, () => false, run) : run())
+      if (care === 'noted') await this.note([event])
+      await (care === 'alone' ? this.alone(event, event.attempts + 1, () => false, run) : run())
       this.#settled(event)
       this.#held.forget(event)
       return undefined

@@ -299,7 +299,9 @@ export class PartitionReader {
   }
 
   async #dispatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
-    for (const record of this.#stream.admit(cursor, records)) {
+    const admitted = this.#stream.admit(cursor, records)
+    const cares = this.#caution.isOn ? await this.#attempts.prepare(cursor, admitted.filter((record) => this.#concerns(cursor, record))) : undefined
+    for (const record of admitted) {
       if (this.#stopping || this.#failed) return
       if (!this.#concerns(cursor, record)) {
         cursor.pass(record)
@@ -309,7 +311,7 @@ export class PartitionReader {
       await this.#lanes.room()
       while (record.number - cursor.number > this.#ground.options.readAheadMax && !this.#lanes.idle) await this.#lanes.oneDone()
       if (this.#stopping || this.#failed) return
-      const care = this.#caution.isOn ? this.#caution.careFor(cursor, record) : undefined
+      const care = cares?.get(record)
       const handling = this.#lanes.run(record.key, () => this.#handle(cursor, record, care))
       if (care === 'alone') await handling
     }
@@ -322,7 +324,7 @@ export class PartitionReader {
     else {
       try {
         if (this.#caution.isOn && this.#caution.wasCutOff(record)) throw processEnded(record)
-        if (care) await this.#attempts.withCaution(care, record, 1, () => this.#isOver, () => this.#try(cursor, record, care === 'alone' ? 'alone' : 'live'))
+        if (care === 'alone') await this.#attempts.alone(record, 1, () => this.#isOver, () => this.#try(cursor, record, care))
         else await this.#try(cursor, record)
       } catch (error) {
         if (error instanceof StoreFailure) throw error

@@ -23,6 +23,22 @@ describe('processes that write one store in PostgreSQL', () => {
       assert.ok(new Set(commits).size <= commits.length / 5, `${commits.length} works took ${new Set(commits).size} commits`)
     }))
 
+  it('commit what is urgent before they go on with what waits', () =>
+    inPostgresWorld(async (world) => {
+      const store = await world.open('orders', undefined, { groupOpenMs: 60_000 })
+      const begun: string[] = []
+      const { promise: hasBegun, resolve: begin } = Promise.withResolvers<void>()
+      const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+      const first = store.write(async (tx) => (await tx.run(insertCounter, ['first', 0]), begin(), await gate))
+      await hasBegun
+      const others = Array.from({ length: 5 }, (_, nth) => store.write(async (tx) => (begun.push(`other ${nth}`), await tx.run(insertCounter, [`other ${nth}`, 0]))))
+      const urgent = [1, 2].map((nth) => store.write(async (tx) => (begun.push(`urgent ${nth}`), await tx.run(insertCounter, [`urgent ${nth}`, 0])), { urgent: true }))
+      urgent[1]!.then(() => begun.push('urgent committed'), () => undefined)
+      open()
+      await Promise.all([first, ...urgent, ...others])
+      assert.deepEqual(begun, ['urgent 1', 'urgent 2', 'urgent committed', 'other 0', 'other 1', 'other 2', 'other 3', 'other 4'])
+    }))
+
   it('show their outboxes in the order of the numbers, however slow a commit is: none appears below one that was seen', () =>
     inPostgresWorld(async (world) => {
       const stores = await openMany(world)

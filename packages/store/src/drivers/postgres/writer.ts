@@ -89,9 +89,11 @@ export class Writer {
   async #carryOut(session: GroupSession): Promise<void> {
     const { group } = session
     try {
-      while (this.#queue.length > 0 && !group.failure && (group.count === 0 || (group.count < this.#groupSize.worksMax && this.#host.monotonicMs() < group.untilMs))) {
+      while (this.#queue.length > 0 && !group.failure && this.#hasRoom(group)) {
         group.count++
-        await this.#carryOutOne(session, this.#queue.take())
+        const write = this.#queue.take()
+        group.isUrgent ||= write.urgent
+        await this.#carryOutOne(session, write)
       }
       await this.#runHooks(session)
       if (group.failure) throw group.failure
@@ -101,6 +103,13 @@ export class Writer {
       throw error
     }
     await session.commit()
+  }
+
+  /** Whether the next work may join. Behind one that others wait for come only more of its kind: each work here costs several round trips, and the commit is what they wait for. */
+  #hasRoom(group: Group): boolean {
+    if (group.count === 0) return true
+    if (group.count >= this.#groupSize.worksMax) return false
+    return this.#queue.hasUrgent || (!group.isUrgent && this.#host.monotonicMs() < group.untilMs)
   }
 
   async #carryOutOne(session: GroupSession, write: Write): Promise<void> {
