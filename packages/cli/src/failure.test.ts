@@ -11,7 +11,7 @@ describe('a command that fails', () => {
     inFleet(async ({ run }) => {
       const away = { ATOLL_STORE_URL: 'postgres://127.0.0.1:1/x', ATOLL_LOG_URL: 'postgres://127.0.0.1:1/x' }
       for (const [args, env, why] of [[['doctor', desk], away, /^UNAVAILABLE: PostgreSQL at 127\.0\.0\.1:1/], [['start', desk, '--calls-port', '1'], { ATOLL_CALLS_HOST: '127.0.0.256' }, /^CONFIG_INVALID: cannot listen at 127\.0\.0\.256:1/]] as const) {
-        const { code, err } = await run(args, env as Record<string, string>) // each is one of variables alone
+        const { code, err } = await run(args, env)
         assert.notEqual(code, 0)
         assert.match(err, why)
         assert.equal(err.trimEnd().split('\n').length, 1, err)

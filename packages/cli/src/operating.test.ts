@@ -3,7 +3,6 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { startSystem } from 'atoll/runtime'
 import { fixture, inShell, type Shell } from '../test/command.ts'
 
 const items = (text: string): Record<string, unknown>[] => text.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -61,7 +60,7 @@ describe('operating a system', () => {
       writeFileSync(broken, '')
       process.env['BROKEN'] = broken
       const { start } = await import('./start.ts')
-      const { default: system } = (await import('../test/fixture-system.ts')) as { default: Parameters<typeof startSystem>[0] }
+      const { default: system } = (await import('../test/fixture-system.ts'))
       const first = await start(system, { data, port: 0, runtime: { attemptsMax: 1 } })
       for (const count of [1, 2]) await fetch(`${first.url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: 'broken', count }) })
       await first.running.quiet()
@@ -165,7 +164,7 @@ async function deadLetterStory({ dev, run, data, broken }: Shell): Promise<void>
   writeFileSync(broken, '')
   process.env['BROKEN'] = broken
   const { start } = await import('./start.ts')
-  const { default: system } = (await import('../test/fixture-system.ts')) as { default: Parameters<typeof startSystem>[0] }
+  const { default: system } = (await import('../test/fixture-system.ts'))
   const first = await start(system, { data, port: 0, runtime: { attemptsMax: 1 } })
   for (const count of [1, 2, 3]) await fetch(`${first.url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: 'broken', count }) })
   await fetch(`${first.url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: 'tea', count: 9 }) })

@@ -75,7 +75,7 @@ describe('atoll up', () => {
   it('refuses what processes cannot share, before it starts any', () =>
     inFleet(async ({ run, folder }) => {
       for (const [env, why] of [[{}, /log\.url is embedded/], [{ ATOLL_LOG_URL: AWAY.ATOLL_LOG_URL }, /store\.url names a folder/], [{ ...AWAY, ATOLL_DISCOVERY_STATIC: 'desk=http://127.0.0.1:1' }, /discovery\.static \(ATOLL_DISCOVERY_STATIC\) .*leave it out/]] as const) {
-        const { code, err } = await run(['up', desk], env as Record<string, string>) // each is one of variables alone
+        const { code, err } = await run(['up', desk], env)
         assert.deepEqual([code, err.split('\n').length], [2, 2], err)
         assert.match(err, why)
       }

@@ -44,8 +44,8 @@ export async function inShell(work: (shell: Shell) => Promise<void>): Promise<vo
   const launch = (args: readonly string[]): ChildProcess & { out: string; err: string } => {
     const child = Object.assign(spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, BROKEN: broken } }), { out: '', err: '' })
     children.add(child)
-    child.stdout!.setEncoding('utf8').on('data', (text: string) => (child.out += text))
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => (child.err += text))
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (child.out += text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (child.err += text))
     return child
   }
   const data = join(folder, 'data')

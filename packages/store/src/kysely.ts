@@ -71,7 +71,7 @@ for (const { prototype } of [QueryCreator, Kysely]) for (const name of Reflect.o
 
 /** Hands a member on to the Kysely itself, whose private fields only it has. */
 function forward(name: string | symbol, members: object): void {
-  const { value } = Object.getOwnPropertyDescriptor(members, name)!
+  const { value } = Object.getOwnPropertyDescriptor(members, name) as TypedPropertyDescriptor<unknown> // it is among its own keys
   const get = (db: Db): unknown => db.kysely[name as keyof QueriesKysely] // it has just been found there
   Object.defineProperty(Db.prototype, name, {
     configurable: true,

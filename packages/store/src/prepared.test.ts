@@ -74,7 +74,7 @@ describe('the db of a transaction', () => {
         for (const id of ['a', 'b']) await insertOrder.run(db, { id, cents: 1 })
         return [await sql`update orders set cents = 2`.execute(db), await sql<{ id: string }>`delete from orders where id = ${'a'} returning id`.execute(db)]
       })
-      assert.deepEqual([updated!.numAffectedRows, updated!.rows, returned!.rows], [2n, [], [{ id: 'a' }]])
+      assert.deepEqual([updated.numAffectedRows, updated.rows, returned.rows], [2n, [], [{ id: 'a' }]])
     }))
 
   it('offers no second kind of transaction', () =>

@@ -163,7 +163,7 @@ function follow(beginning: object, unexecuted: Unexecuted): void {
   const members = beginning as Record<string | symbol, unknown> // Kysely's methods, by their names
   for (const name of Reflect.ownKeys(Object.getPrototypeOf(beginning) as object)) {
     const make = members[name]
-    if (typeof make === 'function' && name !== 'constructor') members[name] = (...args: unknown[]): unknown => unexecuted.made(make.apply(beginning, args))
+    if (typeof make === 'function' && name !== 'constructor') members[name] = (...args: unknown[]): unknown => unexecuted.made(make.apply(beginning, args) as unknown)
   }
 }
 

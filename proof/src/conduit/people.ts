@@ -208,7 +208,7 @@ async function send(client: Client<People>, person: Person, method: string, path
   const answer = await client.request(method, `/api${path}`, { as: person.userId, headers: { ...foreign, ...headers }, ...(body === undefined ? {} : { body }) })
   if (answer.status === 503 || answer.status === 504) throw new AtollError('UNAVAILABLE', `${method} ${path} was answered ${answer.status}`)
   assert.ok(expected.includes(answer.status), `${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`)
-  return { ...answer, body: (answer.body ?? {}) as Page } // the API says so
+  return { ...answer, body: answer.body ?? {} }
 }
 
 /** What a client sends that has kept a position over a deletion of all data, or from another system. */

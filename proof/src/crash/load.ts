@@ -24,9 +24,9 @@ const passesOn = through !== undefined
 const book = new Book(path)
 const workload = new Workload(createRandom(Number(seed)), JSON.parse(users) as User[], prefix)
 /** Of the last process: unknown, and sent again under their Idempotency-Key before anything else. */
-let again: Task[] = []
+const again: Task[] = []
 /** Of the last process: unknown for good. Their registers are free when that process has ended. */
-let lost: Task[] = []
+const lost: Task[] = []
 let running: { client: Client; isOn: boolean; workers: Promise<unknown> } | undefined
 
 process.on('message', (order: Order) => void (order === 'rest' ? rest() : run(order.run)))

@@ -96,7 +96,7 @@ export function command<Input extends z.ZodType, Output extends z.ZodType, const
   options: CommandOptions<Input, Output, A>,
 ): Operation<'command', Input, Output, A> {
   if (options.show) assertMayAnswer(options.status, options.http)
-  return { ...operation('command', options), show: options.show as Show | undefined, keepAnswers: options.keepAnswers }
+  return { ...operation('command', options), show: options.show, keepAnswers: options.keepAnswers }
 }
 
 /** An operation that only reads. */

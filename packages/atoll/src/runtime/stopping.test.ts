@@ -88,7 +88,7 @@ describe('an instance that has no lease, and stops while the log does not answer
         await owner.stop()
         const stopping = idle.stop({ drainMs: 60_000 }).then(() => 'stopped')
         await world.host.advance(100)
-        const became = await Promise.race([stopping, 'it waits'])
+        const became = await Promise.race([stopping, Promise.resolve('it waits')])
         isSilent = false
         for (const answer of unanswered) answer()
         assert.equal(became, 'stopped')

@@ -71,7 +71,7 @@ export function service<
   return {
     name: facts.name,
     contract: facts,
-    store: options.store as StoreDefinition<unknown> | undefined, // tables are a matter of types alone
+    store: options.store,
     privateEvents: options.events ?? [],
     projections: options.projections ?? [],
     subscribers: (options.subscribe?.(createSubscribe()) ?? []) as readonly Subscriber[],

@@ -101,7 +101,7 @@ class DnsDiscovery implements Discovery {
       this.#isTroubled = false
       return
     }
-    if (this.#problem !== undefined) this.#problem = `DNS does not answer: ${String((error as NodeJS.ErrnoException).code ?? error)}`
+    if (this.#problem !== undefined) this.#problem = `DNS does not answer: ${AtollError.from(error).message}`
     if (!this.#isTroubled) this.#options.logger.warn({ error: AtollError.from(error) }, 'DNS does not answer; the last instances known go on being called')
     this.#isTroubled = true
   }

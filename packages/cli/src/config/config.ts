@@ -44,7 +44,7 @@ class Collected {
   readonly #problems: string[] = []
 
   get values(): Values {
-    return this.#values as Values // each was checked by the schema of its key
+    return this.#values
   }
 
   set(key: Key, value: unknown, origin: string, place: string, base: string): void {
@@ -57,7 +57,7 @@ class Collected {
   }
 
   setText(key: Key, text: string, origin: string, base: string): void {
-    const hint = /^tcp:\/\//.test(text) && key.endsWith('port') ? '. Kubernetes sets this for a service of that name: set enableServiceLinks: false for the pod' : ''
+    const hint = text.startsWith('tcp://') && key.endsWith('port') ? '. Kubernetes sets this for a service of that name: set enableServiceLinks: false for the pod' : ''
     const before = this.#problems.length
     this.set(key, settingOf(key).fromText(text), origin, origin === variableOf(key) ? `${origin} (${key})` : `${origin}, for ${key}`, base)
     if (hint !== '' && this.#problems.length > before) this.#problems.push(`${this.#problems.pop()!}${hint}`)

@@ -32,7 +32,10 @@ export async function* ask<Item>(place: Place, request: ControlRequest, signal: 
 }
 
 async function* askPlace<Item>(place: Place, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
-  if ('data' in place) return yield* askFolder<Item>(place.data, request, signal)
+  if ('data' in place) {
+    yield* askFolder<Item>(place.data, request, signal)
+    return
+  }
   const { system } = await loadSystemOf(undefined, place.config)
   const socket = await reachOwner(system.name, place.config, request)
   yield* (socket ? askRunning(socket, request, signal) : askShared(system, place.config, request, signal, createLogger('error'))) as AsyncGenerator<Item> // each verb has its item

@@ -65,7 +65,7 @@ async function serve(answerer: Answerer, socket: Socket): Promise<void> {
   socket.on('error', () => gone.abort())
   const send = (reply: ControlReply): void => void (socket.writable && socket.write(`${JSON.stringify(reply)}\n`))
   try {
-    const { value: line } = await linesOf(socket, REQUEST_CHARS_MAX).next()
+    const { value: line } = (await linesOf(socket, REQUEST_CHARS_MAX).next()) as IteratorResult<string, undefined>
     if (line === undefined) return void socket.destroy()
     for await (const item of answerer(JSON.parse(line) as ControlRequest, gone.signal)) {
       if (gone.signal.aborted) return

@@ -20,7 +20,7 @@ export const migrations: StoreChapter = {
       id: 'migration.in-order',
       promise: 'migrations are applied in the order in which they are given',
       async run(driver) {
-        const store = await driver.open('orders', { '0002-z': itemsMigrations['0001-items']!, '0001-a': later['0002-more']! })
+        const store = await driver.open('orders', { '0002-z': itemsMigrations['0001-items'], '0001-a': later['0002-more'] })
         await assertIds(store.reader, ['by migration'])
       },
     },

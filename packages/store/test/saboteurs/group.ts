@@ -288,5 +288,5 @@ function unlessClosed<T>(instead: T): (error: unknown) => T {
 
 /** Longer than a work of the suite needs that waits for nothing but its store. */
 async function someSteps(): Promise<void> {
-  for (let step = 0; step < 500; step++) await null
+  for (let step = 0; step < 500; step++) await Promise.resolve()
 }

@@ -42,7 +42,7 @@ describe('turns', () => {
     for (const one of ['a', 'b'].map(actor)) {
       one.host.turn(async () => {
         said.push('begins')
-        for (let wait = 0; wait < 50; wait++) await undefined
+        for (let wait = 0; wait < 50; wait++) await Promise.resolve()
         said.push('ends')
       })
     }

@@ -376,7 +376,7 @@ export class World implements AsyncDisposable {
   db<Tables>(service: string): Kysely<Tables> {
     let reader = this.#readers.get(service)
     if (!reader) this.#readers.set(service, (reader = this.#stores.reader(service)))
-    return kyselyFor(reader) as Kysely<Tables> // the caller knows its tables
+    return kyselyFor<Tables>(reader) // the caller knows its tables
   }
 
   async #launch(service: string, wanted?: string): Promise<void> {

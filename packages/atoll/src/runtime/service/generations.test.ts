@@ -55,7 +55,7 @@ describe('a projection', () => {
       await world.host.advance(10_000)
       const { position } = await a.dispatch('book.note', { input: { account: 'a1', cents: 1 } })
       await world.host.advance(10_000)
-      for (const instance of [a, b, c!]) {
+      for (const instance of [a, b, c]) {
         const reading = call(instance, audit.sums, { account: 'a1' }, { position })
         await world.host.advance(1_000)
         assert.equal((await reading).cents, 1718)
@@ -67,7 +67,7 @@ describe('a projection', () => {
       await world.host.advance(10_000)
       await call(b, book.note, { account: 'a1', cents: 1 })
       await world.host.advance(10_000)
-      assert.equal((await call(c!, audit.sums, { account: 'a1' })).cents, 1719)
+      assert.equal((await call(c, audit.sums, { account: 'a1' })).cents, 1719)
     }))
 
   it('that an instance has rebuilt is not taken for an unfinished one by another, which has not begun to handle, and is asked to rebuild it again', () =>

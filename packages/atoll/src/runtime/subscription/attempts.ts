@@ -56,7 +56,7 @@ export class Attempts {
       statementFailures.passed(envelope)
     } catch (error) {
       if (error instanceof StoreFailure && error.isOfStatement && mode !== 'dry') throw statementFailures.failed(envelope, error.cause) ?? error
-      if (!(opened as Transaction | undefined)?.refusal || error instanceof StoreFailure) throw error // assigned in the callback
+      if (!opened?.refusal || error instanceof StoreFailure) throw error
       refusals.note([envelope], AtollError.from(error)) // the commit was refused over what the handler wrote: that counts, but this reader cannot note it
       throw new StoreFailure(error)
     }

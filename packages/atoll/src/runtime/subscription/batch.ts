@@ -67,7 +67,7 @@ async function applyEach(batch: Batch): Promise<void> {
     } catch (error) {
       if (error instanceof StoreFailure) throw error
       const [only, ...others] = batch.records
-      const culprit = (applying as StoredRecord | undefined) ?? only! // assigned in the callback, which the compiler does not follow
+      const culprit = applying ?? only!
       // Each could be applied, and all of them not be written: a constraint that is checked in the end is broken, by one of them.
       if (!applying && others.length > 0) return applyOneByOne(batch)
       if (verdicts.has(culprit) || batch.held.has(culprit.key)) throw error
@@ -146,14 +146,14 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
   } catch (error) {
     const stopped = failed.storeFailure && failing
     if (isStoresDoing(error, failed)) throw (stopped && ground.statementFailures.failed(stopped, error)) ?? new StoreFailure(error)
-    if (!(opened as Transaction | undefined)?.refusal) throw error // assigned in the callback
+    if (!opened?.refusal) throw error
     ground.refusals.note(handled, AtollError.from(error)) // for the next reader: in this one, cursors are ahead of the store
     throw new StoreFailure(error)
   }
   for (const record of handled) ground.statementFailures.passed(record)
   for (const [record, reason] of newlyHeld) held.note(record, reason) // before anybody hears that the cursor has passed them
   if (caution.isOn) for (const record of batch.records) caution.settled(record)
-  book.confirm((opened as Transaction | undefined)?.commit)
+  book.confirm(opened?.commit)
 }
 
 /** Applies a record so that it can be undone alone. Answers why it must be held, if it must. */

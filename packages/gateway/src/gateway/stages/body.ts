@@ -95,7 +95,7 @@ function assertExact(text: string): void {
     if (typeof value === 'number' && source !== undefined && !isKept(source, value)) throw inexact(name, source, 'send it as a text')
     return value
   }
-  JSON.parse(text, visit as (name: string, value: unknown) => unknown) // the compiler's library does not know of the third argument yet
+  JSON.parse(text, visit)
 }
 
 /** So many digits may be more than a number keeps. */

@@ -95,6 +95,6 @@ function isAuthentication(error: unknown): boolean {
 }
 
 function deepest(error: Error): Error {
-  const next = error instanceof AggregateError ? error.errors[0] : error.cause
+  const next: unknown = error instanceof AggregateError ? error.errors[0] : error.cause
   return next instanceof Error ? deepest(next) : error
 }

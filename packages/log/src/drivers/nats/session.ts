@@ -94,7 +94,7 @@ export class Session {
       }
       const fail = (error: unknown): void => {
         settle()
-        reject(error as Error) // whatever was thrown is what the caller is to see
+        reject(error)
       }
       const timer = this.#afterAll(boundMs, () => {
         if (this.#waiting.has(token)) fail(new Unanswered(subject, this.#limits.callMs))

@@ -34,7 +34,7 @@ describe('a log on a PostgreSQL with a synchronous standby', () => {
       assert.equal(await survives(), true)
       await primary.dispose()
       place.port = standby.port
-      await standby.promote()
+      standby.promote()
       await goOn(relays)
       await assertWhole(await open(), 'orders', await Promise.all(relays.map((relay) => relay.stop())))
       assert.equal(await survives(), false, 'it is alone now')

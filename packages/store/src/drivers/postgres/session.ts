@@ -1,4 +1,4 @@
-import { isConflict, sqlStateOf, type Client, type Param, type Result } from '@atoll/postgres'
+import { isConflict, sqlStateOf, type Client, type Result } from '@atoll/postgres'
 import { AtollError } from '@atoll/host'
 import { storeFailures, type Row, type Value } from '../../driver.ts'
 import type { Group } from '../../group.ts'
@@ -50,7 +50,7 @@ export class GroupSession {
 
   query<R = Row>(sql: string, params: readonly Value[]): Promise<Result<R>> {
     this.#isFresh = false
-    return this.#client.query<R>(sql, params as readonly Param[])
+    return this.#client.query<R>(sql, params)
   }
 
   /** Asks without waiting. What fails here fails the whole commit, for the works behind it may have begun by then. */
