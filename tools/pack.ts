@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import { build, root } from './pack/build.ts'
 import { tarball } from './pack/tarball.ts'
 
-// Builds every package to JavaScript and declarations below dist/, and packs each into the folder that is named. Node does not strip
-// types below node_modules, so this is what is published: node tools/pack.ts <folder>
+// Builds every package to JavaScript and declarations below dist/, and packs each into the folder that is named. Node
+// does not strip types below node_modules, so this is what is published: node tools/pack.ts <folder>
 
 const [folder] = process.argv.slice(2)
 if (folder === undefined) {

@@ -9,7 +9,10 @@ interface Failure {
 }
 
 /** `tell` hears of each test, by its path of names. */
-export default async function* report(source: AsyncIterable<TestEvent>, tell: (path: string, passed: boolean) => void = () => {}): AsyncGenerator<string> {
+export default async function* report(
+  source: AsyncIterable<TestEvent>,
+  tell: (path: string, passed: boolean) => void = () => {},
+): AsyncGenerator<string> {
   const failures: Failure[] = []
   const skipped: string[] = []
   let passed = 0

@@ -3,8 +3,9 @@ import Database from 'better-sqlite3'
 import { createOrder } from './order.ts'
 
 /**
- * The ceiling of the durable path: a loop written by hand that leaves the same rows in the same kind of files, with prepared statements
- * and the same group commit, and does nothing else: no validation, no promises, no framework. Returns orders a second.
+ * The ceiling of the durable path: a loop written by hand that leaves the same rows in the same kind of files, with
+ * prepared statements and the same group commit, and does nothing else: no validation, no promises, no framework.
+ * Returns orders a second.
  */
 export function measureCeiling(folder: string, count: number, group: number): number {
   const orders = open(join(folder, 'orders.db'))
@@ -17,13 +18,19 @@ export function measureCeiling(folder: string, count: number, group: number): nu
   shipping.exec(`CREATE TABLE shipments (order_id TEXT PRIMARY KEY, sku TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE cursor (source TEXT, partition INTEGER, number INTEGER, PRIMARY KEY (source, partition)) STRICT, WITHOUT ROWID`)
   const insertOrder = orders.prepare('INSERT INTO orders VALUES (?, ?, ?, ?)')
-  const insertOutbox = orders.prepare('INSERT INTO outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const insertOutbox = orders.prepare(
+    'INSERT INTO outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  )
   const deleteOutbox = orders.prepare('DELETE FROM outbox WHERE seq <= ?')
   const selectOutbox = orders.prepare('SELECT * FROM outbox WHERE seq > ? ORDER BY seq').raw()
   const insertRecord = log.prepare('INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-  const selectRecords = log.prepare('SELECT * FROM records WHERE source = ? AND partition = ? AND number > ? ORDER BY number').raw()
+  const selectRecords = log
+    .prepare('SELECT * FROM records WHERE source = ? AND partition = ? AND number > ? ORDER BY number')
+    .raw()
   const insertShipment = shipping.prepare('INSERT INTO shipments VALUES (?, ?)')
-  const updateCursor = shipping.prepare('INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (source, partition) DO UPDATE SET number = excluded.number')
+  const updateCursor = shipping.prepare(
+    'INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (source, partition) DO UPDATE SET number = excluded.number',
+  )
   const numbers = new Array<number>(PARTITIONS).fill(0)
   const trace = '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01'
 
@@ -34,7 +41,17 @@ export function measureCeiling(folder: string, count: number, group: number): nu
     for (let index = from; index < Math.min(count, from + group); index++) {
       const order = createOrder(index)
       insertOrder.run(order.orderId, order.buyerId, order.sku, order.cents)
-      insertOutbox.run(index % PARTITIONS, order.buyerId, 'order.placed', 1, order.orderId, Date.now(), JSON.stringify(order), trace, order.orderId)
+      insertOutbox.run(
+        index % PARTITIONS,
+        order.buyerId,
+        'order.placed',
+        1,
+        order.orderId,
+        Date.now(),
+        JSON.stringify(order),
+        trace,
+        order.orderId,
+      )
     }
     orders.exec('COMMIT')
 

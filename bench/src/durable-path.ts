@@ -4,27 +4,44 @@ import { median, type Result } from './result.ts'
 import { createShop } from './shop.ts'
 import { runConcurrently, withFolder, withSystem } from './world.ts'
 
-/** Requests under way at a time, and so the most that share a commit; the ceiling commits in groups of the same size. */
+/**
+ * Requests under way at a time, and so the most that share a commit; the ceiling commits in groups of the same size.
+ */
 const IN_FLIGHT = 256
 const COUNT = 20_000
 const ROUNDS = 5
-/** Services run for days. Before anything is measured, as much is done as a just-in-time compiler needs to make up its mind. */
+/**
+ * Services run for days. Before anything is measured, as much is done as a just-in-time compiler needs to make up its
+ * mind.
+ */
 const WARM_UP = 60_000
 
 /**
- * Command with its outbox row → relay → log → effect and cursor in the other store, everything on, beside a loop written by hand. They
- * take turns, and the median counts: machines are not quiet.
+ * Command with its outbox row → relay → log → effect and cursor in the other store, everything on, beside a loop
+ * written by hand. They take turns, and the median counts: machines are not quiet.
  */
 export async function measureDurablePath(): Promise<Result[]> {
   return withPath('prepared', (prepared) =>
     withPath('built', async (built) => {
       const rounds: { ceiling: number; prepared: number; built: number }[] = []
       for (let round = 0; round < ROUNDS; round++) {
-        rounds.push({ ceiling: await withFolder(async (folder) => measureCeiling(folder, COUNT, IN_FLIGHT)), prepared: await prepared(), built: await built() })
+        rounds.push({
+          ceiling: await withFolder(async (folder) => measureCeiling(folder, COUNT, IN_FLIGHT)),
+          prepared: await prepared(),
+          built: await built(),
+        })
       }
-      const of = (who: 'prepared' | 'built') => ({ value: median(rounds.map((round) => round[who])), ratio: median(rounds.map((round) => round[who] / round.ceiling)) })
+      const of = (who: 'prepared' | 'built') => ({
+        value: median(rounds.map((round) => round[who])),
+        ratio: median(rounds.map((round) => round[who] / round.ceiling)),
+      })
       return [
-        { name: 'durable path, loop by hand (the ceiling)', value: median(rounds.map((round) => round.ceiling)), unit: 'orders/s', goal: 20_000 },
+        {
+          name: 'durable path, loop by hand (the ceiling)',
+          value: median(rounds.map((round) => round.ceiling)),
+          unit: 'orders/s',
+          goal: 20_000,
+        },
         { name: 'durable path, prepared statements', ...of('prepared'), unit: 'orders/s', goal: 0.6 },
         { name: 'durable path, query builder', ...of('built'), unit: 'orders/s', goal: 0.4 },
       ]
@@ -33,7 +50,10 @@ export async function measureDurablePath(): Promise<Result[]> {
 }
 
 /** Runs `work` with a shop that is warm, and what measures one round of it in orders a second. */
-function withPath<T>(statements: 'prepared' | 'built', work: (measure: () => Promise<number>) => Promise<T>): Promise<T> {
+function withPath<T>(
+  statements: 'prepared' | 'built',
+  work: (measure: () => Promise<number>) => Promise<T>,
+): Promise<T> {
   let placed = 0
   let shipped = 0
   let allShipped = (): void => {}
@@ -46,7 +66,9 @@ function withPath<T>(statements: 'prepared' | 'built', work: (measure: () => Pro
       placed += count
       const done = new Promise<void>((resolve) => (allShipped = resolve))
       const startedMs = performance.now()
-      await runConcurrently(count, IN_FLIGHT, (index) => running.dispatch('orders.place', { input: createOrder(from + index) }))
+      await runConcurrently(count, IN_FLIGHT, (index) =>
+        running.dispatch('orders.place', { input: createOrder(from + index) }),
+      )
       await done
       return count / ((performance.now() - startedMs) / 1_000)
     }
@@ -64,14 +86,20 @@ export async function measureLatency(): Promise<Result[]> {
     if (at !== undefined) latencies.push(performance.now() - at)
   })
   await withSystem(system, async ({ running }) => {
-    await runConcurrently(WARM_UP, IN_FLIGHT, (index) => running.dispatch('orders.place', { input: createOrder(index) }))
+    await runConcurrently(WARM_UP, IN_FLIGHT, (index) =>
+      running.dispatch('orders.place', { input: createOrder(index) }),
+    )
     await running.quiet()
     const startedMs = performance.now()
     const answers: Promise<unknown>[] = []
     await new Promise<void>((resolve) => {
       let sent = 0
       const tick = (): void => {
-        for (const due = ((performance.now() - startedMs) / 1_000) * RATE; sent < due && sent < RATE * SECONDS; sent++) {
+        for (
+          const due = ((performance.now() - startedMs) / 1_000) * RATE;
+          sent < due && sent < RATE * SECONDS;
+          sent++
+        ) {
           const order = createOrder(WARM_UP + sent)
           begun.set(order.orderId, performance.now())
           answers.push(running.dispatch('orders.place', { input: order }))
@@ -87,8 +115,20 @@ export async function measureLatency(): Promise<Result[]> {
   latencies.sort((a, b) => a - b)
   const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? Number.NaN
   return [
-    { name: `request to effect at ${RATE.toLocaleString('en')}/s, p50`, value: at(0.5), unit: 'ms', goal: 10, atMost: true },
-    { name: `request to effect at ${RATE.toLocaleString('en')}/s, p99`, value: at(0.99), unit: 'ms', goal: 50, atMost: true },
+    {
+      name: `request to effect at ${RATE.toLocaleString('en')}/s, p50`,
+      value: at(0.5),
+      unit: 'ms',
+      goal: 10,
+      atMost: true,
+    },
+    {
+      name: `request to effect at ${RATE.toLocaleString('en')}/s, p99`,
+      value: at(0.99),
+      unit: 'ms',
+      goal: 50,
+      atMost: true,
+    },
   ]
 }
 

@@ -17,9 +17,9 @@ const ROUNDS = 5
 const WARM_UP_SECONDS = 4
 
 /**
- * The gateway beside bare Fastify that answers the same JSON, and does the same inserts with group commit. (Ours also hands the event to
- * the log while it serves; Fastify leaves it in the outbox.) They take turns, and the median counts. The load comes from a process of
- * its own.
+ * The gateway beside bare Fastify that answers the same JSON, and does the same inserts with group commit. (Ours also
+ * hands the event to the log while it serves; Fastify leaves it in the outbox.) They take turns, and the median counts.
+ * The load comes from a process of its own.
  */
 export async function measureGateway(): Promise<Result[]> {
   return withFastify((bare) =>
@@ -29,11 +29,20 @@ export async function measureGateway(): Promise<Result[]> {
       const results: Result[] = []
       for (const kind of kinds) {
         const rounds: { bare: number; ours: number }[] = []
-        for (let round = 0; round < ROUNDS; round++) rounds.push({ bare: await load(bare, kind, SECONDS), ours: await load(ours, kind, SECONDS) })
-        const { what, goal } = { query: { what: 'query', goal: 0.6 }, command: { what: 'durable command', goal: 0.5 } }[kind]
+        for (let round = 0; round < ROUNDS; round++)
+          rounds.push({ bare: await load(bare, kind, SECONDS), ours: await load(ours, kind, SECONDS) })
+        const { what, goal } = { query: { what: 'query', goal: 0.6 }, command: { what: 'durable command', goal: 0.5 } }[
+          kind
+        ]
         results.push(
           { name: `${what}, bare Fastify`, value: median(rounds.map((round) => round.bare)), unit: 'req/s', goal: 0 },
-          { name: `${what} through the gateway`, value: median(rounds.map((round) => round.ours)), unit: 'req/s', ratio: median(rounds.map((round) => round.ours / round.bare)), goal },
+          {
+            name: `${what} through the gateway`,
+            value: median(rounds.map((round) => round.ours)),
+            unit: 'req/s',
+            ratio: median(rounds.map((round) => round.ours / round.bare)),
+            goal,
+          },
         )
       }
       return results
@@ -62,7 +71,9 @@ function withFastify<T>(work: (url: string) => Promise<T>): Promise<T> {
     db.exec(`CREATE TABLE orders (order_id TEXT PRIMARY KEY, buyer_id TEXT NOT NULL, sku TEXT NOT NULL, cents INTEGER NOT NULL) STRICT, WITHOUT ROWID;
       CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, partition INTEGER, id TEXT, type TEXT, version INTEGER, key TEXT, at INTEGER, data TEXT, trace TEXT, cause TEXT) STRICT`)
     const insertOrder = db.prepare('INSERT INTO orders VALUES (?, ?, ?, ?)')
-    const insertOutbox = db.prepare('INSERT INTO outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+    const insertOutbox = db.prepare(
+      'INSERT INTO outbox (partition, id, type, version, key, at, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    )
     const selectOrder = db.prepare('SELECT * FROM orders WHERE order_id = ?')
     const waiting: (() => void)[] = []
     const commit = (): void => {

@@ -15,7 +15,14 @@ const options: autocannon.Options = {
     : {
         method: 'POST' as const,
         headers: { 'content-type': 'application/json' },
-        requests: [{ setupRequest: (request: object) => ({ ...request, body: JSON.stringify(createOrder(process.pid * 1_000_000 + index++)) }) }],
+        requests: [
+          {
+            setupRequest: (request: object) => ({
+              ...request,
+              body: JSON.stringify(createOrder(process.pid * 1_000_000 + index++)),
+            }),
+          },
+        ],
       }),
 }
 const result = await autocannon(options)

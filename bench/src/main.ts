@@ -13,7 +13,10 @@ const workloads: Record<string, () => Promise<Result[]>> = {
   start: measureStartUp,
 }
 
-const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' }, help: { type: 'boolean' } }, allowPositionals: true })
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'boolean' }, help: { type: 'boolean' } },
+  allowPositionals: true,
+})
 const unknown = positionals.filter((name) => !(name in workloads))
 if (values.help || unknown.length > 0) {
   console.error(`npm run bench -- [${Object.keys(workloads).join(' | ')} …] [--json]`)

@@ -56,11 +56,14 @@ export function formatReport(report: Report): string {
     result.name,
     `${format(result.value)} ${result.unit}`,
     result.ratio === undefined ? '' : `${Math.round(result.ratio * 100)} %`,
-    result.goal === 0 ? '' : `${result.atMost ? '≤' : '≥'} ${result.ratio === undefined ? `${format(result.goal)} ${result.unit}` : `${Math.round(result.goal * 100)} %`}`,
+    result.goal === 0
+      ? ''
+      : `${result.atMost ? '≤' : '≥'} ${result.ratio === undefined ? `${format(result.goal)} ${result.unit}` : `${Math.round(result.goal * 100)} %`}`,
   ])
   const header = ['', 'workload', 'measured', 'of ceiling', 'goal']
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)))
-  const line = (row: readonly string[]): string => row.map((cell, column) => (column >= 2 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))).join('  ')
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => (column >= 2 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))).join('  ')
   return [`${report.machine} · ${report.date} · ${report.commit}`, '', line(header), ...rows.map(line)].join('\n')
 }
 

@@ -22,10 +22,15 @@ interface ShippingTables {
 }
 
 const ordersStore = sqlStore<OrderTables>({
-  migrations: { '0001-orders': 'CREATE TABLE orders (order_id TEXT PRIMARY KEY, buyer_id TEXT NOT NULL, sku TEXT NOT NULL, cents INTEGER NOT NULL) STRICT, WITHOUT ROWID' },
+  migrations: {
+    '0001-orders':
+      'CREATE TABLE orders (order_id TEXT PRIMARY KEY, buyer_id TEXT NOT NULL, sku TEXT NOT NULL, cents INTEGER NOT NULL) STRICT, WITHOUT ROWID',
+  },
 })
 const shippingStore = sqlStore<ShippingTables>({
-  migrations: { '0001-shipments': 'CREATE TABLE shipments (order_id TEXT PRIMARY KEY, sku TEXT NOT NULL) STRICT, WITHOUT ROWID' },
+  migrations: {
+    '0001-shipments': 'CREATE TABLE shipments (order_id TEXT PRIMARY KEY, sku TEXT NOT NULL) STRICT, WITHOUT ROWID',
+  },
 })
 
 const insertOrder = prepared<OrderTables, z.output<typeof Order>>()((db, $) =>
@@ -34,7 +39,9 @@ const insertOrder = prepared<OrderTables, z.output<typeof Order>>()((db, $) =>
 const insertShipment = prepared<ShippingTables, { orderId: string; sku: string }>()((db, $) =>
   db.insertInto('shipments').values({ order_id: $.orderId, sku: $.sku }),
 )
-const selectOrder = prepared<OrderTables, { orderId: string }>()((db, $) => db.selectFrom('orders').selectAll().where('order_id', '=', $.orderId))
+const selectOrder = prepared<OrderTables, { orderId: string }>()((db, $) =>
+  db.selectFrom('orders').selectAll().where('order_id', '=', $.orderId),
+)
 
 /** The one service that takes orders, with nobody listening. */
 export function createOrders(): System {
@@ -48,7 +55,11 @@ function createOrdersService(statements: 'prepared' | 'built') {
       place: ({ input, tx }) =>
         tx(async ({ db, emit }) => {
           if (statements === 'prepared') await insertOrder.run(db, input)
-          else await db.insertInto('orders').values({ order_id: input.orderId, buyer_id: input.buyerId, sku: input.sku, cents: input.cents }).execute()
+          else
+            await db
+              .insertInto('orders')
+              .values({ order_id: input.orderId, buyer_id: input.buyerId, sku: input.sku, cents: input.cents })
+              .execute()
           emit(orderPlaced, input)
           return { orderId: input.orderId }
         }),
@@ -61,7 +72,10 @@ function createOrdersService(statements: 'prepared' | 'built') {
   })
 }
 
-/** Through prepared statements, or through the query builder. `onShipped` is called when an order's shipment has been committed. */
+/**
+ * Through prepared statements, or through the query builder. `onShipped` is called when an order's shipment has been
+ * committed.
+ */
 export function createShop(statements: 'prepared' | 'built', onShipped: (orderId: string) => void = () => {}): System {
   const shipping = service(contract('shipping', {}), {
     store: shippingStore,
@@ -88,13 +102,21 @@ export function createCatalogue(): System {
   const ordersService = service(orders, {
     store: ordersStore,
     handlers: {
-      place: ({ input, tx }) => tx(({ emit }) => { emit(orderPlaced, input); return { orderId: input.orderId } }),
-      get: () => { throw new Error('not part of this workload') },
+      place: ({ input, tx }) =>
+        tx(({ emit }) => {
+          emit(orderPlaced, input)
+          return { orderId: input.orderId }
+        }),
+      get: () => {
+        throw new Error('not part of this workload')
+      },
     },
   })
   const list = projection('list', {
     store: shippingStore,
-    subscribe: ({ project }) => [project(orderPlaced, ({ data }, { db }) => insert.run(db, { orderId: data.orderId, sku: data.sku }))],
+    subscribe: ({ project }) => [
+      project(orderPlaced, ({ data }, { db }) => insert.run(db, { orderId: data.orderId, sku: data.sku })),
+    ],
   })
   const reading = service(contract('reading', {}), { projections: [list], handlers: {} })
   return system('bench-catalogue', { services: [ordersService, reading] })

@@ -21,7 +21,12 @@ export async function withSystem<T>(system: System, work: (world: BenchWorld) =>
     const log = await createEmbeddedLog({ file: join(folder, 'log.db'), host })
     const stores = createSqliteStores({ folder, host })
     const keepAlive = setInterval(() => {}, 2 ** 30) // the runtime's timers do not
-    const running = await startSystem(system, { host, log, stores, logger: { ...silentLogger, error: (fields, message) => console.error(message, fields) } })
+    const running = await startSystem(system, {
+      host,
+      log,
+      stores,
+      logger: { ...silentLogger, error: (fields, message) => console.error(message, fields) },
+    })
     try {
       return await work({ running, host })
     } finally {
@@ -43,7 +48,11 @@ export async function withFolder<T>(work: (folder: string) => Promise<T>): Promi
 }
 
 /** Runs `task` for 0 … count − 1, `inFlight` at a time. */
-export async function runConcurrently(count: number, inFlight: number, task: (index: number) => Promise<unknown>): Promise<void> {
+export async function runConcurrently(
+  count: number,
+  inFlight: number,
+  task: (index: number) => Promise<unknown>,
+): Promise<void> {
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < count) await task(next++)

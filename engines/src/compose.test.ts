@@ -15,7 +15,9 @@ const file = readFileSync(new URL('../compose.yaml', import.meta.url), 'utf8')
 const lines: Readonly<Record<EngineName, readonly string[]>> = {
   postgres: postgres.settings.map((setting) => `'-c', '${setting}'`),
   nats: nats.settings.map((setting) => `        ${setting}\n`),
-  kafka: Object.entries(kafka.settings).map(([key, value]) => `      KAFKA_${key.toUpperCase().replaceAll('.', '_')}: '${value}'\n`),
+  kafka: Object.entries(kafka.settings).map(
+    ([key, value]) => `      KAFKA_${key.toUpperCase().replaceAll('.', '_')}: '${value}'\n`,
+  ),
   rabbitmq: Object.entries(rabbitmq.settings).map(([key, value]) => `      ${key} = ${value}\n`),
   redis: Object.entries(redis.settings).map(([key, value]) => `'--${key}', '${value}'`),
 }

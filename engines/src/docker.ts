@@ -19,11 +19,19 @@ export async function hasDocker(): Promise<boolean> {
   }
 }
 
-/** Starts engines in containers and resolves with their URLs when all are healthy. With `fresh`, without the data of earlier runs. */
-export async function startContainers(names: readonly EngineName[], { fresh }: { fresh: boolean }): Promise<Map<EngineName, string>> {
+/**
+ * Starts engines in containers and resolves with their URLs when all are healthy. With `fresh`, without the data of
+ * earlier runs.
+ */
+export async function startContainers(
+  names: readonly EngineName[],
+  { fresh }: { fresh: boolean },
+): Promise<Map<EngineName, string>> {
   if (fresh) {
     await compose('rm', '--force', '--stop', ...names)
-    await runCommand('docker', ['volume', 'rm', '--force', ...names.map((name) => `atoll-engines_${name}`)], { boundMs: ANSWER_MS })
+    await runCommand('docker', ['volume', 'rm', '--force', ...names.map((name) => `atoll-engines_${name}`)], {
+      boundMs: ANSWER_MS,
+    })
   }
   await compose('up', '--detach', '--wait', ...names)
   return new Map(names.map((name) => [name, engines[name].url(engines[name].port)]))
@@ -38,7 +46,11 @@ export async function stopContainers(names: readonly EngineName[]): Promise<void
 async function compose(...args: readonly string[]): Promise<void> {
   const child = spawn('docker', ['compose', '--file', file, ...args], { stdio: ['ignore', 'inherit', 'inherit'] })
   const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new AtollError('UNAVAILABLE', `docker compose ${args.join(' ')} failed: it says above why; to do without Docker, use --no-docker`)
+  if (code !== 0)
+    throw new AtollError(
+      'UNAVAILABLE',
+      `docker compose ${args.join(' ')} failed: it says above why; to do without Docker, use --no-docker`,
+    )
 }
 
 const ANSWER_MS = 10_000

@@ -5,7 +5,9 @@ export interface Engine {
   readonly name: EngineName
   /** Where `npm run engines` starts it. */
   readonly port: number
-  /** How many ports it takes, from its first one upwards. Only the first is for clients unless its URL says otherwise. */
+  /**
+   * How many ports it takes, from its first one upwards. Only the first is for clients unless its URL says otherwise.
+   */
   readonly ports: number
   /** How it is told to end in good order. */
   readonly stopSignal: NodeJS.Signals
@@ -13,7 +15,10 @@ export interface Engine {
   install(): Promise<Program>
   /** Where it is reached at this port, with the rights of its administrator. */
   url(port: number): string
-  /** Which of its ports, counted from its first, is for a proxy, where clients go on to an address that the engine tells them. Without it, the first. */
+  /**
+   * Which of its ports, counted from its first, is for a proxy, where clients go on to an address that the engine tells
+   * them. Without it, the first.
+   */
   readonly portForProxy?: number
   /** A question in its own protocol, to its first port, that only an engine in working order answers. */
   readonly probe: Probe
@@ -88,7 +93,9 @@ export interface RunningEngine {
   readonly host: string
   readonly port: number
   readonly folder: string
-  /** Resolves when it answers in its own protocol. Throws after a bound, or when it has ended, with the end of its log. */
+  /**
+   * Resolves when it answers in its own protocol. Throws after a bound, or when it has ended, with the end of its log.
+   */
   ready(): Promise<void>
   /** A crash: SIGKILL to all its processes at once. Resolves when none is left. */
   kill(): Promise<void>

@@ -35,7 +35,12 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     allowNegative: true,
-    options: { data: { type: 'string' }, fresh: { type: 'boolean', default: false }, docker: { type: 'boolean', default: true }, help: { type: 'boolean' } },
+    options: {
+      data: { type: 'string' },
+      fresh: { type: 'boolean', default: false },
+      docker: { type: 'boolean', default: true },
+      help: { type: 'boolean' },
+    },
   })
   if (values.help) {
     console.log(usage)
@@ -43,7 +48,11 @@ async function main(): Promise<number> {
   }
   const names = positionals.length > 0 ? toNames([...new Set(positionals)]) : engineNames
   if (values.docker && (await hasDocker())) {
-    if (values.data !== undefined) throw new AtollError('COMMAND_USAGE', 'in containers the data lie in volumes of Docker; leave out --data, or add --no-docker')
+    if (values.data !== undefined)
+      throw new AtollError(
+        'COMMAND_USAGE',
+        'in containers the data lie in volumes of Docker; leave out --data, or add --no-docker',
+      )
     return inContainers(names, values)
   }
   return asPrograms(names, { folder: resolve(values.data ?? join(root, '.atoll/engines')), fresh: values.fresh })
@@ -56,7 +65,10 @@ async function inContainers(names: readonly EngineName[], { fresh }: { fresh: bo
   return 0
 }
 
-async function asPrograms(names: readonly EngineName[], { folder, fresh }: { folder: string; fresh: boolean }): Promise<number> {
+async function asPrograms(
+  names: readonly EngineName[],
+  { folder, fresh }: { folder: string; fresh: boolean },
+): Promise<number> {
   const starts = await Promise.allSettled(
     names.map(async (name) => {
       const { port, ports } = engines[name]
@@ -93,7 +105,9 @@ function watchForEnds(running: readonly RunningEngine[]): NodeJS.Timeout {
     for (const engine of running) {
       if (engine.runs || told.has(engine)) continue
       told.add(engine)
-      console.error(`${engine.name} has ended by itself; ${join(engine.folder, 'engine.log')} says why. The others go on.`)
+      console.error(
+        `${engine.name} has ended by itself; ${join(engine.folder, 'engine.log')} says why. The others go on.`,
+      )
     }
   }, WATCH_MS)
 }

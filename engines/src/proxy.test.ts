@@ -48,7 +48,10 @@ class Client {
 
 const echo = (socket: Socket): unknown => socket.pipe(socket)
 
-async function world(context: TestContext, onConnection: (socket: Socket) => unknown): Promise<{ target: Target; proxy: Proxy; client: () => Client }> {
+async function world(
+  context: TestContext,
+  onConnection: (socket: Socket) => unknown,
+): Promise<{ target: Target; proxy: Proxy; client: () => Client }> {
   const target = new Target(onConnection)
   target.server.listen(0, '127.0.0.1')
   await once(target.server, 'listening')
@@ -66,7 +69,10 @@ async function world(context: TestContext, onConnection: (socket: Socket) => unk
   return { target, proxy, client }
 }
 
-/** Long enough for anything on its way through loopback to arrive: some things that were sent later have made their round. */
+/**
+ * Long enough for anything on its way through loopback to arrive: some things that were sent later have made their
+ * round.
+ */
 async function othersMadeTheirRound(target: Target): Promise<void> {
   const other = new Client(target.port)
   for (let round = 1; round <= 20; round++) {
@@ -209,9 +215,11 @@ const FLOOD_BYTES = 64 * 1024 * 1024
 function flood({ socket }: Client): () => number {
   const chunk = Buffer.alloc(64 * 1024)
   let sent = 0
-  Readable.from((function* () {
-    for (; sent < FLOOD_BYTES; sent += chunk.length) yield chunk
-  })()).pipe(socket)
+  Readable.from(
+    (function* () {
+      for (; sent < FLOOD_BYTES; sent += chunk.length) yield chunk
+    })(),
+  ).pipe(socket)
   return () => sent
 }
 

@@ -3,23 +3,35 @@ import { createServer, type Server } from 'node:net'
 import { Connection } from './proxy/connection.ts'
 import { findPorts, HOST } from './run/ports.ts'
 
-/** What stands between a client and its server, and does to their connections what networks do. It begins by passing all on. */
+/**
+ * What stands between a client and its server, and does to their connections what networks do. It begins by passing all
+ * on.
+ */
 export interface Proxy {
   readonly host: string
   readonly port: number
   /** Passes on what comes, at once; also what was held up before. */
   pass(): Promise<void>
-  /** Passes on what comes after so long, in order, in each direction. It holds little, so it also limits how much goes through. */
+  /**
+   * Passes on what comes after so long, in order, in each direction. It holds little, so it also limits how much goes
+   * through.
+   */
   delay(ms: number): Promise<void>
   /** Tears all connections (RST), on both sides, and refuses new ones. */
   reset(): Promise<void>
-  /** Keeps connections open, takes new ones, passes nothing on in either direction, and tells neither side when the other has gone. */
+  /**
+   * Keeps connections open, takes new ones, passes nothing on in either direction, and tells neither side when the
+   * other has gone.
+   */
   silence(): Promise<void>
   /** Tears all connections and stops listening, for good. */
   close(): Promise<void>
 }
 
-/** Starts a proxy on a free port of loopback. Its methods are not for several callers at once; what they say holds when they resolve. */
+/**
+ * Starts a proxy on a free port of loopback. Its methods are not for several callers at once; what they say holds when
+ * they resolve.
+ */
 export async function startProxy({ target }: { target: { host: string; port: number } }): Promise<Proxy> {
   const proxy = new TcpProxy(target, await findPorts(1))
   await proxy.pass()

@@ -25,16 +25,23 @@ const LOG_LINES = 30
 const LOG = 'engine.log'
 
 /**
- * Starts an engine from programs of this machine, installing them if need be, and resolves when it is ready. `folder` keeps its data: an engine
- * that is started on the same folder again has them. Without `port` it takes free ones. `proxyPort` is where
- * clients reach it through a proxy ({@link startBehindProxy}). It listens on loopback alone, with the settings that
- * make what it acknowledges durable, and ends when this process does.
+ * Starts an engine from programs of this machine, installing them if need be, and resolves when it is ready. `folder`
+ * keeps its data: an engine that is started on the same folder again has them. Without `port` it takes free ones.
+ * `proxyPort` is where clients reach it through a proxy ({@link startBehindProxy}). It listens on loopback alone, with
+ * the settings that make what it acknowledges durable, and ends when this process does.
  */
-export async function startEngine(name: EngineName, { folder, port, proxyPort }: { folder: string; port?: number; proxyPort?: number }): Promise<RunningEngine> {
+export async function startEngine(
+  name: EngineName,
+  { folder, port, proxyPort }: { folder: string; port?: number; proxyPort?: number },
+): Promise<RunningEngine> {
   const engine = engines[name]
   const program = await engine.install()
   if (port !== undefined) await assertFree(name, port, engine.ports)
-  return startAt(engine, program, { folder: resolve(folder), port: port ?? (await findPorts(engine.ports)), ...(proxyPort !== undefined && { proxyPort }) })
+  return startAt(engine, program, {
+    folder: resolve(folder),
+    port: port ?? (await findPorts(engine.ports)),
+    ...(proxyPort !== undefined && { proxyPort }),
+  })
 }
 
 /** Starts an engine that is installed at a place that is free, and resolves when it is ready. */
@@ -47,8 +54,14 @@ export async function startAt(engine: Engine, program: Program, place: Place): P
   return running
 }
 
-/** Starts an engine as {@link startEngine} does, and a proxy before it. `url` leads through the proxy, for clients that go on to other addresses, too. */
-export async function startBehindProxy(name: EngineName, { folder }: { folder: string }): Promise<{ engine: RunningEngine; proxy: Proxy; url: string }> {
+/**
+ * Starts an engine as {@link startEngine} does, and a proxy before it. `url` leads through the proxy, for clients that
+ * go on to other addresses, too.
+ */
+export async function startBehindProxy(
+  name: EngineName,
+  { folder }: { folder: string },
+): Promise<{ engine: RunningEngine; proxy: Proxy; url: string }> {
   const { ports, portForProxy = 0, url } = engines[name]
   const port = await findPorts(ports)
   const proxy = await startProxy({ target: { host: HOST, port: port + portForProxy } })
@@ -103,9 +116,14 @@ class EngineProcess implements RunningEngine {
 
   async ready(): Promise<void> {
     const { probe, isSettled = async () => true } = this.#engine
-    const isReady = await eventually(async () => !this.runs || ((await answers(this.host, this.port, probe)) && (await isSettled(this.folder))), READY_MS)
+    const isReady = await eventually(
+      async () => !this.runs || ((await answers(this.host, this.port, probe)) && (await isSettled(this.folder))),
+      READY_MS,
+    )
     if (isReady && this.runs) return
-    const what = this.runs ? `did not answer on ${this.host}:${this.port} within ${READY_MS / 1_000} s` : 'ended instead of getting ready'
+    const what = this.runs
+      ? `did not answer on ${this.host}:${this.port} within ${READY_MS / 1_000} s`
+      : 'ended instead of getting ready'
     throw new AtollError('UNAVAILABLE', `${this.name} ${what}; the end of ${this.#log}:\n${this.#endOfLog()}`)
   }
 
@@ -116,14 +134,18 @@ class EngineProcess implements RunningEngine {
     for (const pid of pids) signal(pid, 'SIGKILL')
     this.#isPaused = false
     if (!(await eventually(() => !this.runs && !pids.some(isAlive), GONE_MS))) {
-      throw new AtollError('UNAVAILABLE', `${this.name}: not all of ${pids.join(', ')} ended within ${GONE_MS / 1_000} s of SIGKILL; look what they wait for`)
+      throw new AtollError(
+        'UNAVAILABLE',
+        `${this.name}: not all of ${pids.join(', ')} ended within ${GONE_MS / 1_000} s of SIGKILL; look what they wait for`,
+      )
     }
     this.#child = undefined
     this.#release()
   }
 
   async pause(): Promise<void> {
-    if (!this.runs) throw new AtollError('UNAVAILABLE', `${this.name} does not run, so it cannot be paused; restart() it first`)
+    if (!this.runs)
+      throw new AtollError('UNAVAILABLE', `${this.name} does not run, so it cannot be paused; restart() it first`)
     await halt(this.#child!.pid!) // it runs, so it was spawned
     this.#isPaused = true
   }
@@ -149,7 +171,13 @@ class EngineProcess implements RunningEngine {
     const log = openSync(this.#log, 'a')
     try {
       // A session of its own, so that all of it can be signalled, and a Ctrl-C at our terminal does not reach it.
-      const child = spawn(file, args, { cwd: this.folder, env: { ...process.env, ...env }, detached: true, stdio: ['ignore', log, log], ...user })
+      const child = spawn(file, args, {
+        cwd: this.folder,
+        env: { ...process.env, ...env },
+        detached: true,
+        stdio: ['ignore', log, log],
+        ...user,
+      })
       await once(child, 'spawn')
       this.#child = child
       this.#release = guard(child.pid!) // it was spawned
@@ -160,6 +188,11 @@ class EngineProcess implements RunningEngine {
   }
 
   #endOfLog(): string {
-    return readFileSync(this.#log, 'utf8').trimEnd().split('\n').slice(-LOG_LINES).map((line) => `  ${line}`).join('\n')
+    return readFileSync(this.#log, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .slice(-LOG_LINES)
+      .map((line) => `  ${line}`)
+      .join('\n')
   }
 }

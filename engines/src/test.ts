@@ -13,7 +13,8 @@ import { signal } from './run/processes.ts'
 import { startEngine } from './start.ts'
 import { engineNames, variableOf } from './url.ts'
 
-// `npm run test:engines`: starts the engines on free ports with empty data, runs the tests that need them, and takes all away again.
+// `npm run test:engines`: starts the engines on free ports with empty data, runs the tests that need them, and takes
+// all away again.
 
 const usage = `npm run test:engines -- [part of a path …]          the tests on engines whose path contains one of these; all without
 npm run test:engines -- --only nats,postgres        starts only these, and runs the tests with their names in the path
@@ -32,7 +33,10 @@ try {
 }
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, record: { type: 'boolean', default: false }, help: { type: 'boolean' } } })
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { only: { type: 'string' }, record: { type: 'boolean', default: false }, help: { type: 'boolean' } },
+  })
   if (values.help) {
     console.log(usage)
     return 0
@@ -44,8 +48,12 @@ async function main(): Promise<number> {
   const startedMs = performance.now()
   const starts = await Promise.allSettled(names.map((name) => startEngine(name, { folder: join(folder, name) })))
   const engines = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
-  console.log(`${engines.map(({ name }) => name).join(', ') || 'no engine'} ready after ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`)
-  for (const [index, start] of starts.entries()) if (start.status === 'rejected') console.log(`✗ ${names[index]} did not start\n${toText(start.reason).replaceAll(/^/gm, '  ')}\n`)
+  console.log(
+    `${engines.map(({ name }) => name).join(', ') || 'no engine'} ready after ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`,
+  )
+  for (const [index, start] of starts.entries())
+    if (start.status === 'rejected')
+      console.log(`✗ ${names[index]} did not start\n${toText(start.reason).replaceAll(/^/gm, '  ')}\n`)
   const counts = await runTests(values.record ? [`--record=${RECORDED}`, ...parts] : parts, engines)
   const failed = counts.failed + names.length - engines.length
   // Nobody needs the data, so nobody waits for an orderly end.
@@ -56,9 +64,17 @@ async function main(): Promise<number> {
 }
 
 /** Runs the tests, shows what they say except for their last line, and returns what that counts. */
-async function runTests(parts: readonly string[], engines: readonly RunningEngine[]): Promise<{ passed: number; failed: number; more: string; isGood: boolean }> {
+async function runTests(
+  parts: readonly string[],
+  engines: readonly RunningEngine[],
+): Promise<{ passed: number; failed: number; more: string; isGood: boolean }> {
   const urls = Object.fromEntries(engines.map(({ name, url }) => [variableOf(name), url]))
-  const child = spawn(process.execPath, ['tools/test.ts', '--engines', ...parts], { cwd: root, env: { ...process.env, ...urls }, stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+  const child = spawn(process.execPath, ['tools/test.ts', '--engines', ...parts], {
+    cwd: root,
+    env: { ...process.env, ...urls },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  })
   await once(child, 'spawn')
   // Each file runs in a process of its own: all of them end with it, and with us.
   const release = guard(child.pid!) // it was spawned

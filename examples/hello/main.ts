@@ -10,7 +10,11 @@ const data = await mkdtemp(join(tmpdir(), 'hello-'))
 const { url, stop } = await start(hello, { data, port: 0 })
 
 for (const name of ['Ada', 'Ada', 'Basil']) {
-  const response = await fetch(`${url}/greetings`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name }) })
+  const response = await fetch(`${url}/greetings`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name }),
+  })
   console.log(response.status, await response.text())
 }
 console.log(await (await fetch(`${url}/greetings/Ada`)).text())

@@ -69,14 +69,19 @@ describe('an order', () => {
         await using shop = await world(system)
         await shop.call(stock.deliver, { sku: 'lamp', count: 1 })
         shop.inject(service, 'commit', { crash }, 2)
-        const placed = await shop.call(orders.place, { sku: 'lamp', cents: 4_900 }).catch(() => undefined) // not known, if orders is gone
+        // not known, if orders is gone
+        const placed = await shop.call(orders.place, { sku: 'lamp', cents: 4_900 }).catch(() => undefined)
         await shop.clock.advance('1m')
         await shop.restart(service)
         await shop.quiet()
         if (placed) {
           await shop.call(payments.pay, placed)
           await shop.quiet()
-          assert.equal((await shop.call(orders.get, placed)).status, 'confirmed', `${service} crashed ${crash} a commit`)
+          assert.equal(
+            (await shop.call(orders.get, placed)).status,
+            'confirmed',
+            `${service} crashed ${crash} a commit`,
+          )
         }
         await shop.assertConserved()
       }

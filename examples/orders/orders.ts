@@ -2,16 +2,36 @@ import { sqlStore } from '@atoll/store'
 import { event, notFound, service, type TransactionContext } from 'atoll'
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
-import { orderCancelled, orderConfirmed, orderPlaced, orders, paymentTaken, stockRefused, stockReserved } from './contracts.ts'
+import {
+  orderCancelled,
+  orderConfirmed,
+  orderPlaced,
+  orders,
+  paymentTaken,
+  stockRefused,
+  stockReserved,
+} from './contracts.ts'
 
 interface Tables {
-  orders: { order_id: string; status: 'waiting' | 'confirmed' | 'cancelled'; reserved: number; paid: number; timer: string }
+  orders: {
+    order_id: string
+    status: 'waiting' | 'confirmed' | 'cancelled'
+    reserved: number
+    paid: number
+    timer: string
+  }
 }
 
 /** What the order's timer says when nobody stopped it. Nobody else needs to know. */
-const timeUp = event('order.time-up', { version: 1, key: ({ orderId }) => orderId, data: z.object({ orderId: z.string() }) })
+const timeUp = event('order.time-up', {
+  version: 1,
+  key: ({ orderId }) => orderId,
+  data: z.object({ orderId: z.string() }),
+})
 
-/** The saga: an order is confirmed when its goods are reserved and it is paid, and cancelled if either fails to come. */
+/**
+ * The saga: an order is confirmed when its goods are reserved and it is paid, and cancelled if either fails to come.
+ */
 export default service(orders, {
   store: sqlStore<Tables>({
     migrations: {
@@ -25,7 +45,10 @@ export default service(orders, {
       tx(async ({ db, emit, schedule }) => {
         const orderId = newId()
         const timer = schedule(timeUp, { orderId }, { afterMs: HELD_MS })
-        await db.insertInto('orders').values({ order_id: orderId, status: 'waiting', reserved: 0, paid: 0, timer }).execute()
+        await db
+          .insertInto('orders')
+          .values({ order_id: orderId, status: 'waiting', reserved: 0, paid: 0, timer })
+          .execute()
         emit(orderPlaced, { orderId, ...input })
         return { orderId }
       }),
@@ -54,7 +77,11 @@ async function step({ db, emit, cancel }: Work, orderId: string, came: { reserve
 }
 
 /** The others undo their part when they hear of it. */
-async function cancelOrder({ db, emit, cancel }: Work, orderId: string, reason: 'out of stock' | 'not paid in time'): Promise<void> {
+async function cancelOrder(
+  { db, emit, cancel }: Work,
+  orderId: string,
+  reason: 'out of stock' | 'not paid in time',
+): Promise<void> {
   const order = await findOrder(db, orderId)
   if (order?.status !== 'waiting') return
   await db.updateTable('orders').set({ status: 'cancelled' }).where('order_id', '=', orderId).execute()

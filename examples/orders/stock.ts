@@ -20,7 +20,11 @@ export default service(stock, {
   handlers: {
     deliver: async ({ input: { sku, count }, tx }) => {
       await tx(({ db }) =>
-        db.insertInto('goods').values({ sku, count }).onConflict((row) => row.column('sku').doUpdateSet((set) => ({ count: set('goods.count', '+', count) }))).execute(),
+        db
+          .insertInto('goods')
+          .values({ sku, count })
+          .onConflict((row) => row.column('sku').doUpdateSet((set) => ({ count: set('goods.count', '+', count) })))
+          .execute(),
       )
     },
     async left({ input: { sku }, db }) {
@@ -29,19 +33,47 @@ export default service(stock, {
     },
   },
   subscribe: ({ on }) => [
-    on(orderPlaced, ({ event: { data: { orderId, sku } }, tx }) =>
-      tx(async ({ db, emit }) => {
-        const taken = await db.updateTable('goods').set((set) => ({ count: set('count', '-', 1) })).where('sku', '=', sku).where('count', '>', 0).executeTakeFirst()
-        if (taken.numUpdatedRows === 0n) return emit(stockRefused, { orderId })
-        await db.insertInto('reservations').values({ order_id: orderId, sku }).execute()
-        emit(stockReserved, { orderId })
-      }),
+    on(
+      orderPlaced,
+      ({
+        event: {
+          data: { orderId, sku },
+        },
+        tx,
+      }) =>
+        tx(async ({ db, emit }) => {
+          const taken = await db
+            .updateTable('goods')
+            .set((set) => ({ count: set('count', '-', 1) }))
+            .where('sku', '=', sku)
+            .where('count', '>', 0)
+            .executeTakeFirst()
+          if (taken.numUpdatedRows === 0n) return emit(stockRefused, { orderId })
+          await db.insertInto('reservations').values({ order_id: orderId, sku }).execute()
+          emit(stockReserved, { orderId })
+        }),
     ),
-    on(orderCancelled, ({ event: { data: { orderId } }, tx }) =>
-      tx(async ({ db }) => {
-        const held = await db.deleteFrom('reservations').where('order_id', '=', orderId).returning('sku').executeTakeFirst()
-        if (held) await db.updateTable('goods').set((set) => ({ count: set('count', '+', 1) })).where('sku', '=', held.sku).execute()
-      }),
+    on(
+      orderCancelled,
+      ({
+        event: {
+          data: { orderId },
+        },
+        tx,
+      }) =>
+        tx(async ({ db }) => {
+          const held = await db
+            .deleteFrom('reservations')
+            .where('order_id', '=', orderId)
+            .returning('sku')
+            .executeTakeFirst()
+          if (held)
+            await db
+              .updateTable('goods')
+              .set((set) => ({ count: set('count', '+', 1) }))
+              .where('sku', '=', held.sku)
+              .execute()
+        }),
     ),
   ],
 })

@@ -21,7 +21,17 @@ try {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { kills: { type: 'string' }, seed: { type: 'string' }, json: { type: 'boolean' }, sabotage: { type: 'boolean' }, oracle: { type: 'boolean' }, only: { type: 'string' }, help: { type: 'boolean' } } })
+  const { values } = parseArgs({
+    options: {
+      kills: { type: 'string' },
+      seed: { type: 'string' },
+      json: { type: 'boolean' },
+      sabotage: { type: 'boolean' },
+      oracle: { type: 'boolean' },
+      only: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  })
   if (values.help) {
     console.log(usage)
     return 0
@@ -43,7 +53,9 @@ async function sabotageAll(seed: number, only: string): Promise<number> {
   for (const sabotage of sabotages.filter(({ name }) => name.includes(only))) {
     const { violation, kills } = await loop({ kills: SABOTAGE_KILLS, seed, sabotage })
     if (!violation) missed++
-    console.log(`${violation ? 'caught' : 'MISSED'} after ${kills} kills: ${sabotage.name}${violation ? `\n  ${violation.text.split('\n')[0]!.slice(0, 200)}` : ''}`)
+    console.log(
+      `${violation ? 'caught' : 'MISSED'} after ${kills} kills: ${sabotage.name}${violation ? `\n  ${violation.text.split('\n')[0]!.slice(0, 200)}` : ''}`,
+    )
   }
   return missed === 0 ? 0 : 1
 }
@@ -52,8 +64,12 @@ async function sabotageAll(seed: number, only: string): Promise<number> {
 async function watch(): Promise<number> {
   const good = await watchSyncs({})
   const broken = await watchSyncs({ changes: ['synchronous=NORMAL'] })
-  console.log(`${good.syncs} of ${good.answers} answers left after the store's file was synced${good.violations.map((text) => `\n  ${text}`).join('')}`)
-  console.log(`with synchronous=NORMAL on purpose, ${broken.syncs} of ${broken.answers} did, and the oracle ${broken.violations.length > 0 ? 'noticed' : 'DID NOT NOTICE'}`)
+  console.log(
+    `${good.syncs} of ${good.answers} answers left after the store's file was synced${good.violations.map((text) => `\n  ${text}`).join('')}`,
+  )
+  console.log(
+    `with synchronous=NORMAL on purpose, ${broken.syncs} of ${broken.answers} did, and the oracle ${broken.violations.length > 0 ? 'noticed' : 'DID NOT NOTICE'}`,
+  )
   return good.violations.length === 0 && broken.violations.length > 0 ? 0 : 1
 }
 

@@ -11,13 +11,16 @@ describe('a patch at load time', () => {
 
   it('is refused, with what to do, when its snippet is not there exactly once', () => {
     const patch = { file: 'a.ts', find: 'commit()', replace: '' }
-    for (const text of ['rollback()', 'commit(); commit()']) assert.throws(() => applyPatches(text, 'a.ts', [patch]), /instead of once; bring .* up to date/)
+    for (const text of ['rollback()', 'commit(); commit()'])
+      assert.throws(() => applyPatches(text, 'a.ts', [patch]), /instead of once; bring .* up to date/)
     assert.equal(applyPatches('begin(); commit()', 'a.ts', [patch]), 'begin(); ')
   })
 
   it('finds its snippet however that is laid out, and leaves the lines around it as they are', () => {
     const patch = { file: 'a.ts', find: '  await commit(a, [b])\n', replace: '  rollback()\n' }
-    for (const text of ['await commit(a, [b])', 'await commit(\n  a,\n  [b],\n)', 'await  commit( a,[ b ] )']) assert.equal(applyPatches(`begin()\n${text}\nend()`, 'a.ts', [patch]), 'begin()\nrollback()\nend()')
-    for (const text of ['awaitcommit(a, [b])', 'await commit(a, [b], c)', 'await commit(a [b])']) assert.throws(() => applyPatches(text, 'a.ts', [patch]), /found it 0 times/)
+    for (const text of ['await commit(a, [b])', 'await commit(\n  a,\n  [b],\n)', 'await  commit( a,[ b ] )'])
+      assert.equal(applyPatches(`begin()\n${text}\nend()`, 'a.ts', [patch]), 'begin()\nrollback()\nend()')
+    for (const text of ['awaitcommit(a, [b])', 'await commit(a, [b], c)', 'await commit(a [b])'])
+      assert.throws(() => applyPatches(text, 'a.ts', [patch]), /found it 0 times/)
   })
 })

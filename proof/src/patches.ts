@@ -5,7 +5,10 @@ import { fileURLToPath } from 'node:url'
 export interface Patch {
   /** Path from the root of the repository. */
   readonly file: string
-  /** Occurs exactly once in it, however it is laid out: white space, and a comma before a closing bracket, may be there or not. */
+  /**
+   * Occurs exactly once in it, however it is laid out: white space, and a comma before a closing bracket, may be there
+   * or not.
+   */
   readonly find: string
   readonly replace: string
 }
@@ -15,7 +18,10 @@ export const reach = (name: string): string => `globalThis[Symbol.for('atoll.cra
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** The text with all patches of its file in it. Throws if a snippet is not there exactly once: the code has moved on, the patch must too. */
+/**
+ * The text with all patches of its file in it. Throws if a snippet is not there exactly once: the code has moved on,
+ * the patch must too.
+ */
 export function applyPatches(text: string, file: string, patches: readonly Patch[]): string {
   let patched = text
   for (const patch of patches) {
@@ -23,7 +29,9 @@ export function applyPatches(text: string, file: string, patches: readonly Patch
     const places = [...patched.matchAll(toPattern(patch.find))]
     const [place] = places
     if (!place || places.length > 1) {
-      throw new Error(`a patch looks for this in ${file} and found it ${places.length} times instead of once; bring the patch up to date (proof/src/crash/points.ts and sabotage.ts, proof/src/planted/bugs.ts):\n${patch.find}`)
+      throw new Error(
+        `a patch looks for this in ${file} and found it ${places.length} times instead of once; bring the patch up to date (proof/src/crash/points.ts and sabotage.ts, proof/src/planted/bugs.ts):\n${patch.find}`,
+      )
     }
     patched = patched.slice(0, place.index) + patch.replace.trim() + patched.slice(place.index + place[0].length)
   }
@@ -32,7 +40,8 @@ export function applyPatches(text: string, file: string, patches: readonly Patch
 
 /** Throws if one of them does not fit the code as it is. */
 export function assertPatchesFit(patches: readonly Patch[]): void {
-  for (const file of new Set(patches.map((patch) => patch.file))) applyPatches(readFileSync(root + file, 'utf8'), file, patches)
+  for (const file of new Set(patches.map((patch) => patch.file)))
+    applyPatches(readFileSync(root + file, 'utf8'), file, patches)
 }
 
 /** The words and signs of a snippet, with any white space between them. */

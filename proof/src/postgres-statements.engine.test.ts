@@ -16,26 +16,52 @@ const raise = `CREATE FUNCTION raise(code text) RETURNS int LANGUAGE plpgsql AS 
 const Asked = z.object({ state: z.string() })
 const asked = event('statement.asked', { version: 1, key: ({ state }) => state, data: Asked })
 const asking = contract('asking', { events: [asked], ask: command({ input: Asked, output: z.void() }) })
-const store = (table: string) => sqlStore<{ done: { state: string }; pages: { state: string } }>({ migrations: { '0001': `CREATE TABLE ${table} (state TEXT)`, '0002': { postgres: raise, sqlite: '' } } })
+const store = (table: string) =>
+  sqlStore<{ done: { state: string }; pages: { state: string } }>({
+    migrations: { '0001': `CREATE TABLE ${table} (state TEXT)`, '0002': { postgres: raise, sqlite: '' } },
+  })
 
 describe('an event at whose statement PostgreSQL fails as if it were in trouble', () => {
   it('holds up nobody but its key, uses up no try, and is handled once its statement can be carried out', () =>
     onPostgres(async ({ host, stores }) => {
       const log = createMemoryLog()
       let isMended = false
-      const handle = async (db: Kysely<{ done: { state: string }; pages: { state: string } }>, table: 'done' | 'pages', state: string): Promise<void> => {
+      const handle = async (
+        db: Kysely<{ done: { state: string }; pages: { state: string } }>,
+        table: 'done' | 'pages',
+        state: string,
+      ): Promise<void> => {
         if (states.includes(state) && !isMended) await sql`SELECT raise(${state})`.execute(db)
         await db.insertInto(table).values({ state }).execute()
       }
-      const pages = projection('pages', { store: store('pages'), subscribe: ({ project }) => [project(asked, ({ data }, { db }) => handle(db, 'pages', data.state))] })
+      const pages = projection('pages', {
+        store: store('pages'),
+        subscribe: ({ project }) => [project(asked, ({ data }, { db }) => handle(db, 'pages', data.state))],
+      })
       const services = [
-        service(asking, { store: sqlStore({ migrations: {} }), handlers: { ask: ({ input, tx }) => tx(({ emit }) => emit(asked, input)) } }),
-        service(contract('doing', {}), { store: store('done'), handlers: {}, projections: [pages], subscribe: ({ on }) => [on(asked, ({ event: { data }, tx }) => tx(({ db }) => handle(db, 'done', data.state)))] }),
+        service(asking, {
+          store: sqlStore({ migrations: {} }),
+          handlers: { ask: ({ input, tx }) => tx(({ emit }) => emit(asked, input)) },
+        }),
+        service(contract('doing', {}), {
+          store: store('done'),
+          handlers: {},
+          projections: [pages],
+          subscribe: ({ on }) => [
+            on(asked, ({ event: { data }, tx }) => tx(({ db }) => handle(db, 'done', data.state))),
+          ],
+        }),
       ]
-      const running = await startSystem(system('statements', { services }), { host, log, logger: silentLogger, stores }, { partitions: 1, attemptsMax: 2, retryDelayMs: 10, retryDelayMsMax: 500 })
-      const handled = async (): Promise<number[]> => (await running.admin.ledger()).filter(({ event: type }) => type === 'statement.asked').map((row) => row.handled)
+      const running = await startSystem(
+        system('statements', { services }),
+        { host, log, logger: silentLogger, stores },
+        { partitions: 1, attemptsMax: 2, retryDelayMs: 10, retryDelayMsMax: 500 },
+      )
+      const handled = async (): Promise<number[]> =>
+        (await running.admin.ledger()).filter(({ event: type }) => type === 'statement.asked').map((row) => row.handled)
       const until = async (count: number): Promise<void> => {
-        while ((await handled()).some((one) => one < count)) await new Promise((resolve) => void setTimeout(resolve, 20)) // the runner bounds it
+        while ((await handled()).some((one) => one < count))
+          await new Promise((resolve) => void setTimeout(resolve, 20)) // the runner bounds it
       }
       try {
         for (const state of [...states, 'fine']) await running.dispatch('asking.ask', { input: { state } })

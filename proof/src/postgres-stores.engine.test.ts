@@ -10,7 +10,12 @@ import orders from '../../examples/orders/system.ts'
 import bank, { nextSystem } from './bank/system.ts'
 import { onPostgres } from './postgres.ts'
 
-const systems: Readonly<Record<string, readonly System[]>> = { conduit: [conduit], hello: [hello], orders: [orders], bank: [bank, nextSystem] }
+const systems: Readonly<Record<string, readonly System[]>> = {
+  conduit: [conduit],
+  hello: [hello],
+  orders: [orders],
+  bank: [bank, nextSystem],
+}
 
 describe('migrations that were written for SQLite', () => {
   for (const [name, versions] of Object.entries(systems)) {

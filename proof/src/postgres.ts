@@ -22,12 +22,20 @@ export async function onPostgres(work: (world: PostgresWorld) => Promise<void>):
   const opened: string[] = []
   const keepAlive = setInterval(() => {}, 2 ** 30) // the driver's own timers do not
   try {
-    await work({ host, stores: { ...stores, open: (...args: Parameters<StoreDriver['open']>) => (opened.push(args[0]), stores.open(...args)) }, opened })
+    await work({
+      host,
+      stores: {
+        ...stores,
+        open: (...args: Parameters<StoreDriver['open']>) => (opened.push(args[0]), stores.open(...args)),
+      },
+      opened,
+    })
   } finally {
     for (const store of new Set(opened)) await stores.remove(store)
     await stores.close()
     const admin = openPool({ url, host, applicationName: 'tests', connectionsMax: 1 })
-    for (const role of new Set(opened.map((store) => `${prefix}_${store.split('.')[0]!}`))) await admin.query(`DROP ROLE ${quoteIdentifier(role)}`)
+    for (const role of new Set(opened.map((store) => `${prefix}_${store.split('.')[0]!}`)))
+      await admin.query(`DROP ROLE ${quoteIdentifier(role)}`)
     await admin.close()
     clearInterval(keepAlive)
   }

@@ -8,13 +8,20 @@ import { conduitApp } from './outages/conduit.ts'
 import { record } from './realworld/record.ts'
 import { runSuite, type SuiteResult } from './realworld/suite.ts'
 
-// `npm run realworld`: RealWorld's own test suite of its API, on Conduit as separate processes on PostgreSQL and an engine for its log.
+// `npm run realworld`: RealWorld's own test suite of its API, on Conduit as separate processes on PostgreSQL and an
+// engine for its log.
 
 const usage = `npm run realworld -- [postgres|nats|kafka|rabbitmq|redis …] [--record]     on Conduit as processes, once with each log; all without a name
 npm run realworld -- --api http://localhost:4000/api                          on an API that is there already`
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { api: { type: 'string' }, record: { type: 'boolean' }, help: { type: 'boolean' } } })
-const names = positionals.length === 0 ? [...engineNames] : positionals.filter((name): name is EngineName => (engineNames as readonly string[]).includes(name))
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { api: { type: 'string' }, record: { type: 'boolean' }, help: { type: 'boolean' } },
+})
+const names =
+  positionals.length === 0
+    ? [...engineNames]
+    : positionals.filter((name): name is EngineName => (engineNames as readonly string[]).includes(name))
 if (values.help || names.length < positionals.length) {
   console.log(usage)
   process.exit(values.help ? 0 : 2)
@@ -50,7 +57,12 @@ async function onCluster(log: EngineName): Promise<SuiteResult> {
 }
 
 function tell(where: string, { requests, assertions, failures }: SuiteResult): boolean {
-  console.log([`${where}: ${requests} requests, ${assertions} assertions, ${failures.length} failed`, ...failures.map((failure) => `  ✗ ${failure}`)].join('\n'))
+  console.log(
+    [
+      `${where}: ${requests} requests, ${assertions} assertions, ${failures.length} failed`,
+      ...failures.map((failure) => `  ✗ ${failure}`),
+    ].join('\n'),
+  )
   return failures.length === 0
 }
 

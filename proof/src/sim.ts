@@ -43,12 +43,20 @@ async function main(): Promise<void> {
   const unknown = positionals.find((name) => !targetNames.includes(name as TargetName))
   if (unknown !== undefined) return usage(`there is no simulation ${unknown}; there are ${targetNames.join(' and ')}`)
   const [seeds, from] = [Number(values.seeds), Number(values.from)]
-  if (!Number.isSafeInteger(seeds) || seeds < 1 || !Number.isSafeInteger(from) || from < 0) return usage('--seeds and --from want whole numbers, as in --seeds 1000 --from 1')
+  if (!Number.isSafeInteger(seeds) || seeds < 1 || !Number.isSafeInteger(from) || from < 0)
+    return usage('--seeds and --from want whole numbers, as in --seeds 1000 --from 1')
   const summaries: Summary[] = []
-  for (const target of positionals.length > 0 ? (positionals as TargetName[]) : targetNames) summaries.push(await simulateTarget(target, from, seeds))
+  for (const target of positionals.length > 0 ? (positionals as TargetName[]) : targetNames)
+    summaries.push(await simulateTarget(target, from, seeds))
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`
-  const record: SimRecord = { date: new Date().toISOString().slice(0, 10), machine, node: process.version, commit, results: summaries }
+  const record: SimRecord = {
+    date: new Date().toISOString().slice(0, 10),
+    machine,
+    node: process.version,
+    commit,
+    results: summaries,
+  }
   if (values.record) writeFileSync(simRecordFile, `${JSON.stringify(record, null, 2)}\n`)
   if (values.json) console.log(JSON.stringify(record))
   if (summaries.some(({ failures }) => failures.length > 0)) process.exitCode = 1
@@ -61,7 +69,17 @@ async function simulateTarget(target: TargetName, from: number, seeds: number): 
   const progress = createProgress(target, kept.length + seeds)
   const failed: TaskReport[] = []
   const traces = new Map<number, string>()
-  const summary: Summary = { target, seeds, events: 0, faults: 0, leastEvents: Infinity, leastFaults: Infinity, seconds: 0, digest: '', failures: [] }
+  const summary: Summary = {
+    target,
+    seeds,
+    events: 0,
+    faults: 0,
+    leastEvents: Infinity,
+    leastFaults: Infinity,
+    seconds: 0,
+    digest: '',
+    failures: [],
+  }
   const startedMs = performance.now()
   await runTasks(kept, { target, planted: undefined }, (report) => {
     progress.step(`seed ${report.seed}, kept`)
@@ -104,10 +122,28 @@ async function explain(target: TargetName, file: string, report: TaskReport): Pr
     return same
   })
   keepRegression(file, { seed, invariant, faults })
-  console.error([`\n✗ ${target}, seed ${seed}: ${invariant}`, message.replaceAll(/^/gm, '  '), `  with ${faults.length} of ${report.faults.length} faults:`, ...faults.map((fault) => `  - ${describeFault(fault)}`), `  kept in ${file}; to replay it: npm run sim -- ${target} --from ${seed} --seeds 1`].join('\n'))
+  console.error(
+    [
+      `\n✗ ${target}, seed ${seed}: ${invariant}`,
+      message.replaceAll(/^/gm, '  '),
+      `  with ${faults.length} of ${report.faults.length} faults:`,
+      ...faults.map((fault) => `  - ${describeFault(fault)}`),
+      `  kept in ${file}; to replay it: npm run sim -- ${target} --from ${seed} --seeds 1`,
+    ].join('\n'),
+  )
 }
 
-function describe({ target, seeds, events, faults, leastEvents, leastFaults, seconds, digest, failures }: Summary): string {
+function describe({
+  target,
+  seeds,
+  events,
+  faults,
+  leastEvents,
+  leastFaults,
+  seconds,
+  digest,
+  failures,
+}: Summary): string {
   return `${failures.length === 0 ? '✓' : '✗'} ${target}: ${seeds} seeds, ${events} events (${leastEvents} at the least), ${faults} faults (${leastFaults} at the least), ${seconds.toFixed(1)} s, ${(seeds / seconds).toFixed(1)} seeds a second, digest ${digest}`
 }
 

@@ -8,12 +8,20 @@ import { findExports, type Files } from './declarations.ts'
 /** A page for each package: what its public entries export, from the declarations that the compiler emits. */
 export function apiPages(): Record<string, () => string> {
   let files: Files | undefined
-  return Object.fromEntries(packages().map((name) => [`packages/${name}/api.md`, () => apiPage(name, (files ??= emit()))]))
+  return Object.fromEntries(
+    packages().map((name) => [`packages/${name}/api.md`, () => apiPage(name, (files ??= emit()))]),
+  )
 }
 
 function apiPage(folder: string, files: Files): string {
-  const { name, exports } = JSON.parse(readFileSync(`${root}packages/${folder}/package.json`, 'utf8')) as Manifest // our own
-  const lines = [`# What ${name} exports`, '', 'One section for each public entry. This page is generated from the declarations; a change of it is a change for users.', '']
+  // our own
+  const { name, exports } = JSON.parse(readFileSync(`${root}packages/${folder}/package.json`, 'utf8')) as Manifest
+  const lines = [
+    `# What ${name} exports`,
+    '',
+    'One section for each public entry. This page is generated from the declarations; a change of it is a change for users.',
+    '',
+  ]
   for (const [entry, path] of Object.entries(exports)) {
     if (typeof path !== 'string') throw new Error(`${name}: an export is one path below ./src`)
     const exported = findExports(posix.join(folder, path.replace(/\.ts$/, '.d.ts')), files)
@@ -33,7 +41,12 @@ function emit(): Files {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-api-'))
   try {
     compile(folder)
-    return new Map(globSync('**/*.d.ts', { cwd: folder }).map((path) => [path.replaceAll('\\', '/'), readFileSync(join(folder, path), 'utf8')]))
+    return new Map(
+      globSync('**/*.d.ts', { cwd: folder }).map((path) => [
+        path.replaceAll('\\', '/'),
+        readFileSync(join(folder, path), 'utf8'),
+      ]),
+    )
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

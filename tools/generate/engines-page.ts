@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { logChapters } from '@atoll/log/conformance'
 import { storeChapters } from '@atoll/store/conformance'
 
-// `docs/reference/engines.md`: what each engine keeps of what a log or a store promises, by the last recorded run of the suites.
+// `docs/reference/engines.md`: what each engine keeps of what a log or a store promises, by the last recorded run of
+// the suites.
 
 interface Chapter {
   readonly name: string
@@ -29,9 +30,18 @@ export function enginesPage(): string {
 }
 
 function section(title: string, suffix: string, chapters: readonly Chapter[], outcomes: Outcomes): string[] {
-  const drivers = [...new Set(Object.keys(outcomes).flatMap((path) => (path.includes(`${suffix} › `) ? [path.slice(0, path.indexOf(`${suffix} › `))] : [])))].sort()
+  const drivers = [
+    ...new Set(
+      Object.keys(outcomes).flatMap((path) =>
+        path.includes(`${suffix} › `) ? [path.slice(0, path.indexOf(`${suffix} › `))] : [],
+      ),
+    ),
+  ].sort()
   const byDriver = new Map(drivers.map((driver) => [driver, byId(`${driver}${suffix} › `, outcomes)]))
-  const rows = chapters.map(({ name, tests }) => `| ${name} | ${drivers.map((driver) => cell(tests.map(({ id }) => byDriver.get(driver)!.get(id)))).join(' | ')} |`)
+  const rows = chapters.map(
+    ({ name, tests }) =>
+      `| ${name} | ${drivers.map((driver) => cell(tests.map(({ id }) => byDriver.get(driver)!.get(id)))).join(' | ')} |`,
+  )
   const exceptions = drivers.flatMap((driver) => exceptionsOf(driver, chapters, byDriver.get(driver)!))
   return [
     `## ${title}`,
@@ -67,11 +77,13 @@ function cell(results: readonly (Result | undefined)[]): string {
 }
 
 function exceptionsOf(driver: string, chapters: readonly Chapter[], results: ReadonlyMap<string, Result>): string[] {
-  const lines = chapters.flatMap(({ tests }) => tests).flatMap(({ id, promise }) => {
-    const result = results.get(id)
-    if (!result) return [`- not tried on it: ${promise} (\`${id}\`)`]
-    if (result.deviation !== undefined) return [`- not kept, ${result.deviation}: ${promise} (\`${id}\`)`]
-    return result.passed ? [] : [`- **broken**: ${promise} (\`${id}\`)`]
-  })
+  const lines = chapters
+    .flatMap(({ tests }) => tests)
+    .flatMap(({ id, promise }) => {
+      const result = results.get(id)
+      if (!result) return [`- not tried on it: ${promise} (\`${id}\`)`]
+      if (result.deviation !== undefined) return [`- not kept, ${result.deviation}: ${promise} (\`${id}\`)`]
+      return result.passed ? [] : [`- **broken**: ${promise} (\`${id}\`)`]
+    })
   return lines.length === 0 ? [] : [`### ${driver}`, '', ...lines, '']
 }

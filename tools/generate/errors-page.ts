@@ -11,7 +11,10 @@ export function errorsPage(): string {
     '',
   ]
   for (const [code, entry] of Object.entries(errorCodes)) {
-    const facts = ['status' in entry ? `HTTP ${entry.status}` : 'not for clients', ...('retryable' in entry ? ['retryable'] : [])]
+    const facts = [
+      'status' in entry ? `HTTP ${entry.status}` : 'not for clients',
+      ...('retryable' in entry ? ['retryable'] : []),
+    ]
     lines.push(`## ${code}`, '', `${facts.join(', ')}. ${entry.meaning}`, '', `What to do: ${entry.remedy}`, '')
   }
   return lines.join('\n')

@@ -11,7 +11,13 @@ export function flowPicture(): string {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-map-'))
   try {
     const file = join(folder, 'flow.svg')
-    execFileSync(process.execPath, [`${root}packages/cli/src/main.ts`, 'map', `${root}apps/conduit/src/system.ts`, '--svg', file])
+    execFileSync(process.execPath, [
+      `${root}packages/cli/src/main.ts`,
+      'map',
+      `${root}apps/conduit/src/system.ts`,
+      '--svg',
+      file,
+    ])
     return readFileSync(file, 'utf8')
   } finally {
     rmSync(folder, { recursive: true })

@@ -37,7 +37,10 @@ export function proofPage(): string {
           '',
           '| simulation | seeds | events | least of a seed | faults | least of a seed | seconds | broken | digest |',
           '|---|---|---|---|---|---|---|---|---|',
-          ...sim.results.map((one) => `| ${one.target} | ${one.seeds} | ${one.events} | ${one.leastEvents} | ${one.faults} | ${one.leastFaults} | ${one.seconds.toFixed(0)} | ${one.failures.length} | \`${one.digest}\` |`),
+          ...sim.results.map(
+            (one) =>
+              `| ${one.target} | ${one.seeds} | ${one.events} | ${one.leastEvents} | ${one.faults} | ${one.leastFaults} | ${one.seconds.toFixed(0)} | ${one.failures.length} | \`${one.digest}\` |`,
+          ),
         ]
       : ['Not recorded yet: `npm run sim -- --seeds 1000 --record`.']),
     '',
@@ -51,7 +54,9 @@ export function proofPage(): string {
           '|---|---|---|---|---|---|---|---|---|---|---|---|---|',
           ...runs.map((run) => {
             const { kills } = run
-            const others = Object.entries(run.mishaps).filter(([name]) => !name.includes('killed')).reduce((sum, [, count]) => sum + count, 0)
+            const others = Object.entries(run.mishaps)
+              .filter(([name]) => !name.includes('killed'))
+              .reduce((sum, [, count]) => sum + count, 0)
             const when = `${run.date.slice(0, 10)}, commit ${run.commit}, seed ${run.seed}, ${run.seconds} s`
             return `| ${run.app} | ${run.log} | ${kills.service} | ${run.log === 'postgres' ? kills.stores : kills.log} | ${kills.stores} | ${kills.gateway} | ${others} | ${run.requests.acknowledged} | ${run.requests.unknown} | ${run.accounts} | ${(run.recoveryMsMax / 1_000).toFixed(1)} s | ${run.violation ? '**1**' : 0} | ${when} |`
           }),
@@ -66,7 +71,10 @@ export function proofPage(): string {
           '',
           '| log | requests | assertions | failed | |',
           '|---|---|---|---|---|',
-          ...suites.map(({ log, result, date, commit }) => `| ${log} | ${result.requests} | ${result.assertions} | ${result.failures.length} | ${date.slice(0, 10)}, commit ${commit} |`),
+          ...suites.map(
+            ({ log, result, date, commit }) =>
+              `| ${log} | ${result.requests} | ${result.assertions} | ${result.failures.length} | ${date.slice(0, 10)}, commit ${commit} |`,
+          ),
         ]
       : ['Not recorded yet: `npm run realworld -- --record`.']),
     '',
@@ -76,5 +84,6 @@ export function proofPage(): string {
 }
 
 function read<T>(file: string): T | undefined {
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : undefined // the commands of the proof wrote it
+  // the commands of the proof wrote it
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : undefined
 }

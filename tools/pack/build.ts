@@ -31,6 +31,10 @@ export function packages(): string[] {
 
 /** Compiles every package into `<outDir>/<package>/src`. */
 export function compile(outDir: string): void {
-  const { status, stdout } = spawnSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tools/pack/tsconfig.json`, '--outDir', outDir], { encoding: 'utf8' })
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tools/pack/tsconfig.json`, '--outDir', outDir],
+    { encoding: 'utf8' },
+  )
   if (status !== 0) throw new Error(`the packages do not compile:\n${stdout}`)
 }

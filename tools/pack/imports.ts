@@ -3,8 +3,8 @@ import { isBuiltin } from 'node:module'
 import type { Manifest } from './manifest.ts'
 
 /**
- * Throws if a built file imports a package that its package.json does not name. In the workspace, and wherever all dependencies lie in
- * one folder, nobody would notice.
+ * Throws if a built file imports a package that its package.json does not name. In the workspace, and wherever all
+ * dependencies lie in one folder, nobody would notice.
  */
 export function assertImportsAreNamed(folder: string, { name, dependencies, peerDependencies }: Manifest): void {
   const named = new Set([name, ...Object.keys({ ...dependencies, ...peerDependencies })])
@@ -13,7 +13,8 @@ export function assertImportsAreNamed(folder: string, { name, dependencies, peer
       .filter((imported) => !named.has(imported))
       .map((imported) => `${path} imports ${imported}`),
   )
-  if (missing.length > 0) throw new Error(`${name}: its package.json does not name all that it imports:\n${missing.join('\n')}`)
+  if (missing.length > 0)
+    throw new Error(`${name}: its package.json does not name all that it imports:\n${missing.join('\n')}`)
 }
 
 /** The packages that a module imports, without its own files and Node's modules. */

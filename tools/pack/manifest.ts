@@ -20,7 +20,10 @@ export function toPublished({ devDependencies: _, ...manifest }: Manifest): Mani
     ...manifest,
     ...(manifest.bin && { bin: mapValues(manifest.bin, (path) => toBuilt(path, '.js')) }),
     exports: mapValues(manifest.exports, (path) => {
-      if (typeof path !== 'string') throw new Error(`${manifest.name}: an export is one path below ./src, so that packing knows what is built from it`)
+      if (typeof path !== 'string')
+        throw new Error(
+          `${manifest.name}: an export is one path below ./src, so that packing knows what is built from it`,
+        )
       return { types: toBuilt(path, '.d.ts'), default: toBuilt(path, '.js') }
     }),
     files: ['**/*.js', '**/*.d.ts'],

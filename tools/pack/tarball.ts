@@ -5,7 +5,9 @@ import { delimiter, dirname, join } from 'node:path'
 /** Packs a built package into `into`, and returns the path of the tarball. */
 export function tarball(folder: string, into: string): string {
   mkdirSync(into, { recursive: true })
-  const [{ filename }] = JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', into], folder)) as [{ filename: string }] // npm documents it so
+  const [{ filename }] = JSON.parse(
+    npm(['pack', '--json', '--ignore-scripts', '--pack-destination', into], folder),
+  ) as [{ filename: string }] // npm documents it so
   return join(into, filename)
 }
 

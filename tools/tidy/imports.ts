@@ -39,12 +39,17 @@ const owners: Readonly<Record<string, RegExp>> = {
 /** The folders of the runtime, from below: each knows those before it. What lies beside them is for all. */
 const runtimeFolders = ['relay', 'handling', 'subscription', 'command', 'service', 'admin']
 
-/** What packages/atoll may not touch: the runtime has no time, chance or I/O of its own, so that it can run under a seed. */
+/**
+ * What packages/atoll may not touch: the runtime has no time, chance or I/O of its own, so that it can run under a
+ * seed.
+ */
 const outside = /\b(Date\.now|new Date\(\)|Math\.random|setTimeout|setInterval|setImmediate|performance\.now|crypto\.)/g
 
 /** Import rules: between packages, for client libraries, and for what must stay deterministic. */
 export function checkImports(files: readonly SourceFile[]): Finding[] {
-  return files.filter(({ path }) => path.endsWith('.ts')).flatMap((file) => [...importsOf(file).flatMap((found) => checkImport(file, found)), ...checkOutside(file)])
+  return files
+    .filter(({ path }) => path.endsWith('.ts'))
+    .flatMap((file) => [...importsOf(file).flatMap((found) => checkImport(file, found)), ...checkOutside(file)])
 }
 
 interface Import {
@@ -53,37 +58,97 @@ interface Import {
 }
 
 function importsOf({ text }: SourceFile): Import[] {
-  return [...text.matchAll(/^(?:import|export)\b[^'"\n]*(?:\{[^}]*\}[^'"\n]*)?['"]([^'"]+)['"]/gm)].map((match) => ({ specifier: match[1]!, line: lineAt(text, match.index) }))
+  return [...text.matchAll(/^(?:import|export)\b[^'"\n]*(?:\{[^}]*\}[^'"\n]*)?['"]([^'"]+)['"]/gm)].map((match) => ({
+    specifier: match[1]!,
+    line: lineAt(text, match.index),
+  }))
 }
 
 function checkImport({ path }: SourceFile, { specifier, line }: Import): Finding[] {
   const own = packageOf(path)
   if (specifier.startsWith('.')) {
     const target = posix.normalize(posix.join(posix.dirname(path), specifier))
-    if (own !== undefined && packageOf(target) !== own) return [{ path, line, message: `imports ${specifier} across packages; import a public entry of that package by its name` }]
-    const [above, below] = [runtimeFolders.indexOf(runtimeFolderOf(path) ?? ''), runtimeFolders.indexOf(runtimeFolderOf(target) ?? '')]
-    if (above >= 0 && below > above && !isTest(path)) return [{ path, line, message: `imports ${specifier}, which stands above it; the order of the runtime's folders is ${runtimeFolders.join(', ')}` }]
+    if (own !== undefined && packageOf(target) !== own)
+      return [
+        {
+          path,
+          line,
+          message: `imports ${specifier} across packages; import a public entry of that package by its name`,
+        },
+      ]
+    const [above, below] = [
+      runtimeFolders.indexOf(runtimeFolderOf(path) ?? ''),
+      runtimeFolders.indexOf(runtimeFolderOf(target) ?? ''),
+    ]
+    if (above >= 0 && below > above && !isTest(path))
+      return [
+        {
+          path,
+          line,
+          message: `imports ${specifier}, which stands above it; the order of the runtime's folders is ${runtimeFolders.join(', ')}`,
+        },
+      ]
     const [driver, sibling] = [driverOf(path), driverOf(target)]
-    if (driver !== undefined && sibling !== undefined && driver !== sibling) return [{ path, line, message: `imports ${specifier}, which is of another driver; lift what both need to drivers/shared/` }]
+    if (driver !== undefined && sibling !== undefined && driver !== sibling)
+      return [
+        {
+          path,
+          line,
+          message: `imports ${specifier}, which is of another driver; lift what both need to drivers/shared/`,
+        },
+      ]
     return []
   }
   if (specifier.startsWith('node:')) {
     if (own !== 'atoll' || isTest(path)) return []
-    return [{ path, line, message: `packages/atoll has no I/O of its own and imports ${specifier}; ask for it through a port` }]
+    return [
+      {
+        path,
+        line,
+        message: `packages/atoll has no I/O of its own and imports ${specifier}; ask for it through a port`,
+      },
+    ]
   }
-  const target = /^(?:@atoll\/)?(host|sqlite|postgres|log|store|atoll|gateway|calls|testkit|cli)(?:\/|$)/.exec(specifier)?.[1]
-  if (target !== undefined && own !== undefined && own in layers && target !== own && !layers[own]!.includes(target) && !isTest(path)) {
-    return [{ path, line, message: `packages/${own} may not import ${specifier}; it may see ${layers[own]!.join(', ') || 'no other package'}` }]
+  const target = /^(?:@atoll\/)?(host|sqlite|postgres|log|store|atoll|gateway|calls|testkit|cli)(?:\/|$)/.exec(
+    specifier,
+  )?.[1]
+  if (
+    target !== undefined &&
+    own !== undefined &&
+    own in layers &&
+    target !== own &&
+    !layers[own]!.includes(target) &&
+    !isTest(path)
+  ) {
+    return [
+      {
+        path,
+        line,
+        message: `packages/${own} may not import ${specifier}; it may see ${layers[own]!.join(', ') || 'no other package'}`,
+      },
+    ]
   }
   const library = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0]!
   const owner = owners[library]
-  return owner && !owner.test(path) ? [{ path, line, message: `${library} is imported in one place only (${owner.source}); use what that place offers` }] : []
+  return owner && !owner.test(path)
+    ? [
+        {
+          path,
+          line,
+          message: `${library} is imported in one place only (${owner.source}); use what that place offers`,
+        },
+      ]
+    : []
 }
 
 function checkOutside({ path, text }: SourceFile): Finding[] {
   if (packageOf(path) !== 'atoll' || isTest(path)) return []
   const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, (comment) => comment.replaceAll(/[^\n]/g, ' '))
-  return [...code.matchAll(outside)].map((match) => ({ path, line: lineAt(code, match.index), message: `${match[1]} is the world outside; use the Host port` }))
+  return [...code.matchAll(outside)].map((match) => ({
+    path,
+    line: lineAt(code, match.index),
+    message: `${match[1]} is the world outside; use the Host port`,
+  }))
 }
 
 function packageOf(path: string): string | undefined {

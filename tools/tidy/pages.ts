@@ -1,10 +1,18 @@
 import { posix } from 'node:path'
 import { lineAt, type Finding, type SourceFile } from './source-file.ts'
 
-/** Pages have one heading of the first rank, and links that lead somewhere; those that describe the code name only what is there. */
+/**
+ * Pages have one heading of the first rank, and links that lead somewhere; those that describe the code name only what
+ * is there.
+ */
 export function checkPages(files: readonly SourceFile[], exists: (path: string) => boolean): Finding[] {
   const pages = files.filter(({ path }) => path.endsWith('.md'))
-  return pages.flatMap((page) => [...checkHeading(page), ...checkLinks(page, exists), ...checkPaths(page, exists), ...checkNames(page, files)])
+  return pages.flatMap((page) => [
+    ...checkHeading(page),
+    ...checkLinks(page, exists),
+    ...checkPaths(page, exists),
+    ...checkNames(page, files),
+  ])
 }
 
 function checkHeading({ path, text }: SourceFile): Finding[] {
@@ -16,14 +24,18 @@ function checkLinks({ path, text }: SourceFile, exists: (path: string) => boolea
   return [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)].flatMap((match) => {
     const target = match[1]!.split('#')[0]!
     if (target === '' || /^[a-z]+:/.test(target)) return []
-    return exists(posix.normalize(posix.join(posix.dirname(path), target))) ? [] : [{ path, line: lineAt(text, match.index), message: `links to ${target}, which is not there` }]
+    return exists(posix.normalize(posix.join(posix.dirname(path), target)))
+      ? []
+      : [{ path, line: lineAt(text, match.index), message: `links to ${target}, which is not there` }]
   })
 }
 
 function checkPaths({ path, text }: SourceFile, exists: (path: string) => boolean): Finding[] {
   if (!describesCode(path)) return []
   return [...text.matchAll(/`((?:packages|apps|examples|bench|proof|docs|tools)\/[\w./-]+)`/g)].flatMap((match) =>
-    exists(match[1]!) ? [] : [{ path, line: lineAt(text, match.index), message: `speaks of ${match[1]}, which is not there` }],
+    exists(match[1]!)
+      ? []
+      : [{ path, line: lineAt(text, match.index), message: `speaks of ${match[1]}, which is not there` }],
   )
 }
 
@@ -33,11 +45,18 @@ function checkNames({ path, text }: SourceFile, files: readonly SourceFile[]): F
   return [...text.matchAll(/`([\w./-]+\.ts)`((?: `[^`\n]+`)+)/g)].flatMap(({ 1: named, 2: names, index }) => {
     const code = files.find((file) => file.path === named)?.text ?? ''
     const missing = [...names!.matchAll(/`([^`]+)`/g)].map((match) => match[1]!).filter((name) => !has(code, name))
-    return missing.map((name) => ({ path, line: lineAt(text, index), message: `looks for ${name} in ${named}, where it is not` }))
+    return missing.map((name) => ({
+      path,
+      line: lineAt(text, index),
+      message: `looks for ${name} in ${named}, where it is not`,
+    }))
   })
 }
 
-/** Whether code declares a name: as a function, class, type or variable, or as a member. Of what is no name alone, whether it stands there. */
+/**
+ * Whether code declares a name: as a function, class, type or variable, or as a member. Of what is no name alone,
+ * whether it stands there.
+ */
 function has(code: string, name: string): boolean {
   if (!/^#?\w+$/.test(name)) return code.includes(name)
   const declared = new RegExp(

@@ -4,11 +4,19 @@ import { z } from 'zod'
 // What all of Conduit's contracts share: how RealWorld words its errors, and the shapes that many answers contain.
 
 /** `{"errors": {"article": ["not found"]}}`, whatever went wrong. */
-export const errors: ErrorShape = (error) => ({ status: error.status, body: { errors: fieldsOf(error.code, error.details, error.reason) } })
+export const errors: ErrorShape = (error) => ({
+  status: error.status,
+  body: { errors: fieldsOf(error.code, error.details, error.reason) },
+})
 
-function fieldsOf(code: string, details: Readonly<Record<string, unknown>>, reason: string): Record<string, readonly string[]> {
+function fieldsOf(
+  code: string,
+  details: Readonly<Record<string, unknown>>,
+  reason: string,
+): Record<string, readonly string[]> {
   const { fields, what } = details
-  if (fields !== undefined) return withoutEnvelope(fields as Record<string, readonly string[]>) // what refusals and validation put there
+  // what refusals and validation put there
+  if (fields !== undefined) return withoutEnvelope(fields as Record<string, readonly string[]>)
   if (code === 'NOT_FOUND' && typeof what === 'string') return { [what]: ['not found'] }
   if (code === 'FORBIDDEN') return { [reason]: ['forbidden'] }
   return { body: [reason] }
@@ -16,15 +24,18 @@ function fieldsOf(code: string, details: Readonly<Record<string, unknown>>, reas
 
 /** Inputs come as `{"user": {"email": …}}`; their errors are about `email`. */
 function withoutEnvelope(fields: Record<string, readonly string[]>): Record<string, readonly string[]> {
-  return Object.fromEntries(Object.entries(fields).map(([path, messages]) => [path.replace(/^(user|article|comment)\./, ''), messages]))
+  return Object.fromEntries(
+    Object.entries(fields).map(([path, messages]) => [path.replace(/^(user|article|comment)\./, ''), messages]),
+  )
 }
 
 export const blank = "can't be blank"
 
 /**
- * How long texts may be, in UTF-16 code units, at three bytes each. The sum for an article is well below the MiB that the log takes as one event; a
- * hundred comments, or a hundred articles without their bodies, each with its author, below the 8 MiB that the gateway takes as one answer (answerBytesMax):
- * else one author could close a page to everybody.
+ * How long texts may be, in UTF-16 code units, at three bytes each. The sum for an article is well below the MiB that
+ * the log takes as one event; a hundred comments, or a hundred articles without their bodies, each with its author,
+ * below the 8 MiB that the gateway takes as one answer (answerBytesMax): else one author could close a page to
+ * everybody.
  */
 export const charsMax = {
   username: 100,
@@ -43,14 +54,17 @@ export const charsMax = {
 export const TAGS_MAX = 50
 
 /**
- * How long a password is at least, characters as people count them. Nothing is asked of what it is made of: rules like that make passwords worse (NIST SP 800-63B). RealWorld's own
- * clients and tests use eight.
+ * How long a password is at least, characters as people count them. Nothing is asked of what it is made of: rules like
+ * that make passwords worse (NIST SP 800-63B). RealWorld's own clients and tests use eight.
  */
 const PASSWORD_CHARS_MIN = 8
 
 /** A new password, as it was typed: also spaces at its ends belong to it. */
 export function newPassword() {
-  return password().refine((text) => text === '' || [...text.normalize('NFC')].length >= PASSWORD_CHARS_MIN, `is too short (minimum is ${PASSWORD_CHARS_MIN} characters)`)
+  return password().refine(
+    (text) => text === '' || [...text.normalize('NFC')].length >= PASSWORD_CHARS_MIN,
+    `is too short (minimum is ${PASSWORD_CHARS_MIN} characters)`,
+  )
 }
 
 /** A password that may be the right one. */
@@ -58,7 +72,10 @@ export function password() {
   return text(charsMax.password, blank).min(1, blank)
 }
 
-/** A text of at most so many characters, of which none takes more than three bytes of JSON. `error` is for what is no text at all. */
+/**
+ * A text of at most so many characters, of which none takes more than three bytes of JSON. `error` is for what is no
+ * text at all.
+ */
 export function text(max: number, error?: string) {
   return z
     .string(error)
@@ -88,7 +105,12 @@ export function requireSome(name: string, update: object): void {
   if (Object.values(update).every((value) => value === undefined)) throw invalid({ [name]: [blank] })
 }
 
-export const Profile = z.object({ username: z.string(), bio: z.string().nullable(), image: z.string().nullable(), following: z.boolean() })
+export const Profile = z.object({
+  username: z.string(),
+  bio: z.string().nullable(),
+  image: z.string().nullable(),
+  following: z.boolean(),
+})
 
 /** What stands in a list of articles. */
 export const ArticleSummary = z.object({
@@ -103,7 +125,13 @@ export const ArticleSummary = z.object({
   author: Profile,
 })
 export const Article = ArticleSummary.extend({ body: z.string() })
-export const Comment = z.object({ id: z.int(), createdAt: z.string(), updatedAt: z.string(), body: z.string(), author: Profile })
+export const Comment = z.object({
+  id: z.int(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+  body: z.string(),
+  author: Profile,
+})
 
 /** Names an article by its slug, in a path. */
 export const BySlug = z.object({ slug: z.string() })

@@ -12,7 +12,10 @@ import { seed } from './seed.ts'
 
 export default system('conduit', { services: [identity, profiles, articles, comments, favorites, reading], seed })
 
-/** What the gateway needs to know: RealWorld clients look for the API below /api, from any page, with a token in a header. */
+/**
+ * What the gateway needs to know: RealWorld clients look for the API below /api, from any page, with a token in a
+ * header.
+ */
 export const gateway = (running: RunningSystem): Partial<GatewayOptions> => ({
   basePath: '/api',
   cors: { origins: '*' },

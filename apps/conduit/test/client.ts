@@ -14,7 +14,13 @@ export interface Answer {
 
 /** Every field that an answer of the API can have; a test reads those that it expects. */
 export interface Body {
-  readonly user: { readonly email: string; readonly token: string; readonly username: string; readonly bio: string | null; readonly image: string | null }
+  readonly user: {
+    readonly email: string
+    readonly token: string
+    readonly username: string
+    readonly bio: string | null
+    readonly image: string | null
+  }
   readonly profile: z.output<typeof Profile>
   readonly article: z.output<typeof Article>
   readonly articles: readonly z.output<typeof Article>[]
@@ -43,16 +49,28 @@ export interface Site {
 }
 
 /** Runs `work` against a Conduit of its own, on files, over HTTP. `prepare` may put files into its folder first. */
-export async function onSite(work: (site: Site) => Promise<void>, prepare: (data: string) => Promise<void> = async () => {}): Promise<void> {
+export async function onSite(
+  work: (site: Site) => Promise<void>,
+  prepare: (data: string) => Promise<void> = async () => {},
+): Promise<void> {
   const data = await mkdtemp(join(tmpdir(), 'conduit-'))
   await prepare(data)
   const started = await start({ ...conduit, seed: undefined }, { data, port: 0, gateway })
   const visitor = (name: string, token: string | undefined): Visitor => {
-    const send = async (method: string, path: string, body?: object, more: Record<string, string> = {}): Promise<Answer> => {
+    const send = async (
+      method: string,
+      path: string,
+      body?: object,
+      more: Record<string, string> = {},
+    ): Promise<Answer> => {
       const headers: Record<string, string> = { ...more }
       if (token !== undefined) headers['authorization'] = `Token ${token}`
       if (body !== undefined) headers['content-type'] = 'application/json'
-      const response = await fetch(`${started.url}/api${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+      const response = await fetch(`${started.url}/api${path}`, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
       const text = await response.text()
       return { status: response.status, headers: response.headers, body: (text === '' ? {} : JSON.parse(text)) as Body }
     }
@@ -71,7 +89,9 @@ export async function onSite(work: (site: Site) => Promise<void>, prepare: (data
       stranger,
       visitor,
       async register(name) {
-        const { body } = await stranger.post('/users', { user: { username: name, email: `${name}@example.com`, password: 'a good password' } })
+        const { body } = await stranger.post('/users', {
+          user: { username: name, email: `${name}@example.com`, password: 'a good password' },
+        })
         return visitor(name, body.user.token)
       },
     })

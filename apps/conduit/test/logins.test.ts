@@ -10,12 +10,33 @@ describe('a password', () => {
   it('is not computed when nobody waits for it any more: of a login, a registration or a change', () =>
     onSite(async ({ started: { running } }) => {
       const ann = { username: 'ann', email: 'ann@example.com' }
-      await running.dispatch('identity.register', { input: { user: { ...ann, password } } }) // so there is a key for tokens
-      const { userId } = (await running.dispatch('identity.enrol', { input: { username: 'ben', email: 'ben@example.com', passwordHash: await hashPassword(password), bio: null, image: null } })).output as { userId: string } // as its contract says
+      // so there is a key for tokens
+      await running.dispatch('identity.register', { input: { user: { ...ann, password } } })
+      const { userId } = (
+        await running.dispatch('identity.enrol', {
+          input: {
+            username: 'ben',
+            email: 'ben@example.com',
+            passwordHash: await hashPassword(password),
+            bio: null,
+            image: null,
+          },
+        })
+      ).output as { userId: string } // as its contract says
       const asks: Readonly<Record<string, (signal: AbortSignal) => Promise<unknown>>> = {
-        login: (signal) => running.dispatch('identity.login', { input: { user: { email: ann.email, password } }, signal }),
-        register: (signal) => running.dispatch('identity.register', { input: { user: { username: 'cleo', email: 'cleo@example.com', password } }, signal }),
-        change: (signal) => running.dispatch('identity.change', { input: { user: { password } }, caller: { id: userId, claims: {} }, signal }),
+        login: (signal) =>
+          running.dispatch('identity.login', { input: { user: { email: ann.email, password } }, signal }),
+        register: (signal) =>
+          running.dispatch('identity.register', {
+            input: { user: { username: 'cleo', email: 'cleo@example.com', password } },
+            signal,
+          }),
+        change: (signal) =>
+          running.dispatch('identity.change', {
+            input: { user: { password } },
+            caller: { id: userId, claims: {} },
+            signal,
+          }),
       }
       for (const [name, ask] of Object.entries(asks)) {
         const release = await holdAllButOne()

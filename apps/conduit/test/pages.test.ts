@@ -38,7 +38,10 @@ async function apply(store: Store, facts: readonly Fact[]): Promise<void> {
     const db = kyselyFor<PageTables>(tx)
     for (const { event, data } of facts) {
       const subscriber = pages.subscribers.find((one) => one.event === event)!
-      await subscriber.run({ db, event: { id: '', type: event.name, version: 1, key: '', data, at: 0, source: '', trace: '' } })
+      await subscriber.run({
+        db,
+        event: { id: '', type: event.name, version: 1, key: '', data, at: 0, source: '', trace: '' },
+      })
     }
   })
 }
@@ -46,13 +49,25 @@ async function apply(store: Store, facts: readonly Fact[]): Promise<void> {
 const at = (number: number): string => new Date(Date.UTC(2026, 0, 1) + number * 1_000).toISOString()
 const user = (userId: string, username = userId) => fact(userRegistered, { userId, username, bio: null, image: null })
 const article = (number: number, authorId: string, tagList: string[]) => ({
-  articleId: `a${number}`, slug: `slug-${number}`, authorId, title: `T${number}`, description: 'd', body: 'b', tagList, createdAt: at(number), updatedAt: at(number),
+  articleId: `a${number}`,
+  slug: `slug-${number}`,
+  authorId,
+  title: `T${number}`,
+  description: 'd',
+  body: 'b',
+  tagList,
+  createdAt: at(number),
+  updatedAt: at(number),
 })
 
 /** What five services said, each in its own order; between them there is none. */
 const streams: readonly (readonly Fact[])[] = [
   [user('ann'), user('ben'), fact(userChanged, { userId: 'ann', username: 'anna', bio: 'writes', image: null })],
-  [fact(userFollowed, { followerId: 'ben', followeeId: 'ann' }), fact(userFollowed, { followerId: 'ann', followeeId: 'ben' }), fact(userUnfollowed, { followerId: 'ann', followeeId: 'ben' })],
+  [
+    fact(userFollowed, { followerId: 'ben', followeeId: 'ann' }),
+    fact(userFollowed, { followerId: 'ann', followeeId: 'ben' }),
+    fact(userUnfollowed, { followerId: 'ann', followeeId: 'ben' }),
+  ],
   [
     fact(articlePublished, article(1, 'ann', ['x', 'y'])),
     fact(articlePublished, article(2, 'ben', ['y'])),
@@ -95,7 +110,7 @@ async function look(store: Store): Promise<unknown> {
 function interleave(seed: number): Fact[] {
   const left = streams.map((stream) => [...stream])
   const facts: Fact[] = []
-  for (let state = seed; left.some((stream) => stream.length > 0); ) {
+  for (let state = seed; left.some((stream) => stream.length > 0);) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     const open = left.filter((stream) => stream.length > 0)
     facts.push(open[state % open.length]!.shift()!)
@@ -121,7 +136,12 @@ describe('the pages', () => {
   it('are found along indexes: no query walks over all articles, however many there are', () =>
     inPages(async (store) => {
       await apply(store, [user('ann'), user('ben'), fact(userFollowed, { followerId: 'ben', followeeId: 'ann' })])
-      await apply(store, Array.from({ length: 2_000 }, (_, number) => fact(articlePublished, article(number, number % 2 === 0 ? 'ann' : 'ben', [`t${number % 50}`]))))
+      await apply(
+        store,
+        Array.from({ length: 2_000 }, (_, number) =>
+          fact(articlePublished, article(number, number % 2 === 0 ? 'ann' : 'ben', [`t${number % 50}`])),
+        ),
+      )
       const seen = new Set<Statement>()
       const watching: Queries = {
         dialect: store.reader.dialect,
@@ -133,7 +153,15 @@ describe('the pages', () => {
       }
       const db = kyselyFor<PageTables>(watching)
       const page = { limit: 20, offset: 40 }
-      const filters = [{}, { tag: 't1' }, { authorId: 'ann' }, { favoritedBy: 'ben' }, { feedOf: 'ben' }, { tag: 't1', authorId: 'ann' }, { tag: 't1', favoritedBy: 'ben' }]
+      const filters = [
+        {},
+        { tag: 't1' },
+        { authorId: 'ann' },
+        { favoritedBy: 'ben' },
+        { feedOf: 'ben' },
+        { tag: 't1', authorId: 'ann' },
+        { tag: 't1', favoritedBy: 'ben' },
+      ]
       for (const filter of filters) await listArticles(db, { ...page, ...filter }, 'ben')
       await findArticle(db, 'slug-7', 'ben')
       await findComments(db, 'slug-7', page, 'ben')
@@ -142,7 +170,9 @@ describe('the pages', () => {
         const params: Value[] = Array.from(sql.matchAll(/\?/g), () => 'x')
         const plan = await store.reader.all<{ detail: string }>({ sql: `EXPLAIN QUERY PLAN ${sql}` }, params)
         // Walking along an index in its order, from one end, is how a page of the newest is found.
-        const walks = plan.map(({ detail }) => detail).filter((detail) => /^SCAN (?!.*USING (COVERING )?INDEX articles_recent)/.test(detail))
+        const walks = plan
+          .map(({ detail }) => detail)
+          .filter((detail) => /^SCAN (?!.*USING (COVERING )?INDEX articles_recent)/.test(detail))
         assert.deepEqual(walks, [], sql)
       }
     }))

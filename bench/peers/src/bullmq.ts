@@ -3,7 +3,8 @@ import type { Order } from '../../src/order.ts'
 import { readAssignment, serveOrders, serveShipping } from '../../src/peers/program.ts'
 import { insertOrder, insertShipment, openDatabase } from './database.ts'
 
-// BullMQ on Redis. It has no outbox: the job is added after the commit, under the order's id, so that adding it twice adds one.
+// BullMQ on Redis. It has no outbox: the job is added after the commit, under the order's id, so that adding it twice
+// adds one.
 
 const { role, database, engine, name } = readAssignment()
 const pool = openDatabase(database)
@@ -11,7 +12,10 @@ const { hostname, port } = new URL(engine)
 const connection = { host: hostname, port: Number(port), maxRetriesPerRequest: null }
 
 if (role === 'orders') {
-  const queue = new Queue<Order>(name, { connection, defaultJobOptions: { attempts: 10, backoff: { type: 'exponential', delay: 100 }, removeOnComplete: true } })
+  const queue = new Queue<Order>(name, {
+    connection,
+    defaultJobOptions: { attempts: 10, backoff: { type: 'exponential', delay: 100 }, removeOnComplete: true },
+  })
   await queue.waitUntilReady()
   serveOrders(
     async (order) => {

@@ -1,7 +1,10 @@
 import pg from 'pg'
 import type { Order } from '../../src/order.ts'
 
-/** As many as there are requests under way would only queue inside PostgreSQL; as few as there are cores would leave its group commit unused. */
+/**
+ * As many as there are requests under way would only queue inside PostgreSQL; as few as there are cores would leave its
+ * group commit unused.
+ */
 export const CONNECTIONS = 32
 
 export function openDatabase(connectionString: string): pg.Pool {
@@ -9,7 +12,11 @@ export function openDatabase(connectionString: string): pg.Pool {
 }
 
 /** Inserts the order in a transaction of its own, along with whatever `more` writes on the same connection. */
-export async function insertOrder(pool: pg.Pool, order: Order, more?: (client: pg.PoolClient) => Promise<unknown>): Promise<void> {
+export async function insertOrder(
+  pool: pg.Pool,
+  order: Order,
+  more?: (client: pg.PoolClient) => Promise<unknown>,
+): Promise<void> {
   const client = await pool.connect()
   try {
     await client.query('BEGIN')

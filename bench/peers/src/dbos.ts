@@ -3,8 +3,8 @@ import type { Order } from '../../src/order.ts'
 import { readAssignment, serveOrders, serveShipping } from '../../src/peers/program.ts'
 import { CONNECTIONS, insertOrder, insertShipment, openDatabase } from './database.ts'
 
-// DBOS Transact: the workflow that ships is enqueued in the order's transaction, under the order's id; its step commits the effect, and is then
-// checkpointed. (A step that crashed in between is repeated, and does nothing.)
+// DBOS Transact: the workflow that ships is enqueued in the order's transaction, under the order's id; its step commits
+// the effect, and is then checkpointed. (A step that crashed in between is repeated, and does nothing.)
 
 const { role, database, name } = readAssignment()
 const app = { name: 'bench', applicationVersion: '1' }
@@ -15,7 +15,9 @@ if (role === 'orders') {
   const options = { workflowName: 'ship', queueName: name, appVersion: app.applicationVersion }
   serveOrders(
     async (order) => {
-      await insertOrder(pool, order, (tx) => client.enqueueInTransaction(tx, { ...options, workflowID: order.orderId }, order))
+      await insertOrder(pool, order, (tx) =>
+        client.enqueueInTransaction(tx, { ...options, workflowID: order.orderId }, order),
+      )
       return { orderId: order.orderId }
     },
     () => client.destroy().then(() => pool.end()),
@@ -30,7 +32,13 @@ if (role === 'orders') {
       },
       { name: 'ship' },
     )
-    DBOS.setConfig({ ...app, systemDatabaseUrl: database, systemDatabasePoolSize: CONNECTIONS, logLevel: 'error', listenQueues: [name] })
+    DBOS.setConfig({
+      ...app,
+      systemDatabaseUrl: database,
+      systemDatabasePoolSize: CONNECTIONS,
+      logLevel: 'error',
+      listenQueues: [name],
+    })
     await DBOS.launch()
     // The default interval, a second, would be most of what is measured.
     await DBOS.registerQueue(name, { minPollingIntervalMs: 50 })

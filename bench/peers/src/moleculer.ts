@@ -4,18 +4,24 @@ import type { Order } from '../../src/order.ts'
 import { readAssignment, serveOrders, serveShipping } from '../../src/peers/program.ts'
 import { insertOrder, insertShipment, openDatabase } from './database.ts'
 
-// Moleculer with Channels, on NATS JetStream or Redis Streams. It has no outbox: the event is published after the commit, and acknowledged
-// after the effect.
+// Moleculer with Channels, on NATS JetStream or Redis Streams. It has no outbox: the event is published after the
+// commit, and acknowledged after the effect.
 
 const { role, database, engine, name } = readAssignment()
 const channel = `${name}.order.placed`
 const pool = openDatabase(database)
 /** Messages under way in a consumer at a time. The default, 1, would be a benchmark of round trips. */
 const maxInFlight = 256
-const adapter = engine.startsWith('nats') ? { type: 'NATS', options: { nats: { url: engine }, maxInFlight } } : { type: 'Redis', options: { redis: engine, maxInFlight } }
+const adapter = engine.startsWith('nats')
+  ? { type: 'NATS', options: { nats: { url: engine }, maxInFlight } }
+  : { type: 'Redis', options: { redis: engine, maxInFlight } }
 // The types of Channels want every option of every adapter, and are unknown to those of Moleculer.
 const channels = Middleware({ adapter } as unknown as Parameters<typeof Middleware>[0]) as unknown as BrokerMiddleware
-const broker = new ServiceBroker({ nodeID: role, logger: { type: 'Console', options: { level: 'error' } }, middlewares: [channels] })
+const broker = new ServiceBroker({
+  nodeID: role,
+  logger: { type: 'Console', options: { level: 'error' } },
+  middlewares: [channels],
+})
 const close = (): Promise<void> => broker.stop().then(() => pool.end())
 
 if (role === 'orders') {

@@ -1,15 +1,25 @@
 import 'reflect-metadata'
 import { Controller, Inject, Module } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
-import { ClientProxy, ClientsModule, Ctx, EventPattern, Payload, Transport, type RmqContext, type RmqOptions } from '@nestjs/microservices'
+import {
+  ClientProxy,
+  ClientsModule,
+  Ctx,
+  EventPattern,
+  Payload,
+  Transport,
+  type RmqContext,
+  type RmqOptions,
+} from '@nestjs/microservices'
 import type { ConfirmChannel, ConsumeMessage } from 'amqplib'
 import { lastValueFrom } from 'rxjs'
 import type { Order } from '../../src/order.ts'
 import { readAssignment, serveOrders, serveShipping } from '../../src/peers/program.ts'
 import { insertOrder, insertShipment, openDatabase } from './database.ts'
 
-// NestJS microservices on RabbitMQ: persistent messages, a quorum queue, publisher confirms, manual acknowledgement. It has no outbox: the event
-// is emitted after the commit. Decorators are called by hand, because they are not erasable syntax.
+// NestJS microservices on RabbitMQ: persistent messages, a quorum queue, publisher confirms, manual acknowledgement. It
+// has no outbox: the event is emitted after the commit. Decorators are called by hand, because they are not erasable
+// syntax.
 
 const { role, database, engine, name } = readAssignment()
 const pool = openDatabase(database)
@@ -36,11 +46,17 @@ if (role === 'orders') {
   }
   Inject('EVENTS')(Orders, undefined, 0)
   class App {}
-  Module({ imports: [ClientsModule.register([{ name: 'EVENTS', transport: Transport.RMQ, options }])], providers: [Orders] })(App)
+  Module({
+    imports: [ClientsModule.register([{ name: 'EVENTS', transport: Transport.RMQ, options }])],
+    providers: [Orders],
+  })(App)
   const app = await NestFactory.createApplicationContext(App, { logger: [...logger] })
   const orders = app.get(Orders)
   await orders.client.connect()
-  serveOrders((order) => orders.place(order), () => app.close().then(() => pool.end()))
+  serveOrders(
+    (order) => orders.place(order),
+    () => app.close().then(() => pool.end()),
+  )
 } else {
   await serveShipping(async (shipped) => {
     class Shipping {
@@ -52,13 +68,21 @@ if (role === 'orders') {
         channel.ack(context.getMessage() as ConsumeMessage)
       }
     }
-    EventPattern('order.placed')(Shipping.prototype, 'orderPlaced', Object.getOwnPropertyDescriptor(Shipping.prototype, 'orderPlaced')!)
+    EventPattern('order.placed')(
+      Shipping.prototype,
+      'orderPlaced',
+      Object.getOwnPropertyDescriptor(Shipping.prototype, 'orderPlaced')!,
+    )
     Payload()(Shipping.prototype, 'orderPlaced', 0)
     Ctx()(Shipping.prototype, 'orderPlaced', 1)
     Controller()(Shipping)
     class App {}
     Module({ controllers: [Shipping] })(App)
-    const app = await NestFactory.createMicroservice(App, { transport: Transport.RMQ, options: { ...options, noAck: false, prefetchCount: 256 }, logger: [...logger] })
+    const app = await NestFactory.createMicroservice(App, {
+      transport: Transport.RMQ,
+      options: { ...options, noAck: false, prefetchCount: 256 },
+      logger: [...logger],
+    })
     await app.listen()
     return () => app.close().then(() => pool.end())
   })

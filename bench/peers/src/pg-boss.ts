@@ -3,10 +3,12 @@ import type { Order } from '../../src/order.ts'
 import { readAssignment, serveOrders, serveShipping } from '../../src/peers/program.ts'
 import { CONNECTIONS, insertOrder, openDatabase } from './database.ts'
 
-// pg-boss: the job is sent in the order's transaction, and completed in the transaction of its effects, a batch at a time. With `notified`, a
-// worker hears of a job at once, for which PostgreSQL commits one transaction after the other; without, it looks as often as it may.
+// pg-boss: the job is sent in the order's transaction, and completed in the transaction of its effects, a batch at a
+// time. With `notified`, a worker hears of a job at once, for which PostgreSQL commits one transaction after the other;
+// without, it looks as often as it may.
 
-const insertShipments = 'INSERT INTO shipping.shipments (order_id, sku) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING'
+const insertShipments =
+  'INSERT INTO shipping.shipments (order_id, sku) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING'
 
 const { role, database, name, variant } = readAssignment()
 const notified = variant === 'notified'
@@ -18,7 +20,9 @@ if (role === 'orders') {
   const pool = openDatabase(database)
   serveOrders(
     async (order) => {
-      await insertOrder(pool, order, (client) => boss.send(name, order, { db: { executeSql: (text, values) => client.query(text, values) } }))
+      await insertOrder(pool, order, (client) =>
+        boss.send(name, order, { db: { executeSql: (text, values) => client.query(text, values) } }),
+      )
       return { orderId: order.orderId }
     },
     () => boss.stop().then(() => pool.end()),
@@ -27,7 +31,13 @@ if (role === 'orders') {
   await serveShipping(async (shipped) => {
     await boss.createQueue(name, { notify: notified, retryLimit: 10, retryBackoff: true })
     observeCommits(boss.getDb(), shipped)
-    const options = { batchSize: 100, localConcurrency: 2, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5, transactional: true } as const
+    const options = {
+      batchSize: 100,
+      localConcurrency: 2,
+      burstWhenBatchFull: true,
+      pollingIntervalSeconds: 0.5,
+      transactional: true,
+    } as const
     await boss.work(name, options, async (jobs: Job<Order>[], tx: Db) => {
       await tx.executeSql(insertShipments, [jobs.map(({ data }) => data.orderId), jobs.map(({ data }) => data.sku)])
     })
@@ -45,6 +55,10 @@ function observeCommits(db: Db, shipped: (orderId: string) => void): void {
       if (text === insertShipments) orderIds.push(...(values![0] as string[])) // as the handler gave them
       return tx.executeSql(text, values)
     }
-    return { db: { ...tx, executeSql }, commit: () => commit().then(() => orderIds.forEach((orderId) => shipped(orderId))), rollback }
+    return {
+      db: { ...tx, executeSql },
+      commit: () => commit().then(() => orderIds.forEach((orderId) => shipped(orderId))),
+      rollback,
+    }
   }
 }

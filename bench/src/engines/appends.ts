@@ -9,7 +9,10 @@ import { PAGE, readPages, type Raw } from './raw/raw.ts'
 const ROUNDS = 5
 /** The most that a relay hands to the log at a time, and what it hands over when not so much is going on. */
 const batchSizes = [512, 64] as const
-/** As many for both sizes: of fewer small batches, most of the time would be that of the first ones, in which a connection prepares its statements. */
+/**
+ * As many for both sizes: of fewer small batches, most of the time would be that of the first ones, in which a
+ * connection prepares its statements.
+ */
 const EVENTS = 8_192
 /** Where a batch takes long, fewer of them say the same. */
 const BATCHES_MIN = 4
@@ -19,8 +22,9 @@ const APPENDING_MS = 400
 const goals: Readonly<Record<LogEngine, number>> = { postgres: 0.6, nats: 0.5, kafka: 0.5, rabbitmq: 0.5, redis: 0.5 }
 
 /**
- * The log beside its engine's raw client, which writes the same events in the same batches, one batch after the other is durable, and reads
- * them back in order. They take turns, and the median counts; of several ways to write by hand, the faster one.
+ * The log beside its engine's raw client, which writes the same events in the same batches, one batch after the other
+ * is durable, and reads them back in order. They take turns, and the median counts; of several ways to write by hand,
+ * the faster one.
  */
 export async function measureAppends(engine: LogEngine, url: string): Promise<Result[]> {
   const ways = await openRaw(engine, url)
@@ -39,7 +43,12 @@ export async function measureAppends(engine: LogEngine, url: string): Promise<Re
         const fastest = best.indexOf(Math.max(...best))
         const name = what === 'append' ? `appends of ${size}` : 'reads'
         results.push(
-          { name: `${engine}, ${name}: raw (${ways[fastest]!.name})`, value: best[fastest]!, unit: 'events/s', goal: 0 },
+          {
+            name: `${engine}, ${name}: raw (${ways[fastest]!.name})`,
+            value: best[fastest]!,
+            unit: 'events/s',
+            goal: 0,
+          },
           {
             name: `${engine}, ${name}: the log`,
             value: median(rounds.map(({ log }) => log[what])),
@@ -84,7 +93,11 @@ async function openRaw(engine: LogEngine, url: string): Promise<Raw[]> {
 async function measureRaw(way: Raw, size: number): Promise<Rates> {
   const source = await way.begin(freshName())
   try {
-    return await measure(size, (records) => source.append(records), (count) => source.read(count))
+    return await measure(
+      size,
+      (records) => source.append(records),
+      (count) => source.read(count),
+    )
   } finally {
     await source.end()
   }
@@ -104,8 +117,13 @@ async function measureLog(engine: LogEngine, url: string, size: number): Promise
       offsets[partition] = records[records.length - 1]?.offset ?? null
       return records
     }
-    await Promise.all(offsets.map((_, partition) => reader.tail(source, partition))) // it opens its connections when they are needed
-    return await measure(size, (records) => log.append(source, records), (count) => readPages(count, page))
+    // it opens its connections when they are needed
+    await Promise.all(offsets.map((_, partition) => reader.tail(source, partition)))
+    return await measure(
+      size,
+      (records) => log.append(source, records),
+      (count) => readPages(count, page),
+    )
   } finally {
     await reader.close()
     await log.close()
@@ -113,12 +131,17 @@ async function measureLog(engine: LogEngine, url: string, size: number): Promise
 }
 
 /** The first batch is not counted: it makes streams and tables. */
-async function measure(size: number, append: (records: readonly LogRecord[]) => Promise<void>, read: (count: number) => Promise<number>): Promise<Rates> {
+async function measure(
+  size: number,
+  append: (records: readonly LogRecord[]) => Promise<void>,
+  read: (count: number) => Promise<number>,
+): Promise<Rates> {
   const batches = createBatches(EVENTS / size + 1, size)
   await append(batches[0]!)
   const startedMs = performance.now()
   let appended = 1
-  while (appended < batches.length && (appended <= BATCHES_MIN || performance.now() - startedMs < APPENDING_MS)) await append(batches[appended++]!)
+  while (appended < batches.length && (appended <= BATCHES_MIN || performance.now() - startedMs < APPENDING_MS))
+    await append(batches[appended++]!)
   const appendedMs = performance.now()
   const count = appended * size
   const found = await read(count)
@@ -141,7 +164,19 @@ function createBatches(count: number, size: number): LogRecord[][] {
       const index = batch * size + at
       const partition = (index * 7) % PARTITIONS
       const data = createOrder(index)
-      return { partition, number: ++numbers[partition]!, order: String(index + 1), id: host.uuid(), type: 'order.placed', version: 1, key: data.orderId, at: Date.now(), data: JSON.stringify(data), trace, cause: host.uuid() }
+      return {
+        partition,
+        number: ++numbers[partition]!,
+        order: String(index + 1),
+        id: host.uuid(),
+        type: 'order.placed',
+        version: 1,
+        key: data.orderId,
+        at: Date.now(),
+        data: JSON.stringify(data),
+        trace,
+        cause: host.uuid(),
+      }
     }),
   )
 }

@@ -5,7 +5,13 @@ export const logEngines = ['postgres', 'nats', 'kafka', 'rabbitmq', 'redis'] as 
 export type LogEngine = (typeof logEngines)[number]
 
 /** Opens Atoll's log on an engine, as the tables of the bench have it: 16 partitions, and nothing else but defaults. */
-export async function openLog(engine: LogEngine, url: string, system: string, host: Host, logger: Logger): Promise<Log> {
+export async function openLog(
+  engine: LogEngine,
+  url: string,
+  system: string,
+  host: Host,
+  logger: Logger,
+): Promise<Log> {
   const common = { system, host, logger }
   switch (engine) {
     case 'postgres':
@@ -13,7 +19,12 @@ export async function openLog(engine: LogEngine, url: string, system: string, ho
     case 'nats':
       return (await import('@atoll/log/nats')).createNatsLog({ servers: url, ...common })
     case 'kafka':
-      return (await import('@atoll/log/kafka')).createKafkaLog({ brokers: [new URL(url).host], partitions: PARTITIONS, replicas: 1, ...common })
+      return (await import('@atoll/log/kafka')).createKafkaLog({
+        brokers: [new URL(url).host],
+        partitions: PARTITIONS,
+        replicas: 1,
+        ...common,
+      })
     case 'rabbitmq':
       return (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ url, ...common })
     case 'redis':

@@ -10,19 +10,24 @@ import { measureAppends } from './appends.ts'
 import { logEngines, type LogEngine } from './logs.ts'
 import { withEngine } from './with-engine.ts'
 
-// `npm run bench:engines`: the logs beside the raw clients of their engines, and Atoll beside what a user might pick instead.
+// `npm run bench:engines`: the logs beside the raw clients of their engines, and Atoll beside what a user might pick
+// instead.
 
 const parts = ['raw', 'peers'] as const
 const usage = `npm run bench:engines -- [${[...parts, ...logEngines].join(' | ')} …] [--json] [--record]`
 const folder = join(import.meta.dirname, '../..')
 
-const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' }, record: { type: 'boolean' }, help: { type: 'boolean' } }, allowPositionals: true })
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'boolean' }, record: { type: 'boolean' }, help: { type: 'boolean' } },
+  allowPositionals: true,
+})
 const unknown = positionals.filter((name) => ![...parts, ...logEngines].some((known) => known === name))
 if (values.help || unknown.length > 0) {
   console.error(usage)
   process.exit(unknown.length > 0 ? 2 : 0)
 }
-const wanted = <T extends string>(names: readonly T[]): readonly T[] => (names.some((name) => positionals.includes(name)) ? names.filter((name) => positionals.includes(name)) : names)
+const wanted = <T extends string>(names: readonly T[]): readonly T[] =>
+  names.some((name) => positionals.includes(name)) ? names.filter((name) => positionals.includes(name)) : names
 const wantedParts = wanted(parts)
 if (wantedParts.includes('peers')) installPeers()
 
@@ -66,5 +71,8 @@ function installPeers(): void {
   const peersFolder = join(folder, 'peers')
   if (existsSync(join(peersFolder, 'node_modules'))) return
   tell('installing the peers …')
-  execFileSync('npm', ['ci', '--prefix', peersFolder, '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
+  execFileSync('npm', ['ci', '--prefix', peersFolder, '--no-audit', '--no-fund', '--loglevel=error'], {
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  })
 }

@@ -4,7 +4,10 @@ import { startEngine } from '@atoll/engines'
 import { withFolder } from '../world.ts'
 import type { LogEngine } from './logs.ts'
 
-/** Runs `work` with the URL of an engine: of one started for it, with empty data and durable settings; or of the one that `ATOLL_ENGINE_…` names. */
+/**
+ * Runs `work` with the URL of an engine: of one started for it, with empty data and durable settings; or of the one
+ * that `ATOLL_ENGINE_…` names.
+ */
 export async function withEngine<T>(name: LogEngine, work: (url: string) => Promise<T>): Promise<T> {
   const given = process.env[`ATOLL_ENGINE_${name.toUpperCase()}`]
   if (given) return work(given)

@@ -6,7 +6,8 @@ import { openLog, type LogEngine } from '../engines/logs.ts'
 import { createShop } from '../shop.ts'
 import { readAssignment, serveOrders, serveShipping } from './program.ts'
 
-// Atoll: stores in PostgreSQL, and the log on the engine. The order and its event commit together; the effect and the cursor commit together.
+// Atoll: stores in PostgreSQL, and the log on the engine. The order and its event commit together; the effect and the
+// cursor commit together.
 
 const { role, database, engine, name, variant } = readAssignment()
 const host = createNodeHost()
@@ -17,7 +18,11 @@ const stores = createPostgresStores({ url: database, system: name, host })
 const log = await openLog(variant as LogEngine, variant === 'postgres' ? database : engine, name, host, logger)
 
 async function start(onShipped?: (orderId: string) => void) {
-  const running = await startSystem(createShop('prepared', onShipped), { host, log, stores, logger }, { services: [role] })
+  const running = await startSystem(
+    createShop('prepared', onShipped),
+    { host, log, stores, logger },
+    { services: [role] },
+  )
   const close = async (): Promise<void> => {
     await running.stop()
     await stores.close()

@@ -4,7 +4,10 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import type { Assignment, Batch, Report, Times } from './program.ts'
 
-/** A program that does the work: as two services in two processes, on stores in PostgreSQL and an engine that carries the events. */
+/**
+ * A program that does the work: as two services in two processes, on stores in PostgreSQL and an engine that carries
+ * the events.
+ */
 export interface Contender {
   readonly name: string
   /** Where the program is. */
@@ -31,16 +34,27 @@ export interface Round {
 export interface RunningContender {
   readonly contender: Contender
   measure(count: number, inFlight: number): Promise<Round>
-  /** Halts both processes, so that what they do when idle takes nothing from others. What they had not finished waits. */
+  /**
+   * Halts both processes, so that what they do when idle takes nothing from others. What they had not finished waits.
+   */
   pause(): void
   resume(): void
 }
 
 /** Runs `work` with the two processes of a contender, on a fresh database, and removes both. */
-export async function withContender<T>(contender: Contender, postgres: string, work: (running: RunningContender) => Promise<T>): Promise<T> {
+export async function withContender<T>(
+  contender: Contender,
+  postgres: string,
+  work: (running: RunningContender) => Promise<T>,
+): Promise<T> {
   const name = `bench-${randomBytes(4).toString('hex')}`
   return withDatabase(postgres, name, async (database, admin) => {
-    const assignment = { database, engine: contender.engine, name, ...(contender.variant !== undefined && { variant: contender.variant }) }
+    const assignment = {
+      database,
+      engine: contender.engine,
+      name,
+      ...(contender.variant !== undefined && { variant: contender.variant }),
+    }
     const children: Child[] = []
     const [ordersTable, shipmentsTable] = contender.tables?.(name) ?? ['orders.orders', 'shipping.shipments']
     let placed = 0
@@ -59,9 +73,14 @@ export async function withContender<T>(contender: Contender, postgres: string, w
           const batch: Batch = { from: placed, count, inFlight }
           placed += count
           const [begun, shipped] = await Promise.all([orders.ask(batch), shipping.ask(batch)])
-          const { rows } = await admin.query(`SELECT (SELECT count(*)::int FROM ${ordersTable}) AS orders, (SELECT count(*)::int FROM ${shipmentsTable}) AS shipments`)
+          const { rows } = await admin.query(
+            `SELECT (SELECT count(*)::int FROM ${ordersTable}) AS orders, (SELECT count(*)::int FROM ${shipmentsTable}) AS shipments`,
+          )
           const [{ orders: orderCount, shipments }] = rows as [{ orders: number; shipments: number }]
-          if (orderCount !== placed || shipments !== placed) throw new Error(`${contender.name}: ${placed} orders were placed; there are ${orderCount} orders and ${shipments} shipments`)
+          if (orderCount !== placed || shipments !== placed)
+            throw new Error(
+              `${contender.name}: ${placed} orders were placed; there are ${orderCount} orders and ${shipments} shipments`,
+            )
           return toRound(begun, shipped)
         },
       })
@@ -79,7 +98,13 @@ function toRound({ times: placed, cpuMs: placing }: Answer, { times: shipped, cp
   const begun = placed.reduce((first, [at]) => Math.min(first, at), Number.POSITIVE_INFINITY)
   const ended = shipped.reduce((last, [at]) => Math.max(last, at), 0)
   const at = (sorted: readonly number[], share: number): number => sorted[Math.floor(sorted.length * share)]!
-  return { perSecond: (placed.length / (ended - begun)) * 1_000, p50Ms: at(latencies, 0.5), p99Ms: at(latencies, 0.99), answerP50Ms: at(answers, 0.5), cpuMs: (placing + shipping) / placed.length }
+  return {
+    perSecond: (placed.length / (ended - begun)) * 1_000,
+    p50Ms: at(latencies, 0.5),
+    p99Ms: at(latencies, 0.99),
+    answerP50Ms: at(answers, 0.5),
+    cpuMs: (placing + shipping) / placed.length,
+  }
 }
 
 /** One of the two processes. Whatever goes wrong in it ends the measuring. */
@@ -91,11 +116,20 @@ class Child {
   readonly #kill = (): boolean => this.#process.kill('SIGKILL')
 
   constructor(file: string, assignment: Assignment) {
-    this.#process = fork(file, [JSON.stringify(assignment)], { stdio: ['ignore', 2, 2, 'ipc'], execArgv: ['--disable-warning=DeprecationWarning'] })
+    this.#process = fork(file, [JSON.stringify(assignment)], {
+      stdio: ['ignore', 2, 2, 'ipc'],
+      execArgv: ['--disable-warning=DeprecationWarning'],
+    })
     process.once('exit', this.#kill) // one that is halted would not notice that it is alone
     const exited = once(this.#process, 'exit') as Promise<[code: number | null, signal: string | null]>
     this.#exited = exited.then(() => process.off('exit', this.#kill))
-    this.#failed = exited.then(([code, signal]) => Promise.reject(new Error(`${file} (${assignment.role}) ended with ${signal ?? `code ${code}`} before it was told to; what it said is above`)))
+    this.#failed = exited.then(([code, signal]) =>
+      Promise.reject(
+        new Error(
+          `${file} (${assignment.role}) ended with ${signal ?? `code ${code}`} before it was told to; what it said is above`,
+        ),
+      ),
+    )
     this.#failed.catch(() => undefined) // raced with what is waited for
     this.ready = this.#next()
   }
@@ -128,13 +162,19 @@ class Child {
 
 /** A benchmark that hangs measures nothing. */
 function deadline(): Promise<never> {
-  return new Promise((_, reject) => setTimeout(() => reject(new Error(`a program did not answer within ${ANSWER_MS} ms`)), ANSWER_MS).unref())
+  return new Promise((_, reject) =>
+    setTimeout(() => reject(new Error(`a program did not answer within ${ANSWER_MS} ms`)), ANSWER_MS).unref(),
+  )
 }
 
 const ANSWER_MS = 60_000
 const STOP_MS = 5_000
 
-async function withDatabase<T>(postgres: string, name: string, work: (url: string, admin: pg.Pool) => Promise<T>): Promise<T> {
+async function withDatabase<T>(
+  postgres: string,
+  name: string,
+  work: (url: string, admin: pg.Pool) => Promise<T>,
+): Promise<T> {
   const server = openPool(postgres)
   await server.query(`CREATE DATABASE "${name}"`)
   const url = new URL(postgres)
@@ -148,7 +188,10 @@ async function withDatabase<T>(postgres: string, name: string, work: (url: strin
   } finally {
     await admin.end()
     await server.query(`DROP DATABASE "${name}" WITH (FORCE)`)
-    const { rows } = await server.query<{ role: string }>('SELECT rolname AS role FROM pg_roles WHERE starts_with(rolname, $1)', [`${name}_`])
+    const { rows } = await server.query<{ role: string }>(
+      'SELECT rolname AS role FROM pg_roles WHERE starts_with(rolname, $1)',
+      [`${name}_`],
+    )
     for (const { role } of rows) await server.query(`DROP ROLE "${role}"`)
     await server.end()
   }

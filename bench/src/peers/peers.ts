@@ -32,7 +32,9 @@ export const peers: readonly Peer[] = [
   { name: 'DBOS', program: 'dbos', engine: 'postgres', isAtomic: true },
 ]
 
-/** A peer and Atoll on the same engine: medians of their rounds, and of the ratios of rounds that followed each other. */
+/**
+ * A peer and Atoll on the same engine: medians of their rounds, and of the ratios of rounds that followed each other.
+ */
 export interface Comparison {
   readonly peer: Peer
   readonly theirs: Round
@@ -46,17 +48,32 @@ export interface Comparison {
 /** Both do the same work with both services in processes of their own, by turns; whose turn it is not is halted. */
 export async function comparePeer(peer: Peer, url: string, postgres: string): Promise<Comparison> {
   const { engine, name, program, variant } = peer
-  const theirs: Contender = { name, file: join(import.meta.dirname, '../../peers/src', `${program}.ts`), engine: toUrl(url), ...(variant !== undefined && { variant }) }
-  const ours: Contender = { name: 'Atoll', file: join(import.meta.dirname, 'atoll.ts'), engine: url, variant: engine, tables: (run) => [`"${run}_orders".orders`, `"${run}_shipping".shipments`] }
+  const theirs: Contender = {
+    name,
+    file: join(import.meta.dirname, '../../peers/src', `${program}.ts`),
+    engine: toUrl(url),
+    ...(variant !== undefined && { variant }),
+  }
+  const ours: Contender = {
+    name: 'Atoll',
+    file: join(import.meta.dirname, 'atoll.ts'),
+    engine: url,
+    variant: engine,
+    tables: (run) => [`"${run}_orders".orders`, `"${run}_shipping".shipments`],
+  }
   return withContender(theirs, postgres, async (peerRuns) => {
     const warm = await peerRuns.measure(WARM_UP, IN_FLIGHT)
     peerRuns.pause()
     return withContender(ours, postgres, async (atollRuns) => {
       const { perSecond } = await atollRuns.measure(WARM_UP, IN_FLIGHT)
       atollRuns.pause()
-      const count = Math.min(COUNT_MAX, Math.max(COUNT_MIN, Math.round((Math.min(warm.perSecond, perSecond) * ROUND_SECONDS) / 100) * 100))
+      const count = Math.min(
+        COUNT_MAX,
+        Math.max(COUNT_MIN, Math.round((Math.min(warm.perSecond, perSecond) * ROUND_SECONDS) / 100) * 100),
+      )
       const rounds: { theirs: Round; ours: Round }[] = []
-      for (let round = 0; round < ROUNDS; round++) rounds.push({ theirs: await takeTurn(peerRuns, count), ours: await takeTurn(atollRuns, count) })
+      for (let round = 0; round < ROUNDS; round++)
+        rounds.push({ theirs: await takeTurn(peerRuns, count), ours: await takeTurn(atollRuns, count) })
       return {
         peer,
         theirs: medians(rounds.map((round) => round.theirs)),
@@ -77,7 +94,13 @@ async function takeTurn(running: RunningContender, count: number): Promise<Round
 
 function medians(rounds: readonly Round[]): Round {
   const of = (what: keyof Round): number => median(rounds.map((round) => round[what]))
-  return { perSecond: of('perSecond'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms'), answerP50Ms: of('answerP50Ms'), cpuMs: of('cpuMs') }
+  return {
+    perSecond: of('perSecond'),
+    p50Ms: of('p50Ms'),
+    p99Ms: of('p99Ms'),
+    answerP50Ms: of('answerP50Ms'),
+    cpuMs: of('cpuMs'),
+  }
 }
 
 /** As the clients of peers write it: with the scheme of the protocol, and none of our parameters. */

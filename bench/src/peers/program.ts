@@ -1,7 +1,8 @@
 import { createOrder, indexOf, type Order } from '../order.ts'
 
-// What the programs under measurement have in common, Atoll's and the peers': each is started twice, as the service that takes orders and as
-// the one that ships them, and told over IPC what to do. It imports nothing, so that peers load nothing of Atoll.
+// What the programs under measurement have in common, Atoll's and the peers': each is started twice, as the service
+// that takes orders and as the one that ships them, and told over IPC what to do. It imports nothing, so that peers
+// load nothing of Atoll.
 
 /** What a program is given as its first argument, as JSON. */
 export interface Assignment {
@@ -27,7 +28,10 @@ export interface Batch {
 /** When something began and ended, in milliseconds of the machine's monotonic clock. */
 export type Times = readonly (readonly [begun: number, ended: number])[]
 
-/** What it says: that it is ready; or of each order of the batch when it was placed, or shipped, and how long the process computed meanwhile. */
+/**
+ * What it says: that it is ready; or of each order of the batch when it was placed, or shipped, and how long the
+ * process computed meanwhile.
+ */
 export type Report = { readonly ready: true } | { readonly times: Times; readonly cpuMs: number }
 
 export function readAssignment(): Assignment {
@@ -54,9 +58,12 @@ export function serveOrders(place: (order: Order) => Promise<unknown>, close: ()
 }
 
 /**
- * The service that ships. `start` starts it, calls `shipped` whenever the effect of an order has been committed, and returns what ends it.
+ * The service that ships. `start` starts it, calls `shipped` whenever the effect of an order has been committed, and
+ * returns what ends it.
  */
-export async function serveShipping(start: (shipped: (orderId: string) => void) => Promise<() => Promise<unknown>>): Promise<void> {
+export async function serveShipping(
+  start: (shipped: (orderId: string) => void) => Promise<() => Promise<unknown>>,
+): Promise<void> {
   const shipped = new Map<number, number>()
   /** Orders before it have been told of; some may be shipped once more. */
   let from = 0

@@ -14,7 +14,9 @@ keepsItsPromises('kafka', {
   async count(url) {
     const admin = new Admin(optionsOf(url))
     try {
-      const [topic] = await admin.listOffsets({ topics: [{ name: 'records', partitions: [{ partitionIndex: 0, timestamp: ListOffsetTimestamps.LATEST }] }] })
+      const [topic] = await admin.listOffsets({
+        topics: [{ name: 'records', partitions: [{ partitionIndex: 0, timestamp: ListOffsetTimestamps.LATEST }] }],
+      })
       return Number(topic!.partitions[0]!.offset) // it answers what it was asked for
     } finally {
       await admin.close()
@@ -25,7 +27,8 @@ keepsItsPromises('kafka', {
 async function ensureTopic(url: string): Promise<void> {
   const admin = new Admin(optionsOf(url))
   try {
-    if (!(await admin.listTopics()).includes('records')) await admin.createTopics({ topics: ['records'], partitions: 1, replicas: 1 })
+    if (!(await admin.listTopics()).includes('records'))
+      await admin.createTopics({ topics: ['records'], partitions: 1, replicas: 1 })
   } finally {
     await admin.close()
   }

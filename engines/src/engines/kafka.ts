@@ -22,12 +22,26 @@ export const kafka: Engine = {
 
   async install() {
     const java = findProgram('java')
-    if (!java) throw new AtollError('UNSUPPORTED', `Kafka ${VERSION} needs Java 17 or later, which is not installed; install it, or use Docker`)
+    if (!java)
+      throw new AtollError(
+        'UNSUPPORTED',
+        `Kafka ${VERSION} needs Java 17 or later, which is not installed; install it, or use Docker`,
+      )
     const jars = await cached(`kafka-${VERSION}`, copyJars)
-    const options = ['-cp', join(jars, '*'), '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xms128m', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn']
+    const options = [
+      '-cp',
+      join(jars, '*'),
+      '-XX:+UseSerialGC',
+      '-XX:TieredStopAtLevel=1',
+      '-Xms128m',
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    ]
     return {
       prepare: (place) => prepare(place, (args) => runCommand(java, [...options, ...args], { boundMs: FORMAT_MS })),
-      command: ({ folder, cluster }) => ({ file: java, args: [...options, cluster ? '-Xmx256m' : '-Xmx384m', 'kafka.Kafka', join(folder, 'server.properties')] }),
+      command: ({ folder, cluster }) => ({
+        file: java,
+        args: [...options, cluster ? '-Xmx256m' : '-Xmx384m', 'kafka.Kafka', join(folder, 'server.properties')],
+      }),
     }
   },
 
@@ -36,7 +50,8 @@ export const kafka: Engine = {
   // Metadata, version 1, of no topic. It names no broker before it lets clients in.
   probe: { send: metadataRequest(), accepts: (answer) => brokersIn(answer) > 0 },
 
-  hasJoined: ({ port, cluster }) => answers(HOST, port, { send: metadataRequest(), accepts: (answer) => brokersIn(answer) === cluster.ports.length }),
+  hasJoined: ({ port, cluster }) =>
+    answers(HOST, port, { send: metadataRequest(), accepts: (answer) => brokersIn(answer) === cluster.ports.length }),
 }
 
 /** As in compose.yaml. */
@@ -60,7 +75,10 @@ export const settings = {
   'broker.heartbeat.interval.ms': '300',
 } as const
 
-/** What is different where three keep each record: it need not be on a disk before it is acknowledged, but on two of them. */
+/**
+ * What is different where three keep each record: it need not be on a disk before it is acknowledged, but on two of
+ * them.
+ */
 const clusterSettings = {
   'log.flush.interval.messages': String(Number.MAX_SAFE_INTEGER),
   'default.replication.factor': '3',
@@ -75,13 +93,33 @@ const clusterSettings = {
 
 async function copyJars(folder: string): Promise<void> {
   const maven = findProgram('mvn')
-  if (!maven) throw new AtollError('UNSUPPORTED', `Kafka ${VERSION} is fetched by Maven, which is not installed; install it, or use Docker`)
+  if (!maven)
+    throw new AtollError(
+      'UNSUPPORTED',
+      `Kafka ${VERSION} is fetched by Maven, which is not installed; install it, or use Docker`,
+    )
   tell(`fetching Kafka ${VERSION} (mvn dependency:copy-dependencies) …`)
   const pom = fileURLToPath(new URL('kafka.pom.xml', import.meta.url))
-  await runCommand(maven, ['-q', '-B', '-f', pom, `-Dkafka.version=${VERSION}`, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${folder}`], { boundMs: FETCH_MS })
+  await runCommand(
+    maven,
+    [
+      '-q',
+      '-B',
+      '-f',
+      pom,
+      `-Dkafka.version=${VERSION}`,
+      'dependency:copy-dependencies',
+      '-DincludeScope=runtime',
+      `-DoutputDirectory=${folder}`,
+    ],
+    { boundMs: FETCH_MS },
+  )
 }
 
-async function prepare({ folder, port, proxyPort, cluster }: Place, java: (args: readonly string[]) => Promise<string>): Promise<void> {
+async function prepare(
+  { folder, port, proxyPort, cluster }: Place,
+  java: (args: readonly string[]) => Promise<string>,
+): Promise<void> {
   const data = join(folder, 'data')
   const properties = join(folder, 'server.properties')
   const places = {
@@ -94,10 +132,17 @@ async function prepare({ folder, port, proxyPort, cluster }: Place, java: (args:
       'inter.broker.listener.name': 'PLAINTEXT',
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,PROXY:PLAINTEXT,CONTROLLER:PLAINTEXT',
     }),
-    'controller.quorum.voters': (cluster?.ports ?? [port]).map((each, index) => `${index + 1}@${HOST}:${each + 1}`).join(','),
+    'controller.quorum.voters': (cluster?.ports ?? [port])
+      .map((each, index) => `${index + 1}@${HOST}:${each + 1}`)
+      .join(','),
     ...(cluster && { 'node.id': String(cluster.index + 1), ...clusterSettings }),
   }
-  await writeFile(properties, Object.entries({ ...settings, ...places }).map(([key, value]) => `${key}=${value}\n`).join(''))
+  await writeFile(
+    properties,
+    Object.entries({ ...settings, ...places })
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join(''),
+  )
   if (existsSync(join(data, 'meta.properties'))) return
   await java(['kafka.tools.StorageTool', 'format', '--cluster-id', CLUSTER, '--config', properties])
 }

@@ -9,7 +9,8 @@ keepsItsPromises('nats', {
       await manager.streams.add({ name: 'records', subjects: ['records'] })
       await jetstream(connection).publish('records', 'one')
     }),
-  count: (url) => use(url, async (connection) => (await (await jetstreamManager(connection)).streams.info('records')).state.messages),
+  count: (url) =>
+    use(url, async (connection) => (await (await jetstreamManager(connection)).streams.info('records')).state.messages),
 })
 
 async function use<T>(url: string, work: (connection: NatsConnection) => Promise<T>): Promise<T> {

@@ -32,7 +32,8 @@ export const nats: Engine = {
   // JetStream itself is asked, not only the server.
   probe: {
     send: 'CONNECT {"verbose":false}\r\nSUB ready 1\r\nPUB $JS.API.INFO ready 0\r\n\r\n',
-    accepts: (answer) => /^MSG ready .*\r\n.*"type":"io\.nats\.jetstream\.api\.v1\.account_info_response"/m.test(answer.toString('utf8')),
+    accepts: (answer) =>
+      /^MSG ready .*\r\n.*"type":"io\.nats\.jetstream\.api\.v1\.account_info_response"/m.test(answer.toString('utf8')),
   },
 }
 
@@ -47,7 +48,12 @@ async function prepare({ folder, port, cluster }: Place): Promise<void> {
     `port: ${port}`,
     `server_name: atoll${cluster ? `-${cluster.index + 1}` : ''}`,
     `jetstream {\n${jetstream.map((line) => `  ${line}\n`).join('')}}`,
-    ...(cluster ? [`http: "${HOST}:${port + 2}"`, `cluster { name: atoll, listen: "${HOST}:${port + 1}", routes: ${JSON.stringify(routes)} }`] : []),
+    ...(cluster
+      ? [
+          `http: "${HOST}:${port + 2}"`,
+          `cluster { name: atoll, listen: "${HOST}:${port + 1}", routes: ${JSON.stringify(routes)} }`,
+        ]
+      : []),
   ]
   await writeFile(join(folder, 'nats.conf'), lines.map((line) => `${line}\n`).join(''))
 }
@@ -55,15 +61,23 @@ async function prepare({ folder, port, cluster }: Place): Promise<void> {
 /** Streams are made on servers that their leader knows. */
 async function hasJoined({ port, cluster }: Member): Promise<boolean> {
   const answer = await fetch(`http://${HOST}:${port + 2}/jsz`).catch(() => undefined)
-  const page = (await answer?.json()) as { meta_cluster?: { leader?: string; cluster_size?: number } } | undefined // as the server documents it
+  // as the server documents it
+  const page = (await answer?.json()) as { meta_cluster?: { leader?: string; cluster_size?: number } } | undefined
   return page?.meta_cluster?.leader !== undefined && page.meta_cluster.cluster_size === cluster.ports.length
 }
 
 async function build(folder: string): Promise<void> {
   const go = findProgram('go', '/usr/local/go/bin')
-  if (!go) throw new AtollError('UNSUPPORTED', `NATS ${VERSION} is built by Go, which is not installed; install Go 1.25 or later, or use Docker`)
+  if (!go)
+    throw new AtollError(
+      'UNSUPPORTED',
+      `NATS ${VERSION} is built by Go, which is not installed; install Go 1.25 or later, or use Docker`,
+    )
   tell(`building NATS ${VERSION} (go install) …`)
-  await runCommand(go, ['install', `github.com/nats-io/nats-server/v2@v${VERSION}`], { env: { GOBIN: folder }, boundMs: BUILD_MS })
+  await runCommand(go, ['install', `github.com/nats-io/nats-server/v2@v${VERSION}`], {
+    env: { GOBIN: folder },
+    boundMs: BUILD_MS,
+  })
 }
 
 const BUILD_MS = 600_000

@@ -20,13 +20,26 @@ export const postgres: Engine = {
 
   async install() {
     const programs = findPrograms() ?? (await installPackage('postgresql'), findPrograms())
-    if (!programs) throw new AtollError('UNAVAILABLE', 'PostgreSQL is installed, but neither in /usr/lib/postgresql nor in PATH; put the folder of `postgres` and `initdb` into PATH')
+    if (!programs)
+      throw new AtollError(
+        'UNAVAILABLE',
+        'PostgreSQL is installed, but neither in /usr/lib/postgresql nor in PATH; put the folder of `postgres` and `initdb` into PATH',
+      )
     const user = process.getuid?.() === 0 ? await findUser() : undefined
     return {
       prepare: (place) => prepare(place, programs, user),
       command: ({ folder, port }) => ({
         file: join(programs, 'postgres'),
-        args: ['-D', join(folder, 'data'), '-p', String(port), ...[`listen_addresses=${HOST}`, 'unix_socket_directories=', ...settings].flatMap((setting) => ['-c', setting])],
+        args: [
+          '-D',
+          join(folder, 'data'),
+          '-p',
+          String(port),
+          ...[`listen_addresses=${HOST}`, 'unix_socket_directories=', ...settings].flatMap((setting) => [
+            '-c',
+            setting,
+          ]),
+        ],
         ...(user && { user }),
       }),
     }
@@ -35,7 +48,10 @@ export const postgres: Engine = {
   url: (port) => `postgres://${ADMINISTRATOR}:${PASSWORD}@${HOST}:${port}/postgres`,
 
   // Asked to begin a session it wants a password, which it does not before it has recovered.
-  probe: { send: startup({ user: ADMINISTRATOR, database: 'postgres' }), accepts: (answer) => answer.subarray(0, 1).toString('latin1') === 'R' },
+  probe: {
+    send: startup({ user: ADMINISTRATOR, database: 'postgres' }),
+    accepts: (answer) => answer.subarray(0, 1).toString('latin1') === 'R',
+  },
 }
 
 /** As in compose.yaml. */
@@ -44,7 +60,9 @@ export const settings = ['fsync=on', 'synchronous_commit=on', 'full_page_writes=
 /** The folder of `postgres` and `initdb`: the newest of Debian's, or where PATH says. */
 function findPrograms(): string | undefined {
   const root = '/usr/lib/postgresql'
-  const versions = existsSync(root) ? readdirSync(root).filter((name) => existsSync(join(root, name, 'bin/postgres'))) : []
+  const versions = existsSync(root)
+    ? readdirSync(root).filter((name) => existsSync(join(root, name, 'bin/postgres')))
+    : []
   const newest = versions.sort((left, right) => Number(right) - Number(left))[0]
   if (newest !== undefined) return join(root, newest, 'bin')
   const found = findProgram('postgres')
@@ -53,7 +71,11 @@ function findPrograms(): string | undefined {
 
 /** Whom its package made for it: it refuses to run as root. */
 async function findUser(): Promise<User> {
-  const [uid, gid] = await Promise.all(['-u', '-g'].map(async (option) => Number(await runCommand('id', [option, ADMINISTRATOR], { boundMs: COMMAND_MS }))))
+  const [uid, gid] = await Promise.all(
+    ['-u', '-g'].map(async (option) =>
+      Number(await runCommand('id', [option, ADMINISTRATOR], { boundMs: COMMAND_MS })),
+    ),
+  )
   return { uid: uid!, gid: gid! } // one each
 }
 
@@ -71,7 +93,18 @@ async function prepare({ folder }: Place, programs: string, user: User | undefin
   }
   const password = join(folder, 'password')
   await writeFile(password, PASSWORD)
-  const args = ['-D', partial, '-U', ADMINISTRATOR, '-A', 'scram-sha-256', `--pwfile=${password}`, '-E', 'UTF8', '--locale=C.UTF-8']
+  const args = [
+    '-D',
+    partial,
+    '-U',
+    ADMINISTRATOR,
+    '-A',
+    'scram-sha-256',
+    `--pwfile=${password}`,
+    '-E',
+    'UTF8',
+    '--locale=C.UTF-8',
+  ]
   await runCommand(join(programs, 'initdb'), args, { boundMs: COMMAND_MS, ...(user && { user }) })
   await rm(password)
   await rename(partial, data)
@@ -81,7 +114,11 @@ async function assertReachable(folder: string, user: User): Promise<void> {
   try {
     await runCommand('test', ['-w', folder], { user, boundMs: COMMAND_MS })
   } catch (error) {
-    throw new AtollError('UNSUPPORTED', `PostgreSQL cannot run as root, and its user ${ADMINISTRATOR} may not enter ${folder}; choose another folder (--data), or open those above it to others`, { cause: error })
+    throw new AtollError(
+      'UNSUPPORTED',
+      `PostgreSQL cannot run as root, and its user ${ADMINISTRATOR} may not enter ${folder}; choose another folder (--data), or open those above it to others`,
+      { cause: error },
+    )
   }
 }
 

@@ -13,8 +13,16 @@ keepsItsPromises('rabbitmq', {
       await channel.prefetch(100)
       let records = 0
       const all = Promise.withResolvers<number>()
-      const arrive = (text: string): void => (text === end ? all.resolve(records) : void (records += text === 'one' ? 1 : 0))
-      await channel.consume('records', (message) => (message ? (arrive(message.content.toString()), channel.ack(message)) : all.reject(new Error('the stream ended'))), { arguments: { 'x-stream-offset': 'first' } })
+      const arrive = (text: string): void =>
+        text === end ? all.resolve(records) : void (records += text === 'one' ? 1 : 0)
+      await channel.consume(
+        'records',
+        (message) =>
+          message
+            ? (arrive(message.content.toString()), channel.ack(message))
+            : all.reject(new Error('the stream ended')),
+        { arguments: { 'x-stream-offset': 'first' } },
+      )
       return all.promise
     }),
 })
@@ -24,7 +32,10 @@ async function send(channel: ConfirmChannel, text: string): Promise<void> {
   await channel.waitForConfirms()
 }
 
-/** Works on a channel, once the stream is there: for a moment after a restart RabbitMQ answers, and has not found its streams yet. */
+/**
+ * Works on a channel, once the stream is there: for a moment after a restart RabbitMQ answers, and has not found its
+ * streams yet.
+ */
 async function use<T>(url: string, work: (channel: ConfirmChannel) => Promise<T>): Promise<T> {
   let last: unknown
   let result: { of: T } | undefined

@@ -9,11 +9,15 @@ import { HOST } from '../run/ports.ts'
 const USER = 'atoll'
 const PASSWORD = 'atoll'
 
-/** RabbitMQ with streams, apart from one that the system may run: its own node, cookie, ports and folders, and its own port mapper. */
+/**
+ * RabbitMQ with streams, apart from one that the system may run: its own node, cookie, ports and folders, and its own
+ * port mapper.
+ */
 export const rabbitmq: Engine = {
   name: 'rabbitmq',
   port: 21_472,
-  // AMQP, streams, Erlang's distribution, and its port mapper; the members of a cluster share one, and have the management plugin there.
+  // AMQP, streams, Erlang's distribution, and its port mapper; the members of a cluster share one, and have the
+  // management plugin there.
   ports: 4,
   stopSignal: 'SIGTERM',
 
@@ -23,7 +27,9 @@ export const rabbitmq: Engine = {
       prepare,
       command(place) {
         const env = environment(place)
-        return place.cluster ? { file: program, args: [], env } : { file: 'sh', args: ['-c', SCRIPT, program, env.ERL_EPMD_PORT], env }
+        return place.cluster
+          ? { file: program, args: [], env }
+          : { file: 'sh', args: ['-c', SCRIPT, program, env.ERL_EPMD_PORT], env }
       },
     }
   },
@@ -76,19 +82,37 @@ async function prepare({ folder, port, cluster }: Place): Promise<void> {
     load_definitions: join(folder, 'definitions.json'),
     'log.console': 'true',
     'log.file': 'false',
-    ...(cluster && { 'cluster_formation.peer_discovery_backend': 'classic_config', 'management.tcp.ip': HOST, 'management.tcp.port': String(port + 3) }),
-    ...Object.fromEntries((cluster?.ports ?? []).map((_, index) => [`cluster_formation.classic_config.nodes.${index + 1}`, nodeOf(index)])),
+    ...(cluster && {
+      'cluster_formation.peer_discovery_backend': 'classic_config',
+      'management.tcp.ip': HOST,
+      'management.tcp.port': String(port + 3),
+    }),
+    ...Object.fromEntries(
+      (cluster?.ports ?? []).map((_, index) => [`cluster_formation.classic_config.nodes.${index + 1}`, nodeOf(index)]),
+    ),
   }
-  await writeFile(join(folder, 'rabbitmq.conf'), Object.entries({ ...settings, ...places }).map(([key, value]) => `${key} = ${value}\n`).join(''))
-  await writeFile(join(folder, 'definitions.json'), JSON.stringify(cluster ? { ...definitions, queues: [] } : definitions)) // a stream that is made before all members are there, lies on those that are
-  await writeFile(join(folder, 'enabled_plugins'), cluster ? '[rabbitmq_management,rabbitmq_stream].\n' : '[rabbitmq_stream].\n')
+  await writeFile(
+    join(folder, 'rabbitmq.conf'),
+    Object.entries({ ...settings, ...places })
+      .map(([key, value]) => `${key} = ${value}\n`)
+      .join(''),
+  )
+  await writeFile(
+    join(folder, 'definitions.json'),
+    JSON.stringify(cluster ? { ...definitions, queues: [] } : definitions),
+  ) // a stream that is made before all members are there, lies on those that are
+  await writeFile(
+    join(folder, 'enabled_plugins'),
+    cluster ? '[rabbitmq_management,rabbitmq_stream].\n' : '[rabbitmq_stream].\n',
+  )
   const cookie = join(folder, '.erlang.cookie')
   if (!existsSync(cookie)) await writeFile(cookie, cluster?.secret ?? crypto.randomUUID(), { mode: 0o400 })
 }
 
 /**
- * With its first stream, a node notes who keeps account of streams, and writes that note to its file half a second later: killed in between,
- * it never finds a stream again. So it is ready when the note is there, which a stream that nobody uses brings about.
+ * With its first stream, a node notes who keeps account of streams, and writes that note to its file half a second
+ * later: killed in between, it never finds a stream again. So it is ready when the note is there, which a stream that
+ * nobody uses brings about.
  */
 async function isSettled(folder: string): Promise<boolean> {
   const node = nodeOf()
@@ -122,7 +146,8 @@ function environment({ folder, port, cluster }: Place) {
     RABBITMQ_PID_FILE: join(folder, 'pid'),
     RABBITMQ_DIST_PORT: String(port + 2),
     // No busy waiting: it shares the machine with others.
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}',
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
+      '+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}',
     // Its start script then becomes the server, instead of standing between it and us.
     RUNNING_UNDER_SYSTEMD: 'true',
     ERL_EPMD_ADDRESS: HOST,

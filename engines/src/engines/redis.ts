@@ -16,7 +16,10 @@ export const redis: Engine = {
       async prepare() {},
       command: ({ folder, port }) => ({
         file: findProgram('redis-server') ?? 'redis-server',
-        args: Object.entries({ ...settings, bind: HOST, port: String(port), dir: folder }).flatMap(([key, value]) => [`--${key}`, value]),
+        args: Object.entries({ ...settings, bind: HOST, port: String(port), dir: folder }).flatMap(([key, value]) => [
+          `--${key}`,
+          value,
+        ]),
       }),
     }
   },

@@ -2,7 +2,10 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-/** A folder of what was fetched or built once for all systems of this user. `build` fills it; who is interrupted leaves nothing behind. */
+/**
+ * A folder of what was fetched or built once for all systems of this user. `build` fills it; who is interrupted leaves
+ * nothing behind.
+ */
 export async function cached(name: string, build: (folder: string) => Promise<void>): Promise<string> {
   const folder = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'atoll-engines', name)
   if (existsSync(folder)) return folder

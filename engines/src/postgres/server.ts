@@ -30,7 +30,19 @@ export async function startServer({ primary }: { primary?: Server } = {}): Promi
   else {
     const password = join(folder, 'password')
     writeFileSync(password, 'atoll')
-    run('initdb', ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${password}`, '-E', 'UTF8', '--locale=C', '--no-sync'])
+    run('initdb', [
+      '-D',
+      data,
+      '-U',
+      'postgres',
+      '-A',
+      'scram-sha-256',
+      `--pwfile=${password}`,
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '--no-sync',
+    ])
   }
   const port = await findPorts(1)
   const url = `postgres://postgres:atoll@127.0.0.1:${port}/postgres`
@@ -48,12 +60,18 @@ export async function startServer({ primary }: { primary?: Server } = {}): Promi
   }
 
   async function start(settings: Readonly<Record<string, string>> = {}): Promise<void> {
-    const options = Object.entries({ listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+    const options = Object.entries({ listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }).flatMap(
+      ([name, value]) => ['-c', `${name}=${value}`],
+    )
     const end = performance.now() + 60_000
     do {
       if (performance.now() > end) throw new Error('PostgreSQL takes no connections')
       // Until the children of a killed one have ended, it refuses to start beside them.
-      if (!child || child.exitCode !== null) child = spawn(join(programs(), 'postgres'), ['-D', data, '-p', String(port), ...options], { ...user, stdio: 'ignore' })
+      if (!child || child.exitCode !== null)
+        child = spawn(join(programs(), 'postgres'), ['-D', data, '-p', String(port), ...options], {
+          ...user,
+          stdio: 'ignore',
+        })
       await new Promise((resolve) => void setTimeout(resolve, 20))
     } while (spawnSync(join(programs(), 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]).status !== 0)
   }
@@ -68,7 +86,8 @@ export async function startServer({ primary }: { primary?: Server } = {}): Promi
     promote: () => run('pg_ctl', ['promote', '-w', '-D', data]),
     async dispose() {
       await kill()
-      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }) // its last children may still be at it
+      // its last children may still be at it
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
     },
   }
 }

@@ -9,7 +9,9 @@ interface Parcel {
   dueMs: number
 }
 
-/** One direction of a connection: what comes from one side goes to the other, in order. It is halted until {@link go}. */
+/**
+ * One direction of a connection: what comes from one side goes to the other, in order. It is halted until {@link go}.
+ */
 export class Lane {
   readonly #from: Socket
   readonly #to: Socket

@@ -6,8 +6,8 @@ import { AtollError } from '@atoll/host'
 export const HOST = '127.0.0.1'
 
 /**
- * Between the ports of `npm run engines` and those that systems give to outgoing connections (from 32768 on Linux): an engine that was killed
- * finds its port free when it comes back.
+ * Between the ports of `npm run engines` and those that systems give to outgoing connections (from 32768 on Linux): an
+ * engine that was killed finds its port free when it comes back.
  */
 const LOWEST = 22_000
 const HIGHEST = 32_000
@@ -24,7 +24,10 @@ export async function findPorts(count: number): Promise<number> {
     for (const port of ports) given.add(port)
     if ((await firstTaken(ports)) === undefined) return first
   }
-  throw new AtollError('PORT_TAKEN', `found no ${count} free ports between ${LOWEST} and ${HIGHEST} in ${TRIES_MAX} tries; end what listens there`)
+  throw new AtollError(
+    'PORT_TAKEN',
+    `found no ${count} free ports between ${LOWEST} and ${HIGHEST} in ${TRIES_MAX} tries; end what listens there`,
+  )
 }
 
 const TRIES_MAX = 100
@@ -33,7 +36,10 @@ const TRIES_MAX = 100
 export async function assertFree(name: string, first: number, count: number): Promise<void> {
   const taken = await firstTaken(Array.from({ length: count }, (_, index) => first + index))
   if (taken === undefined) return
-  throw new AtollError('PORT_TAKEN', `${name} cannot listen on ${HOST}:${taken}: something else does; end it (is \`npm run engines\` running already?)`)
+  throw new AtollError(
+    'PORT_TAKEN',
+    `${name} cannot listen on ${HOST}:${taken}: something else does; end it (is \`npm run engines\` running already?)`,
+  )
 }
 
 async function firstTaken(ports: readonly number[]): Promise<number | undefined> {

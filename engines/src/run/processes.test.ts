@@ -10,7 +10,11 @@ const BOUND_MS = 30_000
 
 /** Runs a script in a process group of its own and returns its process id and the numbers that it prints first. */
 async function run(context: TestContext, script: string): Promise<{ pid: number; printed: number[] }> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { detached: true, stdio: ['ignore', 'pipe', 'inherit'], cwd: import.meta.dirname })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: import.meta.dirname,
+  })
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
   const { printed } = JSON.parse(line) as { printed: number[] }
   context.after(() => [child.pid!, ...printed].forEach((pid) => signal(pid, 'SIGKILL')))
@@ -22,7 +26,10 @@ const one = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' })`
 
 describe('processes of an engine', () => {
   it('are also those children that have a group of their own', async (context) => {
-    const { pid, printed } = await run(context, `${spawnOne}; console.log(JSON.stringify({ printed: [one.pid] })); setInterval(() => {}, 1000)`)
+    const { pid, printed } = await run(
+      context,
+      `${spawnOne}; console.log(JSON.stringify({ printed: [one.pid] })); setInterval(() => {}, 1000)`,
+    )
     assert.deepEqual(membersOf(pid).sort(), [pid, ...printed].sort())
     assert.deepEqual((await halt(pid)).sort(), [pid, ...printed].sort())
     for (const member of [pid, ...printed]) signal(member, 'SIGKILL')
@@ -30,14 +37,20 @@ describe('processes of an engine', () => {
   })
 
   it('end when the process that guards them is killed', async (context) => {
-    const { pid, printed } = await run(context, `${spawnOne}; import { guard } from './guard.ts'; guard(one.pid); console.log(JSON.stringify({ printed: [one.pid] })); setInterval(() => {}, 1000)`)
+    const { pid, printed } = await run(
+      context,
+      `${spawnOne}; import { guard } from './guard.ts'; guard(one.pid); console.log(JSON.stringify({ printed: [one.pid] })); setInterval(() => {}, 1000)`,
+    )
     assert.ok(printed.every(isAlive))
     signal(pid, 'SIGKILL')
     assert.ok(await eventually(() => !printed.some(isAlive), BOUND_MS))
   })
 
   it('are let alone by a guard that was released', async (context) => {
-    const { pid, printed } = await run(context, `${spawnOne}; import { guard } from './guard.ts'; guard(one.pid)(); console.log(JSON.stringify({ printed: [one.pid] })); setInterval(() => {}, 1000)`)
+    const { pid, printed } = await run(
+      context,
+      `${spawnOne}; import { guard } from './guard.ts'; guard(one.pid)(); console.log(JSON.stringify({ printed: [one.pid] })); setInterval(() => {}, 1000)`,
+    )
     // Whatever is left of the guard would still be a child of the one that it guards for.
     assert.ok(await eventually(() => membersOf(pid).length === 2, BOUND_MS))
     signal(pid, 'SIGKILL')

@@ -11,8 +11,9 @@ interface Process {
 }
 
 /**
- * Halts an engine: the leader of its group, the group, and everything that descends from it, for PostgreSQL gives each of its children a group of
- * its own. Resolves with whom it halted, when they stand still. Who is halted cannot start others, so nobody is missed.
+ * Halts an engine: the leader of its group, the group, and everything that descends from it, for PostgreSQL gives each
+ * of its children a group of its own. Resolves with whom it halted, when they stand still. Who is halted cannot start
+ * others, so nobody is missed.
  */
 export async function halt(leader: number): Promise<number[]> {
   const halted = new Set<number>()
@@ -33,8 +34,10 @@ const HALT_MS = 10_000
 /** All processes of an engine that are still alive. */
 export function membersOf(leader: number): number[] {
   const all = list()
-  const members = new Set<number>(all.filter(({ pid, group }) => pid === leader || group === leader).map(({ pid }) => pid))
-  for (let size = 0; size < members.size; ) {
+  const members = new Set<number>(
+    all.filter(({ pid, group }) => pid === leader || group === leader).map(({ pid }) => pid),
+  )
+  for (let size = 0; size < members.size;) {
     size = members.size
     for (const { pid, parent } of all) if (members.has(parent)) members.add(pid)
   }
@@ -50,7 +53,9 @@ export function isAlive(pid: number): boolean {
 function standsStill(pid: number): boolean {
   if (!HAS_PROC) return list().every((process) => process.pid !== pid || process.state.startsWith('T'))
   try {
-    return readdirSync(`/proc/${pid}/task`).every((thread) => /^[TtZX]$/.test(fieldsOf(`/proc/${pid}/task/${thread}/stat`)[0]!)) // it has fields
+    return readdirSync(`/proc/${pid}/task`).every((thread) =>
+      /^[TtZX]$/.test(fieldsOf(`/proc/${pid}/task/${thread}/stat`)[0]!),
+    ) // it has fields
   } catch {
     return true // ended while we looked
   }
@@ -94,7 +99,12 @@ function listPs(): Process[] {
     .trim()
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .map(([pid, parent, group, state]) => ({ pid: Number(pid), state: state ?? '', parent: Number(parent), group: Number(group) }))
+    .map(([pid, parent, group, state]) => ({
+      pid: Number(pid),
+      state: state ?? '',
+      parent: Number(parent),
+      group: Number(group),
+    }))
 }
 
 const HAS_PROC = existsSync('/proc/self/stat')

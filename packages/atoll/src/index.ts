@@ -14,7 +14,13 @@ export {
   type Show,
 } from './contract/operation.ts'
 export { secret } from './contract/secret.ts'
-export { contract, type AnyContract, type Contract, type ContractDefinition, type ErrorShape } from './contract/contract.ts'
+export {
+  contract,
+  type AnyContract,
+  type Contract,
+  type ContractDefinition,
+  type ErrorShape,
+} from './contract/contract.ts'
 export { service, type Handlers, type Service, type ServiceOptions } from './service/service.ts'
 export { projection, type Projection, type ProjectionOptions } from './service/projection.ts'
 export type { Subscribe, Subscriber } from './service/subscriber.ts'

@@ -17,9 +17,16 @@ export function conflict(fields: FieldMessages): AtollError {
   return new AtollError('CONFLICT', describe(fields), { details: { fields } })
 }
 
-/** 412. `version` is the present one; the client's If-Match named another. See also `changeVersion`, which throws it for you. */
+/**
+ * 412. `version` is the present one; the client's If-Match named another. See also `changeVersion`, which throws it
+ *   for you.
+ */
 export function stale(what: string, version: string | number): AtollError {
-  return new AtollError('PRECONDITION_FAILED', `${what} is at version ${version} by now; read it, apply the change to that, and send it again`, { details: { version } })
+  return new AtollError(
+    'PRECONDITION_FAILED',
+    `${what} is at version ${version} by now; read it, apply the change to that, and send it again`,
+    { details: { version } },
+  )
 }
 
 /** 422. `fields` says what is wrong with which field. */
@@ -32,7 +39,10 @@ export function unauthenticated(why: string, fields: FieldMessages = {}): AtollE
   return new AtollError('UNAUTHENTICATED', why, { details: { fields } })
 }
 
-/** 503, with Retry-After. Nothing has begun, and the same request may succeed in a moment. `why` names what there is too much of, and is for the log. */
+/**
+ * 503, with Retry-After. Nothing has begun, and the same request may succeed in a moment. `why` names what there is too
+ * much of, and is for the log.
+ */
 export function overloaded(why: string): AtollError {
   return new AtollError('OVERLOADED', why)
 }

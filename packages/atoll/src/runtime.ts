@@ -8,8 +8,33 @@ export { coercedNumbers } from './contract/coerced.ts'
 export { isGone } from './runtime/admin/dead-letters.ts'
 export { discardEach, redriveEach, type FindDiscarded } from './runtime/admin/ending-letters.ts'
 export { inBrief } from './runtime/problem.ts'
-export type { Calls, Cancellation, OpenSystem, Ports, Problem, Readiness, RunningSystem, Dispatch, Dispatched, MaybeSeen, RunningService, StopOptions } from './runtime/running.ts'
+export type {
+  Calls,
+  Cancellation,
+  OpenSystem,
+  Ports,
+  Problem,
+  Readiness,
+  RunningSystem,
+  Dispatch,
+  Dispatched,
+  MaybeSeen,
+  RunningService,
+  StopOptions,
+} from './runtime/running.ts'
 export { decodePosition, encodePosition, mergePositions, type Position } from './runtime/position.ts'
-export type { Admin, DeadLetter, DeadLetterFilter, DiscardedLetter, DiscardOptions, EventsOptions, GoneLetter, LedgerRow, ReplayProgress, RedriveOptions, RedriveOutcome } from './runtime/admin.ts'
+export type {
+  Admin,
+  DeadLetter,
+  DeadLetterFilter,
+  DiscardedLetter,
+  DiscardOptions,
+  EventsOptions,
+  GoneLetter,
+  LedgerRow,
+  ReplayProgress,
+  RedriveOptions,
+  RedriveOutcome,
+} from './runtime/admin.ts'
 export type { StoredRecord } from '@atoll/log/driver'
 export { AtollError, errorCodes, type ErrorCode } from '@atoll/host'

@@ -7,7 +7,9 @@ import type { Service } from './service/service.ts'
 import type { Subscriber } from './service/subscriber.ts'
 import { questionsOf } from './runtime/command/questions.ts'
 
-/** A set of services that run together. One value from which everything is made: processes, gateway, flow map, tests. */
+/**
+ * A set of services that run together. One value from which everything is made: processes, gateway, flow map, tests.
+ */
 export interface System {
   readonly name: string
   readonly services: readonly Service[]
@@ -39,7 +41,11 @@ export type Seed = (seeding: SeedContext) => Promise<void>
 
 export interface SeedContext {
   /** Calls an operation, as the user of that id if `as` is given; resolves with its output. */
-  call<Op extends BoundOperation>(operation: Op, input: z.input<Op['input']>, options?: { as?: string }): Promise<z.output<Op['output']>>
+  call<Op extends BoundOperation>(
+    operation: Op,
+    input: z.input<Op['input']>,
+    options?: { as?: string },
+  ): Promise<z.output<Op['output']>>
   /** Resolves when everything that was emitted has been handled everywhere. */
   settled(): Promise<void>
 }
@@ -50,12 +56,16 @@ export interface SystemOptions {
 }
 
 /**
- * Puts services together. Throws DEFINITION_INVALID, naming the culprit, for no service, two services, events or routes of one name, an event
- * that a service handles and none emits, an event handled twice in one subscription; and for names that some engine could not take.
+ * Puts services together. Throws DEFINITION_INVALID, naming the culprit, for no service, two services, events or routes
+ * of one name, an event that a service handles and none emits, an event handled twice in one subscription; and for
+ * names that some engine could not take.
  */
 export function system(name: string, options: SystemOptions): System {
   assertSystemName(name)
-  if (options.services.length === 0) refuse(`system ${name} has no services, so there is nothing to run; give it some: system('${name}', { services: [service(…)] })`)
+  if (options.services.length === 0)
+    refuse(
+      `system ${name} has no services, so there is nothing to run; give it some: system('${name}', { services: [service(…)] })`,
+    )
   const sources = new Map<string, EventSource>()
   const operations = new Map<string, { operation: BoundOperation; service: Service }>()
   const subscriptions: SubscriptionFacts[] = []
@@ -67,7 +77,12 @@ export function system(name: string, options: SystemOptions): System {
     assertStoreFits(name, service.name)
     for (const event of [...service.contract.events, ...service.privateEvents]) {
       const other = sources.get(event.name)
-      if (other) refuse(other.service === service.name ? `service ${service.name} declares event ${event.name} twice; name it once` : `event ${event.name} is declared by ${other.service} and by ${service.name}; an event has one source`)
+      if (other)
+        refuse(
+          other.service === service.name
+            ? `service ${service.name} declares event ${event.name} twice; name it once`
+            : `event ${event.name} is declared by ${other.service} and by ${service.name}; an event has one source`,
+        )
       sources.set(event.name, { event, service: service.name })
     }
     for (const operation of service.contract.operations) {
@@ -79,12 +94,22 @@ export function system(name: string, options: SystemOptions): System {
       routes.set(shape, operation.name)
     }
     for (const operation of questionsOf(service.name)) operations.set(operation.name, { operation, service })
-    subscriptions.push({ name: service.name, service: service.name, projection: undefined, subscribers: service.subscribers })
+    subscriptions.push({
+      name: service.name,
+      service: service.name,
+      projection: undefined,
+      subscribers: service.subscribers,
+    })
     for (const projection of service.projections) {
       const full = `${service.name}.${projection.name}`
       claim(names, full, 'projection')
       assertStoreFits(name, full)
-      subscriptions.push({ name: full, service: service.name, projection: projection.name, subscribers: projection.subscribers })
+      subscriptions.push({
+        name: full,
+        service: service.name,
+        projection: projection.name,
+        subscribers: projection.subscribers,
+      })
     }
   }
 
@@ -93,9 +118,14 @@ export function system(name: string, options: SystemOptions): System {
     for (const { event } of subscription.subscribers) {
       const source = sources.get(event.name)
       if (!source) refuse(`${subscription.name} handles ${event.name}, which no service of system ${name} emits`)
-      if (source.event !== event) refuse(`${subscription.name} handles another definition of ${event.name} than ${source.service} emits; import that one`)
+      if (source.event !== event)
+        refuse(
+          `${subscription.name} handles another definition of ${event.name} than ${source.service} emits; import that one`,
+        )
       if (isPrivate(options.services, event, subscription.service)) {
-        refuse(`${subscription.name} handles ${event.name}, which is private to ${source.service}; move it into the contract`)
+        refuse(
+          `${subscription.name} handles ${event.name}, which is private to ${source.service}; move it into the contract`,
+        )
       }
       claim(handled, event.name, `handler in ${subscription.name} for`)
     }

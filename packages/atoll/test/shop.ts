@@ -7,7 +7,11 @@ import { command, contract, event, projection, query, service, system, type Syst
 const Amount = z.object({ account: z.string(), cents: z.int() })
 
 export const noted = event('amount.noted', { version: 1, key: ({ account }) => account, data: Amount })
-export const closed = event('account.closed', { version: 1, key: ({ account }) => account, data: z.object({ account: z.string() }) })
+export const closed = event('account.closed', {
+  version: 1,
+  key: ({ account }) => account,
+  data: z.object({ account: z.string() }),
+})
 
 export const book = contract('book', {
   events: [noted, closed],
@@ -16,7 +20,11 @@ export const book = contract('book', {
 })
 
 export const audit = contract('audit', {
-  total: query({ http: 'GET /totals/:account', input: z.object({ account: z.string() }), output: z.object({ cents: z.array(z.int()) }) }),
+  total: query({
+    http: 'GET /totals/:account',
+    input: z.object({ account: z.string() }),
+    output: z.object({ cents: z.array(z.int()) }),
+  }),
   sums: query({ input: z.object({ account: z.string() }), output: z.object({ cents: z.int() }) }),
 })
 
@@ -36,7 +44,10 @@ export type Trouble = (event: { account: string; cents: number }) => void | Prom
 export function createShop(trouble: Trouble = () => {}, unsummable = 'unsummable'): System {
   const bookService = service(book, {
     store: sqlStore<BookTables>({
-      migrations: { '0001-notes': 'CREATE TABLE notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, cents INTEGER NOT NULL)' },
+      migrations: {
+        '0001-notes':
+          'CREATE TABLE notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, cents INTEGER NOT NULL)',
+      },
     }),
     handlers: {
       note: ({ input, tx }) =>
@@ -60,24 +71,32 @@ export function createShop(trouble: Trouble = () => {}, unsummable = 'unsummable
 }
 
 /** Sums per account, but for one account that it cannot handle. */
-const createSums = (unsummable: string) => projection('sums', {
-  store: sqlStore<SumTables>({ migrations: { '0001-sums': 'CREATE TABLE sums (account TEXT PRIMARY KEY, cents INTEGER NOT NULL)' } }),
-  subscribe: ({ project }) => [
-    project(noted, ({ data }, { db }) => {
-      if (data.account === unsummable) throw new Error('this account cannot be summed')
-      return db
-        .insertInto('sums')
-        .values(data)
-        .onConflict((row) => row.column('account').doUpdateSet((set) => ({ cents: set('sums.cents', '+', data.cents) })))
-        .execute()
+const createSums = (unsummable: string) =>
+  projection('sums', {
+    store: sqlStore<SumTables>({
+      migrations: { '0001-sums': 'CREATE TABLE sums (account TEXT PRIMARY KEY, cents INTEGER NOT NULL)' },
     }),
-  ],
-})
+    subscribe: ({ project }) => [
+      project(noted, ({ data }, { db }) => {
+        if (data.account === unsummable) throw new Error('this account cannot be summed')
+        return db
+          .insertInto('sums')
+          .values(data)
+          .onConflict((row) =>
+            row.column('account').doUpdateSet((set) => ({ cents: set('sums.cents', '+', data.cents) })),
+          )
+          .execute()
+      }),
+    ],
+  })
 
 function createAuditor(trouble: Trouble, unsummable: string) {
   return service(audit, {
     store: sqlStore<AuditTables>({
-      migrations: { '0001-copies': 'CREATE TABLE copies (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, cents INTEGER NOT NULL)' },
+      migrations: {
+        '0001-copies':
+          'CREATE TABLE copies (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, cents INTEGER NOT NULL)',
+      },
     }),
     projections: [createSums(unsummable)],
     subscribe: ({ on }) => [
@@ -88,7 +107,12 @@ function createAuditor(trouble: Trouble, unsummable: string) {
     ],
     handlers: {
       async total({ input, db }) {
-        const rows = await db.selectFrom('copies').select('cents').where('account', '=', input.account).orderBy('seq').execute()
+        const rows = await db
+          .selectFrom('copies')
+          .select('cents')
+          .where('account', '=', input.account)
+          .orderBy('seq')
+          .execute()
         return { cents: rows.map((row) => row.cents) }
       },
       async sums({ input, db }) {

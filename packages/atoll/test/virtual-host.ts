@@ -31,7 +31,9 @@ export function createVirtualHost(): VirtualHost {
       const untilMs = monotonicMs + ms
       await settle()
       for (;;) {
-        const due = [...timers].filter(([, timer]) => timer.dueMs <= untilMs).sort(([a, x], [b, y]) => x.dueMs - y.dueMs || a - b)[0]
+        const due = [...timers]
+          .filter(([, timer]) => timer.dueMs <= untilMs)
+          .sort(([a, x], [b, y]) => x.dueMs - y.dueMs || a - b)[0]
         if (!due) break
         const [id, timer] = due
         timers.delete(id)

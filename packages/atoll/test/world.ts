@@ -10,14 +10,20 @@ import { startSystem, type Dispatch, type Ports, type RunningSystem, type Runtim
 import type { System } from '../src/system.ts'
 import { createVirtualHost, type VirtualHost } from './virtual-host.ts'
 
-/** Stores and a log in memory that outlive the systems that run on them, so that a test can stop one and start the next. */
+/**
+ * Stores and a log in memory that outlive the systems that run on them, so that a test can stop one and start the next.
+ */
 export interface World {
   readonly host: VirtualHost
   readonly log: Log
   readonly stores: StoreDriver
   /** What was logged, oldest first. */
   readonly logged: { level: 'info' | 'warn' | 'error'; message: string; fields: Readonly<Record<string, unknown>> }[]
-  start(system: System, options?: Partial<RuntimeOptions>, ports?: Partial<Pick<Ports, 'log' | 'stores' | 'logger' | 'calls' | 'attribution'>>): Promise<RunningSystem>
+  start(
+    system: System,
+    options?: Partial<RuntimeOptions>,
+    ports?: Partial<Pick<Ports, 'log' | 'stores' | 'logger' | 'calls' | 'attribution'>>,
+  ): Promise<RunningSystem>
   close(): Promise<void>
 }
 
@@ -26,7 +32,10 @@ export async function createWorld(): Promise<World> {
   const log = await createEmbeddedLog({ file: ':memory:', host })
   const stores = keepOpen(createSqliteStores({ folder: ':memory:', host }))
   const logged: World['logged'] = []
-  const at = (level: 'info' | 'warn' | 'error'): Logger['info'] => (fields, message) => void logged.push({ level, message, fields })
+  const at =
+    (level: 'info' | 'warn' | 'error'): Logger['info'] =>
+    (fields, message) =>
+      void logged.push({ level, message, fields })
   const logger: Logger = { info: at('info'), warn: at('warn'), error: at('error') }
   const started: RunningSystem[] = []
   const opened: OwnStores[] = []
@@ -46,7 +55,11 @@ export async function createWorld(): Promise<World> {
       for (const running of started) await running.stop({ drainMs: 0 })
       await stores.close()
       await log.close()
-      assert.deepEqual(opened.flatMap(({ held }) => [...held]), [], 'stores were left open')
+      assert.deepEqual(
+        opened.flatMap(({ held }) => [...held]),
+        [],
+        'stores were left open',
+      )
     },
   }
 }
@@ -61,7 +74,10 @@ export async function call<Op extends BoundOperation>(
   return (await running.dispatch(operation.name, { ...request, input })).output as z.output<Op['output']>
 }
 
-/** A driver whose stores stay open when they are closed, and are the same when they are opened again; instances can share them. */
+/**
+ * A driver whose stores stay open when they are closed, and are the same when they are opened again; instances can
+ * share them.
+ */
 function keepOpen(driver: StoreDriver): StoreDriver {
   const open = new Map<string, Promise<Store>>()
   return {
@@ -117,14 +133,18 @@ function ownStores(driver: StoreDriver): OwnStores {
 }
 
 /** A driver whose stores write through `write`: to fail, or to wait. */
-export function changedWrites(driver: StoreDriver, write: (store: Store, ...args: Parameters<Store['write']>) => Promise<unknown>): StoreDriver {
+export function changedWrites(
+  driver: StoreDriver,
+  write: (store: Store, ...args: Parameters<Store['write']>) => Promise<unknown>,
+): StoreDriver {
   return {
     ...driver,
     async open(name, migrations) {
       const store = await driver.open(name, migrations)
       return {
         ...store,
-        write: <T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions) => write(store, work, options) as Promise<T>, // what it answers is what `work` answers
+        write: <T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions) =>
+          write(store, work, options) as Promise<T>, // what it answers is what `work` answers
       }
     },
   }
@@ -141,8 +161,8 @@ export function changedTransaction(tx: Transaction, methods: Partial<Transaction
 }
 
 /**
- * A driver whose process ends, as far as its stores can tell, right behind the first commit after which `ends` is true: writes come one after the other,
- * and none that comes behind that one is carried out.
+ * A driver whose process ends, as far as its stores can tell, right behind the first commit after which `ends` is true:
+ * writes come one after the other, and none that comes behind that one is carried out.
  */
 export function endingBehind(driver: StoreDriver, ends: (store: Store) => Promise<boolean>): StoreDriver {
   let last: Promise<unknown> = Promise.resolve()

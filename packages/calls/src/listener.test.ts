@@ -8,7 +8,8 @@ import { inNetwork, type Playing } from '../test/network.ts'
 import { Listener } from './listener.ts'
 import { defaultServerLimits } from './server/limits.ts'
 
-// What anybody who reaches its port can hold on to. How each limit works is shown where the connections are; here, that they hold between processes, too.
+// What anybody who reaches its port can hold on to. How each limit works is shown where the connections are; here, that
+// they hold between processes, too.
 
 async function open({ instance }: Playing, more: { allowHalfOpen?: boolean } = {}): Promise<Socket> {
   const socket = connect({ port: Number(new URL(instance.url).port), host: '127.0.0.1', ...more }).setEncoding('latin1')
@@ -25,7 +26,10 @@ async function read(socket: Socket): Promise<string> {
   return text
 }
 
-/** Resolves when the other side has closed a connection of which nothing is read, or whose other half stays open: who sends hears of it. */
+/**
+ * Resolves when the other side has closed a connection of which nothing is read, or whose other half stays open: who
+ * sends hears of it.
+ */
 async function untilClosedUnread(socket: Socket): Promise<void> {
   const nudge = (): void => void (socket.destroyed || socket.write('\r\n', () => setImmediate(nudge)))
   nudge()
@@ -37,7 +41,8 @@ async function untilClosed(socket: Socket): Promise<void> {
   if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve))
 }
 
-const head = (length: number, more = ''): string => `POST /call/shelf.put HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n${more}\r\n`
+const head = (length: number, more = ''): string =>
+  `POST /call/shelf.put HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n${more}\r\n`
 const call = JSON.stringify({ system: 'library', remainingMs: 60_000, input: {} })
 const whole = head(call.length) + call
 
@@ -79,12 +84,19 @@ describe('the listener between processes', () => {
       const server = await play(() => ({}), { limits: { pipelinedMax: 2 } })
       const socket = await open(server)
       socket.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(10))
-      assert.deepEqual((await read(socket)).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 503'])
+      assert.deepEqual((await read(socket)).match(/HTTP\/1\.1 \d+/g), [
+        'HTTP/1.1 200',
+        'HTTP/1.1 200',
+        'HTTP/1.1 200',
+        'HTTP/1.1 503',
+      ])
     }))
 
   it('closes the connection of who reads nothing of an answer', () =>
     inNetwork(async ({ play }) => {
-      const server = await play(() => ({ output: { text: 'x'.repeat(15 * 2 ** 20) } }), { limits: { answerTimeoutMs: 100 } })
+      const server = await play(() => ({ output: { text: 'x'.repeat(15 * 2 ** 20) } }), {
+        limits: { answerTimeoutMs: 100 },
+      })
       const socket = (await open(server)).pause()
       socket.write(whole)
       await untilClosedUnread(socket)
@@ -115,14 +127,22 @@ describe('the listener between processes', () => {
   it('makes no more of an answer of many lines than its client takes', async () => {
     const [count, line] = [64, 'x'.repeat(2 ** 20)] // more than what systems keep for a connection
     let written = 0
-    const listener = new Listener(defaultServerLimits, undefined, silentLogger, async (exchange) => {
-      const stream = exchange.stream()
-      for (; written < count; written++) await stream.write(line)
-      stream.end()
-    }, ({ message }) => message)
+    const listener = new Listener(
+      defaultServerLimits,
+      undefined,
+      silentLogger,
+      async (exchange) => {
+        const stream = exchange.stream()
+        for (; written < count; written++) await stream.write(line)
+        stream.end()
+      },
+      ({ message }) => message,
+    )
     const { port } = await listener.listen(0, '127.0.0.1')
     try {
-      const response = await new Promise<IncomingMessage>((resolve) => void get({ port, host: '127.0.0.1', path: '/livez' }, resolve))
+      const response = await new Promise<IncomingMessage>(
+        (resolve) => void get({ port, host: '127.0.0.1', path: '/livez' }, resolve),
+      )
       assert.ok(written < count, `${written} lines were made before the client had read one`)
       let bytes = 0
       for await (const part of response as AsyncIterable<Buffer>) bytes += part.length

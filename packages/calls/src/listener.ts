@@ -18,7 +18,10 @@ export interface Exchange {
   /** Path without the query string, decoded. */
   readonly path: string
   readonly query: URLSearchParams
-  /** Whether it comes from a process of the system: it knows the secret, or there is none. False only of who asks for health. */
+  /**
+   * Whether it comes from a process of the system: it knows the secret, or there is none. False only of who asks for
+   * health.
+   */
   readonly isTrusted: boolean
   /** Reads the body as text. BODY_TOO_LARGE, CANCELLED. */
   body(): Promise<string>
@@ -30,8 +33,8 @@ export interface Exchange {
 }
 
 /**
- * HTTP/1.1 between processes of one system. Refuses who does not know the secret, and web pages: a browser on the same machine reaches
- * loopback addresses too, and must not call with the rights of a service.
+ * HTTP/1.1 between processes of one system. Refuses who does not know the secret, and web pages: a browser on the same
+ * machine reaches loopback addresses too, and must not call with the rights of a service.
  */
 export class Listener {
   readonly #server: Server
@@ -43,7 +46,13 @@ export class Listener {
   readonly #connections: Connections
   #closing: Promise<void> | undefined
 
-  constructor(limits: ListenerLimits, secret: string | undefined, logger: Logger, serve: (exchange: Exchange) => Promise<void>, toFailure: (error: AtollError) => string) {
+  constructor(
+    limits: ListenerLimits,
+    secret: string | undefined,
+    logger: Logger,
+    serve: (exchange: Exchange) => Promise<void>,
+    toFailure: (error: AtollError) => string,
+  ) {
     this.#limits = limits
     this.#logger = logger
     this.#knowsSecret = secret === undefined ? () => true : createSecretCheck(secret)
@@ -64,10 +73,15 @@ export class Listener {
 
   /** PORT_TAKEN if the port is. */
   async listen(port: number, host: string): Promise<{ url: string; port: number }> {
-    const { port: taken, urlHost } = await listenAt(this.#server, { port, host }, {
-      portTaken: `port ${port} is taken; stop what listens there, or choose another one (--calls-port, or calls.port; of a registry --port)`,
-      addressRefused: (code) => `cannot listen at ${host}:${port}: ${code}; give an address of this machine and a port from 0 to 65535 that this account may take`,
-    })
+    const { port: taken, urlHost } = await listenAt(
+      this.#server,
+      { port, host },
+      {
+        portTaken: `port ${port} is taken; stop what listens there, or choose another one (--calls-port, or calls.port; of a registry --port)`,
+        addressRefused: (code) =>
+          `cannot listen at ${host}:${port}: ${code}; give an address of this machine and a port from 0 to 65535 that this account may take`,
+      },
+    )
     return { url: `http://${urlHost}:${taken}`, port: taken }
   }
 
@@ -90,7 +104,10 @@ export class Listener {
       const exchange = new HttpExchange(request, response, url, isTrusted, this.#limits.bodyBytesMax, this.#connections)
       if (request.headers.origin !== undefined) throw new AtollError('FORBIDDEN', 'web pages may not call services')
       if (!isOpen(request.method, url.pathname) && !isTrusted) {
-        throw new AtollError('UNAUTHENTICATED', 'the secret for calls is missing or wrong; every process of a system needs the same ATOLL_CALLS_SECRET')
+        throw new AtollError(
+          'UNAUTHENTICATED',
+          'the secret for calls is missing or wrong; every process of a system needs the same ATOLL_CALLS_SECRET',
+        )
       }
       await this.#serve(exchange)
     } catch (thrown) {
@@ -99,10 +116,17 @@ export class Listener {
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, error: AtollError): void {
-    if (error.code === 'INTERNAL') this.#logger.error({ path: request.url, error }, 'a request between processes failed')
+    if (error.code === 'INTERNAL')
+      this.#logger.error({ path: request.url, error }, 'a request between processes failed')
     if (response.destroyed) return
     if (response.headersSent) return void response.destroy()
-    this.#connections.send(request, response, error.status, { 'content-type': JSON_TYPE, connection: 'close' }, this.#toFailure(error))
+    this.#connections.send(
+      request,
+      response,
+      error.status,
+      { 'content-type': JSON_TYPE, connection: 'close' },
+      this.#toFailure(error),
+    )
   }
 }
 
@@ -122,7 +146,14 @@ class HttpExchange implements Exchange {
   readonly #bodyBytesMax: number
   readonly #connections: Connections
 
-  constructor(request: IncomingMessage, response: ServerResponse, url: URL, isTrusted: boolean, bodyBytesMax: number, connections: Connections) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+    isTrusted: boolean,
+    bodyBytesMax: number,
+    connections: Connections,
+  ) {
     this.method = request.method ?? 'GET'
     this.path = decodePath(url.pathname)
     this.query = url.searchParams
@@ -166,7 +197,8 @@ class HttpExchange implements Exchange {
 }
 
 function toUrl(target: string): URL {
-  if (!URL.canParse(target, 'http://here')) throw new AtollError('MALFORMED', 'the request target is neither a path nor a URL')
+  if (!URL.canParse(target, 'http://here'))
+    throw new AtollError('MALFORMED', 'the request target is neither a path nor a URL')
   return new URL(target, 'http://here')
 }
 

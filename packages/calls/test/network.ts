@@ -5,10 +5,23 @@ import { createNodeHost } from '@atoll/host/node'
 import { command, contract, query, service, system } from 'atoll'
 import type { Dispatch, Dispatched } from 'atoll/runtime'
 import { z } from 'zod'
-import { createCallClient, createCallServer, type CallClient, type CallServer, type CallServerOptions, type ClientLimits, type Discovery, type Instance, type Reached } from '../src/index.ts'
+import {
+  createCallClient,
+  createCallServer,
+  type CallClient,
+  type CallServer,
+  type CallServerOptions,
+  type ClientLimits,
+  type Discovery,
+  type Instance,
+  type Reached,
+} from '../src/index.ts'
 
 const Any = z.object({ text: z.string().optional() })
-export const shelf = contract('shelf', { look: query({ input: Any, output: Any }), put: command({ input: Any, output: Any }) })
+export const shelf = contract('shelf', {
+  look: query({ input: Any, output: Any }),
+  put: command({ input: Any, output: Any }),
+})
 const desk = contract('desk', { read: query({ input: Any, output: Any }) })
 
 /** A system whose services are played by the tests. */
@@ -42,7 +55,11 @@ export interface Network {
   playSocket(work: (socket: Socket, text: string) => void): Promise<Instance>
   /** An address at which nobody listens. */
   nobody(): Promise<Instance>
-  client(instances: readonly Instance[], limits?: Partial<ClientLimits>, secret?: string): CallClient & { change(instances: readonly Instance[]): void }
+  client(
+    instances: readonly Instance[],
+    limits?: Partial<ClientLimits>,
+    secret?: string,
+  ): CallClient & { change(instances: readonly Instance[]): void }
 }
 
 /** Real sockets on loopback; everything is closed in the end. */
@@ -66,10 +83,23 @@ export async function inNetwork(work: (network: Network) => Promise<void>): Prom
             received.push(one)
             return { output: undefined, outcome: 'done', position: {}, ...(await answer(one)) }
           },
-          readiness: () => ({ ready: playing.isReady, reasons: playing.isReady ? [] : ['it is not: nobody is at 10.0.0.9'], brief: playing.isReady ? [] : ['it is not'], warnings: [] }),
-          services: new Map([['shelf', { name: 'shelf', state: 'running', start: async () => {}, stop: async () => {} }]]),
+          readiness: () => ({
+            ready: playing.isReady,
+            reasons: playing.isReady ? [] : ['it is not: nobody is at 10.0.0.9'],
+            brief: playing.isReady ? [] : ['it is not'],
+            warnings: [],
+          }),
+          services: new Map([
+            ['shelf', { name: 'shelf', state: 'running', start: async () => {}, stop: async () => {} }],
+          ]),
         }
-        const server = createCallServer(reached, { host, logger, trustEveryLocalAccount: true, ...options, limits: { lingerMs: 0, ...options.limits } })
+        const server = createCallServer(reached, {
+          host,
+          logger,
+          trustEveryLocalAccount: true,
+          ...options,
+          limits: { lingerMs: 0, ...options.limits },
+        })
         closing.unshift(() => server.close({ drainMs: 0 }))
         const { url } = await server.listen({ port, host: '127.0.0.1' })
         return Object.assign(playing, { instance: { id: new URL(url).host, url }, server, received })
@@ -131,7 +161,11 @@ function instanceAt(port: number): Instance {
 }
 
 /** Waits until something holds, looking again and again; throws when it takes too long. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, boundMs = 5 * 60_000): Promise<void> {
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  boundMs = 5 * 60_000,
+): Promise<void> {
   const host = createNodeHost()
   const startedMs = performance.now()
   while (!(await holds())) {

@@ -19,9 +19,25 @@ const Note = z.object({ id: z.string() })
 function townWith(name: string, town = 'town') {
   const taken = event(`${name}.taken`, { version: 1, key: ({ id }) => id, data: Note })
   const notes = contract(name, { events: [taken], take: command({ input: Note, output: z.void() }) })
-  const store = sqlStore<{ rows: { id: string } }>({ migrations: { '0001-rows': 'CREATE TABLE rows (id TEXT PRIMARY KEY)' } })
-  const rows = projection('rows', { store, subscribe: ({ project }) => [project(taken, ({ data }, { db }) => db.insertInto('rows').values(data).execute())] })
-  return system(town, { services: [service(notes, { projections: [rows], handlers: { take: async ({ input, tx }) => { await tx(({ emit }) => emit(taken, input)) } } })] })
+  const store = sqlStore<{ rows: { id: string } }>({
+    migrations: { '0001-rows': 'CREATE TABLE rows (id TEXT PRIMARY KEY)' },
+  })
+  const rows = projection('rows', {
+    store,
+    subscribe: ({ project }) => [project(taken, ({ data }, { db }) => db.insertInto('rows').values(data).execute())],
+  })
+  return system(town, {
+    services: [
+      service(notes, {
+        projections: [rows],
+        handlers: {
+          take: async ({ input, tx }) => {
+            await tx(({ emit }) => emit(taken, input))
+          },
+        },
+      }),
+    ],
+  })
 }
 
 async function inFolder(work: (data: string) => Promise<void>): Promise<void> {
@@ -55,7 +71,14 @@ describe('a new beginning (--fresh)', () => {
       const before = readdirSync(data)
       for (const fresh of [true, false]) {
         await assert.rejects(start(townWith('letters', 'village'), { data, fresh }), (error: AtollError) => {
-          assert.deepEqual([error.code, /holds the data of system town, and this is system village; name another folder/.test(error.reason), /fresh/.test(error.reason)], ['COMMAND_USAGE', true, false])
+          assert.deepEqual(
+            [
+              error.code,
+              /holds the data of system town, and this is system village; name another folder/.test(error.reason),
+              /fresh/.test(error.reason),
+            ],
+            ['COMMAND_USAGE', true, false],
+          )
           return true
         })
         assert.deepEqual(readdirSync(data), before)
@@ -68,7 +91,12 @@ describe('a new beginning (--fresh)', () => {
       noteSystem(data, { module: 'town.ts', system: 'town' })
       copyFileSync(join(data, 'notes.db'), join(data, 'notes-of-yesterday.db'))
       await (await start(townWith('letters'), { data, fresh: true })).stop()
-      assert.deepEqual(readdirSync(data).filter((name) => name.endsWith('.db')).sort(), ['letters.db', 'letters.rows.1.db', 'log.db'])
+      assert.deepEqual(
+        readdirSync(data)
+          .filter((name) => name.endsWith('.db'))
+          .sort(),
+        ['letters.db', 'letters.rows.1.db', 'log.db'],
+      )
     }))
 
   it('deletes what a process left that was killed while it wrote a small file', () =>
@@ -77,7 +105,10 @@ describe('a new beginning (--fresh)', () => {
       const left = ['system.json.next', 'control.json.next']
       for (const name of left) writeFileSync(join(data, name), '')
       await (await start(townWith('notes'), { data, fresh: true })).stop()
-      assert.deepEqual(readdirSync(data).filter((name) => left.includes(name)), [])
+      assert.deepEqual(
+        readdirSync(data).filter((name) => left.includes(name)),
+        [],
+      )
     }))
 
   it('deletes nothing where there is a file that is not ours, whatever it is called', () =>
@@ -92,7 +123,10 @@ describe('a new beginning (--fresh)', () => {
       }
       for (const [name, make] of Object.entries(strangers)) {
         make()
-        await assert.rejects(start(townWith('notes'), { data, fresh: true }), { code: 'COMMAND_USAGE', message: new RegExp(`holds ${name}, which is not Atoll's; nothing was deleted`) })
+        await assert.rejects(start(townWith('notes'), { data, fresh: true }), {
+          code: 'COMMAND_USAGE',
+          message: new RegExp(`holds ${name}, which is not Atoll's; nothing was deleted`),
+        })
         rmSync(join(data, name))
         assert.deepEqual(readdirSync(data), before)
       }
@@ -103,10 +137,15 @@ describe('a system that moves to PostgreSQL', () => {
   it('has no name that it would have to change: what no engine could take was refused where it was defined', async () => {
     const longest = { system: 'a'.repeat(31), service: 'b'.repeat(31) }
     system(longest.system, { services: [service(contract(longest.service, {}), { handlers: {} })] })
-    const stores = createPostgresStores({ url: 'postgres://nobody@127.0.0.1:1/nothing', system: longest.system, host: createNodeHost() })
+    const stores = createPostgresStores({
+      url: 'postgres://nobody@127.0.0.1:1/nothing',
+      system: longest.system,
+      host: createNodeHost(),
+    })
     try {
       // A name that it could not take would be refused before it looks for a server.
-      for (const name of [longest.service, `${'b'.repeat(20)}.pages.1`.slice(0, 31)]) await assert.rejects(stores.exists(name), { code: 'UNAVAILABLE' })
+      for (const name of [longest.service, `${'b'.repeat(20)}.pages.1`.slice(0, 31)])
+        await assert.rejects(stores.exists(name), { code: 'UNAVAILABLE' })
       await assert.rejects(stores.exists(`${longest.service}b`), { code: 'DEFINITION_INVALID' })
     } finally {
       await stores.close()

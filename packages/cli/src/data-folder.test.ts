@@ -1,7 +1,20 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +33,11 @@ const main = join(import.meta.dirname, 'main.ts')
 const hello = join(import.meta.dirname, '../../../examples/hello/system.ts')
 
 const looks = [['ledger'], ['events'], ['dead-letters'], ['map']] as const
-const works = [['replay', 'warehouse.shelves'], ['dead-letters', 'redrive'], ['dev', fixture, '--port', '0']] as const
+const works = [
+  ['replay', 'warehouse.shelves'],
+  ['dead-letters', 'redrive'],
+  ['dev', fixture, '--port', '0'],
+] as const
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-data-'))
@@ -33,8 +50,16 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
 
 describe('what is named as a data folder and is none', () => {
   const kinds: readonly (readonly [string, (path: string) => string, RegExp])[] = [
-    ['a file', (path) => (writeFileSync(path, ''), path), /^DATA_UNUSABLE: the data folder \S+ is a file, and not a folder\. Mend that, or name another folder/],
-    ['a link to nothing', (path) => (symlinkSync(`${path}-gone`, path), path), /^DATA_UNUSABLE: the data folder \S+ is a link to \S+-gone, which is not there/],
+    [
+      'a file',
+      (path) => (writeFileSync(path, ''), path),
+      /^DATA_UNUSABLE: the data folder \S+ is a file, and not a folder\. Mend that, or name another folder/,
+    ],
+    [
+      'a link to nothing',
+      (path) => (symlinkSync(`${path}-gone`, path), path),
+      /^DATA_UNUSABLE: the data folder \S+ is a link to \S+-gone, which is not there/,
+    ],
     ['a place in memory', () => ':memory:', /^COMMAND_USAGE: --data is ':memory:', which names no folder/],
     ['an address', (path) => `file:${path}`, /^COMMAND_USAGE: --data is 'file:/],
     ['nothing at all', () => '', /^COMMAND_USAGE: --data is ''/],
@@ -48,7 +73,10 @@ describe('what is named as a data folder and is none', () => {
           assert.match(err, message)
           assert.deepEqual([code === 1 || code === 2, out, err.trim().split('\n').length], [true, '', 1])
         }
-        assert.deepEqual([existsSync(':memory:'), lstatSync(data, { throwIfNoEntry: false })?.isDirectory() ?? false], [false, false])
+        assert.deepEqual(
+          [existsSync(':memory:'), lstatSync(data, { throwIfNoEntry: false })?.isDirectory() ?? false],
+          [false, false],
+        )
       }))
   }
 
@@ -62,31 +90,61 @@ describe('what is named as a data folder and is none', () => {
 })
 
 describe('a data folder', () => {
-  it('on a full disk is refused in one line, and what was noted in it stays: there is room again, and it starts', { skip: process.platform !== 'linux' && 'there is no device that is always full' }, () =>
-    inShell(async ({ dev, run, data }) => {
-      await (await dev()).stop()
-      const noted = readFileSync(join(data, 'system.json'), 'utf8')
-      for (const name of ['lock.pid', 'system.json', 'control.json']) {
-        symlinkSync('/dev/full', join(data, `${name}.next`)) // where it is written before it takes its place
-        const { code, out, err } = await run('dev', fixture, '--port', '0', '--data', data)
-        assert.deepEqual([code, out], [1, ''], err)
-        assert.match(err, new RegExp(`^STORE_FULL: \\S+${name} cannot be written: the disk is full\\. .*; make room, and start again\n$`))
-        assert.deepEqual(readdirSync(data).filter((one) => /next|control|pid/.test(one)), [])
-        assert.equal(readFileSync(join(data, 'system.json'), 'utf8'), noted)
-      }
-      await (await dev()).stop()
-    }))
+  it(
+    'on a full disk is refused in one line, and what was noted in it stays: there is room again, and it starts',
+    { skip: process.platform !== 'linux' && 'there is no device that is always full' },
+    () =>
+      inShell(async ({ dev, run, data }) => {
+        await (await dev()).stop()
+        const noted = readFileSync(join(data, 'system.json'), 'utf8')
+        for (const name of ['lock.pid', 'system.json', 'control.json']) {
+          symlinkSync('/dev/full', join(data, `${name}.next`)) // where it is written before it takes its place
+          const { code, out, err } = await run('dev', fixture, '--port', '0', '--data', data)
+          assert.deepEqual([code, out], [1, ''], err)
+          assert.match(
+            err,
+            new RegExp(
+              `^STORE_FULL: \\S+${name} cannot be written: the disk is full\\. .*; make room, and start again\n$`,
+            ),
+          )
+          assert.deepEqual(
+            readdirSync(data).filter((one) => /next|control|pid/.test(one)),
+            [],
+          )
+          assert.equal(readFileSync(join(data, 'system.json'), 'utf8'), noted)
+        }
+        await (await dev()).stop()
+      }),
+  )
 
   it('that does not say any more whose it is lets no system in, with --fresh or without, and its commands say what to do', () =>
     inFolder(async (data) => {
       await (await start(system, { data })).stop()
       const file = join(data, 'system.json')
-      for (const text of ['', '{"module":"/town', 'null', '[]', '{"system":7}', '{"system":""}', '{"module":5}', '{"module":5,"system":"fixture"}']) {
+      for (const text of [
+        '',
+        '{"module":"/town',
+        'null',
+        '[]',
+        '{"system":7}',
+        '{"system":""}',
+        '{"module":5}',
+        '{"module":5,"system":"fixture"}',
+      ]) {
         writeFileSync(file, text)
         const before = readdirSync(data)
         const starting = async (fresh: boolean): Promise<void> => (await start(system, { data, fresh })).stop()
-        const asking = [() => starting(false), () => starting(true), () => Array.fromAsync(ask({ data }, { verb: 'ledger' }, new AbortController().signal))]
-        for (const asked of asking) await assert.rejects(asked(), { code: 'DATA_UNUSABLE', message: /system\.json does not say which system ran here last.* delete that file and start that system here/ })
+        const asking = [
+          () => starting(false),
+          () => starting(true),
+          () => Array.fromAsync(ask({ data }, { verb: 'ledger' }, new AbortController().signal)),
+        ]
+        for (const asked of asking)
+          await assert.rejects(asked(), {
+            code: 'DATA_UNUSABLE',
+            message:
+              /system\.json does not say which system ran here last.* delete that file and start that system here/,
+          })
         assert.deepEqual(readdirSync(data), before)
       }
       rmSync(file)
@@ -96,11 +154,21 @@ describe('a data folder', () => {
   it('with a folder where a small file of its own should be says so in one line, and starts once that is moved away', () =>
     inShell(async ({ dev, run, data }) => {
       await (await dev()).stop()
-      for (const name of ['lock.pid.next', 'lock.pid', 'system.json.next', 'control.json.next', 'control.json', 'control.sock']) {
+      for (const name of [
+        'lock.pid.next',
+        'lock.pid',
+        'system.json.next',
+        'control.json.next',
+        'control.json',
+        'control.sock',
+      ]) {
         mkdirSync(join(data, name))
         const { code, out, err } = await run('dev', fixture, '--port', '0', '--data', data)
         assert.deepEqual([code, out], [1, ''], err)
-        assert.match(err, new RegExp(`^DATA_UNUSABLE: \\S+${name.replace('.next', '')}[ ,][^\n]*\\. Move it away, and start again\n$`))
+        assert.match(
+          err,
+          new RegExp(`^DATA_UNUSABLE: \\S+${name.replace('.next', '')}[ ,][^\n]*\\. Move it away, and start again\n$`),
+        )
         rmSync(join(data, name), { recursive: true })
       }
       await (await dev()).stop()
@@ -141,11 +209,18 @@ describe('a data folder', () => {
         const before = readdirSync(folder)
         assert.ok(before.includes('shop.db'))
         const { code, err } = await run('dev', hello, '--data', folder, '--port', '0')
-        assert.deepEqual([code, /^COMMAND_USAGE: \S+ holds the data of system fixture, and this is system hello/.test(err)], [2, true], err)
+        assert.deepEqual(
+          [code, /^COMMAND_USAGE: \S+ holds the data of system fixture, and this is system hello/.test(err)],
+          [2, true],
+          err,
+        )
         assert.deepEqual(readdirSync(folder), before)
       }
       assert.equal((await run('ledger', '--data', data)).code, 0)
-      assert.match((await run('ledger', '--data', `${data}-2`)).err, /does not say where the module of system fixture is; start it once with `atoll dev`/)
+      assert.match(
+        (await run('ledger', '--data', `${data}-2`)).err,
+        /does not say where the module of system fixture is; start it once with `atoll dev`/,
+      )
     }))
 
   it('whose process does not answer yet is said to be starting, also when it starts for the first time', () =>
@@ -154,7 +229,12 @@ describe('a data folder', () => {
       try {
         for (const request of [{ verb: 'ledger' }, { verb: 'redrive', options: {} }] as const) {
           const asked = Array.fromAsync(ask({ data: folder }, request, new AbortController().signal))
-          await assert.rejects(asked, { code: 'DATA_IN_USE', message: new RegExp(`process ${process.pid} has the data and does not answer yet: it is starting, .*\\. Try again;`) })
+          await assert.rejects(asked, {
+            code: 'DATA_IN_USE',
+            message: new RegExp(
+              `process ${process.pid} has the data and does not answer yet: it is starting, .*\\. Try again;`,
+            ),
+          })
         }
       } finally {
         starting.close()
@@ -194,14 +274,20 @@ describe('a data folder', () => {
       }
       const before = readdirSync(data)
       const run = (args: readonly string[]) =>
-        spawnSync(process.execPath, [main, ...args, '--data', data], { encoding: 'utf8', cwd: folder, env: { ...process.env, TMPDIR: folder }, ...(account !== undefined && { uid: account, gid: account }) })
+        spawnSync(process.execPath, [main, ...args, '--data', data], {
+          encoding: 'utf8',
+          cwd: folder,
+          env: { ...process.env, TMPDIR: folder },
+          ...(account !== undefined && { uid: account, gid: account }),
+        })
       try {
         for (const args of looks) {
           const { status, stdout, stderr } = run(args)
           assert.deepEqual([status, stderr], [0, ''], `${args}: ${stderr}`)
           if (args[0] === 'events') assert.match(stdout, /order\.placed v1 {2}tea/)
         }
-        for (const args of works) assert.match(run(args).stderr, /^DATA_UNUSABLE: the data folder \S+ may not be written by this account.*\n$/)
+        for (const args of works)
+          assert.match(run(args).stderr, /^DATA_UNUSABLE: the data folder \S+ may not be written by this account.*\n$/)
         assert.deepEqual([readdirSync(data), readdirSync(folder)], [before, ['data']])
       } finally {
         chmodSync(data, 0o700)

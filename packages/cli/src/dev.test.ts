@@ -9,7 +9,10 @@ describe('atoll dev', () => {
   it('says in one line when it is ready, where, how fast, and where the data lies', () =>
     inShell(async ({ dev }) => {
       const { readyLine, stop } = await dev()
-      assert.match(readyLine, /^fixture ready at http:\/\/localhost:\d+ in \d+\.\d s — data in \/\S+data, with demo data$/)
+      assert.match(
+        readyLine,
+        /^fixture ready at http:\/\/localhost:\d+ in \d+\.\d s — data in \/\S+data, with demo data$/,
+      )
       const { code, out } = await stop('SIGINT')
       assert.deepEqual([code, out], [0, 'draining …\nstopped; everything that was acknowledged is on disk\n'])
     }))
@@ -19,28 +22,65 @@ describe('atoll dev', () => {
       await (await dev()).stop()
       for (const name of readdirSync(data)) if (name.startsWith('shop.')) rmSync(join(data, name))
       const { readyLine, stop } = await dev()
-      assert.match(readyLine, /^fixture runs at http:\/\/localhost:\d+ and is not ready \(the relay of shop is halted: STORE_OUTDATED\) — data in \/\S+data$/)
+      assert.match(
+        readyLine,
+        /^fixture runs at http:\/\/localhost:\d+ and is not ready \(the relay of shop is halted: STORE_OUTDATED\) — data in \/\S+data$/,
+      )
       await stop()
     }))
 
   it('takes of atoll.json and the environment what holds for one process, and says what does not', () =>
     inFleet(async ({ start, run, folder }) => {
-      const settings = { system: fixture, store: { url: 'sqlite:here' }, log: { url: 'nats://nowhere:4222' }, calls: { port: 4101 }, gateway: { port: 0 }, runtime: { attemptsMax: 1, partitions: 4 } }
+      const settings = {
+        system: fixture,
+        store: { url: 'sqlite:here' },
+        log: { url: 'nats://nowhere:4222' },
+        calls: { port: 4101 },
+        gateway: { port: 0 },
+        runtime: { attemptsMax: 1, partitions: 4 },
+      }
       writeFileSync(join(folder, 'atoll.json'), JSON.stringify(settings))
-      const running = start(['dev'], { BROKEN: folder, ATOLL_GATEWAY_HOST: '0.0.0.0', ATOLL_LOG_URL: 'nats://elsewhere:4222' }) // it is there, so the warehouse is broken
+      const running = start(['dev'], {
+        BROKEN: folder,
+        ATOLL_GATEWAY_HOST: '0.0.0.0',
+        ATOLL_LOG_URL: 'nats://elsewhere:4222',
+      }) // it is there, so the warehouse is broken
       const { url, data } = (await running.ready()) as { url: string; data: string }
       assert.equal(data, join(folder, 'here'))
       const said = JSON.parse(running.log().split('\n')[0]!) as { settings: string[] }
-      assert.deepEqual(said.settings.sort(), ['calls.port (atoll.json)', 'calls.secret (ATOLL_CALLS_SECRET)', 'gateway.host (ATOLL_GATEWAY_HOST)', 'log.url (ATOLL_LOG_URL)', 'runtime.partitions (atoll.json)'])
-      await fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: 'broken', count: 1 }) })
+      assert.deepEqual(said.settings.sort(), [
+        'calls.port (atoll.json)',
+        'calls.secret (ATOLL_CALLS_SECRET)',
+        'gateway.host (ATOLL_GATEWAY_HOST)',
+        'log.url (ATOLL_LOG_URL)',
+        'runtime.partitions (atoll.json)',
+      ])
+      await fetch(`${url}/orders`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ sku: 'broken', count: 1 }),
+      })
       await until('the first try was the last', () => /is a dead letter of warehouse/.test(running.log()))
       await running.end()
       const examined = await run(['doctor', '--data', data])
-      assert.deepEqual([examined.code, /sqlite/i.test(examined.out), /nats/i.test(examined.out)], [0, true, false], examined.err)
-      assert.match((await run(['doctor', '--data', 'nowhere'])).err, /^COMMAND_USAGE: there is no data folder .*nowhere; name one .* with --data/)
+      assert.deepEqual(
+        [examined.code, /sqlite/i.test(examined.out), /nats/i.test(examined.out)],
+        [0, true, false],
+        examined.err,
+      )
+      assert.match(
+        (await run(['doctor', '--data', 'nowhere'])).err,
+        /^COMMAND_USAGE: there is no data folder .*nowhere; name one .* with --data/,
+      )
       mkdirSync(join(folder, 'empty'))
-      assert.match((await run(['doctor', '--data', 'empty'])).err, /^COMMAND_USAGE: .*empty does not say which system it belongs to; name the module .* --data/)
-      assert.match((await run(['doctor', '--data', data, '--config', 'atoll.json'])).err, /^COMMAND_USAGE: give --data or --config/)
+      assert.match(
+        (await run(['doctor', '--data', 'empty'])).err,
+        /^COMMAND_USAGE: .*empty does not say which system it belongs to; name the module .* --data/,
+      )
+      assert.match(
+        (await run(['doctor', '--data', data, '--config', 'atoll.json'])).err,
+        /^COMMAND_USAGE: give --data or --config/,
+      )
       writeFileSync(join(folder, 'atoll.json'), '{ "gateway": { "prot": 1 } }')
       assert.match((await run(['dev', fixture])).err, /^CONFIG_INVALID: gateway\.prot in atoll\.json/)
     }))
@@ -62,10 +102,14 @@ describe('atoll dev', () => {
   it('keeps every acknowledged order when it is killed', () =>
     inShell(async ({ dev }) => {
       const first = await dev()
-      for (let count = 1; count <= 20; count++) assert.equal((await first.post('/orders', { sku: 'tea', count })).status, 200)
+      for (let count = 1; count <= 20; count++)
+        assert.equal((await first.post('/orders', { sku: 'tea', count })).status, 200)
       await first.stop('SIGKILL')
       const second = await dev()
-      assert.deepEqual(await second.get('/stock'), ['seeded 1', ...Array.from({ length: 20 }, (_, index) => `tea ${index + 1}`)])
+      assert.deepEqual(await second.get('/stock'), [
+        'seeded 1',
+        ...Array.from({ length: 20 }, (_, index) => `tea ${index + 1}`),
+      ])
       await second.stop()
     }))
 
@@ -85,7 +129,13 @@ describe('atoll dev', () => {
       assert.deepEqual([other.code, /has no system as its default export/.test(other.err)], [2, true])
       for (const none of [import.meta.dirname, join(import.meta.dirname, '../README.md')]) {
         const { code, err } = await run('dev', none, '--data', data)
-        assert.deepEqual([code, err], [2, `COMMAND_USAGE: ${none} is no module of TypeScript or JavaScript; name the one whose default export is your system, such as src/system.ts\n`])
+        assert.deepEqual(
+          [code, err],
+          [
+            2,
+            `COMMAND_USAGE: ${none} is no module of TypeScript or JavaScript; name the one whose default export is your system, such as src/system.ts\n`,
+          ],
+        )
       }
     }))
 
@@ -95,12 +145,20 @@ describe('atoll dev', () => {
         for (const given of ['0x1F', '1e3', '', '-1']) {
           const { code, out, err } = await run(...args, `--port=${given}`)
           assert.deepEqual([code, out], [2, ''])
-          assert.match(err, new RegExp(`^CONFIG_INVALID: --port.*: expected a port from 0 to 65535; 0 takes a free one, not "${given}"\\n$`))
+          assert.match(
+            err,
+            new RegExp(
+              `^CONFIG_INVALID: --port.*: expected a port from 0 to 65535; 0 takes a free one, not "${given}"\\n$`,
+            ),
+          )
         }
       }
       for (const given of ['two', '1e1', '0', '101']) {
         const { code, err } = await run('up', fixture, '--data', data, `--instances=${given}`)
-        assert.deepEqual([code, err], [2, `CONFIG_INVALID: --instances: expected a whole number from 1 to 100, not "${given}"\n`])
+        assert.deepEqual(
+          [code, err],
+          [2, `CONFIG_INVALID: --instances: expected a whole number from 1 to 100, not "${given}"\n`],
+        )
       }
     }))
 
@@ -111,7 +169,11 @@ describe('atoll dev', () => {
       const before = readdirSync(data)
       for (const more of [[], ['--fresh']]) {
         const { code, err } = await run('dev', hello, '--data', data, '--port', '0', ...more)
-        assert.deepEqual([code, /holds the data of system fixture, and this is system hello/.test(err), /--fresh/.test(err)], [2, true, false], err)
+        assert.deepEqual(
+          [code, /holds the data of system fixture, and this is system hello/.test(err), /--fresh/.test(err)],
+          [2, true, false],
+          err,
+        )
         assert.deepEqual(readdirSync(data), before)
       }
       await (await dev()).stop()

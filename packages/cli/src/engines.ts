@@ -12,8 +12,8 @@ import { maskSecrets } from './secrets.ts'
 import { assertNotAnothers, noteSystem } from './note.ts'
 import { hasLog, logToTakeBack } from './start.ts'
 
-// The one place that knows which driver is behind which address. Drivers are loaded when they are asked for: their client libraries are
-// installed by those who use them.
+// The one place that knows which driver is behind which address. Drivers are loaded when they are asked for: their
+// client libraries are installed by those who use them.
 
 /** Stores and log of a process. */
 export interface Engines {
@@ -33,11 +33,17 @@ export interface EngineOptions {
   readonly module?: string
   readonly host: Host
   readonly logger: Logger
-  /** The services that will run on them, as far as it is known: `examine` says how many connections their stores take. */
+  /**
+   * The services that will run on them, as far as it is known: `examine` says how many connections their stores take.
+   */
   readonly services?: System['services']
 }
 
-/** Opens what `store.url` and `log.url` name. Rejects with UNAVAILABLE if an engine cannot be reached; CONFIG_INVALID if its library is not installed; COMMAND_USAGE for a folder of another system. A start that is refused closes them by `closeRefused`. */
+/**
+ * Opens what `store.url` and `log.url` name. Rejects with UNAVAILABLE if an engine cannot be reached; CONFIG_INVALID if
+ * its library is not installed; COMMAND_USAGE for a folder of another system. A start that is refused closes them by
+ * `closeRefused`.
+ */
 export async function openEngines(options: EngineOptions): Promise<Engines & { closeRefused(): Promise<void> }> {
   const { folder, logUrl } = placesOf(options)
   let takeBack = (): void => undefined
@@ -48,9 +54,11 @@ export async function openEngines(options: EngineOptions): Promise<Engines & { c
       assertNotAnothers(folder, options.system)
       if (options.module !== undefined) noteSystem(folder, { module: options.module, system: options.system })
     }
-    if (logUrl === 'embedded') takeBack = logToTakeBack(folder!, { services: options.services ?? [] }) // checked by placesOf
+    // checked by placesOf
+    if (logUrl === 'embedded') takeBack = logToTakeBack(folder!, { services: options.services ?? [] })
     closing.unshift(() => isRefused && takeBack())
-    const log = await (logUrl === 'embedded' ? openEmbeddedLog(folder!, options.host) : openLog(logUrl, options)) // checked by placesOf
+    // checked by placesOf
+    const log = await (logUrl === 'embedded' ? openEmbeddedLog(folder!, options.host) : openLog(logUrl, options))
     closing.unshift(() => log.close())
     const stores = await openStores(options)
     closing.unshift(() => stores.close())
@@ -60,13 +68,18 @@ export async function openEngines(options: EngineOptions): Promise<Engines & { c
 }
 
 /**
- * The same, to look at a system that has been there before: CONFIG_INVALID, with nothing made by looking, if the store of one of its services is not
- * where the configuration says.
+ * The same, to look at a system that has been there before: CONFIG_INVALID, with nothing made by looking, if the store
+ * of one of its services is not where the configuration says.
  */
-export async function openEnginesToLook(options: EngineOptions & Required<Pick<EngineOptions, 'services'>>): Promise<Engines> {
+export async function openEnginesToLook(
+  options: EngineOptions & Required<Pick<EngineOptions, 'services'>>,
+): Promise<Engines> {
   const { folder, logUrl } = placesOf(options)
   if (folder !== undefined && logUrl !== 'embedded' && hasLog(folder)) {
-    throw new AtollError('CONFIG_INVALID', `the stores in ${resolve(folder)} (store.url) belong to the log that lies there with them, and not to ${maskSecrets(logUrl)} (log.url). Give the configuration that the system runs with: --config <file>, ATOLL_STORE_URL and ATOLL_LOG_URL; or look into that folder with --data`)
+    throw new AtollError(
+      'CONFIG_INVALID',
+      `the stores in ${resolve(folder)} (store.url) belong to the log that lies there with them, and not to ${maskSecrets(logUrl)} (log.url). Give the configuration that the system runs with: --config <file>, ATOLL_STORE_URL and ATOLL_LOG_URL; or look into that folder with --data`,
+    )
   }
   const stores = await openStores(options)
   try {
@@ -77,16 +90,23 @@ export async function openEnginesToLook(options: EngineOptions & Required<Pick<E
   return openEngines(options)
 }
 
-async function assertThere(stores: StoreDriver, { config: { values, origins }, services, system }: EngineOptions & Required<Pick<EngineOptions, 'services'>>): Promise<void> {
+async function assertThere(
+  stores: StoreDriver,
+  { config: { values, origins }, services, system }: EngineOptions & Required<Pick<EngineOptions, 'services'>>,
+): Promise<void> {
   const there = await Promise.all(services.map(({ name }) => stores.exists(name)))
   const missing = services.filter((_, index) => !there[index]).map(({ name }) => name)
   if (missing.length === 0) return
   const url = values['store.url'] ?? defaultStoreUrl(system)
   const origin = origins['store.url'] ?? 'the default'
-  const remedy = folderOf(url) !== undefined
-    ? 'If each service has a folder of its own, ask the process that has it (--data <its folder>)'
-    : 'If nothing has run there yet, there is nothing to see'
-  throw new AtollError('CONFIG_INVALID', `there is no store of ${missing.join(', ')} in ${placeOf(values, system).store} (store.url, ${origin}), so nothing can be said of what it holds. Give the configuration that ${missing.length === 1 ? 'this service runs' : 'these services run'} with: --config <file>, or ATOLL_STORE_URL. ${remedy}`)
+  const remedy =
+    folderOf(url) !== undefined
+      ? 'If each service has a folder of its own, ask the process that has it (--data <its folder>)'
+      : 'If nothing has run there yet, there is nothing to see'
+  throw new AtollError(
+    'CONFIG_INVALID',
+    `there is no store of ${missing.join(', ')} in ${placeOf(values, system).store} (store.url, ${origin}), so nothing can be said of what it holds. Give the configuration that ${missing.length === 1 ? 'this service runs' : 'these services run'} with: --config <file>, or ATOLL_STORE_URL. ${remedy}`,
+  )
 }
 
 /** Opens the log alone, of a system whose log is an engine. */
@@ -99,8 +119,12 @@ export async function openLogAlone(options: EngineOptions): Promise<Pick<Engines
   })
 }
 
-/** What the settings of the engines are found to be. What lies in a folder need not be there, and is not made by asking. */
-export async function examineEngines(options: EngineOptions): Promise<{ readonly stores: Examination; readonly log: Examination }> {
+/**
+ * What the settings of the engines are found to be. What lies in a folder need not be there, and is not made by asking.
+ */
+export async function examineEngines(
+  options: EngineOptions,
+): Promise<{ readonly stores: Examination; readonly log: Examination }> {
   const { logUrl } = placesOf(options)
   const engines = await opened(async (closing) => {
     const log = logUrl === 'embedded' ? undefined : await openLog(logUrl, options)
@@ -131,11 +155,17 @@ async function opened<T>(open: (closing: (() => unknown)[]) => Promise<T>): Prom
   }
 }
 
-function placesOf({ config: { values }, system }: EngineOptions): { readonly folder: string | undefined; readonly logUrl: string } {
+function placesOf({ config: { values }, system }: EngineOptions): {
+  readonly folder: string | undefined
+  readonly logUrl: string
+} {
   const folder = folderOf(values['store.url'] ?? defaultStoreUrl(system))
   const logUrl = values['log.url'] ?? 'embedded'
   if (logUrl === 'embedded' && folder === undefined) {
-    throw new AtollError('CONFIG_INVALID', 'log.url is embedded, which goes with stores in a folder of this machine; give the address of an engine (ATOLL_LOG_URL), since store.url is one')
+    throw new AtollError(
+      'CONFIG_INVALID',
+      'log.url is embedded, which goes with stores in a folder of this machine; give the address of an engine (ATOLL_LOG_URL), since store.url is one',
+    )
   }
   return { folder, logUrl }
 }
@@ -144,7 +174,10 @@ function placesOf({ config: { values }, system }: EngineOptions): { readonly fol
 export function placeOf(values: Values, system: string): { readonly store: string; readonly log: string } {
   const url = values['store.url'] ?? defaultStoreUrl(system)
   const folder = folderOf(url)
-  return { store: folder === undefined ? maskSecrets(url) : `sqlite:${resolve(folder)}`, log: maskSecrets(values['log.url'] ?? 'embedded') }
+  return {
+    store: folder === undefined ? maskSecrets(url) : `sqlite:${resolve(folder)}`,
+    log: maskSecrets(values['log.url'] ?? 'embedded'),
+  }
 }
 
 /** The folder in which stores lie, where a `store.url` names one. */
@@ -155,7 +188,10 @@ export function folderOf(storeUrl: string): string | undefined {
 /** Refuses, with COMMAND_USAGE, what SQLite takes for other things than a folder. */
 export function assertFolderName(folder: string, option: string): string {
   if (folder !== '' && !/^(:memory:|file:)/.test(folder)) return folder
-  throw new AtollError('COMMAND_USAGE', `${option} is '${folder}', which names no folder, and data lie in one; give its path. A system in memory is a world, for tests (@atoll/testkit)`)
+  throw new AtollError(
+    'COMMAND_USAGE',
+    `${option} is '${folder}', which names no folder, and data lie in one; give its path. A system in memory is a world, for tests (@atoll/testkit)`,
+  )
 }
 
 /** Where the stores of a system are, if nothing says anything else. */
@@ -195,19 +231,48 @@ async function openPostgresStores(url: string, { system, host, services = [] }: 
 
 /** How each engine's log is opened, by its scheme; and which client libraries npm does not install by itself. */
 const logs: Readonly<Record<string, LogDriver>> = {
-  postgres: { open: async (url, _, shared) => (await import('@atoll/log/postgres')).createPostgresLog({ url, ...shared }), libraries: [] },
-  nats: { open: async (url, values, shared) => (await import('@atoll/log/nats')).createNatsLog({ ...natsPlace(url, values), ...shared }), libraries: ['@nats-io/jetstream', '@nats-io/transport-node'] },
-  kafka: { open: async (url, values, shared) => (await import('@atoll/log/kafka')).createKafkaLog({ ...kafkaPlace(url, values), ...shared }), libraries: ['@platformatic/kafka'] },
-  rabbitmq: { open: async (url, { 'log.monitoring': monitoring }, shared) => (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ url, ...(monitoring && { monitoring }), ...shared }), libraries: ['amqplib'] },
-  redis: { open: async (url, _, shared) => (await import('@atoll/log/redis')).createRedisLog({ url, ...shared }), libraries: ['redis'] },
+  postgres: {
+    open: async (url, _, shared) => (await import('@atoll/log/postgres')).createPostgresLog({ url, ...shared }),
+    libraries: [],
+  },
+  nats: {
+    open: async (url, values, shared) =>
+      (await import('@atoll/log/nats')).createNatsLog({ ...natsPlace(url, values), ...shared }),
+    libraries: ['@nats-io/jetstream', '@nats-io/transport-node'],
+  },
+  kafka: {
+    open: async (url, values, shared) =>
+      (await import('@atoll/log/kafka')).createKafkaLog({ ...kafkaPlace(url, values), ...shared }),
+    libraries: ['@platformatic/kafka'],
+  },
+  rabbitmq: {
+    open: async (url, { 'log.monitoring': monitoring }, shared) =>
+      (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ url, ...(monitoring && { monitoring }), ...shared }),
+    libraries: ['amqplib'],
+  },
+  redis: {
+    open: async (url, _, shared) => (await import('@atoll/log/redis')).createRedisLog({ url, ...shared }),
+    libraries: ['redis'],
+  },
 }
 
 interface LogDriver {
-  readonly open: (url: string, values: Values, shared: { readonly system: string; readonly host: Host; readonly logger: Logger }) => Promise<Log>
+  readonly open: (
+    url: string,
+    values: Values,
+    shared: { readonly system: string; readonly host: Host; readonly logger: Logger },
+  ) => Promise<Log>
   readonly libraries: readonly string[]
 }
 
-const synonyms: Readonly<Record<string, string>> = { postgresql: 'postgres', tls: 'nats', kafkas: 'kafka', amqp: 'rabbitmq', amqps: 'rabbitmq', rediss: 'redis' }
+const synonyms: Readonly<Record<string, string>> = {
+  postgresql: 'postgres',
+  tls: 'nats',
+  kafkas: 'kafka',
+  amqp: 'rabbitmq',
+  amqps: 'rabbitmq',
+  rediss: 'redis',
+}
 
 async function openLog(url: string, { config, system, host, logger }: EngineOptions): Promise<Log> {
   const scheme = url.slice(0, url.indexOf('://'))
@@ -216,25 +281,55 @@ async function openLog(url: string, { config, system, host, logger }: EngineOpti
     return await open(url, config.values, { system, host, logger })
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error
-    throw new AtollError('CONFIG_INVALID', `log.url names an engine whose client library is not installed: npm install ${libraries.join(' ')}`, { cause: error })
+    throw new AtollError(
+      'CONFIG_INVALID',
+      `log.url names an engine whose client library is not installed: npm install ${libraries.join(' ')}`,
+      { cause: error },
+    )
   }
 }
 
 /** `nats://a:4222,b:4222` names several servers of one engine, each as `tls://…` if the first is. */
-function natsPlace(url: string, { 'log.replicas': replicas, 'log.monitoring': monitoring }: Values): Pick<NatsLogOptions, 'servers' | 'replicas' | 'monitoring'> {
+function natsPlace(
+  url: string,
+  { 'log.replicas': replicas, 'log.monitoring': monitoring }: Values,
+): Pick<NatsLogOptions, 'servers' | 'replicas' | 'monitoring'> {
   const [scheme, rest] = url.split('://', 2) as [string, string] // the setting's schema asks for it
   const servers = rest.split(',').map((server) => `${scheme}://${server}`)
   return { servers, ...(replicas !== undefined && { replicas }), ...(monitoring && { monitoring }) }
 }
 
 /** `kafkas://user:password@a:9092,b:9092?mechanism=SCRAM-SHA-512` logs in over TLS; without `mechanism` it is PLAIN. */
-function kafkaPlace(url: string, { 'log.replicas': replicas, 'runtime.partitions': partitions = defaultOptions.partitions }: Values): Pick<KafkaLogOptions, 'brokers' | 'partitions' | 'sasl' | 'tls' | 'replicas'> {
-  const [, scheme, user, password, hosts, mechanism] = /^(kafkas?):\/\/(?:([^:@/]*):([^@/]*)@)?([^/?]+)\/?(?:\?mechanism=(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512))?$/.exec(url) ?? []
-  if (hosts === undefined) throw new AtollError('CONFIG_INVALID', 'log.url: expected kafka://<host>:<port>,… or kafkas://<user>:<password>@<host>:<port>,…?mechanism=SCRAM-SHA-512')
+function kafkaPlace(
+  url: string,
+  { 'log.replicas': replicas, 'runtime.partitions': partitions = defaultOptions.partitions }: Values,
+): Pick<KafkaLogOptions, 'brokers' | 'partitions' | 'sasl' | 'tls' | 'replicas'> {
+  const [, scheme, user, password, hosts, mechanism] =
+    /^(kafkas?):\/\/(?:([^:@/]*):([^@/]*)@)?([^/?]+)\/?(?:\?mechanism=(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512))?$/.exec(
+      url,
+    ) ?? []
+  if (hosts === undefined)
+    throw new AtollError(
+      'CONFIG_INVALID',
+      'log.url: expected kafka://<host>:<port>,… or kafkas://<user>:<password>@<host>:<port>,…?mechanism=SCRAM-SHA-512',
+    )
   const brokers = hosts.split(',')
   // The pattern takes no other mechanism, and a user only with a password.
-  const sasl = user === undefined ? undefined : { mechanism: (mechanism ?? 'PLAIN') as ScramOrPlain, username: decodeURIComponent(user), password: decodeURIComponent(password!) }
-  return { brokers, partitions, ...(sasl && { sasl }), ...(scheme === 'kafkas' && { tls: {} }), ...(replicas !== undefined && { replicas }) }
+  const sasl =
+    user === undefined
+      ? undefined
+      : {
+          mechanism: (mechanism ?? 'PLAIN') as ScramOrPlain,
+          username: decodeURIComponent(user),
+          password: decodeURIComponent(password!),
+        }
+  return {
+    brokers,
+    partitions,
+    ...(sasl && { sasl }),
+    ...(scheme === 'kafkas' && { tls: {} }),
+    ...(replicas !== undefined && { replicas }),
+  }
 }
 
 type ScramOrPlain = Extract<NonNullable<KafkaLogOptions['sasl']>, { username: string }>['mechanism']

@@ -10,7 +10,14 @@ describe('a command that fails', () => {
   it('says why in one line, and shows no stack for what is known', () =>
     inFleet(async ({ run }) => {
       const away = { ATOLL_STORE_URL: 'postgres://127.0.0.1:1/x', ATOLL_LOG_URL: 'postgres://127.0.0.1:1/x' }
-      for (const [args, env, why] of [[['doctor', desk], away, /^UNAVAILABLE: PostgreSQL at 127\.0\.0\.1:1/], [['start', desk, '--calls-port', '1'], { ATOLL_CALLS_HOST: '127.0.0.256' }, /^CONFIG_INVALID: cannot listen at 127\.0\.0\.256:1/]] as const) {
+      for (const [args, env, why] of [
+        [['doctor', desk], away, /^UNAVAILABLE: PostgreSQL at 127\.0\.0\.1:1/],
+        [
+          ['start', desk, '--calls-port', '1'],
+          { ATOLL_CALLS_HOST: '127.0.0.256' },
+          /^CONFIG_INVALID: cannot listen at 127\.0\.0\.256:1/,
+        ],
+      ] as const) {
         const { code, err } = await run(args, env)
         assert.notEqual(code, 0)
         assert.match(err, why)
@@ -26,6 +33,10 @@ describe('a command that fails', () => {
       const module = join(folder, 'system.ts')
       writeFileSync(module, 'const nothing = undefined\nnothing.at(0)\n')
       const { code, err } = await run(['start', module])
-      assert.deepEqual([code, /^COMMAND_USAGE: .*system\.ts cannot be loaded: TypeError: .*\n +at .*system\.ts:2:/.test(err)], [2, true], err)
+      assert.deepEqual(
+        [code, /^COMMAND_USAGE: .*system\.ts cannot be loaded: TypeError: .*\n +at .*system\.ts:2:/.test(err)],
+        [2, true],
+        err,
+      )
     }))
 })

@@ -17,8 +17,14 @@ import { findModule, findPlace } from './place.ts'
 import { endOnUncaught } from './strays.ts'
 
 const DATA = ['--data <folder>', 'data folder of the system (default: the only one below data/)'] as const
-const CONFIG = ['--config <file>', 'configuration of a system that many processes share (default: atoll.json, if there is one)'] as const
-const TRUST = ['--trust-every-local-account', 'go without a secret, on loopback: every program on this machine may then act in the name of every user'] as const
+const CONFIG = [
+  '--config <file>',
+  'configuration of a system that many processes share (default: atoll.json, if there is one)',
+] as const
+const TRUST = [
+  '--trust-every-local-account',
+  'go without a secret, on loopback: every program on this machine may then act in the name of every user',
+] as const
 const JSON_LINES = ['--json', 'one JSON object per line on standard output'] as const
 
 const program = new Command('atoll')
@@ -26,7 +32,10 @@ const program = new Command('atoll')
   .version(ownVersion())
   .exitOverride()
   .configureHelp({ sortSubcommands: false })
-  .addHelpText('after', '\nTo look after a system, commands ask the one that runs in the data folder; if none runs, they look into the folder itself (replay,\nredrive and discard start the system for as long as they take). Where the configuration (--config, atoll.json, the environment) names engines, they\nlook into those, and replay, redrive and discard go to the instance in question.')
+  .addHelpText(
+    'after',
+    '\nTo look after a system, commands ask the one that runs in the data folder; if none runs, they look into the folder itself (replay,\nredrive and discard start the system for as long as they take). Where the configuration (--config, atoll.json, the environment) names engines, they\nlook into those, and replay, redrive and discard go to the instance in question.',
+  )
 
 program
   .command('dev')
@@ -37,7 +46,10 @@ program
   .option('--fresh', 'delete the data first')
   .option('--verbose', 'log more than warnings')
   .option('--json', 'the ready line as a JSON object')
-  .addHelpText('after', '\nCtrl-C drains and stops. Logs go to standard error, one JSON object per line. Of atoll.json, if there is one, and of the environment it takes what\nholds for one process (system, gateway.port, logging.level, loopStallMsMax, runtime.…, a folder as store.url), and says what it does not.\n\nExample: atoll dev src/system.ts --port 4000')
+  .addHelpText(
+    'after',
+    '\nCtrl-C drains and stops. Logs go to standard error, one JSON object per line. Of atoll.json, if there is one, and of the environment it takes what\nholds for one process (system, gateway.port, logging.level, loopStallMsMax, runtime.…, a folder as store.url), and says what it does not.\n\nExample: atoll dev src/system.ts --port 4000',
+  )
   .action(dev)
 
 program
@@ -46,26 +58,44 @@ program
   .argument('[module]', 'module whose default export is the system (default: `system` in the configuration)')
   .option('--service <name...>', 'services to run (default: all, unless only the gateway is wanted)')
   .option('--gateway', 'run the gateway')
-  .option('--config <file>', 'configuration (default: atoll.json, if there is one); the environment goes before it, see `atoll config`')
+  .option(
+    '--config <file>',
+    'configuration (default: atoll.json, if there is one); the environment goes before it, see `atoll config`',
+  )
   .option('--instance <name>', 'names this process; default: host name, process id and chance')
   .option('--port <number>', 'port of the gateway (default: PORT, or 4000)')
-  .option('--calls-port <number>', 'port at which others call the services that run here (default: 4100, or a free one with a registry)')
+  .option(
+    '--calls-port <number>',
+    'port at which others call the services that run here (default: 4100, or a free one with a registry)',
+  )
   .option(...TRUST)
   .option('--print-config', 'say what is in force, and start nothing')
   .option('--json', 'the ready line as a JSON object')
-  .addHelpText('after', '\nCtrl-C and SIGTERM drain. Exit codes: 0 drained, 1 failed, 2 not understood or configured, 3 the time to drain ran out, 130 told twice.\nIt refuses to start without ATOLL_CALLS_SECRET (calls.secret), the same for every process of the system; `openssl rand -hex 32` makes one.\n\nExample: atoll start src/system.ts --service articles --service profiles --config shop.json')
+  .addHelpText(
+    'after',
+    '\nCtrl-C and SIGTERM drain. Exit codes: 0 drained, 1 failed, 2 not understood or configured, 3 the time to drain ran out, 130 told twice.\nIt refuses to start without ATOLL_CALLS_SECRET (calls.secret), the same for every process of the system; `openssl rand -hex 32` makes one.\n\nExample: atoll start src/system.ts --service articles --service profiles --config shop.json',
+  )
   .action(start)
 
 program
   .command('up')
   .description('run a process for each service and one for the gateway, on this machine')
   .argument('[module]', 'module whose default export is the system (default: `system` in the configuration)')
-  .option('--config <file>', 'configuration (default: atoll.json, if there is one); needs engines that processes can share')
+  .option(
+    '--config <file>',
+    'configuration (default: atoll.json, if there is one); needs engines that processes can share',
+  )
   .option('--port <number>', 'port of the gateway (default: PORT, or 4000)')
   .option('--instances <number>', 'processes for each service', '1')
-  .option('--data <folder>', 'where other commands find it; stores and log are on the engines (default: data/<name of the system>)')
+  .option(
+    '--data <folder>',
+    'where other commands find it; stores and log are on the engines (default: data/<name of the system>)',
+  )
   .option('--json', 'the ready line as a JSON object')
-  .addHelpText('after', '\nCtrl-C drains and stops them all. A process that ends is started again, unless it says that it is configured wrongly (exit code 2).\n\nExample: ATOLL_STORE_URL=postgres://… ATOLL_LOG_URL=nats://… atoll up src/system.ts --instances 2')
+  .addHelpText(
+    'after',
+    '\nCtrl-C drains and stops them all. A process that ends is started again, unless it says that it is configured wrongly (exit code 2).\n\nExample: ATOLL_STORE_URL=postgres://… ATOLL_LOG_URL=nats://… atoll up src/system.ts --instances 2',
+  )
   .action(up)
 
 program
@@ -73,9 +103,15 @@ program
   .description("read the engines' settings, and say what they mean for each promise")
   .argument('[module]', 'module whose default export is the system (default: `system` in the configuration)')
   .option('--config <file>', 'configuration (default: atoll.json, if there is one)')
-  .option('--data <folder>', 'instead: the data folder of a system that runs, or ran, in one process (default, where no system is named: the only one below data/)')
+  .option(
+    '--data <folder>',
+    'instead: the data folder of a system that runs, or ran, in one process (default, where no system is named: the only one below data/)',
+  )
   .option('--json', 'the diagnosis as one JSON object')
-  .addHelpText('after', '\nExit code 1 if a setting breaks a promise and was not accepted by name (accept, ATOLL_ACCEPT): a start would be refused.\n\nExample: atoll doctor src/system.ts --config shop.json')
+  .addHelpText(
+    'after',
+    '\nExit code 1 if a setting breaks a promise and was not accepted by name (accept, ATOLL_ACCEPT): a start would be refused.\n\nExample: atoll doctor src/system.ts --config shop.json',
+  )
   .action(doctor)
 
 program
@@ -86,7 +122,10 @@ program
   .option('--port <number>', 'port; 0 takes a free one', '4200')
   .option(...TRUST)
   .option('--json', 'the ready line as a JSON object')
-  .addHelpText('after', '\nIts state is soft: when it is gone, instances go on reaching each other, and a new one learns of all within seconds.\nIt refuses to start without a secret, which instances send along: `openssl rand -hex 32` makes one.\n\nExample: ATOLL_CALLS_SECRET=… atoll registry --port 4200')
+  .addHelpText(
+    'after',
+    '\nIts state is soft: when it is gone, instances go on reaching each other, and a new one learns of all within seconds.\nIt refuses to start without a secret, which instances send along: `openssl rand -hex 32` makes one.\n\nExample: ATOLL_CALLS_SECRET=… atoll registry --port 4200',
+  )
   .action(registry)
 
 program
@@ -131,7 +170,9 @@ program
   .addHelpText('after', '\nExample: atoll replay reading.pages')
   .action((subscription: string, options) => replay(subscription, { ...options, place: findPlace(options) }))
 
-const deadLetters = program.command('dead-letters').description('events whose handlers failed for good, and what waits behind them')
+const deadLetters = program
+  .command('dead-letters')
+  .description('events whose handlers failed for good, and what waits behind them')
 deadLetters
   .command('list', { isDefault: true })
   .description('list them')
@@ -172,7 +213,10 @@ deadLetters
   .option(...DATA)
   .option(...CONFIG)
   .option(...JSON_LINES)
-  .addHelpText('after', '\nExample: atoll dead-letters discard orders/payments/3/17 --reason "refunded by hand, ticket 4711"')
+  .addHelpText(
+    'after',
+    '\nExample: atoll dead-letters discard orders/payments/3/17 --reason "refunded by hand, ticket 4711"',
+  )
   .action((id: string | undefined, options) => discard(id, { ...options, place: findPlace(options) }))
 
 program
@@ -190,10 +234,16 @@ function ownVersion(): string {
 }
 
 /** What no other try would change, as long as nobody mends the command, the configuration or the system. */
-const notConfigured: ReadonlySet<ErrorCode> = new Set(['COMMAND_USAGE', 'CONFIG_INVALID', 'SETTING_UNSAFE', 'DEFINITION_INVALID'])
+const notConfigured: ReadonlySet<ErrorCode> = new Set([
+  'COMMAND_USAGE',
+  'CONFIG_INVALID',
+  'SETTING_UNSAFE',
+  'DEFINITION_INVALID',
+])
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // With EPIPE, whoever read our output has seen enough. Else some of it is lost; that must be known, and must not end a system at work.
+  // With EPIPE, whoever read our output has seen enough. Else some of it is lost; that must be known, and must not end
+  // a system at work.
   if (error.code !== 'EPIPE') process.exitCode = 1
 })
 process.stderr.on('error', () => undefined) // there is nobody left to tell

@@ -15,9 +15,13 @@ export interface PlaceOptions {
   config?: string
 }
 
-/** What to ask: a data folder that was named, else what a configuration or the environment names, else a data folder that is there. */
+/**
+ * What to ask: a data folder that was named, else what a configuration or the environment names, else a data folder
+ * that is there.
+ */
 export function findPlace(options: PlaceOptions): Place {
-  if (options.data !== undefined && options.config !== undefined) throw new AtollError('COMMAND_USAGE', 'give --data or --config: a system lies in a folder, or on engines')
+  if (options.data !== undefined && options.config !== undefined)
+    throw new AtollError('COMMAND_USAGE', 'give --data or --config: a system lies in a folder, or on engines')
   if (options.data !== undefined) return { data: assertFolderName(options.data, '--data') }
   const config = loadConfig({ file: options.config })
   const { 'store.url': store, 'log.url': log = 'embedded' } = config.values
@@ -39,5 +43,10 @@ function onlyDataFolder(): string {
   const folders = all.filter((folder) => hasLog(folder) || running.includes(folder))
   for (const found of [folders, running]) if (found.length === 1) return found[0]!
   const several = folders.length > 0
-  throw new AtollError('COMMAND_USAGE', several ? `there are several data folders (${folders.join(', ')}); name one with --data` : `there is no data folder below ${resolve('data')}; name one with --data, or the configuration of a system on engines with --config`)
+  throw new AtollError(
+    'COMMAND_USAGE',
+    several
+      ? `there are several data folders (${folders.join(', ')}); name one with --data`
+      : `there is no data folder below ${resolve('data')}; name one with --data, or the configuration of a system on engines with --config`,
+  )
 }

@@ -8,7 +8,8 @@ import type { DeadLetter } from 'atoll/runtime'
 import { inFleet, until, type Fleet } from '../test/fleet.ts'
 import { removeSystem } from '../test/removal.ts'
 
-// Handlers that end their process, in processes that a supervisor starts again, over stores on PostgreSQL and a log on an engine.
+// Handlers that end their process, in processes that a supervisor starts again, over stores on PostgreSQL and a log on
+// an engine.
 
 const poison = join(import.meta.dirname, '../test/fixture-poison.ts')
 const instances = ['notes-1', 'notes-2'] as const
@@ -49,14 +50,20 @@ async function inTown(log: EngineName, work: (town: Town) => Promise<void>): Pro
   }
 }
 
-async function found({ start, run, folder }: Fleet, system: string, log: string): Promise<{ town: Town; close(): void }> {
+async function found(
+  { start, run, folder }: Fleet,
+  system: string,
+  log: string,
+): Promise<{ town: Town; close(): void }> {
   const [otherPort, ...ports] = await Promise.all(['other', ...instances].map(() => findPorts(1)))
   const env = { FIXTURE_NAME: system }
   const content = {
     system: poison,
     store: { url: engineUrl('postgres') },
     log: { url: log },
-    discovery: { static: { notes: ports.map((port) => `http://127.0.0.1:${port}`), other: [`http://127.0.0.1:${otherPort}`] } },
+    discovery: {
+      static: { notes: ports.map((port) => `http://127.0.0.1:${port}`), other: [`http://127.0.0.1:${otherPort}`] },
+    },
     loopStallMsMax: 5_000,
     runtime: { leaseMs: 3_000, attemptsMax: 2, retryDelayMs: 10, partitions: 4 },
     accept: (process.env['ATOLL_ACCEPT'] ?? '').split(',').filter((name) => name !== ''),
@@ -65,7 +72,10 @@ async function found({ start, run, folder }: Fleet, system: string, log: string)
   let [ends, isOver] = [0, false]
   const supervise = async (name: string, port: number): Promise<void> => {
     while (!isOver) {
-      await start(['start', '--service', 'notes', '--instance', name, '--calls-port', String(port)], { ...env, NODE_OPTIONS: '--max-old-space-size=160' }).ended
+      await start(['start', '--service', 'notes', '--instance', name, '--calls-port', String(port)], {
+        ...env,
+        NODE_OPTIONS: '--max-old-space-size=160',
+      }).ended
       ends++
     }
   }
@@ -74,21 +84,30 @@ async function found({ start, run, folder }: Fleet, system: string, log: string)
   const gateway = start(['start', '--gateway', '--port', '0'], env)
   await other.ready()
   const url = (await gateway.ready()).gatewayUrl!
-  const lines = async (...args: string[]): Promise<string[]> => (await run([...args, '--json'], env)).out.split('\n').filter((line) => line !== '')
+  const lines = async (...args: string[]): Promise<string[]> =>
+    (await run([...args, '--json'], env)).out.split('\n').filter((line) => line !== '')
   const town: Town = {
     ends: () => ends,
     async take(id, how) {
-      const options = { method: 'POST', headers: { 'content-type': 'application/json', 'idempotency-key': `"${id}"` }, body: JSON.stringify({ id, how }) }
-      await until(`${id} is taken`, async () => (await fetch(`${url}/notes`, options)).ok) // its instances may be down just now
+      const options = {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': `"${id}"` },
+        body: JSON.stringify({ id, how }),
+      }
+      // its instances may be down just now
+      await until(`${id} is taken`, async () => (await fetch(`${url}/notes`, options)).ok)
     },
-    isAlive: async () => ((await (await fetch(`${url}/other`)).json()) as { alive: boolean }).alive, // as its contract says
+    // as its contract says
+    isAlive: async () => ((await (await fetch(`${url}/other`)).json()) as { alive: boolean }).alive,
     async ledger() {
       const [line] = await lines('ledger')
       return JSON.parse(line ?? '{}') as Account // as the docs say; nothing, until the stores are there
     },
     async letters() {
       const letters = (await lines('dead-letters')).map((line) => JSON.parse(line) as DeadLetter) // as the docs say
-      return new Map(letters.map(({ event, attempts, error }) => [event.key, `${attempts} ${error.code} ${error.message}`]))
+      return new Map(
+        letters.map(({ event, attempts, error }) => [event.key, `${attempts} ${error.code} ${error.message}`]),
+      )
     },
   }
   return { town, close: () => void (isOver = true) }

@@ -23,7 +23,9 @@ interface Town {
   /** As somebody sees it who has seen `placed`. */
   stock(placed?: Response): Promise<readonly string[]>
   /** What stands in the ledger under these words, summed over its lines. */
-  ledger(): Promise<Record<'published' | 'handled' | 'pending' | 'parked' | 'dead' | 'discarded', number> & { balanced: boolean }>
+  ledger(): Promise<
+    Record<'published' | 'handled' | 'pending' | 'parked' | 'dead' | 'discarded', number> & { balanced: boolean }
+  >
 }
 
 async function inTown(work: (town: Town) => Promise<void>): Promise<void> {
@@ -36,8 +38,11 @@ async function inTown(work: (town: Town) => Promise<void>): Promise<void> {
 }
 
 async function found({ start, run, folder }: Fleet, system: string): Promise<Town> {
-  const ports = Object.fromEntries(await Promise.all(instances.map(async (name) => [name, await findPorts(1)] as const))) as Record<Name, number> // one for each
-  const at = (service: string): string[] => instances.filter((name) => name.startsWith(service)).map((name) => `http://127.0.0.1:${ports[name]}`)
+  const ports = Object.fromEntries(
+    await Promise.all(instances.map(async (name) => [name, await findPorts(1)] as const)),
+  ) as Record<Name, number> // one for each
+  const at = (service: string): string[] =>
+    instances.filter((name) => name.startsWith(service)).map((name) => `http://127.0.0.1:${ports[name]}`)
   const broken = join(folder, 'broken')
   const env = { FIXTURE_NAME: system, BROKEN: broken }
   const content = {
@@ -49,8 +54,10 @@ async function found({ start, run, folder }: Fleet, system: string): Promise<Tow
     accept: (process.env['ATOLL_ACCEPT'] ?? '').split(',').filter((name) => name !== ''),
   }
   writeFileSync(join(folder, 'atoll.json'), JSON.stringify(content))
-  const startOne = (name: Name): Running => start(['start', '--service', name.split('-')[0]!, '--instance', name, '--calls-port', String(ports[name])], env)
-  const running = Object.fromEntries(instances.map((name) => [name, startOne(name)])) as Record<Name, Running> // one for each
+  const startOne = (name: Name): Running =>
+    start(['start', '--service', name.split('-')[0]!, '--instance', name, '--calls-port', String(ports[name])], env)
+  // one for each
+  const running = Object.fromEntries(instances.map((name) => [name, startOne(name)])) as Record<Name, Running>
   const gateway = start(['start', '--gateway', '--port', '0'], env)
   await Promise.all(instances.map((name) => running[name].ready()))
   const url = (await gateway.ready()).gatewayUrl!
@@ -63,23 +70,41 @@ async function found({ start, run, folder }: Fleet, system: string): Promise<Tow
       await running[name].ready()
     },
     atoll: (...args) => run(args, env),
-    place: (sku, count = 1) => fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku, count }) }),
+    place: (sku, count = 1) =>
+      fetch(`${url}/orders`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ sku, count }),
+      }),
     async stock(placed) {
       const position = placed?.headers.get('atoll-position')
-      const response = await fetch(`${url}/stock`, { headers: position ? { 'atoll-position': position } : {} }) // an address alone is waited for shortly
+      // an address alone is waited for shortly
+      const response = await fetch(`${url}/stock`, { headers: position ? { 'atoll-position': position } : {} })
       const text = await response.text()
       assert.equal(response.status, 200, text)
       return JSON.parse(text) as readonly string[] // as its contract says
     },
     async ledger() {
       const { out, err } = await run(['ledger', '--json'], env)
-      const rows = out.trim().split('\n').map((line) => JSON.parse(line) as Record<string, number> & { balanced: boolean })
+      const rows = out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, number> & { balanced: boolean })
       assert.ok(rows.length > 0, err)
       const sum = (word: string): number => rows.reduce((total, row) => total + row[word]!, 0)
-      return { published: sum('published'), handled: sum('handled'), pending: sum('pending'), parked: sum('parked'), dead: sum('dead'), discarded: sum('discarded'), balanced: rows.every((row) => row.balanced) }
+      return {
+        published: sum('published'),
+        handled: sum('handled'),
+        pending: sum('pending'),
+        parked: sum('parked'),
+        dead: sum('dead'),
+        discarded: sum('discarded'),
+        balanced: rows.every((row) => row.balanced),
+      }
     },
   }
-  for (const name of instances) await until(`${name} is ready`, async () => (await readiness(`http://127.0.0.1:${ports[name]}`)).ready)
+  for (const name of instances)
+    await until(`${name} is ready`, async () => (await readiness(`http://127.0.0.1:${ports[name]}`)).ready)
   return town
 }
 
@@ -109,14 +134,21 @@ function orderOn(town: Town, buyers = 4): { acknowledged: string[]; failed: stri
 
 /** Every acknowledged order has been shipped once, and every event is accounted for. */
 async function assertShipped(town: Town, acknowledged: readonly string[]): Promise<void> {
-  await until('all is handled', async () => {
-    const { pending, published, handled, discarded } = await town.ledger()
-    return pending === 0 && published === handled + discarded
-  }, 60_000)
+  await until(
+    'all is handled',
+    async () => {
+      const { pending, published, handled, discarded } = await town.ledger()
+      return pending === 0 && published === handled + discarded
+    },
+    60_000,
+  )
   const stock = await town.stock()
   assert.equal(new Set(stock).size, stock.length, 'an order was shipped twice')
   const shipped = new Set(stock)
-  assert.deepEqual(acknowledged.filter((sku) => !shipped.has(`${sku} 1`)), [])
+  assert.deepEqual(
+    acknowledged.filter((sku) => !shipped.has(`${sku} 1`)),
+    [],
+  )
   assert.equal((await town.ledger()).balanced, true)
 }
 
@@ -154,13 +186,21 @@ describe('a system in several processes over PostgreSQL', () => {
       await until('it is under load', () => acknowledged.length > 50)
       town.running['warehouse-1'].signal('SIGSTOP')
       const stoppedMs = performance.now()
-      const placed = await Promise.all(Array.from({ length: 32 }, async (_, index) => ((await town.place(`late-${index}`)).status === 200 ? `late-${index} 1` : undefined)))
+      const placed = await Promise.all(
+        Array.from({ length: 32 }, async (_, index) =>
+          (await town.place(`late-${index}`)).status === 200 ? `late-${index} 1` : undefined,
+        ),
+      )
       const late = placed.filter((text) => text !== undefined) // one for every partition, as chance has it
-      await until('the other one has handled all of them', async () => {
-        const response = await fetch(`${town.url}/stock`)
-        const stock = new Set(response.status === 200 ? ((await response.json()) as string[]) : [])
-        return late.every((text) => stock.has(text))
-      }, 40_000)
+      await until(
+        'the other one has handled all of them',
+        async () => {
+          const response = await fetch(`${town.url}/stock`)
+          const stock = new Set(response.status === 200 ? ((await response.json()) as string[]) : [])
+          return late.every((text) => stock.has(text))
+        },
+        40_000,
+      )
       const tookMs = performance.now() - stoppedMs
       assert.ok(tookMs < LEASE_MS + 12_000, `${tookMs} ms`)
       town.running['warehouse-1'].signal('SIGCONT')
@@ -192,21 +232,33 @@ describe('a system in several processes over PostgreSQL', () => {
       for (let index = 0; index < 3; index++) await town.place('broken', index)
       for (let index = 0; index < 20; index++) await town.place(`sku-${index}`)
       await until('it is dead', async () => (await town.ledger()).dead === 1 && (await town.ledger()).pending === 0)
-      assert.match((await town.atoll('dead-letters')).out, /order\.placed +broken +2 +2 +INTERNAL: this sku cannot be shipped/)
+      assert.match(
+        (await town.atoll('dead-letters')).out,
+        /order\.placed +broken +2 +2 +INTERNAL: this sku cannot be shipped/,
+      )
       assert.match((await town.atoll('dead-letters', 'redrive')).out, /0 handled, 1 failed, 2 waiting/)
       rmSync(town.broken)
-      assert.match((await town.atoll('dead-letters', 'redrive', '--dry-run')).out, /dry run, nothing was changed: 3 handled/)
+      assert.match(
+        (await town.atoll('dead-letters', 'redrive', '--dry-run')).out,
+        /dry run, nothing was changed: 3 handled/,
+      )
       const { code, out, err } = await town.atoll('dead-letters', 'redrive')
       assert.deepEqual([code, /3 handled, 0 failed/.test(out)], [0, true], err)
       assert.match((await town.atoll('events', '--key', 'broken', '--json')).out, /"key":"broken"/)
       writeFileSync(town.broken, '')
       await town.place('broken', 3)
       await until('another is dead', async () => (await town.ledger()).dead === 1)
-      const [letter] = (await town.atoll('dead-letters', '--json')).out.trim().split('\n').map((line) => JSON.parse(line) as { id: string })
+      const [letter] = (await town.atoll('dead-letters', '--json')).out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { id: string })
       rmSync(town.broken)
       const discarded = await town.atoll('dead-letters', 'discard', letter!.id, '--reason', 'sold out', '--by', 'ada')
       assert.equal(discarded.code, 0, discarded.err)
-      assert.match((await town.atoll('dead-letters', 'discard', letter!.id, '--reason', 'again', '--by', 'bob')).err, /was discarded already, by ada at .*: sold out/)
+      assert.match(
+        (await town.atoll('dead-letters', 'discard', letter!.id, '--reason', 'again', '--by', 'bob')).err,
+        /was discarded already, by ada at .*: sold out/,
+      )
       assert.match((await town.atoll('dead-letters', '--discarded')).out, /ada +sold out/)
       const rebuilt = await town.atoll('replay', 'warehouse.shelves')
       assert.match(rebuilt.out, /^warehouse\.shelves rebuilt from 24 events/, rebuilt.err)

@@ -15,7 +15,10 @@ import { look, start, type Started } from './start.ts'
 
 const options = { runtime: { partitions: 1 } }
 
-/** Runs `work` on a data folder whose shop and log are older than its warehouse: that one has shipped a lamp and a chair that the shop knows no more. */
+/**
+ * Runs `work` on a data folder whose shop and log are older than its warehouse: that one has shipped a lamp and a chair
+ * that the shop knows no more.
+ */
 async function restored(work: (data: string) => Promise<void>, parts = /^(shop|log)\./): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-restored-'))
   const [data, backup] = [join(folder, 'data'), join(folder, 'backup')]
@@ -27,7 +30,8 @@ async function restored(work: (data: string) => Promise<void>, parts = /^(shop|l
       await started.running.quiet()
     })
     for (const name of readdirSync(data).filter((file) => parts.test(file))) rmSync(join(data, name))
-    for (const name of readdirSync(backup).filter((file) => parts.test(file))) cpSync(join(backup, name), join(data, name))
+    for (const name of readdirSync(backup).filter((file) => parts.test(file)))
+      cpSync(join(backup, name), join(data, name))
     await work(data)
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -73,17 +77,32 @@ describe('a source that was restored, and its subscriber not', () => {
           const { ready, reasons } = running.readiness()
           assert.equal(ready, false)
           for (const name of ['warehouse', 'warehouse.shelves']) {
-            assert.ok(reasons.some((reason) => reason.includes(`the account of ${name} cannot balance: LEDGER_UNBALANCED: ${name} has handled events that their source knows no more (2 order.placed of shop)`)), reasons.join('\n'))
+            assert.ok(
+              reasons.some((reason) =>
+                reason.includes(
+                  `the account of ${name} cannot balance: LEDGER_UNBALANCED: ${name} has handled events that their source knows no more (2 order.placed of shop)`,
+                ),
+              ),
+              reasons.join('\n'),
+            )
           }
           for (const { balanced, subscription, why } of await running.admin.ledger()) {
             assert.equal(balanced, false)
-            assert.match(why!, new RegExp(`^LEDGER_UNBALANCED: ${subscription} has 2 more than shop ever published: .* restore the store of ${subscription} from the same moment .*; if nothing was restored, this is a defect$`))
+            assert.match(
+              why!,
+              new RegExp(
+                `^LEDGER_UNBALANCED: ${subscription} has 2 more than shop ever published: .* restore the store of ${subscription} from the same moment .*; if nothing was restored, this is a defect$`,
+              ),
+            )
           }
         })
       }
       await run(data, async ({ running }) => {
         for await (const progress of running.admin.replay('warehouse.shelves')) assert.equal(progress.held, 0)
-        assert.ok(!running.readiness().reasons.some((reason) => reason.includes('warehouse.shelves')), running.readiness().reasons.join('\n'))
+        assert.ok(
+          !running.readiness().reasons.some((reason) => reason.includes('warehouse.shelves')),
+          running.readiness().reasons.join('\n'),
+        )
       })
     }))
 
@@ -96,7 +115,10 @@ describe('a source that was restored, and its subscriber not', () => {
             await place(started, 'table', 'bed', 'sofa')
             const { ready, brief } = started.running.readiness()
             assert.equal(ready, false)
-            assert.ok(brief.some((reason) => /^warehouse is halted: LOG_(GAP|DIVERGED)$/.test(reason)), brief.join('\n'))
+            assert.ok(
+              brief.some((reason) => /^warehouse is halted: LOG_(GAP|DIVERGED)$/.test(reason)),
+              brief.join('\n'),
+            )
             assert.deepEqual(await shipped(started), ['seeded 1', 'lamp 1', 'chair 1'])
           },
           { lostNumbersMax: 1 },
@@ -107,7 +129,11 @@ describe('a source that was restored, and its subscriber not', () => {
   it('go on if lostNumbersMax is raised to what the alarms name', () =>
     restored(async (data) => {
       const alarms: string[] = []
-      const halted = await start(fixture, { data, logger: createJsonLogger('error', (line) => alarms.push(line)), runtime: { ...options.runtime, lostNumbersMax: 1 } })
+      const halted = await start(fixture, {
+        data,
+        logger: createJsonLogger('error', (line) => alarms.push(line)),
+        runtime: { ...options.runtime, lostNumbersMax: 1 },
+      })
       await halted.stop()
       const named = alarms.flatMap((line) => /raise runtime\.lostNumbersMax to (\d+)/.exec(line)?.[1] ?? []).map(Number)
       await run(
@@ -129,8 +155,14 @@ describe('a source that has emitted since it was restored', () => {
       for (let nth = 0; nth < 2; nth++) {
         await run(data, async (started) => {
           const { brief } = started.running.readiness()
-          assert.ok(brief.some((reason) => /^warehouse is halted: LOG_GAP$/.test(reason)), brief.join('\n'))
-          assert.deepEqual((await started.running.admin.ledger()).map(({ balanced }) => balanced), [false, false])
+          assert.ok(
+            brief.some((reason) => /^warehouse is halted: LOG_GAP$/.test(reason)),
+            brief.join('\n'),
+          )
+          assert.deepEqual(
+            (await started.running.admin.ledger()).map(({ balanced }) => balanced),
+            [false, false],
+          )
         })
       }
     }))
@@ -143,7 +175,10 @@ describe('a service whose store alone was restored', () => {
         await run(data, async (started) => {
           await place(started, `table ${nth}`)
           const reasons = started.running.readiness().reasons.join('\n')
-          assert.match(reasons, /the relay of shop is halted: STORE_OUTDATED: .* its commands are carried out, and what they do is lost with this store/)
+          assert.match(
+            reasons,
+            /the relay of shop is halted: STORE_OUTDATED: .* its commands are carried out, and what they do is lost with this store/,
+          )
           assert.doesNotMatch(reasons, /LEDGER_UNBALANCED/)
         })
       }
@@ -154,7 +189,12 @@ describe('a service whose store alone was restored', () => {
       const follows = async ({ ledger }: Pick<Admin, 'ledger'>): Promise<void> => {
         for (const { balanced, subscription, why } of await ledger()) {
           assert.equal(balanced, false)
-          assert.match(why!, new RegExp(`^LEDGER_UNBALANCED: this follows from STORE_OUTDATED of shop, .*: mend that first, and leave the store of ${subscription} as it is$`))
+          assert.match(
+            why!,
+            new RegExp(
+              `^LEDGER_UNBALANCED: this follows from STORE_OUTDATED of shop, .*: mend that first, and leave the store of ${subscription} as it is$`,
+            ),
+          )
         }
       }
       const stopped = await look(fixture, data, silentLogger)
@@ -186,17 +226,35 @@ describe('a system whose log is gone', () => {
     withoutLog(async (data, remains) => {
       const before = remains()
       for (let nth = 0; nth < 2; nth++) {
-        await assert.rejects(run(data, async () => undefined), { code: 'LOG_GAP' })
-        assert.deepEqual(remains(), before) // neither a mark by which the next start would delete it, nor an empty log in the place of the one that is gone
+        await assert.rejects(
+          run(data, async () => undefined),
+          { code: 'LOG_GAP' },
+        )
+        // neither a mark by which the next start would delete it, nor an empty log in the place of the one that is gone
+        assert.deepEqual(remains(), before)
       }
     }))
 
   it('is refused so as a process, too', () =>
     withoutLog(async (data, remains) => {
-      const config = loadConfig({ env: { ATOLL_STORE_URL: `sqlite:${data}`, ATOLL_CALLS_SECRET: 'a secret of this shop', ATOLL_CALLS_PORT: '0', ATOLL_RUNTIME_PARTITIONS: '1' } })
+      const config = loadConfig({
+        env: {
+          ATOLL_STORE_URL: `sqlite:${data}`,
+          ATOLL_CALLS_SECRET: 'a secret of this shop',
+          ATOLL_CALLS_PORT: '0',
+          ATOLL_RUNTIME_PARTITIONS: '1',
+        },
+      })
       const before = remains()
       for (let nth = 0; nth < 2; nth++) {
-        const { started, stop } = await startProcess(fixture, { config, module: import.meta.filename, services: ['shop', 'warehouse'], instance: 'one', gateway: undefined, logger: silentLogger })
+        const { started, stop } = await startProcess(fixture, {
+          config,
+          module: import.meta.filename,
+          services: ['shop', 'warehouse'],
+          instance: 'one',
+          gateway: undefined,
+          logger: silentLogger,
+        })
         await assert.rejects(started, { code: 'LOG_GAP' }).finally(stop)
         assert.deepEqual(remains(), before)
       }

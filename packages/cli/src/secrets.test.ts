@@ -38,15 +38,47 @@ describe('an address that is shown', () => {
   })
 
   it('takes time with its length, whatever is in it: strangers write in logs, and with the square of it this would not end', () => {
-    for (const piece of ['a', 'a,', 'a.', '?', '?a', ';', '&', '#a', '=', '@', ',', '://', ',a://', '/', '[', ':', '%', '\\', 'a?a=']) {
-      for (const [before, after] of [['no such page: http://x/ ', ''], ['http://', '!'], ['http://x/', '"'], ['http://x/?', '#']]) assert.ok(maskSecrets(before + piece.repeat(500_000) + after).length > 0, piece)
+    for (const piece of [
+      'a',
+      'a,',
+      'a.',
+      '?',
+      '?a',
+      ';',
+      '&',
+      '#a',
+      '=',
+      '@',
+      ',',
+      '://',
+      ',a://',
+      '/',
+      '[',
+      ':',
+      '%',
+      '\\',
+      'a?a=',
+    ]) {
+      for (const [before, after] of [
+        ['no such page: http://x/ ', ''],
+        ['http://', '!'],
+        ['http://x/', '"'],
+        ['http://x/?', '#'],
+      ])
+        assert.ok(maskSecrets(before + piece.repeat(500_000) + after).length > 0, piece)
     }
   })
 
   it('shows nothing of a password through which a text is cut', () => {
-    for (const address of ['postgres://shop:QQQQ@db/shop?user=shop', 'postgres://db/shop?a=b&password=QQQQ', 'nats://a:4222,u:QQQQ@b', 'nats://QQQQ@a,nats://u:QQQQ@b']) {
+    for (const address of [
+      'postgres://shop:QQQQ@db/shop?user=shop',
+      'postgres://db/shop?a=b&password=QQQQ',
+      'nats://a:4222,u:QQQQ@b',
+      'nats://QQQQ@a,nats://u:QQQQ@b',
+    ]) {
       const text = `"no answer from ${address}", 3 times`
-      for (let charsMax = 0; charsMax < text.length; charsMax++) assert.doesNotMatch(maskSecrets(text, charsMax), /Q/, String(charsMax))
+      for (let charsMax = 0; charsMax < text.length; charsMax++)
+        assert.doesNotMatch(maskSecrets(text, charsMax), /Q/, String(charsMax))
       assert.equal(maskSecrets(text, text.length), maskSecrets(text))
     }
     assert.equal(maskSecrets('read http://a/b and went on', 20), 'read http://a/b and … (cut)')
@@ -54,6 +86,15 @@ describe('an address that is shown', () => {
   })
 
   it('is shown as it is where nothing in it is secret', () => {
-    for (const text of ['embedded', 'sqlite:data/shop', 'http://127.0.0.1:4100', 'nats://a:4222,b:4222,[::1]:4222', 'postgres://db/shop?application_name=a@b', 'http://{service}.shop.svc:4100', 'key=tea, ann@example.com']) assert.equal(maskSecrets(text), text)
+    for (const text of [
+      'embedded',
+      'sqlite:data/shop',
+      'http://127.0.0.1:4100',
+      'nats://a:4222,b:4222,[::1]:4222',
+      'postgres://db/shop?application_name=a@b',
+      'http://{service}.shop.svc:4100',
+      'key=tea, ann@example.com',
+    ])
+      assert.equal(maskSecrets(text), text)
   })
 })

@@ -1,13 +1,17 @@
 /**
- * A text without the passwords of the addresses in it: those before an @, and those among parameters. In doubt it hides too much: an `@`, `/` or `,` that
- * somebody forgot to write as %40 belongs to a password. Of a text with more than `charsMax` characters, the beginning; the time is linear in its length.
+ * A text without the passwords of the addresses in it: those before an @, and those among parameters. In doubt it hides
+ * too much: an `@`, `/` or `,` that somebody forgot to write as %40 belongs to a password. Of a text with more than
+ * `charsMax` characters, the beginning; the time is linear in its length.
  */
 export function maskSecrets(text: string, charsMax = Infinity): string {
   const shown = text.length > charsMax ? `${beginningOf(text, charsMax)}… (cut)` : text
   return shown.includes('://') ? shown.replace(address, mask) : shown
 }
 
-/** The beginning of a text. An address that its end goes through is left out, since nobody can tell what of it would have stood before an @. */
+/**
+ * The beginning of a text. An address that its end goes through is left out, since nobody can tell what of it would
+ * have stood before an @.
+ */
 function beginningOf(text: string, charsMax: number): string {
   let start = charsMax
   while (start > 0 && !/[\s"'<>`]/.test(text[start - 1]!)) start-- // within the text, which is longer
@@ -16,8 +20,8 @@ function beginningOf(text: string, charsMax: number): string {
 }
 
 /**
- * An address inside a text, from behind its scheme; a list of them ends where the next one begins. What the scheme is makes no difference, and a pattern that began
- * with one would look at a long word again from each of its letters.
+ * An address inside a text, from behind its scheme; a list of them ends where the next one begins. What the scheme is
+ * makes no difference, and a pattern that began with one would look at a long word again from each of its letters.
  */
 const address = /:\/\/((?:(?!,[a-z][a-z0-9+.-]*:\/\/)[^\s"'<>`])*)/gi
 
@@ -26,7 +30,10 @@ function mask(_: string, rest: string): string {
   return `://${maskHosts(rest.slice(0, end))}${maskParameters(rest.slice(end))}`
 }
 
-/** Where the hosts end, with what is before their @: at the first of `/?#`, unless what stands there is a part of a password. */
+/**
+ * Where the hosts end, with what is before their @: at the first of `/?#`, unless what stands there is a part of a
+ * password.
+ */
 function endOfHosts(rest: string): number {
   const first = rest.search(/[/?#]/)
   if (first < 0) return rest.length
@@ -34,7 +41,8 @@ function endOfHosts(rest: string): number {
   const last = after.lastIndexOf('@')
   if (last < 0) return first
   const inPath = after.search(/[?#]/) < 0 ? last : after.slice(0, after.search(/[?#]/)).lastIndexOf('@')
-  const isParameter = inPath < 0 && before.split(',').every((part) => hostAfter(part) !== undefined) && /^[^@]*=/.test(after)
+  const isParameter =
+    inPath < 0 && before.split(',').every((part) => hostAfter(part) !== undefined) && /^[^@]*=/.test(after)
   if (isParameter) return first
   const next = after.slice(last).search(/[/?#]/)
   return next < 0 ? rest.length : first + last + next
@@ -67,9 +75,13 @@ function maskParameters(rest: string): string {
   return rest.replace(/[^&#]+/g, maskParameter)
 }
 
-/** A parameter with what its value holds: a semicolon begins another one for some drivers, and a question mark those of an address within this one. */
+/**
+ * A parameter with what its value holds: a semicolon begins another one for some drivers, and a question mark those of
+ * an address within this one.
+ */
 function maskParameter(parameter: string): string {
-  for (const { index, 0: before, 1: name } of parameter.matchAll(/(?:^|[?;])([^?;=]+)=/g)) if (isSecret(name!)) return `${parameter.slice(0, index + before.length)}***` // the pattern has a name
+  for (const { index, 0: before, 1: name } of parameter.matchAll(/(?:^|[?;])([^?;=]+)=/g))
+    if (isSecret(name!)) return `${parameter.slice(0, index + before.length)}***` // the pattern has a name
   return parameter
 }
 

@@ -15,7 +15,10 @@ describe('the mark of a first start that has not ended', () => {
     const { fsyncSync } = fs
     mock.method(fs, 'fsyncSync', (file: number) => {
       // Which files there are is a matter of their folder; what is in the small ones, of themselves.
-      if (fstatSync(file).isDirectory()) synced.push(`${existsSync(mark) ? 'marked' : 'unmarked'}, ${existsSync(join(data, 'log.db')) ? 'with data' : 'empty'}`)
+      if (fstatSync(file).isDirectory())
+        synced.push(
+          `${existsSync(mark) ? 'marked' : 'unmarked'}, ${existsSync(join(data, 'log.db')) ? 'with data' : 'empty'}`,
+        )
       fsyncSync(file)
     })
     syncBuiltinESMExports()
@@ -23,7 +26,14 @@ describe('the mark of a first start that has not ended', () => {
       await (await start(fixture, { data })).stop()
       assert.deepEqual(synced.splice(0), ['marked, empty', 'marked, empty', 'unmarked, with data'])
       await (await start(fixture, { data, fresh: true })).stop()
-      assert.deepEqual(synced, ['marked, with data', 'marked, empty', 'unmarked, empty', 'marked, empty', 'marked, empty', 'unmarked, with data'])
+      assert.deepEqual(synced, [
+        'marked, with data',
+        'marked, empty',
+        'unmarked, empty',
+        'marked, empty',
+        'marked, empty',
+        'unmarked, with data',
+      ])
     } finally {
       mock.restoreAll()
       syncBuiltinESMExports()

@@ -8,7 +8,15 @@ import { createEmbeddedLog } from '@atoll/log/embedded'
 import { copyDataFolder, isWritableFolder, openDataFolder, writePrivately } from '@atoll/sqlite'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { System } from 'atoll'
-import { openSystem, startSystem, type Admin, type Attribution, type Ports, type RunningSystem, type RuntimeOptions } from 'atoll/runtime'
+import {
+  openSystem,
+  startSystem,
+  type Admin,
+  type Attribution,
+  type Ports,
+  type RunningSystem,
+  type RuntimeOptions,
+} from 'atoll/runtime'
 import { clearable } from './clearing.ts'
 import { closeAll } from './closing.ts'
 import { readGateway, type GatewaySettings } from './gateway.ts'
@@ -44,23 +52,27 @@ export interface Started {
 }
 
 /**
- * Starts a whole system in this process: SQLite stores and an embedded log in one data folder, and the gateway. On an empty folder the
- * system's seed runs once; a seed that was cut off begins anew on the next start. DATA_IN_USE, PORT_TAKEN, STORE_CORRUPT, … if it
- * cannot; CONFIG_INVALID for a gateway that could not do its work; COMMAND_USAGE where another system has run, DATA_UNUSABLE where nobody can tell which.
+ * Starts a whole system in this process: SQLite stores and an embedded log in one data folder, and the gateway. On an
+ * empty folder the system's seed runs once; a seed that was cut off begins anew on the next start. DATA_IN_USE,
+ * PORT_TAKEN, STORE_CORRUPT, … if it cannot; CONFIG_INVALID for a gateway that could not do its work; COMMAND_USAGE
+ * where another system has run, DATA_UNUSABLE where nobody can tell which.
  */
 export async function start(system: System, options: StartOptions): Promise<Started> {
   const { logger = silentLogger } = options
-  const gatewayOf = options.port === undefined ? undefined : readGateway(system, options.gateway) // before anything is made
+  // before anything is made
+  const gatewayOf = options.port === undefined ? undefined : readGateway(system, options.gateway)
   const data = resolve(options.data) // a folder, whatever it is called: SQLite has names that are none
   const folder = await openData(data, system, options.fresh ?? false)
   const takeBack = logToTakeBack(data, system)
   try {
-    const isNew = !hasLog(data) && !hasStores(data, system) // whose log is gone, and whose stores are not, has all the more to lose
+    // whose log is gone, and whose stores are not, has all the more to lose
+    const isNew = !hasLog(data) && !hasStores(data, system)
     if (isNew && system.seed) markUnfinished(data)
     noteSystem(data, { module: options.module, system: system.name })
     const { host, closing } = folder
     const ports = { ...(await openPorts(folder)), logger, attribution: options.attribution }
-    const running = await startSystem(system, ports, { commandsWhenOutdated: 'take', ...options.runtime }) // one person's data: nobody else counts on what is answered
+    // one person's data: nobody else counts on what is answered
+    const running = await startSystem(system, ports, { commandsWhenOutdated: 'take', ...options.runtime })
     closing.unshift(() => running.stop())
     const seeded = isNew && system.seed !== undefined
     if (seeded) {
@@ -68,9 +80,11 @@ export async function start(system: System, options: StartOptions): Promise<Star
       markFinished(data)
     }
     await catchUp(running, host)
-    const gateway = gatewayOf && createGateway(running, { ...gatewayOf(running), host, logger, attribution: options.attribution })
+    const gateway =
+      gatewayOf && createGateway(running, { ...gatewayOf(running), host, logger, attribution: options.attribution })
     if (gateway) closing.unshift(() => gateway.close())
-    const url = gateway && (await gateway.listen({ port: options.port! })).url // there is a gateway because there is a port
+    // there is a gateway because there is a port
+    const url = gateway && (await gateway.listen({ port: options.port! })).url
     let stopping: Promise<void> | undefined
     return { running, url, seeded, stop: () => (stopping ??= closeAll(closing)) }
   } catch (error) {
@@ -81,10 +95,15 @@ export async function start(system: System, options: StartOptions): Promise<Star
 }
 
 /**
- * Opens the data of a system that does not run, to look at it. Nothing is handled, handed on, fired or seeded: looking after a bad
- * release must not run it. Of a folder that may not be written, a copy is looked at. COMMAND_USAGE if there is nothing to look at.
+ * Opens the data of a system that does not run, to look at it. Nothing is handled, handed on, fired or seeded: looking
+ * after a bad release must not run it. Of a folder that may not be written, a copy is looked at. COMMAND_USAGE if there
+ * is nothing to look at.
  */
-export async function look(system: System, data: string, logger: Logger): Promise<{ admin: Admin; close(): Promise<void> }> {
+export async function look(
+  system: System,
+  data: string,
+  logger: Logger,
+): Promise<{ admin: Admin; close(): Promise<void> }> {
   await assertThere(system, data)
   const folder = isWritableFolder(data) ? openFolder(data) : openCopy(data)
   try {
@@ -102,7 +121,11 @@ async function assertThere(system: System, data: string): Promise<void> {
   if (!hasLog(data)) throw new AtollError('COMMAND_USAGE', `${data} holds no system's data; start one there first`)
   const stores = createSqliteStores({ folder: data, host: createNodeHost() })
   for (const { name } of system.services) {
-    if (!(await stores.exists(name))) throw new AtollError('COMMAND_USAGE', `there is no store of ${name} in ${resolve(data)}, so nothing can be said of what it holds; start the system there once, or name its own folder with --data`)
+    if (!(await stores.exists(name)))
+      throw new AtollError(
+        'COMMAND_USAGE',
+        `there is no store of ${name} in ${resolve(data)}, so nothing can be said of what it holds; start the system there once, or name its own folder with --data`,
+      )
   }
 }
 
@@ -111,8 +134,9 @@ function hasStores(data: string, { services }: Pick<System, 'services'>): boolea
 }
 
 /**
- * What a start must do that is refused: where it found stores and no log, it takes away the one that it has made. Beside them an empty log says that the
- * events in it were lost, and not that the file is gone, for which there may be a copy.
+ * What a start must do that is refused: where it found stores and no log, it takes away the one that it has made.
+ * Beside them an empty log says that the events in it were lost, and not that the file is gone, for which there may be
+ * a copy.
  */
 export function logToTakeBack(data: string, system: Pick<System, 'services'>): () => void {
   if (hasLog(data) || !hasStores(data, system)) return () => undefined
@@ -188,18 +212,22 @@ async function seed(system: System, running: RunningSystem): Promise<void> {
 }
 
 /**
- * Lets services take up what came before the start, for a moment: the gateway that is about to open does not know any more what its
- * callers had seen.
+ * Lets services take up what came before the start, for a moment: the gateway that is about to open does not know any
+ * more what its callers had seen.
  */
 async function catchUp(running: RunningSystem, host: Host): Promise<void> {
   const enough = new AbortController()
   const timer = host.after(CATCH_UP_MS, () => enough.abort())
   const over = new Promise((resolve) => enough.signal.addEventListener('abort', resolve, { once: true }))
-  await Promise.race([running.quiet(enough.signal).catch(() => undefined), over]) // what stands in the way of quiet is told by readiness
+  // what stands in the way of quiet is told by readiness
+  await Promise.race([running.quiet(enough.signal).catch(() => undefined), over])
   timer.cancel()
 }
 
-/** Whether a first start was cut off before its seed had ended, or a deletion before its end. What it left is part of a whole that nobody asked for. */
+/**
+ * Whether a first start was cut off before its seed had ended, or a deletion before its end. What it left is part of a
+ * whole that nobody asked for.
+ */
 export function seedWasCutOff(data: string): boolean {
   return existsSync(join(data, SEEDING))
 }
@@ -207,7 +235,8 @@ export function seedWasCutOff(data: string): boolean {
 /** Deletes what Atoll keeps in a data folder, and nothing else. Refuses a folder in which it finds other things. */
 function empty(data: string, system: System): void {
   const names = clearable(data, system)
-  // A process that is killed in the midst of this leaves some files of a whole: the next start must not take them for one.
+  // A process that is killed in the midst of this leaves some files of a whole: the next start must not take them for
+  // one.
   markUnfinished(data)
   for (const name of names) rmSync(join(data, name))
   syncFolder(data)

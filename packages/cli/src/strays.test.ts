@@ -13,10 +13,18 @@ interface Line {
   readonly stack?: readonly string[]
 }
 
-const linesOf = (log: string): Line[] => log.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Line) // JSON, as it is no terminal
+const linesOf = (log: string): Line[] =>
+  log
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Line) // JSON, as it is no terminal
 
 async function take(url: string, id: string, how: string): Promise<void> {
-  const { status } = await fetch(`${url}/notes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ id, how }) })
+  const { status } = await fetch(`${url}/notes`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ id, how }),
+  })
   assert.ok(status < 300, `${status}`)
 }
 
@@ -27,7 +35,10 @@ async function isAlive(url: string): Promise<boolean> {
 /** A line of the log that says this of a note. */
 async function lineOf(running: Running, says: RegExp, key: string): Promise<Line> {
   let found: Line | undefined
-  await until(`the log says ${says} of ${key}`, () => (found = linesOf(running.log()).find((line) => says.test(line.msg) && line.key === key)) !== undefined)
+  await until(
+    `the log says ${says} of ${key}`,
+    () => (found = linesOf(running.log()).find((line) => says.test(line.msg) && line.key === key)) !== undefined,
+  )
   return found!
 }
 
@@ -84,7 +95,10 @@ describe('a handler that never lets go', () => {
 
   it('is found as well in a statement without end, which nobody can interrupt', () =>
     inFleet(async (fleet) => {
-      const isEnded = (running: Running): Promise<void> => until('the process is ended', () => /no JavaScript, such as a statement without end.*the process is ended/.test(running.log()))
+      const isEnded = (running: Running): Promise<void> =>
+        until('the process is ended', () =>
+          /no JavaScript, such as a statement without end.*the process is ended/.test(running.log()),
+        )
       const first = launch(fleet)
       const { gatewayUrl } = await first.ready()
       await take(gatewayUrl!, 'a', 'statement')
@@ -99,10 +113,13 @@ describe('a handler that never lets go', () => {
 })
 
 function launch({ start, folder }: Fleet): Running {
-  return start(['start', poison, '--service', 'notes', '--service', 'other', '--gateway', '--port', '0', '--calls-port', '0'], {
-    ATOLL_STORE_URL: `sqlite:${join(folder, 'data')}`,
-    ATOLL_LOOP_STALL_MS_MAX: '2000',
-    ATOLL_RUNTIME_ATTEMPTS_MAX: '1',
-    ATOLL_INSTANCE: 'one', // it takes its leases back at once
-  })
+  return start(
+    ['start', poison, '--service', 'notes', '--service', 'other', '--gateway', '--port', '0', '--calls-port', '0'],
+    {
+      ATOLL_STORE_URL: `sqlite:${join(folder, 'data')}`,
+      ATOLL_LOOP_STALL_MS_MAX: '2000',
+      ATOLL_RUNTIME_ATTEMPTS_MAX: '1',
+      ATOLL_INSTANCE: 'one', // it takes its leases back at once
+    },
+  )
 }

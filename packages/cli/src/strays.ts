@@ -16,9 +16,10 @@ export interface StrayWatch {
 }
 
 /**
- * Watches over what nobody awaits or catches in this process. Node.js tells of a rejection in the context in which its promise was made, so it is known
- * which handling left it: that one fails, or is logged, and the other services go on. What nobody can be blamed for ends the process, as
- * does every error that nobody catches: of that it is only said here where it came from ({@link endOnUncaught} says what it was).
+ * Watches over what nobody awaits or catches in this process. Node.js tells of a rejection in the context in which its
+ * promise was made, so it is known which handling left it: that one fails, or is logged, and the other services go on.
+ * What nobody can be blamed for ends the process, as does every error that nobody catches: of that it is only said here
+ * where it came from ({@link endOnUncaught} says what it was).
  */
 export function watchStrays(logger: Logger): StrayWatch {
   const handlings = new AsyncLocalStorage<Attributable>()
@@ -28,7 +29,10 @@ export function watchStrays(logger: Logger): StrayWatch {
   const about = (): LogFields | undefined => handlings.getStore()?.about()
   const onRejection = (reason: unknown): void => {
     const handling = handlings.getStore()
-    if (!handling) throw reason instanceof Error ? reason : new Error(`a promise was rejected that nobody awaits: ${describeThrown(reason).message}`, { cause: reason })
+    if (!handling)
+      throw reason instanceof Error
+        ? reason
+        : new Error(`a promise was rejected that nobody awaits: ${describeThrown(reason).message}`, { cause: reason })
     handling.takeStray(reason)
   }
   const onUncaught = (error: unknown): void => {
@@ -69,12 +73,13 @@ export function watchStrays(logger: Logger): StrayWatch {
 }
 
 /**
- * Ends the process when nobody catches an error, as Node.js does, which would print it as it is: with what a terminal obeys, and with passwords. It ends at once: what
- * still runs can no longer be trusted.
+ * Ends the process when nobody catches an error, as Node.js does, which would print it as it is: with what a terminal
+ * obeys, and with passwords. It ends at once: what still runs can no longer be trusted.
  */
 export function endOnUncaught(): void {
   process.on('uncaughtException', (error: unknown) => {
-    standardError.push(failureText(new AtollError('INTERNAL', 'nobody caught an error', { cause: error }))) // with its stack, whatever it is
+    // with its stack, whatever it is
+    standardError.push(failureText(new AtollError('INTERNAL', 'nobody caught an error', { cause: error })))
     process.exit(UNCAUGHT) // and what was said so far goes out
   })
 }

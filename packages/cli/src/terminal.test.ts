@@ -21,21 +21,47 @@ describe('a terminal', () => {
       writeFileSync(broken, '')
       process.env['BROKEN'] = broken
       const { default: system } = await import('../test/fixture-system.ts')
-      const { url, running, stop } = await start({ ...system, seed: undefined }, { data, port: 0, runtime: { attemptsMax: 1 } })
-      const placed = await fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku: hostile, count: 1 }) })
+      const { url, running, stop } = await start(
+        { ...system, seed: undefined },
+        { data, port: 0, runtime: { attemptsMax: 1 } },
+      )
+      const placed = await fetch(`${url}/orders`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ sku: hostile, count: 1 }),
+      })
       assert.equal(placed.status, 200)
       await running.quiet()
       await stop()
       noteSystem(data, { module: fixture, system: 'fixture' })
 
-      const [letter] = (await run('dead-letters', '--data', data, '--json')).out.split('\n').filter(Boolean).map((line) => JSON.parse(line) as { id: string; event: { key: string }; error: { message: string } })
-      assert.deepEqual([letter!.event.key, letter!.error.message], [hostile, `this sku cannot be shipped${hostile.slice('broken'.length)}`], 'it means the same')
-      const lines: Readonly<Record<string, number>> = { events: 1, 'events --json': 1, 'dead-letters': 2, 'dead-letters --json': 1, ledger: 3 }
+      const [letter] = (await run('dead-letters', '--data', data, '--json')).out
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as { id: string; event: { key: string }; error: { message: string } })
+      assert.deepEqual(
+        [letter!.event.key, letter!.error.message],
+        [hostile, `this sku cannot be shipped${hostile.slice('broken'.length)}`],
+        'it means the same',
+      )
+      const lines: Readonly<Record<string, number>> = {
+        events: 1,
+        'events --json': 1,
+        'dead-letters': 2,
+        'dead-letters --json': 1,
+        ledger: 3,
+      }
       for (const [command, count] of Object.entries(lines)) {
         const ended = await run(...command.split(' '), '--data', data)
         assert.deepEqual([ended.code, obeyed(ended), ended.out.trimEnd().split('\n').length], [0, [], count], command)
       }
-      for (const args of [['dead-letters', 'show', letter!.id], ['dead-letters', 'redrive'], ['dead-letters', 'redrive', '--json'], ['dead-letters', 'show', hostile], ['replay', hostile]]) {
+      for (const args of [
+        ['dead-letters', 'show', letter!.id],
+        ['dead-letters', 'redrive'],
+        ['dead-letters', 'redrive', '--json'],
+        ['dead-letters', 'show', hostile],
+        ['replay', hostile],
+      ]) {
         const ended = await run(...args, '--data', data)
         assert.deepEqual(obeyed(ended), [], args.join(' '))
         assert.doesNotMatch(`${ended.out}${ended.err}`, /^2026-01-01/m, args.join(' '))
@@ -49,7 +75,11 @@ describe('a terminal', () => {
     inFleet(async ({ start }) => {
       const running = start(['dev', poison, '--port', '0'])
       const { url } = await running.ready()
-      await fetch(`${url}/notes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ id: withPassword, how: 'uncaught' }) }).catch(() => undefined) // it may end first
+      await fetch(`${url}/notes`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ id: withPassword, how: 'uncaught' }),
+      }).catch(() => undefined) // it may end first
       await running.ended
       const { code, log } = await running.end()
       assertSaid(log, 'Error: cannot take ')

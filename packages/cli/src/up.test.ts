@@ -6,7 +6,11 @@ import { findPorts } from '@atoll/engines'
 import { desk, fixtureShop, inFleet, until } from '../test/fleet.ts'
 
 /** Engines of which nobody is there: processes wait for them. */
-const AWAY = { ATOLL_STORE_URL: 'postgres://u:hush@127.0.0.1:1/x', ATOLL_LOG_URL: 'postgres://u:hush@127.0.0.1:1/x', PORT: '0' }
+const AWAY = {
+  ATOLL_STORE_URL: 'postgres://u:hush@127.0.0.1:1/x',
+  ATOLL_LOG_URL: 'postgres://u:hush@127.0.0.1:1/x',
+  PORT: '0',
+}
 
 describe('atoll up', () => {
   it('ends, with what a process said and once, when what is configured cannot work', () =>
@@ -19,10 +23,16 @@ describe('atoll up', () => {
   it('starts a process that crashes again, later each time, and passes on what its services print', () =>
     inFleet(async ({ start, folder }) => {
       const module = join(folder, 'system.ts')
-      writeFileSync(module, `if (process.argv.includes('start')) {\n  console.log('a word from the desk')\n  console.log('null')\n  process.exit(7)\n}\nexport { default } from ${JSON.stringify(desk)}`)
+      writeFileSync(
+        module,
+        `if (process.argv.includes('start')) {\n  console.log('a word from the desk')\n  console.log('null')\n  process.exit(7)\n}\nexport { default } from ${JSON.stringify(desk)}`,
+      )
       const up = start(['up', module], AWAY)
-      await until('it has tried three times', () => /desk-1: ended with 7; it is started again in 800 ms/.test(up.log()))
-      for (const delayMs of [200, 400]) assert.match(up.log(), new RegExp(`desk-1: ended with 7; it is started again in ${delayMs} ms`))
+      await until('it has tried three times', () =>
+        /desk-1: ended with 7; it is started again in 800 ms/.test(up.log()),
+      )
+      for (const delayMs of [200, 400])
+        assert.match(up.log(), new RegExp(`desk-1: ended with 7; it is started again in ${delayMs} ms`))
       assert.match(up.log(), /desk-1: a word from the desk/)
       assert.equal((await up.end()).code, 0)
     }))
@@ -30,16 +40,24 @@ describe('atoll up', () => {
   it('starts one later each time that ends as soon as it is ready', () =>
     inFleet(async ({ start, folder }) => {
       const module = join(folder, 'system.ts')
-      writeFileSync(module, `if (process.argv.includes('--service')) {\n  console.log(JSON.stringify({ ready: true }))\n  process.exit(0)\n}\nexport { default } from ${JSON.stringify(desk)}`)
+      writeFileSync(
+        module,
+        `if (process.argv.includes('--service')) {\n  console.log(JSON.stringify({ ready: true }))\n  process.exit(0)\n}\nexport { default } from ${JSON.stringify(desk)}`,
+      )
       const up = start(['up', module], AWAY)
-      await until('it has tried three times', () => /desk-1: ended with 0; it is started again in 800 ms/.test(up.log()))
+      await until('it has tried three times', () =>
+        /desk-1: ended with 0; it is started again in 800 ms/.test(up.log()),
+      )
       assert.equal((await up.end()).code, 0)
     }))
 
   it('leaves no process behind when it is killed', () =>
     inFleet(async ({ start, folder }) => {
       const [module, note] = [join(folder, 'system.ts'), join(folder, 'pid')]
-      writeFileSync(module, `import { writeFileSync } from 'node:fs'\nif (process.argv.includes('--service')) writeFileSync(${JSON.stringify(note)}, String(process.pid))\nexport { default } from ${JSON.stringify(desk)}`)
+      writeFileSync(
+        module,
+        `import { writeFileSync } from 'node:fs'\nif (process.argv.includes('--service')) writeFileSync(${JSON.stringify(note)}, String(process.pid))\nexport { default } from ${JSON.stringify(desk)}`,
+      )
       const up = start(['up', module], AWAY)
       await until('its process waits for the engines', () => /desk-1: .*will try again/.test(up.log()))
       const pid = Number(readFileSync(note, 'utf8'))
@@ -55,17 +73,28 @@ describe('atoll up', () => {
     inFleet(async ({ start, folder }) => {
       const [module, note] = [join(folder, 'system.ts'), join(folder, 'told.json')]
       const telling = `writeFileSync(${JSON.stringify(note)}, JSON.stringify([process.env.ATOLL_CALLS_SECRET, process.argv, process.execArgv, process.title]))`
-      writeFileSync(module, `import { writeFileSync } from 'node:fs'\nif (process.argv.includes('--service')) ${telling}\nexport { default } from ${JSON.stringify(desk)}`)
+      writeFileSync(
+        module,
+        `import { writeFileSync } from 'node:fs'\nif (process.argv.includes('--service')) ${telling}\nexport { default } from ${JSON.stringify(desk)}`,
+      )
       const port = await findPorts(1)
       const up = start(['up', module], { ...AWAY, ATOLL_CALLS_SECRET: '', ATOLL_CALLS_PORT: String(port) })
       await until('its process waits for the engines', () => /desk-1: .*will try again/.test(up.log()))
-      const [secret, ...shown] = JSON.parse(readFileSync(note, 'utf8')) as [string, ...unknown[]] // as the module writes it
+      // as the module writes it
+      const [secret, ...shown] = JSON.parse(readFileSync(note, 'utf8')) as [string, ...unknown[]]
       rmSync(note)
       assert.match(secret, /^[0-9a-f]{64}$/)
-      const call = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ system: 'desks', input: {}, remainingMs: 1_000 }) }
+      const call = {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ system: 'desks', input: {}, remainingMs: 1_000 }),
+      }
       const url = `http://127.0.0.1:${port}/call/desk.all`
       const known = { ...call.headers, authorization: `Bearer ${secret}` }
-      assert.deepEqual([(await fetch(url, call)).status, (await fetch(url, { ...call, headers: known })).status], [401, 503])
+      assert.deepEqual(
+        [(await fetch(url, call)).status, (await fetch(url, { ...call, headers: known })).status],
+        [401, 503],
+      )
       const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
       for (const { parentPath, name } of files) assert.ok(!readFileSync(join(parentPath, name)).includes(secret), name)
       const { code, log } = await up.end()
@@ -74,7 +103,14 @@ describe('atoll up', () => {
 
   it('refuses what processes cannot share, before it starts any', () =>
     inFleet(async ({ run, folder }) => {
-      for (const [env, why] of [[{}, /log\.url is embedded/], [{ ATOLL_LOG_URL: AWAY.ATOLL_LOG_URL }, /store\.url names a folder/], [{ ...AWAY, ATOLL_DISCOVERY_STATIC: 'desk=http://127.0.0.1:1' }, /discovery\.static \(ATOLL_DISCOVERY_STATIC\) .*leave it out/]] as const) {
+      for (const [env, why] of [
+        [{}, /log\.url is embedded/],
+        [{ ATOLL_LOG_URL: AWAY.ATOLL_LOG_URL }, /store\.url names a folder/],
+        [
+          { ...AWAY, ATOLL_DISCOVERY_STATIC: 'desk=http://127.0.0.1:1' },
+          /discovery\.static \(ATOLL_DISCOVERY_STATIC\) .*leave it out/,
+        ],
+      ] as const) {
         const { code, err } = await run(['up', desk], env)
         assert.deepEqual([code, err.split('\n').length], [2, 2], err)
         assert.match(err, why)
@@ -87,17 +123,40 @@ describe('atoll up', () => {
       const up = start(['up', fixtureShop], AWAY)
       await until('it can be asked', () => existsSync(join(folder, 'data/fixture/control.json')))
       const asked = await run(['replay', 'nobody'])
-      assert.deepEqual([asked.code, /there is no subscription nobody; the projections are warehouse\.shelves/.test(asked.err)], [2, true], asked.err)
+      assert.deepEqual(
+        [asked.code, /there is no subscription nobody; the projections are warehouse\.shelves/.test(asked.err)],
+        [2, true],
+        asked.err,
+      )
       const ledger = await run(['ledger'])
-      assert.deepEqual([ledger.code, ledger.out, /UNAVAILABLE: PostgreSQL at 127\.0\.0\.1:1/.test(ledger.err)], [1, '', true], ledger.err)
+      assert.deepEqual(
+        [ledger.code, ledger.out, /UNAVAILABLE: PostgreSQL at 127\.0\.0\.1:1/.test(ledger.err)],
+        [1, '', true],
+        ledger.err,
+      )
       const configured = await run(['replay', 'nobody'], { ...AWAY, ATOLL_SYSTEM: fixtureShop })
-      assert.deepEqual([configured.code, /there is no subscription nobody/.test(configured.err)], [2, true], configured.err)
+      assert.deepEqual(
+        [configured.code, /there is no subscription nobody/.test(configured.err)],
+        [2, true],
+        configured.err,
+      )
       const second = await run(['up', fixtureShop], AWAY)
-      assert.deepEqual([second.code, /^DATA_IN_USE: .*fixture is in use by process \d+/.test(second.err)], [1, true], second.err)
+      assert.deepEqual(
+        [second.code, /^DATA_IN_USE: .*fixture is in use by process \d+/.test(second.err)],
+        [1, true],
+        second.err,
+      )
       const { code, log } = await up.end()
       assert.deepEqual([code, log.includes('hush')], [0, false])
       const gone = await run(['ledger', '--data', 'data/fixture'])
-      assert.deepEqual([gone.code, /no process runs that has .*on an engine: start it again, or give the configuration/.test(gone.err)], [2, true], gone.err)
+      assert.deepEqual(
+        [
+          gone.code,
+          /no process runs that has .*on an engine: start it again, or give the configuration/.test(gone.err),
+        ],
+        [2, true],
+        gone.err,
+      )
     }))
 })
 

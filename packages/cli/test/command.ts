@@ -42,7 +42,13 @@ export async function inShell(work: (shell: Shell) => Promise<void>): Promise<vo
   const children = new Set<ChildProcess>()
   const broken = join(folder, 'broken')
   const launch = (args: readonly string[]): ChildProcess & { out: string; err: string } => {
-    const child = Object.assign(spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, BROKEN: broken } }), { out: '', err: '' })
+    const child = Object.assign(
+      spawn(process.execPath, [main, ...args], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, BROKEN: broken },
+      }),
+      { out: '', err: '' },
+    )
     children.add(child)
     child.stdout.setEncoding('utf8').on('data', (text: string) => (child.out += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (child.err += text))
@@ -55,7 +61,8 @@ export async function inShell(work: (shell: Shell) => Promise<void>): Promise<vo
       broken,
       async run(...args) {
         const child = launch(args)
-        child.stdout!.on('data', () => /^\S+ ready /.test(child.out) && child.kill('SIGKILL')) // it should have been refused, and would go on for good
+        // it should have been refused, and would go on for good
+        child.stdout!.on('data', () => /^\S+ ready /.test(child.out) && child.kill('SIGKILL'))
         const [code] = (await once(child, 'close')) as [number | null]
         return { code, out: child.out, err: child.err }
       },
@@ -74,12 +81,20 @@ export async function inShell(work: (shell: Shell) => Promise<void>): Promise<vo
       async dev(...args) {
         const child = launch(['dev', fixture, '--data', data, '--port', '0', ...args])
         const lines = createInterface(child.stdout!)
-        const [readyLine] = (await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => Promise.reject(new Error(`it did not get ready: ${child.err}`)))])) as [string]
+        const [readyLine] = (await Promise.race([
+          once(lines, 'line'),
+          once(child, 'exit').then(() => Promise.reject(new Error(`it did not get ready: ${child.err}`))),
+        ])) as [string]
         const url = /http:\/\/\S+?(?=[ "])/.exec(readyLine)![0]
         return {
           url,
           readyLine,
-          post: (path, body) => fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+          post: (path, body) =>
+            fetch(url + path, {
+              method: 'POST',
+              headers: { 'content-type': 'application/json' },
+              body: JSON.stringify(body),
+            }),
           get: async (path) => (await fetch(url + path)).json(),
           async stop(signal = 'SIGTERM') {
             child.out = ''

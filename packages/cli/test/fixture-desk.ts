@@ -16,7 +16,9 @@ const desk = contract('desk', {
 export default system('desks', {
   services: [
     service(desk, {
-      store: sqlStore<{ notes: { seq?: number; text: string } }>({ migrations: { '0001-notes': 'CREATE TABLE notes (seq INTEGER PRIMARY KEY, text TEXT NOT NULL)' } }),
+      store: sqlStore<{ notes: { seq?: number; text: string } }>({
+        migrations: { '0001-notes': 'CREATE TABLE notes (seq INTEGER PRIMARY KEY, text TEXT NOT NULL)' },
+      }),
       handlers: {
         note: ({ input, tx }) =>
           tx(async ({ db, emit }) => {
@@ -24,8 +26,11 @@ export default system('desks', {
             emit(noted, input)
             return input
           }),
-        count: async ({ input, db }) => ({ count: (await db.selectFrom('notes').select('seq').where('text', '=', input.text).execute()).length }),
-        all: async ({ db }) => (await db.selectFrom('notes').select('text').orderBy('seq').execute()).map(({ text }) => text),
+        count: async ({ input, db }) => ({
+          count: (await db.selectFrom('notes').select('seq').where('text', '=', input.text).execute()).length,
+        }),
+        all: async ({ db }) =>
+          (await db.selectFrom('notes').select('text').orderBy('seq').execute()).map(({ text }) => text),
       },
     }),
   ],

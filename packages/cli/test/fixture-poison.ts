@@ -6,14 +6,19 @@ import { z } from 'zod'
 
 // A service whose handlers do to their process what no handler should, and another one that shares it.
 
-const Note = z.object({ id: z.string(), how: z.enum(['stray', 'stray after', 'loop', 'statement', 'exit', 'memory', 'uncaught', 'nothing']) })
+const Note = z.object({
+  id: z.string(),
+  how: z.enum(['stray', 'stray after', 'loop', 'statement', 'exit', 'memory', 'uncaught', 'nothing']),
+})
 const taken = event('note.taken', { version: 1, key: ({ id }) => id, data: Note })
 const notes = contract('notes', {
   events: [taken],
   take: command({ http: 'POST /notes', input: Note, output: z.void() }),
   ask: query({ http: 'GET /stray', input: z.object({}), output: z.object({ answered: z.boolean() }) }),
 })
-const other = contract('other', { ask: query({ http: 'GET /other', input: z.object({}), output: z.object({ alive: z.boolean() }) }) })
+const other = contract('other', {
+  ask: query({ http: 'GET /other', input: z.object({}), output: z.object({ alive: z.boolean() }) }),
+})
 
 async function stray(text: string): Promise<never> {
   await turn()
@@ -47,12 +52,23 @@ export default system(process.env['FIXTURE_NAME'] ?? 'poison', {
           if (data.how === 'loop') spinForEver()
           if (data.how === 'exit') process.exit(3)
           if (data.how === 'memory') hoard()
-          if (data.how === 'uncaught') setTimeout(() => { throw new Error(`cannot take ${data.id}`) })
+          if (data.how === 'uncaught')
+            setTimeout(() => {
+              throw new Error(`cannot take ${data.id}`)
+            })
           if (data.how === 'stray') {
             void stray('a stray before the commit')
             await once(process, 'unhandledRejection')
           }
-          await tx(async ({ db }) => void (data.how === 'statement' && (await sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n`.execute(db))))
+          await tx(
+            async ({ db }) =>
+              void (
+                data.how === 'statement' &&
+                (await sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n`.execute(
+                  db,
+                ))
+              ),
+          )
           if (data.how === 'stray after') void stray('a stray after the commit')
         }),
       ],

@@ -41,7 +41,11 @@ export async function inFleet(work: (fleet: Fleet) => Promise<void>): Promise<vo
   const folder = await mkdtemp(join(tmpdir(), 'atoll-fleet-'))
   const children = new Set<ChildProcess>()
   const launch = (args: readonly string[], env: Environment): ChildProcess => {
-    const child = spawn(process.execPath, [main, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ATOLL_CALLS_SECRET: secret, ...env } })
+    const child = spawn(process.execPath, [main, ...args], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ATOLL_CALLS_SECRET: secret, ...env },
+    })
     children.add(child)
     return child
   }
@@ -54,7 +58,10 @@ export async function inFleet(work: (fleet: Fleet) => Promise<void>): Promise<vo
         let log = ''
         child.stderr!.setEncoding('utf8').on('data', (text: string) => (log += text))
         const first = once(createInterface(child.stdout!), 'line') as Promise<[string]>
-        const ready = Promise.race([first.then(([line]) => JSON.parse(line) as never), ended.then(() => Promise.reject(new Error(`it did not get ready: ${log}`)))])
+        const ready = Promise.race([
+          first.then(([line]) => JSON.parse(line) as never),
+          ended.then(() => Promise.reject(new Error(`it did not get ready: ${log}`))),
+        ])
         ready.catch(() => undefined) // not everybody asks
         return {
           pid: child.pid!,
@@ -85,7 +92,11 @@ export async function inFleet(work: (fleet: Fleet) => Promise<void>): Promise<vo
 }
 
 /** Asks again and again until it holds. Another process can be asked, not waited for. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, boundMs = 5 * 60_000): Promise<void> {
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  boundMs = 5 * 60_000,
+): Promise<void> {
   const startedMs = performance.now()
   if (await holds()) return
   for await (const _ of setInterval(10)) {
@@ -96,5 +107,8 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
 
 /** What a process says of itself to others of its system. */
 export async function readiness(url: string, known = secret): Promise<{ ready: boolean; reasons: readonly string[] }> {
-  return (await (await fetch(`${url}/readyz`, { headers: { authorization: `Bearer ${known}` } })).json()) as { ready: boolean; reasons: readonly string[] } // as the docs say
+  return (await (await fetch(`${url}/readyz`, { headers: { authorization: `Bearer ${known}` } })).json()) as {
+    ready: boolean
+    reasons: readonly string[]
+  } // as the docs say
 }

@@ -19,19 +19,67 @@ const thrown: readonly (readonly [name: string, thrown: unknown, says: RegExp])[
   ['a stack that is a list', Object.assign(new Error('x'), { stack: [{ file: 'a.ts' }] }), /^x$/],
   ['a message that is a list', Object.assign(new Error('x'), { message: ['a', 'b'] }), /./],
   ['a message that is a number', Object.assign(new Error('x'), { message: 404 }), /^404$/],
-  ['a getter that throws', Object.defineProperties(new Error('x'), { message: { get: fail }, stack: { get: fail }, name: { get: fail }, cause: { get: fail } }), /./],
+  [
+    'a getter that throws',
+    Object.defineProperties(new Error('x'), {
+      message: { get: fail },
+      stack: { get: fail },
+      name: { get: fail },
+      cause: { get: fail },
+    }),
+    /./,
+  ],
   ['a proxy that is revoked', revoked(), /./],
   ['a proxy that throws', new Proxy(new Error('x'), { get: fail, getPrototypeOf: fail, has: fail }), /./],
   ['a cause that is itself', circular(), /^around$/],
   ['a text that converts to nothing', { toString: fail, [Symbol.toPrimitive]: fail }, /./],
-  ['an AggregateError', new AggregateError([new Error('first'), 'second', undefined, Symbol('fourth'), new Error('fifth')], 'all failed'), /^all failed: first; second; undefined; Symbol\(fourth\); and 1 more$/],
-  ['an AggregateError whose list is a trap', Object.assign(new AggregateError([], 'all failed'), { errors: revoked() }), /^all failed$/],
-  ['an AtollError whose message became a list', Object.assign(new AtollError('NOT_FOUND', 'x'), { message: ['a'] }), /./],
-  ['an AtollError of a code that there is not', Object.assign(new AtollError('NOT_FOUND', 'no shelf'), { code: 'toString' }), /no shelf/],
-  ...(['code', 'message', 'details', 'cause', 'stack'] as const).map((field) => [`an AtollError whose ${field} throws`, Object.defineProperty(new AtollError('NOT_FOUND', 'no shelf'), field, { get: fail }), /./] as const),
-  ['an AtollError of another code each time', Object.defineProperty(new AtollError('NOT_FOUND', 'no shelf'), 'code', { get: alternating('NOT_FOUND', 'toString') }), /no shelf/],
-  ['an AtollError whose details are gone', Object.assign(new AtollError('NOT_FOUND', 'no shelf'), { details: null }), /no shelf/],
-  ['a proxy of an AtollError that throws', new Proxy(new AtollError('NOT_FOUND', 'no shelf'), { get: (error, field) => (field === 'code' ? fail() : Reflect.get(error, field) as unknown) }), /no shelf/],
+  [
+    'an AggregateError',
+    new AggregateError([new Error('first'), 'second', undefined, Symbol('fourth'), new Error('fifth')], 'all failed'),
+    /^all failed: first; second; undefined; Symbol\(fourth\); and 1 more$/,
+  ],
+  [
+    'an AggregateError whose list is a trap',
+    Object.assign(new AggregateError([], 'all failed'), { errors: revoked() }),
+    /^all failed$/,
+  ],
+  [
+    'an AtollError whose message became a list',
+    Object.assign(new AtollError('NOT_FOUND', 'x'), { message: ['a'] }),
+    /./,
+  ],
+  [
+    'an AtollError of a code that there is not',
+    Object.assign(new AtollError('NOT_FOUND', 'no shelf'), { code: 'toString' }),
+    /no shelf/,
+  ],
+  ...(['code', 'message', 'details', 'cause', 'stack'] as const).map(
+    (field) =>
+      [
+        `an AtollError whose ${field} throws`,
+        Object.defineProperty(new AtollError('NOT_FOUND', 'no shelf'), field, { get: fail }),
+        /./,
+      ] as const,
+  ),
+  [
+    'an AtollError of another code each time',
+    Object.defineProperty(new AtollError('NOT_FOUND', 'no shelf'), 'code', {
+      get: alternating('NOT_FOUND', 'toString'),
+    }),
+    /no shelf/,
+  ],
+  [
+    'an AtollError whose details are gone',
+    Object.assign(new AtollError('NOT_FOUND', 'no shelf'), { details: null }),
+    /no shelf/,
+  ],
+  [
+    'a proxy of an AtollError that throws',
+    new Proxy(new AtollError('NOT_FOUND', 'no shelf'), {
+      get: (error, field) => (field === 'code' ? fail() : (Reflect.get(error, field) as unknown)),
+    }),
+    /no shelf/,
+  ],
   ['an error whose stack is a number, and its message a text', Object.assign(new Error('x'), { stack: 7 }), /^x$/],
   ['an error whose cause throws', Object.defineProperty(new Error('x'), 'cause', { get: fail }), /^x$/],
   ['a huge text', 'x'.repeat(50_000_000), /^x{9999}…$/],
@@ -67,9 +115,13 @@ describe('an error', () => {
       assert.ok(says.test(error.reason), `${name}: ${error.reason.slice(0, 200)}`)
       assert.equal(typeof error.stack, 'string', name)
       assert.deepEqual([error.status, error.retryable], [500, false], name)
-      if (error.cause instanceof Error) assert.deepEqual([typeof error.cause.message, typeof error.cause.stack], ['string', 'string'], name)
+      if (error.cause instanceof Error)
+        assert.deepEqual([typeof error.cause.message, typeof error.cause.stack], ['string', 'string'], name)
       const { message, stack } = describeThrown(error.cause)
-      assert.ok(typeof message === 'string' && message.length > 0 && typeof stack === 'string' && stack.length > 0, name)
+      assert.ok(
+        typeof message === 'string' && message.length > 0 && typeof stack === 'string' && stack.length > 0,
+        name,
+      )
       assert.equal(AtollError.from(error), error, name)
     }
   })

@@ -39,22 +39,31 @@ export class AtollError extends Error {
   }
 
   /**
-   * An AtollError as it is; anything else as INTERNAL with the original as its cause. The only place that guesses. It never throws, and
-   * message and stack of what it returns are texts, whatever was thrown.
+   * An AtollError as it is; anything else as INTERNAL with the original as its cause. The only place that guesses. It
+   * never throws, and message and stack of what it returns are texts, whatever was thrown.
    */
   static from(thrown: unknown): AtollError {
     const isSound = isSoundError(thrown)
     if (isSound && isAsMade(thrown)) return thrown
     const { message, stack } = describeThrown(thrown)
-    const isAsItWas = (isSound && !(thrown instanceof AtollError)) || thrown === null || (typeof thrown !== 'object' && typeof thrown !== 'function')
-    return new AtollError('INTERNAL', message, { cause: isAsItWas ? thrown : Object.assign(new Error(message), { stack }) })
+    const isAsItWas =
+      (isSound && !(thrown instanceof AtollError)) ||
+      thrown === null ||
+      (typeof thrown !== 'object' && typeof thrown !== 'function')
+    return new AtollError('INTERNAL', message, {
+      cause: isAsItWas ? thrown : Object.assign(new Error(message), { stack }),
+    })
   }
 }
 
-/** Whether it is one of ours as they are made: of a code that there is, and with values in its fields. A getter may throw, or say each time something else. */
+/**
+ * Whether it is one of ours as they are made: of a code that there is, and with values in its fields. A getter may
+ * throw, or say each time something else.
+ */
 function isAsMade(error: Error): error is AtollError {
   try {
-    if (!(error instanceof AtollError) || fields.some((field) => Object.getOwnPropertyDescriptor(error, field)?.get)) return false
+    if (!(error instanceof AtollError) || fields.some((field) => Object.getOwnPropertyDescriptor(error, field)?.get))
+      return false
     const { code, details }: { code: string; details: unknown } = error // in JavaScript, anything
     return Object.hasOwn(errorCodes, code) && typeof details === 'object' && details !== null
   } catch {

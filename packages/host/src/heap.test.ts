@@ -13,13 +13,19 @@ describe('a heap', () => {
         assert.equal(heap.first, Math.min(...numbers.slice(0, nth + 1)))
       }
       while (heap.first !== undefined) taken.push(heap.take()!)
-      assert.deepEqual(taken, [...numbers].sort((a, b) => a - b))
+      assert.deepEqual(
+        taken,
+        [...numbers].sort((a, b) => a - b),
+      )
       for (const number of numbers) {
         heap.push(number)
         heap.push(number + 100)
         assert.equal(heap.take(), number)
       }
-      assert.deepEqual(numbers.map(() => heap.take()), numbers.map((number) => number + 100).sort((a, b) => a - b))
+      assert.deepEqual(
+        numbers.map(() => heap.take()),
+        numbers.map((number) => number + 100).sort((a, b) => a - b),
+      )
     }
   })
 

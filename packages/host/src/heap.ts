@@ -1,4 +1,7 @@
-/** A binary heap: what comes before all others is at hand, and to add or take one costs the logarithm of how many there are. */
+/**
+ * A binary heap: what comes before all others is at hand, and to add or take one costs the logarithm of how many there
+ * are.
+ */
 export class Heap<Item> {
   readonly #items: Item[] = []
   readonly #isBefore: (a: Item, b: Item) => boolean

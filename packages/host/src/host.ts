@@ -1,6 +1,7 @@
 /**
- * What Atoll asks of the world outside: time, the end of a turn, ids, chance. Everything that the runtime, the stores and the
- * logs do not compute themselves comes through here, so that a whole system can run under a seed and a virtual clock.
+ * What Atoll asks of the world outside: time, the end of a turn, ids, chance. Everything that the runtime, the stores
+ * and the logs do not compute themselves comes through here, so that a whole system can run under a seed and a virtual
+ * clock.
  */
 export interface Host {
   /** Wall clock, milliseconds since 1970. It may jump, in both directions; never measure with it. */
@@ -21,8 +22,8 @@ export interface Host {
   /** A number in [0, 1). For jitter; never for secrets. */
   random(): number
   /**
-   * SHA-256 of a text, in hex; with a key, HMAC-SHA-256, which nobody can compute who does not have the key. For comparing what must not be kept; not
-   * for passwords.
+   * SHA-256 of a text, in hex; with a key, HMAC-SHA-256, which nobody can compute who does not have the key. For
+   * comparing what must not be kept; not for passwords.
    */
   digest(text: string, key?: string): string
 }
@@ -34,8 +35,9 @@ export interface Timer {
 }
 
 /**
- * Where a part says what happened, for people. Fields are structured; a message never holds a secret or a payload. A logger never throws, whatever
- * the fields are, and never waits: it leaves out what it cannot put away, and says so later. Who calls it goes on at once.
+ * Where a part says what happened, for people. Fields are structured; a message never holds a secret or a payload. A
+ * logger never throws, whatever the fields are, and never waits: it leaves out what it cannot put away, and says so
+ * later. Who calls it goes on at once.
  */
 export interface Logger {
   info(fields: LogFields, message: string): void

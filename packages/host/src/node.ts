@@ -13,7 +13,8 @@ export function createNodeHost(): Host {
     now: () => Date.now(),
     monotonicMs: () => performance.now(),
     after(delayMs, callback) {
-      // Node turns a longer delay into 1 ms; waking early is harmless, since every timer in Atoll looks again when it wakes.
+      // Node turns a longer delay into 1 ms; waking early is harmless, since every timer in Atoll looks again when it
+      // wakes.
       const timeout = setTimeout(callback, Math.min(Math.max(0, delayMs), TIMEOUT_MS_MAX))
       timeout.unref()
       return { cancel: () => clearTimeout(timeout) }
@@ -22,7 +23,8 @@ export function createNodeHost(): Host {
     uuid: uuidV7,
     hex: randomHex,
     random: Math.random,
-    digest: (text, key) => (key === undefined ? hash('sha256', text) : createHmac('sha256', key).update(text).digest('hex')),
+    digest: (text, key) =>
+      key === undefined ? hash('sha256', text) : createHmac('sha256', key).update(text).digest('hex'),
   }
 }
 
@@ -31,7 +33,10 @@ const TIMEOUT_MS_MAX = 2 ** 31 - 1
 const pool = Buffer.alloc(4096)
 let poolOffset = pool.length
 
-/** Where the next `count` bytes of the pool begin. Random bytes are drawn 4 KiB at a time: one is 16 ns then, and not 1 µs. */
+/**
+ * Where the next `count` bytes of the pool begin. Random bytes are drawn 4 KiB at a time: one is 16 ns then, and not 1
+ * µs.
+ */
 function draw(count: number): number {
   if (poolOffset + count > pool.length) {
     randomFillSync(pool)
@@ -47,7 +52,10 @@ function randomHex(bytes: number): string {
 }
 
 const digits = Buffer.from('0123456789abcdef')
-/** Where ids are written, digit by digit; joining texts takes three times as long, and every event and request has an id. */
+/**
+ * Where ids are written, digit by digit; joining texts takes three times as long, and every event and request has an
+ * id.
+ */
 const id = Buffer.from('00000000-0000-7000-0000-000000000000')
 let idMs = 0
 

@@ -1,6 +1,7 @@
 /**
- * What was thrown, as texts. Anything can be thrown: `undefined`, a proxy that is revoked, an error whose `message` is a list, or a getter
- * that throws. Recording a failure must not fail, so whoever writes down what was thrown reads it through here.
+ * What was thrown, as texts. Anything can be thrown: `undefined`, a proxy that is revoked, an error whose `message` is
+ * a list, or a getter that throws. Recording a failure must not fail, so whoever writes down what was thrown reads it
+ * through here.
  */
 export interface ThrownText {
   /** What it says; never empty, and of 10,000 characters at the most. */
@@ -23,13 +24,20 @@ export function describeThrown(thrown: unknown): ThrownText {
   return { message, stack: stacks.length === 0 ? message : stacks.join('\n') }
 }
 
-/** Whether it is an error of which message and stack are texts, and whose cause can be read, so that it can be handed on as it is. */
+/**
+ * Whether it is an error of which message and stack are texts, and whose cause can be read, so that it can be handed on
+ * as it is.
+ */
 export function isSoundError(thrown: unknown): thrown is Error {
   try {
     if (!(thrown instanceof Error)) return false
     const { message, stack } = thrown
     void thrown.cause
-    return typeof message === 'string' && message.length <= SOUND_CHARS_MAX && (stack === undefined || typeof stack === 'string')
+    return (
+      typeof message === 'string' &&
+      message.length <= SOUND_CHARS_MAX &&
+      (stack === undefined || typeof stack === 'string')
+    )
   } catch {
     return false
   }
@@ -38,11 +46,18 @@ export function isSoundError(thrown: unknown): thrown is Error {
 function messageOf(thrown: unknown): string {
   if (!isObject(thrown)) return cut(textOf(thrown), MESSAGE_CHARS_MAX)
   const message = read(thrown, 'message')
-  const own = typeof message === 'string' ? cut(message, MESSAGE_CHARS_MAX) : isObject(message) || message === undefined ? '' : textOf(message)
+  const own =
+    typeof message === 'string'
+      ? cut(message, MESSAGE_CHARS_MAX)
+      : isObject(message) || message === undefined
+        ? ''
+        : textOf(message)
   const text = [own, errorsOf(thrown)].filter((part) => part !== '').join(': ')
   if (text !== '') return cut(text, MESSAGE_CHARS_MAX)
   const name = read(thrown, 'name')
-  return typeof name === 'string' && name !== '' ? cut(name, MESSAGE_CHARS_MAX) : `${typeof thrown === 'function' ? 'a function' : 'an object'} without a message was thrown`
+  return typeof name === 'string' && name !== ''
+    ? cut(name, MESSAGE_CHARS_MAX)
+    : `${typeof thrown === 'function' ? 'a function' : 'an object'} without a message was thrown`
 }
 
 /** What an AggregateError holds: often its own message says nothing. */
@@ -62,7 +77,8 @@ function errorsOf(thrown: object): string {
 }
 
 function textOf(primitive: unknown): string {
-  return typeof primitive === 'string' ? primitive || 'an empty text was thrown' : String(primitive) // of what is no object this cannot fail
+  // of what is no object this cannot fail
+  return typeof primitive === 'string' ? primitive || 'an empty text was thrown' : String(primitive)
 }
 
 function read(object: object, property: string): unknown {

@@ -29,20 +29,43 @@ export interface Bench {
   asked(nth: number): Promise<Asked>
 }
 
-export async function inServer(work: (bench: Bench) => Promise<void>, limits: Partial<ConnectionLimits> = {}, serve: (asked: Asked) => void = () => {}): Promise<void> {
+export async function inServer(
+  work: (bench: Bench) => Promise<void>,
+  limits: Partial<ConnectionLimits> = {},
+  serve: (asked: Asked) => void = () => {},
+): Promise<void> {
   const server = createServer()
   const begun: Asked[] = []
   const changed = new EventTarget()
-  const connections = new Connections(server, { connectionsMax: 100, pipelinedMax: 100, pipelinedTotalMax: 1_000, answerTimeoutMs: HOUR_MS, unsentBytesMax: 2 ** 40, arrivingBytesMax: 2 ** 40, lingerMs: HOUR_MS, ...limits }, {
-    serve(request, response) {
-      const answer = (body: string): void => connections.send(request, response, 200, {}, body)
-      const asked: Asked = { request, response, answer, answerBody: () => void connections.readBody(request, response, 10).then(answer, (error: AtollError) => answer(error.code)) }
-      begun.push(asked)
-      serve(asked)
-      changed.dispatchEvent(new Event('begun'))
+  const connections = new Connections(
+    server,
+    {
+      connectionsMax: 100,
+      pipelinedMax: 100,
+      pipelinedTotalMax: 1_000,
+      answerTimeoutMs: HOUR_MS,
+      unsentBytesMax: 2 ** 40,
+      arrivingBytesMax: 2 ** 40,
+      lingerMs: HOUR_MS,
+      ...limits,
     },
-    refusal: ({ code }) => ({ headers: { 'content-type': 'text/plain' }, body: code }),
-  })
+    {
+      serve(request, response) {
+        const answer = (body: string): void => connections.send(request, response, 200, {}, body)
+        const asked: Asked = {
+          request,
+          response,
+          answer,
+          answerBody: () =>
+            void connections.readBody(request, response, 10).then(answer, (error: AtollError) => answer(error.code)),
+        }
+        begun.push(asked)
+        serve(asked)
+        changed.dispatchEvent(new Event('begun'))
+      },
+      refusal: ({ code }) => ({ headers: { 'content-type': 'text/plain' }, body: code }),
+    },
+  )
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as AddressInfo // it listens on TCP
   const clients: Socket[] = []
@@ -73,7 +96,10 @@ export async function inServer(work: (bench: Bench) => Promise<void>, limits: Pa
 /** All that comes back until the connection is closed. */
 export async function read(client: Socket): Promise<string> {
   let text = ''
-  client.setEncoding('latin1').on('data', (part: string) => (text += part)).resume()
+  client
+    .setEncoding('latin1')
+    .on('data', (part: string) => (text += part))
+    .resume()
   await once(client, 'close')
   return text
 }

@@ -5,7 +5,13 @@ import { appendSaboteurs, manifestSaboteurs, repeatSaboteurs } from '../test/sab
 import { awaySaboteurs } from '../test/saboteurs/away.ts'
 import { closeSaboteurs, concurrencySaboteurs, durabilitySaboteurs, watchSaboteurs } from '../test/saboteurs/life.ts'
 import { independenceSaboteurs, readSaboteurs, tailSaboteurs } from '../test/saboteurs/read.ts'
-import { boundsSaboteurs, contentSaboteurs, divergenceSaboteurs, gapSaboteurs, limitSaboteurs } from '../test/saboteurs/refusal.ts'
+import {
+  boundsSaboteurs,
+  contentSaboteurs,
+  divergenceSaboteurs,
+  gapSaboteurs,
+  limitSaboteurs,
+} from '../test/saboteurs/refusal.ts'
 import { honest } from '../test/saboteurs/saboteur.ts'
 import { logChapters, testLog, type LogHarness } from './conformance.ts'
 
@@ -50,7 +56,9 @@ describe('the conformance suite of logs', () => {
 
   it('has no test that no saboteur fails', () => {
     const proven = new Set(saboteurs.flatMap((saboteur) => saboteur.caughtBy))
-    const unproven = logChapters.flatMap((chapter) => chapter.tests.map((test) => test.id)).filter((id) => !proven.delete(id))
+    const unproven = logChapters
+      .flatMap((chapter) => chapter.tests.map((test) => test.id))
+      .filter((id) => !proven.delete(id))
     assert.deepEqual(unproven, [])
     assert.deepEqual([...proven], [], 'saboteurs name tests that do not exist')
   })
@@ -69,12 +77,19 @@ describe('the conformance suite of logs', () => {
     const harness = { ...createMemoryHarness(broken.create), deviations: { 'gap.unchecked': 'the engine compacts' } }
     const { names, failed } = await runSuite(harness)
     assert.deepEqual(failed, [])
-    assert.ok(names.some((name) => name.startsWith('DEVIATION, the engine compacts') && name.endsWith('(gap.unchecked)')))
+    assert.ok(
+      names.some((name) => name.startsWith('DEVIATION, the engine compacts') && name.endsWith('(gap.unchecked)')),
+    )
   })
 
   it('fails a deviation that is none any more, and refuses one that names no test', async () => {
     const harness = createMemoryHarness((storage) => honest(storage))
-    assert.deepEqual((await runSuite({ ...harness, deviations: { 'read.limit': 'once upon a time' } })).failed, ['read.limit'])
-    assert.throws(() => testLog('a log', { describe, it }, { ...harness, deviations: { 'read.limits': 'a typo' } }), /read\.limits/)
+    assert.deepEqual((await runSuite({ ...harness, deviations: { 'read.limit': 'once upon a time' } })).failed, [
+      'read.limit',
+    ])
+    assert.throws(
+      () => testLog('a log', { describe, it }, { ...harness, deviations: { 'read.limits': 'a typo' } }),
+      /read\.limits/,
+    )
   })
 })

@@ -20,7 +20,9 @@ import { watch } from './conformance/watch.ts'
 
 export type { FaultName, LogChapter, LogHarness, LogTest, LogWorld, TestRunner } from './conformance/harness.ts'
 
-/** Every promise of a log, in the order in which they are best mended: the manifest first, for it chooses the others. */
+/**
+ * Every promise of a log, in the order in which they are best mended: the manifest first, for it chooses the others.
+ */
 export const logChapters: readonly LogChapter[] = [
   manifest,
   append,
@@ -55,7 +57,10 @@ export function testLog(name: string, runner: TestRunner, harness: LogHarness): 
 }
 
 function isFor(harness: LogHarness, test: LogTest): boolean {
-  return (test.when?.(harness.capabilities) ?? true) && (test.fault === undefined || harness.faults?.includes(test.fault) === true)
+  return (
+    (test.when?.(harness.capabilities) ?? true) &&
+    (test.fault === undefined || harness.faults?.includes(test.fault) === true)
+  )
 }
 
 function declare(runner: TestRunner, harness: LogHarness, test: LogTest): void {

@@ -3,34 +3,35 @@
 import type { Examination } from '@atoll/host'
 
 /**
- * The event log of a system: for each source (a service that emits) and partition, an ordered, durable sequence of records.
- * It appends and it reads; it knows nothing of subscribers. Cursors, leases, retries and dedupe live above it.
+ * The event log of a system: for each source (a service that emits) and partition, an ordered, durable sequence of
+ * records. It appends and it reads; it knows nothing of subscribers. Cursors, leases, retries and dedupe live above it.
  *
- * Every method may be called concurrently. Nothing here retries: a failed call failed, and the caller decides. While an engine cannot
- * be reached, calls reject with UNAVAILABLE, promptly, and the driver goes on trying to reach it. After {@link Log.close} every
- * method rejects with LOG_CLOSED.
+ * Every method may be called concurrently. Nothing here retries: a failed call failed, and the caller decides. While an
+ * engine cannot be reached, calls reject with UNAVAILABLE, promptly, and the driver goes on trying to reach it. After
+ * {@link Log.close} every method rejects with LOG_CLOSED.
  */
 export interface Log {
   readonly capabilities: LogCapabilities
 
   /**
-   * Appends records of one source, each to its partition, in the order given. Resolves when all of them are durable; until
-   * then none may be counted on, and after a rejection any prefix per partition may have been written: append them again.
+   * Appends records of one source, each to its partition, in the order given. Resolves when all of them are durable;
+   * until then none may be counted on, and after a rejection any prefix per partition may have been written: append
+   * them again.
    *
-   * Numbers make that safe. Per source and partition they must continue the sequence without a gap; a record whose number is
-   * already there is ignored if its id is the same, and refused with LOG_DIVERGED if it is not. A number that would leave a
-   * hole is refused with LOG_GAP. Of a call that is refused nothing is written. (A log that cannot look before it writes declares
-   * `checksAppends: false`; its readers then see duplicates, which they drop by number.)
+   * Numbers make that safe. Per source and partition they must continue the sequence without a gap; a record whose
+   * number is already there is ignored if its id is the same, and refused with LOG_DIVERGED if it is not. A number that
+   * would leave a hole is refused with LOG_GAP. Of a call that is refused nothing is written. (A log that cannot look
+   * before it writes declares `checksAppends: false`; its readers then see duplicates, which they drop by number.)
    *
    * The log keeps no reference to the array or its records after the call settles.
    */
   append(source: string, records: readonly LogRecord[]): Promise<void>
 
   /**
-   * Records of one source and partition that come after `after` (null: from the beginning), in order, `limit` at the most.
-   * An empty answer means that there are none yet. Only durable records are returned. Rejects with LOG_GAP if the log no longer has
-   * what comes after `after`: its records have been deleted or have expired, or the log ends before that offset; and with INVALID if `after` is nothing that such a
-   * log gives.
+   * Records of one source and partition that come after `after` (null: from the beginning), in order, `limit` at the
+   * most. An empty answer means that there are none yet. Only durable records are returned. Rejects with LOG_GAP if the
+   * log no longer has what comes after `after`: its records have been deleted or have expired, or the log ends before
+   * that offset; and with INVALID if `after` is nothing that such a log gives.
    */
   read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]>
 
@@ -43,7 +44,10 @@ export interface Log {
    */
   watch(source: string, listener: (partition: number) => void): () => void
 
-  /** Reads the engine's real settings, and says what they mean for the promises. Changes nothing. UNAVAILABLE if it cannot be reached. */
+  /**
+   * Reads the engine's real settings, and says what they mean for the promises. Changes nothing. UNAVAILABLE if it
+   * cannot be reached.
+   */
   examine(): Promise<Examination>
 
   /** Waits for appends under way, then frees everything. Idempotent. */
@@ -57,8 +61,9 @@ export interface LogRecord {
   /** Gap-free from 1, per source and partition. */
   readonly number: number
   /**
-   * The event's place in its source's commit order: a token that only grows within a source and partition. Compare by length,
-   * then by characters. Known when the event's transaction commits, before the number is; so positions are made of it.
+   * The event's place in its source's commit order: a token that only grows within a source and partition. Compare by
+   * length, then by characters. Known when the event's transaction commits, before the number is; so positions are made
+   * of it.
    */
   readonly order: string
   /** Unique for ever, fixed in the transaction that emitted the event. */
@@ -101,7 +106,10 @@ export interface LogCapabilities {
   readonly persistent: boolean
   /** An append survives the loss of power once it resolved. */
   readonly durable: boolean
-  /** The largest `data` of one record, in bytes of UTF-8; larger ones are refused with BODY_TOO_LARGE before anything is written. */
+  /**
+   * The largest `data` of one record, in bytes of UTF-8; larger ones are refused with BODY_TOO_LARGE before anything is
+   * written.
+   */
   readonly dataBytesMax: number
 }
 

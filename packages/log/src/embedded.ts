@@ -15,20 +15,23 @@ export { defaultLimits, type EmbeddedLogLimits } from './drivers/embedded/limits
 
 export interface EmbeddedLogOptions {
   /**
-   * Where the log lies; made if it is not there. For tests there are two kinds of logs without a file: of `':memory:'`, gone when they are
-   * closed; and of {@link createMemoryFile}, which can be copied and put back.
+   * Where the log lies; made if it is not there. For tests there are two kinds of logs without a file: of `':memory:'`,
+   * gone when they are closed; and of {@link createMemoryFile}, which can be copied and put back.
    */
   file: string | MemoryFile
   host: Host
-  /** Whether a thread of its own writes the file, so that nobody else waits for the disk. Default true; not for logs without a file. */
+  /**
+   * Whether a thread of its own writes the file, so that nobody else waits for the disk. Default true; not for logs
+   * without a file.
+   */
   thread?: boolean
   /** Only what differs from {@link defaultLimits}. */
   limits?: Partial<EmbeddedLogLimits>
 }
 
 /**
- * Opens a log in one SQLite file, which belongs to one process at a time (whoever holds the data folder). All services of that
- * process share it, and what they append in the same turn becomes durable by one fsync.
+ * Opens a log in one SQLite file, which belongs to one process at a time (whoever holds the data folder). All services
+ * of that process share it, and what they append in the same turn becomes durable by one fsync.
  *
  * Rejects with STORE_CORRUPT or STORE_NEWER, naming the file and leaving it as it is.
  */

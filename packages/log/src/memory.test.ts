@@ -16,7 +16,8 @@ testLog('a memory log that does not check appends', { describe, it }, unchecked)
 describe('a memory log that is asked for what another log gave', () => {
   it('refuses it, and does not begin at the beginning', async () => {
     const log = createMemoryLog()
-    for (const offset of ['yesterday', '7.0.7.id']) await assert.rejects(log.read('orders', 0, offset, 10), { code: 'INVALID' })
+    for (const offset of ['yesterday', '7.0.7.id'])
+      await assert.rejects(log.read('orders', 0, offset, 10), { code: 'INVALID' })
     await log.close()
   })
 })

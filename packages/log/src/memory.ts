@@ -51,7 +51,8 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
     if (storage.away) throw new AtollError('UNAVAILABLE', 'the storage is out of reach')
   }
 
-  const stream = (source: string, partition: number): StoredRecord[] => storage.sources.get(source)?.get(partition) ?? []
+  const stream = (source: string, partition: number): StoredRecord[] =>
+    storage.sources.get(source)?.get(partition) ?? []
 
   function assertOpen(): void {
     if (closed) throw new AtollError('LOG_CLOSED', 'the log was used after close')
@@ -68,10 +69,15 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
       const old = stream(source, partition)
       const young = added.get(partition) ?? []
       const taken = old[number - 1] ?? young[number - 1 - old.length]
-      if (taken && taken.id !== id) throw new AtollError('LOG_DIVERGED', `number ${number} in partition ${partition} of ${source} belongs to event ${taken.id}, not to ${id}`)
+      if (taken && taken.id !== id)
+        throw new AtollError(
+          'LOG_DIVERGED',
+          `number ${number} in partition ${partition} of ${source} belongs to event ${taken.id}, not to ${id}`,
+        )
       if (taken) continue
       const last = old.length + young.length
-      if (number !== last + 1) throw new AtollError('LOG_GAP', `number ${number} in partition ${partition} of ${source} would follow ${last}`)
+      if (number !== last + 1)
+        throw new AtollError('LOG_GAP', `number ${number} in partition ${partition} of ${source} would follow ${last}`)
       young.push(record)
       added.set(partition, young)
     }
@@ -79,12 +85,18 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
   }
 
   return {
-    capabilities: { checksAppends, persistent: options.storage !== undefined, durable: options.storage !== undefined, dataBytesMax },
+    capabilities: {
+      checksAppends,
+      persistent: options.storage !== undefined,
+      durable: options.storage !== undefined,
+      dataBytesMax,
+    },
 
     async append(source, records) {
       assertReachable()
       const added = fresh(source, records)
-      if (storage.full && added.length > 0) throw new AtollError('STORE_FULL', `there is no room for ${added.length} records of ${source}`)
+      if (storage.full && added.length > 0)
+        throw new AtollError('STORE_FULL', `there is no room for ${added.length} records of ${source}`)
       const partitions = storage.sources.get(source) ?? new Map<number, StoredRecord[]>()
       storage.sources.set(source, partitions)
       for (const record of added) {
@@ -103,10 +115,12 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
       assertPartition(source, partition)
       const start = after === null ? 0 : numberOfOffset(after)
       const stored = stream(source, partition)
-      if (start > stored.length) throw new AtollError('LOG_GAP', `partition ${partition} of ${source} ends at ${stored.length}, and has been read up to ${start}: records are lost`)
-      return stored
-        .slice(start, start + limit)
-        .map((record) => ({ ...record }))
+      if (start > stored.length)
+        throw new AtollError(
+          'LOG_GAP',
+          `partition ${partition} of ${source} ends at ${stored.length}, and has been read up to ${start}: records are lost`,
+        )
+      return stored.slice(start, start + limit).map((record) => ({ ...record }))
     },
 
     async tail(source, partition) {

@@ -21,13 +21,19 @@ export interface PostgresLogOptions {
 }
 
 /**
- * Opens the log of a system in a PostgreSQL database. Any number of processes may do so at the same time. All that one of them appends in the same turn, or while a commit
- * is under way, becomes durable by one statement.
+ * Opens the log of a system in a PostgreSQL database. Any number of processes may do so at the same time. All that one
+ * of them appends in the same turn, or while a commit is under way, becomes durable by one statement.
  *
- * Resolves also if the server cannot be reached. Calls then reject with UNAVAILABLE, at once, until it can. Rejects with INVALID for a URL or a
- * name that is none, and with STORE_NEWER for a log of a newer version.
+ * Resolves also if the server cannot be reached. Calls then reject with UNAVAILABLE, at once, until it can. Rejects
+ * with INVALID for a URL or a name that is none, and with STORE_NEWER for a log of a newer version.
  */
-export async function createPostgresLog({ url, system, host, logger = silentLogger, limits }: PostgresLogOptions): Promise<Log> {
+export async function createPostgresLog({
+  url,
+  system,
+  host,
+  logger = silentLogger,
+  limits,
+}: PostgresLogOptions): Promise<Log> {
   assertSystemName(system)
   return openPostgresLog(url, system, host, logger, { ...defaultLimits, ...limits })
 }

@@ -9,7 +9,9 @@ import { defaultLimits, type RedisLogLimits } from './drivers/redis/limits.ts'
 export { defaultLimits, type RedisLogLimits } from './drivers/redis/limits.ts'
 
 export interface RedisLogOptions {
-  /** `redis://user:password@host:port/database`, or `rediss://` for TLS. One primary; a Redis Cluster is not followed. */
+  /**
+   * `redis://user:password@host:port/database`, or `rediss://` for TLS. One primary; a Redis Cluster is not followed.
+   */
   url: string
   /** Keeps the streams of systems apart that share a Redis. Up to 31 lower case letters, digits and dashes. */
   system: string
@@ -21,12 +23,12 @@ export interface RedisLogOptions {
 }
 
 /**
- * A log on Redis streams, one for each source and partition. Resolves after the first try to connect, whatever came of it: while Redis
- * cannot be reached, calls reject with UNAVAILABLE, and it is tried again and again.
+ * A log on Redis streams, one for each source and partition. Resolves after the first try to connect, whatever came of
+ * it: while Redis cannot be reached, calls reject with UNAVAILABLE, and it is tried again and again.
  *
- * It declares itself durable, because Redis can be: with `appendonly yes` and `appendfsync always` it answers after the fsync. Whether it
- * is set so, `examine` says. What a Redis keeps, it keeps in memory as well. Its replicas follow later than it answers: a failover may
- * lose records, and is told as LOG_GAP.
+ * It declares itself durable, because Redis can be: with `appendonly yes` and `appendfsync always` it answers after the
+ * fsync. Whether it is set so, `examine` says. What a Redis keeps, it keeps in memory as well. Its replicas follow
+ * later than it answers: a failover may lose records, and is told as LOG_GAP.
  *
  * Rejects with INVALID for a url or a system name that cannot be.
  */

@@ -28,4 +28,6 @@ async function burst(source: string, partition: number): Promise<never> {
   }
 }
 
-await Promise.all(['orders', 'payments', 'shipping'].flatMap((source) => [0, 1].map((partition) => burst(source, partition))))
+await Promise.all(
+  ['orders', 'payments', 'shipping'].flatMap((source) => [0, 1].map((partition) => burst(source, partition))),
+)

@@ -10,7 +10,10 @@ export interface Proxy {
   silence(): void
   /** From now on passes on what clients send, and keeps every answer. */
   deafen(): void
-  /** Connects and passes on again; but connections that were silenced or deafened stay as they are for ever, unless their client ends them. */
+  /**
+   * Connects and passes on again; but connections that were silenced or deafened stay as they are for ever, unless
+   * their client ends them.
+   */
   heal(): void
   /** Breaks all connections as soon as clients have sent so many bytes more, which are passed on. */
   cutAfter(bytes: number): void

@@ -57,7 +57,10 @@ export function startSubscriber(log: Log, source: string, partition: number): Su
   const work = startWork(async () => {
     try {
       for (const record of await log.read(source, partition, after, 100)) {
-        assert.ok(record.number <= number + 1, `partition ${partition} of ${source} goes on with ${record.number} after ${number}`)
+        assert.ok(
+          record.number <= number + 1,
+          `partition ${partition} of ${source} goes on with ${record.number} after ${number}`,
+        )
         number = Math.max(number, record.number)
         after = record.offset
       }
@@ -83,7 +86,10 @@ export function goOn(relays: readonly Relay[]): Promise<void> {
 export async function assertWhole(log: Log, source: string, lasts: readonly number[]): Promise<void> {
   for (const [partition, last] of lasts.entries()) {
     const records = await readAll(log, source, partition)
-    assertNumbers(records.map(({ number }) => number), numbersTo(last))
+    assertNumbers(
+      records.map(({ number }) => number),
+      numbersTo(last),
+    )
     for (const { id, number } of records) assert.equal(id, `${source}/${partition}/${number}`)
     assert.equal((await log.tail(source, partition))?.number, last)
   }

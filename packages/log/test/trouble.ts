@@ -25,7 +25,10 @@ export async function appendsAgain(log: Log, first: number, last: number): Promi
 }
 
 /** Opens a log whose engine is down, and lets the engine come. */
-export async function assertWaitsForItsEngine(engine: { kill(): Promise<unknown>; start(): Promise<unknown> }, open: (logger: Logger) => Promise<Log>): Promise<void> {
+export async function assertWaitsForItsEngine(
+  engine: { kill(): Promise<unknown>; start(): Promise<unknown> },
+  open: (logger: Logger) => Promise<Log>,
+): Promise<void> {
   await engine.kill()
   const recorder = createRecorder()
   const log = await open(recorder)
@@ -33,7 +36,8 @@ export async function assertWaitsForItsEngine(engine: { kill(): Promise<unknown>
     for (const call of Object.values(calls)) await assertRefused('UNAVAILABLE', call(log))
     log.watch('orders', () => {})
     await engine.start()
-    await eventually('the log reads', async () => (await log.read('orders', 0, null, 10)).length === 0) // what was refused is not written now
+    // what was refused is not written now
+    await eventually('the log reads', async () => (await log.read('orders', 0, null, 10)).length === 0)
     await appendsAgain(log, 1, 3)
     assert.equal(recorder.lines.length, 2, recorder.lines.join('\n'))
     assert.match(recorder.lines[0]!, /^warn .*cannot be reached.*ECONN/)

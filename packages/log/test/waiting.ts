@@ -5,10 +5,13 @@ export function pause(): Promise<void> {
   return after(5)
 }
 
-/** Resolves once `reached` answers true without throwing, looking again and again; rejects with the last error after a minute. */
+/**
+ * Resolves once `reached` answers true without throwing, looking again and again; rejects with the last error after a
+ * minute.
+ */
 export async function eventually(what: string, reached: () => boolean | Promise<boolean>): Promise<void> {
   const until = Date.now() + 60_000
-  for (let error: unknown; ; ) {
+  for (let error: unknown; ;) {
     try {
       if (await reached()) return
     } catch (thrown) {

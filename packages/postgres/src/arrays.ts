@@ -1,6 +1,6 @@
 /**
- * Arrays as PostgreSQL's wire format has them. A statement that takes columns (`unnest($1::text[], …)`) inserts thousands of rows in one go, and in this
- * format neither side quotes, escapes or parses a thing.
+ * Arrays as PostgreSQL's wire format has them. A statement that takes columns (`unnest($1::text[], …)`) inserts
+ * thousands of rows in one go, and in this format neither side quotes, escapes or parses a thing.
  */
 
 const oids = { int8: 20, int4: 23, text: 25 }
@@ -10,7 +10,11 @@ const integerMax = 2 ** 31
 /** For `$1::text[]`. The texts must have no NUL: see `toStorable`. */
 export function textArray(texts: readonly string[]): Buffer {
   const lengths = texts.map((text) => Buffer.byteLength(text))
-  const buffer = allocate(oids.text, texts.length, lengths.reduce((sum, bytes) => sum + 4 + bytes, 0))
+  const buffer = allocate(
+    oids.text,
+    texts.length,
+    lengths.reduce((sum, bytes) => sum + 4 + bytes, 0),
+  )
   let at = headerBytes
   for (let index = 0; index < texts.length; index++) {
     at = buffer.writeInt32BE(lengths[index]!, at)
@@ -24,7 +28,8 @@ export function int4Array(numbers: readonly number[]): Buffer {
   const buffer = allocate(oids.int4, numbers.length, numbers.length * 8)
   let at = headerBytes
   for (const number of numbers) {
-    if (!(Number.isInteger(number) && number >= -integerMax && number < integerMax)) throw new RangeError(`${number} is not a whole number of 32 bits`)
+    if (!(Number.isInteger(number) && number >= -integerMax && number < integerMax))
+      throw new RangeError(`${number} is not a whole number of 32 bits`)
     at = buffer.writeInt32BE(4, at)
     at = buffer.writeInt32BE(number, at)
   }
@@ -45,7 +50,10 @@ export function int8Array(numbers: readonly number[]): Buffer {
   return buffer
 }
 
-/** The header: one dimension, no NULLs, the type, the length, and the index of the first element. An empty array has no dimension. */
+/**
+ * The header: one dimension, no NULLs, the type, the length, and the index of the first element. An empty array has no
+ * dimension.
+ */
 function allocate(oid: number, length: number, bytes: number): Buffer {
   if (length === 0) {
     const empty = Buffer.alloc(12)

@@ -8,7 +8,11 @@ import { openPool } from './pool.ts'
 
 /** What the library throws when the server says so. */
 function said(state: string, parts: { severity?: string; routine?: string } = {}): pg.DatabaseError {
-  return Object.assign(new pg.DatabaseError('said the server', 10, 'error'), { code: state, severity: 'ERROR', ...parts })
+  return Object.assign(new pg.DatabaseError('said the server', 10, 'error'), {
+    code: state,
+    severity: 'ERROR',
+    ...parts,
+  })
 }
 
 const codeOf = (error: unknown): string => {
@@ -18,7 +22,21 @@ const codeOf = (error: unknown): string => {
 
 describe('what PostgreSQL says', () => {
   const meanings: Record<string, string[]> = {
-    UNAVAILABLE: ['08006', '57P01', '57P02', '57P03', '57014', '55P03', '25P03', '25006', '28P01', '28000', '3D000', '26000', '58030'],
+    UNAVAILABLE: [
+      '08006',
+      '57P01',
+      '57P02',
+      '57P03',
+      '57014',
+      '55P03',
+      '25P03',
+      '25006',
+      '28P01',
+      '28000',
+      '3D000',
+      '26000',
+      '58030',
+    ],
     STORE_FULL: ['53100'],
     OVERLOADED: ['53200', '53300'],
     STORE_CORRUPT: ['XX001', 'XX002'],
@@ -26,12 +44,18 @@ describe('what PostgreSQL says', () => {
   }
   for (const [code, states] of Object.entries(meanings)) {
     it(`is ${code} for ${states.join(', ')}`, () => {
-      assert.deepEqual(states.map((state) => codeOf(said(state))), states.map(() => code))
+      assert.deepEqual(
+        states.map((state) => codeOf(said(state))),
+        states.map(() => code),
+      )
     })
   }
 
   it('is about the server where it ends the connection, whatever else it would be about', () => {
-    assert.deepEqual(['FATAL', 'PANIC'].map((severity) => codeOf(said('08P01', { severity }))), ['UNAVAILABLE', 'UNAVAILABLE'])
+    assert.deepEqual(
+      ['FATAL', 'PANIC'].map((severity) => codeOf(said('08P01', { severity }))),
+      ['UNAVAILABLE', 'UNAVAILABLE'],
+    )
     for (const state of ['08P01', 'XX000', '57P01']) assert.ok(!leavesUsable(said(state, { severity: 'FATAL' })))
   })
 
@@ -41,7 +65,10 @@ describe('what PostgreSQL says', () => {
       assert.equal(codeOf(raised(state)), 'as it is')
       assert.ok(leavesUsable(raised(state)))
     }
-    assert.deepEqual(['53100', '53200', '58030', 'XX001'].map((state) => codeOf(raised(state))), ['STORE_FULL', 'OVERLOADED', 'UNAVAILABLE', 'STORE_CORRUPT'])
+    assert.deepEqual(
+      ['53100', '53200', '58030', 'XX001'].map((state) => codeOf(raised(state))),
+      ['STORE_FULL', 'OVERLOADED', 'UNAVAILABLE', 'STORE_CORRUPT'],
+    )
   })
 
   it('is UNAVAILABLE for a plan that another deploy made stale', () => {
@@ -55,12 +82,28 @@ describe('what PostgreSQL says', () => {
   })
 
   it('is a conflict only for lost races', () => {
-    assert.deepEqual(['40001', '40P01', '23505', '57014'].map((state) => isConflict(said(state))), [true, true, false, false])
+    assert.deepEqual(
+      ['40001', '40P01', '23505', '57014'].map((state) => isConflict(said(state))),
+      [true, true, false, false],
+    )
   })
 
   it('leaves a connection usable only where it is about the statement', () => {
-    assert.ok(leavesUsable(said('23505')) && leavesUsable(said('42601')) && leavesUsable(said('40001')) && leavesUsable(said('08P01')) && leavesUsable(said('XX000')))
-    for (const error of [said('57014'), said('57P01', { severity: 'FATAL' }), said('25006'), said('XX001'), said('0A000', { routine: 'RevalidateCachedQuery' }), new Error('Connection terminated')]) {
+    assert.ok(
+      leavesUsable(said('23505')) &&
+        leavesUsable(said('42601')) &&
+        leavesUsable(said('40001')) &&
+        leavesUsable(said('08P01')) &&
+        leavesUsable(said('XX000')),
+    )
+    for (const error of [
+      said('57014'),
+      said('57P01', { severity: 'FATAL' }),
+      said('25006'),
+      said('XX001'),
+      said('0A000', { routine: 'RevalidateCachedQuery' }),
+      new Error('Connection terminated'),
+    ]) {
       assert.ok(!leavesUsable(error))
     }
   })
@@ -68,8 +111,22 @@ describe('what PostgreSQL says', () => {
 
 describe('what the way to PostgreSQL says', () => {
   it('is UNAVAILABLE', () => {
-    for (const code of ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'SELF_SIGNED_CERT_IN_CHAIN']) assert.equal(codeOf(Object.assign(new Error('no'), { code })), 'UNAVAILABLE')
-    for (const message of ['Connection terminated unexpectedly', 'timeout exceeded when trying to connect', 'Client has encountered a connection error and is not queryable']) assert.equal(codeOf(new Error(message)), 'UNAVAILABLE')
+    for (const code of [
+      'ECONNREFUSED',
+      'ECONNRESET',
+      'ETIMEDOUT',
+      'EPIPE',
+      'ENOTFOUND',
+      'EAI_AGAIN',
+      'SELF_SIGNED_CERT_IN_CHAIN',
+    ])
+      assert.equal(codeOf(Object.assign(new Error('no'), { code })), 'UNAVAILABLE')
+    for (const message of [
+      'Connection terminated unexpectedly',
+      'timeout exceeded when trying to connect',
+      'Client has encountered a connection error and is not queryable',
+    ])
+      assert.equal(codeOf(new Error(message)), 'UNAVAILABLE')
   })
 
   it('leaves errors of others as they are', () => {
@@ -80,8 +137,17 @@ describe('what the way to PostgreSQL says', () => {
   })
 
   it('is UNAVAILABLE at once where nothing listens', async () => {
-    const pool = openPool({ url: 'postgres://somebody:secret@127.0.0.1:1/shop', host: createNodeHost(), applicationName: 'test', connectionsMax: 1 })
-    await assert.rejects(pool.query('SELECT'), (error: AtollError) => error.code === 'UNAVAILABLE' && error.message.includes('127.0.0.1:1/shop') && !error.message.includes('secret'))
+    const pool = openPool({
+      url: 'postgres://somebody:secret@127.0.0.1:1/shop',
+      host: createNodeHost(),
+      applicationName: 'test',
+      connectionsMax: 1,
+    })
+    await assert.rejects(
+      pool.query('SELECT'),
+      (error: AtollError) =>
+        error.code === 'UNAVAILABLE' && error.message.includes('127.0.0.1:1/shop') && !error.message.includes('secret'),
+    )
     await pool.close()
     await assert.rejects(pool.query('SELECT'), { code: 'UNAVAILABLE' })
   })
@@ -90,7 +156,8 @@ describe('what the way to PostgreSQL says', () => {
     for (const url of ['', 'shop', 'mysql://root:secret@db/shop', 'postgres://root:secret@db:port/shop']) {
       assert.throws(
         () => openPool({ url, host: createNodeHost(), applicationName: 'test', connectionsMax: 1 }),
-        (error: AtollError) => error.code === 'INVALID' && !error.message.includes('secret') && error.cause === undefined,
+        (error: AtollError) =>
+          error.code === 'INVALID' && !error.message.includes('secret') && error.cause === undefined,
       )
     }
   })

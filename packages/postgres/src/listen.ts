@@ -9,16 +9,25 @@ export interface Listening {
   close(): void
 }
 
-/** How long to wait before the next try to connect: the first wait, and the longest. Each is twice the one before, with jitter. */
+/**
+ * How long to wait before the next try to connect: the first wait, and the longest. Each is twice the one before, with
+ * jitter.
+ */
 const retryMs = { first: 200, max: 10_000 }
 /** How often a listener that hears nothing asks whether the server is there. */
 const pingMs = 10_000
 
 /**
- * Tells what others NOTIFY on a channel, over a connection of its own, which is opened again whenever it is lost. Hints, no more: what is
- * notified while there is no connection is never heard. `onOpen` is called each time there is one, for whoever wants to look what was missed.
+ * Tells what others NOTIFY on a channel, over a connection of its own, which is opened again whenever it is lost.
+ * Hints, no more: what is notified while there is no connection is never heard. `onOpen` is called each time there is
+ * one, for whoever wants to look what was missed.
  */
-export function listen(pool: Pool, channel: string, onNotify: (payload: string) => void, onOpen: () => void = () => {}): Listening {
+export function listen(
+  pool: Pool,
+  channel: string,
+  onNotify: (payload: string) => void,
+  onOpen: () => void = () => {},
+): Listening {
   const { host } = pool
   const sql = `LISTEN ${quoteIdentifier(channel)}`
   let session: Session | undefined
@@ -54,7 +63,10 @@ export function listen(pool: Pool, channel: string, onNotify: (payload: string) 
     timer = host.after(waitMs * (0.5 + host.random() / 2), () => void open())
   }
 
-  /** A server that is gone without a word keeps the connection looking healthy; a question that is not answered destroys it. */
+  /**
+   * A server that is gone without a word keeps the connection looking healthy; a question that is not answered destroys
+   * it.
+   */
   function ping(opened: Session): void {
     timer = host.after(pingMs, () => {
       opened.query('SELECT').then(

@@ -6,12 +6,27 @@ import { startServer, type Server } from '@atoll/engines/postgres'
 import type { AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { until } from '../test/until.ts'
-import { examinePostgres, fromStorable, int4Array, int8Array, listen, openPool, quoteIdentifier, textArray, toStorable, type Pool, type PoolOptions } from './index.ts'
+import {
+  examinePostgres,
+  fromStorable,
+  int4Array,
+  int8Array,
+  listen,
+  openPool,
+  quoteIdentifier,
+  textArray,
+  toStorable,
+  type Pool,
+  type PoolOptions,
+} from './index.ts'
 
 const host = createNodeHost()
 
 /** Runs `body` with a pool of its own, whose connections have a name of their own. */
-async function withPool(options: Partial<PoolOptions>, body: (pool: Pool, name: string) => Promise<void>): Promise<void> {
+async function withPool(
+  options: Partial<PoolOptions>,
+  body: (pool: Pool, name: string) => Promise<void>,
+): Promise<void> {
   const name = `test ${randomBytes(6).toString('hex')}`
   const pool = openPool({ url: engineUrl('postgres'), host, applicationName: name, connectionsMax: 3, ...options })
   try {
@@ -21,7 +36,9 @@ async function withPool(options: Partial<PoolOptions>, body: (pool: Pool, name: 
   }
 }
 
-const pidOf = async (pool: Pick<Pool, 'query'>): Promise<number> => (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid // a SELECT without FROM answers one row
+const pidOf = async (pool: Pick<Pool, 'query'>): Promise<number> =>
+  // a SELECT without FROM answers one row
+  (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid
 
 /** How many connections of that name the server has. */
 async function countOf(name: string): Promise<number> {
@@ -93,7 +110,14 @@ describe('a pool of connections to PostgreSQL', () => {
   it('outlives the end of connections that nobody uses at the moment', () =>
     withPool({}, async (pool, name) => {
       await Promise.all([pool.query('SELECT pg_sleep(0.05)'), pool.query('SELECT pg_sleep(0.05)')])
-      await withPool({}, async (other) => void (await other.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1', [name])))
+      await withPool(
+        {},
+        async (other) =>
+          void (await other.query(
+            'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1',
+            [name],
+          )),
+      )
       await until('the connections to be gone', async () => (await countOf(name)) === 0)
       await pool.query('SELECT')
     }))
@@ -145,7 +169,9 @@ describe('a pool of connections to PostgreSQL', () => {
       const url = new URL(engineUrl('postgres'))
       url.username = role
       url.password = 'atoll'
-      await withPool({ url: url.href }, async (other) => assert.deepEqual((await other.query('SHOW synchronous_commit')).rows, [{ synchronous_commit: 'on' }]))
+      await withPool({ url: url.href }, async (other) =>
+        assert.deepEqual((await other.query('SHOW synchronous_commit')).rows, [{ synchronous_commit: 'on' }]),
+      )
       await pool.query(`DROP ROLE ${role}`)
     }))
 
@@ -165,7 +191,19 @@ describe('a pool of connections to PostgreSQL', () => {
       )
       const bytes = new Uint8Array([0, 255])
       assert.deepEqual(rows, [
-        { exact: 9007199254740991, large: 9007199254740993n, yes: true, bytes, back: bytes, text: '2024-02-30', date: '2024-02-28', json: '{"a": 1}', numeric: '1.10', list: '{1,2}', nothing: null },
+        {
+          exact: 9007199254740991,
+          large: 9007199254740993n,
+          yes: true,
+          bytes,
+          back: bytes,
+          text: '2024-02-30',
+          date: '2024-02-28',
+          json: '{"a": 1}',
+          numeric: '1.10',
+          list: '{1,2}',
+          nothing: null,
+        },
       ])
     }))
 
@@ -174,9 +212,22 @@ describe('a pool of connections to PostgreSQL', () => {
       const texts = ['', 'ü\n"{},\\', toStorable('a\0b')]
       const small = [0, -(2 ** 31), 2 ** 31 - 1]
       const large = [2 ** 32 + 1, -(2 ** 53) + 1, -1]
-      const { rows } = await pool.query<{ t: string; s: number; l: number }>('SELECT * FROM unnest($1::text[], $2::int4[], $3::int8[]) AS u (t, s, l)', [textArray(texts), int4Array(small), int8Array(large)])
-      assert.deepEqual(rows.map(({ t, s, l }) => [fromStorable(t), s, l]), [['', 0, large[0]], ['ü\n"{},\\', -(2 ** 31), large[1]], ['a\0b', 2 ** 31 - 1, -1]])
-      assert.equal((await pool.query('SELECT * FROM unnest($1::text[], $2::int8[])', [textArray([]), int8Array([])])).count, 0)
+      const { rows } = await pool.query<{ t: string; s: number; l: number }>(
+        'SELECT * FROM unnest($1::text[], $2::int4[], $3::int8[]) AS u (t, s, l)',
+        [textArray(texts), int4Array(small), int8Array(large)],
+      )
+      assert.deepEqual(
+        rows.map(({ t, s, l }) => [fromStorable(t), s, l]),
+        [
+          ['', 0, large[0]],
+          ['ü\n"{},\\', -(2 ** 31), large[1]],
+          ['a\0b', 2 ** 31 - 1, -1],
+        ],
+      )
+      assert.equal(
+        (await pool.query('SELECT * FROM unnest($1::text[], $2::int8[])', [textArray([]), int8Array([])])).count,
+        0,
+      )
     }))
 })
 
@@ -191,9 +242,15 @@ describe('a pool whose server is gone without a word', () => {
       const start = performance.now()
       await Promise.all(Array.from({ length: 6 }, () => assert.rejects(pool.query('SELECT'), unavailable)))
       assert.ok(performance.now() - start < 2_000)
-      await assert.rejects(pool.query('SELECT'), unavailable) // now there is no connection at all, and a new one gets no answer
+      // now there is no connection at all, and a new one gets no answer
+      await assert.rejects(pool.query('SELECT'), unavailable)
       await proxy.pass()
-      await until('the pool to work again', () => pool.query('SELECT').then(() => true, () => false))
+      await until('the pool to work again', () =>
+        pool.query('SELECT').then(
+          () => true,
+          () => false,
+        ),
+      )
     })
     await proxy.close()
   })
@@ -216,12 +273,21 @@ describe('a listener', () => {
       const channel = `it's a "channel" ${name}`
       const heard: string[] = []
       let opened = 0
-      const listening = listen(pool, channel, (payload) => heard.push(payload), () => opened++)
-      const notify = async (payload: string): Promise<void> => void (await pool.query('SELECT pg_notify($1, $2)', [channel, payload]))
+      const listening = listen(
+        pool,
+        channel,
+        (payload) => heard.push(payload),
+        () => opened++,
+      )
+      const notify = async (payload: string): Promise<void> =>
+        void (await pool.query('SELECT pg_notify($1, $2)', [channel, payload]))
       await until('the listener to listen', () => opened === 1)
       await notify('first')
       await until('the first to be heard', () => heard.includes('first'))
-      await pool.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND query LIKE $2', [name, 'LISTEN%'])
+      await pool.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND query LIKE $2',
+        [name, 'LISTEN%'],
+      )
       await until('the listener to listen again', () => opened === 2)
       await notify('second')
       await until('the second to be heard', () => heard.includes('second'))
@@ -249,14 +315,24 @@ describe('a server that crashes', () => {
     withPool({ url: server.url, callMs: 2_000 }, async (pool) => {
       const heard: string[] = []
       let opened = 0
-      const listening = listen(pool, 'news', (payload) => heard.push(payload), () => opened++)
+      const listening = listen(
+        pool,
+        'news',
+        (payload) => heard.push(payload),
+        () => opened++,
+      )
       await until('the listener to listen', () => opened === 1)
       const under = assert.rejects(pool.query('SELECT pg_sleep(30)'), unavailable)
       await server.kill()
       await under
       await assert.rejects(pool.query('SELECT'), unavailable)
       await server.start()
-      await until('the pool to work again', () => pool.query('SELECT').then(() => true, () => false))
+      await until('the pool to work again', () =>
+        pool.query('SELECT').then(
+          () => true,
+          () => false,
+        ),
+      )
       await until('the listener to listen again', () => opened === 2)
       await pool.query("NOTIFY news, 'again'")
       await until('the news to be heard', () => heard.includes('again'))
@@ -265,29 +341,69 @@ describe('a server that crashes', () => {
 
   it('is found out when it is set to lose what it acknowledged', () =>
     withPool({ url: server.url }, async (pool) => {
-      const verdicts = async (): Promise<Record<string, string>> => Object.fromEntries((await examinePostgres(pool)).findings.map(({ name, verdict }) => [name, verdict]))
+      const verdicts = async (): Promise<Record<string, string>> =>
+        Object.fromEntries((await examinePostgres(pool)).findings.map(({ name, verdict }) => [name, verdict]))
       const good = await verdicts()
-      for (const name of ['version', 'replica', 'fsync', 'full_page_writes', 'synchronous_commit', 'server_encoding', 'clock', 'max_connections']) assert.equal(good[`postgres.${name}`], 'holds', name)
+      for (const name of [
+        'version',
+        'replica',
+        'fsync',
+        'full_page_writes',
+        'synchronous_commit',
+        'server_encoding',
+        'clock',
+        'max_connections',
+      ])
+        assert.equal(good[`postgres.${name}`], 'holds', name)
       await server.kill()
       await server.start({ fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' })
-      await until('the pool to work again', () => pool.query('SELECT').then(() => true, () => false))
+      await until('the pool to work again', () =>
+        pool.query('SELECT').then(
+          () => true,
+          () => false,
+        ),
+      )
       const bad = await verdicts()
-      assert.deepEqual([bad['postgres.fsync'], bad['postgres.full_page_writes'], bad['postgres.synchronous_commit']], ['breaks', 'breaks', 'holds'])
-      assert.deepEqual((await examinePostgres(pool)).survives, { 'process kill': true, 'OS crash': false, 'power loss': false, 'loss of a node': false })
+      assert.deepEqual(
+        [bad['postgres.fsync'], bad['postgres.full_page_writes'], bad['postgres.synchronous_commit']],
+        ['breaks', 'breaks', 'holds'],
+      )
+      assert.deepEqual((await examinePostgres(pool)).survives, {
+        'process kill': true,
+        'OS crash': false,
+        'power loss': false,
+        'loss of a node': false,
+      })
     }))
 
   it('counts as unknown a commit that its standbys never confirmed', () =>
     withPool({ url: server.url, callMs: 5_000 }, async (pool) => {
       await server.kill()
       await server.start()
-      await until('the pool to work again', () => pool.query('CREATE TABLE IF NOT EXISTS t (x int)').then(() => true, () => false))
+      await until('the pool to work again', () =>
+        pool.query('CREATE TABLE IF NOT EXISTS t (x int)').then(
+          () => true,
+          () => false,
+        ),
+      )
       await server.kill()
       await server.start({ synchronous_standby_names: 'nowhere' })
-      await until('the pool to work again', () => pool.query('SELECT').then(() => true, () => false))
+      await until('the pool to work again', () =>
+        pool.query('SELECT').then(
+          () => true,
+          () => false,
+        ),
+      )
       assert.equal((await examinePostgres(pool)).survives['loss of a node'], true)
-      // The commit waits for a standby that there is not. An administrator cancels the wait, and the server calls that a success.
+      // The commit waits for a standby that there is not. An administrator cancels the wait, and the server calls that
+      // a success.
       const insert = assert.rejects(pool.query('INSERT INTO t VALUES (1)'), unavailable)
-      await until('the commit to wait', async () => (await pool.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")).count === 1)
+      await until(
+        'the commit to wait',
+        async () =>
+          (await pool.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
+            .count === 1,
+      )
       await insert
     }))
 })

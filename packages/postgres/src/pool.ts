@@ -28,7 +28,10 @@ export interface PoolOptions {
   preparedMax?: number
   /** Further settings of each session, such as `{ work_mem: '64MB' }`. */
   options?: Readonly<Record<string, string>>
-  /** `plain`: conditions come out as 1 and 0, and `numeric` as numbers, as they do of stores that have no such types. Default `exact`. */
+  /**
+   * `plain`: conditions come out as 1 and 0, and `numeric` as numbers, as they do of stores that have no such types.
+   * Default `exact`.
+   */
   values?: keyof typeof types
   /** Lets one client send statements without waiting for the answers of those before. Default false. */
   pipeline?: boolean
@@ -43,29 +46,41 @@ export interface Pool extends Client {
   /** The longest that one statement may take. */
   readonly callMs: number
   /**
-   * Runs `work` on a connection that nobody else uses meanwhile. A connection that had an error, timed out, or comes back with a transaction open or a
-   * statement unanswered is destroyed, and not given to anyone else. Rejects with what `work` rejects with; UNAVAILABLE if there is no connection, OVERLOADED if
-   * all of them are busy for too long.
+   * Runs `work` on a connection that nobody else uses meanwhile. A connection that had an error, timed out, or comes
+   * back with a transaction open or a statement unanswered is destroyed, and not given to anyone else. Rejects with
+   * what `work` rejects with; UNAVAILABLE if there is no connection, OVERLOADED if all of them are busy for too long.
    */
   use<T>(work: (client: Client) => Promise<T>): Promise<T>
   /** A connection of its own, which does not count among the others and which the caller must destroy. */
   connect(options?: { replica?: boolean }): Promise<Session>
-  /** Waits for the work under way, at most `callMs`, then destroys every connection. Idempotent. Later calls reject with UNAVAILABLE. */
+  /**
+   * Waits for the work under way, at most `callMs`, then destroys every connection. Idempotent. Later calls reject with
+   * UNAVAILABLE.
+   */
   close(): Promise<void>
 }
 
 /**
- * Connections to the database at `url`, made when they are needed: this neither waits for the server nor fails without it. Throws INVALID if the URL is none.
+ * Connections to the database at `url`, made when they are needed: this neither waits for the server nor fails without
+ * it. Throws INVALID if the URL is none.
  *
- * Every session waits for the disk at each commit, whatever the server is set to; is bounded in how long it may run, wait for locks and stand
- * idle in a transaction; and is refused by a replica, because what is read there may be behind, and in another order.
+ * Every session waits for the disk at each commit, whatever the server is set to; is bounded in how long it may run,
+ * wait for locks and stand idle in a transaction; and is refused by a replica, because what is read there may be
+ * behind, and in another order.
  */
 export function openPool(options: PoolOptions): Pool {
   const { host, connectionsMax, callMs = 10_000, connectMs = 5_000, waitingMax = 1_000, preparedMax = 200 } = options
   const config = toConfig(options, connectMs)
   const name = nameOf(config)
   let answeredAt = host.monotonicMs()
-  const talk: Talk = { name, host, callMs, pipeline: options.pipeline ?? false, statements: new Statements(preparedMax), answered: () => (answeredAt = host.monotonicMs()) }
+  const talk: Talk = {
+    name,
+    host,
+    callMs,
+    pipeline: options.pipeline ?? false,
+    statements: new Statements(preparedMax),
+    answered: () => (answeredAt = host.monotonicMs()),
+  }
   const settings = settingsOf(options, callMs)
   const sessions = new Map<pg.Client, Session>()
   let closed: Promise<void> | undefined
@@ -88,13 +103,22 @@ export function openPool(options: PoolOptions): Pool {
   async function acquire(): Promise<pg.PoolClient> {
     if (closed) throw new AtollError('UNAVAILABLE', `the connections to ${name} are closed`)
     if (pool.waitingCount >= waitingMax) {
-      throw new AtollError('OVERLOADED', `${pool.waitingCount} callers wait for one of ${connectionsMax} connections to ${name} already, which is waitingMax`)
+      throw new AtollError(
+        'OVERLOADED',
+        `${pool.waitingCount} callers wait for one of ${connectionsMax} connections to ${name} already, which is waitingMax`,
+      )
     }
     try {
       return await pool.connect()
     } catch (error) {
-      const isBusy = pool.totalCount >= connectionsMax && host.monotonicMs() - answeredAt < connectMs / 2 // else nobody answers
-      if (isBusy) throw new AtollError('OVERLOADED', `all ${connectionsMax} connections to ${name} were busy for ${connectMs} ms`, { cause: error })
+      // else nobody answers
+      const isBusy = pool.totalCount >= connectionsMax && host.monotonicMs() - answeredAt < connectMs / 2
+      if (isBusy)
+        throw new AtollError(
+          'OVERLOADED',
+          `all ${connectionsMax} connections to ${name} were busy for ${connectMs} ms`,
+          { cause: error },
+        )
       throw toAtollError(error, name)
     }
   }
@@ -106,7 +130,8 @@ export function openPool(options: PoolOptions): Pool {
       return await work(session)
     } finally {
       const isClean = session.isClean
-      if (!isClean) session.destroy(new AtollError('UNAVAILABLE', `this connection to ${name} was given back unfit for use`))
+      if (!isClean)
+        session.destroy(new AtollError('UNAVAILABLE', `this connection to ${name} was given back unfit for use`))
       raw.release(!isClean)
     }
   }
@@ -118,7 +143,8 @@ export function openPool(options: PoolOptions): Pool {
   }
 
   function destroyAll(): void {
-    for (const session of sessions.values()) session.destroy(new AtollError('UNAVAILABLE', `the connections to ${name} are closed`))
+    for (const session of sessions.values())
+      session.destroy(new AtollError('UNAVAILABLE', `the connections to ${name} are closed`))
   }
 
   return {
@@ -127,7 +153,8 @@ export function openPool(options: PoolOptions): Pool {
     connectionsMax,
     callMs,
     use,
-    query: <R = Row>(sql: string, params?: readonly Param[], callMs?: number): Promise<Result<R>> => use((client) => client.query<R>(sql, params, callMs)),
+    query: <R = Row>(sql: string, params?: readonly Param[], callMs?: number): Promise<Result<R>> =>
+      use((client) => client.query<R>(sql, params, callMs)),
     async connect({ replica = false } = {}) {
       const raw = new pg.Client(config)
       const session = new Session(raw, talk)
@@ -145,14 +172,29 @@ export function openPool(options: PoolOptions): Pool {
   }
 }
 
-function toConfig({ url, applicationName, pipeline = false, values = 'exact' }: PoolOptions, connectMs: number): pg.ClientConfig {
-  const config = { connectionString: url, application_name: applicationName, keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: connectMs, pipeline, types: types[values] }
+function toConfig(
+  { url, applicationName, pipeline = false, values = 'exact' }: PoolOptions,
+  connectMs: number,
+): pg.ClientConfig {
+  const config = {
+    connectionString: url,
+    application_name: applicationName,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: connectMs,
+    pipeline,
+    types: types[values],
+  }
   try {
-    if (!/^(postgres(ql)?|socket):/.test(url)) throw new Error('without this the library would take any text for the name of a database')
+    if (!/^(postgres(ql)?|socket):/.test(url))
+      throw new Error('without this the library would take any text for the name of a database')
     new pg.Client(config) // only the library knows what it takes; this opens nothing
   } catch {
     // Its error holds the URL, and that holds the password.
-    throw new AtollError('INVALID', 'this is not the URL of a PostgreSQL database; write postgres://user:password@host:port/database')
+    throw new AtollError(
+      'INVALID',
+      'this is not the URL of a PostgreSQL database; write postgres://user:password@host:port/database',
+    )
   }
   return config
 }
@@ -176,16 +218,31 @@ function settingsOf({ role, searchPath, options }: PoolOptions, callMs: number):
 }
 
 /** Gives a fresh session its settings. Rejects if it is one of a replica, unless that is wanted. */
-async function setUp(session: Session, name: string, settings: Readonly<Record<string, string>>, connectMs: number, replica: boolean): Promise<void> {
-  const { rows } = await session.query<{ replica: boolean }>(setUpSql, [Object.keys(settings), Object.values(settings)], connectMs).catch((error: unknown) => {
-    if (error instanceof AtollError) throw error
-    const said = error instanceof Error ? error.message : String(error)
-    throw new AtollError('UNAVAILABLE', `${name} refuses the settings of a session: ${said}`, { cause: error })
-  })
-  if (rows[0]?.replica && !replica) throw new AtollError('UNAVAILABLE', `${name} is a replica: what is read there may be behind. Give the URL of the primary`)
+async function setUp(
+  session: Session,
+  name: string,
+  settings: Readonly<Record<string, string>>,
+  connectMs: number,
+  replica: boolean,
+): Promise<void> {
+  const { rows } = await session
+    .query<{ replica: boolean }>(setUpSql, [Object.keys(settings), Object.values(settings)], connectMs)
+    .catch((error: unknown) => {
+      if (error instanceof AtollError) throw error
+      const said = error instanceof Error ? error.message : String(error)
+      throw new AtollError('UNAVAILABLE', `${name} refuses the settings of a session: ${said}`, { cause: error })
+    })
+  if (rows[0]?.replica && !replica)
+    throw new AtollError(
+      'UNAVAILABLE',
+      `${name} is a replica: what is read there may be behind. Give the URL of the primary`,
+    )
 }
 
-/** A commit waits for the disk at least: `off` would lose what was acknowledged, `local` what was to be on standbys. Stricter ones stay. */
+/**
+ * A commit waits for the disk at least: `off` would lose what was acknowledged, `local` what was to be on standbys.
+ * Stricter ones stay.
+ */
 const setUpSql = `
   SELECT pg_is_in_recovery() AS replica,
     CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN set_config('synchronous_commit', 'on', false) END,

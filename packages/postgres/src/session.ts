@@ -24,7 +24,10 @@ export class Session implements Client {
   #broken: Error | undefined
   #waiting = 0
   #isGathering = false
-  /** Names of statements that the server has prepared; and of those that it is preparing at this moment, with whose answer. */
+  /**
+   * Names of statements that the server has prepared; and of those that it is preparing at this moment, with whose
+   * answer.
+   */
   readonly #prepared = new Set<string>()
   readonly #preparing = new Set<string>()
 
@@ -48,9 +51,13 @@ export class Session implements Client {
     const { host, name } = this.#talk
     if (params.length > PARAMS_MAX) return Promise.reject(tooManyParams(name, params.length))
     return new Promise((resolve, reject) => {
-      // The server's own bound does not help where the server does not answer: it may be gone without a word, behind a connection that looks healthy.
+      // The server's own bound does not help where the server does not answer: it may be gone without a word, behind a
+      // connection that looks healthy.
       const watchdog = host.after(callMs, () => {
-        const error = new AtollError('UNAVAILABLE', `${name} did not answer within ${callMs} ms; whether the statement took effect is unknown`)
+        const error = new AtollError(
+          'UNAVAILABLE',
+          `${name} did not answer within ${callMs} ms; whether the statement took effect is unknown`,
+        )
         this.destroy(error)
         reject(error)
       })
@@ -94,8 +101,8 @@ export class Session implements Client {
   }
 
   /**
-   * The name to run it by, if any. While one question prepares a statement, those behind it do not rely on that: in a transaction that failed before, it
-   * is not prepared, and they would meet a name that the server does not know.
+   * The name to run it by, if any. While one question prepares a statement, those behind it do not rely on that: in a
+   * transaction that failed before, it is not prepared, and they would meet a name that the server does not know.
    */
   #statementOf(sql: string): string | undefined {
     const name = this.#talk.statements.nameOf(sql)
@@ -105,7 +112,10 @@ export class Session implements Client {
     return name
   }
 
-  /** Ends the connection at once, whatever the server says or does not say. What waits for an answer is rejected with `error`. */
+  /**
+   * Ends the connection at once, whatever the server says or does not say. What waits for an answer is rejected with
+   * `error`.
+   */
   destroy(error: Error): void {
     this.#break(error)
     this.raw.connection.stream.destroy()
@@ -120,23 +130,41 @@ export class Session implements Client {
 const PARAMS_MAX = 65_535
 
 function tooManyParams(name: string, count: number): AtollError {
-  return new AtollError('UNSUPPORTED', `a statement with ${count} parameters is more than ${name} takes, which is ${PARAMS_MAX}; write so many rows in several statements`)
+  return new AtollError(
+    'UNSUPPORTED',
+    `a statement with ${count} parameters is more than ${name} takes, which is ${PARAMS_MAX}; write so many rows in several statements`,
+  )
 }
 
-/** Asks as the library's `query` does, without its copy of the question: where every work of a store is a statement or two, the copies were 5 % of what a process computed. */
-function ask<R>(raw: pg.Client, sql: string, params: readonly Param[], name: string | undefined): Promise<pg.QueryResult<R & pg.QueryResultRow>> {
+/**
+ * Asks as the library's `query` does, without its copy of the question: where every work of a store is a statement or
+ * two, the copies were 5 % of what a process computed.
+ */
+function ask<R>(
+  raw: pg.Client,
+  sql: string,
+  params: readonly Param[],
+  name: string | undefined,
+): Promise<pg.QueryResult<R & pg.QueryResultRow>> {
   return new Promise((resolve, reject) => {
-    // The library takes an array that may be written to, and does not write to it; and it types rows as `any`: they are what the statement selects, which the caller knows.
-    const question = new pg.Query<R & pg.QueryResultRow, Param[]>(sql, params as Param[], (error, result) => (error ? reject(error) : resolve(result)))
-    // `extended` is one statement at a time: the other way of asking would run all that a text holds, a COMMIT among it.
+    // The library takes an array that may be written to, and does not write to it; and it types rows as `any`: they are
+    // what the statement selects, which the caller knows.
+    const question = new pg.Query<R & pg.QueryResultRow, Param[]>(sql, params as Param[], (error, result) =>
+      error ? reject(error) : resolve(result),
+    )
+    // `extended` is one statement at a time: the other way of asking would run all that a text holds, a COMMIT among
+    // it.
     raw.query(Object.assign(question, { name, queryMode: 'extended' }))
   })
 }
 
 /**
- * The server says so in a warning: a commit that was to wait for its standbys, and was told to wait no longer, is a success to the protocol.
- * It is durable here, and may be lost with this node.
+ * The server says so in a warning: a commit that was to wait for its standbys, and was told to wait no longer, is a
+ * success to the protocol. It is durable here, and may be lost with this node.
  */
 function unconfirmed(name: string): AtollError {
-  return new AtollError('UNAVAILABLE', `${name} committed without its standbys: the wait for them was cancelled. Whether the commit outlives this node is unknown`)
+  return new AtollError(
+    'UNAVAILABLE',
+    `${name} committed without its standbys: the wait for them was cancelled. Whether the commit outlives this node is unknown`,
+  )
 }

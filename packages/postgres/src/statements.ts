@@ -1,7 +1,7 @@
 /**
- * Names for statements, by which a connection prepares each once. A statement is named when it is seen for the second time, so that those that are
- * run once (with a list of another length each time, say) take up nothing; and so many have names at the most, because a server keeps
- * them as long as the connection lives.
+ * Names for statements, by which a connection prepares each once. A statement is named when it is seen for the second
+ * time, so that those that are run once (with a list of another length each time, say) take up nothing; and so many
+ * have names at the most, because a server keeps them as long as the connection lives.
  */
 export class Statements {
   readonly #names = new Map<string, string>()

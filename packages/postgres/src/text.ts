@@ -1,5 +1,6 @@
-// PostgreSQL's text has no U+0000, and UTF-8 has no half of a surrogate pair. JavaScript's strings have both, and a key may be any string. What cannot be
-// stored as it is, is written with an escape, U+0001, and so is U+0001 itself; every other text is stored as it is, readable for people.
+// PostgreSQL's text has no U+0000, and UTF-8 has no half of a surrogate pair. JavaScript's strings have both, and a key
+// may be any string. What cannot be stored as it is, is written with an escape, U+0001, and so is U+0001 itself; every
+// other text is stored as it is, readable for people.
 
 const escape = '\u0001'
 const unstorable = /[\u0000\u0001]/
@@ -14,5 +15,7 @@ export function toStorable(text: string): string {
 
 /** What {@link toStorable} was given. */
 export function fromStorable(stored: string): string {
-  return stored.includes(escape) ? stored.replaceAll(escaped, (_, code: string) => String.fromCharCode(parseInt(code, 16))) : stored
+  return stored.includes(escape)
+    ? stored.replaceAll(escaped, (_, code: string) => String.fromCharCode(parseInt(code, 16)))
+    : stored
 }

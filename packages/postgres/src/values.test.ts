@@ -6,7 +6,21 @@ import { Statements } from './statements.ts'
 import { fromStorable, toStorable } from './text.ts'
 
 describe('texts that PostgreSQL can store', () => {
-  const texts = ['', 'plain', 'a\u0000b', '\u0000', '\u0001', '\u00010', '\u0001d800', 'half \ud800', '\udc00 half', '\udc00\ud800', '👩‍👩‍👧‍👦', 'e\u0301', '\u0000\u0001\u0000']
+  const texts = [
+    '',
+    'plain',
+    'a\u0000b',
+    '\u0000',
+    '\u0001',
+    '\u00010',
+    '\u0001d800',
+    'half \ud800',
+    '\udc00 half',
+    '\udc00\ud800',
+    '👩‍👩‍👧‍👦',
+    'e\u0301',
+    '\u0000\u0001\u0000',
+  ]
 
   it('come back as they were, whatever they are', () => {
     for (const text of texts) assert.equal(fromStorable(toStorable(text)), text)
@@ -30,7 +44,10 @@ describe('arrays in the wire format', () => {
   })
 
   it('may be empty', () => {
-    assert.deepEqual([textArray([]), int4Array([]), int8Array([])].map((array) => array.readInt32BE(0)), [0, 0, 0])
+    assert.deepEqual(
+      [textArray([]), int4Array([]), int8Array([])].map((array) => array.readInt32BE(0)),
+      [0, 0, 0],
+    )
   })
 })
 
@@ -42,7 +59,8 @@ describe('quoted names and texts', () => {
   })
 
   it('are refused where PostgreSQL would cut them off or end them early', () => {
-    for (const name of ['', 'x'.repeat(64), 'ü'.repeat(32), 'a\0b']) assert.throws(() => quoteIdentifier(name), { code: 'INVALID' })
+    for (const name of ['', 'x'.repeat(64), 'ü'.repeat(32), 'a\0b'])
+      assert.throws(() => quoteIdentifier(name), { code: 'INVALID' })
   })
 })
 
@@ -60,7 +78,8 @@ describe('names of prepared statements', () => {
   it('are no more than the limit, however many statements there are', () => {
     const statements = new Statements(10)
     const names = new Set<string | undefined>()
-    for (let index = 0; index < 1000; index++) for (let use = 0; use < 3; use++) names.add(statements.nameOf(`SELECT ${index}`))
+    for (let index = 0; index < 1000; index++)
+      for (let use = 0; use < 3; use++) names.add(statements.nameOf(`SELECT ${index}`))
     assert.equal(names.size, 11) // ten, and undefined
   })
 })

@@ -9,7 +9,8 @@ function parseInteger(text: string): number | bigint {
   return Number.isSafeInteger(number) ? number : BigInt(text)
 }
 
-const toBuffer = pg.types.getTypeParser(pg.types.builtins.BYTEA, 'text') as (text: string) => Uint8Array // the library does not say which parser it is
+// the library does not say which parser it is
+const toBuffer = pg.types.getTypeParser(pg.types.builtins.BYTEA, 'text') as (text: string) => Uint8Array
 /** A copy, because a Buffer may lie in memory that it shares with others. */
 const parseBytes: Parser = (text) => new Uint8Array(toBuffer(text))
 
@@ -26,15 +27,25 @@ const parsers: ReadonlyMap<number, Parser> = new Map([
 
 const asText: Parser = (text) => text
 
-/** What `numeric` holds (sums and averages are such): whole numbers as those of other types, fractions as numbers, and what is neither as text. */
+/**
+ * What `numeric` holds (sums and averages are such): whole numbers as those of other types, fractions as numbers, and
+ * what is neither as text.
+ */
 function parseNumeric(text: string): number | bigint | string {
   if (/^-?\d+$/.test(text)) return parseInteger(text)
   return text.includes('.') ? Number(text) : text
 }
 
-const plainParsers: ReadonlyMap<number, Parser> = new Map([...parsers, [pg.types.builtins.BOOL, (text: string) => (text === 't' ? 1 : 0)], [pg.types.builtins.NUMERIC, parseNumeric]])
+const plainParsers: ReadonlyMap<number, Parser> = new Map([
+  ...parsers,
+  [pg.types.builtins.BOOL, (text: string) => (text === 't' ? 1 : 0)],
+  [pg.types.builtins.NUMERIC, parseNumeric],
+])
 
-/** How values come out of statements, for this package alone: the library's own settings are shared by the whole process. */
+/**
+ * How values come out of statements, for this package alone: the library's own settings are shared by the whole
+ * process.
+ */
 export const types = { exact: typesOf(parsers), plain: typesOf(plainParsers) } as const
 
 function typesOf(known: ReadonlyMap<number, Parser>): pg.CustomTypesConfig {

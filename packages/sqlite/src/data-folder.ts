@@ -1,4 +1,15 @@
-import { accessSync, constants, copyFileSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { AtollError } from '@atoll/host'
 import BetterSqlite3 from 'better-sqlite3'
@@ -15,11 +26,12 @@ export interface DataFolder {
 }
 
 /**
- * Takes a data folder, creating it if it is not there; it and what Atoll keeps in it are its owner's alone from then on. DATA_UNUSABLE for what is
- * no folder, or cannot be written; DATA_IN_USE, with the process that has it, if another one does.
+ * Takes a data folder, creating it if it is not there; it and what Atoll keeps in it are its owner's alone from then
+ * on. DATA_UNUSABLE for what is no folder, or cannot be written; DATA_IN_USE, with the process that has it, if another
+ * one does.
  *
- * The lock is an exclusive transaction on a small SQLite file: the operating system ends it with the process, however that ends, so
- * there are no stale locks to clear away.
+ * The lock is an exclusive transaction on a small SQLite file: the operating system ends it with the process, however
+ * that ends, so there are no stale locks to clear away.
  */
 export function openDataFolder(path: string): DataFolder {
   try {
@@ -34,7 +46,10 @@ export function openDataFolder(path: string): DataFolder {
   }
 }
 
-/** What there is of a data folder: the path, or undefined if nothing is there. DATA_UNUSABLE for a file, for a link to nothing, and for what cannot be read. */
+/**
+ * What there is of a data folder: the path, or undefined if nothing is there. DATA_UNUSABLE for a file, for a link to
+ * nothing, and for what cannot be read.
+ */
 export function findDataFolder(path: string): string | undefined {
   try {
     const found = lstatSync(path, { throwIfNoEntry: false })
@@ -60,8 +75,9 @@ export function isWritableFolder(path: string): boolean {
 }
 
 /**
- * Copies the databases of a data folder that may not be written, to look into them elsewhere: SQLite must write beside what it reads. DATA_IN_USE if a
- * process is at work there, or was while they were copied, one file before and another after what it wrote; STORE_FULL if there is no room for them in `into`.
+ * Copies the databases of a data folder that may not be written, to look into them elsewhere: SQLite must write beside
+ * what it reads. DATA_IN_USE if a process is at work there, or was while they were copied, one file before and another
+ * after what it wrote; STORE_FULL if there is no room for them in `into`.
  */
 export function copyDataFolder(path: string, into: string): void {
   try {
@@ -69,7 +85,11 @@ export function copyDataFolder(path: string, into: string): void {
     const before = tracesIn(path)
     for (const name of databasesIn(path)) copyFileSync(join(path, name), join(into, name), constants.COPYFILE_FICLONE)
     assertIdle(path)
-    if (tracesIn(path) !== before) throw new AtollError('DATA_IN_USE', `a process was at work in ${path} while it was copied, and the copy may be torn; stop that process, and look again`)
+    if (tracesIn(path) !== before)
+      throw new AtollError(
+        'DATA_IN_USE',
+        `a process was at work in ${path} while it was copied, and the copy may be torn; stop that process, and look again`,
+      )
   } catch (error) {
     throw toFolderError(error, path, 'read')
   }
@@ -109,10 +129,16 @@ function hold(path: string, lock: Database): DataFolder {
   }
 }
 
-/** A folder is held until it is closed, also by those who keep no reference to it: the garbage collector would give its lock away. */
+/**
+ * A folder is held until it is closed, also by those who keep no reference to it: the garbage collector would give its
+ * lock away.
+ */
 const held = new Set<Database>()
 
-/** Throws DATA_IN_USE if a process has a data folder: where a lock cannot be taken, whether somebody has it can still be seen. */
+/**
+ * Throws DATA_IN_USE if a process has a data folder: where a lock cannot be taken, whether somebody has it can still be
+ * seen.
+ */
 export function assertIdle(path: string): void {
   let lock: Database
   try {
@@ -136,9 +162,20 @@ function isBusy(error: unknown): boolean {
 function inUse(path: string, cause: unknown): AtollError {
   const pid = holderOf(path)
   const lock = join(path, LOCK)
-  if (pid !== undefined && isAlive(pid)) return new AtollError('DATA_IN_USE', `${path} is in use by process ${pid}; stop it, or use another folder`, { cause, details: { pid } })
-  const who = pid === undefined ? 'a process that does not say who it is' : `process ${pid}, which cannot be seen from here (of another container?)`
-  return new AtollError('DATA_IN_USE', `${path} is in use by ${who}, or a program that is not Atoll's has ${lock} open; find out which (fuser ${lock}) and stop it, or use another folder`, { cause })
+  if (pid !== undefined && isAlive(pid))
+    return new AtollError('DATA_IN_USE', `${path} is in use by process ${pid}; stop it, or use another folder`, {
+      cause,
+      details: { pid },
+    })
+  const who =
+    pid === undefined
+      ? 'a process that does not say who it is'
+      : `process ${pid}, which cannot be seen from here (of another container?)`
+  return new AtollError(
+    'DATA_IN_USE',
+    `${path} is in use by ${who}, or a program that is not Atoll's has ${lock} open; find out which (fuser ${lock}) and stop it, or use another folder`,
+    { cause },
+  )
 }
 
 function holderOf(path: string): number | undefined {
@@ -168,7 +205,11 @@ function toFolderError(error: unknown, path: string, how: 'read' | 'written'): A
 }
 
 function unusable(path: string, why: string, cause?: unknown): AtollError {
-  return new AtollError('DATA_UNUSABLE', `the data folder ${path} ${why}. Mend that, or name another folder (--data, store.url)`, { cause })
+  return new AtollError(
+    'DATA_UNUSABLE',
+    `the data folder ${path} ${why}. Mend that, or name another folder (--data, store.url)`,
+    { cause },
+  )
 }
 
 const notAllowed = 'may not be % by this account'

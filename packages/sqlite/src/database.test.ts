@@ -184,6 +184,9 @@ import { openDatabase } from ${JSON.stringify(join(import.meta.dirname, 'databas
 
 function assertRefused(file: string, code: string): void {
   const before = readFileSync(file)
-  assert.throws(() => openDatabase(file, options), (error: { code: string; message: string }) => error.code === code && error.message.includes(file))
+  assert.throws(
+    () => openDatabase(file, options),
+    (error: { code: string; message: string }) => error.code === code && error.message.includes(file),
+  )
   assert.deepEqual(readFileSync(file), before)
 }

@@ -3,7 +3,10 @@ import { dirname } from 'node:path'
 import { AtollError, isSoundError } from '@atoll/host'
 import BetterSqlite3 from 'better-sqlite3'
 
-/** What SQLite said, as an AtollError that names the file; anything that SQLite did not say stays as it is, or becomes INTERNAL. */
+/**
+ * What SQLite said, as an AtollError that names the file; anything that SQLite did not say stays as it is, or becomes
+ * INTERNAL.
+ */
 export function toAtollError(error: unknown, file: string): AtollError {
   if (isOutOfSpace(error)) return full(file, error)
   if (!isSoundError(error) || !(error instanceof BetterSqlite3.SqliteError)) return AtollError.from(error)
@@ -17,16 +20,31 @@ export function toAtollError(error: unknown, file: string): AtollError {
 }
 
 export function corrupt(file: string, why: string, cause?: unknown): AtollError {
-  return new AtollError('STORE_CORRUPT', `${file} is damaged (${why}). It was not touched: keep a copy, and restore the folder from a backup (stores and log of one moment belong together)`, { cause })
+  return new AtollError(
+    'STORE_CORRUPT',
+    `${file} is damaged (${why}). It was not touched: keep a copy, and restore the folder from a backup (stores and log of one moment belong together)`,
+    { cause },
+  )
 }
 
-/** A virtual table says so of itself: most often a search index with external content, whose rows were changed without it. The file is in order. */
+/**
+ * A virtual table says so of itself: most often a search index with external content, whose rows were changed without
+ * it. The file is in order.
+ */
 function atOdds(file: string, cause: Error): AtollError {
-  return new AtollError('INTERNAL', `a virtual table in ${file} is at odds with its content (${cause.message}); if it is an index of FTS5, fill it anew with its 'rebuild' command, and keep it up with triggers`, { cause })
+  return new AtollError(
+    'INTERNAL',
+    `a virtual table in ${file} is at odds with its content (${cause.message}); if it is an index of FTS5, fill it anew with its 'rebuild' command, and keep it up with triggers`,
+    { cause },
+  )
 }
 
 function full(file: string, cause: unknown): AtollError {
-  return new AtollError('STORE_FULL', `${file} cannot grow: the disk is full. Nothing that was acknowledged is lost; make room, and writing resumes`, { cause })
+  return new AtollError(
+    'STORE_FULL',
+    `${file} cannot grow: the disk is full. Nothing that was acknowledged is lost; make room, and writing resumes`,
+    { cause },
+  )
 }
 
 function unavailable(file: string, cause: Error): AtollError {

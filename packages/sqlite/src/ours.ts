@@ -10,15 +10,18 @@ export function ownFile(name: string): OwnFile | undefined {
 }
 
 /**
- * `guard`: who has the folder, and that it is being emptied; both last longer than what is deleted. `note`: what runs in it. `database`: a file of that
- * database, by its name alone: any program may call one so.
+ * `guard`: who has the folder, and that it is being emptied; both last longer than what is deleted. `note`: what runs
+ * in it. `database`: a file of that database, by its name alone: any program may call one so.
  */
 export type OwnFile = { readonly kind: 'guard' | 'note' } | { readonly kind: 'database'; readonly database: string }
 
 /** Behind the name of a small file: what is being written, and takes its place once it is whole. */
 export const NEXT = '.next'
 
-/** Whether a file is a database of Atoll's, whatever it is called and whoever made it: every application id of ours begins with the bytes of `At`. */
+/**
+ * Whether a file is a database of Atoll's, whatever it is called and whoever made it: every application id of ours
+ * begins with the bytes of `At`.
+ */
 export function isAtollDatabase(file: string): boolean {
   const header = Buffer.alloc(HEADER_BYTES)
   const descriptor = openSync(file, 'r')
@@ -27,7 +30,10 @@ export function isAtollDatabase(file: string): boolean {
   } finally {
     closeSync(descriptor)
   }
-  return header.toString('latin1', 0, MAGIC.length) === MAGIC && header.toString('latin1', APPLICATION_ID, APPLICATION_ID + 2) === 'At'
+  return (
+    header.toString('latin1', 0, MAGIC.length) === MAGIC &&
+    header.toString('latin1', APPLICATION_ID, APPLICATION_ID + 2) === 'At'
+  )
 }
 
 // Of SQLite's file format.

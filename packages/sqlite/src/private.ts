@@ -1,17 +1,31 @@
-import { chmodSync, closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { AtollError } from '@atoll/host'
 import { isOutOfSpace } from './errors.ts'
 import { NEXT, ownFile } from './ours.ts'
 
-// What lies in a data folder is its owner's alone: there are everybody's messages in it, and whoever can open a file of SQLite for reading can lock it.
+// What lies in a data folder is its owner's alone: there are everybody's messages in it, and whoever can open a file of
+// SQLite for reading can lock it.
 
 /** Has a file that its owner alone may open: made, if it is not there, or taken from the others. */
 export function keepFilePrivate(file: string): void {
   if (takeFromOthers(file) === 'nothing') closeSync(openSync(file, 'a', FILE_MODE))
 }
 
-/** Writes a small file that its owner alone may open, as a whole or not at all: what was there stays if there is no room (STORE_FULL), or the power goes. DATA_UNUSABLE if a folder is in its place. */
+/**
+ * Writes a small file that its owner alone may open, as a whole or not at all: what was there stays if there is no room
+ * (STORE_FULL), or the power goes. DATA_UNUSABLE if a folder is in its place.
+ */
 export function writePrivately(file: string, text: string): void {
   const next = file + NEXT
   try {
@@ -20,14 +34,27 @@ export function writePrivately(file: string, text: string): void {
     renameSync(next, file)
   } catch (error) {
     removeCutOff(next)
-    if (isOutOfSpace(error)) throw new AtollError('STORE_FULL', `${file} cannot be written: the disk is full. Nothing that was acknowledged is lost; make room, and start again`, { cause: error })
+    if (isOutOfSpace(error))
+      throw new AtollError(
+        'STORE_FULL',
+        `${file} cannot be written: the disk is full. Nothing that was acknowledged is lost; make room, and start again`,
+        { cause: error },
+      )
     const folder = [next, file].find(isFolder)
-    if (folder !== undefined) throw new AtollError('DATA_UNUSABLE', `${file} cannot be written: ${folder} is a folder. Move it away, and start again`, { cause: error })
+    if (folder !== undefined)
+      throw new AtollError(
+        'DATA_UNUSABLE',
+        `${file} cannot be written: ${folder} is a folder. Move it away, and start again`,
+        { cause: error },
+      )
     throw error
   }
 }
 
-/** What is left of a note that was not written whole. What cannot be removed stays: why it was not written is the error to tell. */
+/**
+ * What is left of a note that was not written whole. What cannot be removed stays: why it was not written is the error
+ * to tell.
+ */
 function removeCutOff(next: string): void {
   try {
     rmSync(next, { force: true })
@@ -58,8 +85,8 @@ export function keepDatabasePrivate(file: string): void {
 }
 
 /**
- * Removes the access of other accounts to a folder, unless there are things in it that are not Atoll's: then it is somebody's folder for other things as well, and only
- * what we keep there is ours to close.
+ * Removes the access of other accounts to a folder, unless there are things in it that are not Atoll's: then it is
+ * somebody's folder for other things as well, and only what we keep there is ours to close.
  */
 export function keepFolderPrivate(path: string): void {
   if (readdirSync(path).every((name) => ownFile(name) !== undefined)) takeFromOthers(path)
@@ -84,7 +111,8 @@ function takeFromOthers(path: string): 'nothing' | 'there' {
   try {
     chmodSync(path, found.mode & 0o700)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && /^(EPERM|EROFS|EACCES|ENOTSUP)$/.test(String(error.code)))) throw error
+    if (!(error instanceof Error && 'code' in error && /^(EPERM|EROFS|EACCES|ENOTSUP)$/.test(String(error.code))))
+      throw error
   }
   return 'there'
 }

@@ -19,7 +19,9 @@ import { waiting } from './conformance/waiting.ts'
 
 export type { StoreChapter, StoreHarness, StoreTest, StoreWorld, TestRunner } from './conformance/harness.ts'
 
-/** Every promise of stores, in the order in which they are best mended: the manifest first, for it chooses the others. */
+/**
+ * Every promise of stores, in the order in which they are best mended: the manifest first, for it chooses the others.
+ */
 export const storeChapters: readonly StoreChapter[] = [
   manifest,
   migrations,

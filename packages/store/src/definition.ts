@@ -10,8 +10,9 @@ export interface StoreDefinition<Tables> {
 }
 
 /**
- * Declares a store with SQL tables: `sqlStore<Tables>({ migrations: { '0001-orders': 'CREATE TABLE …' } })`. DEFINITION_INVALID for a
- * migration that is no text: a query that was built, say, which nothing would execute; and for one with a name of the runtime's, `atoll-…`.
+ * Declares a store with SQL tables: `sqlStore<Tables>({ migrations: { '0001-orders': 'CREATE TABLE …' } })`.
+ * DEFINITION_INVALID for a migration that is no text: a query that was built, say, which nothing would execute; and for
+ * one with a name of the runtime's, `atoll-…`.
  */
 export function sqlStore<Tables>(options: { migrations: Migrations }): StoreDefinition<Tables> {
   for (const [name, migration] of Object.entries(options.migrations)) assertText(name, migration)
@@ -19,9 +20,17 @@ export function sqlStore<Tables>(options: { migrations: Migrations }): StoreDefi
 }
 
 function assertText(name: string, migration: unknown): void {
-  if (isOfRuntime(name)) throw new AtollError('DEFINITION_INVALID', `migration '${name}' is called as those of the runtime are, which begin with atoll-; give it another name`)
+  if (isOfRuntime(name))
+    throw new AtollError(
+      'DEFINITION_INVALID',
+      `migration '${name}' is called as those of the runtime are, which begin with atoll-; give it another name`,
+    )
   if (typeof migration === 'string') return
-  const { sqlite, postgres } = (migration ?? {}) as { sqlite?: unknown; postgres?: unknown } // whatever it is, these are looked at below
+  // whatever it is, these are looked at below
+  const { sqlite, postgres } = (migration ?? {}) as { sqlite?: unknown; postgres?: unknown }
   if (typeof sqlite === 'string' && typeof postgres === 'string') return
-  throw new AtollError('DEFINITION_INVALID', `migration '${name}' is neither SQL nor a text for each engine; write 'CREATE TABLE …', or { sqlite: '…', postgres: '…' }. A query that was built, and a promise, would change nothing`)
+  throw new AtollError(
+    'DEFINITION_INVALID',
+    `migration '${name}' is neither SQL nor a text for each engine; write 'CREATE TABLE …', or { sqlite: '…', postgres: '…' }. A query that was built, and a promise, would change nothing`,
+  )
 }

@@ -1,6 +1,7 @@
 /**
- * How many works may share the next commit. Where a commit was refused over what they wrote, nobody knows whose doing it was, so each is alone from then on. It was one work that was wrong,
- * and not all that will ever come: after enough commits that went well there may be two in one, then four, up to the limit.
+ * How many works may share the next commit. Where a commit was refused over what they wrote, nobody knows whose doing
+ * it was, so each is alone from then on. It was one work that was wrong, and not all that will ever come: after enough
+ * commits that went well there may be two in one, then four, up to the limit.
  */
 export class GroupSize {
   readonly #limit: number

@@ -20,7 +20,10 @@ export class Group {
   failure: AtollError | undefined
   /** Why its store refused to commit what its one work wrote, if it did. */
   refusal: AtollError | undefined
-  /** Its store refused to commit what several works wrote, and nobody knows whose doing that was: they are to come again. */
+  /**
+   * Its store refused to commit what several works wrote, and nobody knows whose doing that was: they are to come
+   * again.
+   */
   isDisputed = false
 
   constructor(untilMs: number) {
@@ -28,7 +31,8 @@ export class Group {
   }
 
   /**
-   * A work has failed, and is undone. If others have ended well, it is not told before their commit: what it says may rest on what they wrote.
+   * A work has failed, and is undone. If others have ended well, it is not told before their commit: what it says may
+   * rest on what they wrote.
    */
   refuse(write: Write, failure: unknown): void {
     if (this.written.length === 0 && !this.failure) write.reject(failure)
@@ -48,12 +52,14 @@ export class Group {
   }
 
   /**
-   * The commit has failed, or may have. All who were part of it hear the same; but for the one work that it was refused for; and for one that took too long or waited, which rests on nothing that
-   * others wrote: it may be why the commit failed, when its statement could not be ended but with the connection.
+   * The commit has failed, or may have. All who were part of it hear the same; but for the one work that it was refused
+   * for; and for one that took too long or waited, which rests on nothing that others wrote: it may be why the commit
+   * failed, when its statement could not be ended but with the connection.
    */
   reject(failure: AtollError): void {
     for (const write of this.written) write.reject(this.refusal ?? failure)
-    for (const { write, failure: own } of this.#refused) write.reject(own instanceof AtollError && own.code === 'TX_WAITED' ? own : failure)
+    for (const { write, failure: own } of this.#refused)
+      write.reject(own instanceof AtollError && own.code === 'TX_WAITED' ? own : failure)
   }
 }
 

@@ -11,7 +11,9 @@ describe('the db of a handler', () => {
       const db = kyselyFor<object>(reader)
       assert.ok(db instanceof Kysely)
       const own = Object.getPrototypeOf(db) as object
-      const missing = [QueryCreator, Kysely].flatMap(({ prototype }) => Reflect.ownKeys(prototype)).filter((name) => !Object.hasOwn(own, name))
+      const missing = [QueryCreator, Kysely]
+        .flatMap(({ prototype }) => Reflect.ownKeys(prototype))
+        .filter((name) => !Object.hasOwn(own, name))
       assert.deepEqual(missing, []) // what is not handed on would look for private fields that it does not have
       assert.equal(db.isTransaction, false)
       assert.deepEqual((await sql<{ one: number }>`SELECT 1 AS one`.execute(db)).rows, [{ one: 1 }])

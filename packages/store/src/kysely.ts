@@ -20,12 +20,13 @@ import type { DialectParts, Queries, Row, Statement, Value } from './driver.ts'
 import { intercept, question, Unexecuted } from './unexecuted.ts'
 
 /**
- * A Kysely that runs on the given queries: on a transaction, or on committed state. One per object. Transactions come by the ten
- * thousand, so it hangs on the object itself; a WeakMap of them would cost the garbage collector a quarter of the time.
+ * A Kysely that runs on the given queries: on a transaction, or on committed state. One per object. Transactions come
+ * by the ten thousand, so it hangs on the object itself; a WeakMap of them would cost the garbage collector a quarter
+ * of the time.
  */
 export function kyselyFor<Tables>(queries: Queries): Kysely<Tables> {
   const owner: MayHaveDb = queries
-  return toKysely(owner[madeFor] ??= new Db(queries))
+  return toKysely((owner[madeFor] ??= new Db(queries)))
 }
 
 /** A Kysely of its own on queries that several share, so that `assertExecuted` speaks of what one of them built. */
@@ -33,7 +34,10 @@ export function createKysely<Tables>(queries: Queries): Kysely<Tables> {
   return toKysely(new Db(queries))
 }
 
-/** What was built on such a Kysely and not executed so far; undefined if nothing was ever built. `db`: the Kysely, or the queries that {@link kyselyFor} made one for. */
+/**
+ * What was built on such a Kysely and not executed so far; undefined if nothing was ever built. `db`: the Kysely, or
+ * the queries that {@link kyselyFor} made one for.
+ */
 export function unexecutedOf(db: object): Unexecuted | undefined {
   return (db instanceof Db ? db : (db as MayHaveDb)[madeFor])?.unexecuted
 }
@@ -41,14 +45,20 @@ export function unexecutedOf(db: object): Unexecuted | undefined {
 /** What a Kysely made by {@link kyselyFor} runs on. For prepared statements, which go past the builder. */
 export function queriesOf(db: object): Queries {
   if (db instanceof Db) return db.queries
-  throw new AtollError('UNSUPPORTED', 'this Kysely was not made by Atoll: pass the db of the handler or of tx, as it is')
+  throw new AtollError(
+    'UNSUPPORTED',
+    'this Kysely was not made by Atoll: pass the db of the handler or of tx, as it is',
+  )
 }
 
 const madeFor = Symbol('kysely')
 
 type MayHaveDb = Partial<Queries> & { [madeFor]?: Db }
 
-/** Everything of Kysely but its Kysely, which is made when the first query is built: to make one costs as much as to run a prepared statement, which needs none. */
+/**
+ * Everything of Kysely but its Kysely, which is made when the first query is built: to make one costs as much as to run
+ * a prepared statement, which needs none.
+ */
 class Db {
   readonly queries: Queries
   #kysely: QueriesKysely | undefined
@@ -67,17 +77,27 @@ class Db {
 }
 
 Object.setPrototypeOf(Db.prototype, Kysely.prototype) // it is one to whoever asks
-for (const { prototype } of [QueryCreator, Kysely]) for (const name of Reflect.ownKeys(prototype)) if (name !== 'constructor') forward(name, prototype)
+for (const { prototype } of [QueryCreator, Kysely])
+  for (const name of Reflect.ownKeys(prototype)) if (name !== 'constructor') forward(name, prototype)
 
 /** Hands a member on to the Kysely itself, whose private fields only it has. */
 function forward(name: string | symbol, members: object): void {
-  const { value } = Object.getOwnPropertyDescriptor(members, name) as TypedPropertyDescriptor<unknown> // it is among its own keys
+  // it is among its own keys
+  const { value } = Object.getOwnPropertyDescriptor(members, name) as TypedPropertyDescriptor<unknown>
   const get = (db: Db): unknown => db.kysely[name as keyof QueriesKysely] // it has just been found there
   Object.defineProperty(Db.prototype, name, {
     configurable: true,
     ...(typeof value === 'function'
-      ? { value(this: Db, ...args: unknown[]): unknown { return (get(this) as (...args: unknown[]) => unknown).apply(this.kysely, args) } }
-      : { get(this: Db): unknown { return get(this) } }),
+      ? {
+          value(this: Db, ...args: unknown[]): unknown {
+            return (get(this) as (...args: unknown[]) => unknown).apply(this.kysely, args)
+          },
+        }
+      : {
+          get(this: Db): unknown {
+            return get(this)
+          },
+        }),
   })
 }
 
@@ -91,7 +111,12 @@ class QueriesKysely extends Kysely<unknown> {
   constructor(queries: Queries) {
     const parts = partsOf(queries.dialect)
     const unexecuted = new Unexecuted()
-    super({ config: parts.config, dialect: parts.dialect, driver: refusingDriver, executor: new QueriesExecutor(parts, new QueriesConnection(queries), unexecuted) })
+    super({
+      config: parts.config,
+      dialect: parts.dialect,
+      driver: refusingDriver,
+      executor: new QueriesExecutor(parts, new QueriesConnection(queries), unexecuted),
+    })
     this.unexecuted = unexecuted
   }
 }
@@ -128,7 +153,12 @@ class QueriesExecutor extends DefaultQueryExecutor {
   readonly #connection: QueriesConnection
   readonly #unexecuted: Unexecuted
 
-  constructor(parts: Parts, connection: QueriesConnection, unexecuted: Unexecuted, plugins: readonly KyselyPlugin[] = []) {
+  constructor(
+    parts: Parts,
+    connection: QueriesConnection,
+    unexecuted: Unexecuted,
+    plugins: readonly KyselyPlugin[] = [],
+  ) {
     super(parts.compiler, parts.adapter, connection, [...plugins])
     this.#parts = parts
     this.#connection = connection
@@ -152,7 +182,9 @@ class QueriesExecutor extends DefaultQueryExecutor {
 
   override executeQuery<R>(compiled: CompiledQuery, options?: AbortableQueryOptions): Promise<QueryResult<R>> {
     this.#unexecuted.executed(compiled.queryId)
-    return options?.signal || this.plugins.length > 0 ? super.executeQuery(compiled, options) : this.#connection.executeQuery(compiled)
+    return options?.signal || this.plugins.length > 0
+      ? super.executeQuery(compiled, options)
+      : this.#connection.executeQuery(compiled)
   }
 
   override withPlugin(plugin: KyselyPlugin): DefaultQueryExecutor {
@@ -201,11 +233,14 @@ class QueriesConnection implements DatabaseConnection, ConnectionProvider {
 
 /** Whether a query answers with a number of rows instead of rows. Of raw SQL, only the text tells. */
 function changesOnly({ query, sql }: CompiledQuery): boolean {
-  if (query.kind === 'InsertQueryNode' || query.kind === 'UpdateQueryNode' || query.kind === 'DeleteQueryNode') return !query.returning
+  if (query.kind === 'InsertQueryNode' || query.kind === 'UpdateQueryNode' || query.kind === 'DeleteQueryNode')
+    return !query.returning
   return query.kind === 'RawNode' && /^\s*(insert|update|delete|replace)\b/i.test(sql) && !/\breturning\b/i.test(sql)
 }
 
-/** By SQL text, so that drivers prepare a text once. Bounded, because text may hold generated parts (`in (?, ?, …)`). */
+/**
+ * By SQL text, so that drivers prepare a text once. Bounded, because text may hold generated parts (`in (?, ?, …)`).
+ */
 const statements = new Map<string, Statement>()
 
 function statementOf(sql: string): Statement {

@@ -46,27 +46,75 @@ const read = [
 
 const ofOneEngine: Record<keyof typeof engines, { written: readonly string[]; read: readonly string[] }> = {
   SQLite: {
-    written: ['DELETE FROM [atoll_leases]', 'DELETE FROM `main`.`atoll_leases`', `DELETE FROM 'atoll_leases'`, 'UPDATE OR IGNORE atoll_held SET id = 1', 'REPLACE INTO atoll_held (id) VALUES (1)', `INSERT OR REPLACE INTO "atoll_held" VALUES ('\\'), ('\\')`, 'DELETE FROM sqlite_sequence', `DELETE FROM 'sqlite_sequence'`, 'UPDATE "sqlite_sequence" SET seq = 0 WHERE name = ?', `UPDATE sqlite_sequence SET seq = 0 WHERE name = 'atoll_outbox'`],
-    read: ['INSERT OR IGNORE INTO orders SELECT id FROM atoll_held', `SELECT '\\' FROM atoll_held`, 'DELETE FROM orders /* DELETE FROM atoll_leases', 'SELECT seq FROM sqlite_sequence', `UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'orders'`],
+    written: [
+      'DELETE FROM [atoll_leases]',
+      'DELETE FROM `main`.`atoll_leases`',
+      `DELETE FROM 'atoll_leases'`,
+      'UPDATE OR IGNORE atoll_held SET id = 1',
+      'REPLACE INTO atoll_held (id) VALUES (1)',
+      `INSERT OR REPLACE INTO "atoll_held" VALUES ('\\'), ('\\')`,
+      'DELETE FROM sqlite_sequence',
+      `DELETE FROM 'sqlite_sequence'`,
+      'UPDATE "sqlite_sequence" SET seq = 0 WHERE name = ?',
+      `UPDATE sqlite_sequence SET seq = 0 WHERE name = 'atoll_outbox'`,
+    ],
+    read: [
+      'INSERT OR IGNORE INTO orders SELECT id FROM atoll_held',
+      `SELECT '\\' FROM atoll_held`,
+      'DELETE FROM orders /* DELETE FROM atoll_leases',
+      'SELECT seq FROM sqlite_sequence',
+      `UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'orders'`,
+    ],
   },
   PostgreSQL: {
     written: [
-      'TRUNCATE orders, atoll_outbox', 'DELETE FROM ONLY (atoll_leases)', 'WITH gone AS (DELETE FROM ONLY ( "shop_orders"."atoll_held" ) RETURNING id) SELECT id FROM gone', 'UPDATE ONLY (atoll_leases) SET epoch = 0', 'TRUNCATE ONLY (atoll_leases)',
-      'TRUNCATE TABLE orders, ONLY (atoll_leases)', 'MERGE INTO ONLY (atoll_leases) t USING orders ON true WHEN MATCHED THEN DELETE', 'ALTER TABLE ONLY (atoll_leases) ADD x int', 'CREATE INDEX mine ON ONLY (atoll_held) (id)',
-      'ALTER TABLE orders ATTACH PARTITION atoll_leases DEFAULT', 'ALTER TABLE orders DETACH PARTITION atoll_leases', 'CREATE TABLE orders PARTITION OF atoll_leases DEFAULT', 'MERGE INTO atoll_held USING orders ON true WHEN MATCHED THEN DELETE', 'COMMENT ON TABLE atoll_held IS NULL', 'DELETE FROM U&"\\0061toll_leases"',
-      `SELECT E'\\'' ; DELETE FROM atoll_leases; SELECT '`, `/* /* */ ' */ DELETE FROM atoll_leases -- '`, '-- \r DELETE FROM atoll_leases',
-      'CREATE OR REPLACE FUNCTION clean() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM atoll_leases; END $body$', `SELECT setval('atoll_outbox_seq_seq', 1)`, `SELECT setval(pg_get_serial_sequence('shop_orders.atoll_outbox', 'seq'), 1)`, 'CREATE RULE mine AS ON INSERT TO atoll_outbox DO NOTHING',
+      'TRUNCATE orders, atoll_outbox',
+      'DELETE FROM ONLY (atoll_leases)',
+      'WITH gone AS (DELETE FROM ONLY ( "shop_orders"."atoll_held" ) RETURNING id) SELECT id FROM gone',
+      'UPDATE ONLY (atoll_leases) SET epoch = 0',
+      'TRUNCATE ONLY (atoll_leases)',
+      'TRUNCATE TABLE orders, ONLY (atoll_leases)',
+      'MERGE INTO ONLY (atoll_leases) t USING orders ON true WHEN MATCHED THEN DELETE',
+      'ALTER TABLE ONLY (atoll_leases) ADD x int',
+      'CREATE INDEX mine ON ONLY (atoll_held) (id)',
+      'ALTER TABLE orders ATTACH PARTITION atoll_leases DEFAULT',
+      'ALTER TABLE orders DETACH PARTITION atoll_leases',
+      'CREATE TABLE orders PARTITION OF atoll_leases DEFAULT',
+      'MERGE INTO atoll_held USING orders ON true WHEN MATCHED THEN DELETE',
+      'COMMENT ON TABLE atoll_held IS NULL',
+      'DELETE FROM U&"\\0061toll_leases"',
+      `SELECT E'\\'' ; DELETE FROM atoll_leases; SELECT '`,
+      `/* /* */ ' */ DELETE FROM atoll_leases -- '`,
+      '-- \r DELETE FROM atoll_leases',
+      'CREATE OR REPLACE FUNCTION clean() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN DELETE FROM atoll_leases; END $body$',
+      `SELECT setval('atoll_outbox_seq_seq', 1)`,
+      `SELECT setval(pg_get_serial_sequence('shop_orders.atoll_outbox', 'seq'), 1)`,
+      'CREATE RULE mine AS ON INSERT TO atoll_outbox DO NOTHING',
     ],
-    read: [`SELECT setval('orders_seq', 1000)`, 'SELECT count(*) FROM ONLY (atoll_held)', 'SELECT row_number() OVER (PARTITION BY atoll_held.key) FROM atoll_held', 'ALTER SEQUENCE orders_seq OWNED BY orders.id', 'SELECT owned FROM orders', `SELECT $$ DELETE FROM atoll_leases $$`, `UPDATE orders SET id = E'it\\'s; DELETE FROM atoll_leases'`, '/* /* */ DELETE FROM atoll_leases */ SELECT 1'],
+    read: [
+      `SELECT setval('orders_seq', 1000)`,
+      'SELECT count(*) FROM ONLY (atoll_held)',
+      'SELECT row_number() OVER (PARTITION BY atoll_held.key) FROM atoll_held',
+      'ALTER SEQUENCE orders_seq OWNED BY orders.id',
+      'SELECT owned FROM orders',
+      `SELECT $$ DELETE FROM atoll_leases $$`,
+      `UPDATE orders SET id = E'it\\'s; DELETE FROM atoll_leases'`,
+      '/* /* */ DELETE FROM atoll_leases */ SELECT 1',
+    ],
   },
 }
 
 for (const engine of ['SQLite', 'PostgreSQL'] as const) {
   describe(`the SQL of a service, for ${engine}`, () => {
     for (const sql of [...written, ...ofOneEngine[engine].written]) {
-      it(`does not write what is the runtime's: ${sql}`, () => assert.throws(() => assertOwnUntouched(sql, engines[engine]), { code: 'UNSUPPORTED', message: /atoll_|0061toll|sqlite_sequence/i }))
+      it(`does not write what is the runtime's: ${sql}`, () =>
+        assert.throws(() => assertOwnUntouched(sql, engines[engine]), {
+          code: 'UNSUPPORTED',
+          message: /atoll_|0061toll|sqlite_sequence/i,
+        }))
     }
-    for (const sql of [...read, ...ofOneEngine[engine].read]) it(`may read and mention it: ${sql}`, () => assertOwnUntouched(sql, engines[engine]))
+    for (const sql of [...read, ...ofOneEngine[engine].read])
+      it(`may read and mention it: ${sql}`, () => assertOwnUntouched(sql, engines[engine]))
   })
 }
 
@@ -84,9 +132,17 @@ describe('the SQL of a service, for PostgreSQL, that names nothing and means all
     'ALTER SCHEMA shop_orders RENAME TO other',
   ]
   for (const sql of all) {
-    it(`does not touch what is the runtime's: ${sql}`, () => assert.throws(() => assertOwnUntouched(sql, meaningTokens), { code: 'UNSUPPORTED', message: /OWNED|SCHEMA/ }))
+    it(`does not touch what is the runtime's: ${sql}`, () =>
+      assert.throws(() => assertOwnUntouched(sql, meaningTokens), { code: 'UNSUPPORTED', message: /OWNED|SCHEMA/ }))
   }
-  for (const sql of ['ALTER TABLE orders DROP schema', 'ALTER TABLE orders DROP owned', 'ALTER TABLE orders ALTER schema SET NOT NULL', 'CREATE TABLE orders (schema TEXT, owned TEXT)', `SELECT 'DROP SCHEMA shop_orders', schema FROM orders`, 'DO $$ BEGIN IF true THEN ALTER TABLE orders DROP schema; END IF; END $$']) {
+  for (const sql of [
+    'ALTER TABLE orders DROP schema',
+    'ALTER TABLE orders DROP owned',
+    'ALTER TABLE orders ALTER schema SET NOT NULL',
+    'CREATE TABLE orders (schema TEXT, owned TEXT)',
+    `SELECT 'DROP SCHEMA shop_orders', schema FROM orders`,
+    'DO $$ BEGIN IF true THEN ALTER TABLE orders DROP schema; END IF; END $$',
+  ]) {
     it(`may have columns that are called so: ${sql}`, () => {
       for (const read of Object.values(engines)) assertOwnUntouched(sql, read)
     })
@@ -95,6 +151,8 @@ describe('the SQL of a service, for PostgreSQL, that names nothing and means all
 
 describe('a migration of a service', () => {
   it("is not called as the runtime's are", () => {
-    assert.throws(() => sqlStore({ migrations: { 'atoll-0001-runtime': 'CREATE TABLE orders (id TEXT)' } }), { code: 'DEFINITION_INVALID' })
+    assert.throws(() => sqlStore({ migrations: { 'atoll-0001-runtime': 'CREATE TABLE orders (id TEXT)' } }), {
+      code: 'DEFINITION_INVALID',
+    })
   })
 })

@@ -1,16 +1,22 @@
 import { AtollError } from '@atoll/host'
 
-// The runtime keeps its tables (`atoll_…`) in every store, beside the service's own: what a service wrote there would lose events, or handle them twice. Reading them changes nothing, and is
-// nobody's fault. So each SQL text of a service is looked at once, when it is prepared.
+// The runtime keeps its tables (`atoll_…`) in every store, beside the service's own: what a service wrote there would
+// lose events, or handle them twice. Reading them changes nothing, and is nobody's fault. So each SQL text of a service
+// is looked at once, when it is prepared.
 
-/** A piece of SQL that means something. A driver reads the texts of its engine; here is only what they have in common. */
+/**
+ * A piece of SQL that means something. A driver reads the texts of its engine; here is only what they have in common.
+ */
 export interface Token {
   readonly kind: 'word' | 'quoted' | 'string' | 'mark' | 'parameter'
   /** As it stands in the text, with its quotes. */
   readonly text: string
 }
 
-/** Refuses, with UNSUPPORTED, SQL of a service that writes, makes, changes or drops what is the runtime's. `tokenize` reads SQL as the engine does. */
+/**
+ * Refuses, with UNSUPPORTED, SQL of a service that writes, makes, changes or drops what is the runtime's. `tokenize`
+ * reads SQL as the engine does.
+ */
 export function assertOwnUntouched(sql: string, tokenize: (sql: string) => readonly Token[]): void {
   if (!mayNameOwn.test(sql)) return
   const tokens = tokenize(sql)
@@ -19,10 +25,16 @@ export function assertOwnUntouched(sql: string, tokenize: (sql: string) => reado
   if (name !== undefined) throw notTheirs(name)
 }
 
-/** Most texts name nothing of the runtime's, and need no closer look. PostgreSQL reads names in `U&"…"` with any character written as its number. */
+/**
+ * Most texts name nothing of the runtime's, and need no closer look. PostgreSQL reads names in `U&"…"` with any
+ * character written as its number.
+ */
 const mayNameOwn = /atoll_|sqlite_sequence|\bu&"|\bowned\b|\bschema\b/i
 
-/** Some statements of PostgreSQL name no table, and mean all that a role or a schema has. They may stand in the body of a function, behind THEN, say. */
+/**
+ * Some statements of PostgreSQL name no table, and mean all that a role or a schema has. They may stand in the body of
+ * a function, behind THEN, say.
+ */
 function assertNotAll(tokens: readonly Token[]): void {
   for (const words of statementsOf(tokens).map((statement) => statement.map(wordOf))) {
     const at = words.findIndex((_, index) => isAboutAll(words, index))
@@ -37,22 +49,27 @@ function isAboutAll(words: readonly string[], index: number): boolean {
   return things === 'SCHEMA' && (verb === 'DROP' || verb === 'ALTER') && !words.slice(0, index).includes('ALTER')
 }
 
-/** What of the runtime's own some statements would write, make, change or drop, as they name it; undefined if nothing. */
+/**
+ * What of the runtime's own some statements would write, make, change or drop, as they name it; undefined if nothing.
+ */
 function findWritten(tokens: readonly Token[]): string | undefined {
   for (const statement of statementsOf(tokens)) {
     const words = statement.map(wordOf)
-    const found = statement.find((token, index) => isOwn(token) && isWritten(words, index)) ?? findNumbers(statement, words)
+    const found =
+      statement.find((token, index) => isOwn(token) && isWritten(words, index)) ?? findNumbers(statement, words)
     if (found) return found.text
   }
   return undefined
 }
 
 /**
- * What the numbers of the runtime's own rows come from, which must never come twice: on SQLite a table that has those of all, of which a service may change its own by name; on PostgreSQL a
- * sequence that is named in a text.
+ * What the numbers of the runtime's own rows come from, which must never come twice: on SQLite a table that has those
+ * of all, of which a service may change its own by name; on PostgreSQL a sequence that is named in a text.
  */
 function findNumbers(statement: readonly Token[], words: readonly string[]): Token | undefined {
-  const numbers = statement.find(({ text }, index) => /^["'`[]?sqlite_sequence\b/i.test(text) && isWritten(words, index))
+  const numbers = statement.find(
+    ({ text }, index) => /^["'`[]?sqlite_sequence\b/i.test(text) && isWritten(words, index),
+  )
   const texts = statement.filter((token) => token.kind === 'string' && token !== numbers)
   const ofRuntime = texts.find(({ text }) => /atoll_/i.test(text))
   if (words.includes('SETVAL')) return ofRuntime
@@ -60,7 +77,10 @@ function findNumbers(statement: readonly Token[], words: readonly string[]): Tok
 }
 
 function notTheirs(name: string): AtollError {
-  return new AtollError('UNSUPPORTED', `${name} is the runtime's own, or has what is: services may read what begins with atoll_, and not write it. Events that wait are looked after with 'atoll dead-letters'; a table of a service needs another name`)
+  return new AtollError(
+    'UNSUPPORTED',
+    `${name} is the runtime's own, or has what is: services may read what begins with atoll_, and not write it. Events that wait are looked after with 'atoll dead-letters'; a table of a service needs another name`,
+  )
 }
 
 /** Whether a migration is the runtime's, by its name. */
@@ -82,10 +102,16 @@ function wordOf({ kind, text }: Token): string {
   return kind === 'word' ? text.toUpperCase() : kind === 'quoted' || kind === 'string' ? '""' : text
 }
 
-/** SQLite takes a text for a name where only a name can stand. A name that is written in numbers of characters may be any. */
+/**
+ * SQLite takes a text for a name where only a name can stand. A name that is written in numbers of characters may be
+ * any.
+ */
 function isOwn({ kind, text }: Token): boolean {
   if (kind === 'word') return /^atoll_/i.test(text)
-  return (kind === 'quoted' || kind === 'string') && (/^["'`[]atoll_/i.test(text) || (/^u&"/i.test(text) && text.includes('\\')))
+  return (
+    (kind === 'quoted' || kind === 'string') &&
+    (/^["'`[]atoll_/i.test(text) || (/^u&"/i.test(text) && text.includes('\\')))
+  )
 }
 
 /** Whether the name at `index` is that of something to be written, by the words before it. */

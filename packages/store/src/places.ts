@@ -1,12 +1,16 @@
 import { fileURLToPath } from 'node:url'
 
-// Where in the code a query was begun: it says at once which of twenty inserts nobody executed. To take down a place costs as much as to build and run an insert, so it is done where that does not matter,
-// and for a while in a process where a query was found that nobody executed: when the same happens again, as with the next try of an event, its place is told.
+// Where in the code a query was begun: it says at once which of twenty inserts nobody executed. To take down a place
+// costs as much as to build and run an insert, so it is done where that does not matter, and for a while in a process
+// where a query was found that nobody executed: when the same happens again, as with the next try of an event, its
+// place is told.
 
 let isAlwaysNoted = false
 let leftToNote = 0
 
-/** From here on, each query that handlers begin in this process is taken down with its place. For development and tests. */
+/**
+ * From here on, each query that handlers begin in this process is taken down with its place. For development and tests.
+ */
 export function notePlaces(): void {
   isAlwaysNoted = true
 }
@@ -39,7 +43,8 @@ export interface Place {
 export function describePlace({ stack = '' }: Place): string | undefined {
   for (const line of stack.split('\n').slice(1)) {
     const at = /\(?((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*:\d+:\d+)\)?$/.exec(line)?.[1]
-    if (at !== undefined && !at.includes('node_modules') && !at.startsWith(own)) return at.startsWith('file:') ? toPath(at) : at
+    if (at !== undefined && !at.includes('node_modules') && !at.startsWith(own))
+      return at.startsWith('file:') ? toPath(at) : at
   }
   return undefined
 }

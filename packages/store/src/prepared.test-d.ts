@@ -14,18 +14,24 @@ type Is<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 
 function assertType<_ extends true>(): void {}
 
 // Rows are inferred from the query.
-const cheap = prepared<Tables, { cents: number }>()((db, $) => db.selectFrom('orders').select(['id', 'note']).where('cents', '<', $.cents))
+const cheap = prepared<Tables, { cents: number }>()((db, $) =>
+  db.selectFrom('orders').select(['id', 'note']).where('cents', '<', $.cents),
+)
 const row = await cheap.get(db, { cents: 5 })
 assertType<Is<typeof row, { id: string; note: string | null } | undefined>>()
 const rows = await cheap.all(db, { cents: 5 })
 assertType<Is<typeof rows, { id: string; note: string | null }[]>>()
 
 // Raw SQL says itself what its rows are.
-const sum = prepared<Tables, { id: string }>()((_, $) => sql<{ total: number }>`SELECT sum(cents) AS total FROM orders WHERE id = ${$.id}`)
+const sum = prepared<Tables, { id: string }>()(
+  (_, $) => sql<{ total: number }>`SELECT sum(cents) AS total FROM orders WHERE id = ${$.id}`,
+)
 const total = await sum.get(db, { id: 'a' })
 assertType<Is<typeof total, { total: number } | undefined>>()
 
-const insert = prepared<Tables, { id: string; cents: number }>()((db, $) => db.insertInto('orders').values({ id: $.id, cents: $.cents, version: 1 }))
+const insert = prepared<Tables, { id: string; cents: number }>()((db, $) =>
+  db.insertInto('orders').values({ id: $.id, cents: $.cents, version: 1 }),
+)
 const count = await insert.run(db, { id: 'a', cents: 1 })
 assertType<Is<typeof count, number>>()
 

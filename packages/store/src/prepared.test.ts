@@ -10,12 +10,18 @@ interface Tables {
   orders: { id: string; cents: number; version: number }
 }
 
-const insertOrder = prepared<Tables, { id: string; cents: number }>()((db, $) => db.insertInto('orders').values({ id: $.id, cents: $.cents, version: 1 }))
-const dearOrders = prepared<Tables, { cents: number }>()((db, $) => db.selectFrom('orders').select('id').where('cents', '>', $.cents).orderBy('id'))
+const insertOrder = prepared<Tables, { id: string; cents: number }>()((db, $) =>
+  db.insertInto('orders').values({ id: $.id, cents: $.cents, version: 1 }),
+)
+const dearOrders = prepared<Tables, { cents: number }>()((db, $) =>
+  db.selectFrom('orders').select('id').where('cents', '>', $.cents).orderBy('id'),
+)
 
 async function inStore(work: (store: Store, db: Kysely<Tables>) => Promise<void>): Promise<void> {
   const stores = createSqliteStores({ folder: ':memory:', host: createNodeHost() })
-  const store = await stores.open('orders', { '0001-orders': 'CREATE TABLE orders (id TEXT PRIMARY KEY, cents INTEGER NOT NULL, version INTEGER NOT NULL)' })
+  const store = await stores.open('orders', {
+    '0001-orders': 'CREATE TABLE orders (id TEXT PRIMARY KEY, cents INTEGER NOT NULL, version INTEGER NOT NULL)',
+  })
   try {
     await work(store, kyselyFor<Tables>(store.reader))
   } finally {
@@ -27,7 +33,8 @@ describe('a prepared statement', () => {
   it('runs with other parameters each time, in a transaction and outside', () =>
     inStore(async (store, db) => {
       await store.write(async (tx) => {
-        for (const [index, id] of ['a', 'b', 'c'].entries()) assert.equal(await insertOrder.run(kyselyFor(tx), { id, cents: index * 100 }), 1)
+        for (const [index, id] of ['a', 'b', 'c'].entries())
+          assert.equal(await insertOrder.run(kyselyFor(tx), { id, cents: index * 100 }), 1)
       })
       assert.deepEqual(await dearOrders.all(db, { cents: 50 }), [{ id: 'b' }, { id: 'c' }])
       assert.deepEqual(await dearOrders.get(db, { cents: 150 }), { id: 'c' })
@@ -36,10 +43,15 @@ describe('a prepared statement', () => {
 
   it('may be raw SQL', () =>
     inStore(async (store, db) => {
-      const discount = prepared<Tables, { cents: number }>()((_, $) => sql`UPDATE orders SET cents = cents - ${$.cents}`)
-      const total = prepared<Tables, { least: number }>()((_, $) => sql<{ cents: number }>`SELECT sum(cents) AS cents FROM orders WHERE cents >= ${$.least}`)
+      const discount = prepared<Tables, { cents: number }>()(
+        (_, $) => sql`UPDATE orders SET cents = cents - ${$.cents}`,
+      )
+      const total = prepared<Tables, { least: number }>()(
+        (_, $) => sql<{ cents: number }>`SELECT sum(cents) AS cents FROM orders WHERE cents >= ${$.least}`,
+      )
       const changed = await store.write(async (tx) => {
-        for (const [index, id] of ['a', 'b', 'c'].entries()) await insertOrder.run(kyselyFor(tx), { id, cents: index * 100 })
+        for (const [index, id] of ['a', 'b', 'c'].entries())
+          await insertOrder.run(kyselyFor(tx), { id, cents: index * 100 })
         return discount.run(kyselyFor(tx), { cents: 10 })
       })
       assert.equal(changed, 3)
@@ -49,7 +61,9 @@ describe('a prepared statement', () => {
   it('is built once', () =>
     inStore(async (store) => {
       let built = 0
-      const insert = prepared<Tables, { id: string }>()((db, $) => (built++, db.insertInto('orders').values({ id: $.id, cents: 1, version: 1 })))
+      const insert = prepared<Tables, { id: string }>()(
+        (db, $) => (built++, db.insertInto('orders').values({ id: $.id, cents: 1, version: 1 })),
+      )
       for (const id of ['a', 'b', 'c']) await store.write((tx) => insert.run(kyselyFor(tx), { id }))
       assert.equal(built, 1)
     }))
@@ -72,14 +86,20 @@ describe('the db of a transaction', () => {
       const [updated, returned] = await store.write(async (tx) => {
         const db = kyselyFor<Tables>(tx)
         for (const id of ['a', 'b']) await insertOrder.run(db, { id, cents: 1 })
-        return [await sql`update orders set cents = 2`.execute(db), await sql<{ id: string }>`delete from orders where id = ${'a'} returning id`.execute(db)]
+        return [
+          await sql`update orders set cents = 2`.execute(db),
+          await sql<{ id: string }>`delete from orders where id = ${'a'} returning id`.execute(db),
+        ]
       })
       assert.deepEqual([updated.numAffectedRows, updated.rows, returned.rows], [2n, [], [{ id: 'a' }]])
     }))
 
   it('offers no second kind of transaction', () =>
     inStore(async (_, db) => {
-      await assert.rejects(db.transaction().execute(async () => {}), { code: 'UNSUPPORTED' })
+      await assert.rejects(
+        db.transaction().execute(async () => {}),
+        { code: 'UNSUPPORTED' },
+      )
     }))
 })
 
@@ -88,7 +108,9 @@ describe('changeVersion', () => {
     inStore(async (store) => {
       await store.write((tx) => insertOrder.run(kyselyFor(tx), { id: 'a', cents: 1 }))
       const change = (expected: string | undefined, cents: number) =>
-        store.write((tx) => changeVersion(kyselyFor<Tables>(tx), 'orders', { key: { id: 'a' }, expected, set: { cents } }))
+        store.write((tx) =>
+          changeVersion(kyselyFor<Tables>(tx), 'orders', { key: { id: 'a' }, expected, set: { cents } }),
+        )
       assert.deepEqual(await change('1', 2), { id: 'a', cents: 2, version: 2 })
       await assert.rejects(change('1', 3), (error: { code: string; details: object }) => {
         assert.deepEqual([error.code, error.details], ['PRECONDITION_FAILED', { version: 2 }])
@@ -96,6 +118,11 @@ describe('changeVersion', () => {
       })
       await assert.rejects(change('"1"', 3), { code: 'PRECONDITION_FAILED' })
       assert.deepEqual(await change(undefined, 4), { id: 'a', cents: 4, version: 3 })
-      await assert.rejects(store.write((tx) => changeVersion(kyselyFor<Tables>(tx), 'orders', { key: { id: 'none' }, expected: undefined, set: {} })), { code: 'NOT_FOUND' })
+      await assert.rejects(
+        store.write((tx) =>
+          changeVersion(kyselyFor<Tables>(tx), 'orders', { key: { id: 'none' }, expected: undefined, set: {} }),
+        ),
+        { code: 'NOT_FOUND' },
+      )
     }))
 })

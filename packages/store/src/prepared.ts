@@ -14,14 +14,16 @@ export interface Prepared<Params, Result> {
 }
 
 /**
- * Prepares what is built with Kysely, once. Building and compiling a statement costs more than running it, so hot paths are worth it:
+ * Prepares what is built with Kysely, once. Building and compiling a statement costs more than running it, so hot paths
+ * are worth it:
  *
  *     const insertOrder = prepared<Tables, { orderId: string; cents: number }>()((db, $) =>
  *       db.insertInto('orders').values({ order_id: $.orderId, cents: $.cents }))
  *     await insertOrder.run(db, { orderId, cents })
  *
- * `$` stands for the parameters: use its members as values. The builder runs once per SQL dialect, so it must not look at them. It may
- * return raw SQL, too: ``sql<{ total: number }>`SELECT sum(cents) AS total FROM orders WHERE buyer_id = ${$.buyerId}` ``.
+ * `$` stands for the parameters: use its members as values. The builder runs once per SQL dialect, so it must not look
+ * at them. It may return raw SQL, too: ``sql<{ total: number }>`SELECT sum(cents) AS total FROM orders WHERE buyer_id =
+ * ${$.buyerId}` ``.
  */
 export function prepared<Tables, Params extends Record<keyof Params, Value>>(): <Result>(
   build: (db: Kysely<Tables>, $: Params) => Buildable<Result>,
@@ -63,8 +65,16 @@ export class PreparedStatement<Tables, Params extends object, Result> implements
   /** A program runs on one dialect; should it ever mix them, each change compiles anew. */
   #compile(dialect: DialectParts): Compiled {
     if (this.#compiled?.dialect === dialect) return this.#compiled
-    const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Params // stands for values that come later
-    const db = kyselyFor<Tables>({ dialect, run: neverRun, insert: neverRun, runEach: neverRun, get: neverRun, all: neverRun })
+    // stands for values that come later
+    const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Params
+    const db = kyselyFor<Tables>({
+      dialect,
+      run: neverRun,
+      insert: neverRun,
+      runEach: neverRun,
+      get: neverRun,
+      all: neverRun,
+    })
     const { sql, parameters } = this.#build(db, placeholders).compile(db)
     this.#compiled = { dialect, statement: { sql, ofService: true }, slots: parameters }
     return this.#compiled
@@ -92,7 +102,8 @@ function fill(slots: readonly unknown[], params: object): Value[] {
   const values = new Array<Value>(slots.length)
   for (let index = 0; index < slots.length; index++) {
     const slot = slots[index]
-    values[index] = (slot instanceof Placeholder ? (params as Record<string, Value>)[slot.name] : slot) as Value // typed by Params and by Kysely
+    // typed by Params and by Kysely
+    values[index] = (slot instanceof Placeholder ? (params as Record<string, Value>)[slot.name] : slot) as Value
   }
   return values
 }

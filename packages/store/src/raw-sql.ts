@@ -1,10 +1,14 @@
 import { sql, type OperationNode, type RawNode } from 'kysely'
 import { notExecuted, refuseUncalled } from './not-executed.ts'
 
-// Raw SQL knows no database before it is executed, so nobody can look after it as after what Kysely builds. But to await a statement is
-// never meant: it resolves with itself, and does nothing. So whoever does is refused there and then.
+// Raw SQL knows no database before it is executed, so nobody can look after it as after what Kysely builds. But to
+// await a statement is never meant: it resolves with itself, and does nothing. So whoever does is refused there and
+// then.
 
-/** The first word of raw SQL, in capitals, if it begins a statement; what is part of another query begins with something else. */
+/**
+ * The first word of raw SQL, in capitals, if it begins a statement; what is part of another query begins with something
+ * else.
+ */
 export function verbOf(node: OperationNode): string | undefined {
   const verb = firstWord(node)?.toUpperCase()
   return verb !== undefined && (reads.has(verb) || writes.has(verb)) ? verb : undefined
@@ -16,8 +20,12 @@ export function isRawWrite(node: OperationNode): boolean {
   return verb === 'WITH' ? laterWrite.test(textOf(node).replace(quoted, ' ')) : verb !== undefined && writes.has(verb)
 }
 
-/** A statement that writes, behind common table expressions or in one. `FOR UPDATE` only locks, and `replace(…)` is a function. */
-const laterWrite = /\b(?:insert\s+(?:or\s+\w+\s+)?into|replace\s+into|merge\s+into|delete\s+from)\b|(?<!\bfor\s+(?:no\s+key\s+)?)\bupdate\b/i
+/**
+ * A statement that writes, behind common table expressions or in one. `FOR UPDATE` only locks, and `replace(…)` is a
+ * function.
+ */
+const laterWrite =
+  /\b(?:insert\s+(?:or\s+\w+\s+)?into|replace\s+into|merge\s+into|delete\s+from)\b|(?<!\bfor\s+(?:no\s+key\s+)?)\bupdate\b/i
 /** What may hold any words: texts, names in quotes, comments. */
 const quoted = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--.*|\/\*[^]*?\*\//g
 
@@ -30,8 +38,36 @@ function textOf(node: OperationNode): string {
 
 const reads: ReadonlySet<string> = new Set(['SELECT', 'WITH', 'EXPLAIN', 'SHOW'])
 const writes: ReadonlySet<string> = new Set([
-  'INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'MERGE', 'TRUNCATE', 'CREATE', 'ALTER', 'DROP', 'REFRESH', 'REINDEX', 'ANALYZE', 'LOCK', 'CALL', 'DO', 'NOTIFY', 'COMMENT', 'GRANT', 'REVOKE',
-  'SET', 'RESET', 'PRAGMA', 'VACUUM', 'ATTACH', 'DETACH', 'LISTEN', 'UNLISTEN', 'COPY', 'DISCARD', 'CLUSTER',
+  'INSERT',
+  'UPDATE',
+  'DELETE',
+  'REPLACE',
+  'MERGE',
+  'TRUNCATE',
+  'CREATE',
+  'ALTER',
+  'DROP',
+  'REFRESH',
+  'REINDEX',
+  'ANALYZE',
+  'LOCK',
+  'CALL',
+  'DO',
+  'NOTIFY',
+  'COMMENT',
+  'GRANT',
+  'REVOKE',
+  'SET',
+  'RESET',
+  'PRAGMA',
+  'VACUUM',
+  'ATTACH',
+  'DETACH',
+  'LISTEN',
+  'UNLISTEN',
+  'COPY',
+  'DISCARD',
+  'CLUSTER',
 ])
 
 /** Raw SQL may itself begin with raw SQL. */
@@ -45,8 +81,12 @@ function firstWord(node: OperationNode): string | undefined {
 
 /** How many characters of spaces, comments and opening brackets it begins with. */
 function blankChars(text: string): number {
-  for (let at = 0; ; ) {
-    const end = text.startsWith('--', at) ? text.indexOf('\n', at) : text.startsWith('/*', at) ? text.indexOf('*/', at) : undefined
+  for (let at = 0; ;) {
+    const end = text.startsWith('--', at)
+      ? text.indexOf('\n', at)
+      : text.startsWith('/*', at)
+        ? text.indexOf('*/', at)
+        : undefined
     if (end === -1) return text.length
     if (end !== undefined) at = end + (text[at] === '/' ? 2 : 1)
     else if (at < text.length && (text[at] === '(' || text[at]!.trim() === '')) at++

@@ -1,14 +1,26 @@
-import { Kysely, NOOP_QUERY_EXECUTOR, QueryCreator, SchemaModule, type OperationNode, type QueryId, type RootOperationNode } from 'kysely'
+import {
+  Kysely,
+  NOOP_QUERY_EXECUTOR,
+  QueryCreator,
+  SchemaModule,
+  type OperationNode,
+  type QueryId,
+  type RootOperationNode,
+} from 'kysely'
 import { refuseUncalled } from './not-executed.ts'
 import { describePlace, isPlaceNoted, notePlacesForAWhile, takePlace, type Place } from './places.ts'
 import { isRawWrite, verbOf } from './raw-sql.ts'
 
-// A builder of Kysely does nothing before it is executed, and nobody notices when it never is: awaiting one resolves with the builder
-// itself. So what handlers build is looked after here, and refused once it is certain that nothing will execute it.
+// A builder of Kysely does nothing before it is executed, and nobody notices when it never is: awaiting one resolves
+// with the builder itself. So what handlers build is looked after here, and refused once it is certain that nothing
+// will execute it.
 
 /** The queries of one Kysely that must still be executed. */
 export class Unexecuted {
-  /** A write, from the moment in which it is begun: one that is not executed is always a mistake. There is nearly always one at a time, so the first needs no map. */
+  /**
+   * A write, from the moment in which it is begun: one that is not executed is always a mistake. There is nearly always
+   * one at a time, so the first needs no map.
+   */
   #first: QueryId | undefined
   #firstNode: RootOperationNode | undefined
   #others: Map<QueryId, RootOperationNode> | undefined
@@ -43,7 +55,8 @@ export class Unexecuted {
   }
 
   executed(queryId: QueryId): void {
-    if (this.#first === queryId) this.#first = this.#firstNode = undefined // its node would outlive it by the time that a commit takes
+    // its node would outlive it by the time that a commit takes
+    if (this.#first === queryId) this.#first = this.#firstNode = undefined
     else this.#others?.delete(queryId)
     this.#places?.delete(queryId)
   }
@@ -51,7 +64,11 @@ export class Unexecuted {
   /** Forgets all of them, and says what the first is. */
   take(): Found | undefined {
     if (this.#first === undefined && this.#others === undefined && this.#awaited === undefined) return undefined
-    const nodes = [...(this.#first !== undefined && this.#firstNode ? [[this.#first, this.#firstNode] as const] : []), ...(this.#others ?? []), ...(this.#awaited ?? [])]
+    const nodes = [
+      ...(this.#first !== undefined && this.#firstNode ? [[this.#first, this.#firstNode] as const] : []),
+      ...(this.#others ?? []),
+      ...(this.#awaited ?? []),
+    ]
     const places = this.#places
     this.#first = this.#firstNode = this.#others = this.#awaited = this.#places = undefined
     const [queryId, node] = nodes.find(([, one]) => one.kind !== 'RawNode' || isRawWrite(one)) ?? []
@@ -62,7 +79,8 @@ export class Unexecuted {
   }
 
   #note(queryId: QueryId, node: RootOperationNode): void {
-    if (this.#first !== undefined && this.#first !== queryId) return void (this.#others ??= new Map()).set(queryId, node)
+    if (this.#first !== undefined && this.#first !== queryId)
+      return void (this.#others ??= new Map()).set(queryId, node)
     this.#first = queryId
     this.#firstNode = node
   }
@@ -81,31 +99,65 @@ export function isBuilder(value: unknown): value is HasNode {
   return typeof value === 'object' && value !== null && 'execute' in value && hasNode(value)
 }
 
-/** Has every query of a query creator looked after. Kysely makes more of them: for common table expressions, schemas, plugins. */
+/**
+ * Has every query of a query creator looked after. Kysely makes more of them: for common table expressions, schemas,
+ * plugins.
+ */
 export function lookAfter<Creator extends object>(creator: Creator, unexecuted: Unexecuted): Creator {
   return intercept(creator, () => unexecuted)
 }
 
 /** The same for every object of a class; `find` tells whose its queries are. */
 export function intercept<Target extends object>(target: Target, find: (creator: object) => Unexecuted): Target {
-  const members = target as Record<string, ((...args: unknown[]) => unknown) | undefined> // Kysely's methods, by their names
+  // Kysely's methods, by their names
+  const members = target as Record<string, ((...args: unknown[]) => unknown) | undefined>
   for (const name of [...writes, ...definitions, ...creators]) {
     const make = members[name]
     if (!make) continue
     members[name] = function (this: object, ...args: unknown[]) {
       const made = make.apply(this, args)
-      return made instanceof QueryCreator || made instanceof Kysely || made instanceof SchemaModule ? lookAfter(made, find(this)) : find(this).made(made)
+      return made instanceof QueryCreator || made instanceof Kysely || made instanceof SchemaModule
+        ? lookAfter(made, find(this))
+        : find(this).made(made)
     }
   }
-  if (target instanceof Kysely) Object.defineProperty(target, 'schema', { configurable: true, get(this: object) { return lookAfter(Reflect.get(Kysely.prototype, 'schema', this), find(this)) } })
+  if (target instanceof Kysely)
+    Object.defineProperty(target, 'schema', {
+      configurable: true,
+      get(this: object) {
+        return lookAfter(Reflect.get(Kysely.prototype, 'schema', this), find(this))
+      },
+    })
   return target
 }
 
 const writes = ['insertInto', 'replaceInto', 'updateTable', 'deleteFrom', 'mergeInto']
 const definitions = [
-  'createTable', 'alterTable', 'dropTable', 'createIndex', 'dropIndex', 'createView', 'dropView', 'refreshMaterializedView', 'createSchema', 'dropSchema', 'createType', 'alterType', 'dropType',
+  'createTable',
+  'alterTable',
+  'dropTable',
+  'createIndex',
+  'dropIndex',
+  'createView',
+  'dropView',
+  'refreshMaterializedView',
+  'createSchema',
+  'dropSchema',
+  'createType',
+  'alterType',
+  'dropType',
 ]
-const creators = ['with', 'withRecursive', 'withSchema', 'withPlugin', 'withoutPlugins', 'withTables', '$extendTables', '$omitTables', '$pickTables']
+const creators = [
+  'with',
+  'withRecursive',
+  'withSchema',
+  'withPlugin',
+  'withoutPlugins',
+  'withTables',
+  '$extendTables',
+  '$omitTables',
+  '$pickTables',
+]
 
 /** What a builder's executor is asked by way of its node: a builder shows neither its id nor its executor. */
 export type Question = 'made' | 'awaited'
@@ -127,9 +179,10 @@ function askFor(what: Question, builder: HasNode): void {
 }
 
 /**
- * Builders of reads tell when they are awaited. Until 0.28 Kysely had a `then` there that threw; this one only looks, so an async function may
- * return a builder. It asks the builders of every Kysely: a builder keeps its executor in a private field, and each of its methods makes another
- * builder, so nobody can tell whose it is. Somebody else's Kysely answers nothing, and its plugins transform the query once more at each such await.
+ * Builders of reads tell when they are awaited. Until 0.28 Kysely had a `then` there that threw; this one only looks,
+ * so an async function may return a builder. It asks the builders of every Kysely: a builder keeps its executor in a
+ * private field, and each of its methods makes another builder, so nobody can tell whose it is. Somebody else's Kysely
+ * answers nothing, and its plugins transform the query once more at each such await.
  */
 function noteAwaited(): void {
   const select = new QueryCreator<{ any: unknown }>({ executor: NOOP_QUERY_EXECUTOR }).selectFrom('any')
@@ -163,7 +216,8 @@ function follow(beginning: object, unexecuted: Unexecuted): void {
   const members = beginning as Record<string | symbol, unknown> // Kysely's methods, by their names
   for (const name of Reflect.ownKeys(Object.getPrototypeOf(beginning) as object)) {
     const make = members[name]
-    if (typeof make === 'function' && name !== 'constructor') members[name] = (...args: unknown[]): unknown => unexecuted.made(make.apply(beginning, args) as unknown)
+    if (typeof make === 'function' && name !== 'constructor')
+      members[name] = (...args: unknown[]): unknown => unexecuted.made(make.apply(beginning, args) as unknown)
   }
 }
 

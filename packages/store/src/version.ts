@@ -5,19 +5,25 @@ import { sql, type Kysely, type Selectable } from 'kysely'
 export interface VersionChange<Row> {
   /** Columns that name the row. */
   key: Partial<Row>
-  /** The version that the change was made from, as the client sent it; undefined and `*` change whatever version is there. */
+  /**
+   * The version that the change was made from, as the client sent it; undefined and `*` change whatever version is
+   * there.
+   */
   expected: string | number | undefined
   /** Columns to change; `version` rises by one by itself. */
   set: Partial<Omit<Row, 'version'>>
 }
 
 /** The tables that have a `version` column. */
-export type Versioned<Tables> = { [Table in keyof Tables]: Tables[Table] extends { version: unknown } ? Table : never }[keyof Tables] & string
+export type Versioned<Tables> = {
+  [Table in keyof Tables]: Tables[Table] extends { version: unknown } ? Table : never
+}[keyof Tables] &
+  string
 
 /**
- * Optimistic concurrency: changes one row of a table with a `version` column, if it is still at the expected version, and resolves with
- * the changed row. NOT_FOUND if there is no such row; PRECONDITION_FAILED, with the present version in its details, if somebody was
- * faster. Use it inside `tx`, with `ifMatch` as `expected`.
+ * Optimistic concurrency: changes one row of a table with a `version` column, if it is still at the expected version,
+ * and resolves with the changed row. NOT_FOUND if there is no such row; PRECONDITION_FAILED, with the present version
+ * in its details, if somebody was faster. Use it inside `tx`, with `ifMatch` as `expected`.
  */
 export async function changeVersion<Tables, Table extends Versioned<Tables>>(
   db: Kysely<Tables>,
@@ -40,9 +46,13 @@ export async function changeVersion<Tables, Table extends Versioned<Tables>>(
   const found = await select.executeTakeFirst()
   if (!found) throw new AtollError('NOT_FOUND', `${table} not found`, { details: { what: table } })
   const version = Number(found['version'])
-  throw new AtollError('PRECONDITION_FAILED', `${table} is at version ${version} by now; read it, apply the change to that, and send it again`, {
-    details: { version },
-  })
+  throw new AtollError(
+    'PRECONDITION_FAILED',
+    `${table} is at version ${version} by now; read it, apply the change to that, and send it again`,
+    {
+      details: { version },
+    },
+  )
 }
 
 /** The number that a client's text stands for; null if it is none, for then no version is the one that it means. */

@@ -2,7 +2,9 @@ import { AtollError } from '@atoll/host'
 import type { Transaction } from './driver.ts'
 import type { Write } from './group.ts'
 
-/** Transactions that wait for their turn: first those that are urgent, then the others; each in the order of the calls. */
+/**
+ * Transactions that wait for their turn: first those that are urgent, then the others; each in the order of the calls.
+ */
 export class WriteQueue {
   readonly #store: string
   /** Of those that are not urgent. */
@@ -29,11 +31,14 @@ export class WriteQueue {
   /** Resolves with what the work answers. OVERLOADED if too many wait, unless it is urgent. */
   add<T>(work: (tx: Transaction) => Promise<T>, urgent: boolean): Promise<T> {
     if (!urgent && this.#others.length - this.#head >= this.#max) {
-      return Promise.reject(new AtollError('OVERLOADED', `${this.#store} has ${this.#max} transactions waiting (writesQueuedMax)`))
+      return Promise.reject(
+        new AtollError('OVERLOADED', `${this.#store} has ${this.#max} transactions waiting (writesQueuedMax)`),
+      )
     }
     return new Promise<T>((resolve, reject) => {
       const queue = urgent ? this.#urgent : this.#others
-      queue.push({ work, urgent, resolve: resolve as (result: unknown) => void, reject, result: undefined }) // the work's own result comes back to it
+      // the work's own result comes back to it
+      queue.push({ work, urgent, resolve: resolve as (result: unknown) => void, reject, result: undefined })
     })
   }
 

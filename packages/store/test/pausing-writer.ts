@@ -6,8 +6,8 @@ import type { Transaction } from '../src/driver.ts'
 import { createPostgresStores } from '../src/postgres.ts'
 import { counters, insertCounter } from './postgres-world.ts'
 
-// Runs as a thread or a process of its own: begins a transaction, says 'inside', is stopped by whoever started it, goes on, and says what
-// became of its write.
+// Runs as a thread or a process of its own: begins a transaction, says 'inside', is stopped by whoever started it, goes
+// on, and says what became of its write.
 
 /** What it is to do. */
 export interface PausingWriter {
@@ -20,7 +20,8 @@ export interface PausingWriter {
   readonly gate?: Int32Array<SharedArrayBuffer>
 }
 
-const { url, system, idleMs, stops, gate } = (workerData ?? JSON.parse(process.argv[2]!)) as PausingWriter // whoever starts it says so
+// whoever starts it says so
+const { url, system, idleMs, stops, gate } = (workerData ?? JSON.parse(process.argv[2]!)) as PausingWriter
 const say = (what: string): void => (parentPort ? parentPort.postMessage(what) : void process.send!(what))
 
 const driver = createPostgresStores({ url, system, host: createNodeHost(), limits: { idleMs, workMs: 60_000 } })
@@ -28,7 +29,10 @@ const store = await driver.open('orders', counters)
 
 async function work(tx: Transaction): Promise<void> {
   await tx.run(insertCounter, ['of the stopped', 1])
-  const answer = stops === 'in an answer' ? tx.all({ sql: `SELECT repeat('x', 1000000) AS x FROM generate_series(1, 100)` }) : undefined
+  const answer =
+    stops === 'in an answer'
+      ? tx.all({ sql: `SELECT repeat('x', 1000000) AS x FROM generate_series(1, 100)` })
+      : undefined
   await setImmediateWhile(answer)
   say('inside')
   if (gate) Atomics.wait(gate, 0, 0)

@@ -11,7 +11,12 @@ export function createPostgresHarness(): StoreHarness {
     capabilities: { sql: 'postgres', persistent: true, durable: true, groupsCommits: true, writesQueuedMax },
     async open() {
       const system = freshSystem()
-      const driver = createPostgresStores({ url: engineUrl('postgres'), system, host: createNodeHost(), limits: { writesQueuedMax } })
+      const driver = createPostgresStores({
+        url: engineUrl('postgres'),
+        system,
+        host: createNodeHost(),
+        limits: { writesQueuedMax },
+      })
       return {
         driver,
         async dispose() {
@@ -32,9 +37,15 @@ export function freshSystem(): string {
 /** Every schema and role of a system. */
 export async function removeSystem(system: string, url = engineUrl('postgres')): Promise<void> {
   const pool = openPool({ url, host: createNodeHost(), applicationName: 'tests', connectionsMax: 1 })
-  const { rows: schemas } = await pool.query<{ nspname: string }>('SELECT nspname::text FROM pg_namespace WHERE nspname LIKE $1', [`${system}\\_%`])
+  const { rows: schemas } = await pool.query<{ nspname: string }>(
+    'SELECT nspname::text FROM pg_namespace WHERE nspname LIKE $1',
+    [`${system}\\_%`],
+  )
   for (const { nspname } of schemas) await pool.query(`DROP SCHEMA ${quoteIdentifier(nspname)} CASCADE`)
-  const { rows: roles } = await pool.query<{ rolname: string }>('SELECT rolname::text FROM pg_roles WHERE rolname LIKE $1', [`${system}\\_%`])
+  const { rows: roles } = await pool.query<{ rolname: string }>(
+    'SELECT rolname::text FROM pg_roles WHERE rolname LIKE $1',
+    [`${system}\\_%`],
+  )
   for (const { rolname } of roles) await pool.query(`DROP ROLE ${quoteIdentifier(rolname)}`)
   await pool.close()
 }

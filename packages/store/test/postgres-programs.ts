@@ -5,6 +5,8 @@ import { join } from 'node:path'
 export function programOf(name: 'pg_dump' | 'psql'): string {
   const root = '/usr/lib/postgresql'
   const folders = existsSync(root) ? readdirSync(root).map((version) => join(root, version, 'bin')) : []
-  const found = folders.filter((folder) => existsSync(join(folder, name))).sort((left, right) => right.localeCompare(left, 'en', { numeric: true }))
+  const found = folders
+    .filter((folder) => existsSync(join(folder, name)))
+    .sort((left, right) => right.localeCompare(left, 'en', { numeric: true }))
   return found[0] === undefined ? name : join(found[0], name)
 }

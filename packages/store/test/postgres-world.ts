@@ -11,14 +11,22 @@ export interface PostgresWorld {
   /** With the rights of the administrator. */
   readonly admin: Pool
   /** Drivers with connections of their own, as other processes would have them; closed with the world. */
-  createDriver(options?: { url?: string; limits?: Partial<PostgresLimits>; system?: string; expected?: PostgresStoresOptions['expected'] }): StoreDriver
+  createDriver(options?: {
+    url?: string
+    limits?: Partial<PostgresLimits>
+    system?: string
+    expected?: PostgresStoresOptions['expected']
+  }): StoreDriver
   /** A store in a driver of its own. */
   open(name: string, migrations?: Migrations, limits?: Partial<PostgresLimits>): Promise<Store>
   schemaOf(store: string): string
 }
 
 /** Runs `work` in a world of its own, and removes it. */
-export async function inPostgresWorld(work: (world: PostgresWorld) => Promise<void>, url = engineUrl('postgres')): Promise<void> {
+export async function inPostgresWorld(
+  work: (world: PostgresWorld) => Promise<void>,
+  url = engineUrl('postgres'),
+): Promise<void> {
   const host = createNodeHost()
   const keepAlive = setInterval(() => {}, 2 ** 30) // a driver's own timers do not
   const system = freshSystem()

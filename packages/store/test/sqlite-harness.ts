@@ -7,13 +7,26 @@ import type { StoreDriver } from '../src/driver.ts'
 import { createMemoryFolder, createSqliteStores } from '../src/sqlite.ts'
 
 /** SQLite stores for the suite, as they are or spoilt. */
-export function createSqliteHarness(kind: 'files' | 'memory' | 'kept-in-memory', spoil: (driver: StoreDriver) => StoreDriver = (driver) => driver): StoreHarness {
+export function createSqliteHarness(
+  kind: 'files' | 'memory' | 'kept-in-memory',
+  spoil: (driver: StoreDriver) => StoreDriver = (driver) => driver,
+): StoreHarness {
   const onDisk = kind === 'files'
   return {
-    capabilities: { sql: 'sqlite', persistent: kind !== 'memory', durable: onDisk, groupsCommits: true, writesQueuedMax },
+    capabilities: {
+      sql: 'sqlite',
+      persistent: kind !== 'memory',
+      durable: onDisk,
+      groupsCommits: true,
+      writesQueuedMax,
+    },
     async open() {
       const folder = onDisk ? mkdtempSync(join(tmpdir(), 'atoll-store-')) : ':memory:'
-      const stores = createSqliteStores({ folder: kind === 'kept-in-memory' ? createMemoryFolder() : folder, host: createNodeHost(), limits: { writesQueuedMax, groupOpenMs } })
+      const stores = createSqliteStores({
+        folder: kind === 'kept-in-memory' ? createMemoryFolder() : folder,
+        host: createNodeHost(),
+        limits: { writesQueuedMax, groupOpenMs },
+      })
       return {
         driver: spoil(stores),
         async dispose() {

@@ -23,9 +23,16 @@ export interface SqliteWorldOptions {
 }
 
 /** Runs `work` in a world of its own, and removes it. */
-export async function inSqliteWorld(options: SqliteWorldOptions, work: (world: SqliteWorld) => Promise<void>): Promise<void> {
+export async function inSqliteWorld(
+  options: SqliteWorldOptions,
+  work: (world: SqliteWorld) => Promise<void>,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-store-'))
-  const driver = createSqliteStores({ folder, host: { ...createNodeHost(), ...options.host }, limits: { ...(options.host?.monotonicMs ? {} : { groupOpenMs }), ...options.limits } })
+  const driver = createSqliteStores({
+    folder,
+    host: { ...createNodeHost(), ...options.host },
+    limits: { ...(options.host?.monotonicMs ? {} : { groupOpenMs }), ...options.limits },
+  })
   try {
     await work({
       folder,

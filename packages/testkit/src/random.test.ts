@@ -15,7 +15,10 @@ describe('chance under a seed', () => {
 
   it('is the same on every machine and in every version', () => {
     const random = createRandom(1)
-    assert.deepEqual(Array.from({ length: 6 }, () => random.int(1_000_000)), [660078, 261192, 158719, 760094, 487945, 237169])
+    assert.deepEqual(
+      Array.from({ length: 6 }, () => random.int(1_000_000)),
+      [660078, 261192, 158719, 760094, 487945, 237169],
+    )
   })
 
   it('is another for another seed, also for seeds that lie side by side', () => {
@@ -34,7 +37,10 @@ describe('chance under a seed', () => {
     const random = createRandom(3)
     const counts = Array.from({ length: 7 }, () => 0)
     for (let round = 0; round < 7_000; round++) counts[random.int(7)]!++
-    assert.ok(counts.every((count) => count > 850 && count < 1_150), counts.join())
+    assert.ok(
+      counts.every((count) => count > 850 && count < 1_150),
+      counts.join(),
+    )
     assert.equal(random.int(1), 0)
   })
 
@@ -64,22 +70,36 @@ describe('chance under a seed', () => {
     const fork = whole.fork('a')
     const other = whole.fork('b')
     assert.notEqual(fork.next(), other.next())
-    assert.deepEqual(Array.from({ length: 10 }, () => whole.next()), draw(8, 10))
+    assert.deepEqual(
+      Array.from({ length: 10 }, () => whole.next()),
+      draw(8, 10),
+    )
     const again = createRandom(8)
     again.next()
-    assert.equal(again.fork('a').next(), createRandom(8).fork('a').next(), 'a fork does not depend on what was drawn before it')
+    assert.equal(
+      again.fork('a').next(),
+      createRandom(8).fork('a').next(),
+      'a fork does not depend on what was drawn before it',
+    )
   })
 })
 
 describe('the hash of a text', () => {
   it('is far from that of a text that is nearly the same', () => {
     const bits = (number: number): number => (number >>> 0).toString(2).replaceAll('0', '').length
-    for (let index = 0; index < 100; index++) assert.ok(bits(hashText(`seed ${index}`) ^ hashText(`seed ${index + 1}`)) >= 4)
+    for (let index = 0; index < 100; index++)
+      assert.ok(bits(hashText(`seed ${index}`) ^ hashText(`seed ${index + 1}`)) >= 4)
   })
 })
 
 /** In each tenth of [0, 1) there are about as many. */
 function assertEven(numbers: readonly number[]): void {
-  const tenths = Array.from({ length: 10 }, (_, tenth) => numbers.filter((number) => Math.floor(number * 10) === tenth).length)
-  assert.ok(tenths.every((count) => Math.abs(count - numbers.length / 10) < numbers.length / 40), tenths.join())
+  const tenths = Array.from(
+    { length: 10 },
+    (_, tenth) => numbers.filter((number) => Math.floor(number * 10) === tenth).length,
+  )
+  assert.ok(
+    tenths.every((count) => Math.abs(count - numbers.length / 10) < numbers.length / 40),
+    tenths.join(),
+  )
 }

@@ -49,7 +49,10 @@ export function createRandom(seed: number | string): Random {
   }
 }
 
-/** FNV-1a by Fowler, Noll and Vo, 32 bits, with the finish of MurmurHash3 by Austin Appleby, so that like texts give unlike numbers. */
+/**
+ * FNV-1a by Fowler, Noll and Vo, 32 bits, with the finish of MurmurHash3 by Austin Appleby, so that like texts give
+ * unlike numbers.
+ */
 export function hashText(text: string): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)

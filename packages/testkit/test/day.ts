@@ -4,7 +4,14 @@ import { world } from '../src/world/world.ts'
 /** A little of everything: orders, a timer, instances, a crash, a pause, a failing handler. */
 export async function eventfulDay(seed: number): Promise<{ hash: string; count: number; ids: readonly string[] }> {
   let tries = 0
-  await using shop = await world(createShop({ packing: () => { if (++tries % 3 === 0) throw new Error('no tape') } }), { seed, runtime: { leaseMs: 3_000 } })
+  await using shop = await world(
+    createShop({
+      packing: () => {
+        if (++tries % 3 === 0) throw new Error('no tape')
+      },
+    }),
+    { seed, runtime: { leaseMs: 3_000 } },
+  )
   await shop.call(desk.remind, { id: 'o1', afterMs: 30_000 })
   await shop.scale('stock', 2)
   await Promise.all(Array.from({ length: 10 }, (_, index) => shop.call(desk.place, { id: `o${index}`, sku: 'tea' })))

@@ -2,8 +2,9 @@ import { attacks } from './index.ts'
 import { Outcomes } from './attack.ts'
 import type { Target } from './target.ts'
 
-// A process that attacks: node attacker.ts <name> <target as JSON> <seconds>. It is not the one that measures, so that it takes nothing of
-// its time. It says when it begins, ends after its seconds, or when its parent does, and says last what came of what it sent.
+// A process that attacks: node attacker.ts <name> <target as JSON> <seconds>. It is not the one that measures, so that
+// it takes nothing of its time. It says when it begins, ends after its seconds, or when its parent does, and says last
+// what came of what it sent.
 
 const [name, target, seconds] = process.argv.slice(2)
 const attack = attacks.find((one) => one.name === name)! // its parent has looked

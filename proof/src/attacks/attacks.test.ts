@@ -24,7 +24,10 @@ const impatience: Readonly<Record<string, Partial<GatewayLimits>>> = {
 
 async function onConduit(limits: Partial<GatewayLimits>, work: (target: Target) => Promise<void>): Promise<void> {
   const data = await mkdtemp(join(tmpdir(), 'atoll-attacked-'))
-  const started = await start({ ...conduit, seed: undefined }, { data, port: 0, gateway: (running) => ({ ...gateway(running), limits }) })
+  const started = await start(
+    { ...conduit, seed: undefined },
+    { data, port: 0, gateway: (running) => ({ ...gateway(running), limits }) },
+  )
   try {
     await work(await prepare(started.url!)) // it has a port
   } finally {
@@ -70,7 +73,11 @@ describe('what honest clients saw', () => {
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}` // it listens on TCP
-    const { tookMs, failures } = await ask({ url, username: 'ann', slug: '', forged: { partition: '', order: '' } }, 100, { until: enough.promise })
+    const { tookMs, failures } = await ask(
+      { url, username: 'ann', slug: '', forged: { partition: '', order: '' } },
+      100,
+      { until: enough.promise },
+    )
     server.close()
     assert.ok(tookMs.length >= 6)
     assert.deepEqual(new Set(failures), new Set(['503']))
@@ -83,8 +90,17 @@ describe('what honest clients saw', () => {
   })
 
   it('is compared by medians of windows, so that one bad window says nothing', () => {
-    const window = (p50: number, p99: number, failures: readonly string[] = []) => ({ p50, p99, answers: 400, failures })
-    const turns = [[10, 40, 12, 60], [11, 41, 13, 9_000], [9, 800, 14, 62]].map(([p50, p99, with50, with99]) => ({ without: window(p50!, p99!), with: window(with50!, with99!, ['503']) }))
+    const window = (p50: number, p99: number, failures: readonly string[] = []) => ({
+      p50,
+      p99,
+      answers: 400,
+      failures,
+    })
+    const turns = [
+      [10, 40, 12, 60],
+      [11, 41, 13, 9_000],
+      [9, 800, 14, 62],
+    ].map(([p50, p99, with50, with99]) => ({ without: window(p50!, p99!), with: window(with50!, with99!, ['503']) }))
     assert.deepEqual(costOf(turns), { p50: 1.3, p99: 62 / 41, failed: 3 })
   })
 })

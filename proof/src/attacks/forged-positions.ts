@@ -3,9 +3,15 @@ import type { Attack } from './attack.ts'
 import type { Target } from './target.ts'
 import { Connections, onStatus, paced } from './wire.ts'
 
-export const forgedPositions: Attack = attackWith('forged-positions', 'three places', ({ forged: { partition, order } }) => ['articles.9999.1', `identity.${partition}.${order}`, 'social.9999.1'])
+export const forgedPositions: Attack = attackWith(
+  'forged-positions',
+  'three places',
+  ({ forged: { partition, order } }) => ['articles.9999.1', `identity.${partition}.${order}`, 'social.9999.1'],
+)
 
-export const manyForgedPositions: Attack = attackWith('many-forged-positions', '256 places', () => Array.from({ length: 256 }, (_, nth) => `articles.${nth}.99999999`))
+export const manyForgedPositions: Attack = attackWith('many-forged-positions', '256 places', () =>
+  Array.from({ length: 256 }, (_, nth) => `articles.${nth}.99999999`),
+)
 
 function attackWith(name: string, places: string, of: (target: Target) => readonly string[]): Attack {
   return {
@@ -16,7 +22,10 @@ function attackWith(name: string, places: string, of: (target: Target) => readon
     run(target, outcomes, signal) {
       const connections = new Connections(target, CONNECTIONS, signal)
       const request = `GET /api/profiles/${target.username} HTTP/1.1\r\nHost: x\r\natoll-position: ${of(target).join()}\r\n\r\n`
-      const places = Array.from({ length: CONNECTIONS }, () => new Place(connections, (status) => outcomes.count(status)))
+      const places = Array.from(
+        { length: CONNECTIONS },
+        () => new Place(connections, (status) => outcomes.count(status)),
+      )
       let nth = 0
       return paced(300, signal, () => {
         if (!places[nth++ % CONNECTIONS]!.ask(request)) outcomes.count('not sent') // the remainder is one of them

@@ -10,8 +10,15 @@ export interface Seen {
   readonly failures: readonly string[]
 }
 
-/** Asks for pages so many times a second, whether or not those before were answered; resolves when all are that were asked `until` then. */
-export async function ask({ url, username }: Target, perSecond: number, { until }: { until: Promise<unknown> }): Promise<Seen> {
+/**
+ * Asks for pages so many times a second, whether or not those before were answered; resolves when all are that were
+ * asked `until` then.
+ */
+export async function ask(
+  { url, username }: Target,
+  perSecond: number,
+  { until }: { until: Promise<unknown> },
+): Promise<Seen> {
   const paths = ['/api/tags', `/api/profiles/${username}`, '/api/articles?limit=5']
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX })
   const over = new AbortController()
@@ -38,9 +45,14 @@ export async function ask({ url, username }: Target, perSecond: number, { until 
 function answer(url: string, agent: Agent): Promise<string> {
   return new Promise((resolve) => {
     const asked = get(url, { agent, timeout: PATIENCE_MS }, (response) => {
-      response.resume().once('end', () => resolve(String(response.statusCode))).once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+      response
+        .resume()
+        .once('end', () => resolve(String(response.statusCode)))
+        .once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
     })
-    asked.once('timeout', () => asked.destroy(new Error(`no answer in ${PATIENCE_MS} ms`))).on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    asked
+      .once('timeout', () => asked.destroy(new Error(`no answer in ${PATIENCE_MS} ms`)))
+      .on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
   })
 }
 

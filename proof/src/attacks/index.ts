@@ -10,4 +10,15 @@ import { unfinishedBodies } from './unfinished-bodies.ts'
 import { unreadAnswers } from './unread-answers.ts'
 
 /** In the order of docs/operating/security.md. */
-export const attacks: readonly Attack[] = [silentConnections, unfinishedBodies, unreadAnswers, pipelinedRequests, ambiguousRequests, largeBodies, endlessConditions, forgedPositions, manyForgedPositions, logins]
+export const attacks: readonly Attack[] = [
+  silentConnections,
+  unfinishedBodies,
+  unreadAnswers,
+  pipelinedRequests,
+  ambiguousRequests,
+  largeBodies,
+  endlessConditions,
+  forgedPositions,
+  manyForgedPositions,
+  logins,
+]

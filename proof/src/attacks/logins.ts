@@ -15,7 +15,9 @@ export const logins: Attack = {
         const body = JSON.stringify({ user: { email: `nobody${nth}@example.com`, password: 'a password of nobody' } })
         onStatus(socket, (status) => outcomes.count(status))
         socket.once('end', () => socket.end()).once('close', () => resolve())
-        socket.write(`POST /api/users/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+        socket.write(
+          `POST /api/users/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+        )
       })
     const one = async (nth: number): Promise<void> => {
       while (!signal.aborted) await ask(nth)

@@ -23,21 +23,33 @@ export interface Measured {
 }
 
 /** Makes an attack in turns, and sees what honest clients see with it and without. */
-export async function measure(attack: Attack, target: Target, { windows, seconds, perSecond }: Plan, onTurn: (turn: Turn) => void): Promise<Measured> {
+export async function measure(
+  attack: Attack,
+  target: Target,
+  { windows, seconds, perSecond }: Plan,
+  onTurn: (turn: Turn) => void,
+): Promise<Measured> {
   const turns: Turn[] = []
   const outcomes: Record<string, number> = {}
   const look = async (): Promise<Figures> => figuresOf(await ask(target, perSecond, { until: wait(seconds * 1_000) }))
   await ask(target, perSecond, { until: wait(WARM_UP_MS) })
   for (let window = 0; window < windows; window++) {
     const without = await look()
-    const attacker = fork(join(import.meta.dirname, 'attacker.ts'), [attack.name, JSON.stringify(target), String(seconds)], { execArgv: [] })
+    const attacker = fork(
+      join(import.meta.dirname, 'attacker.ts'),
+      [attack.name, JSON.stringify(target), String(seconds)],
+      { execArgv: [] },
+    )
     const ended = once(attacker, 'close')
-    const said = (): Promise<unknown> => Promise.race([once(attacker, 'message').then(([message]) => message as unknown), ended.then(() => undefined)]) // one that was killed says nothing
+    const said = (): Promise<unknown> =>
+      // one that was killed says nothing
+      Promise.race([once(attacker, 'message').then(([message]) => message as unknown), ended.then(() => undefined)])
     await said() // what its start costs is not what it does
     const counts = said()
     const turn = { without, with: await look() }
     await ended
-    for (const [outcome, count] of Object.entries(((await counts) ?? {}) as Record<string, number>)) outcomes[outcome] = (outcomes[outcome] ?? 0) + count
+    for (const [outcome, count] of Object.entries(((await counts) ?? {}) as Record<string, number>))
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + count
     turns.push(turn)
     onTurn(turn)
     await wait(REST_MS)

@@ -2,7 +2,11 @@ import type { Attack } from './attack.ts'
 import { inTurn, sending } from './wire.ts'
 
 /** What is said over each, in turn. */
-const openings = ['', 'GET /api/tags HTTP/1.1\r\nHost: x\r\n', 'POST /api/users/login HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{']
+const openings = [
+  '',
+  'GET /api/tags HTTP/1.1\r\nHost: x\r\n',
+  'POST /api/users/login HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{',
+]
 
 export const silentConnections: Attack = {
   name: 'silent-connections',

@@ -1,7 +1,8 @@
 import type { Attack } from './attack.ts'
 import { sending } from './wire.ts'
 
-const request = 'POST /api/users/login HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{'
+const request =
+  'POST /api/users/login HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{'
 
 export const unfinishedBodies: Attack = {
   name: 'unfinished-bodies',

@@ -14,7 +14,10 @@ export interface Turn {
   readonly with: Figures
 }
 
-/** What the attack cost: the median of the windows with it over that of those without, and what was not answered meanwhile. */
+/**
+ * What the attack cost: the median of the windows with it over that of those without, and what was not answered
+ * meanwhile.
+ */
 export interface Cost {
   readonly p50: number
   readonly p99: number
@@ -27,13 +30,19 @@ export function figuresOf({ tookMs, failures }: Seen): Figures {
 
 /** Medians of windows: one of them in which the machine did something else says nothing. */
 export function costOf(turns: readonly Turn[]): Cost {
-  const ratio = (of: (figures: Figures) => number): number => median(turns.map((turn) => of(turn.with))) / median(turns.map((turn) => of(turn.without)))
-  return { p50: ratio(({ p50 }) => p50), p99: ratio(({ p99 }) => p99), failed: turns.reduce((sum, turn) => sum + turn.with.failures.length, 0) }
+  const ratio = (of: (figures: Figures) => number): number =>
+    median(turns.map((turn) => of(turn.with))) / median(turns.map((turn) => of(turn.without)))
+  return {
+    p50: ratio(({ p50 }) => p50),
+    p99: ratio(({ p99 }) => p99),
+    failed: turns.reduce((sum, turn) => sum + turn.with.failures.length, 0),
+  }
 }
 
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
-  return (at(sorted, 0.5) + sorted[Math.floor(sorted.length / 2)]!) / 2 // of an even number, between the two in the middle
+  // of an even number, between the two in the middle
+  return (at(sorted, 0.5) + sorted[Math.floor(sorted.length / 2)]!) / 2
 }
 
 /** The smallest value that so great a part of all does not exceed; NaN of none. */

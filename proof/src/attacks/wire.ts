@@ -2,7 +2,10 @@ import { connect, type Socket } from 'node:net'
 import type { Attack } from './attack.ts'
 import type { Target } from './target.ts'
 
-/** Does something so many times a second, also when it takes long, until `signal` aborts. What is due at a time is done in one go. */
+/**
+ * Does something so many times a second, also when it takes long, until `signal` aborts. What is due at a time is done
+ * in one go.
+ */
 export function paced(perSecond: number, signal: AbortSignal, work: () => void): Promise<void> {
   const startedMs = performance.now()
   let done = 0
@@ -64,7 +67,12 @@ export class Connections {
   /** A new connection; undefined if there are as many as there may be. */
   open(): Socket | undefined {
     if (this.#open.size >= this.#max) return undefined
-    const socket = connect({ port: Number(new URL(this.#target.url).port), host: '127.0.0.1', ...stranger, allowHalfOpen: true })
+    const socket = connect({
+      port: Number(new URL(this.#target.url).port),
+      host: '127.0.0.1',
+      ...stranger,
+      allowHalfOpen: true,
+    })
     this.#open.add(socket)
     socket.on('error', () => {}).once('close', () => this.#open.delete(socket)) // it is over, however it ended
     return socket

@@ -11,7 +11,10 @@ export interface AuditorTables {
 export function createAuditor(banks: Banks) {
   return service(contract('auditor', {}), {
     store: sqlStore<AuditorTables>({
-      migrations: { '0001-audits': 'CREATE TABLE audits (transfer_id TEXT PRIMARY KEY, cents INTEGER NOT NULL, times INTEGER NOT NULL) STRICT' },
+      migrations: {
+        '0001-audits':
+          'CREATE TABLE audits (transfer_id TEXT PRIMARY KEY, cents INTEGER NOT NULL, times INTEGER NOT NULL) STRICT',
+      },
     }),
     handlers: {},
     subscribe: ({ project }) =>
@@ -20,7 +23,9 @@ export function createAuditor(banks: Banks) {
           db
             .insertInto('audits')
             .values({ transfer_id: transferId, cents, times: 1 })
-            .onConflict((row) => row.column('transfer_id').doUpdateSet((set) => ({ times: set('audits.times', '+', 1) })))
+            .onConflict((row) =>
+              row.column('transfer_id').doUpdateSet((set) => ({ times: set('audits.times', '+', 1) })),
+            )
             .execute(),
         ),
       ),

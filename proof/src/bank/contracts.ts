@@ -18,7 +18,8 @@ const Sent = SentV1.extend({ currency: z.literal('EUR').default('EUR') })
 
 /** What one bank shows the others. The second version says in which currency it sends; the first meant euros. */
 function createBankContract(name: BankName, version: 1 | 2) {
-  const upcasters: Record<number, Upcaster> = version === 1 ? {} : { 1: upcast(SentV1, (old) => ({ ...old, currency: 'EUR' })) }
+  const upcasters: Record<number, Upcaster> =
+    version === 1 ? {} : { 1: upcast(SentV1, (old) => ({ ...old, currency: 'EUR' })) }
   const sent = event(`${name}.sent`, { version, key: byTransfer, data: version === 1 ? SentV1 : Sent, upcasters })
   const received = event(`${name}.received`, { version: 1, key: byTransfer, data: Transfer })
   const refused = event(`${name}.refused`, { version: 1, key: byTransfer, data: Transfer })
@@ -28,7 +29,12 @@ function createBankContract(name: BankName, version: 1 | 2) {
     open: command({ input: Account.extend({ cents: z.int().nonnegative() }), output: z.void() }),
     send: command({
       http: `POST /${name}/transfers`,
-      input: Transfer.extend({ from: z.string(), bank: z.enum(bankNames), account: z.string(), cents: z.int().positive() }),
+      input: Transfer.extend({
+        from: z.string(),
+        bank: z.enum(bankNames),
+        account: z.string(),
+        cents: z.int().positive(),
+      }),
       output: z.object({ status: z.enum(['sent', 'no money']) }),
     }),
     balance: query({ http: `GET /${name}/accounts/:account`, input: Account, output: z.object({ cents: z.int() }) }),
@@ -38,7 +44,11 @@ function createBankContract(name: BankName, version: 1 | 2) {
 
 /** The contracts of all banks, of one version. */
 export function createBanks(version: 1 | 2) {
-  return { north: createBankContract('north', version), east: createBankContract('east', version), south: createBankContract('south', version) }
+  return {
+    north: createBankContract('north', version),
+    east: createBankContract('east', version),
+    south: createBankContract('south', version),
+  }
 }
 
 export type Banks = ReturnType<typeof createBanks>

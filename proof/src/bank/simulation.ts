@@ -27,7 +27,13 @@ async function send({ name, random, call, state }: Client<Knowledge>): Promise<v
   const cents = 1 + random.int(400)
   const account = random.chance(0.15) ? 'nobody' : random.pick(ACCOUNTS)
   state.asked.set(transferId, { from, cents })
-  const { status } = await call(banks[from].operations.send, { transferId, from: random.pick(ACCOUNTS), bank, account, cents })
+  const { status } = await call(banks[from].operations.send, {
+    transferId,
+    from: random.pick(ACCOUNTS),
+    bank,
+    account,
+    cents,
+  })
   state[status === 'sent' ? 'acknowledged' : 'refused'].add(transferId)
 }
 
@@ -40,7 +46,8 @@ export const bankSimulation: Simulation<Knowledge> = {
   begin: () => ({ asked: new Map(), acknowledged: new Set(), refused: new Set() }),
 
   async setup({ world }) {
-    for (const bank of bankNames) for (const account of ACCOUNTS) await world.call(banks[bank].operations.open, { account, cents: OPENED_WITH })
+    for (const bank of bankNames)
+      for (const account of ACCOUNTS) await world.call(banks[bank].operations.open, { account, cents: OPENED_WITH })
   },
 
   async workload(client) {
@@ -59,7 +66,8 @@ export const bankSimulation: Simulation<Knowledge> = {
           const tables = db<BankTables>(bank)
           for (const { cents } of await tables.selectFrom('accounts').selectAll().execute()) total += cents
           transfers.push(...(await tables.selectFrom('transfers').selectAll().execute()))
-          for (const receipt of await tables.selectFrom('receipts').selectAll().execute()) if (receipt.credited) credited.add(receipt.transfer_id)
+          for (const receipt of await tables.selectFrom('receipts').selectAll().execute())
+            if (receipt.credited) credited.add(receipt.transfer_id)
         }
         for (const { transfer_id, status, cents } of transfers) {
           if (status === 'open' && !credited.has(transfer_id)) total += cents // on its way, there or back
@@ -74,11 +82,35 @@ export const bankSimulation: Simulation<Knowledge> = {
       'no transfer is applied twice, and none is reminded of twice': async ({ db }) => {
         for (const bank of bankNames) {
           const tables = db<BankTables>(bank)
-          assert.deepEqual(await tables.selectFrom('receipts').select('transfer_id').where('times', '>', 1).execute(), [])
-          assert.deepEqual(await tables.selectFrom('transfers').select('transfer_id').where((row) => row.or([row('answers', '>', 1), row('reminders', '>', 1)])).execute(), [])
-          assert.deepEqual(await tables.selectFrom('transfers').select('transfer_id').where('in_time', '=', 1).where('reminders', '>', 0).execute(), [], 'a timer rang that was cancelled in time')
-          const timers = await tables.selectFrom('transfers').innerJoin('atoll_timers', 'atoll_timers.id', 'transfers.timer').select(['transfer_id', 'status']).execute()
-          for (const { transfer_id, status } of timers) assert.equal(status, 'open', `${transfer_id} has ended, and still has a timer`)
+          assert.deepEqual(
+            await tables.selectFrom('receipts').select('transfer_id').where('times', '>', 1).execute(),
+            [],
+          )
+          assert.deepEqual(
+            await tables
+              .selectFrom('transfers')
+              .select('transfer_id')
+              .where((row) => row.or([row('answers', '>', 1), row('reminders', '>', 1)]))
+              .execute(),
+            [],
+          )
+          assert.deepEqual(
+            await tables
+              .selectFrom('transfers')
+              .select('transfer_id')
+              .where('in_time', '=', 1)
+              .where('reminders', '>', 0)
+              .execute(),
+            [],
+            'a timer rang that was cancelled in time',
+          )
+          const timers = await tables
+            .selectFrom('transfers')
+            .innerJoin('atoll_timers', 'atoll_timers.id', 'transfers.timer')
+            .select(['transfer_id', 'status'])
+            .execute()
+          for (const { transfer_id, status } of timers)
+            assert.equal(status, 'open', `${transfer_id} has ended, and still has a timer`)
         }
       },
     },
@@ -86,36 +118,72 @@ export const bankSimulation: Simulation<Knowledge> = {
       // Until then its event may be on its way, or fail.
       'each timer that was not cancelled in time has rung': async ({ world }) => {
         for (const bank of bankNames) {
-          assert.deepEqual(await world.db<BankTables>(bank).selectFrom('transfers').select('transfer_id').where('in_time', '=', 0).where('reminders', '=', 0).execute(), [])
+          assert.deepEqual(
+            await world
+              .db<BankTables>(bank)
+              .selectFrom('transfers')
+              .select('transfer_id')
+              .where('in_time', '=', 0)
+              .where('reminders', '=', 0)
+              .execute(),
+            [],
+          )
         }
       },
       'statements are as the accounts': async ({ world }) => {
-        const stated = new Map((await world.db<StatementTables>('statements').selectFrom('statements').selectAll().execute()).map((row) => [row.account, row]))
+        const stated = new Map(
+          (await world.db<StatementTables>('statements').selectFrom('statements').selectAll().execute()).map((row) => [
+            row.account,
+            row,
+          ]),
+        )
         for (const bank of bankNames) {
-          for (const { account, cents, moves } of await world.db<BankTables>(bank).selectFrom('accounts').selectAll().execute()) {
+          for (const { account, cents, moves } of await world
+            .db<BankTables>(bank)
+            .selectFrom('accounts')
+            .selectAll()
+            .execute()) {
             const statement = stated.get(`${bank}/${account}`)
-            assert.deepEqual([statement?.move ?? 0, OPENED_WITH + (statement?.cents ?? 0)], [moves, cents], `${bank}/${account}`)
+            assert.deepEqual(
+              [statement?.move ?? 0, OPENED_WITH + (statement?.cents ?? 0)],
+              [moves, cents],
+              `${bank}/${account}`,
+            )
           }
         }
       },
       'an auditor that came later has each transfer once': async ({ world }) => {
         if (!world.system.services.some(({ name }) => name === 'auditor')) return
         const sent: string[] = []
-        for (const bank of bankNames) for (const { transfer_id, cents } of await world.db<BankTables>(bank).selectFrom('transfers').selectAll().execute()) sent.push(`${transfer_id} ${cents} 1`)
+        for (const bank of bankNames)
+          for (const { transfer_id, cents } of await world
+            .db<BankTables>(bank)
+            .selectFrom('transfers')
+            .selectAll()
+            .execute())
+            sent.push(`${transfer_id} ${cents} 1`)
         const audited = await world.db<AuditorTables>('auditor').selectFrom('audits').selectAll().execute()
-        assert.deepEqual(audited.map(({ transfer_id, cents, times }) => `${transfer_id} ${cents} ${times}`).sort(), sent.sort())
+        assert.deepEqual(
+          audited.map(({ transfer_id, cents, times }) => `${transfer_id} ${cents} ${times}`).sort(),
+          sent.sort(),
+        )
       },
       'each acknowledged transfer is done or returned, each refused one was never sent': async ({ world, state }) => {
         const ended = new Set<string>()
         for (const bank of bankNames) {
-          for (const { transfer_id, status } of await world.db<BankTables>(bank).selectFrom('transfers').selectAll().execute()) {
+          for (const { transfer_id, status } of await world
+            .db<BankTables>(bank)
+            .selectFrom('transfers')
+            .selectAll()
+            .execute()) {
             assert.notEqual(status, 'open', `${transfer_id} is still on its way`)
             assert.ok(state.asked.has(transfer_id), `nobody asked for ${transfer_id}`)
             assert.ok(!state.refused.has(transfer_id), `${transfer_id} was refused, and sent`)
             ended.add(transfer_id)
           }
         }
-        for (const transferId of state.acknowledged) assert.ok(ended.has(transferId), `${transferId} was acknowledged, and is lost`)
+        for (const transferId of state.acknowledged)
+          assert.ok(ended.has(transferId), `${transferId} was acknowledged, and is lost`)
       },
     },
   },

@@ -25,11 +25,20 @@ export function createStatements(banks: Banks) {
         on(banks[bank].moved, ({ event: { data }, tx }) =>
           tx(async ({ db }) => {
             const account = `${bank}/${data.account}`
-            const before = await db.selectFrom('statements').selectAll().where('account', '=', account).executeTakeFirst()
+            const before = await db
+              .selectFrom('statements')
+              .selectAll()
+              .where('account', '=', account)
+              .executeTakeFirst()
             const expected = (before?.move ?? 0) + 1
-            if (data.move !== expected) await db.insertInto('disorders').values({ account, expected, came: data.move }).execute()
+            if (data.move !== expected)
+              await db.insertInto('disorders').values({ account, expected, came: data.move }).execute()
             const row = { account, move: data.move, cents: (before?.cents ?? 0) + data.cents }
-            await db.insertInto('statements').values(row).onConflict((known) => known.column('account').doUpdateSet({ move: row.move, cents: row.cents })).execute()
+            await db
+              .insertInto('statements')
+              .values(row)
+              .onConflict((known) => known.column('account').doUpdateSet({ move: row.move, cents: row.cents }))
+              .execute()
           }),
         ),
       ),

@@ -35,8 +35,16 @@ export async function assertPagesFit(world: World, people: People): Promise<void
   const comments = await rows<Comment>(world, 'comments', 'comments')
   const favorites = await rows<Favorite>(world, 'favorites', 'favorites')
   const follows = await rows<Follow>(world, 'profiles', 'follows')
-  assertOnce('article', people.titles, articles.map(({ title }) => title))
-  assertOnce('comment', people.comments, comments.map(({ body }) => body))
+  assertOnce(
+    'article',
+    people.titles,
+    articles.map(({ title }) => title),
+  )
+  assertOnce(
+    'comment',
+    people.comments,
+    comments.map(({ body }) => body),
+  )
   assertTold(people, articles, comments, favorites, follows)
 
   const alive = new Set(articles.map(({ article_id }) => article_id))
@@ -45,12 +53,21 @@ export async function assertPagesFit(world: World, people: People): Promise<void
   const shown = await rows<Article & { favorites_count: number }>(world, page, 'articles')
   assert.deepEqual(toSorted(shown.map(toText)), toSorted(articles.map(toText)), 'articles')
   for (const { article_id, favorites_count } of shown) {
-    assert.equal(favorites_count, favorites.filter((favorite) => favorite.article_id === article_id).length, `favorites of ${article_id}`)
+    assert.equal(
+      favorites_count,
+      favorites.filter((favorite) => favorite.article_id === article_id).length,
+      `favorites of ${article_id}`,
+    )
   }
   const tagged = await rows<{ tag: string; article_id: string }>(world, page, 'article_tags')
-  assert.deepEqual(toSorted(tagged.map(({ article_id, tag }) => `${article_id} ${tag}`)), toSorted(articles.flatMap(({ article_id, tag_list }) => tagsOf(tag_list).map((tag) => `${article_id} ${tag}`))), 'tags')
+  assert.deepEqual(
+    toSorted(tagged.map(({ article_id, tag }) => `${article_id} ${tag}`)),
+    toSorted(articles.flatMap(({ article_id, tag_list }) => tagsOf(tag_list).map((tag) => `${article_id} ${tag}`))),
+    'tags',
+  )
   const said = await rows<Comment>(world, page, 'comments')
-  const toLine = ({ comment_id, article_id, author_id, body }: Comment): string => `${comment_id} ${article_id} ${author_id} ${body}`
+  const toLine = ({ comment_id, article_id, author_id, body }: Comment): string =>
+    `${comment_id} ${article_id} ${author_id} ${body}`
   assert.deepEqual(toSorted(said.map(toLine)), toSorted(comments.filter(isAlive).map(toLine)), 'comments')
   const liked = await rows<Favorite>(world, page, 'favorites')
   assert.deepEqual(toSorted(liked.map(likeOf)), toSorted(favorites.filter(isAlive).map(likeOf)), 'favorites')
@@ -64,8 +81,17 @@ function assertOnce(what: string, asked: ReadonlyMap<string, unknown>, texts: re
   for (const text of texts) assert.ok(asked.has(text), `nobody asked for the ${what} '${text}'`)
 }
 
-/** What was acknowledged is kept. `reading` is held against what the services own, so that a loss in both would else be seen by nobody. */
-function assertTold(people: People, articles: readonly Article[], comments: readonly Comment[], favorites: readonly Favorite[], follows: readonly Follow[]): void {
+/**
+ * What was acknowledged is kept. `reading` is held against what the services own, so that a loss in both would else be
+ * seen by nobody.
+ */
+function assertTold(
+  people: People,
+  articles: readonly Article[],
+  comments: readonly Comment[],
+  favorites: readonly Favorite[],
+  follows: readonly Follow[],
+): void {
   const bySlug = new Map(articles.map((article) => [article.slug, article]))
   const likes = new Set(favorites.map(likeOf))
   const pairs = new Set(follows.map(followOf))
@@ -79,27 +105,42 @@ function assertTold(people: People, articles: readonly Article[], comments: read
       const owned = bySlug.get(slug)
       if (state === 'there') {
         assert.ok(owned, `${slug} was acknowledged`)
-        assert.deepEqual([owned.title, tagsOf(owned.tag_list), owned.body, owned.author_id], [title, [tag], body, userId], `${slug} was acknowledged otherwise`)
+        assert.deepEqual(
+          [owned.title, tagsOf(owned.tag_list), owned.body, owned.author_id],
+          [title, [tag], body, userId],
+          `${slug} was acknowledged otherwise`,
+        )
       }
       if (state === 'gone') assert.equal(owned, undefined, `${slug} was deleted`)
     }
     for (const [slug, relation] of liked) {
       const article = bySlug.get(slug)
-      if (article) assertRelation(relation, likes.has(likeOf({ user_id: userId, article_id: article.article_id })), `the favorite of ${username} for ${slug}`)
+      if (article)
+        assertRelation(
+          relation,
+          likes.has(likeOf({ user_id: userId, article_id: article.article_id })),
+          `the favorite of ${username} for ${slug}`,
+        )
     }
     for (const [name, relation] of following) {
-      assertRelation(relation, pairs.has(followOf({ follower_id: userId, followee_id: userIds.get(name)! })), `that ${username} follows ${name}`) // people follow each other, and nobody else
+      assertRelation(
+        relation,
+        pairs.has(followOf({ follower_id: userId, followee_id: userIds.get(name)! })),
+        `that ${username} follows ${name}`,
+      ) // people follow each other, and nobody else
     }
   }
   const under = new Map(comments.map(({ body, article_id }) => [body, article_id]))
   for (const [text, { slug, told }] of people.comments) {
     const article = bySlug.get(slug)
-    if (told && article) assert.equal(under.get(text), article.article_id, `the comment '${text}' under ${slug} was acknowledged`)
+    if (told && article)
+      assert.equal(under.get(text), article.article_id, `the comment '${text}' under ${slug} was acknowledged`)
   }
 }
 
 function rows<Row>(world: World, store: string, table: string): Promise<Row[]> {
-  return world.db<Record<string, Row>>(store).selectFrom(table).selectAll().execute() as Promise<Row[]> // the service's migrations say so
+  // the service's migrations say so
+  return world.db<Record<string, Row>>(store).selectFrom(table).selectAll().execute() as Promise<Row[]>
 }
 
 /** The pages are a projection, which has a store of its own. */
@@ -108,7 +149,17 @@ async function liveStoreOf(world: World): Promise<string> {
   return `reading.pages.${row?.generation ?? 1}`
 }
 
-function toText({ article_id, slug, title, description, body, author_id, tag_list, created_at, updated_at }: Article): string {
+function toText({
+  article_id,
+  slug,
+  title,
+  description,
+  body,
+  author_id,
+  tag_list,
+  created_at,
+  updated_at,
+}: Article): string {
   return JSON.stringify({ article_id, slug, title, description, body, author_id, tag_list, created_at, updated_at })
 }
 

@@ -71,7 +71,11 @@ export async function act(client: Client<People>, person: Person): Promise<void>
 }
 
 async function publish(client: Client<People>, person: Person): Promise<void> {
-  const { world: { powerLosses }, random, state } = client
+  const {
+    world: { powerLosses },
+    random,
+    state,
+  } = client
   const title = `${person.username} writes ${++person.count}`
   const body = `text of ${title}`
   state.titles.set(title, false)
@@ -79,7 +83,17 @@ async function publish(client: Client<People>, person: Person): Promise<void> {
   const tag = random.pick(['sea', 'sand', 'palm'])
   const article = { title, tag, body, powerLosses }
   person.articles.set(slug, { ...article, state: 'unknown' })
-  const { answer } = await insist(client, () => send(client, person, 'POST', '/articles', { article: { title, description: 'about', body, tagList: [tag] } }, [201, 202], { 'idempotency-key': slug })) // under its key, so that it is not there twice
+  const { answer } = await insist(client, () =>
+    send(
+      client,
+      person,
+      'POST',
+      '/articles',
+      { article: { title, description: 'about', body, tagList: [tag] } },
+      [201, 202],
+      { 'idempotency-key': slug },
+    ),
+  ) // under its key, so that it is not there twice
   state.titles.set(title, true)
   person.articles.set(slug, { ...article, state: 'there' })
   state.slugs.push(slug)
@@ -112,12 +126,13 @@ async function remove(client: Client<People>, person: Person): Promise<void> {
 }
 
 /**
- * What a person wrote some steps ago is there as well, whatever that person has written since. Mostly what is not long ago, which may
- * still be on its way.
+ * What a person wrote some steps ago is there as well, whatever that person has written since. Mostly what is not long
+ * ago, which may still be on its way.
  */
 async function lookBack(client: Client<People>, person: Person): Promise<void> {
   const known = [...person.articles].filter(([, { state }]) => state === 'there').map(([slug]) => slug)
-  if (known.length > 0) await see(client, person, client.random.pick(client.random.chance(0.8) ? known.slice(-RECENT) : known))
+  if (known.length > 0)
+    await see(client, person, client.random.pick(client.random.chance(0.8) ? known.slice(-RECENT) : known))
 }
 
 const RECENT = 3
@@ -127,60 +142,112 @@ async function see(client: Client<People>, person: Person, slug: string): Promis
   const { state, body, powerLosses } = person.articles.get(slug)!
   const answer = await send(client, person, 'GET', `/articles/${slug}`, undefined, [200, 404])
   await expectSeen(client, slug, powerLosses, () => {
-    assert.equal(answer.status, state === 'there' ? 200 : 404, `${person.username} ${state === 'there' ? 'wrote' : 'deleted'} ${slug}, and then read it`)
-    if (state === 'there') assert.equal(answer.body.article?.body, body, `${person.username} wrote ${slug}, and read something older`)
+    assert.equal(
+      answer.status,
+      state === 'there' ? 200 : 404,
+      `${person.username} ${state === 'there' ? 'wrote' : 'deleted'} ${slug}, and then read it`,
+    )
+    if (state === 'there')
+      assert.equal(answer.body.article?.body, body, `${person.username} wrote ${slug}, and read something older`)
   })
 }
 
 async function comment(client: Client<People>, person: Person): Promise<void> {
-  const { world: { powerLosses }, state: { comments } } = client
+  const {
+    world: { powerLosses },
+    state: { comments },
+  } = client
   const slug = pickKnown(client, person.articles, (article) => article.state === 'there') ?? pickSlug(client)
   if (slug === undefined) return
   const body = `${person.username} says ${++person.count}`
   comments.set(body, { slug, told: false })
-  const answer = await send(client, person, 'POST', `/articles/${slug}/comments`, { comment: { body } }, [200, 201, 202, 404])
+  const answer = await send(
+    client,
+    person,
+    'POST',
+    `/articles/${slug}/comments`,
+    { comment: { body } },
+    [200, 201, 202, 404],
+  )
   if (answer.status === 404) return void comments.delete(body)
   comments.set(body, { slug, told: true })
   if (client.random.chance(0.5)) return
   const { body: page, status } = await send(client, person, 'GET', `/articles/${slug}/comments`, undefined, [200, 404])
   if (status === 404) return // somebody deleted the article meanwhile
-  await expectSeen(client, slug, powerLosses, () => assert.ok(page.comments?.some((one) => one.body === body), `${person.username} said '${body}' under ${slug}, and did not see it`))
+  await expectSeen(client, slug, powerLosses, () =>
+    assert.ok(
+      page.comments?.some((one) => one.body === body),
+      `${person.username} said '${body}' under ${slug}, and did not see it`,
+    ),
+  )
 }
 
 async function favorite(client: Client<People>, person: Person): Promise<void> {
   const { powerLosses } = client.world
   const slug = pickSlug(client)
   if (slug === undefined) return
-  const { answer, isWanted, again } = await toggle(client, person.favorites, slug, (method) => send(client, person, method, `/articles/${slug}/favorite`, undefined, [200, 202, 404]))
+  const { answer, isWanted, again } = await toggle(client, person.favorites, slug, (method) =>
+    send(client, person, method, `/articles/${slug}/favorite`, undefined, [200, 202, 404]),
+  )
   if (answer.status === 404 || certaintyOf(person.favorites.get(slug)!) === 'unknown') return
   if (!again && client.random.chance(0.5)) return
   const { status, body } = await send(client, person, 'GET', `/articles/${slug}`, undefined, [200, 404])
   if (status === 404) return // somebody deleted it meanwhile
-  await expectSeen(client, slug, powerLosses, () => assert.equal(body.article?.favorited, isWanted, `${person.username} ${isWanted ? 'favorited' : 'unfavorited'} ${slug}, and did not see it`))
+  await expectSeen(client, slug, powerLosses, () =>
+    assert.equal(
+      body.article?.favorited,
+      isWanted,
+      `${person.username} ${isWanted ? 'favorited' : 'unfavorited'} ${slug}, and did not see it`,
+    ),
+  )
 }
 
 async function follow(client: Client<People>, person: Person): Promise<void> {
   const { username } = client.random.pick(client.state.persons)
-  const { isWanted } = await toggle(client, person.following, username, (method) => send(client, person, method, `/profiles/${username}/follow`, undefined, [200]))
+  const { isWanted } = await toggle(client, person.following, username, (method) =>
+    send(client, person, method, `/profiles/${username}/follow`, undefined, [200]),
+  )
   if (certaintyOf(person.following.get(username)!) === 'unknown' || client.random.chance(0.5)) return
   const { body } = await send(client, person, 'GET', `/profiles/${username}`, undefined, [200])
-  assert.equal(body.profile?.following, isWanted, `${person.username} ${isWanted ? 'followed' : 'unfollowed'} ${username}, and did not see it`)
+  assert.equal(
+    body.profile?.following,
+    isWanted,
+    `${person.username} ${isWanted ? 'followed' : 'unfollowed'} ${username}, and did not see it`,
+  )
 }
 
 /** Favorites or follows, or takes it back, whichever it is not; and notes what is known of it then. */
-async function toggle(client: Client<People>, relations: Map<string, Relation>, name: string, ask: (method: 'POST' | 'DELETE') => Promise<Answer>): Promise<{ answer: Answer; isWanted: boolean; again: boolean }> {
+async function toggle(
+  client: Client<People>,
+  relations: Map<string, Relation>,
+  name: string,
+  ask: (method: 'POST' | 'DELETE') => Promise<Answer>,
+): Promise<{ answer: Answer; isWanted: boolean; again: boolean }> {
   const { state, unanswered } = relations.get(name) ?? { state: 'unknown', unanswered: [] }
   const isWanted = state !== 'there'
   const wanted = isWanted ? 'there' : 'gone'
-  const once: Relation = { state: 'unknown', unanswered: unanswered.includes(wanted) ? unanswered : [...unanswered, wanted] }
+  const once: Relation = {
+    state: 'unknown',
+    unanswered: unanswered.includes(wanted) ? unanswered : [...unanswered, wanted],
+  }
   relations.set(name, once)
   const { answer, again } = await insist(client, () => ask(isWanted ? 'POST' : 'DELETE'))
-  relations.set(name, { state: answer.status === 404 ? 'unknown' : wanted, unanswered: again ? once.unanswered : unanswered })
+  relations.set(name, {
+    state: answer.status === 404 ? 'unknown' : wanted,
+    unanswered: again ? once.unanswered : unanswered,
+  })
   return { answer, isWanted, again }
 }
 
 async function browse(client: Client<People>, person: Person): Promise<void> {
-  await send(client, person, 'GET', client.random.pick(['/articles?limit=5', '/articles/feed', '/tags', `/articles?author=${person.username}`]), undefined, [200])
+  await send(
+    client,
+    person,
+    'GET',
+    client.random.pick(['/articles?limit=5', '/articles/feed', '/tags', `/articles?author=${person.username}`]),
+    undefined,
+    [200],
+  )
 }
 
 /** Asks again, soon, for what was not answered: it may have been done all the same. */
@@ -203,28 +270,52 @@ interface Page {
 
 type Answer = Omit<WorldResponse, 'body'> & { readonly body: Page }
 
-async function send(client: Client<People>, person: Person, method: string, path: string, body: unknown, expected: readonly number[], headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
-  const foreign: Record<string, string> = ++person.asked % FOREIGN_EVERY === 0 ? { 'atoll-position': foreignPosition(client.world) } : {}
-  const answer = await client.request(method, `/api${path}`, { as: person.userId, headers: { ...foreign, ...headers }, ...(body === undefined ? {} : { body }) })
-  if (answer.status === 503 || answer.status === 504) throw new AtollError('UNAVAILABLE', `${method} ${path} was answered ${answer.status}`)
-  assert.ok(expected.includes(answer.status), `${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`)
+async function send(
+  client: Client<People>,
+  person: Person,
+  method: string,
+  path: string,
+  body: unknown,
+  expected: readonly number[],
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const foreign: Record<string, string> =
+    ++person.asked % FOREIGN_EVERY === 0 ? { 'atoll-position': foreignPosition(client.world) } : {}
+  const answer = await client.request(method, `/api${path}`, {
+    as: person.userId,
+    headers: { ...foreign, ...headers },
+    ...(body === undefined ? {} : { body }),
+  })
+  if (answer.status === 503 || answer.status === 504)
+    throw new AtollError('UNAVAILABLE', `${method} ${path} was answered ${answer.status}`)
+  assert.ok(
+    expected.includes(answer.status),
+    `${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`,
+  )
   return { ...answer, body: answer.body ?? {} }
 }
 
 /** What a client sends that has kept a position over a deletion of all data, or from another system. */
 export function foreignPosition({ system }: World): string {
-  return system.services.flatMap(({ name }) => [0, 1, 2, 3, 9_999].map((partition) => `${name}.${partition}.99999999-3-1`)).join(',')
+  return system.services
+    .flatMap(({ name }) => [0, 1, 2, 3, 9_999].map((partition) => `${name}.${partition}.99999999-3-1`))
+    .join(',')
 }
 
 /** Every so many requests of a person carry one, besides what the gateway remembers of that person. */
 const FOREIGN_EVERY = 7
 
 /**
- * Holds what somebody sees of an article against what that somebody has done to it. It may be otherwise for two reasons alone: the power
- * went after it was asked for, so that the gateway has forgotten who has seen what, and these clients send no position; or what was done
- * is a dead letter, for which nobody waits.
+ * Holds what somebody sees of an article against what that somebody has done to it. It may be otherwise for two reasons
+ * alone: the power went after it was asked for, so that the gateway has forgotten who has seen what, and these clients
+ * send no position; or what was done is a dead letter, for which nobody waits.
  */
-async function expectSeen({ world }: Client<People>, slug: string, powerLosses: number, check: () => void): Promise<void> {
+async function expectSeen(
+  { world }: Client<People>,
+  slug: string,
+  powerLosses: number,
+  check: () => void,
+): Promise<void> {
   try {
     check()
   } catch (error) {
@@ -234,16 +325,28 @@ async function expectSeen({ world }: Client<People>, slug: string, powerLosses: 
 
 /** Whether the pages have a dead letter of an article: of any, if its id has gone with it. */
 async function isDead(world: World, slug: string): Promise<boolean> {
-  const article = await world.db<{ articles: { article_id: string; slug: string } }>('articles').selectFrom('articles').select('article_id').where('slug', '=', slug).executeTakeFirst()
+  const article = await world
+    .db<{ articles: { article_id: string; slug: string } }>('articles')
+    .selectFrom('articles')
+    .select('article_id')
+    .where('slug', '=', slug)
+    .executeTakeFirst()
   const letters = (await world.deadLetters()).filter(({ subscription }) => subscription === 'reading.pages')
-  return letters.some(({ event }) => article === undefined || (JSON.parse(event.data) as { articleId?: string }).articleId === article.article_id) // every event about an article has its id
+  return letters.some(
+    ({ event }) =>
+      article === undefined || (JSON.parse(event.data) as { articleId?: string }).articleId === article.article_id,
+  ) // every event about an article has its id
 }
 
 function pickSlug({ random, state }: Client<People>): string | undefined {
   return state.slugs.length === 0 ? undefined : random.pick(state.slugs)
 }
 
-function pickKnown<T>({ random }: Client<People>, things: ReadonlyMap<string, T>, fits: (thing: T) => boolean): string | undefined {
+function pickKnown<T>(
+  { random }: Client<People>,
+  things: ReadonlyMap<string, T>,
+  fits: (thing: T) => boolean,
+): string | undefined {
   const known = [...things].filter(([, thing]) => fits(thing)).map(([name]) => name)
   return known.length === 0 ? undefined : random.pick(known)
 }

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 
-// The independent record of what a client sent and what it was told: a file of the client's, written before each request and after its
-// answer. Nothing of it passes through what it judges.
+// The independent record of what a client sent and what it was told: a file of the client's, written before each
+// request and after its answer. Nothing of it passes through what it judges.
 
 /** What becomes of one request. `unknown`: the connection broke, or the answer does not say. */
 export type Outcome = 'acknowledged' | 'refused' | 'unknown'
@@ -25,7 +25,16 @@ export interface Settled {
   readonly again?: boolean
 }
 
-export type Kind = 'publish' | 'edit' | 'delete' | 'comment' | 'uncomment' | 'favorite' | 'unfavorite' | 'follow' | 'unfollow'
+export type Kind =
+  | 'publish'
+  | 'edit'
+  | 'delete'
+  | 'comment'
+  | 'uncomment'
+  | 'favorite'
+  | 'unfavorite'
+  | 'follow'
+  | 'unfollow'
 export type Line = Tried | Settled
 
 /** Appends lines, durable when the promise resolves. Those that come in the same turn share one fsync. */
@@ -70,6 +79,9 @@ export class BookReader {
     const bytes = readFileSync(this.#path)
     const text = bytes.toString('utf8', this.#at)
     this.#at = bytes.length
-    return text.split('\n').slice(0, -1).map((line) => JSON.parse(line) as Line) // written above
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Line) // written above
   }
 }

@@ -6,11 +6,15 @@ import { createInterface } from 'node:readline'
 import type { LedgerRow } from 'atoll/runtime'
 import { eventually } from './wait.ts'
 
-/** Asks a running system for its ledger, as `atoll ledger` does, without the time that a process takes to start. Undefined if the system is gone. */
+/**
+ * Asks a running system for its ledger, as `atoll ledger` does, without the time that a process takes to start.
+ * Undefined if the system is gone.
+ */
 export async function askLedger(data: string): Promise<LedgerRow[] | undefined> {
   const accounts: LedgerRow[] = []
   try {
-    const { path } = JSON.parse(readFileSync(join(data, 'control.json'), 'utf8')) as { path: string } // the system wrote it when it got ready
+    // the system wrote it when it got ready
+    const { path } = JSON.parse(readFileSync(join(data, 'control.json'), 'utf8')) as { path: string }
     const socket = connect(path)
     await once(socket, 'connect')
     socket.write(`${JSON.stringify({ verb: 'ledger' })}\n`)
@@ -41,7 +45,9 @@ export async function whenQuiet(data: string, boundMs: number): Promise<LedgerRo
 export function* judgeLedger(accounts: readonly LedgerRow[], logged: ReadonlyMap<string, number>): Iterable<string> {
   for (const account of accounts) {
     const { event, subscription, published, pending, parked, dead, balanced } = account
-    if (!balanced || pending + parked + dead > 0) yield `the ledger of ${event} in ${subscription} is not in order: ${JSON.stringify(account)}`
-    if (published !== (logged.get(event) ?? 0)) yield `${published} of ${event} were published, and the log has ${logged.get(event) ?? 0}`
+    if (!balanced || pending + parked + dead > 0)
+      yield `the ledger of ${event} in ${subscription} is not in order: ${JSON.stringify(account)}`
+    if (published !== (logged.get(event) ?? 0))
+      yield `${published} of ${event} were published, and the log has ${logged.get(event) ?? 0}`
   }
 }

@@ -18,7 +18,7 @@ const damages: readonly (readonly [what: string, damage: (bytes: Buffer) => Buff
   ['a bit wrong in its first bytes', (bytes) => flip(bytes, 3)],
   ['a bit wrong in its page size', (bytes) => flip(bytes, 16)],
   ['a bit wrong in the kind of a page', (bytes) => flip(bytes, PAGE * 2)],
-  ['a bit wrong in the count of a page\'s cells', (bytes) => flip(bytes, PAGE * 2 + 4)],
+  ["a bit wrong in the count of a page's cells", (bytes) => flip(bytes, PAGE * 2 + 4)],
   ['a bit wrong in the place of a cell', (bytes) => flip(bytes, PAGE * 2 + 8)],
   ['a page of zeroes', (bytes) => Buffer.from(bytes).fill(0, PAGE * 2, PAGE * 3)],
   ['a page of rubbish', (bytes) => Buffer.from(bytes).fill(0xa5, PAGE * 3, PAGE * 4)],
@@ -65,7 +65,9 @@ describe('a write-ahead log that ends in the midst of a frame', () => {
 const NOTES = 60
 
 async function fill({ keep, child, ended, list }: Served): Promise<void> {
-  const statuses = await Promise.all(Array.from({ length: NOTES }, (_, count) => keep(`note ${count} ${'x'.repeat(1_000)}`)))
+  const statuses = await Promise.all(
+    Array.from({ length: NOTES }, (_, count) => keep(`note ${count} ${'x'.repeat(1_000)}`)),
+  )
   assert.ok(statuses.every((status) => status === 200))
   assert.ok(await eventually(async () => (await list('copies')).length === NOTES))
   child.kill('SIGTERM')
@@ -94,5 +96,12 @@ function flip(bytes: Buffer, at: number): Buffer {
 
 /** The lock is left out: each process takes it. */
 function digestsOf(data: string, names: readonly string[]): string[] {
-  return names.filter((name) => !name.startsWith('lock')).map((name) => `${name} ${createHash('sha256').update(readFileSync(join(data, name))).digest('hex')}`)
+  return names
+    .filter((name) => !name.startsWith('lock'))
+    .map(
+      (name) =>
+        `${name} ${createHash('sha256')
+          .update(readFileSync(join(data, name)))
+          .digest('hex')}`,
+    )
 }

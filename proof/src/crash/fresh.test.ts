@@ -16,7 +16,9 @@ describe('atoll dev --fresh, killed while it deletes the data', () => {
       assert.ok(await first.ready)
       await first.end('SIGKILL')
       for (const nth of [3, 9]) {
-        const killed = new Conduit(data, { point: { name: 'seeding: clearing what a cut-off one left', nth } }, ['--fresh'])
+        const killed = new Conduit(data, { point: { name: 'seeding: clearing what a cut-off one left', nth } }, [
+          '--fresh',
+        ])
         assert.equal((await killed.ended).signal, 'SIGKILL')
       }
       const next = new Conduit(data, {})

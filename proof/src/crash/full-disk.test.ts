@@ -16,7 +16,9 @@ describe(`a disk that is full${canMount ? '' : ' (no file system could be mounte
       onDisk(folder, async (disk) => {
         const filler = join(disk, 'filler')
         if (canMount) writeFileSync(filler, Buffer.alloc(2 * 2 ** 20))
-        const served = await serve(join(disk, 'data'), { env: canMount ? {} : { ...environmentOf({ changes: ['files that may not grow'] }), CRASH_FULL: filler } })
+        const served = await serve(join(disk, 'data'), {
+          env: canMount ? {} : { ...environmentOf({ changes: ['files that may not grow'] }), CRASH_FULL: filler },
+        })
         if (!canMount) writeFileSync(filler, '')
         const kept: string[] = []
         assert.equal(await keepUntilRefused(served, kept), 503)
@@ -25,7 +27,8 @@ describe(`a disk that is full${canMount ? '' : ' (no file system could be mounte
         assert.ok(await eventually(async () => (await served.keep('there is room')) === 200))
         kept.push('there is room')
         assert.ok(await eventually(async () => (await served.list('copies')).length >= kept.length))
-        for (const place of ['notes', 'copies'] as const) assert.deepEqual((await served.list(place)).map(nameOf).sort(), kept.map(nameOf).sort(), place)
+        for (const place of ['notes', 'copies'] as const)
+          assert.deepEqual((await served.list(place)).map(nameOf).sort(), kept.map(nameOf).sort(), place)
         served.child.kill('SIGTERM')
         assert.equal((await served.ended).code, 0)
       }),

@@ -3,9 +3,18 @@ import { describe, it } from 'node:test'
 import type { Kind, Line, Outcome } from './book.ts'
 import { History } from './history.ts'
 
-const tried = (id: string, register: string, value = id, kind: Kind = 'publish'): Line => ({ state: 'tried', id, kind, register, value })
+const tried = (id: string, register: string, value = id, kind: Kind = 'publish'): Line => ({
+  state: 'tried',
+  id,
+  kind,
+  register,
+  value,
+})
 const told = (id: string, state: Outcome): Line => ({ state, id, status: 0 })
-const seen = (registers: Record<string, string[]>, events: Record<string, number>) => ({ registers: new Map(Object.entries(registers)), events: new Map(Object.entries(events)) })
+const seen = (registers: Record<string, string[]>, events: Record<string, number>) => ({
+  registers: new Map(Object.entries(registers)),
+  events: new Map(Object.entries(events)),
+})
 
 function judge(lines: readonly Line[], registers: Record<string, string[]>, events: Record<string, number>): string[] {
   const history = new History()
@@ -47,7 +56,14 @@ describe('the book of a client, against what is there', () => {
   })
 
   it('wants what belongs to an article to go with it', () => {
-    const lines = [tried('1', 'article:a'), told('1', 'acknowledged'), tried('2', 'comment:a:2', '2', 'comment'), told('2', 'acknowledged'), tried('3', 'article:a', '', 'delete'), told('3', 'acknowledged')]
+    const lines = [
+      tried('1', 'article:a'),
+      told('1', 'acknowledged'),
+      tried('2', 'comment:a:2', '2', 'comment'),
+      told('2', 'acknowledged'),
+      tried('3', 'article:a', '', 'delete'),
+      told('3', 'acknowledged'),
+    ]
     const events = { 1: 1, 2: 1, 3: 1 }
     assert.deepEqual(judge(lines, {}, events), [])
     assert.match(judge(lines, { 'comment:a:2': ['2'] }, events).join(), /is there, and its article is not/)

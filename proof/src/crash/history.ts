@@ -13,8 +13,9 @@ export interface Observed {
 export type Counts = Record<Outcome | 'again', number>
 
 /**
- * What the client's book says there must be, against what there is: each acknowledged request is there exactly once, each refused one
- * never, each unknown one at most once. What an observation finds of an unknown request is its fate from then on.
+ * What the client's book says there must be, against what there is: each acknowledged request is there exactly once,
+ * each refused one never, each unknown one at most once. What an observation finds of an unknown request is its fate
+ * from then on.
  */
 export class History {
   readonly counts: Counts = { acknowledged: 0, refused: 0, unknown: 0, again: 0 }
@@ -71,7 +72,8 @@ export class History {
       const count = events.get(id) ?? 0
       const most = outcome === 'refused' ? 0 : 1
       const least = outcome === 'acknowledged' && !mayChangeNothing.has(kind) ? 1 : 0
-      if (count > most || count < least) yield `${kind} ${id} of ${register} was ${outcome} and led to ${count} events instead of ${least === most ? most : `${least} or ${most}`}`
+      if (count > most || count < least)
+        yield `${kind} ${id} of ${register} was ${outcome} and led to ${count} events instead of ${least === most ? most : `${least} or ${most}`}`
     }
   }
 }

@@ -1,5 +1,5 @@
-// Preloaded into a process that is to be killed, and into its threads, by way of NODE_OPTIONS. Patches modules as they are loaded, and
-// kills the process when it passes the point named by CRASH_POINT for the CRASH_NTH time.
+// Preloaded into a process that is to be killed, and into its threads, by way of NODE_OPTIONS. Patches modules as they
+// are loaded, and kills the process when it passes the point named by CRASH_POINT for the CRASH_NTH time.
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'

@@ -5,7 +5,10 @@ import { createRandom } from './random.ts'
 import { Client, type Reply } from './requests.ts'
 import { Workload, type Task, type User } from './workload.ts'
 
-/** What the client is told: to begin against a process that listens at `url`, or to rest. It answers each `rest` with `rested`. */
+/**
+ * What the client is told: to begin against a process that listens at `url`, or to rest. It answers each `rest` with
+ * `rested`.
+ */
 export type Order = { readonly run: string } | 'rest'
 export interface Rested {
   readonly rested: true
@@ -18,8 +21,19 @@ const AGAIN_MS = 50
 /** Requests under way at a time. */
 const WORKERS = 12
 
-const [, , path, seed, prefix, users, through] = process.argv as unknown as [string, string, string, string, string, string, 'through' | undefined] // as who starts it gives them
-/** Whether the process that answers passes requests on: then it does not end with what it answers for, and may not know what became of them. */
+const [, , path, seed, prefix, users, through] = process.argv as unknown as [
+  string,
+  string,
+  string,
+  string,
+  string,
+  string,
+  'through' | undefined,
+] // as who starts it gives them
+/**
+ * Whether the process that answers passes requests on: then it does not end with what it answers for, and may not know
+ * what became of them.
+ */
 const passesOn = through !== undefined
 const book = new Book(path)
 const workload = new Workload(createRandom(Number(seed)), JSON.parse(users) as User[], prefix)
@@ -65,7 +79,10 @@ async function perform(client: Client, task: Task, isRepeated: boolean): Promise
   if (!isRepeated) await book.note({ state: 'tried', id, kind, register, value })
   const reply = await client.send(task.sending)
   // The second answer says what became of the first request only if its recorded answer was looked for.
-  const outcome = isRepeated && (reply.status === 0 || reply.status === 401 || reply.status === 429 || reply.status >= 500) ? 'unknown' : reply.outcome
+  const outcome =
+    isRepeated && (reply.status === 0 || reply.status === 401 || reply.status === 429 || reply.status >= 500)
+      ? 'unknown'
+      : reply.outcome
   await book.note({ state: outcome, id, status: reply.status, ...(isRepeated ? { again: true } : {}) })
   if (outcome === 'unknown') (task.sending.headers?.['idempotency-key'] === undefined ? lost : again).push(task)
   else {

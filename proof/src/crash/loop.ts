@@ -23,7 +23,9 @@ export interface Summary {
   readonly requests: Counts
   /** Full looks at stores, log, ledger and pages. */
   checks: number
-  violation: { readonly text: string; readonly kill: number; readonly last: string; readonly folder: string } | undefined
+  violation:
+    | { readonly text: string; readonly kill: number; readonly last: string; readonly folder: string }
+    | undefined
 }
 
 /** Kills of one data folder. Then another begins, so that first starts are killed too, and files stay small. */
@@ -37,15 +39,32 @@ export async function loop({ kills, seed, sabotage, onKill }: LoopOptions): Prom
   for (const patches of allPatches().values()) assertPatchesFit(patches)
   const random = createRandom(seed)
   const plan = new Plan(random)
-  const summary: Summary = { seed, kills: 0, places: new Map(), requests: { acknowledged: 0, refused: 0, unknown: 0, again: 0 }, checks: 0, violation: undefined }
+  const summary: Summary = {
+    seed,
+    kills: 0,
+    places: new Map(),
+    requests: { acknowledged: 0, refused: 0, unknown: 0, again: 0 },
+    checks: 0,
+    violation: undefined,
+  }
   let last = 'none'
   while (summary.kills < kills && !summary.violation) {
-    const round = new Round(random.between(0, 2 ** 31), changesOf(random, sabotage), sabotage ? BROKEN_QUIET_MS : QUIET_MS)
+    const round = new Round(
+      random.between(0, 2 ** 31),
+      changesOf(random, sabotage),
+      sabotage ? BROKEN_QUIET_MS : QUIET_MS,
+    )
     const until = Math.min(kills, summary.kills + ROUND_KILLS)
     const firstUntil = summary.kills + Math.min(FIRST_KILLS, Math.floor((until - summary.kills) / 4))
     try {
       while (summary.kills < until) {
-        const kill = sabotage ? killOf(sabotage, random, summary.kills === 0, round.hasUsers) : summary.kills < firstUntil ? plan.first() : round.hasUsers ? plan.next() : byChance
+        const kill = sabotage
+          ? killOf(sabotage, random, summary.kills === 0, round.hasUsers)
+          : summary.kills < firstUntil
+            ? plan.first()
+            : round.hasUsers
+              ? plan.next()
+              : byChance
         const where = await within(HANG_MS, kill.where, perform(round, kill, summary))
         if (where === undefined) continue // it drained before the kill came
         last = kill.point ? `${where}, ${JSON.stringify(kill.point)}` : `${where}, after ${kill.afterMs} ms`
@@ -56,11 +75,15 @@ export async function loop({ kills, seed, sabotage, onKill }: LoopOptions): Prom
       await round.finish()
       summary.checks++
     } catch (error) {
-      const text = error instanceof Violation ? error.message : `the loop itself failed: ${error instanceof Error ? error.stack : String(error)}`
+      const text =
+        error instanceof Violation
+          ? error.message
+          : `the loop itself failed: ${error instanceof Error ? error.stack : String(error)}`
       summary.violation = { text, kill: summary.kills, last, folder: round.folder }
     } finally {
       const { counts } = round.history
-      for (const outcome of ['acknowledged', 'refused', 'unknown', 'again'] as const) summary.requests[outcome] += counts[outcome]
+      for (const outcome of ['acknowledged', 'refused', 'unknown', 'again'] as const)
+        summary.requests[outcome] += counts[outcome]
       round.close(summary.violation !== undefined && !sabotage)
     }
   }
@@ -112,7 +135,9 @@ async function after(ms: number, sooner: Promise<unknown>): Promise<void> {
 
 async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const hang = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Violation(`it hung: ${what}, ${ms} ms`)), ms)))
+  const hang = new Promise<never>(
+    (_, reject) => (timer = setTimeout(() => reject(new Violation(`it hung: ${what}, ${ms} ms`)), ms)),
+  )
   return Promise.race([work, hang]).finally(() => clearTimeout(timer))
 }
 

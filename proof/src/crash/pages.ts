@@ -9,19 +9,29 @@ interface Shown {
 }
 
 /**
- * What readers see over HTTP against what the stores of those who write hold: the newest articles and the tags; `everything`: all of
- * the list, and the comments of the newest. Undefined if the process was gone before it had answered.
+ * What readers see over HTTP against what the stores of those who write hold: the newest articles and the tags;
+ * `everything`: all of the list, and the comments of the newest. Undefined if the process was gone before it had
+ * answered.
  */
 export async function judgePages(client: Client, seen: Seen, everything: boolean): Promise<string[] | undefined> {
   const findings: string[] = []
   for (let offset = 0; offset === 0 || (everything && offset < seen.articles.length); offset += PAGE) {
     const reply = await client.send({ method: 'GET', path: `/articles?limit=${PAGE}&offset=${offset}` })
     if (reply.status === 0) return undefined
-    const { articles = [], articlesCount } = (reply.body ?? {}) as { articles?: Shown[]; articlesCount?: number } // as RealWorld has it
-    const shown = articles.map(({ slug, description, tagList, favoritesCount }) => [slug, description, JSON.stringify(tagList), favoritesCount])
-    const held = seen.articles.slice(offset, offset + PAGE).map(({ slug, description, tagList, favorites }) => [slug, description, tagList, favorites])
+    // as RealWorld has it
+    const { articles = [], articlesCount } = (reply.body ?? {}) as { articles?: Shown[]; articlesCount?: number }
+    const shown = articles.map(({ slug, description, tagList, favoritesCount }) => [
+      slug,
+      description,
+      JSON.stringify(tagList),
+      favoritesCount,
+    ])
+    const held = seen.articles
+      .slice(offset, offset + PAGE)
+      .map(({ slug, description, tagList, favorites }) => [slug, description, tagList, favorites])
     findings.push(...differences(`article at ${offset} in the list`, held, shown))
-    if (articlesCount !== seen.articles.length) findings.push(`the list says that there are ${articlesCount} articles, and there are ${seen.articles.length}`)
+    if (articlesCount !== seen.articles.length)
+      findings.push(`the list says that there are ${articlesCount} articles, and there are ${seen.articles.length}`)
   }
   const tags = await client.send({ method: 'GET', path: '/tags' })
   if (tags.status === 0) return undefined
@@ -36,7 +46,10 @@ export async function judgePages(client: Client, seen: Seen, everything: boolean
 
 async function commentsOf(client: Client, { slug }: SeenArticle): Promise<number | undefined> {
   for (let offset = 0; ; offset += COMMENTS_ON_A_PAGE) {
-    const reply = await client.send({ method: 'GET', path: `/articles/${slug}/comments?limit=${COMMENTS_ON_A_PAGE}&offset=${offset}` })
+    const reply = await client.send({
+      method: 'GET',
+      path: `/articles/${slug}/comments?limit=${COMMENTS_ON_A_PAGE}&offset=${offset}`,
+    })
     if (reply.status === 0) return undefined
     const { length } = (reply.body as { comments: unknown[] }).comments // as RealWorld has it
     if (length < COMMENTS_ON_A_PAGE) return offset + length

@@ -47,7 +47,7 @@ async function hasDoubles(served: Served): Promise<boolean> {
 
 /** Three times. */
 async function pauseAndTakeOver(served: Served, data: string): Promise<void> {
-  for (let takeovers = 0; takeovers < 3; ) {
+  for (let takeovers = 0; takeovers < 3;) {
     await pause(served, data)
     const epoch = unlessInUse(() => takeOver(data))
     if (epoch === undefined) {
@@ -56,11 +56,17 @@ async function pauseAndTakeOver(served: Served, data: string): Promise<void> {
     }
     served.child.kill('SIGCONT')
     takeovers++
-    assert.ok(await eventually(() => (unlessInUse(() => epochOf(data)) ?? 0) > epoch), 'it has taken its leases back under a higher epoch')
+    assert.ok(
+      await eventually(() => (unlessInUse(() => epochOf(data)) ?? 0) > epoch),
+      'it has taken its leases back under a higher epoch',
+    )
   }
 }
 
-/** Halts the process until its leases have ended. Halted in the midst of a commit it has the file to itself: then again, at another moment. */
+/**
+ * Halts the process until its leases have ended. Halted in the midst of a commit it has the file to itself: then again,
+ * at another moment.
+ */
 async function pause(served: Served, data: string): Promise<void> {
   for (;;) {
     served.child.kill('SIGSTOP')
@@ -104,18 +110,29 @@ async function keepWhile(served: Served, work: () => Promise<void>): Promise<Kep
 
 async function assertOnce(served: Served, { acknowledged, unsure }: Kept): Promise<void> {
   const notes = (await served.list('notes')).sort()
-  assert.deepEqual(notes, [...acknowledged, ...unsure.filter((text) => notes.includes(text))].sort(), 'each that was acknowledged is kept once, and nothing that nobody asked for')
+  assert.deepEqual(
+    notes,
+    [...acknowledged, ...unsure.filter((text) => notes.includes(text))].sort(),
+    'each that was acknowledged is kept once, and nothing that nobody asked for',
+  )
   assert.ok(await eventually(async () => (await served.list('copies')).length >= notes.length))
   assert.deepEqual((await served.list('copies')).sort(), notes, 'each is copied once')
 }
 
-/** As another instance does: takes every lease under a new epoch, for a moment, and handles what is in the log. The new epoch. */
+/**
+ * As another instance does: takes every lease under a new epoch, for a moment, and handles what is in the log. The new
+ * epoch.
+ */
 function takeOver(data: string): number {
   const database = new DatabaseSync(join(data, 'copies.db'))
   try {
     database.exec(`ATTACH '${join(data, 'log.db')}' AS log; BEGIN IMMEDIATE`)
-    database.prepare(`UPDATE atoll_leases SET owner = 'another', epoch = epoch + 1, expires_at = ?`).run(Date.now() + LEASE_MS)
-    database.exec(`UPDATE atoll_cursors SET epoch = epoch + 1; CREATE TEMP TABLE fresh AS ${selectFresh}; ${handleFresh}; COMMIT`)
+    database
+      .prepare(`UPDATE atoll_leases SET owner = 'another', epoch = epoch + 1, expires_at = ?`)
+      .run(Date.now() + LEASE_MS)
+    database.exec(
+      `UPDATE atoll_cursors SET epoch = epoch + 1; CREATE TEMP TABLE fresh AS ${selectFresh}; ${handleFresh}; COMMIT`,
+    )
   } finally {
     database.close()
   }

@@ -8,7 +8,10 @@ export interface Kill {
   /** What is counted: the name of a point, or the kind of chance. */
   readonly where: string
   readonly point?: Plant['point']
-  /** By chance: so long after the process was spawned (start), the load began (load), or it was told to stop (stop). With a point: the bound. */
+  /**
+   * By chance: so long after the process was spawned (start), the load began (load), or it was told to stop (stop).
+   * With a point: the bound.
+   */
   readonly afterMs: number
   /** The load begins as soon as the process is ready, while it may still catch up. */
   readonly atOnce?: boolean
@@ -26,16 +29,21 @@ export class Plan {
   next(): Kill {
     const random = this.#random
     const kind = random.weighted(kinds)
-    if (kind === 'under load') return { phase: 'load', where: 'by chance: under load', afterMs: random.between(20, 600) }
-    if (kind === 'starting') return { phase: 'start', where: 'by chance: while it starts', afterMs: random.between(50, 450) }
-    if (kind === 'just ready') return { phase: 'load', where: 'by chance: just ready', afterMs: random.between(0, 60), atOnce: true }
-    if (kind === 'stopping') return { phase: 'stop', where: 'by chance: while it drains', afterMs: random.between(0, 40) }
+    if (kind === 'under load')
+      return { phase: 'load', where: 'by chance: under load', afterMs: random.between(20, 600) }
+    if (kind === 'starting')
+      return { phase: 'start', where: 'by chance: while it starts', afterMs: random.between(50, 450) }
+    if (kind === 'just ready')
+      return { phase: 'load', where: 'by chance: just ready', afterMs: random.between(0, 60), atOnce: true }
+    if (kind === 'stopping')
+      return { phase: 'stop', where: 'by chance: while it drains', afterMs: random.between(0, 40) }
     return this.#at(kind)
   }
 
   /** Of a data folder that no process has started in to the end. */
   first(): Kill {
-    if (this.#random.chance(0.25)) return { phase: 'first start', where: 'by chance: in a first start', afterMs: this.#random.between(100, 1_000) }
+    if (this.#random.chance(0.25))
+      return { phase: 'first start', where: 'by chance: in a first start', afterMs: this.#random.between(100, 1_000) }
     return this.#at('first start')
   }
 
@@ -44,7 +52,13 @@ export class Plan {
     const least = Math.min(...candidates.map((point) => this.#planned.get(point) ?? 0))
     const point = this.#random.pick(candidates.filter((point) => (this.#planned.get(point) ?? 0) === least))
     this.#planned.set(point, least + 1)
-    return { phase, where: point.name, point: { name: point.name, nth: this.#random.between(1, point.nthMax) }, afterMs: BOUND_MS, atOnce: this.#random.chance(0.2) }
+    return {
+      phase,
+      where: point.name,
+      point: { name: point.name, nth: this.#random.between(1, point.nthMax) },
+      afterMs: BOUND_MS,
+      atOnce: this.#random.chance(0.2),
+    }
   }
 }
 

@@ -15,23 +15,42 @@ export interface Plant {
 /** Harmless changes that bring rare moments about more often. */
 const variants: Readonly<Record<string, readonly Patch[]>> = {
   /** A checkpoint every 40 pages instead of 4,000, so that kills fall into checkpoints, too. */
-  'small checkpoints': [{ file: 'packages/sqlite/src/database.ts', find: 'const CHECKPOINT_PAGES = 4_000', replace: 'const CHECKPOINT_PAGES = 40' }],
+  'small checkpoints': [
+    {
+      file: 'packages/sqlite/src/database.ts',
+      find: 'const CHECKPOINT_PAGES = 4_000',
+      replace: 'const CHECKPOINT_PAGES = 40',
+    },
+  ],
   /** SQLite's own bound on pages stands in for a full disk while the file named by CRASH_FULL is there. */
   'files that may not grow': [
     {
       file: 'packages/sqlite/src/database.ts',
       find: "database.pragma('foreign_keys = ON')",
-      replace: "database.pragma('foreign_keys = ON'); if (!readonly) setInterval(() => { if (database.open && !database.inTransaction) database.pragma(`max_page_count = ${existsSync(process.env['CRASH_FULL'] ?? '') ? Number(database.pragma('page_count', { simple: true })) : 1e9}`) }, 5).unref()",
+      replace:
+        "database.pragma('foreign_keys = ON'); if (!readonly) setInterval(() => { if (database.open && !database.inTransaction) database.pragma(`max_page_count = ${existsSync(process.env['CRASH_FULL'] ?? '') ? Number(database.pragma('page_count', { simple: true })) : 1e9}`) }, 5).unref()",
     },
   ],
   /** Whoever lost a lease commits all the same. Shown by `pause.test.ts`, not by kills. */
   'no fencing': [
-    { file: 'packages/atoll/src/runtime/subscription/cursor-book.ts', find: 'if (lease?.epoch !== this.#epoch) throw this.#fenced()', replace: '' },
-    { file: 'packages/atoll/src/runtime/subscription/cursor-book.ts', find: 'ahead, ...which])) !== 1) throw this.#fenced()', replace: 'ahead, ...which])) !== 1) {}' },
+    {
+      file: 'packages/atoll/src/runtime/subscription/cursor-book.ts',
+      find: 'if (lease?.epoch !== this.#epoch) throw this.#fenced()',
+      replace: '',
+    },
+    {
+      file: 'packages/atoll/src/runtime/subscription/cursor-book.ts',
+      find: 'ahead, ...which])) !== 1) throw this.#fenced()',
+      replace: 'ahead, ...which])) !== 1) {}',
+    },
   ],
   /** Commits that return before they are on disk. Kills do not show that; the order of system calls does. */
   'synchronous=NORMAL': [
-    { file: 'packages/sqlite/src/database.ts', find: "database.pragma('synchronous = FULL')", replace: "database.pragma('synchronous = NORMAL')" },
+    {
+      file: 'packages/sqlite/src/database.ts',
+      find: "database.pragma('synchronous = FULL')",
+      replace: "database.pragma('synchronous = NORMAL')",
+    },
     { file: 'packages/sqlite/src/database.ts', find: 'const FULL = 2', replace: 'const FULL = 1' },
   ],
 }
@@ -49,11 +68,21 @@ export function environmentOf({ point, changes = [] }: Plant): Record<string, st
 /** The patches that {@link environmentOf} names. A point that no list knows comes with one of the changes. */
 export function patchesOf(json: string): Patch[] {
   const names = json === '' ? [] : (JSON.parse(json) as string[]) // written above
-  return names.flatMap((name) => points.find((point) => point.name === name)?.patch ?? sabotages.find((sabotage) => sabotage.name === name)?.patches ?? variants[name] ?? [])
+  return names.flatMap(
+    (name) =>
+      points.find((point) => point.name === name)?.patch ??
+      sabotages.find((sabotage) => sabotage.name === name)?.patches ??
+      variants[name] ??
+      [],
+  )
 }
 
 /** Every patch there is, by what it is for. */
 export function allPatches(): ReadonlyMap<string, readonly Patch[]> {
-  const named = [...points.map((point) => [point.name, [point.patch]] as const), ...sabotages.map((one) => [one.name, one.patches] as const), ...Object.entries(variants)]
+  const named = [
+    ...points.map((point) => [point.name, [point.patch]] as const),
+    ...sabotages.map((one) => [one.name, one.patches] as const),
+    ...Object.entries(variants),
+  ]
   return new Map(named)
 }

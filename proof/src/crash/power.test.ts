@@ -8,15 +8,17 @@ import type { LogRecord } from '@atoll/log/driver'
 import { createEmbeddedLog } from '@atoll/log/embedded'
 import { createSqliteStores } from '@atoll/store/sqlite'
 
-// When the power goes, a write-ahead log keeps what was synced, and of the rest any part: it may end anywhere, or hold rubbish. Real
-// files are copied while they are open, and cut and torn at every frame and between.
+// When the power goes, a write-ahead log keeps what was synced, and of the rest any part: it may end anywhere, or hold
+// rubbish. Real files are copied while they are open, and cut and torn at every frame and between.
 
 const host = createNodeHost()
 const COMMITS = 8
 const HEADER = 32
 const FRAME = 24 + 4096
 
-/** A file and its write-ahead log as they lay on disk, and how long the latter was when each commit was acknowledged. */
+/**
+ * A file and its write-ahead log as they lay on disk, and how long the latter was when each commit was acknowledged.
+ */
 interface Crashed {
   readonly database: Buffer
   readonly wal: Buffer
@@ -27,13 +29,23 @@ describe('a store whose power was cut', () => {
   it('has every transaction that was acknowledged by then, and no part of a later one, wherever its write-ahead log ends', () =>
     inFolder(async (folder) => {
       const crashed = await crashStore(folder)
-      for (const wal of cuts(crashed.wal)) assert.equal(await commitsOfStore(folder, crashed, wal), acknowledgedBy(crashed, wal.length), `cut at ${wal.length}`)
+      for (const wal of cuts(crashed.wal))
+        assert.equal(
+          await commitsOfStore(folder, crashed, wal),
+          acknowledgedBy(crashed, wal.length),
+          `cut at ${wal.length}`,
+        )
     }))
 
   it('has the same when the end of its write-ahead log is rubbish', () =>
     inFolder(async (folder) => {
       const crashed = await crashStore(folder)
-      for (const { wal, intact } of tears(crashed.wal)) assert.equal(await commitsOfStore(folder, crashed, wal), acknowledgedBy(crashed, intact), `torn after ${intact}`)
+      for (const { wal, intact } of tears(crashed.wal))
+        assert.equal(
+          await commitsOfStore(folder, crashed, wal),
+          acknowledgedBy(crashed, intact),
+          `torn after ${intact}`,
+        )
     }))
 })
 
@@ -41,13 +53,19 @@ describe('a log whose power was cut', () => {
   it('has every append that was acknowledged by then, and no part of a later one, wherever its write-ahead log ends', () =>
     inFolder(async (folder) => {
       const crashed = await crashLog(folder)
-      for (const wal of cuts(crashed.wal)) assert.equal(await appendsOfLog(folder, crashed, wal), acknowledgedBy(crashed, wal.length), `cut at ${wal.length}`)
+      for (const wal of cuts(crashed.wal))
+        assert.equal(
+          await appendsOfLog(folder, crashed, wal),
+          acknowledgedBy(crashed, wal.length),
+          `cut at ${wal.length}`,
+        )
     }))
 
   it('has the same when the end of its write-ahead log is rubbish', () =>
     inFolder(async (folder) => {
       const crashed = await crashLog(folder)
-      for (const { wal, intact } of tears(crashed.wal)) assert.equal(await appendsOfLog(folder, crashed, wal), acknowledgedBy(crashed, intact), `torn after ${intact}`)
+      for (const { wal, intact } of tears(crashed.wal))
+        assert.equal(await appendsOfLog(folder, crashed, wal), acknowledgedBy(crashed, intact), `torn after ${intact}`)
     }))
 })
 
@@ -59,7 +77,8 @@ async function crashStore(folder: string): Promise<Crashed> {
   const file = join(folder, 'shop.db')
   for (let commit = 1; commit <= COMMITS; commit++) {
     await store.write(async (tx) => {
-      for (let part = 0; part < PARTS; part++) await tx.run({ sql: 'INSERT INTO parts (number, text) VALUES (?, ?)' }, [commit, 'x'.repeat(1_500)])
+      for (let part = 0; part < PARTS; part++)
+        await tx.run({ sql: 'INSERT INTO parts (number, text) VALUES (?, ?)' }, [commit, 'x'.repeat(1_500)])
     })
     acknowledged.push(statSync(`${file}-wal`).size)
   }
@@ -74,8 +93,14 @@ async function commitsOfStore(folder: string, { database }: Crashed, wal: Buffer
   const stores = createSqliteStores({ folder: place, host })
   try {
     const store = await stores.open('shop', migrations)
-    const rows = await store.reader.all<{ number: number; count: number }>({ sql: 'SELECT number, count(*) AS count FROM parts GROUP BY number ORDER BY number' })
-    assert.deepEqual(rows, rows.map((_, index) => ({ number: index + 1, count: PARTS })), 'half a transaction, or one that is missing before another')
+    const rows = await store.reader.all<{ number: number; count: number }>({
+      sql: 'SELECT number, count(*) AS count FROM parts GROUP BY number ORDER BY number',
+    })
+    assert.deepEqual(
+      rows,
+      rows.map((_, index) => ({ number: index + 1, count: PARTS })),
+      'half a transaction, or one that is missing before another',
+    )
     await store.write((tx) => tx.run({ sql: 'INSERT INTO parts (number, text) VALUES (0, ?)' }, ['it can be written']))
     return rows.length
   } finally {
@@ -88,7 +113,10 @@ async function crashLog(folder: string): Promise<Crashed> {
   const log = await createEmbeddedLog({ file, host })
   const acknowledged: number[] = []
   for (let commit = 0; commit < COMMITS; commit++) {
-    await log.append('shop', Array.from({ length: PARTS }, (_, part) => recordOf(commit * PARTS + part + 1)))
+    await log.append(
+      'shop',
+      Array.from({ length: PARTS }, (_, part) => recordOf(commit * PARTS + part + 1)),
+    )
     acknowledged.push(statSync(`${file}-wal`).size)
   }
   const crashed = { database: readFileSync(file), wal: readFileSync(`${file}-wal`), acknowledged }
@@ -97,10 +125,17 @@ async function crashLog(folder: string): Promise<Crashed> {
 }
 
 async function appendsOfLog(folder: string, { database }: Crashed, wal: Buffer): Promise<number> {
-  const log = await createEmbeddedLog({ file: join(lay(folder, 'log.db', database, wal), 'log.db'), host, thread: false })
+  const log = await createEmbeddedLog({
+    file: join(lay(folder, 'log.db', database, wal), 'log.db'),
+    host,
+    thread: false,
+  })
   try {
     const records = await log.read('shop', 0, null, COMMITS * PARTS)
-    assert.deepEqual(records.map(({ number, id }) => [number, id]), records.map((_, index) => [index + 1, `event ${index + 1}`]))
+    assert.deepEqual(
+      records.map(({ number, id }) => [number, id]),
+      records.map((_, index) => [index + 1, `event ${index + 1}`]),
+    )
     assert.equal(records.length % PARTS, 0, 'half an append')
     await log.append('shop', [recordOf(records.length + 1)])
     return records.length / PARTS
@@ -112,11 +147,15 @@ async function appendsOfLog(folder: string, { database }: Crashed, wal: Buffer):
 /** Before each frame, after a part of its header, after all of it, within its page, and before its last byte. */
 function cuts(wal: Buffer): Buffer[] {
   const places = [0, 1, HEADER - 1]
-  for (let frame = HEADER; frame < wal.length; frame += FRAME) places.push(frame, frame + 1, frame + 23, frame + 24, frame + 2_000, frame + FRAME - 1)
+  for (let frame = HEADER; frame < wal.length; frame += FRAME)
+    places.push(frame, frame + 1, frame + 23, frame + 24, frame + 2_000, frame + FRAME - 1)
   return [...places, wal.length].map((place) => wal.subarray(0, place))
 }
 
-/** As long as it was; from somewhere on zeroes, or with one bit that is wrong. `intact`: how much of it is as it was written. */
+/**
+ * As long as it was; from somewhere on zeroes, or with one bit that is wrong. `intact`: how much of it is as it was
+ * written.
+ */
 function tears(wal: Buffer): { wal: Buffer; intact: number }[] {
   const torn: { wal: Buffer; intact: number }[] = []
   for (let frame = HEADER; frame < wal.length; frame += FRAME) {
@@ -131,7 +170,10 @@ function tears(wal: Buffer): { wal: Buffer; intact: number }[] {
   return torn
 }
 
-/** A commit's frames are the file's when it is acknowledged, so as many commits are whole as had been acknowledged at that length. */
+/**
+ * A commit's frames are the file's when it is acknowledged, so as many commits are whole as had been acknowledged at
+ * that length.
+ */
 function acknowledgedBy({ acknowledged }: Crashed, length: number): number {
   return acknowledged.filter((size) => size <= length).length
 }
@@ -146,7 +188,19 @@ function lay(folder: string, name: string, database: Buffer, wal: Buffer): strin
 }
 
 function recordOf(number: number): LogRecord {
-  return { partition: 0, number, order: String(number), id: `event ${number}`, type: 'part.made', version: 1, key: 'k', at: 0, data: JSON.stringify('x'.repeat(1_500)), trace: '', cause: '' }
+  return {
+    partition: 0,
+    number,
+    order: String(number),
+    id: `event ${number}`,
+    type: 'part.made',
+    version: 1,
+    key: 'k',
+    at: 0,
+    data: JSON.stringify('x'.repeat(1_500)),
+    trace: '',
+    cause: '',
+  }
 }
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
@@ -159,4 +213,6 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
 }
 
 const PARTS = 4
-const migrations = { '0001-parts': 'CREATE TABLE parts (seq INTEGER PRIMARY KEY, number INTEGER NOT NULL, text TEXT NOT NULL) STRICT' }
+const migrations = {
+  '0001-parts': 'CREATE TABLE parts (seq INTEGER PRIMARY KEY, number INTEGER NOT NULL, text TEXT NOT NULL) STRICT',
+}

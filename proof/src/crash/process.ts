@@ -25,7 +25,21 @@ export class Conduit {
   constructor(data: string, plant: Plant, args: readonly string[] = []) {
     // With other settings in NODE_OPTIONS it would not be the process that is meant.
     const env = { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE, ...environmentOf(plant) }
-    const child = spawn(process.execPath, ['packages/cli/src/main.ts', 'dev', 'apps/conduit/src/system.ts', '--data', data, '--port', '0', '--json', ...args], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(
+      process.execPath,
+      [
+        'packages/cli/src/main.ts',
+        'dev',
+        'apps/conduit/src/system.ts',
+        '--data',
+        data,
+        '--port',
+        '0',
+        '--json',
+        ...args,
+      ],
+      { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] },
+    )
     this.#child = child
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#err += text))
     this.ended = (once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>).then(([code, signal]) => {
@@ -33,7 +47,10 @@ export class Conduit {
       return { code, signal, err: this.#err }
     })
     const line = once(createInterface(child.stdout), 'line') as Promise<[string]>
-    this.ready = Promise.race([line.then(([text]) => (JSON.parse(text) as { url: string }).url), this.ended.then(() => undefined)]) // what `atoll dev --json` prints
+    this.ready = Promise.race([
+      line.then(([text]) => (JSON.parse(text) as { url: string }).url),
+      this.ended.then(() => undefined),
+    ]) // what `atoll dev --json` prints
   }
 
   /** What it has said on standard error so far. */

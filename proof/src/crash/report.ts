@@ -24,7 +24,9 @@ export function isGood(summary: Summary): boolean {
 
 export function formatSummary(summary: Summary, seconds: number): string {
   const { kills, places, requests, checks, violation, seed } = summary
-  const lines = [...places].sort(([a], [b]) => a.localeCompare(b)).map(([place, count]) => `${String(count).padStart(6)}  ${place}`)
+  const lines = [...places]
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([place, count]) => `${String(count).padStart(6)}  ${place}`)
   lines.push(
     '',
     `${kills} kills in ${seconds.toFixed(0)} s (seed ${seed}), ${checks} times held to account`,

@@ -34,18 +34,26 @@ export class Client {
       const text = body === undefined ? undefined : JSON.stringify(body)
       const all: Record<string, string> = { ...headers }
       if (token !== undefined) all['authorization'] = `Token ${token}`
-      if (text !== undefined) Object.assign(all, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) })
-      const sent = request(`${this.#url}/api${path}`, { method, headers: all, agent: this.#agent, timeout: ANSWER_MS }, (response) => {
-        let answer = ''
-        response.setEncoding('utf8')
-        response.on('data', (chunk: string) => (answer += chunk))
-        response.on('end', () => resolve(toReply(response.statusCode!, answer, this.#passesOn))) // a response has a status
-        response.on('error', () => resolve(broken))
-        response.on('close', () => resolve(broken)) // before its end
-      })
+      if (text !== undefined)
+        Object.assign(all, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) })
+      const sent = request(
+        `${this.#url}/api${path}`,
+        { method, headers: all, agent: this.#agent, timeout: ANSWER_MS },
+        (response) => {
+          let answer = ''
+          response.setEncoding('utf8')
+          response.on('data', (chunk: string) => (answer += chunk))
+          // a response has a status
+          response.on('end', () => resolve(toReply(response.statusCode!, answer, this.#passesOn)))
+          response.on('error', () => resolve(broken))
+          response.on('close', () => resolve(broken)) // before its end
+        },
+      )
       sent.on('timeout', () => sent.destroy(new Error('no answer')))
       // Nobody listened, so nothing was sent; whatever else broke may have broken after the request had arrived.
-      sent.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? { ...broken, outcome: 'refused' } : broken))
+      sent.on('error', (error: NodeJS.ErrnoException) =>
+        resolve(error.code === 'ECONNREFUSED' ? { ...broken, outcome: 'refused' } : broken),
+      )
       sent.end(text)
     })
   }
@@ -59,8 +67,16 @@ const broken: Reply = { outcome: 'unknown', status: 0, body: undefined }
 /** Longer than any bound within which Atoll answers. */
 const ANSWER_MS = 30_000
 
-/** A 500 or 504 leaves open what became of the request, and a 503 of somebody who asked others; every other refusal says that it did nothing. */
+/**
+ * A 500 or 504 leaves open what became of the request, and a 503 of somebody who asked others; every other refusal says
+ * that it did nothing.
+ */
 function toReply(status: number, text: string, passesOn: boolean): Reply {
-  const outcome = status < 300 ? 'acknowledged' : status === 500 || status === 504 || (passesOn && status === 503) ? 'unknown' : 'refused'
+  const outcome =
+    status < 300
+      ? 'acknowledged'
+      : status === 500 || status === 504 || (passesOn && status === 503)
+        ? 'unknown'
+        : 'refused'
   return { outcome, status, body: text === '' ? undefined : JSON.parse(text) }
 }

@@ -31,7 +31,10 @@ export class Round {
   readonly #quietMs: number
   #load: ChildProcess | undefined
 
-  /** `changes`: names of sabotages and variants for every process of this round. `quietMs`: how long what is pending may take. */
+  /**
+   * `changes`: names of sabotages and variants for every process of this round. `quietMs`: how long what is pending may
+   * take.
+   */
   constructor(seed: number, changes: readonly string[], quietMs: number) {
     this.#seed = seed
     this.#quietMs = quietMs
@@ -54,12 +57,20 @@ export class Round {
     const users = await Promise.all(
       Array.from({ length: USERS }, async (_, index): Promise<User> => {
         const name = `crash${index}`
-        const { body } = await client.send({ method: 'POST', path: '/users', body: { user: { username: name, email: `${name}@example.com`, password: 'a good one' } } })
+        const { body } = await client.send({
+          method: 'POST',
+          path: '/users',
+          body: { user: { username: name, email: `${name}@example.com`, password: 'a good one' } },
+        })
         return { name, token: (body as { user: { token: string } }).user.token } // as RealWorld has it
       }),
     )
     client.close()
-    this.#load = fork(join(import.meta.dirname, 'load.ts'), [this.#book, String(this.#seed), 'op-', JSON.stringify(users)], { env: { ...process.env, NODE_OPTIONS: '' } })
+    this.#load = fork(
+      join(import.meta.dirname, 'load.ts'),
+      [this.#book, String(this.#seed), 'op-', JSON.stringify(users)],
+      { env: { ...process.env, NODE_OPTIONS: '' } },
+    )
   }
 
   /** Lets the client send requests until it is told to rest. */
@@ -76,8 +87,8 @@ export class Round {
   }
 
   /**
-   * Holds what is there against what the client was told. Throws a {@link Violation}. False if the process was gone before all was
-   * seen: then nothing is known, and the next one is held to account.
+   * Holds what is there against what the client was told. Throws a {@link Violation}. False if the process was gone
+   * before all was seen: then nothing is known, and the next one is held to account.
    */
   async check(conduit: Conduit, url: string, everything = false): Promise<boolean> {
     const accounts = await whenQuiet(this.data, this.#quietMs)
@@ -87,7 +98,13 @@ export class Round {
     const pages = await judgePages(client, seen, everything)
     client.close()
     if (!pages || conduit.isOver) return false
-    const findings = [...this.history.judge(seen), ...judgeLedger(accounts, seen.logged), ...seen.contradictions, ...pages, ...alarms(conduit.err)]
+    const findings = [
+      ...this.history.judge(seen),
+      ...judgeLedger(accounts, seen.logged),
+      ...seen.contradictions,
+      ...pages,
+      ...alarms(conduit.err),
+    ]
     if (findings.length > 0) throw new Violation(findings.slice(0, 10).join('\n'))
     return true
   }
@@ -98,8 +115,11 @@ export class Round {
     try {
       const url = await conduit.ready
       if (url === undefined) throw didNotStart(await conduit.ended)
-      if (!(await this.check(conduit, url, true))) throw new Violation(`it ended while nobody killed it: ${conduit.err}`)
-      await promisify(execFile)(process.execPath, ['packages/cli/src/main.ts', 'ledger', '--data', this.data], { cwd: root }).catch((error: unknown) => {
+      if (!(await this.check(conduit, url, true)))
+        throw new Violation(`it ended while nobody killed it: ${conduit.err}`)
+      await promisify(execFile)(process.execPath, ['packages/cli/src/main.ts', 'ledger', '--data', this.data], {
+        cwd: root,
+      }).catch((error: unknown) => {
         throw new Violation(`atoll ledger failed: ${String(error)}`)
       })
       const { code } = await conduit.end('SIGTERM')
@@ -126,7 +146,11 @@ export function didNotStart({ code, signal, err }: End): Violation {
 
 /** What it logged as an error: there is no cause for any. */
 function alarms(err: string): string[] {
-  return err.split('\n').filter((line) => line.includes('"level":50') || line.includes('ALARM')).slice(0, 3).map((line) => `it logged: ${line.slice(0, 500)}`)
+  return err
+    .split('\n')
+    .filter((line) => line.includes('"level":50') || line.includes('ALARM'))
+    .slice(0, 3)
+    .map((line) => `it logged: ${line.slice(0, 500)}`)
 }
 
 const USERS = 5

@@ -1,6 +1,8 @@
 import { reach, type Patch } from '../patches.ts'
 
-/** The code with one promise broken, and where a kill shows it. Whoever proves the code must catch every one of them. */
+/**
+ * The code with one promise broken, and where a kill shows it. Whoever proves the code must catch every one of them.
+ */
 export interface Sabotage {
   readonly name: string
   readonly patches: readonly Patch[]
@@ -12,14 +14,21 @@ export interface Sabotage {
 
 const runtime = 'packages/atoll/src/runtime'
 const batch = `${runtime}/subscription/batch.ts`
-const mark = 'for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)'
+const mark =
+  'for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)'
 const logWriter = 'packages/log/src/drivers/embedded/writer.ts'
 const HERE = 'sabotage: here'
 
 export const sabotages: readonly Sabotage[] = [
   {
     name: 'answers before the commit',
-    patches: [{ file: 'packages/store/src/drivers/sqlite/writer.ts', find: 'group.written.push(write)', replace: 'group.written.push(write); write.resolve(result)' }],
+    patches: [
+      {
+        file: 'packages/store/src/drivers/sqlite/writer.ts',
+        find: 'group.written.push(write)',
+        replace: 'group.written.push(write); write.resolve(result)',
+      },
+    ],
     point: 'store: before commit',
     nthMax: 120,
   },
@@ -88,7 +97,11 @@ export const sabotages: readonly Sabotage[] = [
     name: 'answers an append before the log has committed it',
     patches: [
       { file: logWriter, find: 'this.#commit.run()', replace: '' },
-      { file: logWriter, find: 'this.#begin.run()', replace: `if (!this.#database.inTransaction) { this.#begin.run(); setTimeout(() => { ${reach(HERE)} this.#commit.run() }, 200) }` },
+      {
+        file: logWriter,
+        find: 'this.#begin.run()',
+        replace: `if (!this.#database.inTransaction) { this.#begin.run(); setTimeout(() => { ${reach(HERE)} this.#commit.run() }, 200) }`,
+      },
     ],
     point: HERE,
     nthMax: 6,
@@ -108,7 +121,11 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'notes the seed as done before it is',
     patches: [
-      { file: 'packages/cli/src/start.ts', find: 'await seed(system, running)\n      markFinished(data)', replace: 'markFinished(data)\n      await seed(system, running)' },
+      {
+        file: 'packages/cli/src/start.ts',
+        find: 'await seed(system, running)\n      markFinished(data)',
+        replace: 'markFinished(data)\n      await seed(system, running)',
+      },
     ],
     point: 'seeding: in the midst',
     nthMax: 300,

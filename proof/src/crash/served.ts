@@ -25,17 +25,29 @@ export interface Serving {
 /** Starts it. Rejects with what it said if it does not get ready. */
 export async function serve(data: string, { leaseMs, env = {} }: Serving = {}): Promise<Served> {
   const args = [join(import.meta.dirname, 'notebook.ts'), data, ...(leaseMs === undefined ? [] : [String(leaseMs)])]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_OPTIONS: '', ...env } })
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_OPTIONS: '', ...env },
+  })
   let err = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
-  const ended = (once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>).then(([code, signal]): End => ({ code, signal, err }))
-  const [url] = await Promise.race([once(createInterface(child.stdout), 'line') as Promise<[string]>, ended.then((end) => Promise.reject(new NotReady(end)))])
+  const ended = (once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>).then(
+    ([code, signal]): End => ({ code, signal, err }),
+  )
+  const [url] = await Promise.race([
+    once(createInterface(child.stdout), 'line') as Promise<[string]>,
+    ended.then((end) => Promise.reject(new NotReady(end))),
+  ])
   return {
     url,
     child,
     ended,
     async keep(text) {
-      const answer = await fetch(`${url}/notes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text }) })
+      const answer = await fetch(`${url}/notes`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ text }),
+      })
       await answer.text()
       return answer.status
     },
@@ -57,7 +69,9 @@ export class NotReady extends Error {
 }
 
 /** A folder for one test; whatever serves in it is ended afterwards. */
-export async function inFolder(work: (folder: string, serve: (data: string, serving?: Serving) => Promise<Served>) => Promise<void>): Promise<void> {
+export async function inFolder(
+  work: (folder: string, serve: (data: string, serving?: Serving) => Promise<Served>) => Promise<void>,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-notebook-'))
   const running: Served[] = []
   try {

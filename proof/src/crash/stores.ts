@@ -26,20 +26,34 @@ export interface SeenArticle {
 export function look(data: string): Seen {
   const database = new DatabaseSync(join(data, 'articles.db'), { readOnly: true })
   try {
-    for (const name of ['comments', 'favorites', 'profiles', 'identity', 'log']) database.exec(`ATTACH '${join(data, `${name}.db`)}' AS ${name}`)
+    for (const name of ['comments', 'favorites', 'profiles', 'identity', 'log'])
+      database.exec(`ATTACH '${join(data, `${name}.db`)}' AS ${name}`)
     const pages = readdirSync(data).find((name) => /^reading\.pages\.\d+\.db$/.test(name))!
     database.exec(`ATTACH '${join(data, pages)}' AS pages`)
     // The columns are those that the queries name.
     const all = <Row>(sql: string): Row[] => database.prepare(sql).all() as Row[]
     const registers = new Map<string, string[]>()
-    for (const { register, value } of all<{ register: string; value: string }>(selectRegisters)) registers.set(register, [...(registers.get(register) ?? []), value])
+    for (const { register, value } of all<{ register: string; value: string }>(selectRegisters))
+      registers.set(register, [...(registers.get(register) ?? []), value])
     return {
       registers,
-      events: new Map(all<{ cause: string; count: number }>(`SELECT cause, count(*) AS count FROM log.records WHERE cause LIKE 'op-%' GROUP BY cause`).map(({ cause, count }) => [cause, count])),
-      logged: new Map(all<{ type: string; count: number }>('SELECT type, count(*) AS count FROM log.records GROUP BY type').map(({ type, count }) => [type, count])),
+      events: new Map(
+        all<{ cause: string; count: number }>(
+          `SELECT cause, count(*) AS count FROM log.records WHERE cause LIKE 'op-%' GROUP BY cause`,
+        ).map(({ cause, count }) => [cause, count]),
+      ),
+      logged: new Map(
+        all<{ type: string; count: number }>('SELECT type, count(*) AS count FROM log.records GROUP BY type').map(
+          ({ type, count }) => [type, count],
+        ),
+      ),
       articles: all<SeenArticle>(selectArticles),
       tags: all<{ tag: string }>(selectTags).map(({ tag }) => tag),
-      contradictions: contradictions.flatMap(([what, sql]) => all(sql).slice(0, 3).map((row) => `${what}: ${JSON.stringify(row)}`)),
+      contradictions: contradictions.flatMap(([what, sql]) =>
+        all(sql)
+          .slice(0, 3)
+          .map((row) => `${what}: ${JSON.stringify(row)}`),
+      ),
     }
   } finally {
     database.close()
@@ -61,22 +75,75 @@ const selectTags = `SELECT value AS tag FROM main.articles, json_each(tag_list) 
 
 /** Each finds nothing in files that fit together. */
 const contradictions: readonly (readonly [what: string, sql: string])[] = [
-  ...both('article', 'SELECT article_id, slug, author_id, title, description, body, tag_list, created_at, updated_at FROM main.articles', 'SELECT article_id, slug, author_id, title, description, body, tag_list, created_at, updated_at FROM pages.articles'),
-  ...both('comment', 'SELECT comment_id, article_id, author_id, body, created_at FROM comments.comments', 'SELECT comment_id, article_id, author_id, body, created_at FROM pages.comments'),
-  ...both('favorite', 'SELECT article_id, user_id FROM favorites.favorites', 'SELECT article_id, user_id FROM pages.favorites'),
-  ...both('follow', 'SELECT follower_id, followee_id FROM profiles.follows', 'SELECT follower_id, followee_id FROM pages.follows'),
-  ...both('user', 'SELECT user_id, username, bio, image FROM identity.users', 'SELECT user_id, username, bio, image FROM pages.users'),
-  ...both('user in profiles', 'SELECT user_id, username, bio, image FROM identity.users', 'SELECT user_id, username, bio, image FROM profiles.users'),
-  ...both('article in comments', 'SELECT article_id, slug FROM main.articles', 'SELECT article_id, slug FROM comments.articles'),
-  ...both('article in favorites', 'SELECT article_id, slug FROM main.articles', 'SELECT article_id, slug FROM favorites.articles'),
-  ...both('count of favorites', 'SELECT article_id, (SELECT count(*) FROM favorites.favorites f WHERE f.article_id = a.article_id) FROM main.articles a', 'SELECT article_id, favorites_count FROM pages.articles'),
-  ...both('tag', 'SELECT value, created_at, article_id FROM main.articles, json_each(tag_list)', 'SELECT tag, created_at, article_id FROM pages.article_tags'),
-  ...both('count', `SELECT value, count(*) FROM main.articles, json_each(tag_list) GROUP BY value UNION SELECT '', count(*) FROM main.articles`, `SELECT tag, count FROM pages.counts WHERE count <> 0`),
-  ['numbers of the log with gaps', 'SELECT source, partition, count(*) AS records, max(number) AS last FROM log.events GROUP BY source, partition HAVING count(*) <> max(number)'],
+  ...both(
+    'article',
+    'SELECT article_id, slug, author_id, title, description, body, tag_list, created_at, updated_at FROM main.articles',
+    'SELECT article_id, slug, author_id, title, description, body, tag_list, created_at, updated_at FROM pages.articles',
+  ),
+  ...both(
+    'comment',
+    'SELECT comment_id, article_id, author_id, body, created_at FROM comments.comments',
+    'SELECT comment_id, article_id, author_id, body, created_at FROM pages.comments',
+  ),
+  ...both(
+    'favorite',
+    'SELECT article_id, user_id FROM favorites.favorites',
+    'SELECT article_id, user_id FROM pages.favorites',
+  ),
+  ...both(
+    'follow',
+    'SELECT follower_id, followee_id FROM profiles.follows',
+    'SELECT follower_id, followee_id FROM pages.follows',
+  ),
+  ...both(
+    'user',
+    'SELECT user_id, username, bio, image FROM identity.users',
+    'SELECT user_id, username, bio, image FROM pages.users',
+  ),
+  ...both(
+    'user in profiles',
+    'SELECT user_id, username, bio, image FROM identity.users',
+    'SELECT user_id, username, bio, image FROM profiles.users',
+  ),
+  ...both(
+    'article in comments',
+    'SELECT article_id, slug FROM main.articles',
+    'SELECT article_id, slug FROM comments.articles',
+  ),
+  ...both(
+    'article in favorites',
+    'SELECT article_id, slug FROM main.articles',
+    'SELECT article_id, slug FROM favorites.articles',
+  ),
+  ...both(
+    'count of favorites',
+    'SELECT article_id, (SELECT count(*) FROM favorites.favorites f WHERE f.article_id = a.article_id) FROM main.articles a',
+    'SELECT article_id, favorites_count FROM pages.articles',
+  ),
+  ...both(
+    'tag',
+    'SELECT value, created_at, article_id FROM main.articles, json_each(tag_list)',
+    'SELECT tag, created_at, article_id FROM pages.article_tags',
+  ),
+  ...both(
+    'count',
+    `SELECT value, count(*) FROM main.articles, json_each(tag_list) GROUP BY value UNION SELECT '', count(*) FROM main.articles`,
+    `SELECT tag, count FROM pages.counts WHERE count <> 0`,
+  ),
+  [
+    'numbers of the log with gaps',
+    'SELECT source, partition, count(*) AS records, max(number) AS last FROM log.events GROUP BY source, partition HAVING count(*) <> max(number)',
+  ],
   ['event twice in the log', 'SELECT id, count(*) AS times FROM log.records GROUP BY id HAVING count(*) > 1'],
-  ['demo articles', `SELECT count(*) AS count FROM main.articles WHERE title NOT LIKE 'crash %' HAVING count(*) <> 200`],
+  [
+    'demo articles',
+    `SELECT count(*) AS count FROM main.articles WHERE title NOT LIKE 'crash %' HAVING count(*) <> 200`,
+  ],
   ['demo users', `SELECT count(*) AS count FROM identity.users WHERE username NOT LIKE 'crash%' HAVING count(*) <> 20`],
-  ['demo comments', `SELECT count(*) AS count FROM comments.comments WHERE body NOT LIKE 'op-%' HAVING count(*) <> 300`],
+  [
+    'demo comments',
+    `SELECT count(*) AS count FROM comments.comments WHERE body NOT LIKE 'op-%' HAVING count(*) <> 300`,
+  ],
 ]
 
 /** The rows of each that the other has not. */

@@ -4,7 +4,8 @@ import { judgeTrace, parseTrace } from './trace.ts'
 
 const write = '7 1700000000.000001 pwrite64(21</data/shop.db-wal>, "\\0\\1"..., 4096, 56) = 4096'
 const sync = '7 1700000000.000002 fdatasync(21</data/shop.db-wal>) = 0'
-const answer = '7 1700000000.000003 writev(25<socket:[99]>, [{iov_base="HTTP/1.1 200 OK\\r\\n"..., iov_len=99}], 1) = 99'
+const answer =
+  '7 1700000000.000003 writev(25<socket:[99]>, [{iov_base="HTTP/1.1 200 OK\\r\\n"..., iov_len=99}], 1) = 99'
 const judge = (...lines: string[]) => judgeTrace(parseTrace(lines.join('\n')), 'shop.db-wal')
 
 describe('a trace of system calls', () => {
@@ -13,9 +14,15 @@ describe('a trace of system calls', () => {
   })
 
   it('is bad when an answer leaves before the sync, or with none, or after one that failed', () => {
-    assert.match(judge(write, answer, sync).violations[0]!, /^answer 1 left before shop\.db-wal was synced: written at line 1 of the trace, answered at line 2$/)
+    assert.match(
+      judge(write, answer, sync).violations[0]!,
+      /^answer 1 left before shop\.db-wal was synced: written at line 1 of the trace, answered at line 2$/,
+    )
     assert.equal(judge(write, answer).violations.length, 1)
-    assert.equal(judge(write, '7 1.2 fdatasync(21</data/shop.db-wal>) = -1 EIO (Input/output error)', answer).violations.length, 1)
+    assert.equal(
+      judge(write, '7 1.2 fdatasync(21</data/shop.db-wal>) = -1 EIO (Input/output error)', answer).violations.length,
+      1,
+    )
   })
 
   it('is bad when something is written after the sync, or another file is synced', () => {
@@ -24,7 +31,9 @@ describe('a trace of system calls', () => {
   })
 
   it('is bad when an answer leaves and nothing was written for it', () => {
-    assert.deepEqual(judge(write, sync, answer, answer).violations, ['answer 2 left without a write to shop.db-wal before it'])
+    assert.deepEqual(judge(write, sync, answer, answer).violations, [
+      'answer 2 left without a write to shop.db-wal before it',
+    ])
   })
 
   it('counts a sync of another thread from its return, not from its call', () => {

@@ -1,4 +1,6 @@
-/** A system call in a trace of strace (`-f -y`). Calls of threads overlap, so each has two places in the order of lines. */
+/**
+ * A system call in a trace of strace (`-f -y`). Calls of threads overlap, so each has two places in the order of lines.
+ */
 export interface SystemCall {
   readonly name: string
   /** Path of the file, or kind of the socket, that the first argument is. */
@@ -24,7 +26,8 @@ export function parseTrace(text: string): SystemCall[] {
     }
     const begun = /^(\d+)\s+[\d.:]*\s*(\w+)\(\d+<([^>]*)>(.*)$/.exec(line)
     if (!begun) return
-    const [, thread, name, target, args] = begun as unknown as [string, string, string, string, string] // the groups above
+    // the groups above
+    const [, thread, name, target, args] = begun as unknown as [string, string, string, string, string]
     if (args.endsWith('<unfinished ...>')) open.set(`${thread} ${name}`, { name, target, args, begin: at })
     else calls.push({ name, target, args, begin: at, end: at, failed: isFailed(args) })
   })
@@ -40,13 +43,16 @@ export interface Verdict {
 }
 
 /**
- * Whether each answer of 2xx left only after what it says was on disk: after the one before it the file was written, and after the last
- * of these writes it was synced, before the first byte of the answer. For commands that come one by one.
+ * Whether each answer of 2xx left only after what it says was on disk: after the one before it the file was written,
+ * and after the last of these writes it was synced, before the first byte of the answer. For commands that come one by
+ * one.
  */
 export function judgeTrace(calls: readonly SystemCall[], file: string): Verdict {
   const writes = calls.filter(({ name, target }) => target.endsWith(file) && writing.has(name))
   const syncs = calls.filter(({ name, target, failed }) => target.endsWith(file) && syncing.has(name) && !failed)
-  const answers = calls.filter(({ name, args }) => (sending.has(name) || writing.has(name)) && /"HTTP\/1\.1 2\d\d/.test(args))
+  const answers = calls.filter(
+    ({ name, args }) => (sending.has(name) || writing.has(name)) && /"HTTP\/1\.1 2\d\d/.test(args),
+  )
   const violations: string[] = []
   let inTime = 0
   let after = -1
@@ -54,7 +60,10 @@ export function judgeTrace(calls: readonly SystemCall[], file: string): Verdict 
     const last = writes.findLast((write) => write.begin > after && write.begin < answer.begin)
     if (!last) violations.push(`answer ${index + 1} left without a write to ${file} before it`)
     else if (syncs.some((sync) => sync.begin > last.end && sync.end < answer.begin)) inTime++
-    else violations.push(`answer ${index + 1} left before ${file} was synced: written at line ${last.begin + 1} of the trace, answered at line ${answer.begin + 1}`)
+    else
+      violations.push(
+        `answer ${index + 1} left before ${file} was synced: written at line ${last.begin + 1} of the trace, answered at line ${answer.begin + 1}`,
+      )
     after = answer.begin
   }
   return { answers: answers.length, syncs: inTime, violations }

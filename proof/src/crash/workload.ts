@@ -21,8 +21,9 @@ interface Article {
 }
 
 /**
- * Chooses what to do next: publish, edit and delete articles, comment, favourite, follow. Of each register only one request is under way
- * at a time, and the next comes only when the fate of the last is known; else nobody could say what it should hold.
+ * Chooses what to do next: publish, edit and delete articles, comment, favourite, follow. Of each register only one
+ * request is under way at a time, and the next comes only when the fate of the last is known; else nobody could say
+ * what it should hold.
  */
 export class Workload {
   readonly #random: Random
@@ -70,30 +71,57 @@ export class Workload {
   #publish(id: string, author: User): Task {
     const title = `crash ${id}`
     const body = { article: { title, description: id, body: `The text of ${title}.`, tagList: this.#tags() } }
-    return this.#task(id, 'publish', `article:${title}`, id, { method: 'POST', path: '/articles', token: author.token, body }, () => {
-      this.#articles = [...this.#articles, { title, author }]
-    })
+    return this.#task(
+      id,
+      'publish',
+      `article:${title}`,
+      id,
+      { method: 'POST', path: '/articles', token: author.token, body },
+      () => {
+        this.#articles = [...this.#articles, { title, author }]
+      },
+    )
   }
 
   #edit(id: string, { title, author }: Article): Task {
     const body = { article: { description: id, tagList: this.#tags() } }
-    return this.#task(id, 'edit', `article:${title}`, id, { method: 'PUT', path: `/articles/${toSlug(title)}`, token: author.token, body })
+    return this.#task(id, 'edit', `article:${title}`, id, {
+      method: 'PUT',
+      path: `/articles/${toSlug(title)}`,
+      token: author.token,
+      body,
+    })
   }
 
   #delete(id: string, article: Article): Task {
     const { title, author } = article
-    return this.#task(id, 'delete', `article:${title}`, GONE, { method: 'DELETE', path: `/articles/${toSlug(title)}`, token: author.token }, () => {
-      this.#articles = this.#articles.filter((other) => other !== article)
-    })
+    return this.#task(
+      id,
+      'delete',
+      `article:${title}`,
+      GONE,
+      { method: 'DELETE', path: `/articles/${toSlug(title)}`, token: author.token },
+      () => {
+        this.#articles = this.#articles.filter((other) => other !== article)
+      },
+    )
   }
 
   #comment(id: string, author: User, { title }: Article): Task {
     const slug = toSlug(title)
     const register = `comment:${title}:${id}`
-    return this.#task(id, 'comment', register, id, { method: 'POST', path: `/articles/${slug}/comments`, token: author.token, body: { comment: { body: id } } }, (answer) => {
-      const { comment } = answer as { comment?: { id: number } } // as RealWorld has it; a comment whose article went meanwhile is only named
-      if (comment && this.#comments.length < 200) this.#comments.push({ id: comment.id, register, author, slug })
-    })
+    return this.#task(
+      id,
+      'comment',
+      register,
+      id,
+      { method: 'POST', path: `/articles/${slug}/comments`, token: author.token, body: { comment: { body: id } } },
+      (answer) => {
+        // as RealWorld has it; a comment whose article went meanwhile is only named
+        const { comment } = answer as { comment?: { id: number } }
+        if (comment && this.#comments.length < 200) this.#comments.push({ id: comment.id, register, author, slug })
+      },
+    )
   }
 
   #uncomment(id: string): Task | undefined {
@@ -101,22 +129,41 @@ export class Workload {
     const comment = this.#comments[at]
     if (!comment || this.#taken.has(comment.register)) return undefined
     this.#comments.splice(at, 1)
-    return this.#task(id, 'uncomment', comment.register, GONE, { method: 'DELETE', path: `/articles/${comment.slug}/comments/${comment.id}`, token: comment.author.token })
+    return this.#task(id, 'uncomment', comment.register, GONE, {
+      method: 'DELETE',
+      path: `/articles/${comment.slug}/comments/${comment.id}`,
+      token: comment.author.token,
+    })
   }
 
   #favorite(id: string, kind: 'favorite' | 'unfavorite', user: User, { title }: Article): Task {
     const on = kind === 'favorite'
-    return this.#task(id, kind, `favorite:${title}:${user.name}`, on ? 'yes' : GONE, { method: on ? 'POST' : 'DELETE', path: `/articles/${toSlug(title)}/favorite`, token: user.token })
+    return this.#task(id, kind, `favorite:${title}:${user.name}`, on ? 'yes' : GONE, {
+      method: on ? 'POST' : 'DELETE',
+      path: `/articles/${toSlug(title)}/favorite`,
+      token: user.token,
+    })
   }
 
   #follow(id: string, kind: 'follow' | 'unfollow', user: User): Task {
     const other = this.#random.pick(this.#users)
     const on = kind === 'follow'
-    return this.#task(id, kind, `follow:${user.name}:${other.name}`, on ? 'yes' : GONE, { method: on ? 'POST' : 'DELETE', path: `/profiles/${other.name}/follow`, token: user.token })
+    return this.#task(id, kind, `follow:${user.name}:${other.name}`, on ? 'yes' : GONE, {
+      method: on ? 'POST' : 'DELETE',
+      path: `/profiles/${other.name}/follow`,
+      token: user.token,
+    })
   }
 
   /** The request carries its id, so that the events that it leads to name it as their cause; some can be sent again. */
-  #task(id: string, kind: Kind, register: string, value: string, sending: Sending, done: Task['done'] = () => {}): Task {
+  #task(
+    id: string,
+    kind: Kind,
+    register: string,
+    value: string,
+    sending: Sending,
+    done: Task['done'] = () => {},
+  ): Task {
     const headers = { 'x-request-id': id, ...(this.#random.chance(KEYED) ? { 'idempotency-key': id } : {}) }
     return { id, kind, register, value, sending: { ...sending, headers }, done }
   }

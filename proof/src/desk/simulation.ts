@@ -3,7 +3,9 @@ import { AtollError } from '@atoll/host'
 import type { Client, Simulation, WorldResponse } from '@atoll/testkit'
 import { calls, oddities, type DeskTables, type Oddity } from './system.ts'
 
-/** What clients know for certain of each word: that it was said, or refused. Of what was not answered they know nothing. */
+/**
+ * What clients know for certain of each word: that it was said, or refused. Of what was not answered they know nothing.
+ */
 interface Knowledge {
   readonly said: Set<string>
   readonly refused: Set<string>
@@ -13,7 +15,10 @@ interface Knowledge {
 /** Those to which nothing stands in the way. */
 const sayable: readonly Oddity[] = ['plain', 'fails after its commit', 'answers something else']
 
-/** People say odd things and repeat themselves, known and unknown. What is said is heard as it was said; what is refused has not happened. */
+/**
+ * People say odd things and repeat themselves, known and unknown. What is said is heard as it was said; what is refused
+ * has not happened.
+ */
 export const deskSimulation: Simulation<Knowledge> = {
   steps: 40,
   least: { events: 30, faults: 4 },
@@ -26,15 +31,22 @@ export const deskSimulation: Simulation<Knowledge> = {
     settled: {
       'every word is heard as it was said': async ({ world }) => {
         const said = await world.db<DeskTables>('desk').selectFrom('words').selectAll().orderBy('id').execute()
-        assert.deepEqual(await world.db<DeskTables>('ears').selectFrom('words').selectAll().orderBy('id').execute(), said)
+        assert.deepEqual(
+          await world.db<DeskTables>('ears').selectFrom('words').selectAll().orderBy('id').execute(),
+          said,
+        )
       },
       'what was answered was done, and what was refused was not': async ({ world, state }) => {
-        const words = new Set((await world.db<DeskTables>('desk').selectFrom('words').select('id').execute()).map(({ id }) => id))
+        const words = new Set(
+          (await world.db<DeskTables>('desk').selectFrom('words').select('id').execute()).map(({ id }) => id),
+        )
         for (const id of state.said) assert.ok(words.has(id), `${id} was answered, and not said`)
         for (const id of state.refused) assert.ok(!words.has(id), `${id} was refused, and said`)
       },
       'nothing is noted twice': async ({ world }) => {
-        const notes = (await world.db<DeskTables>('desk').selectFrom('notes').select('lines').execute()).map(({ lines }) => lines)
+        const notes = (await world.db<DeskTables>('desk').selectFrom('notes').select('lines').execute()).map(
+          ({ lines }) => lines,
+        )
         assert.equal(new Set(notes).size, notes.length)
       },
     },
@@ -67,8 +79,19 @@ async function note(client: Client<Knowledge>): Promise<void> {
   else assert.deepEqual([status, body], [200, { lines: other }])
 }
 
-async function ask(client: Client<Knowledge>, path: string, body: object, as: string | undefined, key?: string): Promise<WorldResponse> {
-  const answer = await client.request('POST', path, { body, ...(as === undefined ? {} : { as }), headers: key === undefined ? {} : { 'idempotency-key': key } })
-  if (answer.status === 503 || answer.status === 504) throw new AtollError('UNAVAILABLE', `POST ${path} was answered ${answer.status}`)
+async function ask(
+  client: Client<Knowledge>,
+  path: string,
+  body: object,
+  as: string | undefined,
+  key?: string,
+): Promise<WorldResponse> {
+  const answer = await client.request('POST', path, {
+    body,
+    ...(as === undefined ? {} : { as }),
+    headers: key === undefined ? {} : { 'idempotency-key': key },
+  })
+  if (answer.status === 503 || answer.status === 504)
+    throw new AtollError('UNAVAILABLE', `POST ${path} was answered ${answer.status}`)
   return answer
 }

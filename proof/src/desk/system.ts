@@ -2,8 +2,8 @@ import { command, contract, event, service, system } from 'atoll'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
 
-// A desk at which people say odd things: what JSON cannot carry, or what a schema makes something else of. Each word is heard as it was said,
-// or was not said.
+// A desk at which people say odd things: what JSON cannot carry, or what a schema makes something else of. Each word is
+// heard as it was said, or was not said.
 
 export interface DeskTables {
   /** `text`: what was said, as {@link spell} spells it. */
@@ -12,10 +12,27 @@ export interface DeskTables {
 }
 
 /** What a word is, and what is answered to it. Of the first three nothing stands in the way. */
-export const oddities = ['plain', 'fails after its commit', 'answers something else', 'says a date', 'says undefined', 'says it twice', 'answers a bigint', 'answers a date', 'has no version'] as const
+export const oddities = [
+  'plain',
+  'fails after its commit',
+  'answers something else',
+  'says a date',
+  'says undefined',
+  'says it twice',
+  'answers a bigint',
+  'answers a date',
+  'has no version',
+] as const
 export type Oddity = (typeof oddities)[number]
 
-const Said = z.object({ id: z.string(), word: z.unknown(), loud: z.string().overwrite((text) => `${text}!`).optional() })
+const Said = z.object({
+  id: z.string(),
+  word: z.unknown(),
+  loud: z
+    .string()
+    .overwrite((text) => `${text}!`)
+    .optional(),
+})
 export const wordSaid = event('word.said', { version: 1, key: ({ id }) => id, data: Said })
 
 export const desk = contract('desk', {
@@ -33,7 +50,10 @@ export const desk = contract('desk', {
   note: command({
     http: 'POST /notes',
     auth: 'optional',
-    input: z.object({ lines: z.array(z.string()).transform((lines) => new Set(lines)), at: z.int().default(() => calls.count++) }),
+    input: z.object({
+      lines: z.array(z.string()).transform((lines) => new Set(lines)),
+      at: z.int().default(() => calls.count++),
+    }),
     output: z.object({ lines: z.array(z.string()) }),
   }),
 })
@@ -46,12 +66,20 @@ const ears = contract('ears', {})
 export default system('desk', {
   services: [
     service(desk, {
-      store: sqlStore<DeskTables>({ migrations: { '0001-words': 'CREATE TABLE words (id TEXT PRIMARY KEY, text TEXT NOT NULL); CREATE TABLE notes (lines TEXT NOT NULL)' } }),
+      store: sqlStore<DeskTables>({
+        migrations: {
+          '0001-words':
+            'CREATE TABLE words (id TEXT PRIMARY KEY, text TEXT NOT NULL); CREATE TABLE notes (lines TEXT NOT NULL)',
+        },
+      }),
       handlers: {
         async say({ input: { id, oddity }, tx }) {
           const word = wordOf(oddity)
           const answer = await tx(async ({ db, emit }) => {
-            await db.insertInto('words').values({ id, text: spell(word) }).execute()
+            await db
+              .insertInto('words')
+              .values({ id, text: spell(word) })
+              .execute()
             emit(wordSaid, { id, word, ...(oddity === 'says it twice' ? { loud: 'oh' } : {}) })
             return { id, answer: answerTo(oddity) }
           })
@@ -67,10 +95,19 @@ export default system('desk', {
       },
     }),
     service(ears, {
-      store: sqlStore<Pick<DeskTables, 'words'>>({ migrations: { '0001-words': 'CREATE TABLE words (id TEXT PRIMARY KEY, text TEXT NOT NULL)' } }),
+      store: sqlStore<Pick<DeskTables, 'words'>>({
+        migrations: { '0001-words': 'CREATE TABLE words (id TEXT PRIMARY KEY, text TEXT NOT NULL)' },
+      }),
       handlers: {},
       subscribe: ({ on }) => [
-        on(wordSaid, ({ event, tx }) => tx(({ db }) => db.insertInto('words').values({ id: event.data.id, text: spell(event.data.word) }).execute())),
+        on(wordSaid, ({ event, tx }) =>
+          tx(({ db }) =>
+            db
+              .insertInto('words')
+              .values({ id: event.data.id, text: spell(event.data.word) })
+              .execute(),
+          ),
+        ),
       ],
     }),
   ],
@@ -89,6 +126,9 @@ function answerTo(oddity: Oddity): unknown {
 /** A value as people see it who look closely: a date is no text, and -0 is not 0. */
 function spell(value: unknown): string {
   if (Array.isArray(value)) return `[${Array.from(value, spell).join()}]`
-  if (typeof value !== 'object' || value === null) return Object.is(value, -0) ? '-0' : `${typeof value} ${String(value)}`
-  return `${value.constructor.name}{${Object.entries(value).map(([name, field]) => `${name}:${spell(field)}`).join()}}`
+  if (typeof value !== 'object' || value === null)
+    return Object.is(value, -0) ? '-0' : `${typeof value} ${String(value)}`
+  return `${value.constructor.name}{${Object.entries(value)
+    .map(([name, field]) => `${name}:${spell(field)}`)
+    .join()}}`
 }

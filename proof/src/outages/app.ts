@@ -25,8 +25,8 @@ export interface Trial {
   /** Resolves when no request is under way any more. */
   rest(): Promise<void>
   /**
-   * Waits until everything has come to rest, `boundMs` at the most, and holds what is there against what the client was told. Resolves
-   * with how long that took, milliseconds. Throws a `Violation`.
+   * Waits until everything has come to rest, `boundMs` at the most, and holds what is there against what the client was
+   * told. Resolves with how long that took, milliseconds. Throws a `Violation`.
    */
   check(boundMs: number, everything: boolean): Promise<number>
   stop(): Promise<void>

@@ -27,7 +27,10 @@ interface Transfer {
   readonly body: object
 }
 
-/** Transfers between three banks, some of them to accounts that do not exist. Those whose answer was lost are asked for again, later. */
+/**
+ * Transfers between three banks, some of them to accounts that do not exist. Those whose answer was lost are asked for
+ * again, later.
+ */
 class BankTrial implements Trial {
   acknowledged = 0
   readonly counts: Counts = { acknowledged: 0, refused: 0, unknown: 0, again: 0 }
@@ -47,9 +50,16 @@ class BankTrial implements Trial {
   }
 
   async start(): Promise<void> {
-    this.#pool = openPool({ url: this.#cluster.engines.stores.engine.url, host: createNodeHost(), applicationName: 'proof', connectionsMax: 2 })
+    this.#pool = openPool({
+      url: this.#cluster.engines.stores.engine.url,
+      host: createNodeHost(),
+      applicationName: 'proof',
+      connectionsMax: 2,
+    })
     // No event tells of it, so nobody has to be asked.
-    for (const name of bankNames) for (const account of ACCOUNTS) await this.#pool.query(`INSERT INTO ${table(name, 'accounts')} VALUES ('${account}', ${OPENED_WITH}, 0)`)
+    for (const name of bankNames)
+      for (const account of ACCOUNTS)
+        await this.#pool.query(`INSERT INTO ${table(name, 'accounts')} VALUES ('${account}', ${OPENED_WITH}, 0)`)
   }
 
   run(): void {
@@ -86,12 +96,20 @@ class BankTrial implements Trial {
       const transfer = repeated ?? this.#next()
       if (!repeated) this.#told.set(transfer.id, 'unknown')
       else this.counts.again++
-      const { outcome, status, body } = await client.send({ method: 'POST', path: `/${transfer.bank}/transfers`, body: transfer.body })
+      const { outcome, status, body } = await client.send({
+        method: 'POST',
+        path: `/${transfer.bank}/transfers`,
+        body: transfer.body,
+      })
       // What was refused had no effect, and what was asked for before may have had one then.
       const isKnown = outcome === 'acknowledged' || (outcome === 'refused' && !repeated)
       this.counts[isKnown ? outcome : 'unknown']++
       if (outcome === 'acknowledged') this.acknowledged++
-      if (isKnown) this.#told.set(transfer.id, outcome === 'acknowledged' && (body as { status: string }).status === 'sent' ? 'sent' : 'not sent') // as its contract has it
+      if (isKnown)
+        this.#told.set(
+          transfer.id,
+          outcome === 'acknowledged' && (body as { status: string }).status === 'sent' ? 'sent' : 'not sent',
+        ) // as its contract has it
       else this.#again.push(transfer)
       if (status === 0 || status >= 500) await after(AGAIN_MS)
     }
@@ -102,16 +120,34 @@ class BankTrial implements Trial {
     const id = `transfer-${++this.#asked}`
     const account = this.#random.chance(0.15) ? 'nobody' : this.#random.pick(ACCOUNTS)
     const to = this.#random.pick(bankNames.filter((name) => name !== from))
-    return { id, bank: from, body: { transferId: id, from: this.#random.pick(ACCOUNTS), bank: to, account, cents: this.#random.between(1, 400) } }
+    return {
+      id,
+      bank: from,
+      body: {
+        transferId: id,
+        from: this.#random.pick(ACCOUNTS),
+        bank: to,
+        account,
+        cents: this.#random.between(1, 400),
+      },
+    }
   }
 
   async #judge(): Promise<string[]> {
     const all = async <Row>(sql: string): Promise<Row[]> => (await this.#pool!.query<Row>(sql)).rows // it was started
     const found: string[] = []
-    for (const [what, sql] of contradictions) for (const row of (await all(sql)).slice(0, 3)) found.push(`${what}: ${JSON.stringify(row)}`)
-    const [sum] = await all<{ cents: string }>(`SELECT sum(cents) AS cents FROM (${ofEach((name) => `SELECT cents FROM ${table(name, 'accounts')}`)}) AS all_accounts`)
-    if (Number(sum!.cents) !== TOTAL) found.push(`all accounts hold ${sum!.cents} cents instead of ${TOTAL}`) // a sum has one row
-    const sent = new Set((await all<{ id: string }>(`${ofEach((name) => `SELECT transfer_id AS id FROM ${table(name, 'transfers')}`)}`)).map(({ id }) => id))
+    for (const [what, sql] of contradictions)
+      for (const row of (await all(sql)).slice(0, 3)) found.push(`${what}: ${JSON.stringify(row)}`)
+    const [sum] = await all<{ cents: string }>(
+      `SELECT sum(cents) AS cents FROM (${ofEach((name) => `SELECT cents FROM ${table(name, 'accounts')}`)}) AS all_accounts`,
+    )
+    // a sum has one row
+    if (Number(sum!.cents) !== TOTAL) found.push(`all accounts hold ${sum!.cents} cents instead of ${TOTAL}`)
+    const sent = new Set(
+      (
+        await all<{ id: string }>(`${ofEach((name) => `SELECT transfer_id AS id FROM ${table(name, 'transfers')}`)}`)
+      ).map(({ id }) => id),
+    )
     for (const id of sent) if (!this.#told.has(id)) found.push(`nobody asked for ${id}`)
     for (const [id, told] of this.#told) {
       if (told === 'sent' && !sent.has(id)) found.push(`${id} was acknowledged, and is lost`)
@@ -131,18 +167,35 @@ const AGAIN_MS = 50
 
 const table = (store: string, name: string): string => `"${bank.name}_${store}".${name}`
 const ofEach = (select: (name: BankName) => string): string => bankNames.map(select).join(' UNION ALL ')
-const transfers = ofEach((name) => `SELECT transfer_id, status, cents, reminders, answers, timer, in_time FROM ${table(name, 'transfers')}`)
+const transfers = ofEach(
+  (name) => `SELECT transfer_id, status, cents, reminders, answers, timer, in_time FROM ${table(name, 'transfers')}`,
+)
 const receipts = ofEach((name) => `SELECT transfer_id, cents, credited, times FROM ${table(name, 'receipts')}`)
 
 /** Each finds nothing in banks that are at rest. */
 const contradictions: readonly (readonly [what: string, sql: string])[] = [
   ['a transfer that has not ended', `SELECT * FROM (${transfers}) AS t WHERE status = 'open'`],
-  ['a transfer whose timer was cancelled in time and rang, or was not and did not', `SELECT * FROM (${transfers}) AS t WHERE in_time = reminders`],
-  ['a transfer that was answered or reminded of twice', `SELECT * FROM (${transfers}) AS t WHERE answers <> 1 OR reminders > 1`],
+  [
+    'a transfer whose timer was cancelled in time and rang, or was not and did not',
+    `SELECT * FROM (${transfers}) AS t WHERE in_time = reminders`,
+  ],
+  [
+    'a transfer that was answered or reminded of twice',
+    `SELECT * FROM (${transfers}) AS t WHERE answers <> 1 OR reminders > 1`,
+  ],
   ['a transfer that came twice', `SELECT * FROM (${receipts}) AS r WHERE times <> 1`],
-  ['a transfer that is not what its receipt says', `SELECT * FROM (${transfers}) AS t FULL JOIN (${receipts}) AS r USING (transfer_id, cents) WHERE (t.status = 'done') IS DISTINCT FROM (r.credited = 1)`],
-  ['a transfer that has ended, and still has a timer', `SELECT transfer_id FROM (${transfers}) AS t JOIN (${ofEach((name) => `SELECT id FROM ${table(name, 'atoll_timers')}`)}) AS timers ON timers.id = t.timer`],
+  [
+    'a transfer that is not what its receipt says',
+    `SELECT * FROM (${transfers}) AS t FULL JOIN (${receipts}) AS r USING (transfer_id, cents) WHERE (t.status = 'done') IS DISTINCT FROM (r.credited = 1)`,
+  ],
+  [
+    'a transfer that has ended, and still has a timer',
+    `SELECT transfer_id FROM (${transfers}) AS t JOIN (${ofEach((name) => `SELECT id FROM ${table(name, 'atoll_timers')}`)}) AS timers ON timers.id = t.timer`,
+  ],
   ['a change of an account that was out of order', `SELECT * FROM ${table('statements', 'disorders')}`],
-  ['an account that is not as its statement', `SELECT * FROM (${ofEach((name) => `SELECT '${name}/' || account AS account, moves, cents - ${OPENED_WITH} AS cents, 1 AS said FROM ${table(name, 'accounts')} WHERE moves > 0`)}) AS a
-    FULL JOIN (SELECT account, move AS moves, cents, 1 AS stated FROM ${table('statements', 'statements')}) AS s USING (account, moves, cents) WHERE said IS NULL OR stated IS NULL`],
+  [
+    'an account that is not as its statement',
+    `SELECT * FROM (${ofEach((name) => `SELECT '${name}/' || account AS account, moves, cents - ${OPENED_WITH} AS cents, 1 AS said FROM ${table(name, 'accounts')} WHERE moves > 0`)}) AS a
+    FULL JOIN (SELECT account, move AS moves, cents, 1 AS stated FROM ${table('statements', 'statements')}) AS s USING (account, moves, cents) WHERE said IS NULL OR stated IS NULL`,
+  ],
 ]

@@ -7,7 +7,10 @@ import type { App } from './app.ts'
 import { PARTITIONS, startEngines, stopEngines, type Engines, type LogName } from './engines.ts'
 import { Member } from './member.ts'
 
-/** A system as separate processes on PostgreSQL and an engine for the log: its services in groups, each group twice, and a gateway. */
+/**
+ * A system as separate processes on PostgreSQL and an engine for the log: its services in groups, each group twice, and
+ * a gateway.
+ */
 export class Cluster {
   readonly app: App
   readonly folder: string
@@ -31,17 +34,32 @@ export class Cluster {
   async start(): Promise<void> {
     mkdirSync(this.folder, { recursive: true })
     this.#engines = await startEngines(this.log, this.folder)
-    const places = this.app.groups.flatMap((services) => [1, 2].map((instance) => ({ services, name: `${services[0]}-${instance}` })))
+    const places = this.app.groups.flatMap((services) =>
+      [1, 2].map((instance) => ({ services, name: `${services[0]}-${instance}` })),
+    )
     const first = await findPorts(places.length + 1) // they are free again whenever a process is started again
     const addresses: Record<string, string[]> = {}
-    for (const [index, { services }] of places.entries()) for (const service of services) (addresses[service] ??= []).push(`http://127.0.0.1:${first + index}`)
+    for (const [index, { services }] of places.entries())
+      for (const service of services) (addresses[service] ??= []).push(`http://127.0.0.1:${first + index}`)
     this.members = places.map(({ services, name }, index) => {
       const config = this.#configure(name, first + index, addresses)
-      return new Member(name, `http://127.0.0.1:${first + index}`, this.#secret, [this.app.module, '--config', config, ...services.flatMap((service) => ['--service', service])])
+      return new Member(name, `http://127.0.0.1:${first + index}`, this.#secret, [
+        this.app.module,
+        '--config',
+        config,
+        ...services.flatMap((service) => ['--service', service]),
+      ])
     })
     const port = first + places.length
     this.gatewayUrl = `http://127.0.0.1:${port}`
-    this.#gateway = new Member('gateway', this.gatewayUrl, this.#secret, [this.app.module, '--config', this.#configure('gateway', undefined, addresses), '--gateway', '--port', String(port)])
+    this.#gateway = new Member('gateway', this.gatewayUrl, this.#secret, [
+      this.app.module,
+      '--config',
+      this.#configure('gateway', undefined, addresses),
+      '--gateway',
+      '--port',
+      String(port),
+    ])
     for (const member of [...this.members, this.gateway]) member.start()
     await this.allReady(Math.max(START_MS, this.recoveryMs))
   }
@@ -58,9 +76,14 @@ export class Cluster {
 
   /** Resolves when every process is ready. Throws a {@link Violation} if one is not within the bound. */
   async allReady(boundMs: number): Promise<void> {
-    await Promise.all([...this.members, this.gateway].map(async (member) => {
-      if (!(await member.ready(boundMs))) throw new Violation(`${member.name} was not ready after ${boundMs} ms: ${await member.state()}; it said: ${member.err.slice(-2_000)}`)
-    }))
+    await Promise.all(
+      [...this.members, this.gateway].map(async (member) => {
+        if (!(await member.ready(boundMs)))
+          throw new Violation(
+            `${member.name} was not ready after ${boundMs} ms: ${await member.state()}; it said: ${member.err.slice(-2_000)}`,
+          )
+      }),
+    )
   }
 
   async stop(keep: boolean): Promise<void> {
@@ -70,7 +93,11 @@ export class Cluster {
     if (!keep) rmSync(this.folder, { recursive: true, force: true })
   }
 
-  #configure(instance: string, port: number | undefined, addresses: Readonly<Record<string, readonly string[]>>): string {
+  #configure(
+    instance: string,
+    port: number | undefined,
+    addresses: Readonly<Record<string, readonly string[]>>,
+  ): string {
     const file = join(this.folder, `${instance}.json`)
     const { log, accept } = oneNode[this.log]
     const config = {
@@ -91,14 +118,21 @@ export class Cluster {
     return Promise.all([...this.members, this.gateway].map(async (member) => `${member.name}: ${await member.state()}`))
   }
 
-  /** What its processes have ever said that somebody would be woken up for. Outages are no cause for it: nothing is lost. */
+  /**
+   * What its processes have ever said that somebody would be woken up for. Outages are no cause for it: nothing is
+   * lost.
+   */
   alarms(): string[] {
-    return [...this.members, this.gateway].flatMap(({ name, alarms }) => alarms.map((line) => `${name} gave an alarm: ${line.slice(0, 500)}`))
+    return [...this.members, this.gateway].flatMap(({ name, alarms }) =>
+      alarms.map((line) => `${name} gave an alarm: ${line.slice(0, 500)}`),
+    )
   }
 
   /** What its processes have said of late. */
   said(): string {
-    return [...this.members, this.gateway].map((member) => `${member.name} said: ${member.err.slice(-1_500)}`).join('\n')
+    return [...this.members, this.gateway]
+      .map((member) => `${member.name} said: ${member.err.slice(-1_500)}`)
+      .join('\n')
   }
 }
 

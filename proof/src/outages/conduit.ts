@@ -20,7 +20,11 @@ export const conduitApp: App = {
   system: conduit,
   module: 'apps/conduit/src/system.ts',
   // Who writes, who writes about that, who reads.
-  groups: [['identity', 'profiles'], ['articles', 'comments'], ['favorites', 'reading']],
+  groups: [
+    ['identity', 'profiles'],
+    ['articles', 'comments'],
+    ['favorites', 'reading'],
+  ],
   createTrial: (cluster, seed) => new ConduitTrial(cluster, seed),
 }
 
@@ -46,19 +50,33 @@ class ConduitTrial implements Trial {
 
   /** Registers users, and starts the client. */
   async start(): Promise<void> {
-    this.#pool = openPool({ url: this.#cluster.engines.stores.engine.url, host: createNodeHost(), applicationName: 'proof', connectionsMax: 2 })
+    this.#pool = openPool({
+      url: this.#cluster.engines.stores.engine.url,
+      host: createNodeHost(),
+      applicationName: 'proof',
+      connectionsMax: 2,
+    })
     const client = new Client(this.#cluster.gatewayUrl)
     const users: User[] = []
     for (let index = 0; index < USERS; index++) {
       const name = `crash${index}`
-      const { body, status } = await client.send({ method: 'POST', path: '/users', body: { user: { username: name, email: `${name}@example.com`, password: 'a good one' } } })
-      if (status >= 300) throw new Violation(`nobody could register: ${status} ${JSON.stringify(body)}\n${this.#cluster.said()}`)
+      const { body, status } = await client.send({
+        method: 'POST',
+        path: '/users',
+        body: { user: { username: name, email: `${name}@example.com`, password: 'a good one' } },
+      })
+      if (status >= 300)
+        throw new Violation(`nobody could register: ${status} ${JSON.stringify(body)}\n${this.#cluster.said()}`)
       users.push({ name, token: (body as { user: { token: string } }).user.token }) // as RealWorld has it
     }
     client.close()
     const book = join(this.#cluster.folder, 'book.jsonl')
     this.#reader = new BookReader(book)
-    this.#load = fork(join(import.meta.dirname, '../crash/load.ts'), [book, String(this.#seed), 'op-', JSON.stringify(users), 'through'], { env: { ...process.env, NODE_OPTIONS: '' } })
+    this.#load = fork(
+      join(import.meta.dirname, '../crash/load.ts'),
+      [book, String(this.#seed), 'op-', JSON.stringify(users), 'through'],
+      { env: { ...process.env, NODE_OPTIONS: '' } },
+    )
     this.#load.on('message', (told: Told) => {
       if (told === 'acknowledged') this.acknowledged++
       else this.#rested?.()
@@ -85,7 +103,13 @@ class ConduitTrial implements Trial {
     const client = new Client(cluster.gatewayUrl)
     const pages = await judgePages(client, seen, everything)
     client.close()
-    const findings = [...this.#history.judge(seen), ...judgeLedger(accounts, seen.logged), ...logged.findings, ...seen.contradictions, ...(pages ?? ['the gateway did not answer while nobody harmed it'])]
+    const findings = [
+      ...this.#history.judge(seen),
+      ...judgeLedger(accounts, seen.logged),
+      ...logged.findings,
+      ...seen.contradictions,
+      ...(pages ?? ['the gateway did not answer while nobody harmed it']),
+    ]
     if (findings.length > 0) throw new Violation(`${findings.slice(0, 10).join('\n')}\n${cluster.said()}`)
     return tookMs
   }

@@ -37,7 +37,13 @@ export async function openLog(name: LogName, url: string, system: string): Promi
   const options = { system, host: createNodeHost() }
   if (name === 'postgres') return (await import('@atoll/log/postgres')).createPostgresLog({ ...options, url })
   if (name === 'nats') return (await import('@atoll/log/nats')).createNatsLog({ ...options, servers: [url] })
-  if (name === 'kafka') return (await import('@atoll/log/kafka')).createKafkaLog({ ...options, brokers: [new URL(url).host], partitions: PARTITIONS, ...oneNode.kafka.log })
+  if (name === 'kafka')
+    return (await import('@atoll/log/kafka')).createKafkaLog({
+      ...options,
+      brokers: [new URL(url).host],
+      partitions: PARTITIONS,
+      ...oneNode.kafka.log,
+    })
   if (name === 'redis') return (await import('@atoll/log/redis')).createRedisLog({ ...options, url })
   return (await import('@atoll/log/rabbitmq')).createRabbitmqLog({ ...options, url })
 }

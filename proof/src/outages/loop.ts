@@ -45,8 +45,8 @@ export interface Summary {
 }
 
 /**
- * Resolves when the next mishap is due: most often when the system works again, now and then regardless. Whether anything was acknowledged
- * meanwhile.
+ * Resolves when the next mishap is due: most often when the system works again, now and then regardless. Whether
+ * anything was acknowledged meanwhile.
  */
 async function untilDue(trial: Trial, random: Random): Promise<boolean> {
   const before = trial.acknowledged
@@ -56,11 +56,16 @@ async function untilDue(trial: Trial, random: Random): Promise<boolean> {
   return trial.acknowledged > before
 }
 
-/** Throws a {@link Violation} if nothing is acknowledged although nothing befalls the system: one that refuses everything breaks no other promise. */
+/**
+ * Throws a {@link Violation} if nothing is acknowledged although nothing befalls the system: one that refuses
+ * everything breaks no other promise.
+ */
 async function assertWorks(trial: Trial, withinMs: number): Promise<void> {
   const before = trial.acknowledged
   if (await eventually(() => trial.acknowledged - before >= ACKNOWLEDGED_MOST, withinMs)) return
-  throw new Violation(`${trial.acknowledged - before} requests were acknowledged in ${withinMs} ms in which nothing befell it`)
+  throw new Violation(
+    `${trial.acknowledged - before} requests were acknowledged in ${withinMs} ms in which nothing befell it`,
+  )
 }
 
 const REGARDLESS = 0.25
@@ -74,26 +79,51 @@ const BETWEEN_ACCOUNTS = 25
 /** Longer than any operation's deadline: after it, nothing that was asked for can still take effect. */
 const SETTLED_MS = 5_500
 
-/** Starts a system as processes on engines, loads it, lets things befall it, and holds it to account, again and again. */
-export async function outages({ app, log, kills, secondsMax, recoveryMs, seed, onMishap }: OutagesOptions): Promise<Summary> {
+/**
+ * Starts a system as processes on engines, loads it, lets things befall it, and holds it to account, again and again.
+ */
+export async function outages({
+  app,
+  log,
+  kills,
+  secondsMax,
+  recoveryMs,
+  seed,
+  onMishap,
+}: OutagesOptions): Promise<Summary> {
   const random = createRandom(seed)
   const folder = mkdtempSync(join(tmpdir(), 'atoll-outages-'))
   chmodSync(folder, 0o755) // not every engine runs as us
   const cluster = new Cluster(app, log, folder, recoveryMs)
   const trial = app.createTrial(cluster, seed)
-  const summary: Summary = { app: app.system.name, log, seed, kills: { service: 0, log: 0, stores: 0, gateway: 0 }, mishaps: new Map(), mishapsMs: new Map(), underWork: 0, requests: trial.counts, recoveriesMs: [], recoveryMsBound: recoveryMs, violation: undefined }
+  const summary: Summary = {
+    app: app.system.name,
+    log,
+    seed,
+    kills: { service: 0, log: 0, stores: 0, gateway: 0 },
+    mishaps: new Map(),
+    mishapsMs: new Map(),
+    underWork: 0,
+    requests: trial.counts,
+    recoveriesMs: [],
+    recoveryMsBound: recoveryMs,
+    violation: undefined,
+  }
   let last = 'none'
   try {
     await cluster.start()
     await trial.start()
     const mishaps = mishapsOf(cluster)
     let untilMs = Infinity
-    const killed = (): number => Math.min(summary.kills.service, log === 'postgres' ? summary.kills.stores : summary.kills.log)
-    const isEnough = (): boolean => killed() >= (performance.now() >= untilMs ? Math.min(1, kills) : kills) // without a kill nothing was shown
+    const killed = (): number =>
+      Math.min(summary.kills.service, log === 'postgres' ? summary.kills.stores : summary.kills.log)
+    // without a kill nothing was shown
+    const isEnough = (): boolean => killed() >= (performance.now() >= untilMs ? Math.min(1, kills) : kills)
     while (!isEnough()) {
       trial.run()
       await assertWorks(trial, recoveryMs)
-      if (untilMs === Infinity) untilMs = performance.now() + secondsMax * 1_000 // how long the start takes is another matter
+      // how long the start takes is another matter
+      if (untilMs === Infinity) untilMs = performance.now() + secondsMax * 1_000
       for (let count = 0; count < BETWEEN_ACCOUNTS && !isEnough(); count++) {
         if (await untilDue(trial, random)) summary.underWork++
         const mishap = random.weighted(mishaps.map((one) => [one.weight, one] as const))
@@ -102,7 +132,8 @@ export async function outages({ app, log, kills, secondsMax, recoveryMs, seed, o
         await mishap.befall(cluster, random)
         summary.mishaps.set(mishap.name, (summary.mishaps.get(mishap.name) ?? 0) + 1)
         summary.mishapsMs.set(mishap.name, (summary.mishapsMs.get(mishap.name) ?? 0) + performance.now() - sinceMs)
-        for (const killed of mishap.kills ?? []) summary.kills[log === 'postgres' && killed === 'log' ? 'stores' : killed]++
+        for (const killed of mishap.kills ?? [])
+          summary.kills[log === 'postgres' && killed === 'log' ? 'stores' : killed]++
         onMishap?.(summary)
       }
       await trial.rest()
@@ -116,9 +147,15 @@ export async function outages({ app, log, kills, secondsMax, recoveryMs, seed, o
     await trial.rest()
     const count = [...summary.mishaps.values()].reduce((sum, each) => sum + each, 0)
     // Of a few, chance decides.
-    if (count >= BETWEEN_ACCOUNTS && summary.underWork < count / 2) throw new Violation(`only ${summary.underWork} of ${count} mishaps befell a system that had acknowledged anything since the one before`)
+    if (count >= BETWEEN_ACCOUNTS && summary.underWork < count / 2)
+      throw new Violation(
+        `only ${summary.underWork} of ${count} mishaps befell a system that had acknowledged anything since the one before`,
+      )
   } catch (error) {
-    const text = error instanceof Violation ? error.message : `the loop itself failed: ${error instanceof Error ? error.stack : String(error)}`
+    const text =
+      error instanceof Violation
+        ? error.message
+        : `the loop itself failed: ${error instanceof Error ? error.stack : String(error)}`
     summary.violation = { text, last, folder: cluster.folder }
     for (const { name, err } of [...cluster.members, cluster.gateway]) writeFileSync(join(folder, `${name}.err`), err)
   } finally {

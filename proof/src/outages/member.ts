@@ -5,7 +5,10 @@ import { join } from 'node:path'
 import { eventually } from '../crash/wait.ts'
 import { root } from '../patches.ts'
 
-/** One process of the system: some of its services, or its gateway. It can be ended and started again, with the same address and name. */
+/**
+ * One process of the system: some of its services, or its gateway. It can be ended and started again, with the same
+ * address and name.
+ */
 export class Member {
   readonly name: string
   /** Where it says whether it is ready. */
@@ -28,7 +31,11 @@ export class Member {
 
   start(): void {
     const env = { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE }
-    const child = spawn(process.execPath, ['packages/cli/src/main.ts', 'start', ...this.#args], { cwd: root, env, stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn(process.execPath, ['packages/cli/src/main.ts', 'start', ...this.#args], {
+      cwd: root,
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#errs.push(text)
       const lines = (this.#line + text).split('\n')
@@ -45,18 +52,27 @@ export class Member {
   /** Resolves with whether it got ready within a bound. */
   async ready(boundMs: number): Promise<boolean> {
     let isReady = false
-    await eventually(async () => {
-      if (this.isOver) return true
-      const answer = await fetch(`${this.#health}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
-      await answer?.body?.cancel()
-      return (isReady = answer?.status === 200)
-    }, boundMs, ASK_MS)
+    await eventually(
+      async () => {
+        if (this.isOver) return true
+        const answer = await fetch(`${this.#health}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(
+          () => undefined,
+        )
+        await answer?.body?.cancel()
+        return (isReady = answer?.status === 200)
+      },
+      boundMs,
+      ASK_MS,
+    )
     return isReady
   }
 
   /** What it says of its state, to those who know the secret. */
   async state(): Promise<string> {
-    const answer = await fetch(`${this.#health}/readyz`, { headers: { authorization: `Bearer ${this.#secret}` }, signal: AbortSignal.timeout(2_000) }).catch(String)
+    const answer = await fetch(`${this.#health}/readyz`, {
+      headers: { authorization: `Bearer ${this.#secret}` },
+      signal: AbortSignal.timeout(2_000),
+    }).catch(String)
     return typeof answer === 'string' ? answer : answer.text()
   }
 

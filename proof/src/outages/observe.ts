@@ -32,7 +32,8 @@ export async function readLog({ app: { system }, engines, log: name }: Cluster):
           if (record.number <= last) continue
           const place = `${source}/${partition}/${record.number}`
           if (record.number !== last + 1) findings.push(`the log has a hole before ${place}`)
-          if (order.length > record.order.length || (order.length === record.order.length && order >= record.order)) findings.push(`${place} is out of the order of commits`)
+          if (order.length > record.order.length || (order.length === record.order.length && order >= record.order))
+            findings.push(`${place} is out of the order of commits`)
           if (ids.has(record.id)) findings.push(`${place} is the event that ${ids.get(record.id)} is`)
           ids.set(record.id, place)
           last = record.number
@@ -49,7 +50,7 @@ export async function readLog({ app: { system }, engines, log: name }: Cluster):
 }
 
 async function* recordsOf(read: (after: string | null) => Promise<StoredRecord[]>): AsyncGenerator<StoredRecord> {
-  for (let after: string | null = null; ; ) {
+  for (let after: string | null = null; ;) {
     const records = await read(after)
     if (records.length === 0) return
     yield* records
@@ -68,9 +69,11 @@ export interface SeenStores {
 export async function look(pool: Pool): Promise<SeenStores> {
   const all = async <Row>(sql: string): Promise<Row[]> => (await pool.query<Row>(sql)).rows
   const registers = new Map<string, string[]>()
-  for (const { register, value } of await all<{ register: string; value: string }>(selectRegisters)) registers.set(register, [...(registers.get(register) ?? []), value])
+  for (const { register, value } of await all<{ register: string; value: string }>(selectRegisters))
+    registers.set(register, [...(registers.get(register) ?? []), value])
   const found: string[] = []
-  for (const [what, sql] of contradictions) for (const row of (await all(sql)).slice(0, 3)) found.push(`${what}: ${JSON.stringify(row)}`)
+  for (const [what, sql] of contradictions)
+    for (const row of (await all(sql)).slice(0, 3)) found.push(`${what}: ${JSON.stringify(row)}`)
   return {
     registers,
     articles: await all<SeenArticle>(selectArticles),
@@ -80,7 +83,13 @@ export async function look(pool: Pool): Promise<SeenStores> {
 }
 
 const table = (store: string, name: string): string => `"${conduit.name}_${store}".${name}`
-const [articles, comments, favorites, follows, users] = [table('articles', 'articles'), table('comments', 'comments'), table('favorites', 'favorites'), table('profiles', 'follows'), table('identity', 'users')]
+const [articles, comments, favorites, follows, users] = [
+  table('articles', 'articles'),
+  table('comments', 'comments'),
+  table('favorites', 'favorites'),
+  table('profiles', 'follows'),
+  table('identity', 'users'),
+]
 const page = (name: string): string => table('reading.pages.1', name)
 
 const selectRegisters = `
@@ -98,15 +107,51 @@ const selectTags = `SELECT value COLLATE "C" AS tag FROM ${articles}, jsonb_arra
 
 /** Each finds nothing in stores that fit together. */
 const contradictions: readonly (readonly [what: string, sql: string])[] = [
-  ...both('article', `SELECT article_id, slug, author_id, title, description, body, tag_list, created_at, updated_at FROM ${articles}`, `SELECT article_id, slug, author_id, title, description, body, tag_list, created_at, updated_at FROM ${page('articles')}`),
-  ...both('comment', `SELECT comment_id, article_id, author_id, body, created_at FROM ${comments}`, `SELECT comment_id, article_id, author_id, body, created_at FROM ${page('comments')}`),
-  ...both('favorite', `SELECT article_id, user_id FROM ${favorites}`, `SELECT article_id, user_id FROM ${page('favorites')}`),
-  ...both('follow', `SELECT follower_id, followee_id FROM ${follows}`, `SELECT follower_id, followee_id FROM ${page('follows')}`),
-  ...both('user', `SELECT user_id, username, bio, image FROM ${users}`, `SELECT user_id, username, bio, image FROM ${page('users')}`),
-  ...both('user in profiles', `SELECT user_id, username, bio, image FROM ${users}`, `SELECT user_id, username, bio, image FROM ${table('profiles', 'users')}`),
-  ...both('article in comments', `SELECT article_id, slug FROM ${articles}`, `SELECT article_id, slug FROM ${table('comments', 'articles')}`),
-  ...both('article in favorites', `SELECT article_id, slug FROM ${articles}`, `SELECT article_id, slug FROM ${table('favorites', 'articles')}`),
-  ...both('count of favorites', `SELECT article_id, (SELECT count(*) FROM ${favorites} f WHERE f.article_id = a.article_id) FROM ${articles} a`, `SELECT article_id, favorites_count FROM ${page('articles')}`),
+  ...both(
+    'article',
+    `SELECT article_id, slug, author_id, title, description, body, tag_list, created_at, updated_at FROM ${articles}`,
+    `SELECT article_id, slug, author_id, title, description, body, tag_list, created_at, updated_at FROM ${page('articles')}`,
+  ),
+  ...both(
+    'comment',
+    `SELECT comment_id, article_id, author_id, body, created_at FROM ${comments}`,
+    `SELECT comment_id, article_id, author_id, body, created_at FROM ${page('comments')}`,
+  ),
+  ...both(
+    'favorite',
+    `SELECT article_id, user_id FROM ${favorites}`,
+    `SELECT article_id, user_id FROM ${page('favorites')}`,
+  ),
+  ...both(
+    'follow',
+    `SELECT follower_id, followee_id FROM ${follows}`,
+    `SELECT follower_id, followee_id FROM ${page('follows')}`,
+  ),
+  ...both(
+    'user',
+    `SELECT user_id, username, bio, image FROM ${users}`,
+    `SELECT user_id, username, bio, image FROM ${page('users')}`,
+  ),
+  ...both(
+    'user in profiles',
+    `SELECT user_id, username, bio, image FROM ${users}`,
+    `SELECT user_id, username, bio, image FROM ${table('profiles', 'users')}`,
+  ),
+  ...both(
+    'article in comments',
+    `SELECT article_id, slug FROM ${articles}`,
+    `SELECT article_id, slug FROM ${table('comments', 'articles')}`,
+  ),
+  ...both(
+    'article in favorites',
+    `SELECT article_id, slug FROM ${articles}`,
+    `SELECT article_id, slug FROM ${table('favorites', 'articles')}`,
+  ),
+  ...both(
+    'count of favorites',
+    `SELECT article_id, (SELECT count(*) FROM ${favorites} f WHERE f.article_id = a.article_id) FROM ${articles} a`,
+    `SELECT article_id, favorites_count FROM ${page('articles')}`,
+  ),
 ]
 
 /** The rows of each that the other has not. */

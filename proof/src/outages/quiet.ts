@@ -8,46 +8,66 @@ import type { Cluster } from './cluster.ts'
 import { openLog } from './engines.ts'
 
 /**
- * Waits until every process of a cluster is ready and every event was handled, `boundMs` at the most, and resolves with its ledger and how
- * long that took, milliseconds. Throws a {@link Violation} if it takes longer.
+ * Waits until every process of a cluster is ready and every event was handled, `boundMs` at the most, and resolves with
+ * its ledger and how long that took, milliseconds. Throws a {@link Violation} if it takes longer.
  */
-export async function whenQuiet(cluster: Cluster, boundMs: number): Promise<{ accounts: readonly LedgerRow[]; tookMs: number }> {
+export async function whenQuiet(
+  cluster: Cluster,
+  boundMs: number,
+): Promise<{ accounts: readonly LedgerRow[]; tookMs: number }> {
   const sinceMs = performance.now()
   await cluster.allReady(boundMs)
   const { ledger, close } = await openLedger(cluster)
   let accounts: readonly LedgerRow[] = []
   let before: string | undefined
   const course: string[] = []
-  const isQuiet = await eventually(async () => {
-    accounts = await ledger()
-    course.push(`${Math.round(performance.now() - sinceMs)} ms: ${pendingOf(accounts)}`)
-    const now = accounts.every(({ pending }) => pending === 0) ? accounts.map(({ published }) => published).join() : undefined
-    const isSame = now !== undefined && now === before // one look at several stores takes its time: what is handled meanwhile may lead to more
-    before = now
-    return isSame
-  }, boundMs - (performance.now() - sinceMs), LOOK_MS)
+  const isQuiet = await eventually(
+    async () => {
+      accounts = await ledger()
+      course.push(`${Math.round(performance.now() - sinceMs)} ms: ${pendingOf(accounts)}`)
+      const now = accounts.every(({ pending }) => pending === 0)
+        ? accounts.map(({ published }) => published).join()
+        : undefined
+      // one look at several stores takes its time: what is handled meanwhile may lead to more
+      const isSame = now !== undefined && now === before
+      before = now
+      return isSame
+    },
+    boundMs - (performance.now() - sinceMs),
+    LOOK_MS,
+  )
   const tookMs = performance.now() - sinceMs
   await close()
-  if (!isQuiet) throw new Violation(`not everything was handled after ${boundMs} ms: ${JSON.stringify(accounts.filter((account) => account.pending > 0).slice(0, 5))}\npending, from look to look:\n${course.filter((_, nth) => nth % 4 === 0).join('\n')}\n${(await cluster.states()).join('\n')}\n${cluster.said()}`)
+  if (!isQuiet)
+    throw new Violation(
+      `not everything was handled after ${boundMs} ms: ${JSON.stringify(accounts.filter((account) => account.pending > 0).slice(0, 5))}\npending, from look to look:\n${course.filter((_, nth) => nth % 4 === 0).join('\n')}\n${(await cluster.states()).join('\n')}\n${cluster.said()}`,
+    )
   return { accounts, tookMs }
 }
 
 /** How many events each subscription still has before it. */
 function pendingOf(accounts: readonly LedgerRow[]): string {
   const bySubscription = Map.groupBy(accounts, ({ subscription }) => subscription)
-  return [...bySubscription].map(([name, rows]) => `${name} ${rows.reduce((sum, { pending }) => sum + pending, 0)}`).join(', ')
+  return [...bySubscription]
+    .map(([name, rows]) => `${name} ${rows.reduce((sum, { pending }) => sum + pending, 0)}`)
+    .join(', ')
 }
 
-async function openLedger({ app, engines, log: name }: Cluster): Promise<{ ledger: () => Promise<readonly LedgerRow[]>; close: () => Promise<void> }> {
+async function openLedger({
+  app,
+  engines,
+  log: name,
+}: Cluster): Promise<{ ledger: () => Promise<readonly LedgerRow[]>; close: () => Promise<void> }> {
   const host = createNodeHost()
   const log = await openLog(name, engines.log.engine.url, app.system.name)
   const stores = createPostgresStores({ url: engines.stores.engine.url, system: app.system.name, host })
   const system = await openSystem(app.system, { host, log, stores, logger: silentLogger })
   return {
-    ledger: () => system.admin.ledger().catch((error: unknown) => {
-      if (AtollError.from(error).code === 'UNAVAILABLE') return [pendingSomewhere] // it has just been started again
-      throw error
-    }),
+    ledger: () =>
+      system.admin.ledger().catch((error: unknown) => {
+        if (AtollError.from(error).code === 'UNAVAILABLE') return [pendingSomewhere] // it has just been started again
+        throw error
+      }),
     close: async () => {
       await system.close()
       await stores.close()
@@ -56,7 +76,23 @@ async function openLedger({ app, engines, log: name }: Cluster): Promise<{ ledge
   }
 }
 
-/** Between looks. Each reads every stream of the log before every cursor: one after the other they would take a core and half the engine from what is to come to rest. */
+/**
+ * Between looks. Each reads every stream of the log before every cursor: one after the other they would take a core and
+ * half the engine from what is to come to rest.
+ */
 const LOOK_MS = 500
 
-const pendingSomewhere: LedgerRow = { event: '', source: '', subscription: '', published: 1, handled: 0, pending: 1, parked: 0, dead: 0, discarded: 0, hasNoHandler: false, balanced: true, why: undefined }
+const pendingSomewhere: LedgerRow = {
+  event: '',
+  source: '',
+  subscription: '',
+  published: 1,
+  handled: 0,
+  pending: 1,
+  parked: 0,
+  dead: 0,
+  discarded: 0,
+  hasNoHandler: false,
+  balanced: true,
+  why: undefined,
+}

@@ -29,7 +29,10 @@ export interface OutageRecord {
 /** The last recorded run of each system with each log. */
 export const outagesFile = fileURLToPath(new URL('../../recorded/outages.json', import.meta.url))
 
-export function toRecord({ app, log, seed, kills, mishaps, underWork, requests, recoveriesMs, recoveryMsBound, violation }: Summary, seconds: number): OutageRecord {
+export function toRecord(
+  { app, log, seed, kills, mishaps, underWork, requests, recoveriesMs, recoveryMsBound, violation }: Summary,
+  seconds: number,
+): OutageRecord {
   return {
     date: new Date().toISOString(),
     commit: commitNow(),
@@ -51,11 +54,19 @@ export function toRecord({ app, log, seed, kills, mishaps, underWork, requests, 
 
 export function record(run: OutageRecord): void {
   const others = readRecords().filter(({ app, log }) => app !== run.app || log !== run.log)
-  writeFileSync(outagesFile, `${JSON.stringify([...others, run].sort((a, b) => `${a.app} ${a.log}`.localeCompare(`${b.app} ${b.log}`)), null, 2)}\n`)
+  writeFileSync(
+    outagesFile,
+    `${JSON.stringify(
+      [...others, run].sort((a, b) => `${a.app} ${a.log}`.localeCompare(`${b.app} ${b.log}`)),
+      null,
+      2,
+    )}\n`,
+  )
 }
 
 export function readRecords(): OutageRecord[] {
-  return existsSync(outagesFile) ? (JSON.parse(readFileSync(outagesFile, 'utf8')) as OutageRecord[]) : [] // written above
+  // written above
+  return existsSync(outagesFile) ? (JSON.parse(readFileSync(outagesFile, 'utf8')) as OutageRecord[]) : []
 }
 
 export function commitNow(): string {

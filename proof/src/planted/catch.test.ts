@@ -5,8 +5,16 @@ import { catchBug } from './catch.ts'
 
 const file = 'packages/testkit/src/world/duration.ts'
 const test = 'packages/testkit/src/world/duration.test.ts'
-const rotted: PlantedBug = { name: 'text-that-has-rotted', defect: 'nothing is', changes: [{ file, find: 'a text that is not there', replace: '' }] }
-const broken: PlantedBug = { name: 'no-code-at-all', defect: 'a module cannot be loaded', changes: [{ file, find: 'export function toMs(', replace: 'export function (((' }] }
+const rotted: PlantedBug = {
+  name: 'text-that-has-rotted',
+  defect: 'nothing is',
+  changes: [{ file, find: 'a text that is not there', replace: '' }],
+}
+const broken: PlantedBug = {
+  name: 'no-code-at-all',
+  defect: 'a module cannot be loaded',
+  changes: [{ file, find: 'export function toMs(', replace: 'export function (((' }],
+}
 
 describe('the search for a planted bug', { concurrency: 2 }, () => {
   it('rejects a bug whose text is not there', async () => {

@@ -5,8 +5,8 @@ import { applyPatches, assertPatchesFit, root } from '../patches.ts'
 import type { PlantedBug } from './bugs.ts'
 
 /**
- * Plants a bug in the code that this thread loads from now on: the text of a module is changed as it is loaded, and the module itself
- * stays as it is. Throws as {@link assertPlantable} does.
+ * Plants a bug in the code that this thread loads from now on: the text of a module is changed as it is loaded, and the
+ * module itself stays as it is. Throws as {@link assertPlantable} does.
  */
 export function plant(bug: PlantedBug): void {
   assertPlantable(bug)
@@ -22,8 +22,8 @@ export function plant(bug: PlantedBug): void {
 }
 
 /**
- * Throws unless each text that a bug changes is there exactly once. Whoever looks for a bug asks this first, in a thread that loads
- * nothing: one that only dies in the attempt looks as if it had noticed something.
+ * Throws unless each text that a bug changes is there exactly once. Whoever looks for a bug asks this first, in a
+ * thread that loads nothing: one that only dies in the attempt looks as if it had noticed something.
  */
 export function assertPlantable({ name, changes }: PlantedBug): void {
   if (changes.length === 0) throw new Error(`planted bug ${name} changes nothing; say what it changes`)

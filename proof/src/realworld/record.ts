@@ -16,11 +16,25 @@ export interface RealWorldRecord {
 export const realworldFile = fileURLToPath(new URL('../../recorded/realworld.json', import.meta.url))
 
 export function record(log: string, result: SuiteResult): void {
-  const run: RealWorldRecord = { date: new Date().toISOString(), commit: commitNow(), machine: machineNow(), log, result }
+  const run: RealWorldRecord = {
+    date: new Date().toISOString(),
+    commit: commitNow(),
+    machine: machineNow(),
+    log,
+    result,
+  }
   const others = readRealWorld().filter((other) => other.log !== log)
-  writeFileSync(realworldFile, `${JSON.stringify([...others, run].sort((a, b) => a.log.localeCompare(b.log)), null, 2)}\n`)
+  writeFileSync(
+    realworldFile,
+    `${JSON.stringify(
+      [...others, run].sort((a, b) => a.log.localeCompare(b.log)),
+      null,
+      2,
+    )}\n`,
+  )
 }
 
 export function readRealWorld(): RealWorldRecord[] {
-  return existsSync(realworldFile) ? (JSON.parse(readFileSync(realworldFile, 'utf8')) as RealWorldRecord[]) : [] // written above
+  // written above
+  return existsSync(realworldFile) ? (JSON.parse(readFileSync(realworldFile, 'utf8')) as RealWorldRecord[]) : []
 }

@@ -30,11 +30,13 @@ describe("RealWorld's own suite of its API", () => {
   it('says what does not hold, and where', async () => {
     const server = createServer((request, response) => {
       response.statusCode = request.url === '/tags' ? 500 : 200
-      response.end('{"user":{"email":"a","username":"b","bio":null,"token":"c"},"articles":[],"articlesCount":0}') // without an image
+      // without an image
+      response.end('{"user":{"email":"a","username":"b","bio":null,"token":"c"},"articles":[],"articlesCount":0}')
     }).listen(0)
     await once(server, 'listening')
     try {
-      const { failures } = await runSuite(`http://localhost:${(server.address() as AddressInfo).port}`, 'somebody') // it listens on a port
+      // it listens on a port
+      const { failures } = await runSuite(`http://localhost:${(server.address() as AddressInfo).port}`, 'somebody')
       assert.ok(failures.includes('Auth / Register (POST {{APIURL}}/users): User has "image" property'))
       assert.ok(failures.some((failure) => failure.startsWith('Tags / All Tags (GET {{APIURL}}/tags): answered 500')))
     } finally {
@@ -51,6 +53,9 @@ describe("RealWorld's own suite of its API", () => {
     const text = JSON.stringify(readCollection())
     const names = new Set([...text.matchAll(/\bpm\.(\w+)\.(\w+)/g)].map(([, object, method]) => `${object}.${method}`))
     assert.deepEqual([...names].sort(), ['globals.get', 'globals.set'])
-    assert.ok(!/postman\.set|"listen":"prerequest","script":\{[^}]*"exec":\["[^"]/.test(text), 'a script that would run before a request')
+    assert.ok(
+      !/postman\.set|"listen":"prerequest","script":\{[^}]*"exec":\["[^"]/.test(text),
+      'a script that would run before a request',
+    )
   })
 })

@@ -2,20 +2,32 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { runInNewContext } from 'node:vm'
 
-// RealWorld's own test suite of its API: a Postman collection, unchanged, of which each request has a script that says what must hold of its
-// answer. Those scripts use six names of Postman's; a script that used another would fail here.
+// RealWorld's own test suite of its API: a Postman collection, unchanged, of which each request has a script that says
+// what must hold of its answer. Those scripts use six names of Postman's; a script that used another would fail here.
 
 export interface SuiteResult {
   readonly requests: number
   /** How many assertions its scripts made. */
   readonly assertions: number
-  /** What did not hold, each with its request. A request that was not answered with 2xx has failed, whatever its script says. */
+  /**
+   * What did not hold, each with its request. A request that was not answered with 2xx has failed, whatever its script
+   * says.
+   */
   readonly failures: readonly string[]
 }
 
 /** Runs the suite against an API, such as `http://localhost:4000/api`, as somebody whom it does not know yet. */
-export async function runSuite(api: string, user: string, collection: Collection = readCollection()): Promise<SuiteResult> {
-  const variables = new Map<string, string>([['APIURL', api], ['USERNAME', user], ['EMAIL', `${user}@mail.com`], ['PASSWORD', 'password']])
+export async function runSuite(
+  api: string,
+  user: string,
+  collection: Collection = readCollection(),
+): Promise<SuiteResult> {
+  const variables = new Map<string, string>([
+    ['APIURL', api],
+    ['USERNAME', user],
+    ['EMAIL', `${user}@mail.com`],
+    ['PASSWORD', 'password'],
+  ])
   const failures: string[] = []
   let requests = 0
   let assertions = 0
@@ -27,7 +39,8 @@ export async function runSuite(api: string, user: string, collection: Collection
       failures.push(`${name}: ${answer}`)
       continue
     }
-    if (answer.status < 200 || answer.status > 299) failures.push(`${name}: answered ${answer.status} ${answer.body.slice(0, BODY_SHOWN)}`)
+    if (answer.status < 200 || answer.status > 299)
+      failures.push(`${name}: answered ${answer.status} ${answer.body.slice(0, BODY_SHOWN)}`)
     const { tests, error } = judge(script, answer, variables)
     if (error !== undefined) failures.push(`${name}: its script failed: ${error}`)
     for (const [what, holds] of Object.entries(tests)) {
@@ -64,7 +77,15 @@ export function readCollection(): Collection {
 function* callsOf({ item }: Collection, folder = ''): Generator<{ path: string; request: Request; script: string }> {
   for (const one of item) {
     if ('item' in one) yield* callsOf(one, `${folder}${one.name} / `)
-    else yield { path: folder + one.name, request: one.request, script: (one.event ?? []).filter(({ listen }) => listen === 'test').flatMap(({ script }) => script.exec).join('\n') }
+    else
+      yield {
+        path: folder + one.name,
+        request: one.request,
+        script: (one.event ?? [])
+          .filter(({ listen }) => listen === 'test')
+          .flatMap(({ script }) => script.exec)
+          .join('\n'),
+      }
   }
 }
 
@@ -74,7 +95,8 @@ interface Answer {
 }
 
 async function send({ method, url, header, body }: Request, variables: ReadonlyMap<string, string>): Promise<Answer> {
-  const fill = (text: string): string => text.replaceAll(/\{\{(\w+)\}\}/g, (whole, name: string) => variables.get(name) ?? whole)
+  const fill = (text: string): string =>
+    text.replaceAll(/\{\{(\w+)\}\}/g, (whole, name: string) => variables.get(name) ?? whole)
   const response = await fetch(fill(url.raw), {
     method,
     headers: header.map(({ key, value }): [string, string] => [key, fill(value)]),
@@ -85,11 +107,22 @@ async function send({ method, url, header, body }: Request, variables: ReadonlyM
 }
 
 /** Runs a request's script, which sets what holds of its answer, and variables for later requests. */
-function judge(script: string, { status, body }: Answer, variables: Map<string, string>): { tests: Record<string, unknown>; error?: string } {
+function judge(
+  script: string,
+  { status, body }: Answer,
+  variables: Map<string, string>,
+): { tests: Record<string, unknown>; error?: string } {
   const tests: Record<string, unknown> = {}
-  const globals = { get: (name: string) => variables.get(name), set: (name: string, value: unknown) => void variables.set(name, String(value)) }
+  const globals = {
+    get: (name: string) => variables.get(name),
+    set: (name: string, value: unknown) => void variables.set(name, String(value)),
+  }
   try {
-    runInNewContext(script, { tests, pm: { globals }, environment: {}, responseCode: { code: status }, responseBody: body }, { timeout: SCRIPT_MS })
+    runInNewContext(
+      script,
+      { tests, pm: { globals }, environment: {}, responseCode: { code: status }, responseBody: body },
+      { timeout: SCRIPT_MS },
+    )
     return { tests }
   } catch (error) {
     return { tests, error: String(error) }

@@ -4,8 +4,8 @@ import type { AtollError } from '@atoll/host'
 import { createRandom, world, type Backup, type Random, type World } from '@atoll/testkit'
 import { handlers, notes, restoresSystem, type HandledTables, type IndexTables } from './system.ts'
 
-// Any parts of a system come back from backups of any moments, as each seed draws it. Whatever comes of that: what is ready has handled every event
-// that there is, each once; and what cannot have, says so at every start.
+// Any parts of a system come back from backups of any moments, as each seed draws it. Whatever comes of that: what is
+// ready has handled every event that there is, each once; and what cannot have, says so at every start.
 
 const SEEDS = 30
 const MIXED_SEEDS = 8
@@ -52,10 +52,12 @@ async function tryOut(seed: number): Promise<void> {
   }
   await take(town, random, 'last')
   town.powerLoss()
-  // Often what emits comes back together with the log: then each of them is whole, and only who has handled more can tell.
+  // Often what emits comes back together with the log: then each of them is whole, and only who has handled more can
+  // tell.
   const together: readonly string[] = random.chance(0.5) ? ['notes', 'copies', 'log'] : []
   if (together.length > 0) await town.restore(random.pick(backups), ...together)
-  for (const part of parts) if (!together.includes(part) && random.chance(0.4)) await town.restore(random.pick(backups), part)
+  for (const part of parts)
+    if (!together.includes(part) && random.chance(0.4)) await town.restore(random.pick(backups), part)
   for (let start = 0; start < 3; start++) {
     const refusal = await town.start().catch((error: AtollError) => error)
     if (refusal) {
@@ -78,7 +80,10 @@ async function tryOut(seed: number): Promise<void> {
   await town.assertConserved()
 }
 
-/** Two systems that have taken the same notes: their logs are of one length, and no event of the one is in the other. Some parts of the one come back as the other's. */
+/**
+ * Two systems that have taken the same notes: their logs are of one length, and no event of the one is in the other.
+ * Some parts of the one come back as the other's.
+ */
 async function mix(seed: number): Promise<void> {
   const random = createRandom(seed)
   const runtime = { partitions: 2 }
@@ -89,7 +94,9 @@ async function mix(seed: number): Promise<void> {
     await town.clock.advance('10s')
   }
   const swapped = parts.filter(() => random.chance(0.5))
-  const isMixed = swapped.length > 0 && !['notes', 'copies', 'files', 'log'].every((part) => swapped.some((one) => one === part)) // the projection is a part of files
+  const isMixed =
+    // the projection is a part of files
+    swapped.length > 0 && !['notes', 'copies', 'files', 'log'].every((part) => swapped.some((one) => one === part))
   const other = isMixed ? swapped : [parts[seed % parts.length]!]
   const [whole, backup] = [await ours.backup(), await theirs.backup()]
   ours.powerLoss()
@@ -97,7 +104,11 @@ async function mix(seed: number): Promise<void> {
   for (let start = 0; start < 3; start++) {
     await ours.start()
     await ours.clock.advance('10s')
-    assert.match(ours.readiness().reasons.join('\n'), /STORE_OUTDATED|LOG_GAP|LOG_DIVERGED/, `seed ${seed}, ${other.join(' and ')}, start ${start}`)
+    assert.match(
+      ours.readiness().reasons.join('\n'),
+      /STORE_OUTDATED|LOG_GAP|LOG_DIVERGED/,
+      `seed ${seed}, ${other.join(' and ')}, start ${start}`,
+    )
     await take(ours, random, `after-${start}`)
     assert.equal(ours.readiness().ready, false, `seed ${seed}, ${other.join(' and ')}, start ${start}, later`)
     ours.powerLoss()

@@ -11,8 +11,9 @@ interface Knowledge {
 }
 
 /**
- * Notes are taken while any parts of the system come back from backups of any moments. Whatever comes of that: what is ready has handled every event
- * that there is, each once, and all accounts of it balance; and what cannot have, says so until the remedy has been applied.
+ * Notes are taken while any parts of the system come back from backups of any moments. Whatever comes of that: what is
+ * ready has handled every event that there is, each once, and all accounts of it balance; and what cannot have, says so
+ * until the remedy has been applied.
  */
 export const restoresSimulation: Simulation<Knowledge> = {
   faults: ['restore', 'crash', 'failure', 'delay', 'pause', 'second', 'stop', 'power', 'clock', 'latency', 'drain'],
@@ -32,7 +33,11 @@ export const restoresSimulation: Simulation<Knowledge> = {
     always: {
       'what is ready has handled what is behind it': async (glimpse) => {
         if (!glimpse.readiness().ready) return
-        const waiting = new Set((await glimpse.ledger()).filter(({ pending, parked, dead }) => pending + parked + dead > 0).map(({ subscription }) => subscription))
+        const waiting = new Set(
+          (await glimpse.ledger())
+            .filter(({ pending, parked, dead }) => pending + parked + dead > 0)
+            .map(({ subscription }) => subscription),
+        )
         await assertHandled(glimpse, ({ subscription }) => !waiting.has(subscription))
       },
       'no account balances of a subscription that is halted': async ({ readiness, ledger }) => {
@@ -42,20 +47,33 @@ export const restoresSimulation: Simulation<Knowledge> = {
       },
     },
     settled: {
-      'every event is handled, once': ({ world }) => assertHandled({ db: (service) => world.db(service), events: (event) => world.events(event) }, () => true),
-      'no acknowledged note is lost, unless it came after what was put back': async ({ world, state, lostSinceMs = Infinity }) => {
+      'every event is handled, once': ({ world }) =>
+        assertHandled({ db: (service) => world.db(service), events: (event) => world.events(event) }, () => true),
+      'no acknowledged note is lost, unless it came after what was put back': async ({
+        world,
+        state,
+        lostSinceMs = Infinity,
+      }) => {
         const taken = new Set((await world.events(handlers[0].event)).map(({ key }) => key))
-        for (const [id, byMs] of state.acknowledged) assert.ok(taken.has(id) || byMs >= lostSinceMs, `${id} was acknowledged by ${byMs} ms, and is lost`)
+        for (const [id, byMs] of state.acknowledged)
+          assert.ok(taken.has(id) || byMs >= lostSinceMs, `${id} was acknowledged by ${byMs} ms, and is lost`)
       },
     },
   },
 }
 
-async function assertHandled({ db, events }: Pick<Glimpse, 'db' | 'events'>, which: (handler: (typeof handlers)[number]) => boolean): Promise<void> {
+async function assertHandled(
+  { db, events }: Pick<Glimpse, 'db' | 'events'>,
+  which: (handler: (typeof handlers)[number]) => boolean,
+): Promise<void> {
   for (const { store, table, event } of handlers.filter(which)) {
     const rows = await db<HandledTables & IndexTables>(store).selectFrom(table).select('event').execute()
     for (const { id, number, partition } of await events(event)) {
-      assert.equal(rows.filter((row) => row.event === id).length, 1, `${store} has handled ${event.name} ${partition}/${number}`)
+      assert.equal(
+        rows.filter((row) => row.event === id).length,
+        1,
+        `${store} has handled ${event.name} ${partition}/${number}`,
+      )
     }
   }
 }

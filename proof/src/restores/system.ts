@@ -2,7 +2,8 @@ import { sqlStore } from '@atoll/store'
 import { command, contract, event, projection, service, system } from 'atoll'
 import { z } from 'zod'
 
-// Notes are taken, copied, and the copies filed. Whoever handles an event keeps its id, so that it shows which events had their effect, and how often.
+// Notes are taken, copied, and the copies filed. Whoever handles an event keeps its id, so that it shows which events
+// had their effect, and how often.
 
 const Note = z.object({ id: z.string() })
 const byId = ({ id }: { id: string }): string => id
@@ -23,11 +24,17 @@ export interface IndexTables {
   indexed: { seq?: number; event: string }
 }
 
-const store = sqlStore<HandledTables>({ migrations: { '0001-handled': 'CREATE TABLE handled (seq INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL)' } })
+const store = sqlStore<HandledTables>({
+  migrations: { '0001-handled': 'CREATE TABLE handled (seq INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL)' },
+})
 
 const index = projection('index', {
-  store: sqlStore<IndexTables>({ migrations: { '0001-indexed': 'CREATE TABLE indexed (seq INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL)' } }),
-  subscribe: ({ project }) => [project(taken, (event, { db }) => db.insertInto('indexed').values({ event: event.id }).execute())],
+  store: sqlStore<IndexTables>({
+    migrations: { '0001-indexed': 'CREATE TABLE indexed (seq INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL)' },
+  }),
+  subscribe: ({ project }) => [
+    project(taken, (event, { db }) => db.insertInto('indexed').values({ event: event.id }).execute()),
+  ],
 })
 
 export const restoresSystem = system('restores', {
@@ -55,7 +62,9 @@ export const restoresSystem = system('restores', {
       store,
       projections: [index],
       handlers: {},
-      subscribe: ({ on }) => [on(copied, ({ event, tx }) => tx(({ db }) => db.insertInto('handled').values({ event: event.id }).execute()))],
+      subscribe: ({ on }) => [
+        on(copied, ({ event, tx }) => tx(({ db }) => db.insertInto('handled').values({ event: event.id }).execute())),
+      ],
     }),
   ],
 })

@@ -34,23 +34,29 @@ export interface PoolOptions extends WorkerData {
 }
 
 /**
- * Runs tasks side by side, in threads of their own. Calls `onReport` for each as it ends, until it answers `stop`. A task that hangs or
- * brings its thread down is reported as failed.
+ * Runs tasks side by side, in threads of their own. Calls `onReport` for each as it ends, until it answers `stop`. A
+ * task that hangs or brings its thread down is reported as failed.
  */
-export async function runTasks(tasks: readonly Task[], options: PoolOptions, onReport: (report: TaskReport) => 'go on' | 'stop'): Promise<void> {
+export async function runTasks(
+  tasks: readonly Task[],
+  options: PoolOptions,
+  onReport: (report: TaskReport) => 'go on' | 'stop',
+): Promise<void> {
   const queue = [...tasks]
   let stopped = false
   const threads = Math.min(options.threads ?? availableParallelism(), tasks.length)
-  await Promise.all(Array.from({ length: threads }, async () => {
-    let worker: TaskWorker | undefined
-    for (let task = queue.shift(); task && !stopped; task = queue.shift()) {
-      worker ??= new TaskWorker(options)
-      const report = await worker.run(task, options.taskMsMax ?? TASK_MS_MAX)
-      if (report.isLost) worker = undefined
-      if (onReport(report) === 'stop') stopped = true
-    }
-    await worker?.end()
-  }))
+  await Promise.all(
+    Array.from({ length: threads }, async () => {
+      let worker: TaskWorker | undefined
+      for (let task = queue.shift(); task && !stopped; task = queue.shift()) {
+        worker ??= new TaskWorker(options)
+        const report = await worker.run(task, options.taskMsMax ?? TASK_MS_MAX)
+        if (report.isLost) worker = undefined
+        if (onReport(report) === 'stop') stopped = true
+      }
+      await worker?.end()
+    }),
+  )
 }
 
 class TaskWorker {
@@ -59,7 +65,10 @@ class TaskWorker {
 
   constructor({ target, planted }: WorkerData) {
     this.#data = { target, planted }
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#data, resourceLimits: { maxYoungGenerationSizeMb: 64 } })
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: this.#data,
+      resourceLimits: { maxYoungGenerationSizeMb: 64 },
+    })
   }
 
   run(task: Task, taskMsMax: number): Promise<TaskReport> {
@@ -69,14 +78,25 @@ class TaskWorker {
         end()
         void worker.terminate()
         const failure = { invariant: 'a run comes to its end', message }
-        resolve({ seed: task.seed, events: 0, faults: task.faults ?? [], happened: 0, trace: '', elapsedMs: 0, tookMs: taskMsMax, failure, isLost: true })
+        resolve({
+          seed: task.seed,
+          events: 0,
+          faults: task.faults ?? [],
+          happened: 0,
+          trace: '',
+          elapsedMs: 0,
+          tookMs: taskMsMax,
+          failure,
+          isLost: true,
+        })
       }
       const onMessage = (message: TaskReport | 'ready'): void => {
         if (message === 'ready') return
         end()
         resolve(message)
       }
-      const onError = (error: unknown): void => lost(error instanceof Error ? (error.stack ?? error.message) : String(error))
+      const onError = (error: unknown): void =>
+        lost(error instanceof Error ? (error.stack ?? error.message) : String(error))
       const timer = setTimeout(() => lost(`it was not done after ${taskMsMax} ms`), taskMsMax)
       const end = (): void => {
         clearTimeout(timer)

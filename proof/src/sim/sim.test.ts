@@ -9,9 +9,12 @@ import type { TargetName } from './targets.ts'
 
 describe('under a seed', () => {
   it('a bank neither makes nor loses money, whatever goes wrong', () => holds('bank', 150))
-  it('Conduit shows everybody what they have just done, and everybody the same in the end, whatever goes wrong', () => holds('conduit', 60))
-  it('a desk is heard as it spoke, and did what it answered and nothing else, whatever people say and whatever goes wrong', () => holds('desk', 40))
-  it('what comes back from any moments in part is handled whole, or says that it cannot be', () => holds('restores', 60))
+  it('Conduit shows everybody what they have just done, and everybody the same in the end, whatever goes wrong', () =>
+    holds('conduit', 60))
+  it('a desk is heard as it spoke, and did what it answered and nothing else, whatever people say and whatever goes wrong', () =>
+    holds('desk', 40))
+  it('what comes back from any moments in part is handled whole, or says that it cannot be', () =>
+    holds('restores', 60))
 })
 
 async function holds(target: TargetName, seeds: number): Promise<void> {
@@ -22,5 +25,9 @@ async function holds(target: TargetName, seeds: number): Promise<void> {
     if (report.failure) failed.push(report)
     return report.failure ? 'stop' : 'go on'
   })
-  assert.deepEqual(failed.map(({ seed, failure }) => `seed ${seed}: ${failure!.invariant}: ${failure!.message}`), [], `npm run sim -- ${target} says more`)
+  assert.deepEqual(
+    failed.map(({ seed, failure }) => `seed ${seed}: ${failure!.invariant}: ${failure!.message}`),
+    [],
+    `npm run sim -- ${target} says more`,
+  )
 }

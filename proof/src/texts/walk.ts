@@ -17,17 +17,28 @@ interface Name {
 }
 
 const Named = z.object({ id: z.string(), text: z.string() })
-const named = event('name.given', { version: 1, key: () => 'one', data: Named }) // of one key: an event that is blocked blocks those behind it
+// of one key: an event that is blocked blocks those behind it
+const named = event('name.given', { version: 1, key: () => 'one', data: Named })
 const Rows = z.object({ rows: z.array(z.object({ id: z.string() })) })
 const names = contract('names', {
   events: [named],
   get: query({ http: 'GET /names/:id', input: z.object({ id: z.string() }), output: Rows }),
-  find: query({ http: 'GET /names', input: z.object({ text: z.union([z.string(), z.array(z.string())]) }), output: Rows }),
+  find: query({
+    http: 'GET /names',
+    input: z.object({ text: z.union([z.string(), z.array(z.string())]) }),
+    output: Rows,
+  }),
   put: command({ http: 'PUT /names/:id', input: Named, output: Named }),
   ifMatched: command({ http: 'POST /matched', input: z.object({}), output: Rows }),
   say: command({ http: 'POST /said', input: z.record(z.string(), z.unknown()), output: z.object({}) }),
 })
-const reading = contract('reading', { heard: query({ http: 'GET /heard', input: z.object({}), output: z.object({ own: z.array(z.string()), projected: z.array(z.string()) }) }) })
+const reading = contract('reading', {
+  heard: query({
+    http: 'GET /heard',
+    input: z.object({}),
+    output: z.object({ own: z.array(z.string()), projected: z.array(z.string()) }),
+  }),
+})
 
 const createTable = (name: string): string => `CREATE TABLE ${name} (id TEXT, text TEXT NOT NULL)`
 const own = sqlStore<{ names: Name }>({ migrations: { '0001-names': createTable('names') } })
@@ -38,25 +49,48 @@ const pages = sqlStore<{ pages: Name }>({ migrations: { '0001-pages': createTabl
 const namesService = service(names, {
   store: own,
   handlers: {
-    get: async ({ input, db }) => ({ rows: await db.selectFrom('names').select('id').where('id', '=', input.id).execute() }),
-    find: async ({ input, db }) => ({ rows: await db.selectFrom('names').select('id').where('text', 'in', [input.text].flat()).execute() }),
+    get: async ({ input, db }) => ({
+      rows: await db.selectFrom('names').select('id').where('id', '=', input.id).execute(),
+    }),
+    find: async ({ input, db }) => ({
+      rows: await db.selectFrom('names').select('id').where('text', 'in', [input.text].flat()).execute(),
+    }),
     put: ({ input, tx }) =>
       tx(async ({ db, emit }) => {
         await db.insertInto('names').values(input).execute()
-        return emit(named, input), input
+        return (emit(named, input), input)
       }),
-    ifMatched: ({ ifMatch, tx }) => tx(async ({ db }) => ({ rows: await db.selectFrom('names').select('id').where('text', '=', String(ifMatch)).execute() })),
-    say: ({ input, tx }) => tx(({ emit }) => { emit(named, { id: Object.keys(input).join(), text: Object.values(input).flat().join() }); return {} }),
+    ifMatched: ({ ifMatch, tx }) =>
+      tx(async ({ db }) => ({
+        rows: await db.selectFrom('names').select('id').where('text', '=', String(ifMatch)).execute(),
+      })),
+    say: ({ input, tx }) =>
+      tx(({ emit }) => {
+        emit(named, { id: Object.keys(input).join(), text: Object.values(input).flat().join() })
+        return {}
+      }),
   },
 })
 
 const readingService = service(reading, {
   store: heard,
-  projections: [projection('pages', { store: pages, subscribe: ({ project }) => [project(named, (given, { db }) => db.insertInto('pages').values(given.data).execute())] })],
-  subscribe: ({ on }) => [on(named, ({ event: given, tx }) => tx(({ db }) => db.insertInto('heard').values(given.data).execute()))],
+  projections: [
+    projection('pages', {
+      store: pages,
+      subscribe: ({ project }) => [
+        project(named, (given, { db }) => db.insertInto('pages').values(given.data).execute()),
+      ],
+    }),
+  ],
+  subscribe: ({ on }) => [
+    on(named, ({ event: given, tx }) => tx(({ db }) => db.insertInto('heard').values(given.data).execute())),
+  ],
   handlers: {
     async heard({ db }) {
-      const [mine, projected] = [await db.selectFrom('heard').select('text').execute(), await db.selectFrom('pages').select('text').execute()]
+      const [mine, projected] = [
+        await db.selectFrom('heard').select('text').execute(),
+        await db.selectFrom('pages').select('text').execute(),
+      ]
       return { own: mine.map(({ text }) => text), projected: projected.map(({ text }) => text) }
     },
   },
@@ -92,12 +126,20 @@ const refused: readonly Sent[] = [
   { method: 'PUT', url: '/names/a', body: '{"text":"fine"}', headers: { 'idempotency-key': 'a\0' } },
 ]
 
-/** Sends all of it through the gateway of a system over such stores: each is refused as the client's fault, and an event that comes after it is handled by everybody. */
+/**
+ * Sends all of it through the gateway of a system over such stores: each is refused as the client's fault, and an event
+ * that comes after it is handled by everybody.
+ */
 export async function walk(stores: StoreDriver): Promise<void> {
   const host = createNodeHost()
   const keepAlive = setInterval(() => {}, 2 ** 30) // a driver's own timers do not
   const log = createMemoryLog()
-  const running = await startSystem(system('texts', { services: [namesService, readingService] }), { host, log, logger: silentLogger, stores })
+  const running = await startSystem(system('texts', { services: [namesService, readingService] }), {
+    host,
+    log,
+    logger: silentLogger,
+    stores,
+  })
   const gateway = createGateway(running, { host, logger: silentLogger })
   try {
     for (const sent of refused) {
@@ -105,11 +147,22 @@ export async function walk(stores: StoreDriver): Promise<void> {
       assert.ok(status >= 400 && status < 500, `${sent.method} ${sent.url} ${sent.body ?? ''}: ${status} ${body ?? ''}`)
     }
     const positions = ['names\0', 'names'].map((source) => encodePosition({ [source]: { 0: '1\0', 7: '\ud800' } }))
-    for (const position of positions) assert.equal((await send(gateway, { method: 'GET', url: '/heard', headers: { 'atoll-position': position } })).status < 500, true, position)
-    assert.equal((await send(gateway, { method: 'PUT', url: '/names/last', body: '{"text":"\\ud83d\\ude00"}' })).status, 200)
+    for (const position of positions)
+      assert.equal(
+        (await send(gateway, { method: 'GET', url: '/heard', headers: { 'atoll-position': position } })).status < 500,
+        true,
+        position,
+      )
+    assert.equal(
+      (await send(gateway, { method: 'PUT', url: '/names/last', body: '{"text":"\\ud83d\\ude00"}' })).status,
+      200,
+    )
     await running.quiet()
     assert.deepEqual(await running.admin.deadLetters(), [])
-    assert.deepEqual(JSON.parse((await send(gateway, { method: 'GET', url: '/heard' })).body!), { own: ['😀'], projected: ['😀'] })
+    assert.deepEqual(JSON.parse((await send(gateway, { method: 'GET', url: '/heard' })).body!), {
+      own: ['😀'],
+      projected: ['😀'],
+    })
   } finally {
     await gateway.close()
     await running.stop()
@@ -118,7 +171,17 @@ export async function walk(stores: StoreDriver): Promise<void> {
   }
 }
 
-async function send(gateway: Gateway, { method, url, body, headers = {} }: Sent): Promise<{ status: number; body: string | undefined }> {
+async function send(
+  gateway: Gateway,
+  { method, url, body, headers = {} }: Sent,
+): Promise<{ status: number; body: string | undefined }> {
   const typed = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(body.length) }
-  return gateway.handle({ method, url, headers: { ...typed, ...headers }, body: async () => body ?? '', address: '127.0.0.1', signal: () => undefined })
+  return gateway.handle({
+    method,
+    url,
+    headers: { ...typed, ...headers },
+    body: async () => body ?? '',
+    address: '127.0.0.1',
+    signal: () => undefined,
+  })
 }

@@ -15,16 +15,27 @@ const Published = z.object({
   updatedAt: z.string(),
 })
 
-export const articlePublished = event('article.published', { version: 1, key: ({ articleId }) => articleId, data: Published })
+export const articlePublished = event('article.published', {
+  version: 1,
+  key: ({ articleId }) => articleId,
+  data: Published,
+})
 export const articleEdited = event('article.edited', { version: 1, key: ({ articleId }) => articleId, data: Published })
-export const articleDeleted = event('article.deleted', { version: 1, key: ({ articleId }) => articleId, data: z.object({ articleId: z.string() }) })
+export const articleDeleted = event('article.deleted', {
+  version: 1,
+  key: ({ articleId }) => articleId,
+  data: z.object({ articleId: z.string() }),
+})
 
 const title = filled(charsMax.title)
 const description = filled(charsMax.description)
 const body = filled(charsMax.article)
 const tagList = z.array(filled(charsMax.tag)).max(TAGS_MAX, `has too many (maximum is ${TAGS_MAX})`)
 const Written = z.object({ slug: z.string(), updatedAt: z.string() })
-const showArticle = show<unknown, z.output<typeof Written>, typeof reading.article>(() => reading.article, ({ slug }) => ({ slug }))
+const showArticle = show<unknown, z.output<typeof Written>, typeof reading.article>(
+  () => reading.article,
+  ({ slug }) => ({ slug }),
+)
 
 /** Writing articles. What people read comes from `reading`. */
 export const articles = contract('articles', {

@@ -3,7 +3,9 @@ import { notFound, type DataOf } from 'atoll'
 import type { Kysely } from 'kysely'
 import type { articlePublished } from './contract.ts'
 
-/** What comments and favorites need to know of articles, each in a table of its own: that they are there, and their ids. */
+/**
+ * What comments and favorites need to know of articles, each in a table of its own: that they are there, and their ids.
+ */
 export interface ArticleReplica {
   articles: { article_id: string; slug: string }
 }
@@ -15,7 +17,10 @@ export const replicaOfArticles: Migrations = {
   `,
 }
 
-export async function addArticle(db: Kysely<ArticleReplica>, { articleId, slug }: DataOf<typeof articlePublished>): Promise<void> {
+export async function addArticle(
+  db: Kysely<ArticleReplica>,
+  { articleId, slug }: DataOf<typeof articlePublished>,
+): Promise<void> {
   await db.insertInto('articles').values({ article_id: articleId, slug }).execute()
 }
 

@@ -100,7 +100,10 @@ async function articleOf(db: Kysely<ArticleTables>, slug: string, callerId: stri
   return row
 }
 
-/** The slug of a title; with a piece of the id behind it if another article has it. Inside a transaction nobody can come between. */
+/**
+ * The slug of a title; with a piece of the id behind it if another article has it. Inside a transaction nobody can come
+ * between.
+ */
 async function freeSlug(db: Kysely<ArticleTables>, title: string, articleId: string): Promise<string> {
   const slug = toSlug(title) || 'article'
   if (reserved.has(slug)) return `${slug}-${articleId.slice(-12)}`
@@ -119,5 +122,15 @@ function toTagList(tags: readonly string[]): string {
 function toEvent(row: Row) {
   const { article_id, slug, author_id, title, description, body, tag_list, created_at, updated_at } = row
   const tagList = JSON.parse(tag_list) as string[] // written above
-  return { articleId: article_id, slug, authorId: author_id, title, description, body, tagList, createdAt: created_at, updatedAt: updated_at }
+  return {
+    articleId: article_id,
+    slug,
+    authorId: author_id,
+    title,
+    description,
+    body,
+    tagList,
+    createdAt: created_at,
+    updatedAt: updated_at,
+  }
 }

@@ -1,4 +1,7 @@
-/** `How to Train Your Dragon!` → `how-to-train-your-dragon`. Letters of every alphabet stay; accents go. Empty if nothing is left. */
+/**
+ * `How to Train Your Dragon!` → `how-to-train-your-dragon`. Letters of every alphabet stay; accents go. Empty if
+ * nothing is left.
+ */
 export function toSlug(title: string): string {
   return title
     .normalize('NFKD')

@@ -3,9 +3,19 @@ import { z } from 'zod'
 import { BySlug, charsMax, errors, filled } from '../realworld.ts'
 import { reading } from '../reading/contract.ts'
 
-const Posted = z.object({ commentId: z.int(), articleId: z.string(), authorId: z.string(), body: z.string(), createdAt: z.string() })
+const Posted = z.object({
+  commentId: z.int(),
+  articleId: z.string(),
+  authorId: z.string(),
+  body: z.string(),
+  createdAt: z.string(),
+})
 
-export const commentPosted = event('comment.posted', { version: 1, key: ({ commentId }) => String(commentId), data: Posted })
+export const commentPosted = event('comment.posted', {
+  version: 1,
+  key: ({ commentId }) => String(commentId),
+  data: Posted,
+})
 export const commentDeleted = event('comment.deleted', {
   version: 1,
   key: ({ commentId }) => String(commentId),
@@ -21,7 +31,10 @@ export const comments = contract('comments', {
     auth: 'user',
     input: BySlug.extend({ comment: z.object({ body: filled(charsMax.comment) }) }),
     output: z.object({ id: z.int() }),
-    show: show(() => reading.comment, ({ id }: { id: number }) => ({ id })),
+    show: show(
+      () => reading.comment,
+      ({ id }: { id: number }) => ({ id }),
+    ),
   }),
   delete: command({
     http: 'DELETE /articles/:slug/comments/:id',

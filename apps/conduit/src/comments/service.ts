@@ -51,7 +51,12 @@ export default service(comments, {
     async delete({ input: { slug, id }, caller, tx }) {
       await tx(async ({ db, emit }) => {
         const articleId = await articleIdOf(db, slug)
-        const comment = await db.selectFrom('comments').select('author_id').where('comment_id', '=', id).where('article_id', '=', articleId).executeTakeFirst()
+        const comment = await db
+          .selectFrom('comments')
+          .select('author_id')
+          .where('comment_id', '=', id)
+          .where('article_id', '=', articleId)
+          .executeTakeFirst()
         if (!comment) throw notFound('comment')
         if (comment.author_id !== caller.id) throw forbidden('comment')
         await db.deleteFrom('comments').where('comment_id', '=', id).execute()

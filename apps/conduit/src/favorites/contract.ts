@@ -9,12 +9,27 @@ const pair = ({ articleId, userId }: z.output<typeof Favorite>) => `${articleId}
 export const articleFavorited = event('article.favorited', { version: 1, key: pair, data: Favorite })
 export const articleUnfavorited = event('article.unfavorited', { version: 1, key: pair, data: Favorite })
 
-const showArticle = show<z.output<typeof BySlug>, unknown, typeof reading.article>(() => reading.article, (_, { slug }) => ({ slug }))
+const showArticle = show<z.output<typeof BySlug>, unknown, typeof reading.article>(
+  () => reading.article,
+  (_, { slug }) => ({ slug }),
+)
 
 /** Who likes what. */
 export const favorites = contract('favorites', {
   errors,
   events: [articleFavorited, articleUnfavorited],
-  favorite: command({ http: 'POST /articles/:slug/favorite', auth: 'user', input: BySlug, output: z.object({ favorited: z.boolean() }), show: showArticle }),
-  unfavorite: command({ http: 'DELETE /articles/:slug/favorite', auth: 'user', input: BySlug, output: z.object({ favorited: z.boolean() }), show: showArticle }),
+  favorite: command({
+    http: 'POST /articles/:slug/favorite',
+    auth: 'user',
+    input: BySlug,
+    output: z.object({ favorited: z.boolean() }),
+    show: showArticle,
+  }),
+  unfavorite: command({
+    http: 'DELETE /articles/:slug/favorite',
+    auth: 'user',
+    input: BySlug,
+    output: z.object({ favorited: z.boolean() }),
+    show: showArticle,
+  }),
 })

@@ -31,7 +31,11 @@ export default service(favorites, {
       tx(async ({ db, emit }) => {
         const articleId = await articleIdOf(db, input.slug)
         const row = { article_id: articleId, user_id: caller.id }
-        const { numInsertedOrUpdatedRows } = await db.insertInto('favorites').values(row).onConflict((known) => known.doNothing()).executeTakeFirstOrThrow()
+        const { numInsertedOrUpdatedRows } = await db
+          .insertInto('favorites')
+          .values(row)
+          .onConflict((known) => known.doNothing())
+          .executeTakeFirstOrThrow()
         if (numInsertedOrUpdatedRows) emit(articleFavorited, { articleId, userId: caller.id })
         return { favorited: true }
       }),
@@ -39,7 +43,11 @@ export default service(favorites, {
     unfavorite: ({ input, caller, tx }) =>
       tx(async ({ db, emit }) => {
         const articleId = await articleIdOf(db, input.slug)
-        const { numDeletedRows } = await db.deleteFrom('favorites').where('article_id', '=', articleId).where('user_id', '=', caller.id).executeTakeFirstOrThrow()
+        const { numDeletedRows } = await db
+          .deleteFrom('favorites')
+          .where('article_id', '=', articleId)
+          .where('user_id', '=', caller.id)
+          .executeTakeFirstOrThrow()
         if (numDeletedRows) emit(articleUnfavorited, { articleId, userId: caller.id })
         return { favorited: false }
       }),

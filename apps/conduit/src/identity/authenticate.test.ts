@@ -43,14 +43,16 @@ describe('the authenticator', () => {
   it('asks for keys a few times and then once a second, however many tokens with made-up keys come', async () => {
     const { world, authenticate } = createWorld()
     const stranger = await createSigner('nobody-has-this')
-    for (let number = 0; number < 100; number++) assert.equal(await authenticate(await stranger.sign(`u${number}`, world.nowMs)), undefined)
+    for (let number = 0; number < 100; number++)
+      assert.equal(await authenticate(await stranger.sign(`u${number}`, world.nowMs)), undefined)
     assert.equal(world.asked, 11, 'the first time, and ten more')
 
     const { publicJwk, sign } = await createSigner('new')
     world.keys.push(publicJwk)
     world.nowMs += 1_000
     assert.equal((await authenticate(await sign('ann', world.nowMs)))?.id, 'ann')
-    for (let number = 0; number < 100; number++) assert.equal(await authenticate(await stranger.sign(`v${number}`, world.nowMs)), undefined)
+    for (let number = 0; number < 100; number++)
+      assert.equal(await authenticate(await stranger.sign(`v${number}`, world.nowMs)), undefined)
     assert.equal(world.asked, 12)
   })
 
@@ -72,7 +74,11 @@ describe('the authenticator', () => {
     const { publicJwk, sign } = await createSigner('only')
     world.keys.push(publicJwk)
     const token = await sign('ann', world.nowMs)
-    for (const [afterMs, id] of [[0, 'ann'], [59_000, 'ann'], [60_000, undefined]] as const) {
+    for (const [afterMs, id] of [
+      [0, 'ann'],
+      [59_000, 'ann'],
+      [60_000, undefined],
+    ] as const) {
       world.nowMs = Date.UTC(2026, 0, 1) + afterMs
       assert.equal((await authenticate(token))?.id, id, `after ${afterMs} ms`)
     }

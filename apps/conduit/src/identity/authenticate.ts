@@ -4,11 +4,15 @@ import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import { tokenRules } from './tokens.ts'
 
 /**
- * Says who holds a token, by the keys that identity publishes. Good tokens are remembered until they expire, since checking a signature
- * costs more than most queries. A token that names an unknown key has the keys asked for again, so that one signed with a key of this
- * very moment is good at once; since anybody can make such tokens up, there is a budget for that.
+ * Says who holds a token, by the keys that identity publishes. Good tokens are remembered until they expire, since
+ * checking a signature costs more than most queries. A token that names an unknown key has the keys asked for again, so
+ * that one signed with a key of this very moment is good at once; since anybody can make such tokens up, there is a
+ * budget for that.
  */
-export function createAuthenticator(running: Pick<RunningSystem, 'dispatch'>, now: () => number = Date.now): Authenticate {
+export function createAuthenticator(
+  running: Pick<RunningSystem, 'dispatch'>,
+  now: () => number = Date.now,
+): Authenticate {
   const good = new Map<string, { caller: Caller; expiresMs: number }>()
   /** Tokens that are being checked: one that comes many times at once is checked once. */
   const checking = new Map<string, Promise<Caller | undefined>>()

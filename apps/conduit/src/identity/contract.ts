@@ -4,13 +4,24 @@ import { blank, charsMax, erasable, errors, filled, newPassword, password, text 
 import { asRead, hasUnseen, mixesAlphabets } from './reading.ts'
 
 /** Everything about a user that others may know. */
-const PublicUser = z.object({ userId: z.string(), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() })
+const PublicUser = z.object({
+  userId: z.string(),
+  username: z.string(),
+  bio: z.string().nullable(),
+  image: z.string().nullable(),
+})
 
 export const userRegistered = event('user.registered', { version: 1, key: ({ userId }) => userId, data: PublicUser })
 export const userChanged = event('user.changed', { version: 1, key: ({ userId }) => userId, data: PublicUser })
 
 const CurrentUser = z.object({
-  user: z.object({ email: z.string(), token: secret(z.string()), username: z.string(), bio: z.string().nullable(), image: z.string().nullable() }),
+  user: z.object({
+    email: z.string(),
+    token: secret(z.string()),
+    username: z.string(),
+    bio: z.string().nullable(),
+    image: z.string().nullable(),
+  }),
 })
 const username = filled(charsMax.username)
   .refine((name) => name === '' || asRead(name) !== '', blank)
@@ -42,7 +53,13 @@ export const identity = contract('identity', {
     http: 'PUT /user',
     auth: 'user',
     input: z.object({
-      user: z.object({ username: username.optional(), email: email.optional(), password: newPassword().optional(), bio, image }),
+      user: z.object({
+        username: username.optional(),
+        email: email.optional(),
+        password: newPassword().optional(),
+        bio,
+        image,
+      }),
     }),
     output: CurrentUser,
     keepAnswers: false,
@@ -51,7 +68,13 @@ export const identity = contract('identity', {
   keys: query({ input: z.object({}), output: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) }),
   /** Takes in a user whose password was hashed elsewhere. Not on the wire; for demo data and imports. */
   enrol: command({
-    input: z.object({ username, email, passwordHash: secret(z.string()), bio: text(charsMax.bio).nullable(), image: text(charsMax.image).nullable() }),
+    input: z.object({
+      username,
+      email,
+      passwordHash: secret(z.string()),
+      bio: text(charsMax.bio).nullable(),
+      image: text(charsMax.image).nullable(),
+    }),
     output: z.object({ userId: z.string() }),
   }),
 })

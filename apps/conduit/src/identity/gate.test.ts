@@ -5,7 +5,8 @@ import { Gate } from './gate.ts'
 /** Work that ends when the test says so, and a note of each that began. */
 function createWork() {
   const begun: { readonly name: string; end(): void }[] = []
-  const work = (name: string) => () => new Promise<string>((resolve) => void begun.push({ name, end: () => resolve(name) }))
+  const work = (name: string) => () =>
+    new Promise<string>((resolve) => void begun.push({ name, end: () => resolve(name) }))
   return { begun, work, names: () => begun.map(({ name }) => name) }
 }
 
@@ -51,7 +52,10 @@ describe('a gate', () => {
 
   it('goes on after work that fails', async () => {
     const gate = new Gate('jobs', { inFlightMax: 1, waitingMax: 1 })
-    await assert.rejects(gate.run(() => Promise.reject(new Error('no'))), /no/)
+    await assert.rejects(
+      gate.run(() => Promise.reject(new Error('no'))),
+      /no/,
+    )
     assert.equal(await gate.run(async () => 'yes'), 'yes')
   })
 })

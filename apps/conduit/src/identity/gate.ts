@@ -7,7 +7,10 @@ export interface GateLimits {
   readonly waitingMax: number
 }
 
-/** Lets some work happen at a time, in the order in which it came. What nobody waits for any more when its turn comes is not done. */
+/**
+ * Lets some work happen at a time, in the order in which it came. What nobody waits for any more when its turn comes is
+ * not done.
+ */
 export class Gate {
   readonly #what: string
   readonly #limits: GateLimits
@@ -20,7 +23,10 @@ export class Gate {
     this.#limits = limits
   }
 
-  /** Does the work in its turn. Rejects with OVERLOADED if too much waits already; with the signal's reason if that aborts before the turn comes. */
+  /**
+   * Does the work in its turn. Rejects with OVERLOADED if too much waits already; with the signal's reason if that
+   * aborts before the turn comes.
+   */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.#enter(signal)
     try {
@@ -32,7 +38,8 @@ export class Gate {
 
   /** Throws OVERLOADED if it would refuse. For those who have something to do before they come to it. */
   assertRoom(): void {
-    if (this.#waiting.size >= this.#limits.waitingMax) throw overloaded(`${this.#waiting.size} ${this.#what} wait already`)
+    if (this.#waiting.size >= this.#limits.waitingMax)
+      throw overloaded(`${this.#waiting.size} ${this.#what} wait already`)
   }
 
   async #enter(signal: AbortSignal | undefined): Promise<void> {

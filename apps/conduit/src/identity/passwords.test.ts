@@ -17,7 +17,10 @@ describe('a login with an e-mail that nobody has', () => {
       gate: new Gate('passwords', { inFlightMax: 2, waitingMax: 1 }),
     })
     await assert.rejects(isPassword(undefined, 'a', signal), /no memory/)
-    assert.deepEqual([await isPassword(undefined, 'a', signal), await isPassword(undefined, 'a', signal), hashed], [false, false, 2])
+    assert.deepEqual(
+      [await isPassword(undefined, 'a', signal), await isPassword(undefined, 'a', signal), hashed],
+      [false, false, 2],
+    )
     assert.equal(await isPassword({ password_hash: 'of ann', password_form: 'given' }, 'a', signal), true)
   })
 
@@ -30,9 +33,20 @@ describe('a login with an e-mail that nobody has', () => {
       inFlight--
       return result
     }
-    const isPassword = createPasswordCheck({ hash: () => compute('of nobody'), verify: () => compute(false), gate: new Gate('passwords', { inFlightMax: 1, waitingMax: 3 }) })
+    const isPassword = createPasswordCheck({
+      hash: () => compute('of nobody'),
+      verify: () => compute(false),
+      gate: new Gate('passwords', { inFlightMax: 1, waitingMax: 3 }),
+    })
     const known = { password_hash: 'of ann', password_form: 'given' } as const
-    assert.deepEqual(await Promise.all([isPassword(known, 'a', signal), isPassword(undefined, 'a', signal), isPassword(undefined, 'b', signal)]), [false, false, false])
+    assert.deepEqual(
+      await Promise.all([
+        isPassword(known, 'a', signal),
+        isPassword(undefined, 'a', signal),
+        isPassword(undefined, 'b', signal),
+      ]),
+      [false, false, false],
+    )
     assert.equal(most, 1)
   })
 })

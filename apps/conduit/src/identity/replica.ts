@@ -11,7 +11,11 @@ export function replicateUsers(project: Subscribe<UserReplica, never>['project']
   return [userRegistered, userChanged].map((event) =>
     project(event, ({ data: { userId, username, bio, image } }, { db }) => {
       const row = { username, bio, image }
-      return db.insertInto('users').values({ user_id: userId, ...row }).onConflict((known) => known.column('user_id').doUpdateSet(row)).execute()
+      return db
+        .insertInto('users')
+        .values({ user_id: userId, ...row })
+        .onConflict((known) => known.column('user_id').doUpdateSet(row))
+        .execute()
     }),
   )
 }

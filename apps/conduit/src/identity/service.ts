@@ -18,7 +18,14 @@ export default service(identity, {
       const userId = newId()
       await refuseTaken(db, { user_id: userId, ...user }) // before it costs a hash
       const passwordHash = await hashPassword(user.password, signal)
-      const row: User = { user_id: userId, ...namesOf(user), password_hash: passwordHash, password_form: 'given', bio: null, image: null }
+      const row: User = {
+        user_id: userId,
+        ...namesOf(user),
+        password_hash: passwordHash,
+        password_form: 'given',
+        bio: null,
+        image: null,
+      }
       const token = await key.sign(userId, now())
       return tx(async ({ db, emit }) => {
         await readOlderNames(db)
@@ -33,7 +40,8 @@ export default service(identity, {
     async login({ input: { user }, db, tx, newId, now, signal }) {
       assertRoomForPassword()
       const row = await userOf(db, user.email)
-      if (!(await isPassword(row, user.password, signal)) || !row) throw unauthenticated('wrong e-mail or password', { credentials: ['invalid'] })
+      if (!(await isPassword(row, user.password, signal)) || !row)
+        throw unauthenticated('wrong e-mail or password', { credentials: ['invalid'] })
       const key = (await findSigningKey(db)) ?? (await createSigningKey(newId()))
       const answer = toCurrent(row, await key.sign(row.user_id, now()))
       if (!key.isNew) return answer // a login that changes nothing needs no commit
@@ -77,13 +85,21 @@ export default service(identity, {
 
     async keys({ db }) {
       const rows = await db.selectFrom('keys').select('public_jwk').execute()
-      return { keys: rows.map((row) => JSON.parse(row.public_jwk) as Record<string, unknown>) } // written by createSigningKey
+      // written by createSigningKey
+      return { keys: rows.map((row) => JSON.parse(row.public_jwk) as Record<string, unknown>) }
     },
 
     enrol: ({ input, tx, newId }) =>
       tx(async ({ db, emit }) => {
         const { username, email, passwordHash, bio, image } = input
-        const row: User = { user_id: newId(), ...namesOf({ username, email }), password_hash: passwordHash, password_form: 'given', bio, image }
+        const row: User = {
+          user_id: newId(),
+          ...namesOf({ username, email }),
+          password_hash: passwordHash,
+          password_form: 'given',
+          bio,
+          image,
+        }
         await readOlderNames(db)
         await refuseTaken(db, row)
         await db.insertInto('users').values(row).execute()
@@ -100,8 +116,14 @@ async function keyOfCaller(db: Kysely<IdentityTables>): Promise<SigningKey> {
   return key
 }
 
-/** Refuses names that somebody else has, as people read them. Inside the transaction nobody can come between this look and the insert. */
-async function refuseTaken(db: Kysely<IdentityTables>, user: { user_id: string; username?: string | undefined; email?: string | undefined }): Promise<void> {
+/**
+ * Refuses names that somebody else has, as people read them. Inside the transaction nobody can come between this look
+ * and the insert.
+ */
+async function refuseTaken(
+  db: Kysely<IdentityTables>,
+  user: { user_id: string; username?: string | undefined; email?: string | undefined },
+): Promise<void> {
   for (const column of ['username', 'email'] as const) {
     const value = user[column]
     if (value === undefined) continue
@@ -115,7 +137,10 @@ async function refuseTaken(db: Kysely<IdentityTables>, user: { user_id: string; 
   }
 }
 
-/** Who has that e-mail, as people read it. Of several, who were there before that mattered, the one who wrote it so; else the one who came first. */
+/**
+ * Who has that e-mail, as people read it. Of several, who were there before that mattered, the one who wrote it so;
+ * else the one who came first.
+ */
 async function userOf(db: Kysely<IdentityTables>, email: string): Promise<User | undefined> {
   const users = await db
     .selectFrom('users')
@@ -135,7 +160,11 @@ async function readOlderNames(db: Kysely<IdentityTables>): Promise<void> {
     .limit(OLDER_NAMES_MAX)
     .execute()
   for (const { user_id, username, email } of older) {
-    await db.updateTable('users').set({ username_read: asRead(username), email_read: asRead(email) }).where('user_id', '=', user_id).execute()
+    await db
+      .updateTable('users')
+      .set({ username_read: asRead(username), email_read: asRead(email) })
+      .where('user_id', '=', user_id)
+      .execute()
   }
 }
 

@@ -30,11 +30,16 @@ export const identityStore = sqlStore<IdentityTables>({
       ) STRICT;
       CREATE TABLE keys (key_id TEXT PRIMARY KEY, private_jwk TEXT NOT NULL, public_jwk TEXT NOT NULL) STRICT;
     `,
-    // Users may be there whose names are read alike, and they stay: so these are not unique, and those who come later are held to them. What SQL cannot
-    // read as people do, all that is not plain, is read by the service.
+    // Users may be there whose names are read alike, and they stay: so these are not unique, and those who come later
+    // are held to them. What SQL cannot read as people do, all that is not plain, is read by the service.
     '0002-names-as-read': {
-      sqlite: addReadNames((column) => `CASE WHEN ${column} NOT GLOB '*[^ -~]*' AND ${column} NOT LIKE '%  %' THEN lower(${column}) END`),
-      postgres: addReadNames((column) => `CASE WHEN ${column} !~ '[^ -~]' AND ${column} NOT LIKE '%  %' THEN lower(${column} COLLATE "C") END`),
+      sqlite: addReadNames(
+        (column) => `CASE WHEN ${column} NOT GLOB '*[^ -~]*' AND ${column} NOT LIKE '%  %' THEN lower(${column}) END`,
+      ),
+      postgres: addReadNames(
+        (column) =>
+          `CASE WHEN ${column} !~ '[^ -~]' AND ${column} NOT LIKE '%  %' THEN lower(${column} COLLATE "C") END`,
+      ),
     },
   },
 })

@@ -24,7 +24,14 @@ export default service(profiles, {
   handlers: {
     async get({ input, caller, db }) {
       const user = await userNamed(db, input.username)
-      const follow = caller && (await db.selectFrom('follows').select('followee_id').where('follower_id', '=', caller.id).where('followee_id', '=', user.user_id).executeTakeFirst())
+      const follow =
+        caller &&
+        (await db
+          .selectFrom('follows')
+          .select('followee_id')
+          .where('follower_id', '=', caller.id)
+          .where('followee_id', '=', user.user_id)
+          .executeTakeFirst())
       return toProfile(user, follow !== undefined)
     },
 

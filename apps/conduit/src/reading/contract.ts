@@ -32,7 +32,12 @@ export const reading = contract('reading', {
   }),
   feed: query({ http: 'GET /articles/feed', auth: 'user', input: Page, output: Articles }),
   // RealWorld's clients ask for no page, and show what they get: so that is as much as there may be on one.
-  comments: query({ http: 'GET /articles/:slug/comments', auth: 'optional', input: BySlug.extend(pageOf(LIMIT_MAX).shape), output: z.object({ comments: z.array(Comment) }) }),
+  comments: query({
+    http: 'GET /articles/:slug/comments',
+    auth: 'optional',
+    input: BySlug.extend(pageOf(LIMIT_MAX).shape),
+    output: z.object({ comments: z.array(Comment) }),
+  }),
   comment: query({ auth: 'optional', input: z.object({ id: z.int() }), output: z.object({ comment: Comment }) }),
   tags: query({ http: 'GET /tags', input: z.object({}), output: z.object({ tags: z.array(z.string()) }) }),
 })

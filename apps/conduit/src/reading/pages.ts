@@ -8,9 +8,9 @@ import { userFollowed, userUnfollowed } from '../profiles/contract.ts'
 import { pageStore, type PageTables } from './tables.ts'
 
 /**
- * The pages, from the events of five services. Events of one source and key come in order; between sources there is none: a favorite may
- * be seen before its article, a comment after the article is gone. So rows stand by themselves, queries join them, and what is gone
- * leaves a mark behind.
+ * The pages, from the events of five services. Events of one source and key come in order; between sources there is
+ * none: a favorite may be seen before its article, a comment after the article is gone. So rows stand by themselves,
+ * queries join them, and what is gone leaves a mark behind.
  */
 export const pages = projection('pages', {
   store: pageStore,
@@ -18,10 +18,18 @@ export const pages = projection('pages', {
     ...replicateUsers(project),
 
     project(userFollowed, ({ data }, { db }) =>
-      db.insertInto('follows').values({ follower_id: data.followerId, followee_id: data.followeeId }).onConflict((known) => known.doNothing()).execute(),
+      db
+        .insertInto('follows')
+        .values({ follower_id: data.followerId, followee_id: data.followeeId })
+        .onConflict((known) => known.doNothing())
+        .execute(),
     ),
     project(userUnfollowed, ({ data }, { db }) =>
-      db.deleteFrom('follows').where('follower_id', '=', data.followerId).where('followee_id', '=', data.followeeId).execute(),
+      db
+        .deleteFrom('follows')
+        .where('follower_id', '=', data.followerId)
+        .where('followee_id', '=', data.followeeId)
+        .execute(),
     ),
 
     project(articlePublished, async ({ data }, { db }) => {
@@ -63,7 +71,8 @@ export const pages = projection('pages', {
       await db.insertInto('gone').values({ article_id: articleId }).execute()
       await removeTags(db, articleId)
       await addCount(db, '', -1)
-      for (const table of ['articles', 'favorites', 'comments'] as const) await db.deleteFrom(table).where('article_id', '=', articleId).execute()
+      for (const table of ['articles', 'favorites', 'comments'] as const)
+        await db.deleteFrom(table).where('article_id', '=', articleId).execute()
     }),
 
     project(articleFavorited, async ({ data: { articleId, userId } }, { db }) => {
@@ -79,14 +88,22 @@ export const pages = projection('pages', {
 
     project(commentPosted, async ({ data: { commentId, articleId, authorId, body, createdAt } }, { db }) => {
       if (await isGone(db, articleId)) return
-      await db.insertInto('comments').values({ comment_id: commentId, article_id: articleId, author_id: authorId, body, created_at: createdAt }).execute()
+      await db
+        .insertInto('comments')
+        .values({ comment_id: commentId, article_id: articleId, author_id: authorId, body, created_at: createdAt })
+        .execute()
     }),
-    project(commentDeleted, ({ data: { commentId } }, { db }) => db.deleteFrom('comments').where('comment_id', '=', commentId).execute()),
+    project(commentDeleted, ({ data: { commentId } }, { db }) =>
+      db.deleteFrom('comments').where('comment_id', '=', commentId).execute(),
+    ),
   ],
 })
 
 async function isGone(db: Kysely<PageTables>, articleId: string): Promise<boolean> {
-  return (await db.selectFrom('gone').select('article_id').where('article_id', '=', articleId).executeTakeFirst()) !== undefined
+  return (
+    (await db.selectFrom('gone').select('article_id').where('article_id', '=', articleId).executeTakeFirst()) !==
+    undefined
+  )
 }
 
 async function addFavorites(db: Kysely<PageTables>, articleId: string, by: 1 | -1): Promise<void> {
@@ -97,7 +114,12 @@ async function addFavorites(db: Kysely<PageTables>, articleId: string, by: 1 | -
     .execute()
 }
 
-async function addTags(db: Kysely<PageTables>, articleId: string, createdAt: string, tags: readonly string[]): Promise<void> {
+async function addTags(
+  db: Kysely<PageTables>,
+  articleId: string,
+  createdAt: string,
+  tags: readonly string[],
+): Promise<void> {
   for (const tag of tags) {
     await db.insertInto('article_tags').values({ tag, created_at: createdAt, article_id: articleId }).execute()
     await addCount(db, tag, 1)

@@ -15,7 +15,10 @@ export interface Filter {
   readonly offset: number
 }
 
-/** One page of a list, newest first, as somebody sees it, and how many there are in all. Every way through it is along an index. */
+/**
+ * One page of a list, newest first, as somebody sees it, and how many there are in all. Every way through it is along
+ * an index.
+ */
 export async function listArticles(db: Db, filter: Filter, viewerId: string | undefined) {
   const ids = await pageOf(db, filter)
   const rows = ids.length === 0 ? [] : await articleRows(db, viewerId).where('article.article_id', 'in', ids).execute()
@@ -29,28 +32,64 @@ async function pageOf(db: Db, filter: Filter): Promise<string[]> {
   const limit = Math.min(filter.limit, LIMIT_MAX)
   const page: SelectQueryBuilder<PageTables, never, { article_id: string }> =
     isWide(filter) && filter.tag !== undefined
-      ? db.selectFrom('article_tags').select('article_id').where('tag', '=', filter.tag).orderBy('created_at', 'desc').orderBy('article_id', 'desc')
-      : articlesOf(db, filter).select('articles.article_id').orderBy('articles.created_at', 'desc').orderBy('articles.article_id', 'desc')
+      ? db
+          .selectFrom('article_tags')
+          .select('article_id')
+          .where('tag', '=', filter.tag)
+          .orderBy('created_at', 'desc')
+          .orderBy('article_id', 'desc')
+      : articlesOf(db, filter)
+          .select('articles.article_id')
+          .orderBy('articles.created_at', 'desc')
+          .orderBy('articles.article_id', 'desc')
   return (await page.limit(limit).offset(filter.offset).execute()).map((row) => row.article_id)
 }
 
 async function countOf(db: Db, filter: Filter): Promise<number> {
-  if (isWide(filter)) return (await db.selectFrom('counts').select('count').where('tag', '=', filter.tag ?? '').executeTakeFirst())?.count ?? 0
-  return (await articlesOf(db, filter).select((select) => select.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()).count
+  if (isWide(filter))
+    return (
+      (
+        await db
+          .selectFrom('counts')
+          .select('count')
+          .where('tag', '=', filter.tag ?? '')
+          .executeTakeFirst()
+      )?.count ?? 0
+    )
+  return (
+    await articlesOf(db, filter)
+      .select((select) => select.fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow()
+  ).count
 }
 
-/** Whether a list is of all articles, or of all with a tag. Those may be very many, so their order and their count lie in tables. */
+/**
+ * Whether a list is of all articles, or of all with a tag. Those may be very many, so their order and their count lie
+ * in tables.
+ */
 function isWide({ authorId, favoritedBy, feedOf }: Filter): boolean {
   return authorId === undefined && favoritedBy === undefined && feedOf === undefined
 }
 
 /** The articles that fit all of a filter. */
-function articlesOf(db: Db, { tag, authorId, favoritedBy, feedOf }: Filter): SelectQueryBuilder<PageTables, 'articles', {}> {
+function articlesOf(
+  db: Db,
+  { tag, authorId, favoritedBy, feedOf }: Filter,
+): SelectQueryBuilder<PageTables, 'articles', {}> {
   let articles: SelectQueryBuilder<PageTables, 'articles', {}> = db.selectFrom('articles')
-  if (tag !== undefined) articles = articles.innerJoin('article_tags', 'article_tags.article_id', 'articles.article_id').where('article_tags.tag', '=', tag)
+  if (tag !== undefined)
+    articles = articles
+      .innerJoin('article_tags', 'article_tags.article_id', 'articles.article_id')
+      .where('article_tags.tag', '=', tag)
   if (authorId !== undefined) articles = articles.where('articles.author_id', '=', authorId)
-  if (favoritedBy !== undefined) articles = articles.innerJoin('favorites', 'favorites.article_id', 'articles.article_id').where('favorites.user_id', '=', favoritedBy)
-  if (feedOf !== undefined) articles = articles.innerJoin('follows', 'follows.followee_id', 'articles.author_id').where('follows.follower_id', '=', feedOf)
+  if (favoritedBy !== undefined)
+    articles = articles
+      .innerJoin('favorites', 'favorites.article_id', 'articles.article_id')
+      .where('favorites.user_id', '=', favoritedBy)
+  if (feedOf !== undefined)
+    articles = articles
+      .innerJoin('follows', 'follows.followee_id', 'articles.author_id')
+      .where('follows.follower_id', '=', feedOf)
   return articles
 }
 
@@ -61,10 +100,19 @@ export async function findArticle(db: Db, slug: string, viewerId: string | undef
 }
 
 /** One page of the comments of an article, oldest first; undefined if there is no such article. */
-export async function findComments(db: Db, slug: string, { limit, offset }: Pick<Filter, 'limit' | 'offset'>, viewerId: string | undefined) {
+export async function findComments(
+  db: Db,
+  slug: string,
+  { limit, offset }: Pick<Filter, 'limit' | 'offset'>,
+  viewerId: string | undefined,
+) {
   const article = await db.selectFrom('articles').select('article_id').where('slug', '=', slug).executeTakeFirst()
   if (!article) return undefined
-  const page = commentRows(db, viewerId).where('comment.article_id', '=', article.article_id).orderBy('comment.comment_id').limit(Math.min(limit, LIMIT_MAX)).offset(offset)
+  const page = commentRows(db, viewerId)
+    .where('comment.article_id', '=', article.article_id)
+    .orderBy('comment.comment_id')
+    .limit(Math.min(limit, LIMIT_MAX))
+    .offset(offset)
   return (await page.execute()).map(toComment)
 }
 
@@ -75,7 +123,15 @@ export async function findComment(db: Db, id: number, viewerId: string | undefin
 
 /** The tags that are used most, at most a hundred. */
 export async function listTags(db: Db): Promise<string[]> {
-  const rows = await db.selectFrom('counts').select('tag').where('tag', '!=', '').where('count', '>', 0).orderBy('count', 'desc').orderBy('tag').limit(LIMIT_MAX).execute()
+  const rows = await db
+    .selectFrom('counts')
+    .select('tag')
+    .where('tag', '!=', '')
+    .where('count', '>', 0)
+    .orderBy('count', 'desc')
+    .orderBy('tag')
+    .limit(LIMIT_MAX)
+    .execute()
   return rows.map((row) => row.tag)
 }
 
@@ -90,18 +146,38 @@ function articleRows(db: Db, viewerId = NOBODY) {
   return db
     .selectFrom('articles as article')
     .innerJoin('users as author', 'author.user_id', 'article.author_id')
-    .leftJoin('favorites as favorite', (join) => join.onRef('favorite.article_id', '=', 'article.article_id').on('favorite.user_id', '=', viewerId))
-    .leftJoin('follows as follow', (join) => join.onRef('follow.followee_id', '=', 'article.author_id').on('follow.follower_id', '=', viewerId))
+    .leftJoin('favorites as favorite', (join) =>
+      join.onRef('favorite.article_id', '=', 'article.article_id').on('favorite.user_id', '=', viewerId),
+    )
+    .leftJoin('follows as follow', (join) =>
+      join.onRef('follow.followee_id', '=', 'article.author_id').on('follow.follower_id', '=', viewerId),
+    )
     .selectAll('article')
-    .select(['author.username', 'author.bio', 'author.image', 'favorite.user_id as favorited_by', 'follow.follower_id as followed_by'])
+    .select([
+      'author.username',
+      'author.bio',
+      'author.image',
+      'favorite.user_id as favorited_by',
+      'follow.follower_id as followed_by',
+    ])
 }
 
 function commentRows(db: Db, viewerId = NOBODY) {
   return db
     .selectFrom('comments as comment')
     .innerJoin('users as author', 'author.user_id', 'comment.author_id')
-    .leftJoin('follows as follow', (join) => join.onRef('follow.followee_id', '=', 'comment.author_id').on('follow.follower_id', '=', viewerId))
-    .select(['comment.comment_id', 'comment.body', 'comment.created_at', 'author.username', 'author.bio', 'author.image', 'follow.follower_id as followed_by'])
+    .leftJoin('follows as follow', (join) =>
+      join.onRef('follow.followee_id', '=', 'comment.author_id').on('follow.follower_id', '=', viewerId),
+    )
+    .select([
+      'comment.comment_id',
+      'comment.body',
+      'comment.created_at',
+      'author.username',
+      'author.bio',
+      'author.image',
+      'follow.follower_id as followed_by',
+    ])
 }
 
 interface AuthorRow {
@@ -131,5 +207,11 @@ function toArticle(row: Awaited<ReturnType<ReturnType<typeof articleRows>['execu
 }
 
 function toComment(row: Awaited<ReturnType<ReturnType<typeof commentRows>['executeTakeFirstOrThrow']>>) {
-  return { id: row.comment_id, createdAt: row.created_at, updatedAt: row.created_at, body: row.body, author: toAuthor(row) }
+  return {
+    id: row.comment_id,
+    createdAt: row.created_at,
+    updatedAt: row.created_at,
+    body: row.body,
+    author: toAuthor(row),
+  }
 }

@@ -15,14 +15,17 @@ export default service(reading, {
     },
 
     async list({ input: { limit, offset, ...named }, caller, db }) {
-      const [tag, author, favorited] = [named.tag, named.author, named.favorited].map((name) => name || undefined) // clients send `?tag=` for any
+      // clients send `?tag=` for any
+      const [tag, author, favorited] = [named.tag, named.author, named.favorited].map((name) => name || undefined)
       const authorId = author === undefined ? undefined : await findUserId(db, author)
       const favoritedBy = favorited === undefined ? undefined : await findUserId(db, favorited)
-      const namesNobody = (author !== undefined && authorId === undefined) || (favorited !== undefined && favoritedBy === undefined)
+      const namesNobody =
+        (author !== undefined && authorId === undefined) || (favorited !== undefined && favoritedBy === undefined)
       return namesNobody ? none : listArticles(db, { tag, authorId, favoritedBy, limit, offset }, caller?.id)
     },
 
-    feed: ({ input: { limit, offset }, caller, db }) => listArticles(db, { feedOf: caller.id, limit, offset }, caller.id),
+    feed: ({ input: { limit, offset }, caller, db }) =>
+      listArticles(db, { feedOf: caller.id, limit, offset }, caller.id),
 
     async comments({ input, caller, db }) {
       const comments = await findComments(db, input.slug, input, caller?.id)

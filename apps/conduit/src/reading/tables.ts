@@ -1,7 +1,10 @@
 import { sqlStore } from '@atoll/store'
 import type { UserReplica } from '../identity/replica.ts'
 
-/** The tables that pages are made of. Names are joined in, never copied, so that a renamed author has the new name everywhere. */
+/**
+ * The tables that pages are made of. Names are joined in, never copied, so that a renamed author has the new name
+ * everywhere.
+ */
 export interface PageTables extends UserReplica {
   follows: { follower_id: string; followee_id: string }
   articles: {
@@ -22,7 +25,9 @@ export interface PageTables extends UserReplica {
   comments: { comment_id: number; article_id: string; author_id: string; body: string; created_at: string }
   /** Articles that are gone. Favorites and comments come from other services and may arrive later than the deletion. */
   gone: { article_id: string }
-  /** How many articles there are: under '' in all, and under each tag. Counting 100,000 rows for each page would not do. */
+  /**
+   * How many articles there are: under '' in all, and under each tag. Counting 100,000 rows for each page would not do.
+   */
   counts: { tag: string; count: number }
 }
 

@@ -3,7 +3,10 @@ import type { LogRecord } from '@atoll/log/driver'
 import { PARTITIONS } from '../logs.ts'
 import type { Raw, RawSource } from './raw.ts'
 
-/** A topic per source, made as the log makes it: with one broker, a batch is acknowledged when it is on disk. Each batch is one request. */
+/**
+ * A topic per source, made as the log makes it: with one broker, a batch is acknowledged when it is on disk. Each batch
+ * is one request.
+ */
 export async function createRawKafka(url: string): Promise<Raw[]> {
   const options = { clientId: 'raw', bootstrapBrokers: [new URL(url).host] }
   const admin = new Admin(options)
@@ -37,8 +40,20 @@ async function begin(admin: Admin, producer: Producer, consumer: Consumer, topic
       const next = Array.from({ length: PARTITIONS }, () => 0n)
       let events = 0
       while (events < count) {
-        const partitions = next.map((fetchOffset, partition) => ({ partition, fetchOffset, currentLeaderEpoch: -1, lastFetchedEpoch: -1, partitionMaxBytes: 1024 * 1024 }))
-        const { responses } = await consumer.fetch({ node, topics: [{ topicId, partitions }], maxWaitTime: 1_000, minBytes: 1, maxBytes: 10 * 1024 * 1024 })
+        const partitions = next.map((fetchOffset, partition) => ({
+          partition,
+          fetchOffset,
+          currentLeaderEpoch: -1,
+          lastFetchedEpoch: -1,
+          partitionMaxBytes: 1024 * 1024,
+        }))
+        const { responses } = await consumer.fetch({
+          node,
+          topics: [{ topicId, partitions }],
+          maxWaitTime: 1_000,
+          minBytes: 1,
+          maxBytes: 10 * 1024 * 1024,
+        })
         for (const { partitionIndex, records } of responses.flatMap((response) => response.partitions)) {
           for (const batch of records ?? []) {
             for (const record of batch.records) {
@@ -65,10 +80,29 @@ const keys = names.map((name) => Buffer.from(name))
 
 function toMessage(topic: string, record: LogRecord): MessageToProduce {
   const headers = new Map(names.map((name, index) => [keys[index]!, Buffer.from(String(record[name]))]))
-  return { topic, partition: record.partition, key: Buffer.from(record.key), value: Buffer.from(record.data), headers, timestamp: BigInt(record.at) }
+  return {
+    topic,
+    partition: record.partition,
+    key: Buffer.from(record.key),
+    value: Buffer.from(record.data),
+    headers,
+    timestamp: BigInt(record.at),
+  }
 }
 
 function toRecord(partition: number, at: number, { key, value, headers }: KafkaRecord): LogRecord {
   const [number, order, id, type, version, trace, cause] = headers.map(([, text]) => String(text)) // as written above
-  return { partition, number: Number(number), order: order!, id: id!, type: type!, version: Number(version), key: String(key), at, data: String(value), trace: trace!, cause: cause! }
+  return {
+    partition,
+    number: Number(number),
+    order: order!,
+    id: id!,
+    type: type!,
+    version: Number(version),
+    key: String(key),
+    at,
+    data: String(value),
+    trace: trace!,
+    cause: cause!,
+  }
 }

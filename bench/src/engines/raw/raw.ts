@@ -1,7 +1,10 @@
 import type { LogRecord } from '@atoll/log/driver'
 import { PARTITIONS } from '../logs.ts'
 
-/** A way to write and read events with an engine's client alone: what somebody would write by hand for the same acknowledgement, and nothing more. */
+/**
+ * A way to write and read events with an engine's client alone: what somebody would write by hand for the same
+ * acknowledgement, and nothing more.
+ */
 export interface Raw {
   /** How it writes, for people. */
   readonly name: string
@@ -20,10 +23,13 @@ export interface RawSource {
 }
 
 /**
- * Reads `count` events, as many of each partition, page after page, all partitions side by side: the loop that a subscriber runs. `page`
- * answers what comes after so many events of a partition.
+ * Reads `count` events, as many of each partition, page after page, all partitions side by side: the loop that a
+ * subscriber runs. `page` answers what comes after so many events of a partition.
  */
-export async function readPages(count: number, page: (partition: number, after: number) => Promise<readonly { readonly number: number }[]>): Promise<number> {
+export async function readPages(
+  count: number,
+  page: (partition: number, after: number) => Promise<readonly { readonly number: number }[]>,
+): Promise<number> {
   const counts = await Promise.all(
     Array.from({ length: PARTITIONS }, async (_, partition) => {
       let after = 0

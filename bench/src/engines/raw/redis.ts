@@ -14,7 +14,8 @@ export async function createRawRedis(url: string): Promise<Raw[]> {
         return {
           async append(records) {
             const multi = client.multi()
-            for (const { partition, number, data, ...head } of records) multi.xAdd(keys[partition]!, `${number}-0`, { head: JSON.stringify(head), data })
+            for (const { partition, number, data, ...head } of records)
+              multi.xAdd(keys[partition]!, `${number}-0`, { head: JSON.stringify(head), data })
             await multi.exec()
           },
           read: (count) =>

@@ -23,7 +23,10 @@ export type Contract<Name extends string = string, Definition extends ContractDe
 } & { readonly [K in OperationNames<Definition>]: Definition[K] & Bound }
 
 /** The facts of a contract, for the runtime, the gateway and tools. */
-export interface ContractFacts<Name extends string = string, Definition extends ContractDefinition = ContractDefinition> {
+export interface ContractFacts<
+  Name extends string = string,
+  Definition extends ContractDefinition = ContractDefinition,
+> {
   readonly name: Name
   readonly definition: Definition
   readonly events: readonly EventDefinition[]
@@ -45,10 +48,10 @@ export type OperationNames<Definition> = {
 export type EventsOf<Definition> = Definition extends { readonly events: readonly (infer Event)[] } ? Event : never
 
 /**
- * Declares what a service shows others. Throws DEFINITION_INVALID for a name that some engine could not take (lower case letters, digits and dashes;
- * not `log` or `lock`), an operation called `contract`, `events`, `errors` or `then`, or otherwise than with letters, digits, _ and dashes, an input or
- * output that JSON cannot carry,
- * and a command that answers with a secret and does not say whether it keeps its answers.
+ * Declares what a service shows others. Throws DEFINITION_INVALID for a name that some engine could not take (lower
+ * case letters, digits and dashes; not `log` or `lock`), an operation called `contract`, `events`, `errors` or `then`,
+ * or otherwise than with letters, digits, _ and dashes, an input or output that JSON cannot carry, and a command that
+ * answers with a secret and does not say whether it keeps its answers.
  */
 export function contract<const Name extends string, const Definition extends ContractDefinition>(
   name: Name,
@@ -56,7 +59,8 @@ export function contract<const Name extends string, const Definition extends Con
 ): Contract<Name, Definition> {
   assertContractName(name)
   for (const word of reserved) {
-    if (Object.hasOwn(definition, word) && (isOperation(definition[word]) || word === 'contract')) throw new AtollError('DEFINITION_INVALID', `contract ${name}: an operation cannot be called '${word}'`)
+    if (Object.hasOwn(definition, word) && (isOperation(definition[word]) || word === 'contract'))
+      throw new AtollError('DEFINITION_INVALID', `contract ${name}: an operation cannot be called '${word}'`)
   }
   const operations: BoundOperation[] = []
   const byName: Record<string, BoundOperation> = {}
@@ -66,7 +70,12 @@ export function contract<const Name extends string, const Definition extends Con
     const full = `${name}.${key}`
     judge(value.input, 'input', `the input of ${full}`)
     const bound: BoundOperation = {
-      ...value, name: full, contract: name, remakesInput: isRemade(value.input), outputTrust: judge(value.output, 'output', `the output of ${full}`), keepsAnswers: keepsAnswers(value, full),
+      ...value,
+      name: full,
+      contract: name,
+      remakesInput: isRemade(value.input),
+      outputTrust: judge(value.output, 'output', `the output of ${full}`),
+      keepsAnswers: keepsAnswers(value, full),
     }
     assertParams(bound)
     operations.push(bound)
@@ -86,11 +95,17 @@ export function contract<const Name extends string, const Definition extends Con
 /** What contracts have besides operations, and what would become the prototype of one. */
 const reserved = ['contract', 'events', 'errors', '__proto__']
 
-/** A secret in an answer that is kept is one that lies in the store, and is good for as long as it lies there: that is to be decided, and not to happen. */
+/**
+ * A secret in an answer that is kept is one that lies in the store, and is good for as long as it lies there: that is
+ * to be decided, and not to happen.
+ */
 function keepsAnswers({ kind, keepAnswers, output }: Operation, name: string): boolean {
   if (kind === 'query') return false
   if (keepAnswers === undefined && hasSecret(output)) {
-    throw new AtollError('DEFINITION_INVALID', `${name} answers with a secret and does not say whether answers to an Idempotency-Key are kept: say keepAnswers: false, and a repetition runs again; or true, and the secret lies in the store in clear until it is forgotten (answersKeptMs)`)
+    throw new AtollError(
+      'DEFINITION_INVALID',
+      `${name} answers with a secret and does not say whether answers to an Idempotency-Key are kept: say keepAnswers: false, and a repetition runs again; or true, and the secret lies in the store in clear until it is forgotten (answersKeptMs)`,
+    )
   }
   return keepAnswers ?? true
 }
@@ -99,7 +114,11 @@ function keepsAnswers({ kind, keepAnswers, output }: Operation, name: string): b
 function assertParams({ name, http, input }: BoundOperation): void {
   if (http === undefined || !(input instanceof z.ZodObject)) return
   for (const [, param] of http.matchAll(/:(\w+)/g)) {
-    if (!(param! in input.shape)) throw new AtollError('DEFINITION_INVALID', `${name}: its path ${http} names ${param}, which its input does not have (${Object.keys(input.shape).join(', ') || 'it has nothing'})`)
+    if (!(param! in input.shape))
+      throw new AtollError(
+        'DEFINITION_INVALID',
+        `${name}: its path ${http} names ${param}, which its input does not have (${Object.keys(input.shape).join(', ') || 'it has nothing'})`,
+      )
   }
 }
 

@@ -3,8 +3,8 @@ import type { z } from 'zod'
 import { judge, type Trust } from './judgement.ts'
 
 /**
- * An event: a fact that happened, named in the past tense. A value that emitters, subscribers and tools import, so that its
- * name, schema and key stand in one place.
+ * An event: a fact that happened, named in the past tense. A value that emitters, subscribers and tools import, so that
+ * its name, schema and key stand in one place.
  */
 export interface EventDefinition<Name extends string = string, Data = unknown> {
   readonly kind: 'event'
@@ -14,7 +14,10 @@ export interface EventDefinition<Name extends string = string, Data = unknown> {
   readonly data: z.ZodType<Data>
   /** How far what the schema gives is to be trusted to be read as it was emitted. */
   readonly trust: Trust
-  /** Events with the same key are handled in order, one after the other. (A method, so that lists of events need no `any`.) */
+  /**
+   * Events with the same key are handled in order, one after the other. (A method, so that lists of events need no
+   * `any`.)
+   */
   key(data: Data): string
   /** How the data of each older version becomes that of the next. */
   readonly upcasters: Readonly<Record<number, Upcaster>>
@@ -28,26 +31,34 @@ export interface EventOptions<Schema extends z.ZodType> {
   /** What orders the event: the id of the thing it is about. 1 to 200 characters. */
   key: (data: z.output<Schema>) => string
   /**
-   * Its data as JSON carries it: what is read is what was emitted. So dates are texts (`z.iso.datetime()`), and nothing is transformed. What only
-   * the data can tell (`.trim()`, `z.unknown()`, defaults) is tried at each emit, which is EVENT_INVALID if a reader would read something else. So is
-   * what `.refine()`, `.check()` and `.superRefine()` leave of an object or a list. That they look at nothing else, and a `.refine()` of a text or a number at
-   * its value alone, is trusted: one that says yes to the emitter and no to a reader, by the time or by what lies elsewhere, makes a dead letter.
+   * Its data as JSON carries it: what is read is what was emitted. So dates are texts (`z.iso.datetime()`), and nothing
+   * is transformed. What only the data can tell (`.trim()`, `z.unknown()`, defaults) is tried at each emit, which is
+   * EVENT_INVALID if a reader would read something else. So is what `.refine()`, `.check()` and `.superRefine()` leave
+   * of an object or a list. That they look at nothing else, and a `.refine()` of a text or a number at its value alone,
+   * is trusted: one that says yes to the emitter and no to a reader, by the time or by what lies elsewhere, makes a
+   * dead letter.
    */
   data: Schema
-  /** One for each older version, made with {@link upcast}: `{ 1: upcast(OrderV1, (old) => ({ ...old, currency: 'EUR' })) }`. */
+  /**
+   * One for each older version, made with {@link upcast}: `{ 1: upcast(OrderV1, (old) => ({ ...old, currency: 'EUR' }))
+   * }`.
+   */
   upcasters?: Readonly<Record<number, Upcaster>>
 }
 
 /**
- * Declares an event. Throws DEFINITION_INVALID for a name that is not `noun.past-participle` in lower case, a version below 1,
- * a missing upcaster, or data that JSON cannot carry.
+ * Declares an event. Throws DEFINITION_INVALID for a name that is not `noun.past-participle` in lower case, a version
+ * below 1, a missing upcaster, or data that JSON cannot carry.
  */
 export function event<const Name extends string, Schema extends z.ZodType>(
   name: Name,
   options: EventOptions<Schema>,
 ): EventDefinition<Name, z.output<Schema>> {
   if (!/^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$/.test(name)) {
-    throw new AtollError('DEFINITION_INVALID', `event name '${name}' must look like 'order.placed': lower case, with a dot`)
+    throw new AtollError(
+      'DEFINITION_INVALID',
+      `event name '${name}' must look like 'order.placed': lower case, with a dot`,
+    )
   }
   const { version, upcasters = {} } = options
   if (!Number.isInteger(version) || version < 1) {
@@ -55,7 +66,10 @@ export function event<const Name extends string, Schema extends z.ZodType>(
   }
   for (let older = 1; older < version; older++) {
     if (!upcasters[older]) {
-      throw new AtollError('DEFINITION_INVALID', `event ${name} is at version ${version} and has no upcaster for version ${older}`)
+      throw new AtollError(
+        'DEFINITION_INVALID',
+        `event ${name} is at version ${version} and has no upcaster for version ${older}`,
+      )
     }
   }
   const trust = judge(options.data, 'event', `event ${name}`)
@@ -72,8 +86,8 @@ export function event<const Name extends string, Schema extends z.ZodType>(
 }
 
 /**
- * An upcaster with a schema for the old data: `upcast(OrderV1, (old) => …)`. What it gives is held to what is held against data that is emitted.
- * Throws DEFINITION_INVALID for old data that JSON cannot have brought.
+ * An upcaster with a schema for the old data: `upcast(OrderV1, (old) => …)`. What it gives is held to what is held
+ * against data that is emitted. Throws DEFINITION_INVALID for old data that JSON cannot have brought.
  */
 export function upcast<Schema extends z.ZodType>(old: Schema, lift: (data: z.output<Schema>) => unknown): Upcaster {
   judge(old, 'input', 'an upcaster')

@@ -1,5 +1,5 @@
-// What JSON would change or lose of a value, and says nothing of it. Services share nothing but JSON: what it does not bring back as it was
-// is refused where it is given, and not found out by whoever reads it.
+// What JSON would change or lose of a value, and says nothing of it. Services share nothing but JSON: what it does not
+// bring back as it was is refused where it is given, and not found out by whoever reads it.
 
 /** Where in a value something is that JSON does not bring back as it was, and why. */
 export interface Flaw {
@@ -16,15 +16,19 @@ export interface Look {
   readonly hasMinusZero: boolean
 }
 
-/** Looks through a value. A field that is undefined counts as one that is not there. `isMade`: a schema has just made every object and list in it. */
+/**
+ * Looks through a value. A field that is undefined counts as one that is not there. `isMade`: a schema has just made
+ * every object and list in it.
+ */
 export function lookAt(value: unknown, isMade: boolean): Look {
   const state: State = { hasMinusZero: false, wellFormed: false, withoutNul: false, isMade }
   return { flaw: flawIn(value, 0, state), hasMinusZero: state.hasMinusZero }
 }
 
 /**
- * The same for what somebody sent. Halves of surrogate pairs are flaws there, too: JSON brings them back, and stores do not, so that two texts
- * would become one. Of what is from a client, so is U+0000, which no store keeps: whoever handled an event with it would fail for what a client sent. `isMade`: JSON was parsed to make it.
+ * The same for what somebody sent. Halves of surrogate pairs are flaws there, too: JSON brings them back, and stores do
+ * not, so that two texts would become one. Of what is from a client, so is U+0000, which no store keeps: whoever
+ * handled an event with it would fail for what a client sent. `isMade`: JSON was parsed to make it.
  */
 export function lookAtSent(value: unknown, isMade: boolean, isFromClient: boolean): Look {
   const state: State = { hasMinusZero: false, wellFormed: true, withoutNul: isFromClient, isMade }
@@ -38,7 +42,9 @@ export function copyOf(value: unknown): unknown {
 
 /** A value as JSON, -0 as it is. */
 export function toExactJson(value: unknown, hasMinusZero: boolean): string {
-  return hasMinusZero ? JSON.stringify(value, (_, part: unknown) => (Object.is(part, -0) ? minusZero : part)) : JSON.stringify(value)
+  return hasMinusZero
+    ? JSON.stringify(value, (_, part: unknown) => (Object.is(part, -0) ? minusZero : part))
+    : JSON.stringify(value)
 }
 
 /** A flaw in words: `lines.2: undefined, which JSON turns into null in a list`. `root` names the value itself. */
@@ -90,18 +96,25 @@ function flawInText(text: string, { wellFormed, withoutNul }: State): Flaw | und
 function flawInList(list: readonly unknown[], depth: number, state: State): Flaw | undefined {
   for (let index = 0; index < list.length; index++) {
     const element = list[index]
-    const found = element === undefined ? flaw('undefined, which JSON turns into null in a list') : flawIn(element, depth + 1, state)
+    const found =
+      element === undefined
+        ? flaw('undefined, which JSON turns into null in a list')
+        : flawIn(element, depth + 1, state)
     if (found) return within(index, found)
   }
   if (state.isMade) return undefined
-  if (typeof (list as { toJSON?: unknown }).toJSON === 'function') return flaw('a list with toJSON, which JSON does not bring back as it was')
-  return Reflect.ownKeys(list).length > list.length + 1 ? flaw('a list with fields of its own, which JSON leaves out') : undefined // `length` is one
+  if (typeof (list as { toJSON?: unknown }).toJSON === 'function')
+    return flaw('a list with toJSON, which JSON does not bring back as it was')
+  return Reflect.ownKeys(list).length > list.length + 1
+    ? flaw('a list with fields of its own, which JSON leaves out')
+    : undefined // `length` is one
 }
 
 function flawInObject(value: object, depth: number, state: State): Flaw | undefined {
   if (!isPlain(value)) return flaw(`${nameOf(value)}, which JSON does not bring back as it was`)
   let names = 0
-  for (const name in value) { // its prototype has none
+  for (const name in value) {
+    // its prototype has none
     names++
     const field = (value as Readonly<Record<string, unknown>>)[name]
     const ofName = flawInText(name, state)
@@ -110,18 +123,26 @@ function flawInObject(value: object, depth: number, state: State): Flaw | undefi
     const found = flawIn(field, depth + 1, state)
     if (found) return within(name, found)
   }
-  return state.isMade || Reflect.ownKeys(value).length === names ? undefined : flaw('an object with fields that are hidden or have symbols for names, which JSON leaves out')
+  return state.isMade || Reflect.ownKeys(value).length === names
+    ? undefined
+    : flaw('an object with fields that are hidden or have symbols for names, which JSON leaves out')
 }
 
 /** Made by a literal, in whichever realm, and with nothing that speaks for it before JSON does. */
 function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null
-  if (prototype !== Object.prototype && prototype !== null && (Object.getPrototypeOf(prototype) !== null || !Object.hasOwn(prototype, 'hasOwnProperty'))) return false
+  if (
+    prototype !== Object.prototype &&
+    prototype !== null &&
+    (Object.getPrototypeOf(prototype) !== null || !Object.hasOwn(prototype, 'hasOwnProperty'))
+  )
+    return false
   return typeof (value as { toJSON?: unknown }).toJSON !== 'function' // any object may have one
 }
 
 function nameOf(value: object): string {
-  const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name // whoever made it may have set it to anything
+  // whoever made it may have set it to anything
+  const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name
   if (typeof name !== 'string' || name === '') return 'an object of a class'
   return name === 'Object' ? 'an object with toJSON' : `an instance of ${name}`
 }
@@ -134,7 +155,12 @@ function within(step: string | number, found: Flaw): Flaw {
   return { ...found, path: [step, ...found.path] }
 }
 
-const unspoken: Readonly<Record<string, string>> = { undefined: 'undefined', bigint: 'a bigint', symbol: 'a symbol', function: 'a function' }
+const unspoken: Readonly<Record<string, string>> = {
+  undefined: 'undefined',
+  bigint: 'a bigint',
+  symbol: 'a symbol',
+  function: 'a function',
+}
 
 /** Deeper than any page or document, and far less than would use up the stack of whoever walks through it. */
 const DEPTH_MAX = 500

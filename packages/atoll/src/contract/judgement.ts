@@ -2,20 +2,23 @@ import { AtollError } from '@atoll/host'
 import { z } from 'zod'
 
 /**
- * How far the values of a schema are to be trusted to JSON, which is judged once, when the schema is given:
- * `as it is`: JSON brings back every value that the schema gives, and the schema leaves it as it is when it is parsed again.
- * `looked at`: that depends on the value.
- * `parsed again`: what becomes of the value depends on code or on data that no one can see through beforehand.
+ * How far the values of a schema are to be trusted to JSON, which is judged once, when the schema is given: `as it is`:
+ * JSON brings back every value that the schema gives, and the schema leaves it as it is when it is parsed again.
+ * `looked at`: that depends on the value. `parsed again`: what becomes of the value depends on code or on data that no
+ * one can see through beforehand.
  */
 export type Trust = 'as it is' | 'looked at' | 'parsed again'
 
 /**
- * What the values of a schema are for. Those of an event are parsed when it is emitted and again by each reader. An input is parsed once, from
- * JSON; an output is parsed once, and becomes JSON.
+ * What the values of a schema are for. Those of an event are parsed when it is emitted and again by each reader. An
+ * input is parsed once, from JSON; an output is parsed once, and becomes JSON.
  */
 export type Role = 'event' | 'input' | 'output'
 
-/** Judges a schema. Throws DEFINITION_INVALID, with the field and what to use instead, for types that JSON cannot carry. `subject` begins the message. */
+/**
+ * Judges a schema. Throws DEFINITION_INVALID, with the field and what to use instead, for types that JSON cannot carry.
+ * `subject` begins the message.
+ */
 export function judge(schema: z.ZodType, role: Role, subject: string): Trust {
   return trusts[new Judge(role, subject).judge(schema, [])]!
 }
@@ -79,7 +82,12 @@ class Judge {
       case 'array':
         return Math.max(undefinedIn(def.element), inner(def.element, '*'))
       case 'tuple':
-        return Math.max(AS_IT_IS, ...[...def.items, ...(def.rest ? [def.rest] : [])].map((item, index) => Math.max(undefinedIn(item), inner(item, String(index)))))
+        return Math.max(
+          AS_IT_IS,
+          ...[...def.items, ...(def.rest ? [def.rest] : [])].map((item, index) =>
+            Math.max(undefinedIn(item), inner(item, String(index))),
+          ),
+        )
       case 'object': {
         const fields = Object.entries(def.shape).map(([name, field]) => inner(field, name))
         return Math.max(AS_IT_IS, ...fields, ...(def.catchall ? [inner(def.catchall, '*')] : []))
@@ -91,7 +99,8 @@ class Judge {
       }
       case 'union': {
         const options = Math.max(AS_IT_IS, ...def.options.map((option) => inner(option)))
-        const mayChoose = this.#isEvent && !('discriminator' in def) && def.options.filter((option) => !isScalar(option)).length > 1
+        const mayChoose =
+          this.#isEvent && !('discriminator' in def) && def.options.filter((option) => !isScalar(option)).length > 1
         return mayChoose ? PARSED_AGAIN : options // what one option made of a value, another may take the second time
       }
       case 'intersection':
@@ -144,7 +153,9 @@ class Judge {
 
   /** A schema's checks come after its kind, and some of them put another value in place of theirs. */
   #ofChecks(schema: Schema): number {
-    const own = (schema._zod.def as { check?: string }).check === undefined ? [] : [schema as unknown as z.core.$ZodCheck] // such as z.url(), which is both
+    const own =
+      // such as z.url(), which is both
+      (schema._zod.def as { check?: string }).check === undefined ? [] : [schema as unknown as z.core.$ZodCheck]
     const checks = [...own, ...(schema._zod.def.checks ?? [])]
     return this.#role === 'input' || checks.every((check) => leavesAlone(check, schema)) ? AS_IT_IS : PARSED_AGAIN
   }
@@ -156,7 +167,10 @@ class Judge {
   #refuse(path: Path, kind: Refused): never {
     const { what, instead } = refused[kind]
     const where = path.length === 0 ? '' : `, at ${path.join('.')}`
-    throw new AtollError('DEFINITION_INVALID', `${this.#subject}${where}: ${what}. ${instead[this.#role] ?? instead.event}`)
+    throw new AtollError(
+      'DEFINITION_INVALID',
+      `${this.#subject}${where}: ${what}. ${instead[this.#role] ?? instead.event}`,
+    )
   }
 }
 
@@ -164,16 +178,31 @@ function leavesAlone(check: z.core.$ZodCheck, schema: Schema): boolean {
   const { def } = check._zod
   if (def.check === 'string_format') return (def as z.core.$ZodCheckStringFormatDef).format !== 'url' // which trims
   if (def.check !== 'custom') return pureChecks.has(def.check)
-  return check instanceof z.core.$ZodCustom && isScalar(schema) // what `refine` makes: it may change what is in an object or a list; `check` and `superRefine` may do anything
+  // what `refine` makes: it may change what is in an object or a list; `check` and `superRefine` may do anything
+  return check instanceof z.core.$ZodCustom && isScalar(schema)
 }
 
 const pureChecks: ReadonlySet<string> = new Set([
-  'less_than', 'greater_than', 'multiple_of', 'number_format', 'max_length', 'min_length', 'length_equals', 'max_size', 'min_size', 'size_equals',
+  'less_than',
+  'greater_than',
+  'multiple_of',
+  'number_format',
+  'max_length',
+  'min_length',
+  'length_equals',
+  'max_size',
+  'min_size',
+  'size_equals',
 ])
 
-/** Constants are as JSON brings them back, but for NaN and the infinities, which it turns into null, and 0, for which a schema takes -0 as well. */
+/**
+ * Constants are as JSON brings them back, but for NaN and the infinities, which it turns into null, and 0, for which a
+ * schema takes -0 as well.
+ */
 function ofValues(values: readonly unknown[]): number {
-  return values.every((value) => typeof value !== 'number' || (Number.isFinite(value) && value !== 0)) ? AS_IT_IS : LOOKED_AT
+  return values.every((value) => typeof value !== 'number' || (Number.isFinite(value) && value !== 0))
+    ? AS_IT_IS
+    : LOOKED_AT
 }
 
 /** Whether a list of these may hold undefined. */
@@ -190,26 +219,78 @@ const keyKinds: ReadonlySet<string> = new Set(['string', 'enum', 'literal', 'tem
 
 function isScalar(schema: Schema): boolean {
   const { innerType } = schema._zod.def as { innerType?: Schema } // those that wrap another have one
-  return scalarKinds.has(kindOf(schema)) || (innerType !== undefined && wrapperKinds.has(kindOf(schema)) && isScalar(innerType))
+  return (
+    scalarKinds.has(kindOf(schema)) ||
+    (innerType !== undefined && wrapperKinds.has(kindOf(schema)) && isScalar(innerType))
+  )
 }
 
-const scalarKinds: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'null', 'enum', 'literal', 'template_literal', 'undefined'])
+const scalarKinds: ReadonlySet<string> = new Set([
+  'string',
+  'number',
+  'boolean',
+  'null',
+  'enum',
+  'literal',
+  'template_literal',
+  'undefined',
+])
 const wrapperKinds: ReadonlySet<string> = new Set(['optional', 'nullable', 'nonoptional', 'readonly'])
 
-type Refused = 'date' | 'bigint' | 'map' | 'set' | 'nan' | 'file' | 'symbol' | 'function' | 'promise' | 'instanceof' | 'transform'
+type Refused =
+  | 'date'
+  | 'bigint'
+  | 'map'
+  | 'set'
+  | 'nan'
+  | 'file'
+  | 'symbol'
+  | 'function'
+  | 'promise'
+  | 'instanceof'
+  | 'transform'
 
 const texts = 'Use z.iso.datetime(), and give it as toISOString() makes it'
-const refused: Readonly<Record<Refused, { readonly what: string; readonly instead: { readonly event: string; readonly input?: string; readonly output?: string } }>> = {
-  date: { what: 'JSON has no dates', instead: { event: texts, input: 'Use z.iso.datetime(); or z.coerce.date(), which takes its text', output: texts } },
-  bigint: { what: 'JSON has no bigints', instead: { event: 'Use z.string() for its digits', input: 'Use z.coerce.bigint(), which takes its digits as a text' } },
-  map: { what: 'JSON has no maps', instead: { event: 'Use z.record() or a list of pairs', input: 'Take a z.record() or a list of pairs, and make the map of it with .transform()' } },
-  set: { what: 'JSON has no sets', instead: { event: 'Use z.array()', input: 'Take a z.array(), and make the set of it with .transform()' } },
+const refused: Readonly<
+  Record<
+    Refused,
+    {
+      readonly what: string
+      readonly instead: { readonly event: string; readonly input?: string; readonly output?: string }
+    }
+  >
+> = {
+  date: {
+    what: 'JSON has no dates',
+    instead: { event: texts, input: 'Use z.iso.datetime(); or z.coerce.date(), which takes its text', output: texts },
+  },
+  bigint: {
+    what: 'JSON has no bigints',
+    instead: {
+      event: 'Use z.string() for its digits',
+      input: 'Use z.coerce.bigint(), which takes its digits as a text',
+    },
+  },
+  map: {
+    what: 'JSON has no maps',
+    instead: {
+      event: 'Use z.record() or a list of pairs',
+      input: 'Take a z.record() or a list of pairs, and make the map of it with .transform()',
+    },
+  },
+  set: {
+    what: 'JSON has no sets',
+    instead: { event: 'Use z.array()', input: 'Take a z.array(), and make the set of it with .transform()' },
+  },
   nan: { what: 'JSON has no NaN', instead: { event: 'Use z.null()' } },
   file: { what: 'JSON has no files', instead: { event: 'Keep the file elsewhere, and give its name' } },
   symbol: { what: 'JSON has no symbols', instead: { event: 'Use z.enum()' } },
   function: { what: 'JSON has no functions', instead: { event: 'Use what it returns' } },
   promise: { what: 'JSON has no promises', instead: { event: 'Use what it resolves with' } },
-  instanceof: { what: 'JSON brings back no instances of classes', instead: { event: 'Use z.object() with the fields that matter' } },
+  instanceof: {
+    what: 'JSON brings back no instances of classes',
+    instead: { event: 'Use z.object() with the fields that matter' },
+  },
   transform: {
     what: 'it is parsed when it is emitted and again by each reader, so that a transform, a preprocess or a codec would change it twice',
     instead: { event: 'Transform the data before emit, and describe here what it has become' },

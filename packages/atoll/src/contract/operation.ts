@@ -5,7 +5,10 @@ import type { Trust } from './judgement.ts'
 /** Who may call: anybody; anybody, but the handler learns who if it is known; only a known caller. */
 export type Auth = 'none' | 'optional' | 'user'
 
-/** `causal`: waits until the service has caught up with everything the caller has seen answered. `eventual`: answers from what is there. */
+/**
+ * `causal`: waits until the service has caught up with everything the caller has seen answered. `eventual`: answers
+ * from what is there.
+ */
 export type Consistency = 'causal' | 'eventual'
 
 /** Method and path of an operation at the gateway; `:name` in the path becomes a field of the input. */
@@ -17,32 +20,45 @@ export interface OperationOptions<Input extends z.ZodType, Output extends z.ZodT
   /** Default `none`. */
   auth?: A
   /**
-   * What comes in: path parameters, query string and JSON body as one object (path over body over query string). Unknown fields are dropped. It is
-   * sent as JSON, so a type that JSON cannot carry is refused by {@link contract}; what `.transform()` makes of it may be anything.
+   * What comes in: path parameters, query string and JSON body as one object (path over body over query string).
+   * Unknown fields are dropped. It is sent as JSON, so a type that JSON cannot carry is refused by {@link contract};
+   * what `.transform()` makes of it may be anything.
    */
   input: Input
   /**
-   * What goes out, as JSON: a type that JSON cannot carry is refused by {@link contract}, and so is, by ANSWER_INVALID, what only an answer shows.
-   * An answer that does not fit never leaves; a command's transaction is then undone.
+   * What goes out, as JSON: a type that JSON cannot carry is refused by {@link contract}, and so is, by ANSWER_INVALID,
+   * what only an answer shows. An answer that does not fit never leaves; a command's transaction is then undone.
    */
   output: Output
   /** Default `causal`. */
   consistency?: Consistency
-  /** HTTP status of success. Default 200, or 204 when the output is undefined. 204 and 205 say that there is nothing to read: only for outputs that are `z.void()`. */
+  /**
+   * HTTP status of success. Default 200, or 204 when the output is undefined. 204 and 205 say that there is nothing to
+   * read: only for outputs that are `z.void()`.
+   */
   status?: number
-  /** The version of the answer, sent as ETag: a number, or a text of at most 200 characters. Clients hand it back in If-Match. If it throws, or is longer, that is ANSWER_INVALID, and nothing commits. */
+  /**
+   * The version of the answer, sent as ETag: a number, or a text of at most 200 characters. Clients hand it back in
+   * If-Match. If it throws, or is longer, that is ANSWER_INVALID, and nothing commits.
+   */
   etag?: (output: z.output<Output>) => string | number
 }
 
-export interface CommandOptions<Input extends z.ZodType, Output extends z.ZodType, A extends Auth> extends OperationOptions<Input, Output, A> {
+export interface CommandOptions<
+  Input extends z.ZodType,
+  Output extends z.ZodType,
+  A extends Auth,
+> extends OperationOptions<Input, Output, A> {
   /**
-   * What the client gets to see: the answer of a query, asked after the commit and at its position, in place of the command's own
-   * output. If the query's service cannot answer in time, the client gets 202 and the output: the command itself has succeeded.
+   * What the client gets to see: the answer of a query, asked after the commit and at its position, in place of the
+   * command's own output. If the query's service cannot answer in time, the client gets 202 and the output: the command
+   * itself has succeeded.
    */
   show?: Show<z.output<Input>, z.output<Output>>
   /**
-   * Whether the answer to an Idempotency-Key is kept, so that a repetition is answered with it, by default for a day. Default true; must be said if the
-   * output has a {@link secret}, which would lie in the store for as long. With false an Idempotency-Key has no effect, and a repetition runs again.
+   * Whether the answer to an Idempotency-Key is kept, so that a repetition is answered with it, by default for a day.
+   * Default true; must be said if the output has a {@link secret}, which would lie in the store for as long. With false
+   * an Idempotency-Key has no effect, and a repetition runs again.
    */
   keepAnswers?: boolean
 }
@@ -81,7 +97,10 @@ export interface Bound {
   /** `contract.operation`, such as `orders.place`. Unique in a system. */
   readonly name: string
   readonly contract: string
-  /** Whether the input's schema makes each object and list anew. If not, its code or the handler may change what was sent, and gets a copy. */
+  /**
+   * Whether the input's schema makes each object and list anew. If not, its code or the handler may change what was
+   * sent, and gets a copy.
+   */
   readonly remakesInput: boolean
   /** How far what the output's schema gives is to be trusted to arrive as it is. */
   readonly outputTrust: Trust
@@ -120,7 +139,10 @@ function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Ou
 ): Operation<Kind, Input, Output, A> {
   const { status } = options
   if (status !== undefined && !(Number.isInteger(status) && status >= 200 && status <= 299)) {
-    throw new AtollError('DEFINITION_INVALID', `status ${status} of ${options.http ?? `a ${kind}`} does not say success: give 200 to 299, and throw for anything else`)
+    throw new AtollError(
+      'DEFINITION_INVALID',
+      `status ${status} of ${options.http ?? `a ${kind}`} does not say success: give 200 to 299, and throw for anything else`,
+    )
   }
   if (!outputsOfNothing.has(options.output.type)) assertMayAnswer(status, options.http)
   return {
@@ -137,10 +159,16 @@ function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Ou
   }
 }
 
-/** HTTP has answers with these statuses end with their headers: what is sent behind them would be taken for the next answer. */
+/**
+ * HTTP has answers with these statuses end with their headers: what is sent behind them would be taken for the next
+ * answer.
+ */
 function assertMayAnswer(status: number | undefined, http: Route | undefined): void {
   if (status !== 204 && status !== 205) return
-  throw new AtollError('DEFINITION_INVALID', `status ${status} of ${http ?? 'an operation'} says that there is nothing to read, and it has an answer: give another status, or z.void() as its output, and no show`)
+  throw new AtollError(
+    'DEFINITION_INVALID',
+    `status ${status} of ${http ?? 'an operation'} says that there is nothing to read, and it has an answer: give another status, or z.void() as its output, and no show`,
+  )
 }
 
 const outputsOfNothing: ReadonlySet<string> = new Set(['void', 'undefined', 'never'])

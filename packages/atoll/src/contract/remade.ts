@@ -1,8 +1,9 @@
 import type { z } from 'zod'
 
 /**
- * Whether a schema makes every object and list anew of which its value consists. Then neither its own code nor a handler gets hold of one that was sent,
- * and what was sent stays as it is. Judged once, when the schema is given; false where nobody can tell.
+ * Whether a schema makes every object and list anew of which its value consists. Then neither its own code nor a
+ * handler gets hold of one that was sent, and what was sent stays as it is. Judged once, when the schema is given;
+ * false where nobody can tell.
  */
 export function isRemade(schema: z.core.$ZodType, seen = new Set<z.core.$ZodType>()): boolean {
   if (seen.has(schema)) return true // it contains itself: the rest of it decides
@@ -11,7 +12,8 @@ export function isRemade(schema: z.core.$ZodType, seen = new Set<z.core.$ZodType
   const { def } = (schema as z.core.$ZodTypes)._zod // every schema is one of zod's
   switch (def.type) {
     case 'object':
-      return Object.values(def.shape).every(isSo) && (def.catchall === undefined || isSo(def.catchall)) // that of a loose one lets anything through
+      // that of a loose one lets anything through
+      return Object.values(def.shape).every(isSo) && (def.catchall === undefined || isSo(def.catchall))
     case 'array':
       return isSo(def.element)
     case 'tuple':
@@ -35,7 +37,9 @@ export function isRemade(schema: z.core.$ZodType, seen = new Set<z.core.$ZodType
     case 'lazy':
       return isLazyRemade(def.getter, isSo)
     default:
-      return withoutParts.has(def.type) // not: any, unknown, transform and custom, which have what was sent; catch, whose function sees it; and what zod will have some day
+      // not: any, unknown, transform and custom, which have what was sent; catch, whose function sees it; and what zod
+      // will have some day
+      return withoutParts.has(def.type)
   }
 }
 
@@ -48,4 +52,17 @@ function isLazyRemade(getter: () => z.core.$ZodType, isSo: (part: z.core.$ZodTyp
 }
 
 /** Kinds whose values are no objects that were sent. */
-const withoutParts: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'null', 'undefined', 'void', 'never', 'enum', 'literal', 'template_literal', 'date', 'bigint'])
+const withoutParts: ReadonlySet<string> = new Set([
+  'string',
+  'number',
+  'boolean',
+  'null',
+  'undefined',
+  'void',
+  'never',
+  'enum',
+  'literal',
+  'template_literal',
+  'date',
+  'bigint',
+])

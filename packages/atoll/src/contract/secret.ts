@@ -1,8 +1,9 @@
 import { z } from 'zod'
 
 /**
- * Marks what is secret in an input or an output: `secret(z.string())` for a password or a token. It is zod's own metadata (`.meta({ secret: true })`), so
- * it stays when checks are added, and stands in a JSON Schema. A command whose output has a secret must say whether it keeps its answers.
+ * Marks what is secret in an input or an output: `secret(z.string())` for a password or a token. It is zod's own
+ * metadata (`.meta({ secret: true })`), so it stays when checks are added, and stands in a JSON Schema. A command whose
+ * output has a secret must say whether it keeps its answers.
  */
 export function secret<Schema extends z.ZodType>(schema: Schema): Schema {
   return schema.meta({ secret: true })

@@ -4,27 +4,37 @@ import type { StoredRecord } from '@atoll/log/driver'
 export interface Admin {
   /** Promise 7, per event and subscription: published = handled + pending + parked + dead + discarded. */
   ledger(): Promise<LedgerRow[]>
-  /** Events of the log, from the beginning, in order per partition; then, with `follow`, as they come until the signal aborts. */
+  /**
+   * Events of the log, from the beginning, in order per partition; then, with `follow`, as they come until the signal
+   * aborts.
+   */
   events(options: EventsOptions): AsyncIterable<StoredRecord>
   deadLetters(filter?: DeadLetterFilter): Promise<DeadLetter[]>
-  /** The same, a page at a time: all that there are when it begins, and of those that are gone when it comes to them, that they are. */
+  /**
+   * The same, a page at a time: all that there are when it begins, and of those that are gone when it comes to them,
+   * that they are.
+   */
   walkDeadLetters(filter?: DeadLetterFilter): AsyncIterable<DeadLetter | GoneLetter>
   /**
-   * Handles dead letters again, and then what is parked behind them, in order. With `dryRun` every handler runs and every
-   * transaction is undone; calls to other services are refused in a dry run. COMMAND_USAGE for an id that is not dead; of several, those that are gone
-   * meanwhile are told, and the rest goes on.
+   * Handles dead letters again, and then what is parked behind them, in order. With `dryRun` every handler runs and
+   * every transaction is undone; calls to other services are refused in a dry run. COMMAND_USAGE for an id that is not
+   * dead; of several, those that are gone meanwhile are told, and the rest goes on.
    */
   redrive(options: RedriveOptions): AsyncIterable<RedriveOutcome | GoneLetter>
   /**
-   * Ends dead letters without handling them, for good: later events of their keys go on, in order. The one of that id, or all of a
-   * subscription; never all that there are. COMMAND_USAGE for an id that is not dead; of several, those that are gone meanwhile are told, and the rest goes on.
+   * Ends dead letters without handling them, for good: later events of their keys go on, in order. The one of that id,
+   * or all of a subscription; never all that there are. COMMAND_USAGE for an id that is not dead; of several, those
+   * that are gone meanwhile are told, and the rest goes on.
    */
   discard(options: DiscardOptions): AsyncIterable<DiscardedLetter | GoneLetter>
   /** What was discarded, oldest first: who did it, when and why. For as long as it is kept (`discardedKeptMs`). */
   discarded(filter?: DeadLetterFilter): Promise<DiscardedLetter[]>
   /** The same, a page at a time. */
   walkDiscarded(filter?: DeadLetterFilter): AsyncIterable<DiscardedLetter>
-  /** Rebuilds a projection beside the live one and swaps it in when it has caught up. UNSUPPORTED for subscriptions with effects. */
+  /**
+   * Rebuilds a projection beside the live one and swaps it in when it has caught up. UNSUPPORTED for subscriptions with
+   * effects.
+   */
   replay(subscription: string): AsyncIterable<ReplayProgress>
 }
 
@@ -49,7 +59,8 @@ export interface LedgerRow {
   readonly dead: number
   readonly discarded: number
   /**
-   * Nothing here handles the event any more, and some are still held. Of these alone the line tells: `published` is what it accounts for.
+   * Nothing here handles the event any more, and some are still held. Of these alone the line tells: `published` is
+   * what it accounts for.
    */
   readonly hasNoHandler: boolean
   readonly balanced: boolean
@@ -67,7 +78,18 @@ export interface DeadLetter {
   /** Names the dead letter in this system: hand it to redrive or discard. */
   readonly id: string
   readonly subscription: string
-  readonly event: { readonly id: string; readonly type: string; readonly version: number; readonly key: string; readonly source: string; readonly partition: number; readonly number: number; readonly at: number; readonly data: string; readonly trace: string }
+  readonly event: {
+    readonly id: string
+    readonly type: string
+    readonly version: number
+    readonly key: string
+    readonly source: string
+    readonly partition: number
+    readonly number: number
+    readonly at: number
+    readonly data: string
+    readonly trace: string
+  }
   readonly attempts: number
   readonly error: { readonly code: string; readonly message: string; readonly stack: string }
   /** When its tries were used up, milliseconds since 1970. */

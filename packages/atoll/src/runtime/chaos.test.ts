@@ -6,7 +6,8 @@ import { audit, book, createShop } from '../../test/shop.ts'
 import { call, changedWrites, inWorld, type World } from '../../test/world.ts'
 import type { RunningSystem } from './running.ts'
 
-// Chance decides what fails and when; the accounts are held against the books afterwards. A seed that fails is replayed by its number.
+// Chance decides what fails and when; the accounts are held against the books afterwards. A seed that fails is replayed
+// by its number.
 
 const SEEDS = 40
 const STEPS = 40
@@ -14,7 +15,8 @@ const ACCOUNTS = ['ann', 'ben', 'cid', 'dan']
 
 describe('a system on a run of bad days', () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
-    it(`has each acknowledged event's effect once and in order, whatever failed on the way (seed ${seed})`, () => inWorld((world) => badDays(world, seed)))
+    it(`has each acknowledged event's effect once and in order, whatever failed on the way (seed ${seed})`, () =>
+      inWorld((world) => badDays(world, seed)))
   }
 })
 
@@ -39,7 +41,8 @@ async function badDays(world: World, seed: number): Promise<void> {
       await world.log.append(...args)
       if (happens(0.1)) throw new AtollError('UNAVAILABLE', 'the answer was lost')
     },
-    read: (...args: Parameters<Log['read']>) => (happens(0.05) ? Promise.reject(new AtollError('UNAVAILABLE', 'the log cannot be read')) : world.log.read(...args)),
+    read: (...args: Parameters<Log['read']>) =>
+      happens(0.05) ? Promise.reject(new AtollError('UNAVAILABLE', 'the log cannot be read')) : world.log.read(...args),
   })
   const shop = createShop(async () => {
     if (happens(0.1)) await new Promise<void>((resolve) => world.host.after(random() * 50, resolve))
@@ -48,7 +51,14 @@ async function badDays(world: World, seed: number): Promise<void> {
   const begin = async (instance = 'main'): Promise<RunningSystem> => {
     for (;;) {
       try {
-        return await passing(world, world.start(shop, { instance, partitions: 2, attemptsMax: 3, retryDelayMs: 50, leaseMs: 3_000 }, { stores, log }))
+        return await passing(
+          world,
+          world.start(
+            shop,
+            { instance, partitions: 2, attemptsMax: 3, retryDelayMs: 50, leaseMs: 3_000 },
+            { stores, log },
+          ),
+        )
       } catch (error) {
         assert.ok(error instanceof AtollError && ['STORE_FULL', 'UNAVAILABLE'].includes(error.code), String(error))
       }
@@ -62,7 +72,8 @@ async function badDays(world: World, seed: number): Promise<void> {
   for (let step = 1; step <= STEPS; step++) {
     const dice = random()
     const account = ACCOUNTS[Math.floor(random() * ACCOUNTS.length)]!
-    if (dice < 0.1) await call(running, book.close, { account }).catch(() => undefined) // which is none of the auditor's concern
+    // which is none of the auditor's concern
+    if (dice < 0.1) await call(running, book.close, { account }).catch(() => undefined)
     else if (dice < 0.6) {
       tried.get(account)!.push(step)
       await call(running, book.note, { account, cents: step }).then(
@@ -74,15 +85,15 @@ async function badDays(world: World, seed: number): Promise<void> {
       const redriven = Array.fromAsync(running.admin.redrive({})).catch(() => undefined)
       await world.host.advance(100) // its handlers may take their time
       await redriven
-    }
-    else if (dice < 0.95 && second) {
+    } else if (dice < 0.95 && second) {
       await passing(world, second.stop({ drainMs: 0 })).catch(() => undefined)
       second = undefined
     } else if (dice < 0.95) {
       second = await begin('second')
       await world.host.advance(random() * 2_000) // in which the first hands over
     } else {
-      await passing(world, running.stop({ drainMs: 0 })).catch(() => undefined) // it may fail, and what it left behind must do
+      // it may fail, and what it left behind must do
+      await passing(world, running.stop({ drainMs: 0 })).catch(() => undefined)
       running = await begin()
     }
   }
@@ -98,23 +109,37 @@ async function badDays(world: World, seed: number): Promise<void> {
   await Array.fromAsync(last.admin.redrive({}))
   await last.quiet()
   const ledger = await last.admin.ledger()
-  assert.ok(ledger.every((row) => row.balanced && row.handled === row.published), JSON.stringify(ledger, null, 1))
+  assert.ok(
+    ledger.every((row) => row.balanced && row.handled === row.published),
+    JSON.stringify(ledger, null, 1),
+  )
   for (const account of ACCOUNTS) {
     const { cents } = await call(last, audit.total, { account })
-    assert.deepEqual(cents, cents.toSorted((a, b) => a - b), `${account} out of order`)
+    assert.deepEqual(
+      cents,
+      cents.toSorted((a, b) => a - b),
+      `${account} out of order`,
+    )
     assert.equal(new Set(cents).size, cents.length, `${account} twice`)
     for (const step of acknowledged.get(account)!) assert.ok(cents.includes(step), `${account} lost ${step}`)
     for (const step of cents) assert.ok(tried.get(account)!.includes(step))
-    assert.equal((await call(last, audit.sums, { account })).cents, cents.reduce((sum, amount) => sum + amount, 0), `${account} sums`)
+    assert.equal(
+      (await call(last, audit.sums, { account })).cents,
+      cents.reduce((sum, amount) => sum + amount, 0),
+      `${account} sums`,
+    )
   }
 }
 
-/** Lets time pass for as long as something takes: what starts or stops waits for what fails to be tried again, and nothing else moves the clocks. */
+/**
+ * Lets time pass for as long as something takes: what starts or stops waits for what fails to be tried again, and
+ * nothing else moves the clocks.
+ */
 async function passing<T>(world: World, work: Promise<T>): Promise<T> {
   let isOver = false
   const end = (): void => void (isOver = true)
   work.then(end, end)
-  for (await world.host.advance(0); !isOver; ) await world.host.advance(50)
+  for (await world.host.advance(0); !isOver;) await world.host.advance(50)
   return work
 }
 

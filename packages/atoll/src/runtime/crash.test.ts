@@ -21,7 +21,8 @@ describe('a process that is killed in a burst of writes', () => {
     const folder = await mkdtemp(join(tmpdir(), 'atoll-crash-'))
     try {
       const acknowledged: number[] = []
-      for (let kill = 0; kill < KILLS; kill++) acknowledged.push(...(await runUntilKilled(folder, kill * 1_000_000, 20 + kill * 37)))
+      for (let kill = 0; kill < KILLS; kill++)
+        acknowledged.push(...(await runUntilKilled(folder, kill * 1_000_000, 20 + kill * 37)))
       assert.ok(acknowledged.length > KILLS * 20)
       await check(folder, acknowledged)
     } finally {
@@ -32,7 +33,11 @@ describe('a process that is killed in a burst of writes', () => {
 
 /** Lets a process acknowledge `count` writes, kills it there and then, and resolves with all that it acknowledged. */
 async function runUntilKilled(folder: string, first: number, count: number): Promise<number[]> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../../test/crash-child.ts'), folder, String(first)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, '../../test/crash-child.ts'), folder, String(first)],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
   const acknowledged: number[] = []
   const lines = createInterface(child.stdout)
   lines.on('line', (line) => {
@@ -54,11 +59,18 @@ async function check(folder: string, acknowledged: readonly number[]): Promise<v
     for (let account = 0; account < 10; account++) {
       const { cents } = await call(shop, audit.total, { account: `a${account}` })
       copied.push(...cents)
-      assert.equal((await call(shop, audit.sums, { account: `a${account}` })).cents, cents.reduce((sum, cents) => sum + cents, 0))
+      assert.equal(
+        (await call(shop, audit.sums, { account: `a${account}` })).cents,
+        cents.reduce((sum, cents) => sum + cents, 0),
+      )
     }
     assert.equal(new Set(copied).size, copied.length, 'an effect happened twice')
     const there = new Set(copied)
-    assert.deepEqual(acknowledged.filter((cents) => !there.has(cents)), [], 'acknowledged writes are missing')
+    assert.deepEqual(
+      acknowledged.filter((cents) => !there.has(cents)),
+      [],
+      'acknowledged writes are missing',
+    )
     assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.pending === 0))
   } finally {
     await shop.stop()

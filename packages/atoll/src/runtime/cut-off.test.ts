@@ -36,9 +36,15 @@ describe('an instance that relays although its lease has passed on', () => {
         await world.host.advance(20)
       }
       await world.host.advance(5_000)
-      assert.deepEqual((await call(heir, audit.total, { account: 'a' })).cents, Array.from({ length: 20 }, (_, cents) => cents))
+      assert.deepEqual(
+        (await call(heir, audit.total, { account: 'a' })).cents,
+        Array.from({ length: 20 }, (_, cents) => cents),
+      )
       const records = await log.read('book', 0, null, 100)
-      assert.equal(new Map(records.map(({ id, number }) => [id, number])).size, new Set(records.map(({ id, number }) => `${id} ${number}`)).size)
+      assert.equal(
+        new Map(records.map(({ id, number }) => [id, number])).size,
+        new Set(records.map(({ id, number }) => `${id} ${number}`)).size,
+      )
     }))
 })
 
@@ -84,8 +90,18 @@ describe('an instance that cannot reach the log', () => {
       for (const account of accounts) await call(second, book.note, { account, cents: 2 })
       await world.host.advance(5_000)
       for (const account of accounts) assert.deepEqual(await call(first, audit.total, { account }), { cents: [1, 2] })
-      const owners = await (await world.stores.open('audit', {})).reader.all<{ owner: string; count: number }>({ sql: `SELECT owner, count(*) AS count FROM atoll_leases WHERE subscription = 'audit' GROUP BY owner ORDER BY owner` })
-      assert.deepEqual(owners.map((row) => ({ ...row })), [{ owner: 'a', count: 8 }, { owner: 'b', count: 8 }])
+      const owners = await (
+        await world.stores.open('audit', {})
+      ).reader.all<{ owner: string; count: number }>({
+        sql: `SELECT owner, count(*) AS count FROM atoll_leases WHERE subscription = 'audit' GROUP BY owner ORDER BY owner`,
+      })
+      assert.deepEqual(
+        owners.map((row) => ({ ...row })),
+        [
+          { owner: 'a', count: 8 },
+          { owner: 'b', count: 8 },
+        ],
+      )
     }))
 
   it('hands everything on as soon as it can again, being the only one', () =>

@@ -2,8 +2,9 @@ import { AtollError, type Host } from '@atoll/host'
 import type { Cancellation } from './running.ts'
 
 /**
- * Runs `work`, and rejects with DEADLINE_EXCEEDED or CANCELLED if its time runs out or the signal aborts before. `onEnd` then tells the work, whose
- * result is dropped, whatever it does afterwards; `onEnd` may know a result by then, or throw something that says more.
+ * Runs `work`, and rejects with DEADLINE_EXCEEDED or CANCELLED if its time runs out or the signal aborts before.
+ * `onEnd` then tells the work, whose result is dropped, whatever it does afterwards; `onEnd` may know a result by then,
+ * or throw something that says more.
  */
 export function withDeadline<T>(
   host: Host,
@@ -13,7 +14,8 @@ export function withDeadline<T>(
 ): Promise<T> {
   const leftMs = limit.deadlineMs - host.monotonicMs()
   if (limit.signal?.aborted) return Promise.reject(new AtollError('CANCELLED', `${limit.name}: the caller went away`))
-  if (leftMs <= 0) return Promise.reject(new AtollError('DEADLINE_EXCEEDED', `${limit.name}: no time was left to begin`))
+  if (leftMs <= 0)
+    return Promise.reject(new AtollError('DEADLINE_EXCEEDED', `${limit.name}: no time was left to begin`))
   return new Promise<T>((resolve, reject) => {
     const end = (reason: AtollError): void => {
       release()
@@ -25,7 +27,9 @@ export function withDeadline<T>(
         reject(error)
       }
     }
-    const timer = host.after(leftMs, () => end(new AtollError('DEADLINE_EXCEEDED', `${limit.name} was not done when its time ran out`)))
+    const timer = host.after(leftMs, () =>
+      end(new AtollError('DEADLINE_EXCEEDED', `${limit.name} was not done when its time ran out`)),
+    )
     const onAbort = (): void => end(new AtollError('CANCELLED', `${limit.name}: the caller went away`))
     limit.signal?.addEventListener('abort', onAbort, { once: true })
     const release = (): void => {

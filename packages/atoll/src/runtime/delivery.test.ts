@@ -30,11 +30,16 @@ describe('delivery', () => {
     inWorld(async (world) => {
       const shop = await world.start(createShop())
       const accounts = ['a', 'b', 'c', 'd', 'e']
-      await Promise.all(Array.from({ length: 200 }, (_, cents) => call(shop, book.note, { account: accounts[cents % 5]!, cents })))
+      await Promise.all(
+        Array.from({ length: 200 }, (_, cents) => call(shop, book.note, { account: accounts[cents % 5]!, cents })),
+      )
       await shop.quiet()
       for (const [index, account] of accounts.entries()) {
         const { cents } = await call(shop, audit.total, { account })
-        assert.deepEqual(cents, Array.from({ length: 40 }, (_, step) => step * 5 + index))
+        assert.deepEqual(
+          cents,
+          Array.from({ length: 40 }, (_, step) => step * 5 + index),
+        )
       }
     }))
 
@@ -42,10 +47,18 @@ describe('delivery', () => {
     inWorld(async (world) => {
       let release = (): void => {}
       const gate = new Promise<void>((resolve) => (release = resolve))
-      const shop = await world.start(createShop(async ({ account, cents }) => { if (account === 'slow' && cents === 1) await gate }))
+      const shop = await world.start(
+        createShop(async ({ account, cents }) => {
+          if (account === 'slow' && cents === 1) await gate
+        }),
+      )
       for (const cents of [1, 2, 3]) await call(shop, book.note, { account: 'slow', cents })
       const { position } = await shop.dispatch('book.note', { input: { account: 'fast', cents: 9 } })
-      assert.deepEqual(await call(shop, audit.total, { account: 'fast' }, { position }), { cents: [9] }, 'other keys go on')
+      assert.deepEqual(
+        await call(shop, audit.total, { account: 'fast' }, { position }),
+        { cents: [9] },
+        'other keys go on',
+      )
       assert.deepEqual(await call(shop, audit.total, { account: 'slow' }), { cents: [] })
       release()
       await shop.quiet()
@@ -63,7 +76,8 @@ describe('delivery', () => {
       await shop.services.get('audit')!.start()
       await shop.quiet()
       let count = 0
-      for (let account = 0; account < 7; account++) count += (await call(shop, audit.total, { account: `a${account}` })).cents.length
+      for (let account = 0; account < 7; account++)
+        count += (await call(shop, audit.total, { account: `a${account}` })).cents.length
       assert.equal(count, 500)
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.pending === 0))
     }))
@@ -77,16 +91,22 @@ describe('delivery', () => {
       await call(second, book.note, { account: 'a', cents: 20 })
       await second.quiet()
       const { cents } = await call(second, audit.total, { account: 'a' })
-      assert.deepEqual(cents, Array.from({ length: 21 }, (_, step) => step))
+      assert.deepEqual(
+        cents,
+        Array.from({ length: 21 }, (_, step) => step),
+      )
       assert.deepEqual(await call(second, audit.sums, { account: 'a' }), { cents: 210 })
     }))
 
   it('does not deliver an event twice when a relay dies between append and tidying up', () =>
     inWorld(async (world) => {
-      const log = { ...world.log, async append(source: string, records: Parameters<typeof world.log.append>[1]) {
-        await world.log.append(source, records)
-        if (records.some((record) => record.data.includes('"cents":3'))) throw new Error('the answer was lost')
-      } }
+      const log = {
+        ...world.log,
+        async append(source: string, records: Parameters<typeof world.log.append>[1]) {
+          await world.log.append(source, records)
+          if (records.some((record) => record.data.includes('"cents":3'))) throw new Error('the answer was lost')
+        },
+      }
       const first = await world.start(createShop(), {}, { log: Object.assign(Object.create(world.log), log) })
       for (const cents of [1, 2, 3]) await call(first, book.note, { account: 'a', cents })
       await first.stop()
@@ -101,15 +121,21 @@ describe('delivery', () => {
     inWorld(async (world) => {
       const careless = createMemoryLog({ checksAppends: false })
       const given: LogRecord[] = []
-      const log = { ...careless, async append(source: string, records: readonly LogRecord[]): Promise<void> {
-        given.push(...records)
-        await careless.append(source, given) // all of it again, each time
-      } }
+      const log = {
+        ...careless,
+        async append(source: string, records: readonly LogRecord[]): Promise<void> {
+          given.push(...records)
+          await careless.append(source, given) // all of it again, each time
+        },
+      }
       const shop = await world.start(createShop(), {}, { log })
       for (const cents of [1, 2, 3]) await call(shop, book.note, { account: 'a', cents })
       await shop.quiet()
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1, 2, 3] })
-      assert.deepEqual((await Array.fromAsync(shop.admin.events({}))).map((event) => event.number), [1, 2, 3])
+      assert.deepEqual(
+        (await Array.fromAsync(shop.admin.events({}))).map((event) => event.number),
+        [1, 2, 3],
+      )
       for (const row of await shop.admin.ledger()) assert.ok(row.balanced, JSON.stringify(row))
     }))
 
@@ -122,8 +148,16 @@ describe('delivery', () => {
       await call(shop, book.note, { account: 'a', cents: 2 })
       await shop.services.get('book')!.stop()
       await shop.stop()
-      const lost: Log = { ...world.log, read: () => Promise.reject(new AtollError('LOG_GAP', 'its records were deleted')) }
-      const looking = await openSystem(createShop(), { host: world.host, log: lost, stores: world.stores, logger: silentLogger })
+      const lost: Log = {
+        ...world.log,
+        read: () => Promise.reject(new AtollError('LOG_GAP', 'its records were deleted')),
+      }
+      const looking = await openSystem(createShop(), {
+        host: world.host,
+        log: lost,
+        stores: world.stores,
+        logger: silentLogger,
+      })
       assert.ok((await looking.admin.ledger()).some((row) => !row.balanced))
       await looking.close()
     }))
@@ -152,14 +186,21 @@ describe('delivery', () => {
       let down = true
       const log = Object.assign(Object.create(world.log), {
         capabilities: world.log.capabilities,
-        append: (...args: Parameters<typeof world.log.append>) => (down ? Promise.reject(new AtollError('UNAVAILABLE', 'the log is away')) : world.log.append(...args)),
+        append: (...args: Parameters<typeof world.log.append>) =>
+          down ? Promise.reject(new AtollError('UNAVAILABLE', 'the log is away')) : world.log.append(...args),
       })
       const shop = await world.start(createShop(), {}, { log })
       await call(shop, book.note, { account: 'a', cents: 1 })
       await world.host.advance(10_000)
-      assert.ok(shop.readiness().reasons.some((reason) => reason.includes('the log is away')), JSON.stringify(shop.readiness()))
+      assert.ok(
+        shop.readiness().reasons.some((reason) => reason.includes('the log is away')),
+        JSON.stringify(shop.readiness()),
+      )
       const quiet = shop.quiet()
-      assert.equal(await Promise.race([quiet.then(() => 'quiet'), world.host.advance(10).then(() => 'not yet')]), 'not yet')
+      assert.equal(
+        await Promise.race([quiet.then(() => 'quiet'), world.host.advance(10).then(() => 'not yet')]),
+        'not yet',
+      )
       down = false
       await world.host.advance(60_000)
       await quiet
@@ -171,13 +212,17 @@ describe('delivery', () => {
     inWorld(async (world) => {
       let down = false
       const stores = changedReads(world.stores, async (statement) => {
-        if (down && statement.sql.includes('FROM atoll_outbox')) throw new AtollError('UNAVAILABLE', 'the store is away')
+        if (down && statement.sql.includes('FROM atoll_outbox'))
+          throw new AtollError('UNAVAILABLE', 'the store is away')
       })
       const shop = await world.start(createShop(), {}, { stores })
       await shop.quiet()
       down = true
       await world.host.advance(2_000)
-      assert.ok(shop.readiness().reasons.some((reason) => reason.includes('the store is away')), JSON.stringify(shop.readiness()))
+      assert.ok(
+        shop.readiness().reasons.some((reason) => reason.includes('the store is away')),
+        JSON.stringify(shop.readiness()),
+      )
       down = false
       await world.host.advance(20_000)
       assert.deepEqual(shop.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })

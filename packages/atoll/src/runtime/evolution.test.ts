@@ -33,15 +33,31 @@ function build(added: EventDefinition, reads: readonly EventDefinition[] | undef
   const people = peopleOf(added)
   const source = service(people, {
     handlers: {
-      add: async ({ input, tx }) => { await tx(({ emit }) => emit(added, input)) },
-      remove: async ({ input, tx }) => { await tx(({ emit }) => emit(removed, input)) },
+      add: async ({ input, tx }) => {
+        await tx(({ emit }) => emit(added, input))
+      },
+      remove: async ({ input, tx }) => {
+        await tx(({ emit }) => emit(removed, input))
+      },
     },
   })
   const reader = service(seen, {
-    store: sqlStore<{ seen: { seq?: number; text: string } }>({ migrations: { '0001-seen': 'CREATE TABLE seen (seq INTEGER PRIMARY KEY, text TEXT)' } }),
+    store: sqlStore<{ seen: { seq?: number; text: string } }>({
+      migrations: { '0001-seen': 'CREATE TABLE seen (seq INTEGER PRIMARY KEY, text TEXT)' },
+    }),
     subscribe: ({ project }) =>
-      (reads ?? []).map((event) => project(event, ({ type, data }, { db }) => db.insertInto('seen').values({ text: `${type} ${JSON.stringify(data)}` }).execute())),
-    handlers: { all: async ({ db }) => (await db.selectFrom('seen').select('text').orderBy('seq').execute()).map((row) => row.text) },
+      (reads ?? []).map((event) =>
+        project(event, ({ type, data }, { db }) =>
+          db
+            .insertInto('seen')
+            .values({ text: `${type} ${JSON.stringify(data)}` })
+            .execute(),
+        ),
+      ),
+    handlers: {
+      all: async ({ db }) =>
+        (await db.selectFrom('seen').select('text').orderBy('seq').execute()).map((row) => row.text),
+    },
   })
   return { system: system('census', { services: reads ? [source, reader] : [source] }), people }
 }
@@ -52,7 +68,11 @@ describe('a system that changes', () => {
       const before = build(addedV1, undefined)
       const first = await world.start(before.system)
       for (let hundred = 0; hundred < 100; hundred++) {
-        await Promise.all(Array.from({ length: 100 }, (_, id) => call(first, before.people.add, { id: `p${hundred * 100 + id}`, name: 'Ann Lee' })))
+        await Promise.all(
+          Array.from({ length: 100 }, (_, id) =>
+            call(first, before.people.add, { id: `p${hundred * 100 + id}`, name: 'Ann Lee' }),
+          ),
+        )
       }
       await first.stop()
       const after = await world.start(build(addedV1, [addedV1]).system)
@@ -133,10 +153,14 @@ describe('a system that changes', () => {
         const seenTexts = await call(running, seen.all, {})
         const ledger = await running.admin.ledger()
         await running.stop()
-        assert.ok(ledger.every((row) => row.balanced), JSON.stringify(ledger))
+        assert.ok(
+          ledger.every((row) => row.balanced),
+          JSON.stringify(ledger),
+        )
         return seenTexts
       }
-      const ids = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, index) => `p${from + index}`)
+      const ids = (from: number, to: number): string[] =>
+        Array.from({ length: to - from }, (_, index) => `p${from + index}`)
       await release([addedV1, removed], ids(0, 5))
       await release([removed], ids(5, 10))
       await release([addedV1, removed], ids(10, 15))
@@ -144,7 +168,9 @@ describe('a system that changes', () => {
       await release([removed], ids(20, 25))
       const texts = await release([addedV1, removed], ids(25, 30))
       for (const what of ['person.added', 'person.removed']) {
-        const found = texts.filter((text) => text.startsWith(what)).map((text) => (JSON.parse(text.slice(what.length + 1)) as { id: string }).id)
+        const found = texts
+          .filter((text) => text.startsWith(what))
+          .map((text) => (JSON.parse(text.slice(what.length + 1)) as { id: string }).id)
         assert.deepEqual(found.toSorted(), ids(0, 30).toSorted(), what)
       }
     }))
@@ -174,9 +200,16 @@ describe('a system that changes', () => {
       await newer.quiet()
       const texts = await call(newer, seen.all, {})
       assert.equal(new Set(texts).size, texts.length)
-      for (const what of ['person.added', 'person.removed']) assert.equal(texts.filter((text) => text.startsWith(what)).length, people, what)
+      for (const what of ['person.added', 'person.removed'])
+        assert.equal(texts.filter((text) => text.startsWith(what)).length, people, what)
       const ledger = await newer.admin.ledger()
-      assert.deepEqual(ledger.map(({ handled, balanced }) => [handled, balanced]), [[people, true], [people, true]])
+      assert.deepEqual(
+        ledger.map(({ handled, balanced }) => [handled, balanced]),
+        [
+          [people, true],
+          [people, true],
+        ],
+      )
     }))
 
   it('can be rolled back in the midst of bringing a new event its past, and forward again', () =>
@@ -193,12 +226,15 @@ describe('a system that changes', () => {
       const after = build(addedV1, [addedV1, removed])
       let writes = 0
       const stores = changedWrites(world.stores, (store, work) =>
-        store.name === 'seen' && ++writes > 4 ? Promise.reject(new AtollError('STORE_FULL', 'there is no room')) : store.write(work),
+        store.name === 'seen' && ++writes > 4
+          ? Promise.reject(new AtollError('STORE_FULL', 'there is no room'))
+          : store.write(work),
       )
       const second = await world.start(after.system, { partitions: 1, readBatchMax: 50 }, { stores })
       await world.host.advance(1_000)
       await second.stop()
-      const brought = (texts: readonly string[], what: string): number => texts.filter((text) => text.startsWith(what)).length
+      const brought = (texts: readonly string[], what: string): number =>
+        texts.filter((text) => text.startsWith(what)).length
 
       const back = await world.start(before.system, { partitions: 1 })
       for (let id = 300; id < 320; id++) {
@@ -207,7 +243,10 @@ describe('a system that changes', () => {
       }
       await back.quiet()
       const partly = await call(back, seen.all, {})
-      assert.ok(brought(partly, 'person.added') > 0 && brought(partly, 'person.added') < 300, `${brought(partly, 'person.added')} were brought`)
+      assert.ok(
+        brought(partly, 'person.added') > 0 && brought(partly, 'person.added') < 300,
+        `${brought(partly, 'person.added')} were brought`,
+      )
       assert.equal(brought(partly, 'person.removed'), 320)
       assert.deepEqual(await back.admin.deadLetters(), [])
       await back.stop()
@@ -227,44 +266,85 @@ describe('a system that does not fit together', () => {
 
   it('is refused when two services declare one event', () => {
     const other = contract('others', { events: [event('person.added', { version: 1, key: () => 'k', data: V1 })] })
-    assert.throws(() => system('x', { services: [service(people, { handlers }), service(other, { handlers: {} })] }), { code: 'DEFINITION_INVALID' })
+    assert.throws(() => system('x', { services: [service(people, { handlers }), service(other, { handlers: {} })] }), {
+      code: 'DEFINITION_INVALID',
+    })
   })
 
   it('is refused when it has no services', () => {
-    assert.throws(() => system('bad', { services: [] }), { code: 'DEFINITION_INVALID', message: /system bad has no services/ })
+    assert.throws(() => system('bad', { services: [] }), {
+      code: 'DEFINITION_INVALID',
+      message: /system bad has no services/,
+    })
   })
 
   it('is refused when one service declares an event twice', () => {
-    const twice = contract('people', { events: [event('person.added', { version: 1, key: () => 'k', data: V1 }), event('person.added', { version: 1, key: () => 'k', data: V1 })] })
-    assert.throws(() => system('x', { services: [service(twice, { handlers: {} })] }), { code: 'DEFINITION_INVALID', message: /service people declares event person\.added twice/ })
+    const twice = contract('people', {
+      events: [
+        event('person.added', { version: 1, key: () => 'k', data: V1 }),
+        event('person.added', { version: 1, key: () => 'k', data: V1 }),
+      ],
+    })
+    assert.throws(() => system('x', { services: [service(twice, { handlers: {} })] }), {
+      code: 'DEFINITION_INVALID',
+      message: /service people declares event person\.added twice/,
+    })
   })
 
   it('is refused when nobody emits an event that is handled', () => {
-    const reader = service(contract('reader', {}), { handlers: {}, subscribe: ({ project }) => [project(removed, () => {})] })
-    assert.throws(() => system('x', { services: [reader] }), { code: 'DEFINITION_INVALID', message: /person\.removed, which no service/ })
+    const reader = service(contract('reader', {}), {
+      handlers: {},
+      subscribe: ({ project }) => [project(removed, () => {})],
+    })
+    assert.throws(() => system('x', { services: [reader] }), {
+      code: 'DEFINITION_INVALID',
+      message: /person\.removed, which no service/,
+    })
   })
 
   it('is refused when two operations share a route', () => {
-    const route = (name: string, http: `GET /${string}`) => service(contract(name, { read: query({ http, input: z.object({}), output: z.any() }) }), { handlers: { read: () => 1 } })
-    assert.throws(() => system('x', { services: [route('a', 'GET /x/:id'), route('b', 'GET /x/:name')] }), { code: 'DEFINITION_INVALID' })
+    const route = (name: string, http: `GET /${string}`) =>
+      service(contract(name, { read: query({ http, input: z.object({}), output: z.any() }) }), {
+        handlers: { read: () => 1 },
+      })
+    assert.throws(() => system('x', { services: [route('a', 'GET /x/:id'), route('b', 'GET /x/:name')] }), {
+      code: 'DEFINITION_INVALID',
+    })
   })
 
   it('is refused when an event has no upcaster for an older version', () => {
-    assert.throws(() => event('a.b', { version: 3, key: () => 'k', data: V1, upcasters: { 1: (data) => data } }), /no upcaster for version 2/)
+    assert.throws(
+      () => event('a.b', { version: 3, key: () => 'k', data: V1, upcasters: { 1: (data) => data } }),
+      /no upcaster for version 2/,
+    )
   })
 
   it('is refused when the status of an operation does not say success', () => {
-    for (const status of [42, 404, 200.5]) assert.throws(() => query({ input: z.object({}), output: z.any(), status }), { code: 'DEFINITION_INVALID', message: new RegExp(`status ${status}`) })
+    for (const status of [42, 404, 200.5])
+      assert.throws(() => query({ input: z.object({}), output: z.any(), status }), {
+        code: 'DEFINITION_INVALID',
+        message: new RegExp(`status ${status}`),
+      })
   })
 
   it('is refused when a path names what the input does not have', () => {
     const read = query({ http: 'GET /things/:thing', input: z.object({ id: z.string() }), output: z.any() })
-    assert.throws(() => contract('things', { read }), { code: 'DEFINITION_INVALID', message: /names thing, which its input does not have \(id\)/ })
+    assert.throws(() => contract('things', { read }), {
+      code: 'DEFINITION_INVALID',
+      message: /names thing, which its input does not have \(id\)/,
+    })
   })
 
   it('is refused when an event carries what JSON cannot', () => {
-    for (const data of [z.object({ at: z.date() }), z.object({ at: z.string().transform(Number) }), z.map(z.string(), z.string())]) {
-      assert.throws(() => event('a.b', { version: 1, key: () => 'k', data }), { code: 'DEFINITION_INVALID', message: /event a\.b.*: (JSON has no|it is parsed)/ })
+    for (const data of [
+      z.object({ at: z.date() }),
+      z.object({ at: z.string().transform(Number) }),
+      z.map(z.string(), z.string()),
+    ]) {
+      assert.throws(() => event('a.b', { version: 1, key: () => 'k', data }), {
+        code: 'DEFINITION_INVALID',
+        message: /event a\.b.*: (JSON has no|it is parsed)/,
+      })
     }
   })
 })

@@ -9,11 +9,29 @@ describe('a fault that goes on', () => {
     const host = createVirtualHost()
     const told: [second: number, times: unknown][] = []
     let second = 0
-    const faults = createFaultLogger({ ...silentLogger, warn: (fields) => void told.push([second, fields['times']]) }, host)
+    const faults = createFaultLogger(
+      { ...silentLogger, warn: (fields) => void told.push([second, fields['times']]) },
+      host,
+    )
     for (; second < 100; second++) {
-      faults.warn({ error: new AtollError('UNAVAILABLE', second < 35 ? `the store is away, for ${second} s` : 'the password is wrong') }, 'could not')
+      faults.warn(
+        {
+          error: new AtollError(
+            'UNAVAILABLE',
+            second < 35 ? `the store is away, for ${second} s` : 'the password is wrong',
+          ),
+        },
+        'could not',
+      )
       await host.advance(1_000)
     }
-    assert.deepEqual(told, [[0, undefined], [10, 10], [30, 20], [40, 10], [50, 10], [70, 20]])
+    assert.deepEqual(told, [
+      [0, undefined],
+      [10, 10],
+      [30, 20],
+      [40, 10],
+      [50, 10],
+      [70, 20],
+    ])
   })
 })

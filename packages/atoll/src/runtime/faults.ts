@@ -1,8 +1,9 @@
 import { AtollError, type Host, type LogFields, type Logger } from '@atoll/host'
 
 /**
- * A logger for what is tried again: a fault that goes on is told at once, and then at growing intervals, with how often it came (`times`).
- * What is tried ten times a second for hours would else hide everything beside it. Faults are told apart by message and code; another cause of the same is told soon.
+ * A logger for what is tried again: a fault that goes on is told at once, and then at growing intervals, with how often
+ * it came (`times`). What is tried ten times a second for hours would else hide everything beside it. Faults are told
+ * apart by message and code; another cause of the same is told soon.
  */
 export function createFaultLogger(logger: Logger, host: Host): Pick<Logger, 'warn' | 'error'> {
   const known = new Map<string, Fault>()
@@ -22,9 +23,17 @@ export function createFaultLogger(logger: Logger, host: Host): Pick<Logger, 'war
     const isNew = cause !== fault.cause
     if (now - fault.toldMs < (isNew ? INTERVAL_MS : fault.intervalMs)) return
     logger[level]({ ...fields, times: fault.times }, message)
-    Object.assign(fault, { toldMs: now, times: 0, intervalMs: isNew ? INTERVAL_MS : Math.min(2 * fault.intervalMs, INTERVAL_MS_MAX), cause })
+    Object.assign(fault, {
+      toldMs: now,
+      times: 0,
+      intervalMs: isNew ? INTERVAL_MS : Math.min(2 * fault.intervalMs, INTERVAL_MS_MAX),
+      cause,
+    })
   }
-  return { warn: (fields, message) => tell('warn', fields, message), error: (fields, message) => tell('error', fields, message) }
+  return {
+    warn: (fields, message) => tell('warn', fields, message),
+    error: (fields, message) => tell('error', fields, message),
+  }
 }
 
 interface Fault {

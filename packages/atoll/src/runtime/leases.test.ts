@@ -16,7 +16,13 @@ describe('a lease', () => {
         return store.write(work)
       })
       const store = await stores.open('orders', runtimeMigrations)
-      const leases = new Leases(store, 'orders', world.host, { ...defaultOptions, partitions: 1, leaseMs: 3_000 }, { countsEnds: true })
+      const leases = new Leases(
+        store,
+        'orders',
+        world.host,
+        { ...defaultOptions, partitions: 1, leaseMs: 3_000 },
+        { countsEnds: true },
+      )
       await leases.look(new Map())
       const lease = await store.reader.get<{ expires_at: number }>({ sql: 'SELECT expires_at FROM atoll_leases' })
       assert.equal(lease!.expires_at, world.host.now() + 3_000)
@@ -53,17 +59,25 @@ describe('a lease', () => {
 
   it('that an owner left by its end is counted for a subscription, which is careful then, and not for a relay', () =>
     inWorld(async (world) => {
-      const counted = async (name: string): Promise<unknown> => (await world.stores.open(name, runtimeMigrations)).reader.all({ sql: 'SELECT subscription, ends FROM atoll_ends' })
+      const counted = async (name: string): Promise<unknown> =>
+        (await world.stores.open(name, runtimeMigrations)).reader.all({
+          sql: 'SELECT subscription, ends FROM atoll_ends',
+        })
       const store = await world.stores.open('orders', runtimeMigrations)
-      for (let nth = 0; nth < 3; nth++) await new Leases(store, 'orders', world.host, { ...defaultOptions, partitions: 1 }, { countsEnds: true }).look(new Map())
+      for (let nth = 0; nth < 3; nth++)
+        await new Leases(store, 'orders', world.host, { ...defaultOptions, partitions: 1 }, { countsEnds: true }).look(
+          new Map(),
+        )
       assert.deepEqual(await counted('orders'), [{ subscription: 'orders', ends: 2 }])
-      for (let nth = 0; nth < 3; nth++) await world.start(createShop(), { leaseMs: 60_000 }) // under one name; those before it do nothing any more
+      // under one name; those before it do nothing any more
+      for (let nth = 0; nth < 3; nth++) await world.start(createShop(), { leaseMs: 60_000 })
       assert.deepEqual(await counted('book'), [])
     }))
 })
 
 function partitionsOf(instance: RunningSystem): number {
-  return (instance.services.get('audit') as ServiceRuntime).subscriptions.get('audit')!.partitions.size // started as one
+  // started as one
+  return (instance.services.get('audit') as ServiceRuntime).subscriptions.get('audit')!.partitions.size
 }
 
 /** The stores of a world; once behind, they carry out what is urgent, and all else waits. */

@@ -2,35 +2,76 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
 import { z } from 'zod'
-import { command, contract, event, service, system, type CommandContext, type EventContext, type System } from '../index.ts'
+import {
+  command,
+  contract,
+  event,
+  service,
+  system,
+  type CommandContext,
+  type EventContext,
+  type System,
+} from '../index.ts'
 import { call, changedTransaction, changedWrites, inWorld, type World } from '../../test/world.ts'
 import { runtimeMigrations } from './schema.ts'
 
 // A service that handles its own events, as the test says.
 
-const taken = event('note.taken', { version: 1, key: ({ id }) => (/\d/.test(id) ? 'numbers' : id), data: z.object({ id: z.string() }) })
-const notes = contract('notes', { events: [taken], take: command({ input: taken.data, output: z.string() }), takeAll: command({ input: z.array(z.string()), output: z.void() }) })
+const taken = event('note.taken', {
+  version: 1,
+  key: ({ id }) => (/\d/.test(id) ? 'numbers' : id),
+  data: z.object({ id: z.string() }),
+})
+const notes = contract('notes', {
+  events: [taken],
+  take: command({ input: taken.data, output: z.string() }),
+  takeAll: command({ input: z.array(z.string()), output: z.void() }),
+})
 
 type Handle = (context: EventContext<{}, { id: string }, typeof taken>) => unknown
 type Take = (context: CommandContext<{}, { id: string }, 'none', typeof taken>) => Promise<string>
 
-const taking: Take = ({ input, tx }) => tx(({ emit }) => { emit(taken, input); return 'taken' })
+const taking: Take = ({ input, tx }) =>
+  tx(({ emit }) => {
+    emit(taken, input)
+    return 'taken'
+  })
 
 function createTown(handle: Handle, take: Take = taking): System {
-  return system('town', { services: [service(notes, { handlers: { take, takeAll: async ({ input, tx }) => void (await tx(({ emit }) => { for (const id of input) emit(taken, { id }) })) }, subscribe: ({ on }) => [on(taken, handle)] })] })
+  return system('town', {
+    services: [
+      service(notes, {
+        handlers: {
+          take,
+          takeAll: async ({ input, tx }) =>
+            void (await tx(({ emit }) => {
+              for (const id of input) emit(taken, { id })
+            })),
+        },
+        subscribe: ({ on }) => [on(taken, handle)],
+      }),
+    ],
+  })
 }
 
-const lasting = (world: World, ms: number): Promise<void> => new Promise((resolve) => void world.host.after(ms, resolve))
+const lasting = (world: World, ms: number): Promise<void> =>
+  new Promise((resolve) => void world.host.after(ms, resolve))
 
 describe('a handler that opens no transaction', () => {
-  for (const [when, failures] of [['at its first try', 0], ['when its event is held', 1]] as const) {
+  for (const [when, failures] of [
+    ['at its first try', 0],
+    ['when its event is held', 1],
+  ] as const) {
     it(`settles nothing once its time has run out ${when}: the try that is in time counts, and once`, () =>
       inWorld(async (world) => {
         let tries = 0
-        const running = await world.start(createTown(() => {
-          if (++tries <= failures) throw new Error('not now')
-          return lasting(world, tries === failures + 1 ? 1_500 : 900)
-        }), { handlingMs: 1_000, retryDelayMs: 100, partitions: 1 })
+        const running = await world.start(
+          createTown(() => {
+            if (++tries <= failures) throw new Error('not now')
+            return lasting(world, tries === failures + 1 ? 1_500 : 900)
+          }),
+          { handlingMs: 1_000, retryDelayMs: 100, partitions: 1 },
+        )
         await call(running, notes.take, { id: 'a' })
         await world.host.advance(20_000)
         const [row] = await running.admin.ledger()
@@ -41,14 +82,22 @@ describe('a handler that opens no transaction', () => {
   it('settles once when its time runs out in the midst of that commit', () =>
     inWorld(async (world) => {
       let isSlow = false
-      const stores = changedWrites(world.stores, (store, work) => store.write(async (tx) => work(tx)).then(async (result) => {
-        if (isSlow) await lasting(world, 500) // it has committed, and nobody hears of it yet
-        return result
-      }))
-      const running = await world.start(createTown(async () => {
-        await lasting(world, 900)
-        isSlow = true
-      }), { handlingMs: 1_000, leaseMs: 1_000_000, partitions: 1 }, { stores })
+      const stores = changedWrites(world.stores, (store, work) =>
+        store
+          .write(async (tx) => work(tx))
+          .then(async (result) => {
+            if (isSlow) await lasting(world, 500) // it has committed, and nobody hears of it yet
+            return result
+          }),
+      )
+      const running = await world.start(
+        createTown(async () => {
+          await lasting(world, 900)
+          isSlow = true
+        }),
+        { handlingMs: 1_000, leaseMs: 1_000_000, partitions: 1 },
+        { stores },
+      )
       await call(running, notes.take, { id: 'a' })
       await world.host.advance(1_000)
       isSlow = false
@@ -62,16 +111,28 @@ describe('a command that catches what its transaction failed with', () => {
   it('is answered with a key as it is without, and again when it is sent again', () =>
     inWorld(async (world) => {
       let runs = 0
-      const running = await world.start(createTown(() => {}, async ({ input, tx }) => {
-        runs++
-        try {
-          return await tx(({ emit }) => { emit(taken, input); throw new Error('somebody was faster') })
-        } catch {
-          return 'there is one'
-        }
-      }))
-      const send = async (idempotencyKey?: string): Promise<unknown> => (await running.dispatch('notes.take', { input: { id: 'a' }, idempotencyKey })).output
-      assert.deepEqual([await send(), await send('key'), await send('key')], ['there is one', 'there is one', 'there is one'])
+      const running = await world.start(
+        createTown(
+          () => {},
+          async ({ input, tx }) => {
+            runs++
+            try {
+              return await tx(({ emit }) => {
+                emit(taken, input)
+                throw new Error('somebody was faster')
+              })
+            } catch {
+              return 'there is one'
+            }
+          },
+        ),
+      )
+      const send = async (idempotencyKey?: string): Promise<unknown> =>
+        (await running.dispatch('notes.take', { input: { id: 'a' }, idempotencyKey })).output
+      assert.deepEqual(
+        [await send(), await send('key'), await send('key')],
+        ['there is one', 'there is one', 'there is one'],
+      )
       assert.equal(runs, 2)
       assert.deepEqual(await Array.fromAsync(running.admin.events({})), [])
     }))
@@ -86,7 +147,10 @@ describe('a process that stops while it is careful', () => {
         await lasting(world, 100)
         handled.push(event.data.id)
       })
-      const first = await world.start(createTown(() => new Promise<void>(() => {})), { ...options, instance: 'a' })
+      const first = await world.start(
+        createTown(() => new Promise<void>(() => {})),
+        { ...options, instance: 'a' },
+      )
       await first.dispatch('notes.takeAll', { input: ['1', '2', '3', '4', '5', '6'] })
       await world.host.advance(500)
       world.host.jump(60_000) // its process is gone, as far as others can tell
@@ -108,24 +172,37 @@ describe('a process that is careful', () => {
       const stores = changedWrites(world.stores, async (store, work, options) => {
         let count = 0
         try {
-          return await store.write((tx) => work(changedTransaction(tx, {
-            run(statement, params) {
-              if (statement.sql.includes('INTO atoll_tries')) count++
-              return tx.run(statement, params)
-            },
-          })), options)
+          return await store.write(
+            (tx) =>
+              work(
+                changedTransaction(tx, {
+                  run(statement, params) {
+                    if (statement.sql.includes('INTO atoll_tries')) count++
+                    return tx.run(statement, params)
+                  },
+                }),
+              ),
+            options,
+          )
         } finally {
           if (count > 0) noted.push(count)
         }
       })
       const options = { partitions: 1, leaseMs: 3_000 }
       const ids = Array.from({ length: 40 }, (_, nth) => 'x'.repeat(nth + 1)) // each of a key of its own
-      const first = await world.start(createTown(() => new Promise<void>(() => {})), { ...options, instance: 'a' })
+      const first = await world.start(
+        createTown(() => new Promise<void>(() => {})),
+        { ...options, instance: 'a' },
+      )
       await first.dispatch('notes.takeAll', { input: ids })
       await world.host.advance(500)
       world.host.jump(60_000) // its process is gone, as far as others can tell
       const handled: string[] = []
-      await world.start(createTown(({ event }) => void handled.push(event.data.id)), { ...options, instance: 'b' }, { stores })
+      await world.start(
+        createTown(({ event }) => void handled.push(event.data.id)),
+        { ...options, instance: 'b' },
+        { stores },
+      )
       await world.host.advance(1_000)
       assert.deepEqual([handled.length, noted], [40, [40]])
     }))
@@ -136,8 +213,18 @@ describe('a dead letter', () => {
     inWorld(async (world) => {
       let isAway = false
       let isBad = true
-      const stores = changedWrites(world.stores, (store, work) => (isAway ? Promise.reject(new AtollError('UNAVAILABLE', 'the store is away')) : store.write(work)))
-      const running = await world.start(createTown(({ tx }) => tx(() => { if (isBad) throw new Error('not this one') })), { attemptsMax: 1, partitions: 1 }, { stores })
+      const stores = changedWrites(world.stores, (store, work) =>
+        isAway ? Promise.reject(new AtollError('UNAVAILABLE', 'the store is away')) : store.write(work),
+      )
+      const running = await world.start(
+        createTown(({ tx }) =>
+          tx(() => {
+            if (isBad) throw new Error('not this one')
+          }),
+        ),
+        { attemptsMax: 1, partitions: 1 },
+        { stores },
+      )
       for (const id of ['a', 'b']) await call(running, notes.take, { id })
       await running.quiet()
       const [letter] = await running.admin.deadLetters()
@@ -146,7 +233,10 @@ describe('a dead letter', () => {
       await assert.rejects(Array.fromAsync(running.admin.redrive({ id: letter!.id })), { code: 'UNAVAILABLE' })
       isAway = false
       await world.host.advance(10_000)
-      assert.deepEqual((await Array.fromAsync(running.admin.redrive({}))).map(({ outcome }) => outcome), ['handled', 'handled'])
+      assert.deepEqual(
+        (await Array.fromAsync(running.admin.redrive({}))).map(({ outcome }) => outcome),
+        ['handled', 'handled'],
+      )
     }))
 
   it('of what ended its process leaves nothing to be careful about', () =>
@@ -162,7 +252,10 @@ describe('a dead letter', () => {
       const last = await world.start(town, { ...options, instance: 'e' })
       await call(last, notes.take, { id: 'good' })
       await world.host.advance(5_000)
-      assert.deepEqual((await last.admin.deadLetters()).map(({ error }) => error.code), ['PROCESS_ENDED'])
+      assert.deepEqual(
+        (await last.admin.deadLetters()).map(({ error }) => error.code),
+        ['PROCESS_ENDED'],
+      )
       const { reader } = await world.stores.open('notes', runtimeMigrations)
       assert.deepEqual(await reader.all({ sql: `SELECT * FROM atoll_ends WHERE subscription = 'notes'` }), [])
     }))

@@ -1,9 +1,9 @@
 import { isOrderBefore } from '@atoll/log/driver'
 
 /**
- * How far sources had got, as somebody saw it: source → partition → order token of the last event, and, behind dashes, of those that this
- * somebody caused before it (`1042-1040`): an earlier one may be waiting for another try while the cursor is past it. Handing it to a
- * causal query makes the query wait until its service has handled all of that.
+ * How far sources had got, as somebody saw it: source → partition → order token of the last event, and, behind dashes,
+ * of those that this somebody caused before it (`1042-1040`): an earlier one may be waiting for another try while the
+ * cursor is past it. Handing it to a causal query makes the query wait until its service has handled all of that.
  */
 export type Position = Readonly<Record<string, Readonly<Record<number, string>>>>
 
@@ -14,11 +14,15 @@ export function mergePositions(a: Position, b: Position): Position {
   if (a === emptyPosition) return b
   if (b === emptyPosition) return a
   const merged: Record<string, Readonly<Record<number, string>>> = { ...a }
-  for (const [source, later] of Object.entries(b)) merged[source] = Object.hasOwn(a, source) ? mergePartitions(a[source]!, later) : later
+  for (const [source, later] of Object.entries(b))
+    merged[source] = Object.hasOwn(a, source) ? mergePartitions(a[source]!, later) : later
   return merged
 }
 
-function mergePartitions(a: Readonly<Record<number, string>>, b: Readonly<Record<number, string>>): Readonly<Record<number, string>> {
+function mergePartitions(
+  a: Readonly<Record<number, string>>,
+  b: Readonly<Record<number, string>>,
+): Readonly<Record<number, string>> {
   let merged: Record<number, string> | undefined
   for (const [key, order] of Object.entries(b)) {
     const partition = Number(key)
@@ -48,7 +52,10 @@ export function mergeOrders(a: string, b: string): string {
   return merged === a ? a : merged
 }
 
-/** Events of one caller in one partition whose retries are waited for; those before them are taken to be handled or dead. */
+/**
+ * Events of one caller in one partition whose retries are waited for; those before them are taken to be handled or
+ * dead.
+ */
 const ORDERS_MAX = 4
 
 /** Places that a position has in its text form, which must fit into a header. What is beyond is not waited for. */
@@ -63,7 +70,9 @@ export function encodePosition(position: Position): string {
   return parts.slice(0, PLACES_MAX).join(',')
 }
 
-/** Reads the text form. Undefined for text that is not one; a position from a client is a hint, never worth an error. */
+/**
+ * Reads the text form. Undefined for text that is not one; a position from a client is a hint, never worth an error.
+ */
 export function decodePosition(text: string): Position | undefined {
   const position: Record<string, Record<number, string>> = {}
   if (text === '') return position

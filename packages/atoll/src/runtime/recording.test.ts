@@ -14,23 +14,47 @@ type Reader = Parameters<typeof service>[1]
 
 /** The places from which something can be thrown at an event. */
 const places: Readonly<Record<string, (fail: Fail) => Reader>> = {
-  'an `on` handler': (fail) => ({ handlers: {}, subscribe: ({ on }) => [on(taken, ({ event }) => fail(event.data.odd))] }),
-  'a transaction': (fail) => ({ handlers: {}, subscribe: ({ on }) => [on(taken, ({ event, tx }) => tx(() => fail(event.data.odd)))] }),
-  'a transaction that nobody awaits': (fail) => ({ handlers: {}, subscribe: ({ on }) => [on(taken, ({ event, tx }) => void tx(() => fail(event.data.odd)))] }),
+  'an `on` handler': (fail) => ({
+    handlers: {},
+    subscribe: ({ on }) => [on(taken, ({ event }) => fail(event.data.odd))],
+  }),
+  'a transaction': (fail) => ({
+    handlers: {},
+    subscribe: ({ on }) => [on(taken, ({ event, tx }) => tx(() => fail(event.data.odd)))],
+  }),
+  'a transaction that nobody awaits': (fail) => ({
+    handlers: {},
+    subscribe: ({ on }) => [on(taken, ({ event, tx }) => void tx(() => fail(event.data.odd)))],
+  }),
   'a projection': (fail) => ({
     handlers: {},
-    projections: [projection('pages', { store: sqlStore({ migrations: {} }), subscribe: ({ project }) => [project(taken, ({ data }) => fail(data.odd))] })],
+    projections: [
+      projection('pages', {
+        store: sqlStore({ migrations: {} }),
+        subscribe: ({ project }) => [project(taken, ({ data }) => fail(data.odd))],
+      }),
+    ],
   }),
   'an upcaster': (fail) => ({ handlers: {}, subscribe: ({ on }) => [on(lifted(fail), () => {})] }),
 }
 
 /** A later version of the event, whose upcaster fails. */
 const lifted = (fail: Fail): typeof taken =>
-  event('note.taken', { version: 2, key: ({ id }) => id, data: Note, upcasters: { 1: (data) => (fail((data as z.output<typeof Note>).odd), data) } })
+  event('note.taken', {
+    version: 2,
+    key: ({ id }) => id,
+    data: Note,
+    upcasters: { 1: (data) => (fail((data as z.output<typeof Note>).odd), data) },
+  })
 
 function notesOf(emitted: typeof taken) {
   const notes = contract('notes', { events: [emitted], take: command({ input: Note, output: z.void() }) })
-  return { notes, notesService: service(notes, { handlers: { take: async ({ input, tx }) => void (await tx(({ emit }) => emit(emitted, input))) } }) }
+  return {
+    notes,
+    notesService: service(notes, {
+      handlers: { take: async ({ input, tx }) => void (await tx(({ emit }) => emit(emitted, input))) },
+    }),
+  }
 }
 
 describe('the error of an event', () => {
@@ -45,14 +69,24 @@ describe('the error of an event', () => {
         await writing.stop()
 
         let failing = true
-        const reader = service(contract('books', {}), places[place]!((name) => { if (name !== '' && failing) throw oddErrors[name]!() }))
-        const emitted = (reader.subscribers[0]?.event ?? taken) as typeof taken // the one event that there is, or its next version
-        const running = await world.start(system('town', { services: [notesOf(emitted).notesService, reader] }), { attemptsMax: 2, partitions: 1 })
+        const reader = service(
+          contract('books', {}),
+          places[place]!((name) => {
+            if (name !== '' && failing) throw oddErrors[name]!()
+          }),
+        )
+        // the one event that there is, or its next version
+        const emitted = (reader.subscribers[0]?.event ?? taken) as typeof taken
+        const running = await world.start(system('town', { services: [notesOf(emitted).notesService, reader] }), {
+          attemptsMax: 2,
+          partitions: 1,
+        })
         await world.host.advance(60_000)
         const letters = await running.admin.deadLetters()
         assert.deepEqual(letters.map(({ event }) => event.key).sort(), odd.toSorted())
         for (const { event, error } of letters) {
-          for (const text of [error.message, error.stack]) assert.ok(text.length > 0 && text.isWellFormed() && !text.includes('\0'), event.key)
+          for (const text of [error.message, error.stack])
+            assert.ok(text.length > 0 && text.isWellFormed() && !text.includes('\0'), event.key)
         }
         const books = (await running.admin.ledger()).find(({ subscription }) => subscription.startsWith('books'))!
         assert.deepEqual([books.handled, books.dead, books.pending, books.balanced], [10, odd.length, 0, true])
@@ -62,7 +96,10 @@ describe('the error of an event', () => {
           failing = expected === 'failed'
           for (const dryRun of [true, false]) {
             const outcomes = await Array.fromAsync(running.admin.redrive({ dryRun }))
-            assert.deepEqual(outcomes.map(({ outcome }) => outcome), odd.map(() => expected))
+            assert.deepEqual(
+              outcomes.map(({ outcome }) => outcome),
+              odd.map(() => expected),
+            )
           }
         }
         assert.deepEqual(await running.admin.deadLetters(), [])
@@ -74,16 +111,30 @@ describe('the error of an event', () => {
       const written: string[] = []
       const at: Logger['info'] = (fields, message) => {
         const { error } = fields
-        if (error instanceof Error && isSoundError(error.cause) && (error.cause.cause as object).toString() === '') return
+        if (error instanceof Error && isSoundError(error.cause) && (error.cause.cause as object).toString() === '')
+          return
         written.push(`${message} ${String(error)}`)
       }
       const { notes, notesService } = notesOf(taken)
-      const fail = (): never => { throw new Error('outer', { cause: oddErrors['a revoked proxy']!() }) }
+      const fail = (): never => {
+        throw new Error('outer', { cause: oddErrors['a revoked proxy']!() })
+      }
       const services = [notesService, service(contract('books', {}), places['an `on` handler']!(fail))]
-      const running = await world.start(system('town', { services }), { attemptsMax: 1 }, { logger: { info: at, warn: at, error: at } })
+      const running = await world.start(
+        system('town', { services }),
+        { attemptsMax: 1 },
+        { logger: { info: at, warn: at, error: at } },
+      )
       await call(running, notes.take, { id: 'a', odd: '' })
       await running.quiet()
-      assert.deepEqual((await running.admin.deadLetters()).map(({ error }) => error.message), ['outer'])
-      assert.equal(written.filter((line) => /is a dead letter of books.*INTERNAL: outer$/.test(line)).length, 1, written.join('\n'))
+      assert.deepEqual(
+        (await running.admin.deadLetters()).map(({ error }) => error.message),
+        ['outer'],
+      )
+      assert.equal(
+        written.filter((line) => /is a dead letter of books.*INTERNAL: outer$/.test(line)).length,
+        1,
+        written.join('\n'),
+      )
     }))
 })

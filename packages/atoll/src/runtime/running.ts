@@ -22,28 +22,44 @@ export interface Ports {
 
 /** Reaches services that run in other processes. */
 export interface Calls {
-  /** Runs an operation of a service that is not here. Rejects with AtollError alone; UNAVAILABLE if nobody can be reached. */
+  /**
+   * Runs an operation of a service that is not here. Rejects with AtollError alone; UNAVAILABLE if nobody can be
+   * reached.
+   */
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
 }
 
 /** A system whose services run. */
 export interface RunningSystem {
   readonly system: System
-  /** Runs an operation by its name (`orders.place`), as the gateway or a test asks for it. Rejects with AtollError alone. */
+  /**
+   * Runs an operation by its name (`orders.place`), as the gateway or a test asks for it. Rejects with AtollError
+   * alone.
+   */
   dispatch(operation: string, request: Dispatch): Promise<Dispatched>
   readonly services: ReadonlyMap<string, RunningService>
   readonly admin: Admin
-  /** Whether every service is running and every subscription reads. With reasons, when not; and what somebody should know all the same. */
+  /**
+   * Whether every service is running and every subscription reads. With reasons, when not; and what somebody should
+   * know all the same.
+   */
   readiness(): Readiness
-  /** Whether nothing is in hand here: no operation, no event, nothing on its way to the log, as far as this process knows. */
+  /**
+   * Whether nothing is in hand here: no operation, no event, nothing on its way to the log, as far as this process
+   * knows.
+   */
   readonly idle: boolean
   /**
-   * Resolves when everything that was emitted is handled or held by every running subscription, and nothing is in hand. Timers and
-   * retries that are not due yet do not count. Under constant load it may never resolve; it is for tests and for draining, and keeps
-   * looking until `signal` aborts (CANCELLED). Rejects with what stands in the way of quiet for good, such as LOG_GAP.
+   * Resolves when everything that was emitted is handled or held by every running subscription, and nothing is in hand.
+   * Timers and retries that are not due yet do not count. Under constant load it may never resolve; it is for tests and
+   * for draining, and keeps looking until `signal` aborts (CANCELLED). Rejects with what stands in the way of quiet for
+   * good, such as LOG_GAP.
    */
   quiet(signal?: Cancellation): Promise<void>
-  /** Drains: refuses new work, lets work under way end (10 s at the most by default), hands events on, closes everything. Idempotent. */
+  /**
+   * Drains: refuses new work, lets work under way end (10 s at the most by default), hands events on, closes
+   * everything. Idempotent.
+   */
   stop(options?: StopOptions): Promise<void>
 }
 
@@ -88,8 +104,8 @@ export interface RunningService {
 }
 
 /**
- * What the runtime needs of an `AbortSignal`, which is one. A gateway has something lighter: most requests end without anybody having
- * asked for theirs.
+ * What the runtime needs of an `AbortSignal`, which is one. A gateway has something lighter: most requests end without
+ * anybody having asked for theirs.
  */
 export interface Cancellation {
   readonly aborted: boolean
@@ -100,7 +116,10 @@ export interface Cancellation {
 
 /** A request to run an operation. */
 export interface Dispatch {
-  /** A client sent the input: texts in it must be such as every store keeps, without U+0000, and a key that cannot be one is the client's to mend. Default: whoever calls answers for it. */
+  /**
+   * A client sent the input: texts in it must be such as every store keeps, without U+0000, and a key that cannot be
+   * one is the client's to mend. Default: whoever calls answers for it.
+   */
   readonly isFromClient?: boolean
   /** Not yet validated. */
   readonly input: unknown
@@ -122,7 +141,10 @@ export interface Dispatch {
   readonly requestId?: string | undefined
   /** Answer as the operation's `show` says. The gateway sets it; calls between services do not. */
   readonly show?: boolean | undefined
-  /** How much of an answer can be sent to who asks, as JSON, bytes; with more it is ANSWER_TOO_LARGE, and a command does nothing. Default: any. */
+  /**
+   * How much of an answer can be sent to who asks, as JSON, bytes; with more it is ANSWER_TOO_LARGE, and a command does
+   * nothing. Default: any.
+   */
   readonly answerBytesMax?: number | undefined
 }
 
@@ -137,7 +159,10 @@ export interface Dispatched {
   readonly output: unknown
   /** The same as JSON, if that was made already. */
   readonly outputJson?: string | undefined
-  /** `shown`: the output is that of the `show` query. `accepted`: the command succeeded, its `show` query could not answer in time. */
+  /**
+   * `shown`: the output is that of the `show` query. `accepted`: the command succeeded, its `show` query could not
+   * answer in time.
+   */
   readonly outcome: 'done' | 'shown' | 'accepted'
   /** What the answer rests on; the client's next causal read should carry it. */
   readonly position: Position

@@ -1,8 +1,8 @@
 import type { Migrations } from '@atoll/store/driver'
 
 /**
- * The tables that the runtime keeps in every store, beside the service's own: what lets state, events, timers and "this input is
- * handled" commit together. Migrations never change after release; a change is a new one.
+ * The tables that the runtime keeps in every store, beside the service's own: what lets state, events, timers and "this
+ * input is handled" commit together. Migrations never change after release; a change is a new one.
  */
 export const runtimeMigrations: Migrations = {
   'atoll-0001-runtime': `

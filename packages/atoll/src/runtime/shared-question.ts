@@ -8,8 +8,8 @@ export interface Pace {
 }
 
 /**
- * A question that many have at the same time. It is asked once for all who came before it began, and no more often than its pace allows.
- * Those who come while it is under way want an answer that is younger, and share the next one.
+ * A question that many have at the same time. It is asked once for all who came before it began, and no more often than
+ * its pace allows. Those who come while it is under way want an answer that is younger, and share the next one.
  */
 export class SharedQuestion {
   readonly #host: Host
@@ -26,7 +26,9 @@ export class SharedQuestion {
     this.#answer = answer
   }
 
-  /** Resolves with true once an answer is there that was asked for after this call; with false if that question failed. */
+  /**
+   * Resolves with true once an answer is there that was asked for after this call; with false if that question failed.
+   */
   ask(): Promise<boolean> {
     return (this.#next ??= this.#askWhenDue())
   }

@@ -63,14 +63,17 @@ describe('instances of a service', () => {
       const stores = changedWrites(world.stores, (store, work) =>
         store.write((tx) => {
           const run: Transaction['run'] = (statement, params) =>
-            isAway && statement.sql.startsWith('UPDATE atoll_cursors SET number') ? Promise.reject(new AtollError('UNAVAILABLE', 'the store is away')) : tx.run(statement, params)
+            isAway && statement.sql.startsWith('UPDATE atoll_cursors SET number')
+              ? Promise.reject(new AtollError('UNAVAILABLE', 'the store is away'))
+              : tx.run(statement, params)
           return work(changedTransaction(tx, { run }))
         }),
       )
       const options = { leaseMs: 3_000 }
       const accounts = Array.from({ length: 64 }, (_, index) => `account ${index}`)
       const first = await world.start(createShop(), { ...options, instance: 'a' }, { stores })
-      for (const account of accounts) await call(first, book.close, { account }) // which the auditor passes over, and notes when it hands over
+      // which the auditor passes over, and notes when it hands over
+      for (const account of accounts) await call(first, book.close, { account })
       await world.host.advance(100)
       const second = await world.start(createShop(), { ...options, instance: 'b' })
       isAway = true
@@ -88,7 +91,10 @@ describe('instances of a service', () => {
     inWorld(async (world) => {
       let release = (): void => {}
       const gate = new Promise<void>((resolve) => (release = resolve))
-      const zombie = await world.start(createShop(({ cents }) => (cents === 1 ? gate : undefined)), { instance: 'a', leaseMs: 3_000, handlingMs: 1_000_000 })
+      const zombie = await world.start(
+        createShop(({ cents }) => (cents === 1 ? gate : undefined)),
+        { instance: 'a', leaseMs: 3_000, handlingMs: 1_000_000 },
+      )
       await call(zombie, book.note, { account: 'a', cents: 1 })
       await world.host.advance(10)
       // The first instance sleeps: its timers do not fire, while its lease runs out.
@@ -107,12 +113,16 @@ describe('two instances that emit', () => {
     inWorld(async (world) => {
       const first = await world.start(createShop(), { instance: 'a', leaseMs: 3_000 })
       const second = await world.start(createShop(), { instance: 'b', leaseMs: 3_000 })
-      for (let cents = 0; cents < 10; cents++) await call(cents % 2 === 0 ? first : second, book.note, { account: 'a', cents })
+      for (let cents = 0; cents < 10; cents++)
+        await call(cents % 2 === 0 ? first : second, book.note, { account: 'a', cents })
       await world.host.advance(5_000)
       await first.stop()
       for (let cents = 10; cents < 20; cents++) await call(second, book.note, { account: 'a', cents })
       await world.host.advance(5_000)
-      assert.deepEqual((await call(second, audit.total, { account: 'a' })).cents, Array.from({ length: 20 }, (_, cents) => cents))
+      assert.deepEqual(
+        (await call(second, audit.total, { account: 'a' })).cents,
+        Array.from({ length: 20 }, (_, cents) => cents),
+      )
       assert.ok((await second.admin.ledger()).every((row) => row.balanced && row.handled === row.published))
     }))
 
@@ -148,7 +158,9 @@ describe('a store that cannot write', () => {
       await world.host.advance(120_000)
       await call(shop, book.note, { account: 'a', cents: 10 })
       await world.host.advance(120_000)
-      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: Array.from({ length: 11 }, (_, cents) => cents) })
+      assert.deepEqual(await call(shop, audit.total, { account: 'a' }), {
+        cents: Array.from({ length: 11 }, (_, cents) => cents),
+      })
       assert.ok((await shop.admin.ledger()).every((row) => row.balanced && row.handled === 11 && row.dead === 0))
       assert.deepEqual(shop.readiness(), { ready: true, reasons: [], brief: [], warnings: [] })
     }))
@@ -162,18 +174,32 @@ describe('a store whose commit fails when all is written', () => {
       let position: Position = {}
       const stores = beforeCommits(world.stores, 'audit', () => {
         second.resolve() // its transaction comes to the store while this commit is under way, and is the next
-        void call(shop, audit.total, { account: 'first' }, { position }).then(({ cents }) => seen.resolve(cents), seen.reject)
+        void call(shop, audit.total, { account: 'first' }, { position }).then(
+          ({ cents }) => seen.resolve(cents),
+          seen.reject,
+        )
         throw new AtollError('STORE_FULL', 'there is no room')
       })
-      const shop = await world.start(createShop(({ account }) => (account === 'second' ? second.promise : undefined)), { partitions: 1 }, { stores })
+      const shop = await world.start(
+        createShop(({ account }) => (account === 'second' ? second.promise : undefined)),
+        { partitions: 1 },
+        { stores },
+      )
       await shop.services.get('audit')!.stop()
       position = (await shop.dispatch('book.note', { input: { account: 'first', cents: 1 } })).position
       await call(shop, book.note, { account: 'second', cents: 2 })
       await shop.services.get('audit')!.start()
       await world.host.advance(120_000)
       assert.deepEqual(await seen.promise, [1])
-      for (const [account, cents] of [['first', 1], ['second', 2]] as const) assert.deepEqual(await call(shop, audit.total, { account }), { cents: [cents] })
-      assert.deepEqual((await shop.admin.ledger()).filter((row) => !row.balanced || row.handled !== 2), [])
+      for (const [account, cents] of [
+        ['first', 1],
+        ['second', 2],
+      ] as const)
+        assert.deepEqual(await call(shop, audit.total, { account }), { cents: [cents] })
+      assert.deepEqual(
+        (await shop.admin.ledger()).filter((row) => !row.balanced || row.handled !== 2),
+        [],
+      )
     }))
 })
 
@@ -196,7 +222,10 @@ describe('a store whose commits last, and say that they failed', () => {
       await world.host.advance(120_000)
       const cents = Array.from({ length: 10 }, (_, index) => index)
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents })
-      assert.deepEqual((await shop.admin.ledger()).filter((row) => !row.balanced || row.handled !== 10 || row.published !== 10), [])
+      assert.deepEqual(
+        (await shop.admin.ledger()).filter((row) => !row.balanced || row.handled !== 10 || row.published !== 10),
+        [],
+      )
     }))
 })
 
@@ -204,7 +233,11 @@ describe('a store that refuses to begin', () => {
   it('makes no dead letter of events that it never came to', () =>
     inWorld(async (world) => {
       let refusing = false
-      const shop = await world.start(createShop(), { attemptsMax: 1 }, { stores: failing(world.stores, () => refusing, 'at the beginning') })
+      const shop = await world.start(
+        createShop(),
+        { attemptsMax: 1 },
+        { stores: failing(world.stores, () => refusing, 'at the beginning') },
+      )
       await shop.services.get('audit')!.stop()
       for (let cents = 0; cents < 10; cents++) await call(shop, book.note, { account: 'a', cents })
       refusing = true
@@ -220,11 +253,16 @@ describe('a store that refuses to begin', () => {
 })
 
 function partitionsOf(running: { services: ReadonlyMap<string, unknown> }): number {
-  const service = running.services.get('audit') as { subscriptions: ReadonlyMap<string, { partitions: ReadonlyMap<number, unknown> }> }
+  const service = running.services.get('audit') as {
+    subscriptions: ReadonlyMap<string, { partitions: ReadonlyMap<number, unknown> }>
+  }
   return service.subscriptions.get('audit')!.partitions.size
 }
 
-/** A driver one of whose stores calls `trouble`, once, when everything is written that moves a cursor, and nothing has committed. */
+/**
+ * A driver one of whose stores calls `trouble`, once, when everything is written that moves a cursor, and nothing has
+ * committed.
+ */
 function beforeCommits(driver: StoreDriver, name: string, trouble: () => void): StoreDriver {
   let isDone = false
   return changedWrites(driver, (store, work) => {

@@ -11,7 +11,10 @@ describe('a log that cannot be read for an hour', () => {
     inWorld(async (world) => {
       let down = false
       let reads = 0
-      const read: Log['read'] = (...args) => (down ? (reads++, Promise.reject(new AtollError('UNAVAILABLE', 'the log answers no reads'))) : world.log.read(...args))
+      const read: Log['read'] = (...args) =>
+        down
+          ? (reads++, Promise.reject(new AtollError('UNAVAILABLE', 'the log answers no reads')))
+          : world.log.read(...args)
       const shop = await world.start(createShop(), {}, { log: { ...world.log, read } })
       await shop.quiet()
       await shop.services.get('audit')!.stop()
@@ -39,13 +42,22 @@ describe('stores that are away for an hour', () => {
     inWorld(async (world) => {
       let down = false
       const away = new AtollError('UNAVAILABLE', 'the stores are away')
-      const reading = changedReads(world.stores, async () => { if (down) throw away })
-      const shop = await world.start(createShop(), {}, { stores: changedWrites(reading, (store, work) => (down ? Promise.reject(away) : store.write(work))) })
+      const reading = changedReads(world.stores, async () => {
+        if (down) throw away
+      })
+      const shop = await world.start(
+        createShop(),
+        {},
+        { stores: changedWrites(reading, (store, work) => (down ? Promise.reject(away) : store.write(work))) },
+      )
       await call(shop, book.note, { account: 'a', cents: 1 })
       await shop.quiet()
       down = true
       for (let minute = 0; minute < 60; minute++) await world.host.advance(60_000)
-      const kinds = Map.groupBy(world.logged, ({ message, fields }) => `${message} ${String(fields['service'] ?? fields['subscription'])}`)
+      const kinds = Map.groupBy(
+        world.logged,
+        ({ message, fields }) => `${message} ${String(fields['service'] ?? fields['subscription'])}`,
+      )
       for (const [kind, { length }] of kinds) assert.ok(length < 20, `${length} times: ${kind}`)
       assert.equal(shop.readiness().ready, false)
       down = false
@@ -59,7 +71,8 @@ describe('stores that are given another log than theirs', () => {
   async function exchanged(world: World, exchange: (log: Log) => Log): Promise<Awaited<ReturnType<World['start']>>> {
     const first = await world.start(createShop())
     for (const cents of [1, 2, 3]) await call(first, book.note, { account: 'a', cents })
-    for (let nth = 0; nth < 30; nth++) await call(first, book.note, { account: `of another partition ${nth}`, cents: 1 })
+    for (let nth = 0; nth < 30; nth++)
+      await call(first, book.note, { account: `of another partition ${nth}`, cents: 1 })
     await first.quiet()
     await first.stop()
     return world.start(createShop(), {}, { log: exchange(world.log) })
@@ -79,12 +92,20 @@ describe('stores that are given another log than theirs', () => {
         const told = alarms.flatMap(({ fields }) => fields['partitions'] as number[])
         assert.match(alarms[0]!.message, /^ALARM: events are missing from the log; these \d+ partitions are halted$/)
         assert.ok(told.length > 10 && new Set(told).size === told.length, `each is named once: ${told}`)
-        assert.ok(alarms.length <= 2, 'those that are found at the start together, and the one that is found by what it reads next')
+        assert.ok(
+          alarms.length <= 2,
+          'those that are found at the start together, and the one that is found by what it reads next',
+        )
       }
       assert.ok(errors.every(({ message }) => message.startsWith('ALARM')))
       const { ready, reasons } = shop.readiness()
       assert.equal(ready, false)
-      for (const name of ['audit', 'audit.sums']) assert.equal(reasons.filter((reason) => reason.includes(`LOG_GAP: the store of ${name} belongs to another log`)).length, 1, reasons.join('\n'))
+      for (const name of ['audit', 'audit.sums'])
+        assert.equal(
+          reasons.filter((reason) => reason.includes(`LOG_GAP: the store of ${name} belongs to another log`)).length,
+          1,
+          reasons.join('\n'),
+        )
       assert.match(reasons.join(), /Give the system the log that its stores have read so far; or restore/)
       assert.deepEqual(await call(shop, audit.total, { account: 'a' }), { cents: [1, 2, 3] })
       assert.ok(await shop.admin.ledger()) // can be asked all the same
@@ -92,6 +113,12 @@ describe('stores that are given another log than theirs', () => {
 
   it('refuse to start where the log has less than they gave it', () =>
     inWorld(async (world) => {
-      await assert.rejects(exchanged(world, () => createMemoryLog()), { code: 'LOG_GAP', message: /this is another log\. Restore it, or give the system the log that its stores belong to/ })
+      await assert.rejects(
+        exchanged(world, () => createMemoryLog()),
+        {
+          code: 'LOG_GAP',
+          message: /this is another log\. Restore it, or give the system the log that its stores belong to/,
+        },
+      )
     }))
 })

@@ -1,6 +1,10 @@
-/** Waits for all of these, whatever becomes of any. Rejects then with the first failure: whoever closes things finds nobody at work. */
+/**
+ * Waits for all of these, whatever becomes of any. Rejects then with the first failure: whoever closes things finds
+ * nobody at work.
+ */
 export async function all(works: readonly (Promise<unknown> | undefined)[]): Promise<void> {
-  for (const work of await Promise.allSettled(works.filter((work) => work !== undefined))) if (work.status === 'rejected') throw work.reason
+  for (const work of await Promise.allSettled(works.filter((work) => work !== undefined)))
+    if (work.status === 'rejected') throw work.reason
 }
 
 /** Takes all of these steps, one after the other, whatever becomes of any. Rejects then with the first failure. */

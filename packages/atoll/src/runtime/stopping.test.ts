@@ -13,14 +13,23 @@ import { call, changedReads, changedWrites, inWorld } from '../../test/world.ts'
 const Empty = z.object({})
 const asked = event('price.asked', { version: 1, key: () => 'k', data: Empty })
 const prices = contract('prices', { price: query({ input: Empty, output: z.object({ cents: z.int() }) }) })
-const shopping = contract('shopping', { events: [asked], ask: command({ input: Empty, output: z.void() }), buy: query({ input: Empty, output: z.object({ cents: z.int() }) }) })
+const shopping = contract('shopping', {
+  events: [asked],
+  ask: command({ input: Empty, output: z.void() }),
+  buy: query({ input: Empty, output: z.object({ cents: z.int() }) }),
+})
 
-/** One service that calls another, from an operation and from the handler of an event; both wait at `gate` before they call. */
+/**
+ * One service that calls another, from an operation and from the handler of an event; both wait at `gate` before they
+ * call.
+ */
 function createMarket(gate: () => Promise<void>, paid: number[]) {
   const pricing = service(prices, { handlers: { price: () => ({ cents: 5 }) } })
   const buying = service(shopping, {
     handlers: {
-      ask: async ({ tx }) => { await tx(({ emit }) => emit(asked, {})) },
+      ask: async ({ tx }) => {
+        await tx(({ emit }) => emit(asked, {}))
+      },
       buy: async ({ call }) => {
         await gate()
         return call(prices.price, {})
@@ -52,7 +61,10 @@ describe('a system that stops', () => {
       assert.deepEqual(await buying, { cents: 5 })
       await stopping
       assert.deepEqual(paid, [5])
-      assert.deepEqual(world.logged.filter((line) => line.level !== 'info'), [])
+      assert.deepEqual(
+        world.logged.filter((line) => line.level !== 'info'),
+        [],
+      )
     }))
 
   it('does not wait beyond its time for what hangs', () =>
@@ -69,7 +81,10 @@ describe('a system that stops', () => {
 })
 
 describe('an instance that has no lease, and stops while the log does not answer', () => {
-  for (const [asker, silent] of [['relay', 'audit'], ['subscription', 'book']]) {
+  for (const [asker, silent] of [
+    ['relay', 'audit'],
+    ['subscription', 'book'],
+  ]) {
     it(`does not wait for the answer to a ${asker}, and takes nothing when it comes`, () =>
       inWorld(async (world) => {
         const owner = await world.start(createShop(), { instance: 'a', partitions: 1 })
@@ -84,7 +99,8 @@ describe('an instance that has no lease, and stops while the log does not answer
         }
         const idle = await world.start(createShop(), { instance: 'b', partitions: 1 }, { log })
         isSilent = true
-        while (unanswered.length < (silent === 'book' ? 2 : 1)) await world.host.advance(100) // the relay of its source asks the same
+        // the relay of its source asks the same
+        while (unanswered.length < (silent === 'book' ? 2 : 1)) await world.host.advance(100)
         await owner.stop()
         const stopping = idle.stop({ drainMs: 60_000 }).then(() => 'stopped')
         await world.host.advance(100)
@@ -96,7 +112,10 @@ describe('an instance that has no lease, and stops while the log does not answer
         await call(heir, book.note, { account: 'ann', cents: 5 })
         await world.host.advance(100)
         assert.deepEqual(await call(heir, audit.total, { account: 'ann' }), { cents: [5] })
-        assert.deepEqual(world.logged.filter((line) => line.level !== 'info'), [])
+        assert.deepEqual(
+          world.logged.filter((line) => line.level !== 'info'),
+          [],
+        )
       }))
   }
 })
@@ -137,9 +156,13 @@ describe('a system one of whose services cannot end', () => {
           return reader
         },
       }
-      const shop = await startSystem(createShop(), { host: world.host, logger: silentLogger, log, stores }) // which its world does not stop again
+      // which its world does not stop again
+      const shop = await startSystem(createShop(), { host: world.host, logger: silentLogger, log, stores })
       await assert.rejects(shop.stop({ drainMs: 100 }), { message: 'the first failure' })
-      assert.deepEqual([...shop.services.values()].map(({ state }) => state), ['stopped', 'stopped'])
+      assert.deepEqual(
+        [...shop.services.values()].map(({ state }) => state),
+        ['stopped', 'stopped'],
+      )
       assert.deepEqual(closed.sort(), ['audit', 'audit.sums.1', 'book'])
     }))
 })
@@ -169,7 +192,8 @@ describe('a system whose start fails half-way', () => {
         return store.write(work)
       })
       const stores = changedReads(counted, async (statement) => {
-        if (failing && statement.sql.includes('count(*) AS count FROM atoll_held')) throw new AtollError('UNAVAILABLE', 'no answer')
+        if (failing && statement.sql.includes('count(*) AS count FROM atoll_held'))
+          throw new AtollError('UNAVAILABLE', 'no answer')
       })
       await assert.rejects(world.start(createShop(), {}, { stores }), { code: 'UNAVAILABLE' })
       const before = writes
@@ -191,7 +215,11 @@ describe('a service that stops and starts while the log hangs', () => {
       let watching = 0
       const log: Log = {
         ...world.log,
-        tail: async (source, partition) => (asked.push(source), await hanging.promise, world.log.tail(source, partition)),
+        tail: async (source, partition) => (
+          asked.push(source),
+          await hanging.promise,
+          world.log.tail(source, partition)
+        ),
         watch(source, listener) {
           watching++
           const unwatch = world.log.watch(source, listener)
@@ -223,7 +251,10 @@ describe('a service that stops and starts while the log hangs', () => {
       await first.quiet()
       await first.stop()
       const hanging = Promise.withResolvers<void>()
-      const log: Log = { ...world.log, tail: async (source, partition) => (await hanging.promise, world.log.tail(source, partition)) }
+      const log: Log = {
+        ...world.log,
+        tail: async (source, partition) => (await hanging.promise, world.log.tail(source, partition)),
+      }
       const starting = world.start(createShop(), { leaseMs: 3_000 }, { log })
       await world.host.advance(10_000)
       const shop = await starting

@@ -15,8 +15,8 @@ export interface Context<Tables> {
   /** Committed state of the service's own store and projections, for reading outside a transaction. */
   readonly db: Kysely<Tables>
   /**
-   * Calls an operation of another service (or of this one): validated, with this handling's deadline, caller and trace. Not
-   * inside `tx` (CALL_IN_TX). Rejects with the callee's error, DEADLINE_EXCEEDED or UNAVAILABLE.
+   * Calls an operation of another service (or of this one): validated, with this handling's deadline, caller and trace.
+   * Not inside `tx` (CALL_IN_TX). Rejects with the callee's error, DEADLINE_EXCEEDED or UNAVAILABLE.
    */
   readonly call: Call
   /** Aborts when the deadline passes or the caller goes away. Hand it to everything that waits. */
@@ -46,15 +46,23 @@ export interface QueryContext<Tables, Input, A extends Auth> extends Context<Tab
 }
 
 /** `Own` are the tables of the service's store; projections are written by their events alone. */
-export interface CommandContext<Tables, Input, A extends Auth, Emits extends EventDefinition, Own = Tables> extends QueryContext<Tables, Input, A> {
+export interface CommandContext<
+  Tables,
+  Input,
+  A extends Auth,
+  Emits extends EventDefinition,
+  Own = Tables,
+> extends QueryContext<Tables, Input, A> {
   /**
-   * The version in the client's If-Match, without quotes; `*` if any will do, as long as there is one; undefined if it sent none. Throw `stale` with the present version
-   * if that is another: where the client takes any, the command is run again with it. See `changeVersion`.
+   * The version in the client's If-Match, without quotes; `*` if any will do, as long as there is one; undefined if it
+   * sent none. Throw `stale` with the present version if that is another: where the client takes any, the command is
+   * run again with it. See `changeVersion`.
    */
   readonly ifMatch: string | undefined
   /**
-   * `*` if the client wants to make what is not there yet (`If-None-Match: *`): throw `stale` if there is one. A command whose handler looks
-   * at neither this nor `ifMatch` is refused when the client sent them: a condition is judged, or nothing is done.
+   * `*` if the client wants to make what is not there yet (`If-None-Match: *`): throw `stale` if there is one. A
+   * command whose handler looks at neither this nor `ifMatch` is refused when the client sent them: a condition is
+   * judged, or nothing is done.
    */
   readonly ifNoneMatch: '*' | undefined
   readonly tx: Transact<Own, Emits>
@@ -88,8 +96,8 @@ export interface ReceivedEvent<Data> {
 /**
  * Runs one atomic transaction: state, emitted events, timers and "this input is handled" commit together or not at all.
  * Resolves once the commit is durable. At most once per handling (TX_REPEATED). Inside it, wait for nothing but `db`
- * (TX_WAITED). Once it has committed, a command is answered with what it returned, whatever its handler does after it: what fails then, or returns
- * something else (ANSWER_OUTSIDE_TX), is logged.
+ * (TX_WAITED). Once it has committed, a command is answered with what it returned, whatever its handler does after it:
+ * what fails then, or returns something else (ANSWER_OUTSIDE_TX), is logged.
  */
 export type Transact<Tables, Emits extends EventDefinition> = <T>(
   work: (tx: TransactionContext<Tables, Emits>) => T | Promise<T>,
@@ -98,16 +106,20 @@ export type Transact<Tables, Emits extends EventDefinition> = <T>(
 export interface TransactionContext<Tables, Emits extends EventDefinition> {
   /** The service's own store, inside the transaction. */
   readonly db: Kysely<Tables>
-  /** Leaves an event in the outbox. It is checked against its schema now (EVENT_INVALID) and goes out if the transaction commits. */
+  /**
+   * Leaves an event in the outbox. It is checked against its schema now (EVENT_INVALID) and goes out if the transaction
+   * commits.
+   */
   emit<Event extends Emits>(event: Event, data: DataOf<Event>): void
   /**
-   * Emits an event at a later time of the wall clock, durably; `afterMs` counts from now, and anew from when the clock is found to have been set back. Waits for
-   * nothing; the id cancels it.
+   * Emits an event at a later time of the wall clock, durably; `afterMs` counts from now, and anew from when the clock
+   * is found to have been set back. Waits for nothing; the id cancels it.
    */
   schedule<Event extends Emits>(event: Event, data: DataOf<Event>, when: { afterMs: number } | { at: number }): string
   /**
-   * Cancels what {@link schedule} will emit. Resolves with true if the timer was there: its event will never be emitted, if this transaction
-   * commits. With false if it was not, and nothing is changed: its event has been emitted, handled or not yet; or it was cancelled before.
+   * Cancels what {@link schedule} will emit. Resolves with true if the timer was there: its event will never be
+   * emitted, if this transaction commits. With false if it was not, and nothing is changed: its event has been emitted,
+   * handled or not yet; or it was cancelled before.
    */
   cancel(timerId: string): Promise<boolean>
 }

@@ -25,21 +25,30 @@ export interface ServiceOptions<
 }
 
 /**
- * The handlers that a contract asks for: over `Tables`, those of projections among them, and in transactions over `Own` alone. For
- * handlers that live in files of their own.
+ * The handlers that a contract asks for: over `Tables`, those of projections among them, and in transactions over `Own`
+ * alone. For handlers that live in files of their own.
  */
 export type Handlers<C extends AnyContract, Tables, Private extends EventDefinition = never, Own = Tables> = {
-  [K in OperationNames<C['contract']['definition']>]: Handler<C['contract']['definition'][K], Tables, Emits<C, Private>, Own>
+  [K in OperationNames<C['contract']['definition']>]: Handler<
+    C['contract']['definition'][K],
+    Tables,
+    Emits<C, Private>,
+    Own
+  >
 }
 
 /** What a service may emit: the events of its contract and its own. */
-export type Emits<C extends AnyContract, Private extends EventDefinition> = EventsOf<C['contract']['definition']> | Private
+export type Emits<C extends AnyContract, Private extends EventDefinition> =
+  | EventsOf<C['contract']['definition']>
+  | Private
 
 /** The tables of a list of projections, together. */
 export type ProjectedTables<Projections extends readonly Projection[]> = UnionToIntersection<
   Projections[number] extends Projection<infer Tables> ? (unknown extends Tables ? {} : Tables) : {}
 >
-type UnionToIntersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void ? I : never
+type UnionToIntersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void
+  ? I
+  : never
 
 /** An implementation of a contract. One plain value: the runtime, the flow map and tests read it. */
 export interface Service {
@@ -64,7 +73,8 @@ export function service<
   const handlers: Service['handlers'] = options.handlers
   for (const operation of facts.operations) {
     const key = operation.name.slice(facts.name.length + 1)
-    if (typeof handlers[key] !== 'function' || handlers[key] === Object.prototype[key as keyof object]) { // an operation may be called toString
+    if (typeof handlers[key] !== 'function' || handlers[key] === Object.prototype[key as keyof object]) {
+      // an operation may be called toString
       throw new AtollError('DEFINITION_INVALID', `service ${facts.name} has no handler for ${operation.name}`)
     }
   }

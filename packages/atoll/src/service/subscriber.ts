@@ -4,9 +4,15 @@ import type { EventContext, ProjectionContext, ReceivedEvent } from './context.t
 /** One event that a subscription handles, and how. Made with `on` or `project`. */
 export interface Subscriber<Tables = unknown> {
   readonly event: EventDefinition
-  /** `handle`: any handler, which runs its own `tx`. `project`: writes its own tables and nothing else; batched and replayable. */
+  /**
+   * `handle`: any handler, which runs its own `tx`. `project`: writes its own tables and nothing else; batched and
+   * replayable.
+   */
   readonly kind: 'handle' | 'project'
-  /** What the handler returns: nothing, a promise, or by mistake a query. (A method, so that lists of subscribers need no `any`.) */
+  /**
+   * What the handler returns: nothing, a promise, or by mistake a query. (A method, so that lists of subscribers need
+   * no `any`.)
+   */
   run(context: EventContext<Tables, unknown, EventDefinition> | ProjectionWork<Tables>): unknown
 }
 
@@ -18,8 +24,8 @@ export interface ProjectionWork<Tables> extends ProjectionContext<Tables> {
 /** Makes subscribers that know the service's tables and events. */
 export interface Subscribe<Tables, Emits extends EventDefinition> {
   /**
-   * Handles an event: the same shape as a command. Its effect happens exactly once. If it throws, it is tried again with
-   * growing delays while later events of the same key wait; when its tries are used up it becomes a dead letter.
+   * Handles an event: the same shape as a command. Its effect happens exactly once. If it throws, it is tried again
+   * with growing delays while later events of the same key wait; when its tries are used up it becomes a dead letter.
    */
   on<Event extends EventDefinition>(
     event: Event,

@@ -11,19 +11,38 @@ export interface AdminOptions {
 }
 
 /**
- * Asks an instance for what operators want of it, and answers the items as they come. Rejects with what the instance says; with UNAVAILABLE
- * if it cannot be reached, or went before it had ended.
+ * Asks an instance for what operators want of it, and answers the items as they come. Rejects with what the instance
+ * says; with UNAVAILABLE if it cannot be reached, or went before it had ended.
  */
-export async function* askInstance(url: string, verb: string, body: unknown, { host, secret, signal }: AdminOptions): AsyncGenerator<unknown> {
+export async function* askInstance(
+  url: string,
+  verb: string,
+  body: unknown,
+  { host, secret, signal }: AdminOptions,
+): AsyncGenerator<unknown> {
   const agent = new Agent({ connect: { timeout: CONNECT_MS }, headersTimeout: 0, bodyTimeout: 0 })
   const late = new AbortController()
   const timer = host.after(BEGIN_MS, () => late.abort())
   try {
-    const headers = { 'content-type': 'application/json', ...(secret === undefined ? {} : { authorization: `Bearer ${secret}` }) }
-    const response = await request(`${url}/admin/${verb}`, { method: 'POST', headers, body: JSON.stringify(body), dispatcher: agent, signal: AbortSignal.any([signal, late.signal]) })
+    const headers = {
+      'content-type': 'application/json',
+      ...(secret === undefined ? {} : { authorization: `Bearer ${secret}` }),
+    }
+    const response = await request(`${url}/admin/${verb}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      dispatcher: agent,
+      signal: AbortSignal.any([signal, late.signal]),
+    })
     timer.cancel()
-    if (response.statusCode !== 200) throw decodeProblem(await response.body.text())?.error ?? new AtollError('UNAVAILABLE', `${url} answered with status ${response.statusCode}`)
-    for await (const line of linesOf(response.body as AsyncIterable<Buffer>)) { // a body is a stream of bytes
+    if (response.statusCode !== 200)
+      throw (
+        decodeProblem(await response.body.text())?.error ??
+        new AtollError('UNAVAILABLE', `${url} answered with status ${response.statusCode}`)
+      )
+    for await (const line of linesOf(response.body as AsyncIterable<Buffer>)) {
+      // a body is a stream of bytes
       if ('end' in line) return
       if (isObject(line['error'])) throw toError(line['error'])
       yield line['item']
@@ -32,7 +51,9 @@ export async function* askInstance(url: string, verb: string, body: unknown, { h
   } catch (thrown) {
     if (signal.aborted) return
     if (thrown instanceof AtollError) throw thrown
-    const why = late.signal.aborted ? `no answer within ${BEGIN_MS} ms` : ((thrown as NodeJS.ErrnoException).code ?? String(thrown))
+    const why = late.signal.aborted
+      ? `no answer within ${BEGIN_MS} ms`
+      : ((thrown as NodeJS.ErrnoException).code ?? String(thrown))
     throw new AtollError('UNAVAILABLE', `${url} cannot be asked: ${why}`, { cause: thrown })
   } finally {
     timer.cancel()

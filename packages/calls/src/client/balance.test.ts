@@ -15,12 +15,16 @@ describe('balancing', () => {
       chosen.inFlight++
       if (call % 8 === 7) for (const instance of instances) instance.inFlight = 0
     }
-    for (const { calls } of instances) assert.ok(calls > 800 && calls < 1_200, instances.map((instance) => instance.calls).join())
+    for (const { calls } of instances)
+      assert.ok(calls > 800 && calls < 1_200, instances.map((instance) => instance.calls).join())
   })
 
   it('sends little to an instance that does not answer', () => {
     const host = createNodeHost()
-    const [hung, good] = [{ ...free, inFlight: 0 }, { ...free, inFlight: 0 }]
+    const [hung, good] = [
+      { ...free, inFlight: 0 },
+      { ...free, inFlight: 0 },
+    ]
     for (let call = 0; call < 1_000; call++) if (choose([hung, good], host) === hung) hung.inFlight++
     assert.equal(hung.inFlight <= 1, true)
   })
@@ -28,7 +32,11 @@ describe('balancing', () => {
   it('passes over instances that are left out or full', () => {
     const host = createNodeHost()
     const good = { ...free, inFlight: 99 }
-    for (let call = 0; call < 50; call++) assert.equal(choose([{ ...free, isOut: true, inFlight: 0 }, good, { ...free, isFull: true, inFlight: 0 }], host), good)
+    for (let call = 0; call < 50; call++)
+      assert.equal(
+        choose([{ ...free, isOut: true, inFlight: 0 }, good, { ...free, isFull: true, inFlight: 0 }], host),
+        good,
+      )
     assert.equal(choose([{ ...free, isOut: true, inFlight: 0 }], host), undefined)
     assert.equal(choose([], host), undefined)
   })

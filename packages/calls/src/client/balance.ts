@@ -8,9 +8,9 @@ export interface Candidate {
 }
 
 /**
- * One of those that take calls: of two drawn by chance, the one with fewer calls in flight. Nearly as even as looking at all of them, and
- * it does not send everybody to the same one, as looking for the idlest does. An instance that hangs collects calls, and gets fewer
- * before anything else is known of it.
+ * One of those that take calls: of two drawn by chance, the one with fewer calls in flight. Nearly as even as looking
+ * at all of them, and it does not send everybody to the same one, as looking for the idlest does. An instance that
+ * hangs collects calls, and gets fewer before anything else is known of it.
  */
 export function choose<C extends Candidate>(candidates: readonly C[], host: Host): C | undefined {
   const open = candidates.filter((candidate) => !candidate.isOut && !candidate.isFull)

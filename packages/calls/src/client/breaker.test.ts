@@ -14,7 +14,8 @@ describe('a breaker', () => {
   it('leaves out at once who refuses, is not there or hangs; who loses calls, after some in a row; who declines one, never', async () => {
     const after = async (...kinds: readonly (FaultKind | 'well')[]): Promise<boolean> => {
       const breaker = new Breaker(createNodeHost(), limits, fail('refused'), () => {})
-      for (const kind of kinds) await breaker.judge(kind === 'well' ? async () => {} : fail(kind)).catch(() => undefined)
+      for (const kind of kinds)
+        await breaker.judge(kind === 'well' ? async () => {} : fail(kind)).catch(() => undefined)
       breaker.close()
       return breaker.isOut
     }
@@ -44,7 +45,16 @@ describe('a breaker', () => {
     await until('it was asked often', () => asked > 5)
     isReady = true
     await until('it is back', () => !breaker.isOut)
-    assert.deepEqual([changes, waitingMax], [[[true, 'it was unreached'], [false, '']], 1])
+    assert.deepEqual(
+      [changes, waitingMax],
+      [
+        [
+          [true, 'it was unreached'],
+          [false, ''],
+        ],
+        1,
+      ],
+    )
     breaker.close()
   })
 })

@@ -1,11 +1,18 @@
-import { CircuitState, circuitBreaker, ExponentialBackoff, handleWhen, type CircuitBreakerPolicy, type IBreaker } from 'cockatiel'
+import {
+  CircuitState,
+  circuitBreaker,
+  ExponentialBackoff,
+  handleWhen,
+  type CircuitBreakerPolicy,
+  type IBreaker,
+} from 'cockatiel'
 import type { Host, Timer } from '@atoll/host'
 import { Fault } from './fault.ts'
 import type { ClientLimits } from './limits.ts'
 
 /**
- * Leaves out an instance that does not do its part, and lets it in again when it says that it is ready. Calls are no probes: somebody
- * waits for them.
+ * Leaves out an instance that does not do its part, and lets it in again when it says that it is ready. Calls are no
+ * probes: somebody waits for them.
  */
 export class Breaker {
   readonly #policy: CircuitBreakerPolicy
@@ -15,13 +22,21 @@ export class Breaker {
   #isProbing = false
   #closed = false
 
-  constructor(host: Host, limits: ClientLimits, probe: () => Promise<void>, onChange: (isOut: boolean, why: string) => void) {
+  constructor(
+    host: Host,
+    limits: ClientLimits,
+    probe: () => Promise<void>,
+    onChange: (isOut: boolean, why: string) => void,
+  ) {
     this.#host = host
     this.#probe = probe
-    const policy: CircuitBreakerPolicy = circuitBreaker(handleWhen((error) => error instanceof Fault && error.isJudged), {
-      breaker: new Verdict(limits.lostInARowMax, () => faultOf(policy)),
-      halfOpenAfter: new ExponentialBackoff({ initialDelay: limits.outMsMin, maxDelay: limits.outMsMax }),
-    })
+    const policy: CircuitBreakerPolicy = circuitBreaker(
+      handleWhen((error) => error instanceof Fault && error.isJudged),
+      {
+        breaker: new Verdict(limits.lostInARowMax, () => faultOf(policy)),
+        halfOpenAfter: new ExponentialBackoff({ initialDelay: limits.outMsMin, maxDelay: limits.outMsMax }),
+      },
+    )
     this.#policy = policy
     policy.onStateChange((state) => {
       if (state === CircuitState.Closed) onChange(false, '')

@@ -3,7 +3,10 @@ import { describe, it } from 'node:test'
 import { createNodeHost } from '@atoll/host/node'
 import { RetryBudget } from './budget.ts'
 
-function budgetAt(ratio: number, perSecondMin: number): { budget: RetryBudget; advance(ms: number): void; spendable(): number } {
+function budgetAt(
+  ratio: number,
+  perSecondMin: number,
+): { budget: RetryBudget; advance(ms: number): void; spendable(): number } {
   let now = 0
   const budget = new RetryBudget({ ...createNodeHost(), monotonicMs: () => now }, ratio, perSecondMin)
   return {

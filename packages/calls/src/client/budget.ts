@@ -1,8 +1,8 @@
 import type { Host } from '@atoll/host'
 
 /**
- * How many calls may be tried again: a share of all calls, and a few per second whatever happens. When everything fails, retries that
- * know no bound multiply the load of what is already down; a share of it adds that share.
+ * How many calls may be tried again: a share of all calls, and a few per second whatever happens. When everything
+ * fails, retries that know no bound multiply the load of what is already down; a share of it adds that share.
  */
 export class RetryBudget {
   readonly #host: Host

@@ -22,7 +22,10 @@ export interface CallClientOptions {
 
 /** Reaches the services that run in other processes. */
 export interface CallClient extends Calls {
-  /** Whether all instances of a service that are known refuse the secret of this process, as far as they were asked or called. False of a service without instances. */
+  /**
+   * Whether all instances of a service that are known refuse the secret of this process, as far as they were asked or
+   * called. False of a service without instances.
+   */
   isRefusedBy(service: string): boolean
   /** Gives up what is under way, and closes all connections. The discovery stays the caller's. Idempotent. */
   close(): Promise<void>
@@ -31,9 +34,9 @@ export interface CallClient extends Calls {
 /**
  * Makes the client through which a process calls the services of its system that run elsewhere.
  *
- * A call goes to one instance. It goes to another one if it certainly had no effect, or if it may be made twice (queries, and commands
- * with an Idempotency-Key), as far as the budget for retries and the deadline allow. A command that may have had its effect is never
- * made again: it is rejected with UNAVAILABLE, which says so.
+ * A call goes to one instance. It goes to another one if it certainly had no effect, or if it may be made twice
+ * (queries, and commands with an Idempotency-Key), as far as the budget for retries and the deadline allow. A command
+ * that may have had its effect is never made again: it is rejected with UNAVAILABLE, which says so.
  */
 export function createCallClient(system: System, options: CallClientOptions): CallClient {
   return new HttpCallClient(system, options)
@@ -56,7 +59,12 @@ class HttpCallClient implements CallClient {
     this.#logger = logger
     this.#limits = limits
     this.#budget = new RetryBudget(host, limits.retryRatio, limits.retriesPerSecondMin)
-    this.#peers = new Peers(system.services.map(({ name }) => name), discovery, logger, (instance, service) => new Peer(instance, service, host, logger, limits, secret))
+    this.#peers = new Peers(
+      system.services.map(({ name }) => name),
+      discovery,
+      logger,
+      (instance, service) => new Peer(instance, service, host, logger, limits, secret),
+    )
   }
 
   async dispatch(name: string, request: Dispatch): Promise<Dispatched> {
@@ -66,8 +74,12 @@ class HttpCallClient implements CallClient {
     const call: Call = {
       name,
       service: entry.service.name,
-      request: { ...request, answerBytesMax: Math.min(request.answerBytesMax ?? Infinity, this.#limits.answerBytesMax) },
-      mayRepeat: entry.operation.kind === 'query' || (entry.operation.keepsAnswers && request.idempotencyKey !== undefined),
+      request: {
+        ...request,
+        answerBytesMax: Math.min(request.answerBytesMax ?? Infinity, this.#limits.answerBytesMax),
+      },
+      mayRepeat:
+        entry.operation.kind === 'query' || (entry.operation.keepsAnswers && request.idempotencyKey !== undefined),
       deadlineMs: request.deadlineMs ?? this.#host.monotonicMs() + this.#limits.deadlineMs,
     }
     this.#budget.earn()
@@ -88,11 +100,15 @@ class HttpCallClient implements CallClient {
     let last: Fault | undefined
     for (;;) {
       const peers = this.#peers.of(call.service)
-      const peer = choose(peers.filter((one) => !tried.has(one)), this.#host)
+      const peer = choose(
+        peers.filter((one) => !tried.has(one)),
+        this.#host,
+      )
       if (!peer) throw unanswered(call, last, peers)
       const nowMs = this.#host.monotonicMs()
       const remainingMs = call.deadlineMs - nowMs
-      if (remainingMs <= 0) throw new AtollError('DEADLINE_EXCEEDED', `${call.name}: no time was left to call ${call.service}`)
+      if (remainingMs <= 0)
+        throw new AtollError('DEADLINE_EXCEEDED', `${call.name}: no time was left to call ${call.service}`)
       tried.add(peer)
       try {
         return await peer.send({
@@ -117,7 +133,10 @@ class HttpCallClient implements CallClient {
     const now = this.#host.monotonicMs()
     if (now - this.#spentToldMs > SPENT_TOLD_MS) {
       this.#spentToldMs = now
-      this.#logger.warn({ operation: call.name, fault: fault.message }, 'the budget for retries is spent: calls that fail are not tried again for now')
+      this.#logger.warn(
+        { operation: call.name, fault: fault.message },
+        'the budget for retries is spent: calls that fail are not tried again for now',
+      )
     }
     return false
   }
@@ -135,21 +154,45 @@ interface Call {
 /** Why a call ends without an answer, in the words of the platform. */
 function unanswered(call: Call, last: Fault | undefined, peers: readonly Peer[]): AtollError {
   const { name, service } = call
-  if (!last && peers.length === 0) return new AtollError('UNAVAILABLE', `${name} cannot be reached: no instance of ${service} is known`)
-  if (!last && peers.some((peer) => !peer.isOut)) return new AtollError('OVERLOADED', `${name} was refused: every instance of ${service} has as many calls from here as it takes (callsPerInstanceMax)`)
-  if (!last) return new AtollError('UNAVAILABLE', `${name} cannot be reached: every instance of ${service} is left out (${peers.map((peer) => peer.why).join('; ')})`)
+  if (!last && peers.length === 0)
+    return new AtollError('UNAVAILABLE', `${name} cannot be reached: no instance of ${service} is known`)
+  if (!last && peers.some((peer) => !peer.isOut))
+    return new AtollError(
+      'OVERLOADED',
+      `${name} was refused: every instance of ${service} has as many calls from here as it takes (callsPerInstanceMax)`,
+    )
+  if (!last)
+    return new AtollError(
+      'UNAVAILABLE',
+      `${name} cannot be reached: every instance of ${service} is left out (${peers.map((peer) => peer.why).join('; ')})`,
+    )
   if (last.cause instanceof AtollError && last.cause.code === 'OVERLOADED') return last.cause
-  if (last.hadNoEffect) return new AtollError('UNAVAILABLE', `${name} cannot be reached: ${last.message}. It had no effect`, { cause: last, details: { effect: 'none' } })
-  if (call.mayRepeat) return new AtollError('UNAVAILABLE', `${name} was not answered: ${last.message}. It may be sent again as it is`, { cause: last })
-  return new AtollError('UNAVAILABLE', `${name} was not answered: ${last.message}. Whether it had an effect is not known, and it was not sent again; use an Idempotency-Key to make that safe`, { cause: last, details: { effect: 'unknown' } })
+  if (last.hadNoEffect)
+    return new AtollError('UNAVAILABLE', `${name} cannot be reached: ${last.message}. It had no effect`, {
+      cause: last,
+      details: { effect: 'none' },
+    })
+  if (call.mayRepeat)
+    return new AtollError('UNAVAILABLE', `${name} was not answered: ${last.message}. It may be sent again as it is`, {
+      cause: last,
+    })
+  return new AtollError(
+    'UNAVAILABLE',
+    `${name} was not answered: ${last.message}. Whether it had an effect is not known, and it was not sent again; use an Idempotency-Key to make that safe`,
+    { cause: last, details: { effect: 'unknown' } },
+  )
 }
 
 /** An error that is not the instance's fault, as the caller should see it. */
 function outcomeOf(call: Call, thrown: unknown): AtollError {
   const error = AtollError.from(thrown)
-  const isOpen = error.code === 'DEADLINE_EXCEEDED' || (error.code === 'ANSWER_TOO_LARGE' && error.details['effect'] === undefined)
+  const isOpen =
+    error.code === 'DEADLINE_EXCEEDED' || (error.code === 'ANSWER_TOO_LARGE' && error.details['effect'] === undefined)
   if (!isOpen || call.mayRepeat) return error
-  return new AtollError(error.code, `${error.reason}. Whether it had an effect is not known`, { cause: error.cause, details: { effect: 'unknown' } })
+  return new AtollError(error.code, `${error.reason}. Whether it had an effect is not known`, {
+    cause: error.cause,
+    details: { effect: 'unknown' },
+  })
 }
 
 const SPENT_TOLD_MS = 10_000

@@ -37,7 +37,10 @@ export class Fault extends Error {
     return this.kind === 'refused' && this.cause instanceof AtollError && this.cause.code === 'UNAUTHENTICATED'
   }
 
-  /** Whether one is enough to leave the instance out. A lost call may be the fault of the network, or of a connection that was just closed. */
+  /**
+   * Whether one is enough to leave the instance out. A lost call may be the fault of the network, or of a connection
+   * that was just closed.
+   */
   get isDecisive(): boolean {
     return this.kind !== 'lost'
   }

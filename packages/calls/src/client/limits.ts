@@ -4,7 +4,10 @@ export interface ClientLimits {
   readonly deadlineMs: number
   /** Time for a connection to be made, milliseconds. Default 1,000: the machines are near. */
   readonly connectMs: number
-  /** Calls under way to one instance at a time, each on a connection of its own; more go to others, or are refused. Default 256. */
+  /**
+   * Calls under way to one instance at a time, each on a connection of its own; more go to others, or are refused.
+   * Default 256.
+   */
   readonly callsPerInstanceMax: number
   /** Largest output of an operation, as JSON, bytes; servers are told, and more is ANSWER_TOO_LARGE. Default 16 MiB. */
   readonly answerBytesMax: number
@@ -14,13 +17,22 @@ export interface ClientLimits {
   readonly retryRatio: number
   /** Retries per second that the budget allows at least, so that few calls can be tried again too. Default 5. */
   readonly retriesPerSecondMin: number
-  /** Calls in a row that an instance may lose before it is left out. One that refuses or hangs is left out at once. Default 3. */
+  /**
+   * Calls in a row that an instance may lose before it is left out. One that refuses or hangs is left out at once.
+   * Default 3.
+   */
   readonly lostInARowMax: number
-  /** How long an instance may be silent while calls wait for it before it is asked whether it lives, milliseconds. Default 1,000. */
+  /**
+   * How long an instance may be silent while calls wait for it before it is asked whether it lives, milliseconds.
+   * Default 1,000.
+   */
   readonly silentMs: number
   /** How long it may take to say so; then it hangs, milliseconds. Default 1,000. */
   readonly aliveMs: number
-  /** How soon an instance that is left out is asked whether it is ready, milliseconds; it doubles with each time. Default 200. */
+  /**
+   * How soon an instance that is left out is asked whether it is ready, milliseconds; it doubles with each time.
+   * Default 200.
+   */
   readonly outMsMin: number
   /** The longest that it takes until it is asked again, milliseconds. Default 2,000. */
   readonly outMsMax: number

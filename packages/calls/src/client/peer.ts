@@ -18,7 +18,10 @@ export interface Attempt {
   mayLeave(): boolean
 }
 
-/** One instance of another service, as seen from here: its connections, the calls that wait for it, and whether it does its part. */
+/**
+ * One instance of another service, as seen from here: its connections, the calls that wait for it, and whether it does
+ * its part.
+ */
 export class Peer {
   readonly instance: Instance
   readonly #host: Host
@@ -32,20 +35,41 @@ export class Peer {
   #heardMs: number
   #watch: Timer | undefined
 
-  constructor(instance: Instance, service: string, host: Host, logger: Logger, limits: ClientLimits, secret: string | undefined) {
+  constructor(
+    instance: Instance,
+    service: string,
+    host: Host,
+    logger: Logger,
+    limits: ClientLimits,
+    secret: string | undefined,
+  ) {
     this.instance = instance
     this.#host = host
     this.#limits = limits
     this.#heardMs = host.monotonicMs()
-    this.#headers = { 'content-type': 'application/json', ...(secret === undefined ? {} : { authorization: `Bearer ${secret}` }) }
-    const shared = { connect: { timeout: limits.connectMs }, headersTimeout: 0, bodyTimeout: 0, maxResponseSize: limits.answerBytesMax + AROUND_OUTPUT_BYTES_MAX, pipelining: 1 }
+    this.#headers = {
+      'content-type': 'application/json',
+      ...(secret === undefined ? {} : { authorization: `Bearer ${secret}` }),
+    }
+    const shared = {
+      connect: { timeout: limits.connectMs },
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxResponseSize: limits.answerBytesMax + AROUND_OUTPUT_BYTES_MAX,
+      pipelining: 1,
+    }
     this.#pool = new Pool(instance.url, { ...shared, connections: limits.callsPerInstanceMax })
     this.#health = new Pool(instance.url, { ...shared, connections: 1 })
     const fields = { service, instance: instance.id, url: instance.url }
-    this.#breaker = new Breaker(host, limits, () => this.#ask('/readyz'), (isOut, why) => {
-      if (isOut) logger.warn({ ...fields, why }, 'an instance is left out, its calls go to others')
-      else logger.info(fields, 'an instance is back')
-    })
+    this.#breaker = new Breaker(
+      host,
+      limits,
+      () => this.#ask('/readyz'),
+      (isOut, why) => {
+        if (isOut) logger.warn({ ...fields, why }, 'an instance is left out, its calls go to others')
+        else logger.info(fields, 'an instance is back')
+      },
+    )
     this.#askForTrust()
   }
 
@@ -72,7 +96,10 @@ export class Peer {
     return this.#waiting.size >= this.#limits.callsPerInstanceMax
   }
 
-  /** Sends a call. Rejects with what the operation answered, with DEADLINE_EXCEEDED or CANCELLED, or with a {@link Fault}. */
+  /**
+   * Sends a call. Rejects with what the operation answered, with DEADLINE_EXCEEDED or CANCELLED, or with a {@link
+   * Fault}.
+   */
   send(attempt: Attempt): Promise<Dispatched> {
     return this.#breaker.judge(() => this.#send(attempt))
   }
@@ -97,13 +124,21 @@ export class Peer {
     const ended = new AbortController()
     const waiting = { sinceMs: this.#host.monotonicMs(), leave: () => attempt.mayLeave() && ended.abort(this.#hangs()) }
     const onAbort = (): void => ended.abort(new AtollError('CANCELLED', `${operation}: the caller went away`))
-    const timer = this.#host.after(deadlineMs - waiting.sinceMs, () => ended.abort(new AtollError('DEADLINE_EXCEEDED', `${operation} was not answered in time by ${this.instance.id}`)))
+    const timer = this.#host.after(deadlineMs - waiting.sinceMs, () =>
+      ended.abort(new AtollError('DEADLINE_EXCEEDED', `${operation} was not answered in time by ${this.instance.id}`)),
+    )
     if (signal?.aborted) onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })
     this.#waiting.add(waiting)
     this.#watchOver()
     try {
-      const response = await this.#pool.request({ method: 'POST', path: `/call/${encodeURIComponent(operation)}`, headers: this.#headers, body, signal: ended.signal })
+      const response = await this.#pool.request({
+        method: 'POST',
+        path: `/call/${encodeURIComponent(operation)}`,
+        headers: this.#headers,
+        body,
+        signal: ended.signal,
+      })
       const text = await response.body.text()
       this.#heardMs = this.#host.monotonicMs()
       return this.#read(response.statusCode, text)
@@ -123,7 +158,8 @@ export class Peer {
       throw new Fault('lost', `${this.instance.id} answered something that is no answer`)
     }
     const problem = decodeProblem(text)
-    if (!problem) throw new Fault('lost', `${this.instance.id} answered with status ${status}, and not in the words of a call`)
+    if (!problem)
+      throw new Fault('lost', `${this.instance.id} answered with status ${status}, and not in the words of a call`)
     const { error, unstarted } = problem
     if (!unstarted || error.code === 'BODY_TOO_LARGE') throw error // another instance would say the same
     throw new Fault(declines.has(error.code) ? 'declined' : 'refused', error.reason, error)
@@ -141,7 +177,8 @@ export class Peer {
       this.#ask('/livez').then(
         () => this.#watchOver(),
         () => {
-          this.#breaker.judge(() => Promise.reject(this.#hangs())).catch(() => undefined) // it is told, and has nobody to tell
+          // it is told, and has nobody to tell
+          this.#breaker.judge(() => Promise.reject(this.#hangs())).catch(() => undefined)
           for (const waiting of [...this.#waiting]) waiting.leave()
           this.#watchOver()
         },
@@ -150,7 +187,10 @@ export class Peer {
   }
 
   #hangs(): Fault {
-    return new Fault('hangs', `${this.instance.id} has not said for ${this.#limits.silentMs + this.#limits.aliveMs} ms that it lives`)
+    return new Fault(
+      'hangs',
+      `${this.instance.id} has not said for ${this.#limits.silentMs + this.#limits.aliveMs} ms that it lives`,
+    )
   }
 
   /** Finds out whether it takes the secret before anybody waits for it. Whether it is there at all, calls find out. */
@@ -161,17 +201,32 @@ export class Peer {
     })
   }
 
-  /** Resolves if it answers well in time, and, where it says whether it is ready, to this process as to one of its system. */
+  /**
+   * Resolves if it answers well in time, and, where it says whether it is ready, to this process as to one of its
+   * system.
+   */
   async #ask(path: '/livez' | '/readyz'): Promise<void> {
     const late = new AbortController()
     // If this process itself stood still, the answer is there and has not been read: turns let it come in first.
     const afterTurns = (then: () => void): void => this.#host.turn(() => this.#host.turn(then))
-    const timer = this.#host.after(this.#limits.aliveMs, () => afterTurns(() => late.abort(new Fault('hangs', `${this.instance.id} does not answer ${path}`))))
+    const timer = this.#host.after(this.#limits.aliveMs, () =>
+      afterTurns(() => late.abort(new Fault('hangs', `${this.instance.id} does not answer ${path}`))),
+    )
     try {
-      const { statusCode, body } = await this.#health.request({ method: 'GET', path, headers: this.#headers, signal: late.signal })
+      const { statusCode, body } = await this.#health.request({
+        method: 'GET',
+        path,
+        headers: this.#headers,
+        signal: late.signal,
+      })
       const text = await body.text()
       this.#heardMs = this.#host.monotonicMs()
-      if (path === '/readyz' && isForStrangers(text)) throw new Fault('refused', `${this.instance.id} does not take the secret of this process`, new AtollError('UNAUTHENTICATED', SECRET_REFUSED))
+      if (path === '/readyz' && isForStrangers(text))
+        throw new Fault(
+          'refused',
+          `${this.instance.id} does not take the secret of this process`,
+          new AtollError('UNAUTHENTICATED', SECRET_REFUSED),
+        )
       if (statusCode !== 200) throw new Fault('refused', `${this.instance.id} is not ready`)
     } catch (thrown) {
       throw toFault(thrown, late.signal, this.instance.id)
@@ -181,19 +236,30 @@ export class Peer {
   }
 }
 
-const SECRET_REFUSED = 'the secret for calls is missing or wrong; every process of a system needs the same ATOLL_CALLS_SECRET'
+const SECRET_REFUSED =
+  'the secret for calls is missing or wrong; every process of a system needs the same ATOLL_CALLS_SECRET'
 
 /** Refusals before the work began that say nothing against the instance. */
 const declines: ReadonlySet<string> = new Set(['OVERLOADED', 'NOT_FOUND'])
 
-/** What became of a request that was not answered. Only of one whose connection never came about is it certain that it had no effect. */
+/**
+ * What became of a request that was not answered. Only of one whose connection never came about is it certain that it
+ * had no effect.
+ */
 function toFault(thrown: unknown, ended: AbortSignal, instance: string): unknown {
   if (ended.aborted) return ended.reason
   if (thrown instanceof AtollError || thrown instanceof Fault) return thrown
   const { code, message } = thrown as NodeJS.ErrnoException // undici and Node reject with errors
-  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return new AtollError('ANSWER_TOO_LARGE', `${instance} answered more than is taken here (answerBytesMax)`, { cause: thrown })
+  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
+    return new AtollError('ANSWER_TOO_LARGE', `${instance} answered more than is taken here (answerBytesMax)`, {
+      cause: thrown,
+    })
   const isUnreached = neverConnected(thrown)
-  return new Fault(isUnreached ? 'unreached' : 'lost', `${instance} ${isUnreached ? 'cannot be reached' : 'was lost'}: ${code ?? message}`, thrown)
+  return new Fault(
+    isUnreached ? 'unreached' : 'lost',
+    `${instance} ${isUnreached ? 'cannot be reached' : 'was lost'}: ${code ?? message}`,
+    thrown,
+  )
 }
 
 /** Of a name with several addresses, each is tried, and each has an error of its own. */

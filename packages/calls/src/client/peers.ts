@@ -2,7 +2,10 @@ import type { Logger } from '@atoll/host'
 import type { Discovery, Instance } from '../discovery/discovery.ts'
 import type { Peer } from './peer.ts'
 
-/** The instances of every service, as the discovery has them. One that it no longer has gets no more calls; those under way end. */
+/**
+ * The instances of every service, as the discovery has them. One that it no longer has gets no more calls; those under
+ * way end.
+ */
 export class Peers {
   readonly #services: readonly string[]
   readonly #discovery: Discovery
@@ -14,7 +17,12 @@ export class Peers {
   readonly #unwatch: () => void
   readonly #closing = new Set<Promise<void>>()
 
-  constructor(services: readonly string[], discovery: Discovery, logger: Logger, create: (instance: Instance, service: string) => Peer) {
+  constructor(
+    services: readonly string[],
+    discovery: Discovery,
+    logger: Logger,
+    create: (instance: Instance, service: string) => Peer,
+  ) {
     this.#services = services
     this.#discovery = discovery
     this.#logger = logger
@@ -49,7 +57,10 @@ export class Peers {
       for (const [key, instance] of present) {
         if (peers.has(key)) continue
         peers.set(key, this.#create(instance, service))
-        this.#logger.info({ service, instance: instance.id, url: instance.url }, instance.isListed ? 'an instance is listed' : 'an instance came')
+        this.#logger.info(
+          { service, instance: instance.id, url: instance.url },
+          instance.isListed ? 'an instance is listed' : 'an instance came',
+        )
       }
       this.#lists.set(service, [...peers.values()])
     }

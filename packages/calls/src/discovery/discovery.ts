@@ -1,6 +1,9 @@
 /** Finds the instances of services. Nothing here waits: what is known is answered, and changes are told. */
 export interface Discovery {
-  /** Those of a service that may be called, as far as known now; the last ones known, while whoever knows cannot be asked. */
+  /**
+   * Those of a service that may be called, as far as known now; the last ones known, while whoever knows cannot be
+   * asked.
+   */
   instances(service: string): readonly Instance[]
   /** Calls `listener` after a change. Returns what ends it. */
   watch(listener: () => void): () => void

@@ -8,13 +8,22 @@ import { dnsDiscovery } from './dns.ts'
 type Addresses = readonly { address: string; family: number }[]
 
 /** A discovery whose names are what the test says, asked for whenever it likes. */
-function discover(template: string, answer: () => Addresses): { discovery: ReturnType<typeof dnsDiscovery>; look(): Promise<void>; asked: string[] } {
+function discover(
+  template: string,
+  answer: () => Addresses,
+): { discovery: ReturnType<typeof dnsDiscovery>; look(): Promise<void>; asked: string[] } {
   let next: (() => void) | undefined
-  const host: Host = { ...createNodeHost(), after: (_, callback) => ((next = callback), { cancel: () => (next = undefined) }) }
+  const host: Host = {
+    ...createNodeHost(),
+    after: (_, callback) => ((next = callback), { cancel: () => (next = undefined) }),
+  }
   const asked: string[] = []
   const resolver = {
     addresses: async (name: string) => (asked.push(name), answer()),
-    services: async (name: string) => (asked.push(name), answer().map(({ address, family }) => ({ name: address, port: family }))),
+    services: async (name: string) => (
+      asked.push(name),
+      answer().map(({ address, family }) => ({ name: address, port: family }))
+    ),
   }
   const discovery = dnsDiscovery({ host, logger: silentLogger, template, services: ['shelf'], resolver })
   const rested = (): Promise<void> => until('it rests', () => next !== undefined)
@@ -37,13 +46,20 @@ const failing = (code: string): Addresses => {
 
 describe('discovery by DNS', () => {
   it('takes every address of a name as an instance, and hears who came and who went', async () => {
-    let answer: () => Addresses = () => [{ address: '10.0.0.2', family: 4 }, { address: 'fd00::1', family: 6 }, { address: '10.0.0.2', family: 4 }]
+    let answer: () => Addresses = () => [
+      { address: '10.0.0.2', family: 4 },
+      { address: 'fd00::1', family: 6 },
+      { address: '10.0.0.2', family: 4 },
+    ]
     const { discovery, look, asked } = discover('http://{service}.shop.svc:4100', () => answer())
     assert.match(discovery.problem!, /not answered/)
     let told = 0
     discovery.watch(() => told++)
     await look()
-    assert.deepEqual(discovery.instances('shelf').map(({ url }) => url), ['http://10.0.0.2:4100', 'http://[fd00::1]:4100'])
+    assert.deepEqual(
+      discovery.instances('shelf').map(({ url }) => url),
+      ['http://10.0.0.2:4100', 'http://[fd00::1]:4100'],
+    )
     assert.deepEqual([discovery.problem, told, asked[0]], [undefined, 1, 'shelf.shop.svc'])
     answer = () => [{ address: '10.0.0.3', family: 4 }]
     await look()
@@ -69,9 +85,14 @@ describe('discovery by DNS', () => {
   })
 
   it('takes names and ports from SRV', async () => {
-    const { discovery, look, asked } = discover('srv://_calls._tcp.{service}.shop', () => [{ address: 'a.shop', family: 4101 }])
+    const { discovery, look, asked } = discover('srv://_calls._tcp.{service}.shop', () => [
+      { address: 'a.shop', family: 4101 },
+    ])
     await look()
-    assert.deepEqual([discovery.instances('shelf'), asked[0]], [[{ id: 'a.shop:4101', url: 'http://a.shop:4101' }], '_calls._tcp.shelf.shop'])
+    assert.deepEqual(
+      [discovery.instances('shelf'), asked[0]],
+      [[{ id: 'a.shop:4101', url: 'http://a.shop:4101' }], '_calls._tcp.shelf.shop'],
+    )
   })
 
   it('refuses a template that names no service', () => {

@@ -6,8 +6,9 @@ export interface DnsDiscoveryOptions {
   readonly host: Host
   readonly logger: Logger
   /**
-   * Where a service is found, with `{service}` for its name. `http://{service}.shop.svc:4100` takes every address of that name, which is
-   * what a headless service of Kubernetes has: one for each pod. `srv://_calls._tcp.{service}.shop.svc` takes names and ports from SRV.
+   * Where a service is found, with `{service}` for its name. `http://{service}.shop.svc:4100` takes every address of
+   * that name, which is what a headless service of Kubernetes has: one for each pod.
+   * `srv://_calls._tcp.{service}.shop.svc` takes names and ports from SRV.
    */
   readonly template: string
   readonly services: readonly string[]
@@ -24,8 +25,8 @@ interface Resolver {
 }
 
 /**
- * Finds instances by DNS, asked again every few seconds. A name that is not there has no instances; while names cannot be asked for, the
- * last answer holds.
+ * Finds instances by DNS, asked again every few seconds. A name that is not there has no instances; while names cannot
+ * be asked for, the last answer holds.
  */
 export function dnsDiscovery(options: DnsDiscoveryOptions): Discovery {
   return new DnsDiscovery(options)
@@ -87,7 +88,9 @@ class DnsDiscovery implements Discovery {
       const urls =
         url.protocol === 'srv:'
           ? (await this.#resolver.services(url.hostname)).map(({ name, port }) => `http://${name}:${port}`)
-          : (await this.#resolver.addresses(url.hostname)).map(({ address, family }) => `http://${family === 6 ? `[${address}]` : address}:${url.port || '80'}`)
+          : (await this.#resolver.addresses(url.hostname)).map(
+              ({ address, family }) => `http://${family === 6 ? `[${address}]` : address}:${url.port || '80'}`,
+            )
       return [...new Set(urls)].sort().map((found) => ({ id: new URL(found).host, url: found }))
     } catch (error) {
       if (absent.has((error as NodeJS.ErrnoException).code ?? '')) return []
@@ -102,12 +105,19 @@ class DnsDiscovery implements Discovery {
       return
     }
     if (this.#problem !== undefined) this.#problem = `DNS does not answer: ${AtollError.from(error).message}`
-    if (!this.#isTroubled) this.#options.logger.warn({ error: AtollError.from(error) }, 'DNS does not answer; the last instances known go on being called')
+    if (!this.#isTroubled)
+      this.#options.logger.warn(
+        { error: AtollError.from(error) },
+        'DNS does not answer; the last instances known go on being called',
+      )
     this.#isTroubled = true
   }
 }
 
-/** The name is known not to be there, or to have no address: a service without ready instances. Anything else is DNS itself. */
+/**
+ * The name is known not to be there, or to have no address: a service without ready instances. Anything else is DNS
+ * itself.
+ */
 const absent: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA'])
 
 const system: Resolver = {
@@ -116,8 +126,13 @@ const system: Resolver = {
 }
 
 function assertTemplate(template: string): void {
-  const valid = /^(http|srv):\/\/[^/]*\{service\}[^/]*$/.test(template) && URL.canParse(template.replaceAll('{service}', 'x'))
-  if (!valid) throw new AtollError('CONFIG_INVALID', `'${template}' does not say where services are found: give http://{service}.<domain>:<port>, or srv://_calls._tcp.{service}.<domain>`)
+  const valid =
+    /^(http|srv):\/\/[^/]*\{service\}[^/]*$/.test(template) && URL.canParse(template.replaceAll('{service}', 'x'))
+  if (!valid)
+    throw new AtollError(
+      'CONFIG_INVALID',
+      `'${template}' does not say where services are found: give http://{service}.<domain>:<port>, or srv://_calls._tcp.{service}.<domain>`,
+    )
 }
 
 function isSame(a: readonly Instance[] | undefined, b: readonly Instance[]): boolean {

@@ -19,10 +19,24 @@ function searching(services: readonly string[]): Scene {
   let known: Readonly<Record<string, number>> = {}
   let over = (): void => {}
   const listeners = new Listeners()
-  const instances = (service: string): Instance[] => Array.from({ length: known[service] ?? 0 }, (_, index) => ({ id: `${service}-${index}`, url: `http://10.0.0.${index}` }))
+  const instances = (service: string): Instance[] =>
+    Array.from({ length: known[service] ?? 0 }, (_, index) => ({
+      id: `${service}-${index}`,
+      url: `http://10.0.0.${index}`,
+    }))
   const scene = { problem: undefined as string | undefined }
-  const discovery: Discovery = { instances, watch: (listener) => listeners.add(listener), get problem() { return scene.problem }, close: async () => {} }
-  const host: Host = { ...createNodeHost(), after: (_, callback) => ((over = callback), { cancel: () => (over = () => {}) }) }
+  const discovery: Discovery = {
+    instances,
+    watch: (listener) => listeners.add(listener),
+    get problem() {
+      return scene.problem
+    },
+    close: async () => {},
+  }
+  const host: Host = {
+    ...createNodeHost(),
+    after: (_, callback) => ((over = callback), { cancel: () => (over = () => {}) }),
+  }
   const warned: LogFields[] = []
   const logger: Logger = { info: () => {}, warn: (fields) => void warned.push(fields), error: () => {} }
   return Object.assign(scene, {
@@ -61,7 +75,10 @@ describe('a gateway that has just started', () => {
     assert.notEqual(search.problem, undefined)
     wait()
     assert.equal(search.problem, undefined)
-    assert.deepEqual(warned.map(({ services }) => services), [['desk']])
+    assert.deepEqual(
+      warned.map(({ services }) => services),
+      [['desk']],
+    )
   })
 
   it('waits for ever while it finds nobody at all: what it would answer is of no use', () => {
@@ -76,7 +93,10 @@ describe('a gateway that has just started', () => {
     const scene = searching(['shelf'])
     scene.know({ shelf: 1 })
     scene.problem = 'the registry at http://10.0.0.9:4200 does not answer: ECONNREFUSED'
-    assert.deepEqual(scene.search.problem, { reason: scene.problem, brief: 'where services are found is not known yet' })
+    assert.deepEqual(scene.search.problem, {
+      reason: scene.problem,
+      brief: 'where services are found is not known yet',
+    })
     scene.problem = undefined
     assert.equal(scene.search.problem, undefined)
   })

@@ -14,15 +14,19 @@ export interface SearchOptions {
 
 /** A process on the look-out, after its start, for the services that it will call. */
 export interface Search {
-  /** Why the process should get no work yet; undefined for good once every service has been found, or waited for long enough. */
+  /**
+   * Why the process should get no work yet; undefined for good once every service has been found, or waited for long
+   * enough.
+   */
   readonly problem: Problem | undefined
   /** Idempotent. */
   close(): void
 }
 
 /**
- * Watches until each service has had an instance once. A service that is lost after that is no reason to turn callers away: others go on,
- * and whoever calls that one hears so from its callers. Nor is one that does not come while others are there, for longer than `waitMs`.
+ * Watches until each service has had an instance once. A service that is lost after that is no reason to turn callers
+ * away: others go on, and whoever calls that one hears so from its callers. Nor is one that does not come while others
+ * are there, for longer than `waitMs`.
  */
 export function searchServices({ host, logger, discovery, services, waitMs = WAIT_MS }: SearchOptions): Search {
   const missing = new Set(services)
@@ -35,7 +39,11 @@ export function searchServices({ host, logger, discovery, services, waitMs = WAI
   const timer = host.after(waitMs, () => {
     isOver = true
     look()
-    if (missing.size > 0) logger.warn({ services: [...missing], waitMs }, 'no instance of these services was found since the start; calls to them fail until there is one, and others are not kept waiting for it')
+    if (missing.size > 0)
+      logger.warn(
+        { services: [...missing], waitMs },
+        'no instance of these services was found since the start; calls to them fail until there is one, and others are not kept waiting for it',
+      )
   })
 
   function close(): void {
@@ -45,7 +53,8 @@ export function searchServices({ host, logger, discovery, services, waitMs = WAI
 
   return {
     get problem() {
-      if (discovery.problem !== undefined) return { reason: discovery.problem, brief: 'where services are found is not known yet' }
+      if (discovery.problem !== undefined)
+        return { reason: discovery.problem, brief: 'where services are found is not known yet' }
       look()
       if (missing.size === 0 || (isOver && missing.size < services.length)) return undefined
       const reason = `no instance of ${[...missing].join(', ')} has been found yet`

@@ -13,8 +13,8 @@ export interface RegistryDiscoveryOptions {
 }
 
 /**
- * Finds instances by a registry, and hears of changes at once. While the registry is down, and while a new one does not know everybody
- * yet, the last instances known go on being called: breakers see to those that are gone.
+ * Finds instances by a registry, and hears of changes at once. While the registry is down, and while a new one does not
+ * know everybody yet, the last instances known go on being called: breakers see to those that are gone.
  */
 export function registryDiscovery(options: RegistryDiscoveryOptions): Discovery {
   return new RegistryDiscovery(options)
@@ -61,7 +61,14 @@ class RegistryDiscovery implements Discovery {
     // The first question after a failure is answered at once: that says that the registry is back.
     const since = last && this.#failures === 0 ? `?run=${last.run}&after=${last.version}&waitMs=${WAIT_MS}` : ''
     try {
-      const listed = decodeListed(await this.#link.ask('GET', `/systems/${encodeURIComponent(this.#options.system)}/instances${since}`, undefined, since === '' ? undefined : WAIT_MS + GRACE_MS))
+      const listed = decodeListed(
+        await this.#link.ask(
+          'GET',
+          `/systems/${encodeURIComponent(this.#options.system)}/instances${since}`,
+          undefined,
+          since === '' ? undefined : WAIT_MS + GRACE_MS,
+        ),
+      )
       if (!listed) throw new AtollError('UNAVAILABLE', `what answers at ${this.#options.url} is no registry`)
       this.#take(listed)
       this.#again(0)
@@ -83,7 +90,11 @@ class RegistryDiscovery implements Discovery {
 
   #failed(error: AtollError): void {
     if (this.#closed) return
-    if (this.#failures === 0) this.#options.logger.warn({ registry: this.#options.url, error }, 'the registry does not answer; the last instances known go on being called')
+    if (this.#failures === 0)
+      this.#options.logger.warn(
+        { registry: this.#options.url, error },
+        'the registry does not answer; the last instances known go on being called',
+      )
     if (this.#problem !== undefined) this.#problem = error.reason
     this.#again(Math.min(RETRY_MS * 2 ** this.#failures++, RETRY_MS_MAX))
   }

@@ -19,7 +19,19 @@ export interface ListedInstance {
 
 /** Reads what a registry answered; undefined if it is something else. */
 export function decodeListed(body: unknown): Listed | undefined {
-  if (!isObject(body) || typeof body['run'] !== 'string' || typeof body['version'] !== 'number' || !Array.isArray(body['instances'])) return undefined
-  const valid = body['instances'].every((one: unknown) => isObject(one) && typeof one['id'] === 'string' && typeof one['url'] === 'string' && Array.isArray(one['services']))
+  if (
+    !isObject(body) ||
+    typeof body['run'] !== 'string' ||
+    typeof body['version'] !== 'number' ||
+    !Array.isArray(body['instances'])
+  )
+    return undefined
+  const valid = body['instances'].every(
+    (one: unknown) =>
+      isObject(one) &&
+      typeof one['id'] === 'string' &&
+      typeof one['url'] === 'string' &&
+      Array.isArray(one['services']),
+  )
   return valid ? (body as unknown as Listed) : undefined // looked at just now
 }

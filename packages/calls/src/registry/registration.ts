@@ -13,7 +13,10 @@ export interface RegistrationOptions {
   /** Where others reach it. */
   readonly url: string
   readonly services: readonly string[]
-  /** How long the registry keeps it without hearing from it, milliseconds; it says so three times as often. Default 6,000. */
+  /**
+   * How long the registry keeps it without hearing from it, milliseconds; it says so three times as often. Default
+   * 6,000.
+   */
   readonly leaseMs?: number | undefined
 }
 
@@ -41,7 +44,11 @@ export function registerInstance(options: RegistrationOptions): Registration {
       isTroubled = false
     } catch (error) {
       delayMs = Math.min(delayMs, RETRY_MS)
-      if (!isTroubled) logger.warn({ registry, error: AtollError.from(error) }, 'this instance could not be made known to the registry; will try again')
+      if (!isTroubled)
+        logger.warn(
+          { registry, error: AtollError.from(error) },
+          'this instance could not be made known to the registry; will try again',
+        )
       isTroubled = true
     }
     if (!leaving) timer = host.after(delayMs, () => (renewing = renew()))
@@ -51,7 +58,8 @@ export function registerInstance(options: RegistrationOptions): Registration {
   async function leave(): Promise<void> {
     timer?.cancel()
     await renewing
-    await link.ask('DELETE', `${path}?url=${encodeURIComponent(url)}`, undefined).catch(() => undefined) // then the lease runs out
+    // then the lease runs out
+    await link.ask('DELETE', `${path}?url=${encodeURIComponent(url)}`, undefined).catch(() => undefined)
     await link.close()
   }
   return { leave: () => (leaving ??= leave()) }

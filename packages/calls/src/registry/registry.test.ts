@@ -3,7 +3,14 @@ import { describe, it } from 'node:test'
 import { AtollError, silentLogger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import { inNetwork, until, type Network, type Playing } from '../../test/network.ts'
-import { createRegistry, registerInstance, registryDiscovery, type Discovery, type Registration, type Registry } from '../index.ts'
+import {
+  createRegistry,
+  registerInstance,
+  registryDiscovery,
+  type Discovery,
+  type Registration,
+  type Registry,
+} from '../index.ts'
 import type { RegistryLimits } from './registry.ts'
 
 const host = createNodeHost()
@@ -29,7 +36,14 @@ function inTown(work: (town: Town) => Promise<void>): Promise<void> {
           return { registry, ...(await registry.listen({ port, host: '127.0.0.1' })) }
         },
         register(url, { instance }, leaseMs) {
-          const registration = registerInstance({ ...shared, registry: url, id: instance.id, url: instance.url, services: ['shelf'], leaseMs })
+          const registration = registerInstance({
+            ...shared,
+            registry: url,
+            id: instance.id,
+            url: instance.url,
+            services: ['shelf'],
+            leaseMs,
+          })
           closing.unshift(() => registration.leave())
           return registration
         },
@@ -45,7 +59,11 @@ function inTown(work: (town: Town) => Promise<void>): Promise<void> {
   })
 }
 
-const urls = (discovery: Discovery): string[] => discovery.instances('shelf').map(({ url }) => url).sort()
+const urls = (discovery: Discovery): string[] =>
+  discovery
+    .instances('shelf')
+    .map(({ url }) => url)
+    .sort()
 
 describe('a registry', () => {
   it('lets watchers hear at once who came, who left, and who is not ready', () =>
@@ -71,7 +89,9 @@ describe('a registry', () => {
       const discovery = discover(url)
       let isHung = false
       const body = '{"ready":true,"system":"library"}'
-      const hanging = await playSocket((socket) => void (isHung || socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`)))
+      const hanging = await playSocket(
+        (socket) => void (isHung || socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`)),
+      )
       register(url, { instance: hanging } as Playing)
       await until('it is known', () => urls(discovery).length === 1)
       isHung = true
@@ -79,7 +99,11 @@ describe('a registry', () => {
 
       const dead = await play(() => ({}))
       const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }
-      const once = await fetch(`${url}/systems/library/instances/once`, { method: 'PUT', headers, body: JSON.stringify({ url: dead.instance.url, services: ['shelf'], leaseMs: 400 }) })
+      const once = await fetch(`${url}/systems/library/instances/once`, {
+        method: 'PUT',
+        headers,
+        body: JSON.stringify({ url: dead.instance.url, services: ['shelf'], leaseMs: 400 }),
+      })
       assert.equal(once.status, 200)
       await until('it is known', () => urls(discovery).length === 1)
       await until('its lease has run out', () => urls(discovery).length === 0)
@@ -108,7 +132,10 @@ describe('a registry', () => {
       await until('it has been tried', () => /ECONNREFUSED/.test(discovery.problem ?? ''))
       const open = createRegistry({ host, logger: silentLogger })
       await assert.rejects(open.listen({ port: 0, host: '0.0.0.0' }), /CONFIG_INVALID: .*the registry would listen/)
-      await assert.rejects(open.listen({ port: 0, host: '127.0.0.1' }), /CONFIG_INVALID: .*the registry would run without a secret/)
+      await assert.rejects(
+        open.listen({ port: 0, host: '127.0.0.1' }),
+        /CONFIG_INVALID: .*the registry would run without a secret/,
+      )
       await open.close()
       assert.throws(() => registryDiscovery({ host, logger: silentLogger, url: 'registry', system: 'x' }), AtollError)
       const { url: full } = await registry(0, { instancesMax: 0 })
@@ -121,19 +148,27 @@ describe('a registry', () => {
   it('refuses a wait that is not written in digits, and does not wait for ever for one that is too long to count', () =>
     inTown(async ({ registry }) => {
       const { url } = await registry()
-      const look = (query: string): Promise<Response> => fetch(`${url}/systems/library/instances${query}`, { headers: { authorization: `Bearer ${secret}` } })
+      const look = (query: string): Promise<Response> =>
+        fetch(`${url}/systems/library/instances${query}`, { headers: { authorization: `Bearer ${secret}` } })
       for (const waitMs of ['', '%20', '-1', '1e3', '0x10', '1.5', '%2B1', 'Infinity', 'soon', '1%20']) {
         const answer = await look(`?waitMs=${waitMs}`)
         const { code, message } = (await answer.json()) as { code?: string; message?: string }
         assert.deepEqual([answer.status, code, /waitMs/.test(message ?? '')], [400, 'MALFORMED', true], waitMs)
       }
-      for (const query of ['', '?waitMs=0', '?waitMs=25000', `?waitMs=${'9'.repeat(400)}`]) assert.equal((await look(query)).status, 200, query)
+      for (const query of ['', '?waitMs=0', '?waitMs=25000', `?waitMs=${'9'.repeat(400)}`])
+        assert.equal((await look(query)).status, 200, query)
     }))
 
   it('keeps systems apart, and takes in who knows the secret alone', () =>
     inTown(async ({ play, registry, register, discover }) => {
       const { url } = await registry()
-      const other = registryDiscovery({ host, logger: silentLogger, url, secret: 'another secret of 16', system: 'library' })
+      const other = registryDiscovery({
+        host,
+        logger: silentLogger,
+        url,
+        secret: 'another secret of 16',
+        system: 'library',
+      })
       await until('it was refused', () => /secret/.test(other.problem ?? ''))
       await other.close()
       const discovery = discover(url)
@@ -142,12 +177,20 @@ describe('a registry', () => {
       await until('it is known', () => urls(discovery).length === 1)
       const path = `${url}/systems/library/instances`
       const json = { 'content-type': 'application/json' }
-      const asStranger = async (path: string, method: string, body?: object): Promise<number> => (await fetch(path, { method, ...(body && { headers: json, body: JSON.stringify(body) }) })).status
+      const asStranger = async (path: string, method: string, body?: object): Promise<number> =>
+        (await fetch(path, { method, ...(body && { headers: json, body: JSON.stringify(body) }) })).status
       assert.deepEqual(
-        [await asStranger(path, 'GET'), await asStranger(`${path}/thief`, 'PUT', { url: instance.url, services: ['shelf'], leaseMs: 3_000 }), await asStranger(`${path}/${instance.id}?url=${instance.url}`, 'DELETE')],
+        [
+          await asStranger(path, 'GET'),
+          await asStranger(`${path}/thief`, 'PUT', { url: instance.url, services: ['shelf'], leaseMs: 3_000 }),
+          await asStranger(`${path}/${instance.id}?url=${instance.url}`, 'DELETE'),
+        ],
         [401, 401, 401],
       )
-      assert.deepEqual(discovery.instances('shelf').map(({ id }) => id), [instance.id])
+      assert.deepEqual(
+        discovery.instances('shelf').map(({ id }) => id),
+        [instance.id],
+      )
       await known.leave()
     }))
 })

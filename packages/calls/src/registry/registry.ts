@@ -24,7 +24,10 @@ export interface RegistryLimits extends ListenerLimits {
   readonly checkMs: number
   /** How long they may take to say so, milliseconds. Default 1,000. */
   readonly readyMs: number
-  /** How long after its start a registry may not know everybody yet, milliseconds. Default 6,000, as long as the default lease. */
+  /**
+   * How long after its start a registry may not know everybody yet, milliseconds. Default 6,000, as long as the default
+   * lease.
+   */
   readonly warmUpMs: number
 }
 
@@ -47,7 +50,10 @@ export const defaultRegistryLimits: RegistryLimits = {
   warmUpMs: 6_000,
 }
 
-/** Knows which instances there are. Its state is soft: a new one learns of everybody within a lease, and meanwhile nobody forgets anybody. */
+/**
+ * Knows which instances there are. Its state is soft: a new one learns of everybody within a lease, and meanwhile
+ * nobody forgets anybody.
+ */
 export interface Registry {
   /** PORT_TAKEN if the port is, CONFIG_INVALID without a secret, unless that was given up by name for loopback. */
   listen(at: { port: number; host: string }): Promise<{ url: string; port: number }>
@@ -55,7 +61,10 @@ export interface Registry {
   close(): Promise<void>
 }
 
-/** Makes a registry: instances come with leases that they renew, it asks them whether they are ready, and watchers hear of changes. */
+/**
+ * Makes a registry: instances come with leases that they renew, it asks them whether they are ready, and watchers hear
+ * of changes.
+ */
 export function createRegistry(options: RegistryOptions): Registry {
   return new HttpRegistry(options)
 }
@@ -92,8 +101,20 @@ class HttpRegistry implements Registry {
     this.#trust = options
     this.#limits = { ...defaultRegistryLimits, ...options.limits }
     this.#run = options.host.uuid()
-    this.#listener = new Listener(this.#limits, options.secret, options.logger, (exchange) => this.#serve(exchange), (error) => encodeProblem(error, true))
-    this.#agent = new Agent({ connections: 1, connect: { timeout: this.#limits.readyMs }, headersTimeout: 0, bodyTimeout: 0, maxResponseSize: ANSWER_BYTES_MAX })
+    this.#listener = new Listener(
+      this.#limits,
+      options.secret,
+      options.logger,
+      (exchange) => this.#serve(exchange),
+      (error) => encodeProblem(error, true),
+    )
+    this.#agent = new Agent({
+      connections: 1,
+      connect: { timeout: this.#limits.readyMs },
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxResponseSize: ANSWER_BYTES_MAX,
+    })
     this.#host.after(this.#limits.warmUpMs, () => {
       this.#isWarming = false
       this.#changed()
@@ -129,7 +150,8 @@ class HttpRegistry implements Registry {
     const { url, services, leaseMs } = readRenewal(parse(await exchange.body()))
     const key = keyOf(system, id, url)
     const known = this.#entries.get(key)
-    if (!known && this.#entries.size >= this.#limits.instancesMax) throw new AtollError('OVERLOADED', `there are ${this.#entries.size} instances (instancesMax)`)
+    if (!known && this.#entries.size >= this.#limits.instancesMax)
+      throw new AtollError('OVERLOADED', `there are ${this.#entries.size} instances (instancesMax)`)
     const expiresMs = this.#host.monotonicMs() + Math.min(leaseMs, this.#limits.leaseMsMax)
     if (known && known.services.join() === services.join()) known.expiresMs = expiresMs
     else {
@@ -143,7 +165,8 @@ class HttpRegistry implements Registry {
 
   #leave(exchange: Exchange, system: string, id: string): void {
     for (const [key, entry] of this.#entries) {
-      if (entry.system === system && entry.id === id && entry.url === exchange.query.get('url')) this.#remove(key, entry, 'an instance left')
+      if (entry.system === system && entry.id === id && entry.url === exchange.query.get('url'))
+        this.#remove(key, entry, 'an instance left')
     }
     exchange.answer(200, '{}')
   }
@@ -154,7 +177,8 @@ class HttpRegistry implements Registry {
     const isKnown = (): boolean => query.get('run') === this.#run && query.get('after') === String(this.#version)
     const waitMs = readWaitMs(query.get('waitMs'))
     if (waitMs > 0 && isKnown() && !this.#closed) {
-      if (this.#watchers.size >= this.#limits.watchersMax) throw new AtollError('OVERLOADED', `${this.#watchers.size} watchers wait (watchersMax)`)
+      if (this.#watchers.size >= this.#limits.watchersMax)
+        throw new AtollError('OVERLOADED', `${this.#watchers.size} watchers wait (watchersMax)`)
       await new Promise<void>((resolve) => {
         const done = (): void => {
           this.#watchers.delete(done)
@@ -167,7 +191,12 @@ class HttpRegistry implements Registry {
       })
     }
     const instances = [...this.#entries.values()].filter((entry) => entry.system === system && entry.isReady)
-    const listed: Listed = { run: this.#run, version: this.#version, isWarming: this.#isWarming, instances: instances.map(({ id, url, services }) => ({ id, url, services })) }
+    const listed: Listed = {
+      run: this.#run,
+      version: this.#version,
+      isWarming: this.#isWarming,
+      instances: instances.map(({ id, url, services }) => ({ id, url, services })),
+    }
     exchange.answer(200, JSON.stringify(listed))
   }
 
@@ -203,7 +232,11 @@ class HttpRegistry implements Registry {
     const wasReady = entry.isReady === true
     entry.isReady = isReady
     if (isReady === wasReady) return
-    if (wasReady) this.#logger.warn({ system: entry.system, instance: entry.id, url: entry.url, why: answer }, 'an instance is not ready')
+    if (wasReady)
+      this.#logger.warn(
+        { system: entry.system, instance: entry.id, url: entry.url, why: answer },
+        'an instance is not ready',
+      )
     this.#changed()
   }
 
@@ -230,15 +263,19 @@ function keyOf(system: string, id: string, url: string): string {
 
 function readRenewal(body: unknown): { url: string; services: readonly string[]; leaseMs: number } {
   const { url, services, leaseMs } = isObject(body) ? body : {}
-  if (typeof url !== 'string' || !/^https?:\/\//.test(url) || !URL.canParse(url)) throw new AtollError('MALFORMED', 'an instance needs a url')
-  if (!Array.isArray(services) || !services.every((service) => typeof service === 'string')) throw new AtollError('MALFORMED', 'an instance needs its services')
-  if (typeof leaseMs !== 'number' || !(leaseMs > 0)) throw new AtollError('MALFORMED', 'an instance needs the length of its lease')
+  if (typeof url !== 'string' || !/^https?:\/\//.test(url) || !URL.canParse(url))
+    throw new AtollError('MALFORMED', 'an instance needs a url')
+  if (!Array.isArray(services) || !services.every((service) => typeof service === 'string'))
+    throw new AtollError('MALFORMED', 'an instance needs its services')
+  if (typeof leaseMs !== 'number' || !(leaseMs > 0))
+    throw new AtollError('MALFORMED', 'an instance needs the length of its lease')
   return { url, services, leaseMs }
 }
 
 /** How long a watcher waits, milliseconds; 0, not at all, if it does not say. */
 function readWaitMs(text: string | null): number {
-  if (text !== null && !/^\d+$/.test(text)) throw new AtollError('MALFORMED', 'waitMs is not a number of milliseconds; write it in digits')
+  if (text !== null && !/^\d+$/.test(text))
+    throw new AtollError('MALFORMED', 'waitMs is not a number of milliseconds; write it in digits')
   return Math.min(Number(text ?? 0), WAIT_MS_MAX)
 }
 

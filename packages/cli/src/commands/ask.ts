@@ -1,4 +1,13 @@
-import { isGone, type DeadLetter, type DiscardedLetter, type GoneLetter, type LedgerRow, type ReplayProgress, type RedriveOutcome, type StoredRecord } from 'atoll/runtime'
+import {
+  isGone,
+  type DeadLetter,
+  type DiscardedLetter,
+  type GoneLetter,
+  type LedgerRow,
+  type ReplayProgress,
+  type RedriveOutcome,
+  type StoredRecord,
+} from 'atoll/runtime'
 import { AtollError } from '@atoll/host'
 import { userInfo } from 'node:os'
 import { ask, type Place } from '../control/client.ts'
@@ -12,13 +21,18 @@ export interface AskOptions {
 }
 
 /** `atoll events`. */
-export async function events(options: AskOptions & { type?: string; key?: string; source?: string; follow?: boolean }): Promise<void> {
+export async function events(
+  options: AskOptions & { type?: string; key?: string; source?: string; follow?: boolean },
+): Promise<void> {
   const { type, key, source, follow } = options
   let count = 0
   for await (const event of items<StoredRecord>(options, { verb: 'events', options: { type, key, source, follow } })) {
     count++
     if (options.json) print(event)
-    else console.log(visible`${new Date(event.at).toISOString()}  ${event.type} v${event.version}  ${event.key}  ${event.source}/${event.partition}/${event.number}  ${event.data}`)
+    else
+      console.log(
+        visible`${new Date(event.at).toISOString()}  ${event.type} v${event.version}  ${event.key}  ${event.source}/${event.partition}/${event.number}  ${event.data}`,
+      )
   }
   if (count === 0 && !options.json) console.error('no events match; `atoll map` shows what there can be')
 }
@@ -29,7 +43,23 @@ export async function ledger(options: AskOptions): Promise<void> {
   if (options.json) for (const row of rows) print(row)
   else {
     const header = ['', 'event', 'subscription', 'published', 'handled', 'pending', 'parked', 'dead', 'discarded', '']
-    console.log(formatTable(header, rows.map((row) => [row.balanced ? '✓' : '✗', row.event, row.subscription, row.published, row.handled, row.pending, row.parked, row.dead, row.discarded, row.hasNoHandler ? 'no handler any more' : ''])))
+    console.log(
+      formatTable(
+        header,
+        rows.map((row) => [
+          row.balanced ? '✓' : '✗',
+          row.event,
+          row.subscription,
+          row.published,
+          row.handled,
+          row.pending,
+          row.parked,
+          row.dead,
+          row.discarded,
+          row.hasNoHandler ? 'no handler any more' : '',
+        ]),
+      ),
+    )
   }
   const unbalanced = rows.filter((row) => !row.balanced)
   if (unbalanced.length === 0) return
@@ -39,22 +69,42 @@ export async function ledger(options: AskOptions): Promise<void> {
 }
 
 /** `atoll dead-letters list`. */
-export async function listDeadLetters(options: AskOptions & { subscription?: string; discarded?: boolean }): Promise<void> {
+export async function listDeadLetters(
+  options: AskOptions & { subscription?: string; discarded?: boolean },
+): Promise<void> {
   if (options.discarded) return listDiscarded(options)
   const letters = items<DeadLetter>(options, { verb: 'dead-letters', subscription: options.subscription })
   if (options.json) return printEach(letters)
   const header = ['id', 'event', 'key', 'tries', 'behind', 'error']
-  const count = await tellTable(header, letters, ({ id, event, attempts, parkedBehind, error, hasNoHandler }) => [id, event.type, event.key, attempts, parkedBehind, `${hasNoHandler ? 'no handler any more; ' : ''}${error.code}: ${error.message}`.slice(0, 80)], console.log)
+  const count = await tellTable(
+    header,
+    letters,
+    ({ id, event, attempts, parkedBehind, error, hasNoHandler }) => [
+      id,
+      event.type,
+      event.key,
+      attempts,
+      parkedBehind,
+      `${hasNoHandler ? 'no handler any more; ' : ''}${error.code}: ${error.message}`.slice(0, 80),
+    ],
+    console.log,
+  )
   if (count === 0) console.log('no dead letters')
 }
 
 /** `atoll dead-letters show`. */
 export async function showDeadLetter(id: string, options: AskOptions): Promise<void> {
   const [letter] = await Array.fromAsync(items<DeadLetter>(options, { verb: 'dead-letters', id }))
-  if (letter) return tellLetter(letter, visible`; ${letter.parkedBehind} later events of its key wait behind it`, options)
+  if (letter)
+    return tellLetter(letter, visible`; ${letter.parkedBehind} later events of its key wait behind it`, options)
   const [discarded] = await Array.fromAsync(items<DiscardedLetter>(options, { verb: 'discarded', id }))
-  if (!discarded) throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is`)
-  tellLetter(discarded, visible`\ndiscarded by ${discarded.by} at ${new Date(discarded.discardedAt).toISOString()}: ${discarded.reason}`, options)
+  if (!discarded)
+    throw new AtollError('COMMAND_USAGE', `there is no dead letter ${id}; \`atoll dead-letters\` lists what there is`)
+  tellLetter(
+    discarded,
+    visible`\ndiscarded by ${discarded.by} at ${new Date(discarded.discardedAt).toISOString()}: ${discarded.reason}`,
+    options,
+  )
 }
 
 /** `more`: what has become of it since its last try. */
@@ -64,7 +114,8 @@ function tellLetter(letter: DeadLetter | DiscardedLetter, more: string, options:
   console.log(
     [
       visible`${letter.id}: ${event.type} v${event.version} of key ${event.key}, emitted by ${event.source} at ${new Date(event.at).toISOString()}`,
-      visible`tried ${letter.attempts} times by ${letter.subscription}, the last time at ${new Date(letter.diedAt).toISOString()}` + more,
+      visible`tried ${letter.attempts} times by ${letter.subscription}, the last time at ${new Date(letter.diedAt).toISOString()}` +
+        more,
       visible`trace ${event.trace}`,
       '',
       visible`${error.code}: ${error.message}`,
@@ -76,27 +127,48 @@ function tellLetter(letter: DeadLetter | DiscardedLetter, more: string, options:
 }
 
 /** `atoll dead-letters redrive`. Exit code 1 if one failed again. */
-export async function redrive(id: string | undefined, options: AskOptions & { subscription?: string; dryRun?: boolean }): Promise<void> {
+export async function redrive(
+  id: string | undefined,
+  options: AskOptions & { subscription?: string; dryRun?: boolean },
+): Promise<void> {
   const { subscription, dryRun } = options
   const counts = { handled: 0, failed: 0, waiting: 0, gone: 0 }
-  for await (const outcome of items<RedriveOutcome | GoneLetter>(options, { verb: 'redrive', options: { id, subscription, dryRun } })) {
+  for await (const outcome of items<RedriveOutcome | GoneLetter>(options, {
+    verb: 'redrive',
+    options: { id, subscription, dryRun },
+  })) {
     counts[outcome.outcome]++
     if (options.json) print(outcome)
     else if (isGone(outcome)) tellGone(outcome)
-    else console.log(visible`${outcome.outcome.padEnd(8)}${outcome.subscription}  ${outcome.type}  ${outcome.key}${outcome.error === undefined ? '' : `  ${outcome.error}`}`)
+    else
+      console.log(
+        visible`${outcome.outcome.padEnd(8)}${outcome.subscription}  ${outcome.type}  ${outcome.key}${outcome.error === undefined ? '' : `  ${outcome.error}`}`,
+      )
   }
-  if (!options.json) console.log(`${dryRun ? 'dry run, nothing was changed: ' : ''}${counts.handled} handled, ${counts.failed} failed, ${counts.waiting} waiting${alsoGone(counts.gone)}`)
+  if (!options.json)
+    console.log(
+      `${dryRun ? 'dry run, nothing was changed: ' : ''}${counts.handled} handled, ${counts.failed} failed, ${counts.waiting} waiting${alsoGone(counts.gone)}`,
+    )
   if (counts.failed > 0) process.exitCode = 1
 }
 
 /** `atoll dead-letters discard`. */
-export async function discard(id: string | undefined, options: AskOptions & { reason: string; by?: string; all?: boolean; subscription?: string }): Promise<void> {
+export async function discard(
+  id: string | undefined,
+  options: AskOptions & { reason: string; by?: string; all?: boolean; subscription?: string },
+): Promise<void> {
   const { reason, by = userInfo().username, all = false, subscription } = options
   if (all ? id !== undefined || subscription === undefined : id === undefined || subscription !== undefined) {
-    throw new AtollError('COMMAND_USAGE', 'name the dead letter to discard by its id; or, to discard all of one subscription, say --all --subscription <name>')
+    throw new AtollError(
+      'COMMAND_USAGE',
+      'name the dead letter to discard by its id; or, to discard all of one subscription, say --all --subscription <name>',
+    )
   }
   let [count, gone] = [0, 0]
-  for await (const letter of items<DiscardedLetter | GoneLetter>(options, { verb: 'discard', options: { id, subscription, reason, by } })) {
+  for await (const letter of items<DiscardedLetter | GoneLetter>(options, {
+    verb: 'discard',
+    options: { id, subscription, reason, by },
+  })) {
     if (isGone(letter)) gone++
     else count++
     if (options.json) print(letter)
@@ -119,7 +191,19 @@ async function listDiscarded(options: AskOptions & { subscription?: string }): P
   const letters = items<DiscardedLetter>(options, { verb: 'discarded', subscription: options.subscription })
   if (options.json) return printEach(letters)
   const header = ['id', 'event', 'key', 'discarded at', 'by', 'reason']
-  const count = await tellTable(header, letters, ({ id, event, discardedAt, by, reason }) => [id, event.type, event.key, new Date(discardedAt).toISOString(), by, reason], console.log)
+  const count = await tellTable(
+    header,
+    letters,
+    ({ id, event, discardedAt, by, reason }) => [
+      id,
+      event.type,
+      event.key,
+      new Date(discardedAt).toISOString(),
+      by,
+      reason,
+    ],
+    console.log,
+  )
   if (count === 0) console.log('no discarded dead letters')
 }
 

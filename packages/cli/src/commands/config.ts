@@ -10,5 +10,11 @@ export function config(options: { config?: string; json?: boolean }): void {
 export function printConfig(config: Config, asJson: boolean): void {
   const rows = describeConfig(config)
   if (asJson) for (const row of rows) console.log(toVisibleJson(row))
-  else console.log(formatTable(['setting', 'value', 'from', 'variable'], rows.map(({ key, value, from, variable }) => [key, value, from, variable])))
+  else
+    console.log(
+      formatTable(
+        ['setting', 'value', 'from', 'variable'],
+        rows.map(({ key, value, from, variable }) => [key, value, from, variable]),
+      ),
+    )
 }

@@ -21,13 +21,22 @@ export interface DoctorOptions {
 export async function doctor(module: string | undefined, options: DoctorOptions): Promise<void> {
   const config = configOf(module, options)
   const { system } = await loadSystemOf(module, config)
-  const { stores, log } = await examineEngines({ config, system: system.name, host: createNodeHost(), logger: silentLogger, services: system.services })
+  const { stores, log } = await examineEngines({
+    config,
+    system: system.name,
+    host: createNodeHost(),
+    logger: silentLogger,
+    services: system.services,
+  })
   const diagnosis = diagnose(stores, log, config.values)
   console.log(options.json ? toVisibleJson(diagnosis) : formatDiagnosis(diagnosis))
   if (diagnosis.broken.length > 0) process.exitCode = 1
 }
 
-/** What is to be examined: what the configuration says, or, where that names no system and nobody else does, the data folder that the other commands find. */
+/**
+ * What is to be examined: what the configuration says, or, where that names no system and nobody else does, the data
+ * folder that the other commands find.
+ */
 function configOf(module: string | undefined, options: DoctorOptions): Config {
   if (options.data === undefined) {
     const config = loadConfig({ file: options.config })
@@ -39,8 +48,20 @@ function configOf(module: string | undefined, options: DoctorOptions): Config {
 
 /** What `atoll dev` runs with in a folder. */
 function configOfFolder(folder: string, module: string | undefined): Config {
-  if (findDataFolder(folder) === undefined) throw new AtollError('COMMAND_USAGE', `there is no data folder ${resolve(folder)}; name one in which a system has run with --data`)
+  if (findDataFolder(folder) === undefined)
+    throw new AtollError(
+      'COMMAND_USAGE',
+      `there is no data folder ${resolve(folder)}; name one in which a system has run with --data`,
+    )
   const system = notedSystem(folder)?.module
-  if ((module ?? system) === undefined) throw new AtollError('COMMAND_USAGE', `${resolve(folder)} does not say which system it belongs to; name the module of the system as well (atoll doctor src/system.ts --data …), or another folder with --data`)
-  return { values: { 'store.url': `sqlite:${resolve(folder)}`, ...(system !== undefined && { system }) }, origins: { 'store.url': '--data' }, file: undefined }
+  if ((module ?? system) === undefined)
+    throw new AtollError(
+      'COMMAND_USAGE',
+      `${resolve(folder)} does not say which system it belongs to; name the module of the system as well (atoll doctor src/system.ts --data …), or another folder with --data`,
+    )
+  return {
+    values: { 'store.url': `sqlite:${resolve(folder)}`, ...(system !== undefined && { system }) },
+    origins: { 'store.url': '--data' },
+    file: undefined,
+  }
 }

@@ -21,10 +21,19 @@ export async function registry(options: RegistryCommandOptions): Promise<void> {
   const told = toldToStop()
   const config = loadConfig({
     file: options.config,
-    options: { '--trust-every-local-account': { key: 'calls.trustEveryLocalAccount', text: options.trustEveryLocalAccount ? 'true' : undefined } },
+    options: {
+      '--trust-every-local-account': {
+        key: 'calls.trustEveryLocalAccount',
+        text: options.trustEveryLocalAccount ? 'true' : undefined,
+      },
+    },
   })
   const port = readDigits(options.port)
-  if (port === undefined || port > 65_535) throw new AtollError('CONFIG_INVALID', `--port: expected a port from 0 to 65535; 0 takes a free one, not ${JSON.stringify(options.port)}`)
+  if (port === undefined || port > 65_535)
+    throw new AtollError(
+      'CONFIG_INVALID',
+      `--port: expected a port from 0 to 65535; 0 takes a free one, not ${JSON.stringify(options.port)}`,
+    )
   const { values } = config
   const logger = createLogger(values['logging.level'] ?? 'info')
   warnOfReadable(config, logger)

@@ -38,11 +38,18 @@ export async function start(module: string | undefined, options: StartOptions): 
       '--instance': { key: 'instance', text: options.instance },
       '--port': { key: 'gateway.port', text: options.port },
       '--calls-port': { key: 'calls.port', text: options.callsPort },
-      '--trust-every-local-account': { key: 'calls.trustEveryLocalAccount', text: options.trustEveryLocalAccount ? 'true' : undefined },
+      '--trust-every-local-account': {
+        key: 'calls.trustEveryLocalAccount',
+        text: options.trustEveryLocalAccount ? 'true' : undefined,
+      },
     },
   })
   if (options.printConfig) return printConfig(config, options.json ?? false)
-  if (options.port !== undefined && !options.gateway) throw new AtollError('COMMAND_USAGE', '--port is that of the gateway, which does not start here; the one for calls is --calls-port')
+  if (options.port !== undefined && !options.gateway)
+    throw new AtollError(
+      'COMMAND_USAGE',
+      '--port is that of the gateway, which does not start here; the one for calls is --calls-port',
+    )
   const loaded = await loadSystemOf(module, config)
   const services = servicesOf(loaded.system, options)
   const instance = config.values.instance ?? `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
@@ -51,12 +58,26 @@ export async function start(module: string | undefined, options: StartOptions): 
   const gateway = options.gateway ? { settings: loaded.gateway } : undefined
   const strays = watchStrays(logger)
   const watchdog = watchLoop(strays, logger, config.values.loopStallMsMax)
-  const running = await startProcess(loaded.system, { config, module: loaded.path, services, instance, gateway, logger, attribution: strays.attribution })
+  const running = await startProcess(loaded.system, {
+    config,
+    module: loaded.path,
+    services,
+    instance,
+    gateway,
+    logger,
+    attribution: strays.attribution,
+  })
   const say = (text: string, facts: object): void => console.log(options.json ? JSON.stringify(facts) : text)
   const { callsUrl, callsBoundUrl, gatewayUrl } = running
-  const bound = [...(callsBoundUrl === undefined ? [] : [`calls at ${callsBoundUrl}`]), ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`])]
+  const bound = [
+    ...(callsBoundUrl === undefined ? [] : [`calls at ${callsBoundUrl}`]),
+    ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`]),
+  ]
   // It may wait long for its engines, and somebody has to know whom it would answer meanwhile.
-  if (!options.json) console.log(`${loaded.system.name} listens for ${bound.join(', ')}${config.values['calls.secret'] === undefined ? ', and trusts every account of this machine (calls.trustEveryLocalAccount)' : ''}`)
+  if (!options.json)
+    console.log(
+      `${loaded.system.name} listens for ${bound.join(', ')}${config.values['calls.secret'] === undefined ? ', and trusts every account of this machine (calls.trustEveryLocalAccount)' : ''}`,
+    )
 
   let endListening = async (): Promise<void> => {}
   const failed = running.started.then(async () => {
@@ -64,12 +85,32 @@ export async function start(module: string | undefined, options: StartOptions): 
     const { folder } = running
     const data = folder()
     if (data !== undefined) {
-      endListening = await listenForCommands((request, signal) => answer(running.running.admin, request, signal), data, placeOf(config.values, loaded.system.name))
+      endListening = await listenForCommands(
+        (request, signal) => answer(running.running.admin, request, signal),
+        data,
+        placeOf(config.values, loaded.system.name),
+      )
     }
     const seconds = (performance.now() - startedMs) / 1_000
     const { store, log } = placeOf(config.values, loaded.system.name)
-    const parts = [...(callsUrl === undefined ? [] : [`${services.join(', ')} at ${callsUrl}`]), ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`])]
-    say(`${loaded.system.name} ready in ${seconds.toFixed(1)} s as ${instance}: ${parts.join('; ')}${services.length === 0 ? '' : ` — store ${store}, log ${log}`}`, { ready: true, system: loaded.system.name, instance, services, callsUrl, callsBoundUrl, gatewayUrl, seconds, pid: process.pid })
+    const parts = [
+      ...(callsUrl === undefined ? [] : [`${services.join(', ')} at ${callsUrl}`]),
+      ...(gatewayUrl === undefined ? [] : [`gateway at ${gatewayUrl}`]),
+    ]
+    say(
+      `${loaded.system.name} ready in ${seconds.toFixed(1)} s as ${instance}: ${parts.join('; ')}${services.length === 0 ? '' : ` — store ${store}, log ${log}`}`,
+      {
+        ready: true,
+        system: loaded.system.name,
+        instance,
+        services,
+        callsUrl,
+        callsBoundUrl,
+        gatewayUrl,
+        seconds,
+        pid: process.pid,
+      },
+    )
     return new Promise<never>(() => {})
   })
   try {
@@ -81,7 +122,12 @@ export async function start(module: string | undefined, options: StartOptions): 
     const isDrained = await running.stop()
     leave(logger)
     if (!isDrained) process.exitCode = NOT_DRAINED
-    say(isDrained ? 'stopped; everything that was acknowledged is kept' : 'stopped; work was still under way when the time to drain ran out (drainMs). Everything that was acknowledged is kept', { stopped: true, isDrained })
+    say(
+      isDrained
+        ? 'stopped; everything that was acknowledged is kept'
+        : 'stopped; work was still under way when the time to drain ran out (drainMs). Everything that was acknowledged is kept',
+      { stopped: true, isDrained },
+    )
   }
 }
 
@@ -89,7 +135,8 @@ export async function start(module: string | undefined, options: StartOptions): 
 function servicesOf(system: System, { service = [], gateway = false }: StartOptions): readonly string[] {
   const names = system.services.map(({ name }) => name)
   const unknown = service.find((name) => !names.includes(name))
-  if (unknown !== undefined) throw new AtollError('COMMAND_USAGE', `system ${system.name} has no service ${unknown}; it has ${names.join(', ')}`)
+  if (unknown !== undefined)
+    throw new AtollError('COMMAND_USAGE', `system ${system.name} has no service ${unknown}; it has ${names.join(', ')}`)
   if (service.length === 0 && !gateway) return names
   return [...new Set(service)]
 }

@@ -1,6 +1,7 @@
 /**
- * Resolves at the first Ctrl-C or SIGTERM; at the second the process ends at once, with exit code 130. Under npm one Ctrl-C comes twice: from the
- * terminal, and from npm, which hands it on. A process that `atoll up` has started is told, too, when that has gone, in whatever way.
+ * Resolves at the first Ctrl-C or SIGTERM; at the second the process ends at once, with exit code 130. Under npm one
+ * Ctrl-C comes twice: from the terminal, and from npm, which hands it on. A process that `atoll up` has started is
+ * told, too, when that has gone, in whatever way.
  */
 export function toldToStop(): Promise<void> {
   return new Promise((resolve) => {

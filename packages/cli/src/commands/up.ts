@@ -32,14 +32,18 @@ export interface UpOptions {
 }
 
 /**
- * `atoll up`: a process for each service, any number of times, and one for the gateway, on this machine, until it is told to stop. They
- * find each other at a registry in this process, trust each other by a secret that is made for them, and other commands find them by its data folder. One that ends is started again, unless what is
- * configured cannot work: then all of it ends, with what that process said.
+ * `atoll up`: a process for each service, any number of times, and one for the gateway, on this machine, until it is
+ * told to stop. They find each other at a registry in this process, trust each other by a secret that is made for them,
+ * and other commands find them by its data folder. One that ends is started again, unless what is configured cannot
+ * work: then all of it ends, with what that process said.
  */
 export async function up(module: string | undefined, options: UpOptions): Promise<void> {
   const startedMs = performance.now()
   const told = toldToStop()
-  const config = loadConfig({ file: options.config, options: { '--port': { key: 'gateway.port', text: options.port } } })
+  const config = loadConfig({
+    file: options.config,
+    options: { '--port': { key: 'gateway.port', text: options.port } },
+  })
   const count = instancesOf(options.instances)
   const { system, path } = await loadSystemOf(module, config)
   assertFits(config)
@@ -51,28 +55,47 @@ export async function up(module: string | undefined, options: UpOptions): Promis
     const folder = openDataFolder(data)
     closing.unshift(() => folder.close())
     const host = createNodeHost()
-    // Only these processes have it: it lies in no file, and the environment of a process is shown to nobody but its own account.
+    // Only these processes have it: it lies in no file, and the environment of a process is shown to nobody but its own
+    // account.
     const secret = config.values['calls.secret'] ?? randomBytes(SECRET_BYTES).toString('hex')
     const registry = createRegistry({ host, logger: createLogger('warn'), secret })
     const { url } = await registry.listen({ port: 0, host: '127.0.0.1' })
     closing.unshift(() => registry.close())
     const fleet = { ...config, values: { ...config.values, 'discovery.registry': url, 'calls.secret': secret } }
     noteSystem(data, { module: path, system: system.name })
-    closing.unshift(await listenForCommands((request, signal) => askShared(system, fleet, request, signal, createLogger('error')), data, placeOf(config.values, system.name)))
+    closing.unshift(
+      await listenForCommands(
+        (request, signal) => askShared(system, fleet, request, signal, createLogger('error')),
+        data,
+        placeOf(config.values, system.name),
+      ),
+    )
 
     const shared = { path, config: options.config, registry: url, secret }
     const instances = Array.from({ length: count }, (_, index) => index + 1)
-    const services = system.services.flatMap(({ name }) => instances.map((instance) => new Child(`${name}-${instance}`, ['--service', name], shared)))
-    const gateway = new Child('gateway', ['--gateway', ...(options.port === undefined ? [] : ['--port', options.port])], shared)
+    const services = system.services.flatMap(({ name }) =>
+      instances.map((instance) => new Child(`${name}-${instance}`, ['--service', name], shared)),
+    )
+    const gateway = new Child(
+      'gateway',
+      ['--gateway', ...(options.port === undefined ? [] : ['--port', options.port])],
+      shared,
+    )
     const children = [...services, gateway]
-    closing.unshift(() => gateway.stop(), () => Promise.all(services.map((child) => child.stop())))
+    closing.unshift(
+      () => gateway.stop(),
+      () => Promise.all(services.map((child) => child.stop())),
+    )
     for (const child of children) child.start()
     const failed = Promise.race(children.map((child) => child.failed))
     const discovery = registryDiscovery({ host, logger: silentLogger, url, secret, system: system.name })
     closing.unshift(() => discovery.close())
     // Whoever reads that it is ready calls at once: so not before the registry has told of somebody for each service.
     const ready = Promise.all(children.map((child) => child.ready)).then(async (lines) => {
-      await known(discovery, system.services.map(({ name }) => name))
+      await known(
+        discovery,
+        system.services.map(({ name }) => name),
+      )
       return lines
     })
     const first = await Promise.race([told, ready, failed])
@@ -82,7 +105,15 @@ export async function up(module: string | undefined, options: UpOptions): Promis
       const where = relative(process.cwd(), data) || data
       say(
         `${system.name} ready in ${seconds.toFixed(1)} s: ${children.length} processes, gateway at ${gatewayUrl}. Ctrl-C drains and stops\nlook after it from another terminal: atoll ledger --data ${where}`,
-        { ready: true, system: system.name, gatewayUrl, processes: children.length, data: where, seconds, pid: process.pid },
+        {
+          ready: true,
+          system: system.name,
+          gatewayUrl,
+          processes: children.length,
+          data: where,
+          seconds,
+          pid: process.pid,
+        },
       )
       await Promise.race([told, failed])
     }
@@ -109,7 +140,10 @@ function known(discovery: Discovery, services: readonly string[]): Promise<void>
 function instancesOf(text: string): number {
   const count = readDigits(text)
   if (count !== undefined && count >= 1 && count <= INSTANCES_MAX) return count
-  throw new AtollError('CONFIG_INVALID', `--instances: expected a whole number from 1 to ${INSTANCES_MAX}, not ${JSON.stringify(text)}`)
+  throw new AtollError(
+    'CONFIG_INVALID',
+    `--instances: expected a whole number from 1 to ${INSTANCES_MAX}, not ${JSON.stringify(text)}`,
+  )
 }
 
 /** What every process would refuse, or what they would take from each other. */
@@ -117,11 +151,17 @@ function assertFits({ values, origins }: Config): void {
   const log = values['log.url'] ?? 'embedded'
   if (log === 'embedded' || folderOf(values['store.url'] ?? defaultStoreUrl('')) !== undefined) {
     const which = log === 'embedded' ? `log.url is embedded, a log that` : `store.url names a folder, which`
-    throw new AtollError('CONFIG_INVALID', `${which} one process has for itself, and atoll up starts several. Give engines that they can share: store.url postgres://… and log.url (ATOLL_STORE_URL, ATOLL_LOG_URL); or run all of it in one process, with atoll dev`)
+    throw new AtollError(
+      'CONFIG_INVALID',
+      `${which} one process has for itself, and atoll up starts several. Give engines that they can share: store.url postgres://… and log.url (ATOLL_STORE_URL, ATOLL_LOG_URL); or run all of it in one process, with atoll dev`,
+    )
   }
   const elsewhere = (['discovery.static', 'discovery.dns'] as const).find((key) => values[key] !== undefined)
   if (elsewhere === undefined) return
-  throw new AtollError('CONFIG_INVALID', `${elsewhere} (${origins[elsewhere]}) says where instances are, and those that atoll up starts find each other at a registry of its own: leave it out, or start each process with atoll start`)
+  throw new AtollError(
+    'CONFIG_INVALID',
+    `${elsewhere} (${origins[elsewhere]}) says where instances are, and those that atoll up starts find each other at a registry of its own: leave it out, or start each process with atoll start`,
+  )
 }
 
 /** What `atoll start --json` says when it is ready. */
@@ -133,7 +173,10 @@ interface ReadyLine {
 class Child {
   /** When it is ready for the first time. */
   readonly ready: Promise<ReadyLine>
-  /** Rejects, with what it said, when it has ended because what is configured cannot work: starting it again would change nothing. */
+  /**
+   * Rejects, with what it said, when it has ended because what is configured cannot work: starting it again would
+   * change nothing.
+   */
   readonly failed: Promise<never>
   readonly #name: string
   readonly #args: readonly string[]
@@ -148,10 +191,28 @@ class Child {
   #readySinceMs: number | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(name: string, args: readonly string[], { path, config, registry, secret }: { path: string; config: string | undefined; registry: string; secret: string }) {
+  constructor(
+    name: string,
+    args: readonly string[],
+    { path, config, registry, secret }: { path: string; config: string | undefined; registry: string; secret: string },
+  ) {
     this.#name = name
-    this.#args = [MAIN, 'start', path, ...args, '--instance', name, '--json', ...(config === undefined ? [] : ['--config', config])]
-    this.#env = { ATOLL_LOGGING_LEVEL: 'warn', ...process.env, ATOLL_DISCOVERY_REGISTRY: registry, ATOLL_CALLS_SECRET: secret }
+    this.#args = [
+      MAIN,
+      'start',
+      path,
+      ...args,
+      '--instance',
+      name,
+      '--json',
+      ...(config === undefined ? [] : ['--config', config]),
+    ]
+    this.#env = {
+      ATOLL_LOGGING_LEVEL: 'warn',
+      ...process.env,
+      ATOLL_DISCOVERY_REGISTRY: registry,
+      ATOLL_CALLS_SECRET: secret,
+    }
     const ready = Promise.withResolvers<ReadyLine>()
     this.ready = ready.promise
     this.#tellReady = ready.resolve
@@ -161,8 +222,13 @@ class Child {
   }
 
   start(): void {
-    // In a group of its own: Ctrl-C is for us, and we tell them in order. Nothing is said over the channel; it ends with us, however we end.
-    const child = spawn(process.execPath, this.#args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: this.#env, detached: true })
+    // In a group of its own: Ctrl-C is for us, and we tell them in order. Nothing is said over the channel; it ends
+    // with us, however we end.
+    const child = spawn(process.execPath, this.#args, {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: this.#env,
+      detached: true,
+    })
     this.#process = child
     this.#held = []
     createInterface(child.stdout!).on('line', (line) => this.#hear(line))
@@ -192,7 +258,8 @@ class Child {
 
   #pass(line: string): void {
     const isLogged = line.startsWith('{')
-    if (this.#held === undefined || isLogged) return standardError.push(`${this.#name}: ${toVisible(maskSecrets(line, defaultLineLimits.lineCharsMax))}`)
+    if (this.#held === undefined || isLogged)
+      return standardError.push(`${this.#name}: ${toVisible(maskSecrets(line, defaultLineLimits.lineCharsMax))}`)
     this.#held.push(line)
     if (this.#held.length > HELD_LINES_MAX) this.#release()
   }
@@ -217,11 +284,17 @@ class Child {
   #failure(): AtollError {
     const said = (this.#held ?? []).join('\n')
     const [, code = '', reason = said] = /^([A-Z_]+): (.*)$/ms.exec(said) ?? []
-    return new AtollError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'CONFIG_INVALID', `${this.#name} cannot run as it is configured: ${reason || 'it did not say why'}`) // looked up just now
+    return new AtollError(
+      Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'CONFIG_INVALID',
+      `${this.#name} cannot run as it is configured: ${reason || 'it did not say why'}`,
+    ) // looked up just now
   }
 }
 
-/** What `atoll start --json` said, that it is ready or has stopped, if it was that: the services of a process may print there, too. */
+/**
+ * What `atoll start --json` said, that it is ready or has stopped, if it was that: the services of a process may print
+ * there, too.
+ */
 function saidIn(line: string): (ReadyLine & { ready?: boolean }) | undefined {
   try {
     const said: unknown = JSON.parse(line)
@@ -233,10 +306,15 @@ function saidIn(line: string): (ReadyLine & { ready?: boolean }) | undefined {
 }
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
-/** Before the first restart, and the longest; twice as long each time, until it has been ready for {@link STEADY_MS}. */
+/**
+ * Before the first restart, and the longest; twice as long each time, until it has been ready for {@link STEADY_MS}.
+ */
 const RESTART_MS = 200
 const RESTART_MS_MAX = 10_000
-/** One that ends sooner after it was ready has not come back for good: it would be started over and over, each time as if it were the first. */
+/**
+ * One that ends sooner after it was ready has not come back for good: it would be started over and over, each time as
+ * if it were the first.
+ */
 const STEADY_MS = 60_000
 const HELD_LINES_MAX = 200
 /** Processes for each service: more are not for one machine. */

@@ -11,7 +11,11 @@ import { keys, variableOf, type Key } from './settings.ts'
 const secret = 'sixteen or more characters'
 
 /** Reads a file of this content, and an environment. */
-function load(content: unknown, env: Record<string, string> = {}, options: Record<string, { key: Key; text: string }> = {}): Config {
+function load(
+  content: unknown,
+  env: Record<string, string> = {},
+  options: Record<string, { key: Key; text: string }> = {},
+): Config {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-config-'))
   try {
     const file = join(folder, 'shop.json')
@@ -104,8 +108,21 @@ const wrong: Readonly<Record<Key, readonly [unknown, string | undefined]>> = {
 describe('the configuration', () => {
   it('is read from the file, the environment over it, the command line over that, and says what came from where', () => {
     const config = load(
-      { $schema: 'ignored', store: { url: 'postgres://shop@db/shop' }, calls: { port: 4101, host: '10.0.0.7' }, runtime: { leaseMs: 3_000 }, accept: ['nats.replicas'] },
-      { ATOLL_CALLS_PORT: '4102', PORT: '8080', ATOLL_RUNTIME_LOOK_MS: '100', ATOLL_DISCOVERY_STATIC: 'articles=http://a:1,http://b:2; profiles=http://c:3', ATOLL_ACCEPT: 'a, b', ATOLL_INSTANCE: '' },
+      {
+        $schema: 'ignored',
+        store: { url: 'postgres://shop@db/shop' },
+        calls: { port: 4101, host: '10.0.0.7' },
+        runtime: { leaseMs: 3_000 },
+        accept: ['nats.replicas'],
+      },
+      {
+        ATOLL_CALLS_PORT: '4102',
+        PORT: '8080',
+        ATOLL_RUNTIME_LOOK_MS: '100',
+        ATOLL_DISCOVERY_STATIC: 'articles=http://a:1,http://b:2; profiles=http://c:3',
+        ATOLL_ACCEPT: 'a, b',
+        ATOLL_INSTANCE: '',
+      },
       { '--calls-port': { key: 'calls.port', text: '4103' } },
     )
     assert.deepEqual(config.values, {
@@ -120,7 +137,10 @@ describe('the configuration', () => {
     })
     const { origins } = config
     assert.match(origins['store.url']!, /shop\.json$/)
-    assert.deepEqual([origins['calls.port'], origins['gateway.port'], origins.accept, origins.instance], ['--calls-port', 'PORT', 'ATOLL_ACCEPT', undefined])
+    assert.deepEqual(
+      [origins['calls.port'], origins['gateway.port'], origins.accept, origins.instance],
+      ['--calls-port', 'PORT', 'ATOLL_ACCEPT', undefined],
+    )
   })
 
   it('names the key, the place and what is expected, for each setting that is wrong, in a file and in the environment', () => {
@@ -128,7 +148,10 @@ describe('the configuration', () => {
       const [value, text] = wrong[key]
       const [section, name] = key.split('.') as [string, string?]
       const inFile = refusal(name === undefined ? { [section]: value } : { [section]: { [name]: value } })
-      assert.ok(inFile.includes(`${key} in `) && /shop\.json: expected /.test(inFile) && !inFile.includes('\n'), `${key}: ${inFile}`)
+      assert.ok(
+        inFile.includes(`${key} in `) && /shop\.json: expected /.test(inFile) && !inFile.includes('\n'),
+        `${key}: ${inFile}`,
+      )
       if (text === undefined) continue
       const inEnvironment = refusal({}, { [variableOf(key)]: text })
       assert.ok(inEnvironment.startsWith(`${variableOf(key)} (${key}): expected `), `${key}: ${inEnvironment}`)
@@ -138,53 +161,103 @@ describe('the configuration', () => {
 
   it('has a setting for each limit of the gateway, with its default', () => {
     const rows = describeConfig(load({}))
-    for (const [name, value] of Object.entries(defaultLimits)) assert.equal(rows.find(({ key }) => key === `gateway.${name}`)?.value, String(value), name)
+    for (const [name, value] of Object.entries(defaultLimits))
+      assert.equal(rows.find(({ key }) => key === `gateway.${name}`)?.value, String(value), name)
   })
 
   it('says everything that is wrong at once', () => {
-    assert.equal(refusal({ calls: { port: -1 }, runtime: { leaseMs: 0 } }, { ATOLL_LOG_URL: 'x' }).split('\n').length, 3)
+    assert.equal(
+      refusal({ calls: { port: -1 }, runtime: { leaseMs: 0 } }, { ATOLL_LOG_URL: 'x' }).split('\n').length,
+      3,
+    )
   })
 
   it('refuses what it does not know, and guesses what was meant', () => {
-    assert.match(refusal({ store: { uri: 'postgres://x' } }), /store\.uri in .*shop\.json: there is no such setting; is store\.url \(ATOLL_STORE_URL\) meant\?/)
+    assert.match(
+      refusal({ store: { uri: 'postgres://x' } }),
+      /store\.uri in .*shop\.json: there is no such setting; is store\.url \(ATOLL_STORE_URL\) meant\?/,
+    )
     assert.match(refusal({ runtime: { lease: 1 } }), /is runtime\.leaseMs/)
     assert.match(refusal({ calls: { everything: 1 } }), /there are calls\.host, calls\.port/)
     assert.match(refusal({ nonsense: true }), /`atoll config` prints/)
     assert.match(refusal({ calls: 4100 }), /calls in .*: expected an object with host, port/)
-    assert.match(refusal({}, { ATOLL_LOG_LEVEL: 'loud' }), /^ATOLL_LOG_LEVEL: there is no such variable; is logging\.level \(ATOLL_LOGGING_LEVEL\) meant\?/)
+    assert.match(
+      refusal({}, { ATOLL_LOG_LEVEL: 'loud' }),
+      /^ATOLL_LOG_LEVEL: there is no such variable; is logging\.level \(ATOLL_LOGGING_LEVEL\) meant\?/,
+    )
     assert.match(refusal({ log: { leaseMs: 1 } }), /is runtime\.leaseMs/)
-    assert.match(refusal({}, { ATOLL_LOG_SPEED: 'fast' }), /^ATOLL_LOG_SPEED: there is no such variable; there are log\.url, /)
-    assert.match(refusal({}, { ATOLL_STORE_URI: 'postgres://x' }), /^ATOLL_STORE_URI: there is no such variable; is store\.url \(ATOLL_STORE_URL\) meant\?/)
+    assert.match(
+      refusal({}, { ATOLL_LOG_SPEED: 'fast' }),
+      /^ATOLL_LOG_SPEED: there is no such variable; there are log\.url, /,
+    )
+    assert.match(
+      refusal({}, { ATOLL_STORE_URI: 'postgres://x' }),
+      /^ATOLL_STORE_URI: there is no such variable; is store\.url \(ATOLL_STORE_URL\) meant\?/,
+    )
     assert.match(refusal('{"a": }'), /shop\.json is not well-formed JSON/)
     assert.match(refusal('[]'), /must hold one JSON object/)
-    assert.throws(() => loadConfig({ file: 'nowhere.json', env: {} }), /CONFIG_INVALID: there is no file .*nowhere\.json/)
-    assert.throws(() => loadConfig({ file: import.meta.dirname, env: {} }), /CONFIG_INVALID: .* cannot be read by this account, or is no file: EISDIR/)
+    assert.throws(
+      () => loadConfig({ file: 'nowhere.json', env: {} }),
+      /CONFIG_INVALID: there is no file .*nowhere\.json/,
+    )
+    assert.throws(
+      () => loadConfig({ file: import.meta.dirname, env: {} }),
+      /CONFIG_INVALID: .* cannot be read by this account, or is no file: EISDIR/,
+    )
   })
 
   it('takes decimal digits for a number, and shows what else was given', () => {
     for (const given of ['x', '1e999', ' ', '0x1F', '0b11', '1e3', ' 80', '80 ', '+80', '80.0', '8_0', '\u0661']) {
-      assert.equal(refusal({}, { PORT: given }), `PORT, for gateway.port: expected a port from 0 to 65535; 0 takes a free one, not "${given}"`)
-      assert.ok(refusal({}, { ATOLL_RUNTIME_LOOK_MS: given }).endsWith(`expected a whole number from 1 on, not "${given}"`))
+      assert.equal(
+        refusal({}, { PORT: given }),
+        `PORT, for gateway.port: expected a port from 0 to 65535; 0 takes a free one, not "${given}"`,
+      )
+      assert.ok(
+        refusal({}, { ATOLL_RUNTIME_LOOK_MS: given }).endsWith(`expected a whole number from 1 on, not "${given}"`),
+      )
     }
   })
 
   it('lets instances be found in one way', () => {
-    assert.match(refusal({ discovery: { dns: 'http://{service}:1' } }, { ATOLL_DISCOVERY_REGISTRY: 'http://r:1' }), /discovery\.dns \(.*shop\.json\) and discovery\.registry \(ATOLL_DISCOVERY_REGISTRY\) are both set/)
+    assert.match(
+      refusal({ discovery: { dns: 'http://{service}:1' } }, { ATOLL_DISCOVERY_REGISTRY: 'http://r:1' }),
+      /discovery\.dns \(.*shop\.json\) and discovery\.registry \(ATOLL_DISCOVERY_REGISTRY\) are both set/,
+    )
   })
 
   it('knows what Kubernetes puts into an environment', () => {
-    load({}, { ATOLL_GATEWAY_SERVICE_HOST: '10.0.0.1', ATOLL_GATEWAY_SERVICE_PORT: '80', ATOLL_STORE_PORT_5432_TCP: 'tcp://10.0.0.1:5432', ATOLL_ENGINE_NATS: 'nats://x', ATOLL_LOG_PORT: 'tcp://10.0.0.1:1' })
-    assert.match(refusal({}, { ATOLL_GATEWAY_PORT: 'tcp://10.0.0.1:80' }), /ATOLL_GATEWAY_PORT \(gateway\.port\): .*enableServiceLinks: false/)
+    load(
+      {},
+      {
+        ATOLL_GATEWAY_SERVICE_HOST: '10.0.0.1',
+        ATOLL_GATEWAY_SERVICE_PORT: '80',
+        ATOLL_STORE_PORT_5432_TCP: 'tcp://10.0.0.1:5432',
+        ATOLL_ENGINE_NATS: 'nats://x',
+        ATOLL_LOG_PORT: 'tcp://10.0.0.1:1',
+      },
+    )
+    assert.match(
+      refusal({}, { ATOLL_GATEWAY_PORT: 'tcp://10.0.0.1:80' }),
+      /ATOLL_GATEWAY_PORT \(gateway\.port\): .*enableServiceLinks: false/,
+    )
   })
 
   it('means paths in a file from where the file is', () => {
     const { values, file } = load({ system: 'src/system.ts', store: { url: 'sqlite:data' } })
     const folder = file!.slice(0, -'/shop.json'.length)
-    assert.deepEqual([values.system, values['store.url']], [join(folder, 'src/system.ts'), `sqlite:${join(folder, 'data')}`])
+    assert.deepEqual(
+      [values.system, values['store.url']],
+      [join(folder, 'src/system.ts'), `sqlite:${join(folder, 'data')}`],
+    )
   })
 
   it('shows everything that is in force, and no secret', () => {
-    const rows = describeConfig(load({ store: { url: 'postgres://shop:hush@db/shop?sslpassword=hush&sslmode=require' }, calls: { secret } }, { ATOLL_LOG_URL: 'nats://hush@a:4222,u:hush@b:4222' }))
+    const rows = describeConfig(
+      load(
+        { store: { url: 'postgres://shop:hush@db/shop?sslpassword=hush&sslmode=require' }, calls: { secret } },
+        { ATOLL_LOG_URL: 'nats://hush@a:4222,u:hush@b:4222' },
+      ),
+    )
     assert.equal(rows.length, keys.length)
     const text = JSON.stringify(rows)
     assert.ok(!text.includes('hush') && !text.includes(secret), text)

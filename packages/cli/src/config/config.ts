@@ -23,8 +23,8 @@ export interface ConfigSources {
 }
 
 /**
- * Reads the configuration: the file, over it the environment, over that the command line. Throws CONFIG_INVALID with everything that is
- * wrong, each with its key and where it stands; never with a value that may be a secret.
+ * Reads the configuration: the file, over it the environment, over that the command line. Throws CONFIG_INVALID with
+ * everything that is wrong, each with its key and where it stands; never with a value that may be a secret.
  */
 export function loadConfig({ file, env = process.env, options = {} }: ConfigSources = {}): Config {
   const collected = new Collected()
@@ -33,7 +33,8 @@ export function loadConfig({ file, env = process.env, options = {} }: ConfigSour
   if (file !== undefined && !isThere) throw new AtollError('CONFIG_INVALID', `there is no file ${path}`)
   if (isThere) readFile(path, collected)
   readEnvironment(env, collected)
-  for (const [option, { key, text }] of Object.entries(options)) if (text !== undefined) collected.setText(key, text, option, process.cwd())
+  for (const [option, { key, text }] of Object.entries(options))
+    if (text !== undefined) collected.setText(key, text, option, process.cwd())
   collected.settle()
   return { values: collected.values, origins: collected.origins, file: isThere ? path : undefined }
 }
@@ -51,15 +52,28 @@ class Collected {
     const setting = settingOf(key)
     const parsed = setting.schema.safeParse(value)
     if (!parsed.success) return this.refuse(`${place}: expected ${setting.expects}${given(key, value)}`)
-    const settled = setting.isPath ? resolve(base, String(parsed.data)) : key === 'store.url' ? resolveFolder(base, String(parsed.data)) : parsed.data
+    const settled = setting.isPath
+      ? resolve(base, String(parsed.data))
+      : key === 'store.url'
+        ? resolveFolder(base, String(parsed.data))
+        : parsed.data
     this.#values[key] = settled
     this.origins[key] = origin
   }
 
   setText(key: Key, text: string, origin: string, base: string): void {
-    const hint = text.startsWith('tcp://') && key.endsWith('port') ? '. Kubernetes sets this for a service of that name: set enableServiceLinks: false for the pod' : ''
+    const hint =
+      text.startsWith('tcp://') && key.endsWith('port')
+        ? '. Kubernetes sets this for a service of that name: set enableServiceLinks: false for the pod'
+        : ''
     const before = this.#problems.length
-    this.set(key, settingOf(key).fromText(text), origin, origin === variableOf(key) ? `${origin} (${key})` : `${origin}, for ${key}`, base)
+    this.set(
+      key,
+      settingOf(key).fromText(text),
+      origin,
+      origin === variableOf(key) ? `${origin} (${key})` : `${origin}, for ${key}`,
+      base,
+    )
     if (hint !== '' && this.#problems.length > before) this.#problems.push(`${this.#problems.pop()!}${hint}`)
   }
 
@@ -69,15 +83,23 @@ class Collected {
 
   /** Throws if anything was wrong, or does not go together. */
   settle(): void {
-    const found = (['discovery.static', 'discovery.dns', 'discovery.registry'] as const).filter((key) => this.values[key] !== undefined)
-    if (found.length > 1) this.refuse(`${found.map((key) => `${key} (${this.origins[key]})`).join(' and ')} are both set: instances are found in one way`)
+    const found = (['discovery.static', 'discovery.dns', 'discovery.registry'] as const).filter(
+      (key) => this.values[key] !== undefined,
+    )
+    if (found.length > 1)
+      this.refuse(
+        `${found.map((key) => `${key} (${this.origins[key]})`).join(' and ')} are both set: instances are found in one way`,
+      )
     if (this.#problems.length > 0) throw new AtollError('CONFIG_INVALID', this.#problems.join('\n'))
   }
 }
 
 function readFile(path: string, collected: Collected): void {
   const name = relative(process.cwd(), path) || path
-  const refusal = (what: string, error: unknown): AtollError => new AtollError('CONFIG_INVALID', `${name} ${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  const refusal = (what: string, error: unknown): AtollError =>
+    new AtollError('CONFIG_INVALID', `${name} ${what}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
   let text: string
   let content: unknown
   try {
@@ -95,11 +117,18 @@ function readFile(path: string, collected: Collected): void {
   walk(rest, '', name, dirname(path), collected)
 }
 
-function walk(content: Record<string, unknown>, prefix: string, name: string, base: string, collected: Collected): void {
+function walk(
+  content: Record<string, unknown>,
+  prefix: string,
+  name: string,
+  base: string,
+  collected: Collected,
+): void {
   for (const [part, value] of Object.entries(content)) {
     const key = prefix + part
     if (isKey(key)) collected.set(key, value, name, `${key} in ${name}`, base)
-    else if (!keys.some((one) => one.startsWith(`${key}.`))) collected.refuse(`${key} in ${name}: there is no such setting${nearest(key)}`)
+    else if (!keys.some((one) => one.startsWith(`${key}.`)))
+      collected.refuse(`${key} in ${name}: there is no such setting${nearest(key)}`)
     else if (isObject(value)) walk(value, `${key}.`, name, base, collected)
     else collected.refuse(`${key} in ${name}: expected an object with ${sectionOf(key).join(', ')}`)
   }
@@ -107,13 +136,18 @@ function walk(content: Record<string, unknown>, prefix: string, name: string, ba
 
 function readEnvironment(env: Readonly<Record<string, string | undefined>>, collected: Collected): void {
   const known = new Map<string, Key>()
-  for (const key of keys) for (const variable of [...(settingOf(key).variables ?? []), variableOf(key)]) known.set(variable, key)
+  for (const key of keys)
+    for (const variable of [...(settingOf(key).variables ?? []), variableOf(key)]) known.set(variable, key)
   // Ours last, so that it goes before one that others have made known.
-  for (const [variable, key] of known) if (env[variable] !== undefined && env[variable] !== '') collected.setText(key, env[variable], variable, process.cwd())
+  for (const [variable, key] of known)
+    if (env[variable] !== undefined && env[variable] !== '')
+      collected.setText(key, env[variable], variable, process.cwd())
   for (const variable of Object.keys(env)) {
     if (known.has(variable) || !section.test(variable) || fromKubernetes.test(variable)) continue
     // A misspelt address would else be passed over, and data written to where nobody looks for them.
-    collected.refuse(`${variable}: there is no such variable${nearest(variable.slice('ATOLL_'.length).toLowerCase().replace('_', '.'))}`)
+    collected.refuse(
+      `${variable}: there is no such variable${nearest(variable.slice('ATOLL_'.length).toLowerCase().replace('_', '.'))}`,
+    )
   }
 }
 
@@ -123,7 +157,12 @@ const fromKubernetes = /_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|U
 
 /** What was given, where it can be shown. */
 function given(key: Key, value: unknown): string {
-  const mayHoldSecret = settingOf(key).isSecret || key.endsWith('url') || key.startsWith('discovery.') || key === 'log.monitoring' || key === 'calls.advertise'
+  const mayHoldSecret =
+    settingOf(key).isSecret ||
+    key.endsWith('url') ||
+    key.startsWith('discovery.') ||
+    key === 'log.monitoring' ||
+    key === 'calls.advertise'
   return mayHoldSecret ? '' : `, not ${JSON.stringify(value)}`
 }
 
@@ -131,7 +170,9 @@ function nearest(unknown: string): string {
   const meant = nearestOf(unknown, keys) ?? ofAnotherSection(unknown)
   if (meant !== undefined) return `; is ${meant} (${variableOf(meant)}) meant?`
   const own = sectionOf(unknown.split('.')[0]!)
-  return own.length > 0 ? `; there are ${own.map((name) => `${unknown.split('.')[0]}.${name}`).join(', ')}` : `; \`atoll config\` prints those there are`
+  return own.length > 0
+    ? `; there are ${own.map((name) => `${unknown.split('.')[0]}.${name}`).join(', ')}`
+    : `; \`atoll config\` prints those there are`
 }
 
 /** The only setting that is called so in its section: `log.level` is `logging.level`. */
@@ -161,7 +202,13 @@ const FILE = 'atoll.json'
 export function describeConfig({ values, origins }: Config): ConfigRow[] {
   return keys.map((key) => {
     const value = values[key]
-    return { key, value: value === undefined ? settings[key].otherwise : show(key, value), from: origins[key] ?? 'default', variable: variableOf(key), meaning: settings[key].meaning }
+    return {
+      key,
+      value: value === undefined ? settings[key].otherwise : show(key, value),
+      from: origins[key] ?? 'default',
+      variable: variableOf(key),
+      meaning: settings[key].meaning,
+    }
   })
 }
 
@@ -175,5 +222,7 @@ export interface ConfigRow {
 
 function show(key: Key, value: unknown): string {
   if (settingOf(key).isSecret) return '***'
-  return typeof value === 'string' ? maskSecrets(value) : JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'string' ? maskSecrets(inner) : inner))
+  return typeof value === 'string'
+    ? maskSecrets(value)
+    : JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'string' ? maskSecrets(inner) : inner))
 }

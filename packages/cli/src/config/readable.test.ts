@@ -27,7 +27,10 @@ describe('a configuration that every account can read', () => {
   const secret = 'sixteen or more characters'
 
   it('is warned of when secrets lie in it, with what to do, and without them', () => {
-    const warning = warningOf({ calls: { secret }, store: { url: 'postgres://shop:hush@db/shop' }, log: { url: 'nats://a:4222' } }, 0o644)
+    const warning = warningOf(
+      { calls: { secret }, store: { url: 'postgres://shop:hush@db/shop' }, log: { url: 'nats://a:4222' } },
+      0o644,
+    )
     assert.match(warning, /^store\.url,calls\.secret: every account .*chmod o-r.*ATOLL_STORE_URL, ATOLL_CALLS_SECRET$/)
     assert.ok(!warning.includes('hush') && !warning.includes(secret))
   })

@@ -18,7 +18,10 @@ import { askShared } from './shared.ts'
 /** What to ask: a data folder, or what a configuration names. */
 export type Place = { readonly data: string } | { readonly config: Config }
 
-/** Asks whatever place it is. `signal` ends a question that goes on. DATA_IN_USE, with what to do, if the process that has the data does not answer. */
+/**
+ * Asks whatever place it is. `signal` ends a question that goes on. DATA_IN_USE, with what to do, if the process that
+ * has the data does not answer.
+ */
 export async function* ask<Item>(place: Place, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
   try {
     yield* askPlace<Item>(place, request, signal)
@@ -27,7 +30,11 @@ export async function* ask<Item>(place: Place, request: ControlRequest, signal: 
     const { pid } = error.details
     if (error.code !== 'DATA_IN_USE' || pid === undefined) throw thrown
     // Whoever runs a system answers; for a moment at its beginning and its end it has the folder, and does not.
-    throw new AtollError('DATA_IN_USE', `process ${pid} has the data and does not answer yet: it is starting, or stopping, or looks at the data itself. Try again; if it stays so, stop that process`, { cause: error })
+    throw new AtollError(
+      'DATA_IN_USE',
+      `process ${pid} has the data and does not answer yet: it is starting, or stopping, or looks at the data itself. Try again; if it stays so, stop that process`,
+      { cause: error },
+    )
   }
 }
 
@@ -38,7 +45,11 @@ async function* askPlace<Item>(place: Place, request: ControlRequest, signal: Ab
   }
   const { system } = await loadSystemOf(undefined, place.config)
   const socket = await reachOwner(system.name, place.config, request)
-  yield* (socket ? askRunning(socket, request, signal) : askShared(system, place.config, request, signal, createLogger('error'))) as AsyncGenerator<Item> // each verb has its item
+  yield* (
+    socket
+      ? askRunning(socket, request, signal)
+      : askShared(system, place.config, request, signal, createLogger('error'))
+  ) as AsyncGenerator<Item> // each verb has its item
 }
 
 /**
@@ -46,15 +57,20 @@ async function* askPlace<Item>(place: Place, request: ControlRequest, signal: Ab
  * `signal` ends a question that goes on.
  */
 async function* askFolder<Item>(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<Item> {
-  if (findDataFolder(data) === undefined) throw new AtollError('COMMAND_USAGE', `there is no data folder ${resolve(data)}; start a system first, or name its folder with --data, or the configuration of one on engines with --config`)
+  if (findDataFolder(data) === undefined)
+    throw new AtollError(
+      'COMMAND_USAGE',
+      `there is no data folder ${resolve(data)}; start a system first, or name its folder with --data, or the configuration of one on engines with --config`,
+    )
   const control = controlOf(data)
   const socket = control && (await reach(control, data))
-  yield* (socket ? askRunning(socket, request, signal) : askStopped(data, request, signal)) as AsyncGenerator<Item> // each verb has its item
+  // each verb has its item
+  yield* (socket ? askRunning(socket, request, signal) : askStopped(data, request, signal)) as AsyncGenerator<Item>
 }
 
 /**
- * The process of this machine that has to be asked, if there is one: the one that has the folder with the stores; or, for what instances do, the
- * `atoll up` that has started them, and knows where they are.
+ * The process of this machine that has to be asked, if there is one: the one that has the folder with the stores; or,
+ * for what instances do, the `atoll up` that has started them, and knows where they are.
  */
 async function reachOwner(system: string, { values }: Config, request: ControlRequest): Promise<Socket | undefined> {
   if (request.verb === 'events') return undefined // the log has them all
@@ -66,7 +82,10 @@ async function reachOwner(system: string, { values }: Config, request: ControlRe
   if (!socket || (control.store === store && control.log === log)) return socket
   socket.destroy()
   if (own === undefined) return undefined
-  throw new AtollError('CONFIG_INVALID', `process ${control.pid} has ${own}, and its log is ${control.log}, not ${log}. Give the configuration that it runs with (--config), or ask it, whatever it is (--data ${own})`)
+  throw new AtollError(
+    'CONFIG_INVALID',
+    `process ${control.pid} has ${own}, and its log is ${control.log}, not ${log}. Give the configuration that it runs with (--config), or ask it, whatever it is (--data ${own})`,
+  )
 }
 
 /** What the process that has a folder says of itself; also one that was killed. */
@@ -83,15 +102,25 @@ function controlOf(data: string): Control | undefined {
 function isControl(value: unknown): value is Control {
   if (typeof value !== 'object' || value === null) return false
   const { path, pid, store, log } = value as Partial<Record<keyof Control, unknown>> // each is looked at
-  return typeof path === 'string' && isAbsolute(path) && typeof pid === 'number' && typeof store === 'string' && typeof log === 'string'
+  return (
+    typeof path === 'string' &&
+    isAbsolute(path) &&
+    typeof pid === 'number' &&
+    typeof store === 'string' &&
+    typeof log === 'string'
+  )
 }
 
 async function reach({ path, pid }: Control, data: string): Promise<Socket | undefined> {
   const trusted = [process.getuid?.(), ownerOf(data)] // who has the folder may write there what they like anyway
-  // Anybody else would be sent what is asked, and could answer anything; the same goes for one who could exchange the socket.
+  // Anybody else would be sent what is asked, and could answer anything; the same goes for one who could exchange the
+  // socket.
   const stranger = [path, dirname(path)].map(ownerOf).find((owner) => owner !== undefined && !trusted.includes(owner))
   if (stranger !== undefined) {
-    throw new AtollError('DATA_UNUSABLE', `${path}, where process ${pid} is to be asked about ${resolve(data)}, belongs to account ${stranger}, and neither to this one nor to the one that has the folder: nothing was asked there. If the system runs under that account, run this command under it; else stop the system, if it runs, and delete ${join(resolve(data), CONTROL_FILE)}`)
+    throw new AtollError(
+      'DATA_UNUSABLE',
+      `${path}, where process ${pid} is to be asked about ${resolve(data)}, belongs to account ${stranger}, and neither to this one nor to the one that has the folder: nothing was asked there. If the system runs under that account, run this command under it; else stop the system, if it runs, and delete ${join(resolve(data), CONTROL_FILE)}`,
+    )
   }
   try {
     const socket = connect(path)
@@ -133,9 +162,21 @@ async function* askRunning(socket: Socket, request: ControlRequest, signal: Abor
 async function* askStopped(data: string, request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
   assertIdle(data) // a system that starts for the first time has not said yet what it is
   const noted = notedSystem(data)
-  if (noted === undefined && !hasLog(data)) throw new AtollError('COMMAND_USAGE', `no system has run in ${resolve(data)}; name the data folder of one with --data, or the configuration of one on engines with --config`)
-  if (noted?.module === undefined) throw new AtollError('COMMAND_USAGE', `${data} does not say ${noted ? `where the module of system ${noted.system} is` : 'which system it belongs to'}; start it once with \`atoll dev\``)
-  if (!hasLog(data)) throw new AtollError('COMMAND_USAGE', `no process runs that has ${resolve(data)}, and the log of its system is not in it, but on an engine: start it again, or give the configuration that it runs with (--config)`)
+  if (noted === undefined && !hasLog(data))
+    throw new AtollError(
+      'COMMAND_USAGE',
+      `no system has run in ${resolve(data)}; name the data folder of one with --data, or the configuration of one on engines with --config`,
+    )
+  if (noted?.module === undefined)
+    throw new AtollError(
+      'COMMAND_USAGE',
+      `${data} does not say ${noted ? `where the module of system ${noted.system} is` : 'which system it belongs to'}; start it once with \`atoll dev\``,
+    )
+  if (!hasLog(data))
+    throw new AtollError(
+      'COMMAND_USAGE',
+      `no process runs that has ${resolve(data)}, and the log of its system is not in it, but on an engine: start it again, or give the configuration that it runs with (--config)`,
+    )
   const { system } = await loadSystem(noted.module)
   const logger = createLogger('error')
   if (!handlesEvents(request)) {
@@ -147,7 +188,11 @@ async function* askStopped(data: string, request: ControlRequest, signal: AbortS
     }
     return
   }
-  if (seedWasCutOff(data)) throw new AtollError('COMMAND_USAGE', `the first start in ${data} was cut off before its demo data were complete; start it with \`atoll dev\` first`)
+  if (seedWasCutOff(data))
+    throw new AtollError(
+      'COMMAND_USAGE',
+      `the first start in ${data} was cut off before its demo data were complete; start it with \`atoll dev\` first`,
+    )
   const started = await start(system, { data, logger })
   try {
     yield* answer(started.running.admin, request, signal)

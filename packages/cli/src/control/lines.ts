@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 
 /**
- * The lines that come over a socket, until it ends, in whatever way it ends: whoever is at the other end may be killed at any moment.
- * A line longer than `charsMax` is the end, too.
+ * The lines that come over a socket, until it ends, in whatever way it ends: whoever is at the other end may be killed
+ * at any moment. A line longer than `charsMax` is the end, too.
  */
 export async function* linesOf(socket: Socket, charsMax = Infinity): AsyncGenerator<string> {
   socket.setEncoding('utf8')

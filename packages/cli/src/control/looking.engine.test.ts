@@ -12,24 +12,40 @@ async function inTown(work: (fleet: Fleet, env: Environment) => Promise<void>): 
   const system = `test-${randomBytes(6).toString('hex')}`
   const accept = process.env['ATOLL_ACCEPT']
   try {
-    await inFleet((fleet) => work(fleet, { FIXTURE_NAME: system, BROKEN: join(fleet.folder, 'broken'), ATOLL_LOG_URL: engineUrl('postgres'), ATOLL_RUNTIME_ATTEMPTS_MAX: '1', ...(accept !== undefined && { ATOLL_ACCEPT: accept }) }))
+    await inFleet((fleet) =>
+      work(fleet, {
+        FIXTURE_NAME: system,
+        BROKEN: join(fleet.folder, 'broken'),
+        ATOLL_LOG_URL: engineUrl('postgres'),
+        ATOLL_RUNTIME_ATTEMPTS_MAX: '1',
+        ...(accept !== undefined && { ATOLL_ACCEPT: accept }),
+      }),
+    )
   } finally {
     await removeSystem(system)
   }
 }
 
 function order(url: string, sku: string): Promise<Response> {
-  return fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sku, count: 1 }) })
+  return fetch(`${url}/orders`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ sku, count: 1 }),
+  })
 }
 
 describe('looking after processes over PostgreSQL', () => {
   it('finds what atoll up runs without being told anything: the ledger, a redrive, a rebuild', () =>
     inTown(async ({ start, run, folder }, { FIXTURE_NAME, BROKEN, ...env }) => {
-      const name = { FIXTURE_NAME: FIXTURE_NAME!, BROKEN: BROKEN!, ATOLL_CALLS_SECRET: '' } // set above; the secret is the one that it makes
+      // set above; the secret is the one that it makes
+      const name = { FIXTURE_NAME: FIXTURE_NAME!, BROKEN: BROKEN!, ATOLL_CALLS_SECRET: '' }
       const up = start(['up', fixtureShop, '--port', '0'], { ...name, ...env, ATOLL_STORE_URL: engineUrl('postgres') })
       const { gatewayUrl } = await up.ready()
       writeFileSync(BROKEN!, '')
-      await until('the gateway has heard of everybody, too', async () => (await order(gatewayUrl!, 'tea')).status === 200)
+      await until(
+        'the gateway has heard of everybody, too',
+        async () => (await order(gatewayUrl!, 'tea')).status === 200,
+      )
       assert.equal((await order(gatewayUrl!, 'broken')).status, 200)
       await until('it is dead', async () => /"dead":1/.test((await run(['ledger', '--json'], name)).out))
       rmSync(BROKEN!)
@@ -46,9 +62,19 @@ describe('looking after processes over PostgreSQL', () => {
   it('asks the process that has a folder for what it has, and shows no account of what it cannot see', () =>
     inTown(async ({ start, run, folder }, env) => {
       const ports = { shop: await findPorts(1), warehouse: await findPorts(1) }
-      const shared = { ...env, ATOLL_SYSTEM: fixtureShop, ATOLL_DISCOVERY_STATIC: `shop=http://127.0.0.1:${ports.shop};warehouse=http://127.0.0.1:${ports.warehouse}` }
-      const of = (service: 'shop' | 'warehouse'): Environment => ({ ...shared, ATOLL_STORE_URL: `sqlite:data/${service}`, ATOLL_CALLS_PORT: String(ports[service]) })
-      const running = (['shop', 'warehouse'] as const).map((service) => start(['start', '--service', service], of(service)))
+      const shared = {
+        ...env,
+        ATOLL_SYSTEM: fixtureShop,
+        ATOLL_DISCOVERY_STATIC: `shop=http://127.0.0.1:${ports.shop};warehouse=http://127.0.0.1:${ports.warehouse}`,
+      }
+      const of = (service: 'shop' | 'warehouse'): Environment => ({
+        ...shared,
+        ATOLL_STORE_URL: `sqlite:data/${service}`,
+        ATOLL_CALLS_PORT: String(ports[service]),
+      })
+      const running = (['shop', 'warehouse'] as const).map((service) =>
+        start(['start', '--service', service], of(service)),
+      )
       const gateway = start(['start', '--gateway', '--port', '0'], shared)
       for (const one of running) await one.ready()
       const { gatewayUrl } = await gateway.ready()
@@ -57,17 +83,23 @@ describe('looking after processes over PostgreSQL', () => {
       const letters = async (): Promise<string> => (await run(['dead-letters', '--data', 'data/warehouse'], env)).out
       await until('it is dead', async () => /order\.placed +broken/.test(await letters()))
 
-      assert.match((await run(['events', '--key', 'broken'], shared)).out, /order\.placed v1 {2}broken/) // the log alone has them
+      // the log alone has them
+      assert.match((await run(['events', '--key', 'broken'], shared)).out, /order\.placed v1 {2}broken/)
       for (const [args, environment, why] of [
         [['ledger'], shared, /CONFIG_INVALID: there is no store of shop, warehouse in /],
         [['ledger'], of('warehouse'), /UNAVAILABLE: .*needs what shop published, and shop runs elsewhere/],
-        [['ledger', '--data', 'data/warehouse'], env, /UNAVAILABLE: .*needs what shop published, and shop runs elsewhere/],
+        [
+          ['ledger', '--data', 'data/warehouse'],
+          env,
+          /UNAVAILABLE: .*needs what shop published, and shop runs elsewhere/,
+        ],
       ] as const) {
         const { code, out, err } = await run(args, environment)
         assert.deepEqual([code === 0, out], [false, ''], err)
         assert.match(err, why)
       }
-      for (const name of ['shop.db', 'warehouse.db']) assert.ok(!existsSync(join(folder, 'data', env['FIXTURE_NAME']!, name)))
+      for (const name of ['shop.db', 'warehouse.db'])
+        assert.ok(!existsSync(join(folder, 'data', env['FIXTURE_NAME']!, name)))
       assert.ok(!existsSync(join(folder, 'data/warehouse/shop.db')))
 
       rmSync(env['BROKEN']!)
@@ -75,6 +107,10 @@ describe('looking after processes over PostgreSQL', () => {
       assert.deepEqual([redriven.code, /[1-9] handled, 0 failed/.test(redriven.out)], [0, true], redriven.err)
       for (const one of [gateway, ...running]) assert.equal((await one.end()).code, 0)
       const stopped = await run(['ledger'], of('warehouse'))
-      assert.deepEqual([stopped.code, stopped.out, /there is no store of shop in .*data\/warehouse/.test(stopped.err)], [2, '', true], stopped.err)
+      assert.deepEqual(
+        [stopped.code, stopped.out, /there is no store of shop in .*data\/warehouse/.test(stopped.err)],
+        [2, '', true],
+        stopped.err,
+      )
     }))
 })

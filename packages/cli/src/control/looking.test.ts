@@ -10,12 +10,23 @@ const NO_LOG = 'nats://127.0.0.1:1'
 describe('a command that only looks', () => {
   it('makes no store, and says where it looked and what to do, if that of a service is not there', () =>
     inFleet(async ({ run, folder }) => {
-      for (const [env, place] of [[{}, 'data/fixture'], [{ ATOLL_STORE_URL: 'sqlite:elsewhere' }, 'elsewhere']] as const) {
+      for (const [env, place] of [
+        [{}, 'data/fixture'],
+        [{ ATOLL_STORE_URL: 'sqlite:elsewhere' }, 'elsewhere'],
+      ] as const) {
         for (const args of [['ledger'], ['dead-letters'], ['dead-letters', 'redrive']]) {
-          const { code, out, err } = await run(args, { ATOLL_SYSTEM: fixtureShop, ATOLL_LOG_URL: NO_LOG, ATOLL_DISCOVERY_STATIC: 'shop=http://127.0.0.1:1', ...env })
+          const { code, out, err } = await run(args, {
+            ATOLL_SYSTEM: fixtureShop,
+            ATOLL_LOG_URL: NO_LOG,
+            ATOLL_DISCOVERY_STATIC: 'shop=http://127.0.0.1:1',
+            ...env,
+          })
           assert.deepEqual([code, out], [2, ''], args.join(' '))
           assert.match(err, /^CONFIG_INVALID: there is no store of shop, warehouse in /)
-          assert.ok(err.includes(join(realpathSync(folder), place)) && /--config <file>/.test(err) && /--data/.test(err), err)
+          assert.ok(
+            err.includes(join(realpathSync(folder), place)) && /--config <file>/.test(err) && /--data/.test(err),
+            err,
+          )
           assert.deepEqual(readdirSync(folder), [])
         }
       }
@@ -42,7 +53,10 @@ describe('a command that only looks', () => {
         assert.deepEqual([code, out], [2, ''], err)
         assert.match(err, why)
       }
-      await refused({ ATOLL_LOG_URL: NO_LOG, ATOLL_STORE_URL: 'sqlite:elsewhere' }, /no store of shop, warehouse in sqlite:.*elsewhere/)
+      await refused(
+        { ATOLL_LOG_URL: NO_LOG, ATOLL_STORE_URL: 'sqlite:elsewhere' },
+        /no store of shop, warehouse in sqlite:.*elsewhere/,
+      )
       await refused({ ATOLL_STORE_URL: 'postgres://127.0.0.1:1/x' }, /log\.url is embedded/)
       await refused({ ATOLL_LOG_URL: NO_LOG }, /process \d+ has .*fixture, and its log is embedded, not nats:/)
       await dev.end()
@@ -54,14 +68,25 @@ describe('a command that only looks', () => {
       mkdirSync(join(folder, 'docs'))
       for (const command of ['ledger', 'events', 'dead-letters']) {
         const { code, err } = await run([command, '--data', 'docs'])
-        assert.deepEqual([code, /^COMMAND_USAGE: no system has run in .*docs; name the data folder of one with --data/.test(err), /start/.test(err)], [2, true, false], err)
+        assert.deepEqual(
+          [
+            code,
+            /^COMMAND_USAGE: no system has run in .*docs; name the data folder of one with --data/.test(err),
+            /start/.test(err),
+          ],
+          [2, true, false],
+          err,
+        )
       }
       assert.deepEqual(readdirSync(join(folder, 'docs')), [])
     }))
 
   it('finds the only data folder below data/ by itself, as a doctor, too', () =>
     inFleet(async ({ start, run }) => {
-      assert.match((await run(['doctor'])).err, /^COMMAND_USAGE: there is no data folder below .*data; name one with --data/)
+      assert.match(
+        (await run(['doctor'])).err,
+        /^COMMAND_USAGE: there is no data folder below .*data; name one with --data/,
+      )
       const dev = start(['dev', fixtureShop, '--port', '0'])
       await dev.ready()
       await dev.end()

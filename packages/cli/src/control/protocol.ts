@@ -12,7 +12,10 @@ export type ControlRequest =
   | { readonly verb: 'replay'; readonly subscription: string }
 
 /** What comes back: items as they come, then an end; or an error. One JSON object on a line each. */
-export type ControlReply = { readonly item: unknown } | { readonly end: true } | { readonly error: { readonly code: string; readonly message: string } }
+export type ControlReply =
+  | { readonly item: unknown }
+  | { readonly end: true }
+  | { readonly error: { readonly code: string; readonly message: string } }
 
 /** Whether a request needs a system that runs; the others only look. */
 export function handlesEvents({ verb }: ControlRequest): boolean {
@@ -29,7 +32,8 @@ export async function* answer(admin: Admin, request: ControlRequest, signal: Abo
       yield* admin.events({ ...request.options, signal })
       return
     case 'dead-letters':
-      for await (const letter of admin.walkDeadLetters({ subscription: request.subscription, id: request.id })) if (!isGone(letter)) yield letter
+      for await (const letter of admin.walkDeadLetters({ subscription: request.subscription, id: request.id }))
+        if (!isGone(letter)) yield letter
       return
     case 'redrive':
       yield* admin.redrive(request.options)
@@ -44,6 +48,9 @@ export async function* answer(admin: Admin, request: ControlRequest, signal: Abo
       yield* admin.replay(request.subscription)
       return
     default:
-      throw new AtollError('COMMAND_USAGE', `the running system does not know what ${JSON.stringify(request)} asks for; is it of another version?`)
+      throw new AtollError(
+        'COMMAND_USAGE',
+        `the running system does not know what ${JSON.stringify(request)} asks for; is it of another version?`,
+      )
   }
 }

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -42,7 +52,13 @@ describe('the socket of a running system', () => {
       try {
         const paths = new Set<string>()
         for (let times = 0; times < 2; times++) {
-          const end = await listenForCommands(async function* () { yield 'a line' }, data, place)
+          const end = await listenForCommands(
+            async function* () {
+              yield 'a line'
+            },
+            data,
+            place,
+          )
           const { path } = noted(data)
           const { mode, uid } = statSync(dirname(path))
           assert.deepEqual([mode & 0o077, uid, statSync(path).mode & 0o077], [0, process.getuid?.() ?? uid, 0])
@@ -62,7 +78,10 @@ describe('the socket of a running system', () => {
       const before = process.env['TMPDIR']
       process.env['TMPDIR'] = data
       try {
-        await assert.rejects(listenForCommands(async function* () {}, data, place), { code: 'DATA_UNUSABLE', message: /too long for a socket\. Choose a shorter one of either \(TMPDIR\)/ })
+        await assert.rejects(
+          listenForCommands(async function* () {}, data, place),
+          { code: 'DATA_UNUSABLE', message: /too long for a socket\. Choose a shorter one of either \(TMPDIR\)/ },
+        )
         assert.deepEqual([existsSync(join(data, CONTROL_FILE)), readdirSync(data)], [false, []])
       } finally {
         if (before === undefined) delete process.env['TMPDIR']
@@ -70,27 +89,41 @@ describe('the socket of a running system', () => {
       }
     }))
 
-  it('is asked nothing if it, or the folder that it lies in, belongs to another account', { skip: account === undefined && 'only root may give a file away' }, () =>
-    inFolder('data', async (data) => {
-      const folder = join(data, 'elsewhere')
-      const path = join(folder, 'control.sock')
-      mkdirSync(folder)
-      let connections = 0
-      const stranger = createServer((socket) => (connections++, socket.end(`${JSON.stringify({ item: 'all is well' })}\n${JSON.stringify({ end: true })}\n`))).listen(path)
-      await once(stranger, 'listening')
-      try {
-        writeFileSync(join(data, CONTROL_FILE), JSON.stringify({ path, pid: 1, ...place }))
-        for (const given of [path, folder]) {
-          chownSync(given, account!, account!) // else it is skipped
-          await assert.rejects(askLedger(data), { code: 'DATA_UNUSABLE', message: /control\.sock, where process 1 is to be asked .* belongs to account 65534, .*nothing was asked there/ })
-          assert.equal(connections, 0)
-          chownSync(given, 0, 0)
+  it(
+    'is asked nothing if it, or the folder that it lies in, belongs to another account',
+    { skip: account === undefined && 'only root may give a file away' },
+    () =>
+      inFolder('data', async (data) => {
+        const folder = join(data, 'elsewhere')
+        const path = join(folder, 'control.sock')
+        mkdirSync(folder)
+        let connections = 0
+        const stranger = createServer(
+          (socket) => (
+            connections++,
+            socket.end(`${JSON.stringify({ item: 'all is well' })}\n${JSON.stringify({ end: true })}\n`)
+          ),
+        ).listen(path)
+        await once(stranger, 'listening')
+        try {
+          writeFileSync(join(data, CONTROL_FILE), JSON.stringify({ path, pid: 1, ...place }))
+          for (const given of [path, folder]) {
+            chownSync(given, account!, account!) // else it is skipped
+            await assert.rejects(askLedger(data), {
+              code: 'DATA_UNUSABLE',
+              message:
+                /control\.sock, where process 1 is to be asked .* belongs to account 65534, .*nothing was asked there/,
+            })
+            assert.equal(connections, 0)
+            chownSync(given, 0, 0)
+          }
+          assert.deepEqual(await askLedger(data), ['all is well'])
+          // whose folder it is, they answer for it
+          for (const given of [data, folder, path]) chownSync(given, account!, account!)
+          assert.deepEqual(await askLedger(data), ['all is well'])
+        } finally {
+          stranger.close()
         }
-        assert.deepEqual(await askLedger(data), ['all is well'])
-        for (const given of [data, folder, path]) chownSync(given, account!, account!) // whose folder it is, they answer for it
-        assert.deepEqual(await askLedger(data), ['all is well'])
-      } finally {
-        stranger.close()
-      }
-    }))
+      }),
+  )
 })

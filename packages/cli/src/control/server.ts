@@ -24,10 +24,14 @@ export interface Control {
 export type Answerer = (request: ControlRequest, signal: AbortSignal) => AsyncIterable<unknown>
 
 /**
- * Lets the other commands of this machine's user reach a running system: a socket file for the owner alone, in its data folder, or in a folder of
- * its own. Returns what ends it.
+ * Lets the other commands of this machine's user reach a running system: a socket file for the owner alone, in its data
+ * folder, or in a folder of its own. Returns what ends it.
  */
-export async function listenForCommands(answerer: Answerer, data: string, { store, log }: Pick<Control, 'store' | 'log'>): Promise<() => Promise<void>> {
+export async function listenForCommands(
+  answerer: Answerer,
+  data: string,
+  { store, log }: Pick<Control, 'store' | 'log'>,
+): Promise<() => Promise<void>> {
   const { path, remove } = placeSocket(data)
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
@@ -88,13 +92,18 @@ function removeLeft(path: string): void {
   try {
     rmSync(path, { force: true })
   } catch (error) {
-    throw new AtollError('DATA_UNUSABLE', `${path}, where other commands are to reach this system, is taken and cannot be removed. Move it away, and start again`, { cause: error })
+    throw new AtollError(
+      'DATA_UNUSABLE',
+      `${path}, where other commands are to reach this system, is taken and cannot be removed. Move it away, and start again`,
+      { cause: error },
+    )
   }
 }
 
 /**
- * Where the socket is to be. Paths of sockets are short, so a deep data folder has its socket among the temporary files: in a folder under a name that
- * nobody can guess and that is its owner's alone, since every account of the machine may put things there. `remove` takes away what was made for it.
+ * Where the socket is to be. Paths of sockets are short, so a deep data folder has its socket among the temporary
+ * files: in a folder under a name that nobody can guess and that is its owner's alone, since every account of the
+ * machine may put things there. `remove` takes away what was made for it.
  */
 function placeSocket(data: string): { path: string; remove: () => void } {
   const inside = resolve(data, SOCKET)
@@ -107,7 +116,10 @@ function placeSocket(data: string): { path: string; remove: () => void } {
   const remove = (): void => rmSync(folder, { recursive: true, force: true })
   if (Buffer.byteLength(path) <= PATH_BYTES_MAX) return { path, remove }
   remove()
-  throw new AtollError('DATA_UNUSABLE', `other commands cannot reach a system in ${resolve(data)}: that path and the one of the folder for temporary files, ${tmpdir()}, are too long for a socket. Choose a shorter one of either (TMPDIR), and start again`)
+  throw new AtollError(
+    'DATA_UNUSABLE',
+    `other commands cannot reach a system in ${resolve(data)}: that path and the one of the folder for temporary files, ${tmpdir()}, are too long for a socket. Choose a shorter one of either (TMPDIR), and start again`,
+  )
 }
 
 const SOCKET = 'control.sock'

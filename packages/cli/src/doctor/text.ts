@@ -13,10 +13,20 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
     return [
       visible`${part}: ${engine} ${version}`,
       ...(known > 0 ? [`  ${known} as above`] : []),
-      ...fresh.map((finding) => [visible`  ${mark(finding, accepted)} ${finding.name} = ${finding.value}`, visible`      ${finding.message}`].join('\n')),
+      ...fresh.map((finding) =>
+        [
+          visible`  ${mark(finding, accepted)} ${finding.name} = ${finding.value}`,
+          visible`      ${finding.message}`,
+        ].join('\n'),
+      ),
     ].join('\n')
   })
-  parts.push(formatTable(['after', ...mishaps], diagnosis.promises.map(({ promise, after }) => [promise, ...mishaps.map((mishap) => after[mishap])])))
+  parts.push(
+    formatTable(
+      ['after', ...mishaps],
+      diagnosis.promises.map(({ promise, after }) => [promise, ...mishaps.map((mishap) => after[mishap])]),
+    ),
+  )
   parts.push(conclusion(diagnosis))
   return parts.join('\n\n')
 }
@@ -31,11 +41,22 @@ function mark(finding: PartFinding, accepted: ReadonlySet<string>): string {
 function conclusion(diagnosis: Diagnosis): string {
   const { broken, accepted, unsure, idle } = diagnosis
   const lines: string[] = []
-  if (broken.length === 0 && accepted.length === 0) lines.push(`no setting${unsure.length > 0 ? ' that is known' : ''} breaks a promise`)
-  if (broken.length > 0) lines.push(`${broken.length} ${broken.length === 1 ? 'setting breaks a promise' : 'settings break promises'}, and a start is refused: ${names(broken)}`)
-  if (accepted.length > 0) lines.push(`accepted by name, and shown by /readyz for as long as it runs so: ${names(accepted)}`)
-  if (unsure.length > 0) lines.push(`not known, though a promise hangs on it, and /readyz warns of it: ${names(unsure)}; do what it says above, or make sure and accept it by name`)
-  if (idle.length > 0) lines.push(`accepted, and found nowhere: ${idle.map((name) => idleText(name, diagnosis)).join(', ')}; take it out of accept`)
+  if (broken.length === 0 && accepted.length === 0)
+    lines.push(`no setting${unsure.length > 0 ? ' that is known' : ''} breaks a promise`)
+  if (broken.length > 0)
+    lines.push(
+      `${broken.length} ${broken.length === 1 ? 'setting breaks a promise' : 'settings break promises'}, and a start is refused: ${names(broken)}`,
+    )
+  if (accepted.length > 0)
+    lines.push(`accepted by name, and shown by /readyz for as long as it runs so: ${names(accepted)}`)
+  if (unsure.length > 0)
+    lines.push(
+      `not known, though a promise hangs on it, and /readyz warns of it: ${names(unsure)}; do what it says above, or make sure and accept it by name`,
+    )
+  if (idle.length > 0)
+    lines.push(
+      `accepted, and found nowhere: ${idle.map((name) => idleText(name, diagnosis)).join(', ')}; take it out of accept`,
+    )
   return lines.join('\n')
 }
 

@@ -1,13 +1,19 @@
 import { AtollError, describeThrown, type ErrorCode } from '@atoll/host'
 
-/** What a log says of an error: only what is named here, since other properties of errors hold addresses with their passwords. */
+/**
+ * What a log says of an error: only what is named here, since other properties of errors hold addresses with their
+ * passwords.
+ */
 export interface DescribedError {
   readonly code: ErrorCode
   readonly message: string
   readonly details?: Readonly<Record<string, unknown>>
   /** What its causes say, the nearest first; of a known error. */
   readonly causes?: readonly string[]
-  /** Where it was thrown, with its causes; only of what nobody planned. A refusal happens as often as somebody asks for it. */
+  /**
+   * Where it was thrown, with its causes; only of what nobody planned. A refusal happens as often as somebody asks for
+   * it.
+   */
   readonly stack?: string
 }
 
@@ -34,7 +40,8 @@ function stackOf(thrown: unknown): { readonly stack?: string } {
 
 function causesOf(cause: unknown): string[] {
   const causes: string[] = []
-  for (let at = cause; at !== undefined && at !== null && causes.length < CAUSES_MAX; at = nextOf(at)) causes.push(describeThrown(at).message)
+  for (let at = cause; at !== undefined && at !== null && causes.length < CAUSES_MAX; at = nextOf(at))
+    causes.push(describeThrown(at).message)
   return causes
 }
 

@@ -4,7 +4,13 @@ import { Lines, type LineLimits } from './lines.ts'
 
 /** Somebody who reads as much as a test says, and time that passes when a test says so. */
 function createReader(limits: Partial<LineLimits> = {}) {
-  const reader = { text: '', takes: Infinity, refusal: 'EAGAIN', delays: [] as number[], tick: (): void => assert.fail('nothing is due') }
+  const reader = {
+    text: '',
+    takes: Infinity,
+    refusal: 'EAGAIN',
+    delays: [] as number[],
+    tick: (): void => assert.fail('nothing is due'),
+  }
   const lines = new Lines({
     write(bytes) {
       if (reader.takes <= 0) throw Object.assign(new Error(reader.refusal), { code: reader.refusal })
@@ -42,13 +48,18 @@ describe('lines of a log', () => {
       const { reader, lines } = createReader({ pendingBytesMax: 100 })
       reader.refusal = refusal
       reader.takes = 3
-      for (let number = 0; number < 1_000; number++) lines.push(`line ${number}`, (leftOut, why) => `${leftOut} are missing: ${why}`)
+      for (let number = 0; number < 1_000; number++)
+        lines.push(`line ${number}`, (leftOut, why) => `${leftOut} are missing: ${why}`)
       reader.takes = Infinity
       reader.tick()
       lines.push('after')
       const said = reader.text.trimEnd().split('\n')
       const missing = 1_000 - (said.length - 2)
-      assert.deepEqual(said, [...Array.from({ length: said.length - 2 }, (_, number) => `line ${number}`), `${missing} are missing: ${refusal}`, 'after'])
+      assert.deepEqual(said, [
+        ...Array.from({ length: said.length - 2 }, (_, number) => `line ${number}`),
+        `${missing} are missing: ${refusal}`,
+        'after',
+      ])
       assert.ok(missing > 900)
     })
   }

@@ -2,7 +2,10 @@ import type { Timer } from '@atoll/host'
 
 /** Every limit of what is written to standard error. */
 export interface LineLimits {
-  /** What may wait because its reader stands still or its disk is full, bytes; lines beyond it are left out and counted. Default 4 MiB. */
+  /**
+   * What may wait because its reader stands still or its disk is full, bytes; lines beyond it are left out and counted.
+   * Default 4 MiB.
+   */
   readonly pendingBytesMax: number
   /** Longest line, characters; a longer one is cut. Default 65,536. */
   readonly lineCharsMax: number
@@ -12,10 +15,18 @@ export interface LineLimits {
   readonly troubleMs: number
 }
 
-export const defaultLineLimits: LineLimits = { pendingBytesMax: 4 * 2 ** 20, lineCharsMax: 2 ** 16, retryMs: 10, troubleMs: 1_000 }
+export const defaultLineLimits: LineLimits = {
+  pendingBytesMax: 4 * 2 ** 20,
+  lineCharsMax: 2 ** 16,
+  retryMs: 10,
+  troubleMs: 1_000,
+}
 
 export interface LinesOptions {
-  /** Writes what it can without waiting, and answers how many bytes that was. Throws EAGAIN if it was none, and what else goes wrong. */
+  /**
+   * Writes what it can without waiting, and answers how many bytes that was. Throws EAGAIN if it was none, and what
+   * else goes wrong.
+   */
   readonly write: (bytes: Uint8Array) => number
   readonly after: (delayMs: number, callback: () => void) => Timer
   /** Only what differs from {@link defaultLineLimits}. */
@@ -26,8 +37,9 @@ export interface LinesOptions {
 export type Notice = (leftOut: number, why: string) => string
 
 /**
- * Lines on their way out. A log must neither stop a process nor end it: what cannot be written at once waits, up to a bound; lines beyond that
- * are left out, and the next one that fits says how many. Nothing here throws, and nothing waits for the other side.
+ * Lines on their way out. A log must neither stop a process nor end it: what cannot be written at once waits, up to a
+ * bound; lines beyond that are left out, and the next one that fits says how many. Nothing here throws, and nothing
+ * waits for the other side.
  */
 export class Lines {
   readonly #write: LinesOptions['write']
@@ -65,7 +77,8 @@ export class Lines {
   /** Resolves when nothing is pending, or after a time. */
   async flush(withinMs: number): Promise<void> {
     for (let waitedMs = 0; this.#pending.length > 0 && waitedMs < withinMs; waitedMs += this.#limits.retryMs) {
-      await new Promise<void>((resolve) => void setTimeout(resolve, this.#limits.retryMs)) // it keeps the process, which `after` does not
+      // it keeps the process, which `after` does not
+      await new Promise<void>((resolve) => void setTimeout(resolve, this.#limits.retryMs))
       this.#pump()
     }
   }
@@ -75,7 +88,9 @@ export class Lines {
     this.#pump()
   }
 
-  /** Once lines are left out, it is until half of what waits has gone: a line about each single one would be no help. */
+  /**
+   * Once lines are left out, it is until half of what waits has gone: a line about each single one would be no help.
+   */
   #hasRoomFor(bytes: number): boolean {
     const { pendingBytesMax } = this.#limits
     return this.#pendingBytes + bytes <= (this.#leftOut > 0 ? pendingBytesMax / 2 : pendingBytesMax)
@@ -108,7 +123,9 @@ export class Lines {
       }
     } catch (error) {
       this.#why = codeOf(error)
-      this.#timer = this.#after(this.#why === 'EAGAIN' ? this.#limits.retryMs : this.#limits.troubleMs, () => this.#pump())
+      this.#timer = this.#after(this.#why === 'EAGAIN' ? this.#limits.retryMs : this.#limits.troubleMs, () =>
+        this.#pump(),
+      )
     }
     this.#pending = done === 0 ? all : all.slice(done)
   }

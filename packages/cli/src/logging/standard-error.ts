@@ -16,10 +16,11 @@ export function flushStandardError(): Promise<void> {
 }
 
 /**
- * Writes without waiting for whoever reads. A file takes what it is given as long as there is room; but a pipe or a terminal whose reader stands still
- * would stop the process, or, written to by a thread, keep it from ending. So these are opened anew in a mode in which they refuse instead. The mode of
- * the one that we were given is no help: it is shared with those who gave it, and who may set it back. Node.js sets it too, as soon as anything looks at `process.stderr`
- * (its own modules do, when a library imports them), and sets it back when it exits.
+ * Writes without waiting for whoever reads. A file takes what it is given as long as there is room; but a pipe or a
+ * terminal whose reader stands still would stop the process, or, written to by a thread, keep it from ending. So these
+ * are opened anew in a mode in which they refuse instead. The mode of the one that we were given is no help: it is
+ * shared with those who gave it, and who may set it back. Node.js sets it too, as soon as anything looks at
+ * `process.stderr` (its own modules do, when a library imports them), and sets it back when it exits.
  */
 function createWrite(): (bytes: Uint8Array) => number {
   let fd: number | undefined

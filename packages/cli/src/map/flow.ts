@@ -12,7 +12,12 @@ export interface Flow {
 
 export interface FlowService {
   readonly name: string
-  readonly operations: readonly { readonly name: string; readonly kind: 'command' | 'query'; readonly route: string | undefined; readonly shows: string | undefined }[]
+  readonly operations: readonly {
+    readonly name: string
+    readonly kind: 'command' | 'query'
+    readonly route: string | undefined
+    readonly shows: string | undefined
+  }[]
   readonly events: readonly { readonly name: string; readonly version: number; readonly isPrivate: boolean }[]
   readonly projections: readonly string[]
 }
@@ -26,15 +31,27 @@ export interface FlowEdge {
 }
 
 export function flowOf(system: System): Flow {
-  const edges = system.subscriptions.flatMap(({ name, service, subscribers }) =>
-    subscribers.map(({ event, kind }): FlowEdge => ({ source: system.sources.get(event.name)!.service, event: event.name, subscription: name, service, kind })), // `system` checked it
+  const edges = system.subscriptions.flatMap(
+    ({ name, service, subscribers }) =>
+      subscribers.map(({ event, kind }): FlowEdge => ({
+        source: system.sources.get(event.name)!.service,
+        event: event.name,
+        subscription: name,
+        service,
+        kind,
+      })), // `system` checked it
   )
   const heard = new Set(edges.map((edge) => edge.event))
   return {
     system: system.name,
     services: system.services.map((service) => ({
       name: service.name,
-      operations: service.contract.operations.map(({ name, kind, http, show }) => ({ name, kind, route: http, shows: show?.query().name })),
+      operations: service.contract.operations.map(({ name, kind, http, show }) => ({
+        name,
+        kind,
+        route: http,
+        shows: show?.query().name,
+      })),
       events: [
         ...service.contract.events.map(({ name, version }) => ({ name, version, isPrivate: false })),
         ...service.privateEvents.map(({ name, version }) => ({ name, version, isPrivate: true })),
@@ -42,6 +59,8 @@ export function flowOf(system: System): Flow {
       projections: service.projections.map((projection) => projection.name),
     })),
     edges,
-    unheard: [...system.sources].filter(([name]) => !heard.has(name)).map(([event, { service }]) => ({ event, source: service })),
+    unheard: [...system.sources]
+      .filter(([name]) => !heard.has(name))
+      .map(([event, { service }]) => ({ event, source: service })),
   }
 }

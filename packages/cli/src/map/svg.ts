@@ -1,6 +1,7 @@
 import type { Flow } from './flow.ts'
 
-// Islands around a lagoon: services stand on a ring, and the events that flow between two of them cross the water together, on one line.
+// Islands around a lagoon: services stand on a ring, and the events that flow between two of them cross the water
+// together, on one line.
 
 const ISLAND_WIDTH = 190
 const LINE_HEIGHT = 16
@@ -41,9 +42,18 @@ function placeIslands(flow: Flow): Island[] {
     const angle = (index / count) * 2 * Math.PI - Math.PI / 2
     const commands = operations.filter((operation) => operation.kind === 'command').length
     const queries = operations.length - commands
-    const lines = [[many(commands, 'command'), many(queries, 'quer', 'y', 'ies')].filter(Boolean).join(', '), ...projections.map((projection) => `▣ ${projection}`)].filter(Boolean)
+    const lines = [
+      [many(commands, 'command'), many(queries, 'quer', 'y', 'ies')].filter(Boolean).join(', '),
+      ...projections.map((projection) => `▣ ${projection}`),
+    ].filter(Boolean)
     const spread = count < 3 ? RADIUS * 0.7 : RADIUS
-    return { name, lines, x: Math.cos(angle) * spread * 1.15, y: Math.sin(angle) * spread, height: 34 + lines.length * LINE_HEIGHT }
+    return {
+      name,
+      lines,
+      x: Math.cos(angle) * spread * 1.15,
+      y: Math.sin(angle) * spread,
+      height: 34 + lines.length * LINE_HEIGHT,
+    }
   })
 }
 
@@ -51,7 +61,11 @@ function drawFlows(flow: Flow, islands: readonly Island[]): string[] {
   const byPair = new Map<string, { source: Island; target: Island; events: Set<string> }>()
   for (const { source, service, event } of flow.edges) {
     const key = `${source} ${service}`
-    const between = byPair.get(key) ?? { source: islandOf(islands, source), target: islandOf(islands, service), events: new Set() }
+    const between = byPair.get(key) ?? {
+      source: islandOf(islands, source),
+      target: islandOf(islands, service),
+      events: new Set(),
+    }
     byPair.set(key, between)
     between.events.add(event)
   }
@@ -74,7 +88,10 @@ function drawLabel(x: number, y: number, events: ReadonlySet<string>): string {
   const lines = [...events]
   const first = y - ((lines.length - 1) * 12) / 2
   return lines
-    .map((event, index) => `<text x="${round(x)}" y="${round(first + index * 12)}" text-anchor="middle" fill="#14505d" stroke="#e6f3f5" stroke-width="3" paint-order="stroke">${escape(event)}</text>`)
+    .map(
+      (event, index) =>
+        `<text x="${round(x)}" y="${round(first + index * 12)}" text-anchor="middle" fill="#14505d" stroke="#e6f3f5" stroke-width="3" paint-order="stroke">${escape(event)}</text>`,
+    )
     .join('')
 }
 
@@ -84,7 +101,10 @@ function drawIsland({ name, lines, x, y, height }: Island): string {
   return [
     `<rect x="${left}" y="${round(top)}" width="${ISLAND_WIDTH}" height="${height}" rx="14" fill="#fffaf0" stroke="#c9b27c"/>`,
     `<text x="${round(x)}" y="${round(top + 21)}" text-anchor="middle" font-size="14" font-weight="600" fill="#3d3320">${escape(name)}</text>`,
-    ...lines.map((line, index) => `<text x="${round(x)}" y="${round(top + 38 + index * LINE_HEIGHT)}" text-anchor="middle" fill="#6b5d3e">${escape(line)}</text>`),
+    ...lines.map(
+      (line, index) =>
+        `<text x="${round(x)}" y="${round(top + 38 + index * LINE_HEIGHT)}" text-anchor="middle" fill="#6b5d3e">${escape(line)}</text>`,
+    ),
   ].join('')
 }
 

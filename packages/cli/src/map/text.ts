@@ -7,13 +7,18 @@ export function flowAsText(flow: Flow): string {
     lines.push('', name)
     const width = Math.max(0, ...operations.map((operation) => operation.name.length))
     for (const { name, kind, route, shows } of operations) {
-      lines.push(`  ${kind === 'command' ? '!' : '?'} ${name.padEnd(width)}  ${route ?? 'for other services'}${shows === undefined ? '' : `  shows ${shows}`}`)
+      lines.push(
+        `  ${kind === 'command' ? '!' : '?'} ${name.padEnd(width)}  ${route ?? 'for other services'}${shows === undefined ? '' : `  shows ${shows}`}`,
+      )
     }
     for (const event of events) {
       const readers = flow.edges.filter((edge) => edge.event === event.name).map((edge) => edge.subscription)
-      lines.push(`  ─ ${event.name} v${event.version}${event.isPrivate ? ' (its own)' : ''} → ${readers.length === 0 ? 'nobody' : readers.join(', ')}`)
+      lines.push(
+        `  ─ ${event.name} v${event.version}${event.isPrivate ? ' (its own)' : ''} → ${readers.length === 0 ? 'nobody' : readers.join(', ')}`,
+      )
     }
-    for (const projection of projections) lines.push(`  ▣ ${name}.${projection}, rebuilt by: atoll replay ${name}.${projection}`)
+    for (const projection of projections)
+      lines.push(`  ▣ ${name}.${projection}, rebuilt by: atoll replay ${name}.${projection}`)
   }
   lines.push('', '! command   ? query   ─ event → who handles it   ▣ projection')
   return lines.join('\n')

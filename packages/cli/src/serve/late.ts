@@ -1,10 +1,20 @@
 import { AtollError } from '@atoll/host'
 import type { System } from 'atoll'
-import type { Admin, Cancellation, Dispatch, Dispatched, Problem, Readiness, RunningService, RunningSystem, StopOptions } from 'atoll/runtime'
+import type {
+  Admin,
+  Cancellation,
+  Dispatch,
+  Dispatched,
+  Problem,
+  Readiness,
+  RunningService,
+  RunningSystem,
+  StopOptions,
+} from 'atoll/runtime'
 
 /**
- * A system that is there before its services are: they may have to wait for their engines. Until then it is not ready, says why, and refuses
- * what it is asked for.
+ * A system that is there before its services are: they may have to wait for their engines. Until then it is not ready,
+ * says why, and refuses what it is asked for.
  */
 export class LateSystem implements RunningSystem {
   readonly system: System
@@ -52,11 +62,20 @@ export class LateSystem implements RunningSystem {
   }
 
   readiness(): Readiness {
-    const own = this.#running?.readiness() ?? { reasons: [this.#waitsFor.reason], brief: [this.#waitsFor.brief], warnings: [] }
+    const own = this.#running?.readiness() ?? {
+      reasons: [this.#waitsFor.reason],
+      brief: [this.#waitsFor.brief],
+      warnings: [],
+    }
     const stopping = this.#stopping ? ['the process is stopping'] : []
     const problems = this.#problems()
     const reasons = [...stopping, ...own.reasons, ...problems.map(({ reason }) => reason)]
-    return { ready: reasons.length === 0, reasons, brief: [...stopping, ...own.brief, ...problems.map(({ brief }) => brief)], warnings: own.warnings }
+    return {
+      ready: reasons.length === 0,
+      reasons,
+      brief: [...stopping, ...own.brief, ...problems.map(({ brief }) => brief)],
+      warnings: own.warnings,
+    }
   }
 
   get idle(): boolean {

@@ -13,11 +13,17 @@ export function gatewayLimits(values: Values): Partial<GatewayLimits> {
 }
 
 /** Limits of calls: what the gateway takes must get through between processes as well, with what stands around it. */
-export function callLimits(values: Values): { readonly client: Partial<ClientLimits>; readonly server: Partial<ServerLimits> } {
+export function callLimits(values: Values): {
+  readonly client: Partial<ClientLimits>
+  readonly server: Partial<ServerLimits>
+} {
   const { 'gateway.bodyBytesMax': body = 0, 'gateway.answerBytesMax': answer = 0 } = values
   return {
     client: { answerBytesMax: Math.max(defaultClientLimits.answerBytesMax, answer) },
-    server: { answerBytesMax: Math.max(defaultServerLimits.answerBytesMax, answer), bodyBytesMax: Math.max(defaultServerLimits.bodyBytesMax, body + AROUND_BODY_BYTES) },
+    server: {
+      answerBytesMax: Math.max(defaultServerLimits.answerBytesMax, answer),
+      bodyBytesMax: Math.max(defaultServerLimits.bodyBytesMax, body + AROUND_BODY_BYTES),
+    },
   }
 }
 

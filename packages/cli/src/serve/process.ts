@@ -1,5 +1,18 @@
 import { networkInterfaces } from 'node:os'
-import { assertGuarded, createCallClient, createCallServer, dnsDiscovery, fixedDiscovery, registerInstance, registryDiscovery, searchServices, type CallClient, type Discovery, type Search, type Trust } from '@atoll/calls'
+import {
+  assertGuarded,
+  createCallClient,
+  createCallServer,
+  dnsDiscovery,
+  fixedDiscovery,
+  registerInstance,
+  registryDiscovery,
+  searchServices,
+  type CallClient,
+  type Discovery,
+  type Search,
+  type Trust,
+} from '@atoll/calls'
 import { createGateway, type Gateway } from '@atoll/gateway'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
@@ -41,15 +54,21 @@ export interface Process {
   readonly gatewayUrl: string | undefined
   /** The data folder, once the services run, if they have one for themselves. */
   readonly folder: () => string | undefined
-  /** Resolves when the services run; rejects with what will not pass by waiting. An engine that cannot be reached is waited for. */
+  /**
+   * Resolves when the services run; rejects with what will not pass by waiting. An engine that cannot be reached is
+   * waited for.
+   */
   readonly started: Promise<void>
-  /** Turns callers away, drains, and closes everything. Idempotent. Resolves with whether all work under way came to its end. */
+  /**
+   * Turns callers away, drains, and closes everything. Idempotent. Resolves with whether all work under way came to its
+   * end.
+   */
   stop(): Promise<boolean>
 }
 
 /**
- * Starts what should run in this process. It listens at once, and is not ready until its services run. PORT_TAKEN, CONFIG_INVALID if it
- * cannot; with everything closed again.
+ * Starts what should run in this process. It listens at once, and is not ready until its services run. PORT_TAKEN,
+ * CONFIG_INVALID if it cannot; with everything closed again.
  */
 export async function startProcess(system: System, options: ProcessOptions): Promise<Process> {
   const launch = new Launch(system, options)
@@ -99,7 +118,15 @@ class Launch {
     const calls = createCallClient(this.#system, { ...shared, discovery, limits: limits.client })
     this.#calls = calls
     this.closing.unshift(() => calls.close())
-    const server = services.length > 0 ? createCallServer(this.#running, { ...shared, ...trustOf(this.#values), limits: limits.server, admin: (verb, body, signal) => this.#administer(verb, body, signal) }) : undefined
+    const server =
+      services.length > 0
+        ? createCallServer(this.#running, {
+            ...shared,
+            ...trustOf(this.#values),
+            limits: limits.server,
+            admin: (verb, body, signal) => this.#administer(verb, body, signal),
+          })
+        : undefined
     const listening = server && (await this.#listen(server))
     const callsUrl = listening?.url
     const front = gateway && this.#createGateway(gateway.settings)
@@ -108,7 +135,14 @@ class Launch {
     const gatewayUrl = front && (await front.listen(at)).url
     const registration = callsUrl === undefined ? undefined : this.#register(callsUrl)
 
-    const started = this.#start({ host: this.#host, logger, attribution: this.#options.attribution, calls, stores: noStores, log: noLog })
+    const started = this.#start({
+      host: this.#host,
+      logger,
+      attribution: this.#options.attribution,
+      calls,
+      stores: noStores,
+      log: noLog,
+    })
     started.catch(() => undefined) // whoever started this process waits for it, too
     let stopping: Promise<boolean> | undefined
     const stop = async (): Promise<boolean> => {
@@ -118,7 +152,8 @@ class Launch {
       server?.refuse()
       await registration?.leave()
       await started.catch(() => undefined)
-      if (front) await new Promise<void>((resolve) => setTimeout(resolve, LINGER_MS)) // who balances hears of it, and is answered meanwhile
+      // who balances hears of it, and is answered meanwhile
+      if (front) await new Promise<void>((resolve) => setTimeout(resolve, LINGER_MS))
       const isDrained = await this.#drain(drainMs, {
         'requests at the gateway': (leftMs) => front?.close({ drainMs: leftMs }),
         'the services': (leftMs) => this.#running.stop({ drainMs: leftMs }),
@@ -127,11 +162,24 @@ class Launch {
       await closeAll(this.closing)
       return isDrained
     }
-    return { running: this.#running, callsUrl, callsBoundUrl: listening?.boundUrl, gatewayUrl, folder: () => this.#folder, started, stop: () => (stopping ??= stop()) }
+    return {
+      running: this.#running,
+      callsUrl,
+      callsBoundUrl: listening?.boundUrl,
+      gatewayUrl,
+      folder: () => this.#folder,
+      started,
+      stop: () => (stopping ??= stop()),
+    }
   }
 
-  /** Takes steps one after the other, and tells each how much time is left. Resolves with whether all was done in time. */
-  async #drain(drainMs: number, steps: Readonly<Record<string, (leftMs: number) => Promise<void> | undefined>>): Promise<boolean> {
+  /**
+   * Takes steps one after the other, and tells each how much time is left. Resolves with whether all was done in time.
+   */
+  async #drain(
+    drainMs: number,
+    steps: Readonly<Record<string, (leftMs: number) => Promise<void> | undefined>>,
+  ): Promise<boolean> {
     const begunMs = this.#host.monotonicMs()
     const passedMs = (): number => this.#host.monotonicMs() - begunMs
     const tookMs: Record<string, number> = {}
@@ -149,7 +197,14 @@ class Launch {
   #createGateway(given: GatewaySettings | undefined): Gateway {
     const settings = readGateway(this.#system, given)(this.#running)
     const limits = { ...settings.limits, ...gatewayLimits(this.#values) }
-    return createGateway(this.#running, { ...settings, limits, host: this.#host, logger: this.#options.logger, attribution: this.#options.attribution, secret: this.#values['calls.secret'] })
+    return createGateway(this.#running, {
+      ...settings,
+      limits,
+      host: this.#host,
+      logger: this.#options.logger,
+      attribution: this.#options.attribution,
+      secret: this.#values['calls.secret'],
+    })
   }
 
   /** What keeps the process from doing its work, besides its services. */
@@ -161,7 +216,9 @@ class Launch {
 
   /** The services that a gateway here needs others for. */
   get #routedElsewhere(): readonly string[] {
-    const routed = this.#system.services.filter(({ contract }) => contract.operations.some(({ http }) => http !== undefined)).map(({ name }) => name)
+    const routed = this.#system.services
+      .filter(({ contract }) => contract.operations.some(({ http }) => http !== undefined))
+      .map(({ name }) => name)
     return this.#elsewhere.filter((name) => routed.includes(name))
   }
 
@@ -171,7 +228,12 @@ class Launch {
   }
 
   #createDiscovery(): Discovery {
-    const shared = { host: this.#host, logger: this.#options.logger, secret: this.#values['calls.secret'], system: this.#system.name }
+    const shared = {
+      host: this.#host,
+      logger: this.#options.logger,
+      secret: this.#values['calls.secret'],
+      system: this.#system.name,
+    }
     const { 'discovery.registry': url, 'discovery.dns': template, 'discovery.static': list } = this.#values
     if (url !== undefined) return registryDiscovery({ ...shared, url })
     if (template !== undefined) return dnsDiscovery({ ...shared, template, services: this.#elsewhere })
@@ -181,15 +243,30 @@ class Launch {
   async #listen(server: ReturnType<typeof createCallServer>): Promise<{ url: string; boundUrl: string }> {
     this.closing.unshift(() => server.close({ drainMs: 0 }))
     const host = this.#values['calls.host'] ?? LOOPBACK
-    const { url, port } = await server.listen({ host, port: this.#values['calls.port'] ?? (this.#values['discovery.registry'] === undefined ? 4_100 : 0) })
-    return { url: this.#values['calls.advertise'] ?? (isAnyAddress(host) ? `http://${ownAddress()}:${port}` : url), boundUrl: url }
+    const { url, port } = await server.listen({
+      host,
+      port: this.#values['calls.port'] ?? (this.#values['discovery.registry'] === undefined ? 4_100 : 0),
+    })
+    return {
+      url: this.#values['calls.advertise'] ?? (isAnyAddress(host) ? `http://${ownAddress()}:${port}` : url),
+      boundUrl: url,
+    }
   }
 
   #register(url: string): { leave(): Promise<void> } | undefined {
     const registry = this.#values['discovery.registry']
     if (registry === undefined) return undefined
     const { services, instance, logger } = this.#options
-    const registration = registerInstance({ host: this.#host, logger, registry, secret: this.#values['calls.secret'], system: this.#system.name, id: instance, url, services })
+    const registration = registerInstance({
+      host: this.#host,
+      logger,
+      registry,
+      secret: this.#values['calls.secret'],
+      system: this.#system.name,
+      id: instance,
+      url,
+      services,
+    })
     this.closing.unshift(() => registration.leave())
     return registration
   }
@@ -220,13 +297,22 @@ class Launch {
     const engines = await openEngines({ config, system: this.#system.name, module, host: this.#host, logger, services })
     try {
       const warnings = await this.#examine(engines)
-      this.#running.become(await startSystem(this.#system, { ...ports, stores: engines.stores, log: engines.log }, { ...options, warnings }))
+      this.#running.become(
+        await startSystem(
+          this.#system,
+          { ...ports, stores: engines.stores, log: engines.log },
+          { ...options, warnings },
+        ),
+      )
     } catch (error) {
       await engines.closeRefused().catch(() => undefined) // the first error is the one to tell
       throw error
     }
     this.#folder = engines.folder
-    this.closing.unshift(() => this.#running.stop({ drainMs: 0 }), () => engines.close())
+    this.closing.unshift(
+      () => this.#running.stop({ drainMs: 0 }),
+      () => engines.close(),
+    )
   }
 
   async #examine({ stores, log }: Engines): Promise<readonly string[]> {
@@ -241,8 +327,10 @@ class Launch {
   }
 
   #administer(verb: string, body: unknown, signal: AbortSignal): AsyncIterable<unknown> {
-    if (verb !== 'redrive' && verb !== 'discard' && verb !== 'replay') throw new AtollError('NOT_FOUND', `an instance does not ${verb}; it does redrive, discard and replay`)
-    return answer(this.#running.admin, { ...(body as object), verb } as ControlRequest, signal) // the other end is this same program
+    if (verb !== 'redrive' && verb !== 'discard' && verb !== 'replay')
+      throw new AtollError('NOT_FOUND', `an instance does not ${verb}; it does redrive, discard and replay`)
+    // the other end is this same program
+    return answer(this.#running.admin, { ...(body as object), verb } as ControlRequest, signal)
   }
 }
 
@@ -254,14 +342,24 @@ function assertFits(system: System, { config, services, gateway }: ProcessOption
   const elsewhere = names.filter((name) => !services.includes(name))
   const isEmbedded = services.length > 0 && (values['log.url'] ?? 'embedded') === 'embedded'
   if (isEmbedded && elsewhere.length > 0) {
-    throw new AtollError('CONFIG_INVALID', `log.url is embedded, a log that one process has for itself: ${elsewhere.join(', ')} could not share it. Give the address of an engine (ATOLL_LOG_URL), or run all services here`)
+    throw new AtollError(
+      'CONFIG_INVALID',
+      `log.url is embedded, a log that one process has for itself: ${elsewhere.join(', ')} could not share it. Give the address of an engine (ATOLL_LOG_URL), or run all services here`,
+    )
   }
   const hasDiscovery = values['discovery.static'] ?? values['discovery.dns'] ?? values['discovery.registry']
   if (gateway && elsewhere.length > 0 && hasDiscovery === undefined) {
-    throw new AtollError('CONFIG_INVALID', `the gateway would reach nobody: ${elsewhere.join(', ')} run elsewhere, and nothing says where. Set discovery.registry, discovery.dns or discovery.static (ATOLL_DISCOVERY_…)`)
+    throw new AtollError(
+      'CONFIG_INVALID',
+      `the gateway would reach nobody: ${elsewhere.join(', ')} run elsewhere, and nothing says where. Set discovery.registry, discovery.dns or discovery.static (ATOLL_DISCOVERY_…)`,
+    )
   }
   const foreign = Object.keys(values['discovery.static'] ?? {}).find((name) => !names.includes(name))
-  if (foreign !== undefined) throw new AtollError('CONFIG_INVALID', `discovery.static names service ${foreign}, and system ${system.name} has ${names.join(', ')}`)
+  if (foreign !== undefined)
+    throw new AtollError(
+      'CONFIG_INVALID',
+      `discovery.static names service ${foreign}, and system ${system.name} has ${names.join(', ')}`,
+    )
 }
 
 /** Why a gateway can do nothing for a service whose instances are all there. */
@@ -277,7 +375,11 @@ export function trustOf(values: Values): Trust {
 
 /** What the configuration says of the runtime. */
 export function runtimeOptions(values: Values): Partial<RuntimeOptions> {
-  return Object.fromEntries(Object.entries(values).filter(([key]) => key.startsWith('runtime.')).map(([key, value]) => [key.slice('runtime.'.length), value]))
+  return Object.fromEntries(
+    Object.entries(values)
+      .filter(([key]) => key.startsWith('runtime.'))
+      .map(([key, value]) => [key.slice('runtime.'.length), value]),
+  )
 }
 
 function isAnyAddress(host: string): boolean {
@@ -287,7 +389,9 @@ function isAnyAddress(host: string): boolean {
 /** An address of this machine by which others may reach it. */
 function ownAddress(): string {
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  const outside = all.find(({ family, internal }) => family === 'IPv4' && !internal) ?? all.find(({ family, internal }) => family === 'IPv6' && !internal)
+  const outside =
+    all.find(({ family, internal }) => family === 'IPv4' && !internal) ??
+    all.find(({ family, internal }) => family === 'IPv6' && !internal)
   if (!outside) return '127.0.0.1'
   return outside.family === 'IPv6' ? `[${outside.address}]` : outside.address
 }

@@ -37,7 +37,11 @@ describe('the watchdog', () => {
       if (text.includes('it does not answer')) child.stdin.end('x') // and the disk is back
     })
     const ended = once(child, 'exit')
-    assert.deepEqual([(await child.stdout.setEncoding('utf8').toArray()).join(''), (await ended)[0]], ['it went on\n', 7], said())
+    assert.deepEqual(
+      [(await child.stdout.setEncoding('utf8').toArray()).join(''), (await ended)[0]],
+      ['it went on\n', 7],
+      said(),
+    )
     assert.match(said(), /the process goes on/)
     assert.doesNotMatch(said(), /the process is ended/)
   })
@@ -52,28 +56,43 @@ describe('the watchdog', () => {
 
   for (const [how, going] of [
     ['ends', `process.once('worker', (worker) => setImmediate(() => worker.terminate()))`],
-    ['fails', `process.once('worker', (worker) => setImmediate(() => (worker.emit('error', new Error('no memory left')), worker.terminate())))`],
+    [
+      'fails',
+      `process.once('worker', (worker) => setImmediate(() => (worker.emit('error', new Error('no memory left')), worker.terminate())))`,
+    ],
   ] as const) {
     it(`says once that nobody watches any more if its thread ${how}, and the process goes on`, async () => {
-      const { child } = run(`${watched}
+      const { child } = run(
+        `${watched}
         ${going}
         process.once('worker', (worker) => worker.once('exit', () => setImmediate(() => console.log('it went on'))))
         watch()
         setInterval(() => {}, 1_000_000)
-        process.stdin.resume().once('end', () => process.exit(0))`, () => undefined)
+        process.stdin.resume().once('end', () => process.exit(0))`,
+        () => undefined,
+      )
       let told = ''
       for await (const text of child.stdout.setEncoding('utf8')) {
         told += text
         if (told.includes('it went on')) child.stdin.end()
       }
-      assert.match(told, how === 'fails' ? /^no memory left nobody watches the loop .*\nit went on\n$/ : /^its thread ended with code \d nobody watches the loop .*\nit went on\n$/)
+      assert.match(
+        told,
+        how === 'fails'
+          ? /^no memory left nobody watches the loop .*\nit went on\n$/
+          : /^its thread ended with code \d nobody watches the loop .*\nit went on\n$/,
+      )
     })
   }
 
   it('lets a process run in which there may be no thread', async () => {
-    const { child } = run(`${watched}
+    const { child } = run(
+      `${watched}
       watch()
-      setImmediate(() => console.log('it went on'))`, () => undefined, ['--permission', '--allow-fs-read=*', '--allow-addons'])
+      setImmediate(() => console.log('it went on'))`,
+      () => undefined,
+      ['--permission', '--allow-fs-read=*', '--allow-addons'],
+    )
     const told = (await child.stdout.setEncoding('utf8').toArray()).join('')
     assert.match(told, /nobody watches the loop .*\nit went on\n$/)
   })
@@ -82,8 +101,15 @@ describe('the watchdog', () => {
 type Child = ChildProcessByStdio<Writable, Readable, Readable>
 
 /** A process of its own; `hear` hears all that it has said on standard error so far. */
-function run(program: string, hear: (said: string) => void, flags: readonly string[] = []): { child: Child; said: () => string } {
-  const child = spawn(process.execPath, [...flags, '--input-type=module', '-e', program], { stdio: ['pipe', 'pipe', 'pipe'], cwd: import.meta.dirname })
+function run(
+  program: string,
+  hear: (said: string) => void,
+  flags: readonly string[] = [],
+): { child: Child; said: () => string } {
+  const child = spawn(process.execPath, [...flags, '--input-type=module', '-e', program], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    cwd: import.meta.dirname,
+  })
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text

@@ -14,8 +14,19 @@ const ROUNDS_MAX = 200
 
 /** So small that every one of them is met. */
 const limits: Partial<GatewayLimits> = {
-  bodyBytesMax: 20_000, headerBytesMax: 4_000, headersTimeoutMs: 300, requestTimeoutMs: 300, keepAliveTimeoutMs: 300, answerTimeoutMs: 200, lingerMs: 20,
-  requestsInFlightMax: REQUESTS_MAX, connectionsMax: CONNECTIONS_MAX, pipelinedMax: 3, pipelinedTotalMax: 10, unsentBytesMax: 100_000, arrivingBytesMax: 30_000,
+  bodyBytesMax: 20_000,
+  headerBytesMax: 4_000,
+  headersTimeoutMs: 300,
+  requestTimeoutMs: 300,
+  keepAliveTimeoutMs: 300,
+  answerTimeoutMs: 200,
+  lingerMs: 20,
+  requestsInFlightMax: REQUESTS_MAX,
+  connectionsMax: CONNECTIONS_MAX,
+  pipelinedMax: 3,
+  pipelinedTotalMax: 10,
+  unsentBytesMax: 100_000,
+  arrivingBytesMax: 30_000,
 }
 
 const HOST = 'Host: x\r\n'
@@ -26,11 +37,16 @@ function put(id: string, text: string, framing: 'length' | 'chunks' | 'broken ch
   const head = `PUT /echo/${id} HTTP/1.1\r\n${HOST}${JSON_TYPE}`
   const chunk = (part: string): string => `${part.length.toString(16)}\r\n${part}\r\n`
   switch (framing) {
-    case 'length': return `${head}Content-Length: ${body.length}\r\n\r\n${body}`
-    case 'chunks': return `${head}Transfer-Encoding: chunked\r\n\r\n${chunk(body.slice(0, 7))}${chunk(body.slice(7))}0\r\n\r\n`
-    case 'broken chunks': return `${head}Transfer-Encoding: chunked\r\n\r\n${chunk(body)}zz\r\n`
-    case 'too long': return `${head}Content-Length: 1000000\r\n\r\n${body}`
-    case 'expect': return `${head}Expect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+    case 'length':
+      return `${head}Content-Length: ${body.length}\r\n\r\n${body}`
+    case 'chunks':
+      return `${head}Transfer-Encoding: chunked\r\n\r\n${chunk(body.slice(0, 7))}${chunk(body.slice(7))}0\r\n\r\n`
+    case 'broken chunks':
+      return `${head}Transfer-Encoding: chunked\r\n\r\n${chunk(body)}zz\r\n`
+    case 'too long':
+      return `${head}Content-Length: 1000000\r\n\r\n${body}`
+    case 'expect':
+      return `${head}Expect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n${body}`
   }
 }
 
@@ -52,16 +68,29 @@ function draw(random: Random): string {
 interface Script {
   readonly allowHalfOpen: boolean
   readonly isReading: boolean
-  readonly acts: readonly { readonly sent: string; readonly turns: number; readonly ends: boolean; readonly reads: boolean }[]
+  readonly acts: readonly {
+    readonly sent: string
+    readonly turns: number
+    readonly ends: boolean
+    readonly reads: boolean
+  }[]
   readonly leaves: 'when the server closes' | 'by a reset' | 'at once'
 }
 
-/** Draws all that a client will do, before it does any of it: what a seed stands for must not depend on what the server answers meanwhile. */
+/**
+ * Draws all that a client will do, before it does any of it: what a seed stands for must not depend on what the server
+ * answers meanwhile.
+ */
 function drawScript(random: Random): Script {
   return {
     allowHalfOpen: random.int(2) === 0,
     isReading: random.int(2) === 0,
-    acts: Array.from({ length: 1 + random.int(5) }, () => ({ sent: draw(random), turns: random.int(20), ends: random.int(8) === 0, reads: random.int(8) === 0 })),
+    acts: Array.from({ length: 1 + random.int(5) }, () => ({
+      sent: draw(random),
+      turns: random.int(20),
+      ends: random.int(8) === 0,
+      reads: random.int(8) === 0,
+    })),
     leaves: random.pick(['when the server closes', 'by a reset', 'at once']),
   }
 }
@@ -80,38 +109,62 @@ async function misbehave(port: number, { allowHalfOpen, isReading, acts, leaves 
     if (reads) socket.resume()
   }
   if (leaves === 'when the server closes') socket.resume().end()
-  else if (leaves === 'by a reset' && socket.writable) socket.resetAndDestroy() // behind an end, Node.js would never finish closing it
+  // behind an end, Node.js would never finish closing it
+  else if (leaves === 'by a reset' && socket.writable) socket.resetAndDestroy()
   else socket.destroy()
   await closed
 }
 
-/** Asks for an echo of one's own name; resolves with the status. Anything but one's own echo, or a refusal that says so, is a fault. */
+/**
+ * Asks for an echo of one's own name; resolves with the status. Anything but one's own echo, or a refusal that says so,
+ * is a fault.
+ */
 function ask(port: number, agent: Agent, name: string): Promise<number | string> {
   const body = JSON.stringify({ text: name, more: 'y'.repeat(500) })
   return new Promise((resolve, reject) => {
-    const asking = request({ port, host: '127.0.0.1', agent, method: 'PUT', path: `/echo/${name}`, headers: { 'content-type': 'application/json', 'content-length': body.length } }, (response) => {
-      let text = ''
-      response.setEncoding('utf8').on('data', (part: string) => (text += part)).on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
-      response.on('end', () => {
-        const { statusCode: status = 0 } = response
-        try {
-          const { id } = JSON.parse(text) as { id?: string }
-          const isRefused = status === 503 || status === 408 // the server may find its clients slow where the machine is
-          assert.ok(status === 200 ? id === name : isRefused, `${name} was answered ${status}: ${text.slice(0, 200)}`)
-          resolve(status)
-        } catch (error) {
-          reject(error instanceof Error ? error : new Error(String(error)))
-        }
-      })
-    })
-    asking.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message)) // its connection may be the one that makes place
+    const asking = request(
+      {
+        port,
+        host: '127.0.0.1',
+        agent,
+        method: 'PUT',
+        path: `/echo/${name}`,
+        headers: { 'content-type': 'application/json', 'content-length': body.length },
+      },
+      (response) => {
+        let text = ''
+        response
+          .setEncoding('utf8')
+          .on('data', (part: string) => (text += part))
+          .on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+        response.on('end', () => {
+          const { statusCode: status = 0 } = response
+          try {
+            const { id } = JSON.parse(text) as { id?: string }
+            // the server may find its clients slow where the machine is
+            const isRefused = status === 503 || status === 408
+            assert.ok(status === 200 ? id === name : isRefused, `${name} was answered ${status}: ${text.slice(0, 200)}`)
+            resolve(status)
+          } catch (error) {
+            reject(error instanceof Error ? error : new Error(String(error)))
+          }
+        })
+      },
+    )
+    // its connection may be the one that makes place
+    asking.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
     asking.end(body)
   })
 }
 
-/** The statuses of two requests, one after the other, on each of as many connections as there may be; all of them are open until all have been asked. */
+/**
+ * The statuses of two requests, one after the other, on each of as many connections as there may be; all of them are
+ * open until all have been asked.
+ */
 async function askOnEveryConnection(port: number): Promise<string[]> {
-  const sockets = Array.from({ length: CONNECTIONS_MAX }, () => connect({ port, host: '127.0.0.1' }).on('error', () => {}))
+  const sockets = Array.from({ length: CONNECTIONS_MAX }, () =>
+    connect({ port, host: '127.0.0.1' }).on('error', () => {}),
+  )
   try {
     const first = await Promise.all(sockets.map(askForLife))
     return [...first, ...(await Promise.all(sockets.map(askForLife)))]
@@ -138,8 +191,14 @@ function askForLife(socket: Socket): Promise<string> {
   })
 }
 
-/** Asks again and again until everybody hears 200: servers notice a little later than their clients that these are gone. Fails after a number of rounds with what was heard last. */
-async function untilAllAreServed(what: string, ask: (round: number) => Promise<readonly (number | string)[]>): Promise<void> {
+/**
+ * Asks again and again until everybody hears 200: servers notice a little later than their clients that these are gone.
+ * Fails after a number of rounds with what was heard last.
+ */
+async function untilAllAreServed(
+  what: string,
+  ask: (round: number) => Promise<readonly (number | string)[]>,
+): Promise<void> {
   let heard: readonly (number | string)[] = []
   for (let round = 0; round < ROUNDS_MAX; round++) {
     heard = await ask(round)
@@ -158,7 +217,8 @@ describe('the gateway, whatever clients do,', () => {
           const honest = Array.from({ length: 3 }, async (_, nth) => {
             const agent = new Agent({ keepAlive: true, maxSockets: 1 })
             let answered = 0
-            for (let asked = 0; !isOver || answered === 0; asked++) if ((await ask(port, agent, `h${nth}-${asked}`)) === 200) answered++
+            for (let asked = 0; !isOver || answered === 0; asked++)
+              if ((await ask(port, agent, `h${nth}-${asked}`)) === 200) answered++
             agent.destroy()
           })
           const others = Array.from({ length: 10 }, async (_, nth) => {
@@ -167,9 +227,11 @@ describe('the gateway, whatever clients do,', () => {
           })
           await Promise.all(others).finally(() => (isOver = true))
           await Promise.all(honest) // each was answered
-          // When the last of the others has been seen to be gone, as many as may be under way are, at once, and as many connections as may be open are served: no place is held.
+          // When the last of the others has been seen to be gone, as many as may be under way are, at once, and as many
+          // connections as may be open are served: no place is held.
           const agents = Array.from({ length: REQUESTS_MAX }, () => new Agent({ keepAlive: true }))
-          const askAtOnce = (round: number): Promise<(number | string)[]> => Promise.all(agents.map((agent, nth) => ask(port, agent, `z${round}-${nth}`)))
+          const askAtOnce = (round: number): Promise<(number | string)[]> =>
+            Promise.all(agents.map((agent, nth) => ask(port, agent, `z${round}-${nth}`)))
           await untilAllAreServed(`${REQUESTS_MAX} requests at a time`, askAtOnce)
           for (const agent of agents) agent.destroy()
           await untilAllAreServed(`${CONNECTIONS_MAX} connections at a time`, () => askOnEveryConnection(port))

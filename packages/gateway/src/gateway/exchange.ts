@@ -7,7 +7,10 @@ export interface GatewayRequest {
   readonly url: string
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** Reads the body; called once at the most, and only where a body is wanted. Rejects with BODY_TOO_LARGE, MALFORMED, OVERLOADED or CANCELLED. */
+  /**
+   * Reads the body; called once at the most, and only where a body is wanted. Rejects with BODY_TOO_LARGE, MALFORMED,
+   * OVERLOADED or CANCELLED.
+   */
   body(bytesMax: number): Promise<string>
   /** The address that the connection comes from: the client's, or its proxy's. */
   readonly address: string

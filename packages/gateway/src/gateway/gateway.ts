@@ -23,7 +23,10 @@ import { Stages } from './stages/stage.ts'
 export interface Gateway {
   /** Answers one request. Never rejects. Needs no socket, so a test or a simulation can use it as it is. */
   handle(request: GatewayRequest): Promise<GatewayResponse>
-  /** Listens for HTTP/1.1. `port` 0 takes a free one. PORT_TAKEN if the port is; CONFIG_INVALID for an address or a port that cannot be. */
+  /**
+   * Listens for HTTP/1.1. `port` 0 takes a free one. PORT_TAKEN if the port is; CONFIG_INVALID for an address or a port
+   * that cannot be.
+   */
   listen(at: { port: number; host?: string }): Promise<{ url: string }>
   /** Takes no more connections, lets requests under way end, `drainMs` at the most, and closes. Idempotent. */
   close(options?: { drainMs?: number }): Promise<void>
@@ -44,11 +47,19 @@ export function createGateway(running: Served, options: GatewayOptions): Gateway
     .through(identify(host))
     .through(cors(options.cors))
     .through(problems(failures))
-    .through(health({ readiness: () => running.readiness(), own: () => (isDraining ? ['the gateway is draining'] : []), secret: options.secret }))
+    .through(
+      health({
+        readiness: () => running.readiness(),
+        own: () => (isDraining ? ['the gateway is draining'] : []),
+        secret: options.secret,
+      }),
+    )
     .through(admission(host, limits))
     .through(route(new Routes(running.system, options.basePath ?? '')))
     .through(contractErrors(failures, { attribution, logger }))
-    .through(authenticate({ host, logger, attribution, deadlineMs: limits.deadlineMs, authenticate: options.authenticate }))
+    .through(
+      authenticate({ host, logger, attribution, deadlineMs: limits.deadlineMs, authenticate: options.authenticate }),
+    )
     .through(readInput(limits))
     .through(answer(host, limits))
     .through(positions({ host, limits, trustProxy }))

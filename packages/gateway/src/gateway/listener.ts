@@ -17,7 +17,8 @@ export class Listener {
   constructor(limits: GatewayLimits, logger: Logger, handle: (request: GatewayRequest) => Promise<GatewayResponse>) {
     this.#logger = logger
     this.#handle = handle
-    const headersTimeout = Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs) // Node.js refuses one that is longer
+    // Node.js refuses one that is longer
+    const headersTimeout = Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs)
     this.#server = createServer({
       maxHeaderSize: limits.headerBytesMax,
       headersTimeout,
@@ -33,10 +34,15 @@ export class Listener {
   }
 
   async listen(port: number, host: string): Promise<{ url: string }> {
-    const { port: taken, urlHost } = await listenAt(this.#server, { port, host }, {
-      portTaken: `port ${port} is taken; stop what listens there, or choose another one (--port, or PORT)`,
-      addressRefused: (code) => `the gateway cannot listen at ${host}:${port}: ${code}; choose ${remedies.get(code) ?? 'an address of this machine (gateway.host)'}`,
-    })
+    const { port: taken, urlHost } = await listenAt(
+      this.#server,
+      { port, host },
+      {
+        portTaken: `port ${port} is taken; stop what listens there, or choose another one (--port, or PORT)`,
+        addressRefused: (code) =>
+          `the gateway cannot listen at ${host}:${port}: ${code}; choose ${remedies.get(code) ?? 'an address of this machine (gateway.host)'}`,
+      },
+    )
     return { url: `http://${host === '127.0.0.1' ? 'localhost' : urlHost}:${taken}` }
   }
 
@@ -61,11 +67,18 @@ export class Listener {
     this.#connections.send(request, response, status, headers, body)
   }
 
-  /** An answer that cannot be sent becomes a bare 500; or, if some of it went out already, the end of the connection. */
+  /**
+   * An answer that cannot be sent becomes a bare 500; or, if some of it went out already, the end of the connection.
+   */
   #fail(request: IncomingMessage, response: ServerResponse, requestId: string, error: unknown): void {
     try {
       if (response.headersSent) response.destroy()
-      else this.#send(request, response, toResponse(new AtollError('INTERNAL', 'the answer could not be sent'), requestId, undefined))
+      else
+        this.#send(
+          request,
+          response,
+          toResponse(new AtollError('INTERNAL', 'the answer could not be sent'), requestId, undefined),
+        )
       this.#logger.error({ requestId, error: AtollError.from(error) }, 'an answer could not be sent')
     } catch {
       response.destroy() // not even the log takes it

@@ -6,22 +6,29 @@ import type { Attribution } from 'atoll/runtime'
 export interface GatewayOptions {
   host: Host
   logger: Logger
-  /** Knows on whose behalf code runs, as `Ports.attribution`: `authenticate` and the `errors` of contracts may leave a rejection that nobody awaits. Without it, one ends the process. */
+  /**
+   * Knows on whose behalf code runs, as `Ports.attribution`: `authenticate` and the `errors` of contracts may leave a
+   * rejection that nobody awaits. Without it, one ends the process.
+   */
   attribution?: Attribution | undefined
   /** Put before every route, such as `/api`. Default none. */
   basePath?: string
   /**
-   * Finds out who holds a token from the Authorization header (`Bearer …` or `Token …`). Undefined, or a throw (at once or later), means that the token is not
-   * good; but an error that another try may mend (UNAVAILABLE, OVERLOADED) is answered as such, and one that takes longer than `deadlineMs` as 504. Without this every token is refused.
+   * Finds out who holds a token from the Authorization header (`Bearer …` or `Token …`). Undefined, or a throw (at once
+   * or later), means that the token is not good; but an error that another try may mend (UNAVAILABLE, OVERLOADED) is
+   * answered as such, and one that takes longer than `deadlineMs` as 504. Without this every token is refused.
    */
   authenticate?: (token: string) => Promise<Caller | undefined>
   /**
-   * Whether every connection comes from a proxy of yours. The client's address is then the last entry of X-Forwarded-For, the one that
-   * the proxy added; without it all clients would share the proxy's address, and wait for each other's writes. Default false, since a
-   * client that reaches the gateway directly can claim any address.
+   * Whether every connection comes from a proxy of yours. The client's address is then the last entry of
+   * X-Forwarded-For, the one that the proxy added; without it all clients would share the proxy's address, and wait for
+   * each other's writes. Default false, since a client that reaches the gateway directly can claim any address.
    */
   trustProxy?: boolean
-  /** The secret that the processes of the system share. A client that sends it to `/readyz` (`Bearer …`) is answered why the system is not ready; others only that it is not. Default none: everybody is answered why, in brief. */
+  /**
+   * The secret that the processes of the system share. A client that sends it to `/readyz` (`Bearer …`) is answered why
+   * the system is not ready; others only that it is not. Default none: everybody is answered why, in brief.
+   */
   secret?: string | undefined
   /** Which web pages may call. Default: only those of the same origin. */
   cors?: CorsOptions
@@ -52,21 +59,45 @@ export interface GatewayLimits extends ConnectionLimits {
   readonly requestTimeoutMs: number
   /** How long an idle connection is kept, milliseconds. Default 65,000, more than common load balancers wait. */
   readonly keepAliveTimeoutMs: number
-  /** Requests under way at a time; more are refused with 503. One whose body is still arriving is not among them. Default 2,000. */
+  /**
+   * Requests under way at a time; more are refused with 503. One whose body is still arriving is not among them.
+   * Default 2,000.
+   */
   readonly requestsInFlightMax: number
-  /** Connections at a time. When one more comes, the connection that has waited longest for its client to send or to read is closed; if none waits, the new one is. Default 10,000. */
+  /**
+   * Connections at a time. When one more comes, the connection that has waited longest for its client to send or to
+   * read is closed; if none waits, the new one is. Default 10,000.
+   */
   readonly connectionsMax: number
-  /** Requests of one connection that wait for the answer to the one before; one more is answered 503 when its turn comes, and the connection ends. Default 10. */
+  /**
+   * Requests of one connection that wait for the answer to the one before; one more is answered 503 when its turn
+   * comes, and the connection ends. Default 10.
+   */
   readonly pipelinedMax: number
-  /** The same over all connections. With more, the connections whose requests have waited longest are closed. Default 1,000. */
+  /**
+   * The same over all connections. With more, the connections whose requests have waited longest are closed. Default
+   * 1,000.
+   */
   readonly pipelinedTotalMax: number
-  /** How long a client that has an answer to read may go without reading, milliseconds; then the connection is closed. Default 20,000. */
+  /**
+   * How long a client that has an answer to read may go without reading, milliseconds; then the connection is closed.
+   * Default 20,000.
+   */
   readonly answerTimeoutMs: number
-  /** Answers that clients have not read yet, bytes over all connections. With more, the connections that have waited longest are closed. Default 256 MiB. */
+  /**
+   * Answers that clients have not read yet, bytes over all connections. With more, the connections that have waited
+   * longest are closed. Default 256 MiB.
+   */
   readonly unsentBytesMax: number
-  /** Bodies that have not arrived in full, bytes over all connections. With more, the bodies that have been arriving longest are refused with 503. Default 256 MiB. */
+  /**
+   * Bodies that have not arrived in full, bytes over all connections. With more, the bodies that have been arriving
+   * longest are refused with 503. Default 256 MiB.
+   */
   readonly arrivingBytesMax: number
-  /** How long a connection that is ending keeps reading, milliseconds: the rest of a refused body, or a request that is on its way. Default 500. */
+  /**
+   * How long a connection that is ending keeps reading, milliseconds: the rest of a refused body, or a request that is
+   * on its way. Default 500.
+   */
   readonly lingerMs: number
   /** Time an operation has, milliseconds; then 504. Default 10,000. */
   readonly deadlineMs: number
@@ -75,8 +106,8 @@ export interface GatewayLimits extends ConnectionLimits {
   /** How long a position is remembered, milliseconds. Default 60,000. */
   readonly positionAgeMsMax: number
   /**
-   * How long a request waits for what another client at its address has written, or its own caller before it was known, milliseconds; then it
-   * is answered from what is there. Default 500.
+   * How long a request waits for what another client at its address has written, or its own caller before it was known,
+   * milliseconds; then it is answered from what is there. Default 500.
    */
   readonly addressWaitMs: number
 }

@@ -36,7 +36,8 @@ describe('the connections of a server', () => {
       async ({ connect }) => {
         const { client } = await connect()
         const chunked = 'POST / HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n'
-        const inPieces = (text: string): string => `${[...text].map((letter) => `1\r\n${letter}\r\n`).join('')}0\r\n\r\n`
+        const inPieces = (text: string): string =>
+          `${[...text].map((letter) => `1\r\n${letter}\r\n`).join('')}0\r\n\r\n`
         for (let nth = 0; nth < 5; nth++) {
           client.write(`${chunked}\r\n${inPieces('0123456789')}`)
           assert.match(String(await once(client, 'data')), /0123456789$/)

@@ -3,26 +3,36 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AtollError } from '../error.ts'
 import { waitsToContinue } from './framing.ts'
 
-/** The bodies that are arriving, over all connections of a server. What has come of each is held until the rest has come. */
+/**
+ * The bodies that are arriving, over all connections of a server. What has come of each is held until the rest has
+ * come.
+ */
 export class Bodies {
   readonly #bytesMax: number
   /** Those that have been arriving longest come first. */
   readonly #arriving = new Set<Arriving>()
   #bytes = 0
 
-  /** When bodies that have not arrived in full hold more than `bytesMax` bytes, those that have been arriving longest are refused. */
+  /**
+   * When bodies that have not arrived in full hold more than `bytesMax` bytes, those that have been arriving longest
+   * are refused.
+   */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
   }
 
   /**
-   * Reads the body of a request as text. A client that sent `Expect: 100-continue` sends the body only now, so one that was refused before is never sent.
-   * BODY_TOO_LARGE, with nothing read beyond `bodyBytesMax`; MALFORMED for bytes that are not UTF-8, which would become other letters; OVERLOADED if too
-   * many bytes are arriving and this body has been arriving longest; CANCELLED if the client goes away.
+   * Reads the body of a request as text. A client that sent `Expect: 100-continue` sends the body only now, so one that
+   * was refused before is never sent. BODY_TOO_LARGE, with nothing read beyond `bodyBytesMax`; MALFORMED for bytes that
+   * are not UTF-8, which would become other letters; OVERLOADED if too many bytes are arriving and this body has been
+   * arriving longest; CANCELLED if the client goes away.
    */
   read(request: IncomingMessage, response: ServerResponse, bodyBytesMax: number): Promise<string> {
     const length = Number(request.headers['content-length'] ?? 0)
-    if (length > bodyBytesMax) return Promise.reject(new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bodyBytesMax} are allowed (bodyBytesMax)`))
+    if (length > bodyBytesMax)
+      return Promise.reject(
+        new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bodyBytesMax} are allowed (bodyBytesMax)`),
+      )
     if (request.destroyed) return Promise.reject(new AtollError('CANCELLED', GONE)) // it will not say so again
     if (waitsToContinue(request)) response.writeContinue()
     return new Promise((resolve, reject) => {
@@ -33,7 +43,10 @@ export class Bodies {
       })
       this.#arriving.add(body)
       request.on('data', (chunk: Buffer) => {
-        if (body.length + chunk.length > bodyBytesMax) return body.refuse(new AtollError('BODY_TOO_LARGE', `the body has more than ${bodyBytesMax} bytes (bodyBytesMax)`))
+        if (body.length + chunk.length > bodyBytesMax)
+          return body.refuse(
+            new AtollError('BODY_TOO_LARGE', `the body has more than ${bodyBytesMax} bytes (bodyBytesMax)`),
+          )
         this.#count(body.add(chunk))
       })
       request.once('end', () => {
@@ -53,7 +66,12 @@ export class Bodies {
     this.#bytes += bytes
     for (const longest of this.#arriving) {
       if (this.#bytes <= this.#bytesMax) break
-      longest.refuse(new AtollError('OVERLOADED', `the body was too slow: more than ${this.#bytesMax} bytes of others were arriving (arrivingBytesMax)`))
+      longest.refuse(
+        new AtollError(
+          'OVERLOADED',
+          `the body was too slow: more than ${this.#bytesMax} bytes of others were arriving (arrivingBytesMax)`,
+        ),
+      )
     }
   }
 
@@ -62,7 +80,10 @@ export class Bodies {
   }
 }
 
-/** What has come of a body. A client decides how small the pieces are, and each would take some hundred bytes if it were kept by itself. */
+/**
+ * What has come of a body. A client decides how small the pieces are, and each would take some hundred bytes if it were
+ * kept by itself.
+ */
 class Arriving {
   readonly refuse: (error: AtollError) => void
   length = 0

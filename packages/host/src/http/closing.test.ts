@@ -16,21 +16,19 @@ describe('a server that is closed', () => {
     ))
 
   it('answers a request that is on its way, and says that it was the last', () =>
-    inServer(
-      async ({ connections, connect, asked }) => {
-        const { client } = await connect()
-        const text = read(client)
-        client.write(GET)
-        ;(await asked(0)).answer('first')
-        await once(client, 'data')
-        const closed = connections.close(HOUR_MS)
-        await turns()
-        client.write(GET)
-        ;(await asked(1)).answer('second')
-        assert.match(await text, /connection: keep-alive[^]*first[^]*connection: close[^]*second/i)
-        await closed
-      },
-    ))
+    inServer(async ({ connections, connect, asked }) => {
+      const { client } = await connect()
+      const text = read(client)
+      client.write(GET)
+      ;(await asked(0)).answer('first')
+      await once(client, 'data')
+      const closed = connections.close(HOUR_MS)
+      await turns()
+      client.write(GET)
+      ;(await asked(1)).answer('second')
+      assert.match(await text, /connection: keep-alive[^]*first[^]*connection: close[^]*second/i)
+      await closed
+    }))
 
   it('answers what is under way first, also after one that asked nothing', () =>
     inServer(

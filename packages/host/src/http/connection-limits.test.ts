@@ -62,7 +62,10 @@ describe('the connections of a server', () => {
         busy.client.write(GET)
         await asked(0)
         const fresh = await connect()
-        assert.deepEqual([busy, idle, later, fresh].map(({ accepted }) => accepted.destroyed), [false, true, false, false])
+        assert.deepEqual(
+          [busy, idle, later, fresh].map(({ accepted }) => accepted.destroyed),
+          [false, true, false, false],
+        )
         for (const [nth, { client }] of [later, fresh].entries()) {
           client.write(GET)
           await asked(nth + 1)
@@ -87,19 +90,26 @@ describe('the connections of a server', () => {
           else while (!request.complete) await turns()
         }
         const fresh = await connect()
-        assert.deepEqual([whole, first, second, fresh].map(({ accepted }) => accepted.destroyed), [false, true, false, false])
+        assert.deepEqual(
+          [whole, first, second, fresh].map(({ accepted }) => accepted.destroyed),
+          [false, true, false, false],
+        )
         second.client.write('}')
         assert.match(String(await once(second.client, 'data')), /{}$/)
         fresh.client.write(GET)
         await asked(3)
-        assert.deepEqual([whole, second].map(({ accepted }) => accepted.destroyed), [false, false])
+        assert.deepEqual(
+          [whole, second].map(({ accepted }) => accepted.destroyed),
+          [false, false],
+        )
       },
       { connectionsMax: 3 },
     ))
 
   const waitedFor = [
     ['read nothing of their answers', GET, LARGE],
-    ['owe the rest of a body that was refused', `${POST(9).replace('POST', 'HEAD')}1`, 'no'], // an answer to HEAD leaves at once
+    // an answer to HEAD leaves at once
+    ['owe the rest of a body that was refused', `${POST(9).replace('POST', 'HEAD')}1`, 'no'],
   ] as const
   for (const [what, sent, answer] of waitedFor) {
     it(`make place for a new client also where clients ${what}`, () =>
@@ -111,7 +121,10 @@ describe('the connections of a server', () => {
           slow.client.pause().write(sent)
           ;(await asked(1)).answer(answer)
           const fresh = await connect()
-          assert.deepEqual([waiting, slow, fresh].map(({ accepted }) => accepted.destroyed), [false, true, false])
+          assert.deepEqual(
+            [waiting, slow, fresh].map(({ accepted }) => accepted.destroyed),
+            [false, true, false],
+          )
         },
         { connectionsMax: 2 },
       ))
@@ -127,7 +140,10 @@ describe('the connections of a server', () => {
           await asked(nth)
           while (accepted.bytesRead < sent.length) await turns()
         }
-        assert.deepEqual([first, single, second].map(({ accepted }) => accepted.destroyed), [true, false, false])
+        assert.deepEqual(
+          [first, single, second].map(({ accepted }) => accepted.destroyed),
+          [true, false, false],
+        )
       },
       { pipelinedTotalMax: 3 },
     ))
@@ -147,7 +163,10 @@ describe('the connections of a server', () => {
         await asked(2)
         await send(steady, GET)
         await send(third, GET.repeat(2))
-        assert.deepEqual([steady, stalled, third].map(({ accepted }) => accepted.destroyed), [false, true, false])
+        assert.deepEqual(
+          [steady, stalled, third].map(({ accepted }) => accepted.destroyed),
+          [false, true, false],
+        )
       },
       { pipelinedTotalMax: 3 },
     ))

@@ -36,14 +36,26 @@ describe('the connections of a server', () => {
   it('answer as many requests of one packet as may wait, in their order, then say that it was one too many, and end', () =>
     inServer(
       async ({ connect }) => {
-        for (const [count, answered] of [[2, 2], [20, 20], [21, 21], [22, 21], [200, 21]] as const) {
+        for (const [count, answered] of [
+          [2, 2],
+          [20, 20],
+          [21, 21],
+          [22, 21],
+          [200, 21],
+        ] as const) {
           const { client } = await connect()
-          const requests = Array.from({ length: count }, (_, nth) => `GET /${nth} HTTP/1.1\r\nhost: here\r\n${nth + 1 === count ? 'connection: close\r\n' : ''}\r\n`)
+          const requests = Array.from(
+            { length: count },
+            (_, nth) => `GET /${nth} HTTP/1.1\r\nhost: here\r\n${nth + 1 === count ? 'connection: close\r\n' : ''}\r\n`,
+          )
           client.write(requests.join(''))
           const text = await read(client)
           const refused = count > answered ? ['503'] : []
           assert.deepEqual(statuses(text), [...Array<string>(answered).fill('200'), ...refused], String(count))
-          assert.deepEqual(text.match(/^\/\d+$/gm), Array.from({ length: answered }, (_, nth) => `/${nth}`))
+          assert.deepEqual(
+            text.match(/^\/\d+$/gm),
+            Array.from({ length: answered }, (_, nth) => `/${nth}`),
+          )
         }
       },
       { pipelinedMax: 20, lingerMs: 1 },
@@ -91,7 +103,18 @@ describe('the connections of a server', () => {
           assert.deepEqual(statuses(await read(client)), ['400'], host)
         }
         assert.equal(begun.length, 0)
-        for (const host of ['here', 'here:80', 'here:', '127.0.0.1:5600', '[::1]:80', '[::ffff:1.2.3.4]', 'my_service.town', 'xn--mller-kva.example', 'a%20b', '']) {
+        for (const host of [
+          'here',
+          'here:80',
+          'here:',
+          '127.0.0.1:5600',
+          '[::1]:80',
+          '[::ffff:1.2.3.4]',
+          'my_service.town',
+          'xn--mller-kva.example',
+          'a%20b',
+          '',
+        ]) {
           const { client } = await connect()
           client.end(`GET / HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
           assert.deepEqual(statuses(await read(client)), ['200'], host)
@@ -104,7 +127,14 @@ describe('the connections of a server', () => {
   it('refuse codings of a body that are not understood, which would be read packed, and expectations that nobody knows', () =>
     inServer(
       async ({ connect, begun }) => {
-        for (const [header, status] of [['transfer-encoding: gzip, chunked', '501'], ['transfer-encoding: chunked, chunked', '400'], ['transfer-encoding: identity, chunked', '501'], ['transfer-encoding: gzip', '400'], ['expect: 200-ok\r\ncontent-length: 2', '417'], ['expect: 100-continue, more\r\ncontent-length: 2', '417']] as const) {
+        for (const [header, status] of [
+          ['transfer-encoding: gzip, chunked', '501'],
+          ['transfer-encoding: chunked, chunked', '400'],
+          ['transfer-encoding: identity, chunked', '501'],
+          ['transfer-encoding: gzip', '400'],
+          ['expect: 200-ok\r\ncontent-length: 2', '417'],
+          ['expect: 100-continue, more\r\ncontent-length: 2', '417'],
+        ] as const) {
           const { client } = await connect()
           client.write(`POST / HTTP/1.1\r\nhost: here\r\n${header}\r\n\r\n`)
           assert.deepEqual(statuses(await read(client)), [status], header)
@@ -121,7 +151,8 @@ describe('the connections of a server', () => {
   it('let a client hold its body back until it is wanted, and hear at once where it is not', () =>
     inServer(
       async ({ connect, begun }) => {
-        const head = (length: number): string => `POST / HTTP/1.1\r\nhost: here\r\nexpect: 100-Continue\r\ncontent-length: ${length}\r\n\r\n`
+        const head = (length: number): string =>
+          `POST / HTTP/1.1\r\nhost: here\r\nexpect: 100-Continue\r\ncontent-length: ${length}\r\n\r\n`
         const { client } = await connect()
         client.write(head(5))
         const [first] = (await once(client, 'data')) as [Buffer]
@@ -168,7 +199,10 @@ describe('the connections of a server', () => {
 
   it('hold no request whose body cannot come any more: it is refused in its turn, and the connection ends', async () => {
     const post = 'POST / HTTP/1.1\r\nhost: here\r\n'
-    const ways: readonly [string, boolean][] = [[`${post}transfer-encoding: chunked\r\n\r\nZZ\r\n`, false], [`${post}content-length: 9\r\n\r\n{`, true]]
+    const ways: readonly [string, boolean][] = [
+      [`${post}transfer-encoding: chunked\r\n\r\nZZ\r\n`, false],
+      [`${post}content-length: 9\r\n\r\n{`, true],
+    ]
     for (const [unfinished, isHalfClosed] of ways) {
       for (const before of [0, 1, 3]) {
         let held: Asked | undefined
@@ -181,7 +215,11 @@ describe('the connections of a server', () => {
             const text = read(client)
             await failed
             held?.answer('first\n')
-            assert.deepEqual(statuses(await text), [...Array<string>(before).fill('200'), '400'], `${before} before ${unfinished}`)
+            assert.deepEqual(
+              statuses(await text),
+              [...Array<string>(before).fill('200'), '400'],
+              `${before} before ${unfinished}`,
+            )
           },
           { lingerMs: 1 },
           (asked) => {

@@ -10,19 +10,36 @@ import { clientOf, Turns } from './turns.ts'
 
 /** Bounds what one client, and all of them together, can hold on to in an HTTP server. */
 export interface ConnectionLimits {
-  /** Connections at a time. When one more comes, the connection that has waited longest for its client to send or to read is closed; if none waits, the new one is. */
+  /**
+   * Connections at a time. When one more comes, the connection that has waited longest for its client to send or to
+   * read is closed; if none waits, the new one is.
+   */
   readonly connectionsMax: number
-  /** Requests of one connection that wait for the answer to the one before. One more is refused with OVERLOADED when its turn comes, and the connection ends. */
+  /**
+   * Requests of one connection that wait for the answer to the one before. One more is refused with OVERLOADED when its
+   * turn comes, and the connection ends.
+   */
   readonly pipelinedMax: number
   /** The same over all connections. With more, the connections whose requests have waited longest are closed. */
   readonly pipelinedTotalMax: number
-  /** How long a client that has an answer to read may go without reading, milliseconds; then the connection is closed. */
+  /**
+   * How long a client that has an answer to read may go without reading, milliseconds; then the connection is closed.
+   */
   readonly answerTimeoutMs: number
-  /** Answers that clients have not read yet, bytes over all connections. With more, the connections that have waited longest are closed. */
+  /**
+   * Answers that clients have not read yet, bytes over all connections. With more, the connections that have waited
+   * longest are closed.
+   */
   readonly unsentBytesMax: number
-  /** Bodies that have not arrived in full, bytes over all connections. With more, the bodies that have been arriving longest are refused with OVERLOADED. */
+  /**
+   * Bodies that have not arrived in full, bytes over all connections. With more, the bodies that have been arriving
+   * longest are refused with OVERLOADED.
+   */
   readonly arrivingBytesMax: number
-  /** How long a connection that is ending keeps reading, milliseconds: the rest of a refused body, or a request that is on its way. */
+  /**
+   * How long a connection that is ending keeps reading, milliseconds: the rest of a refused body, or a request that is
+   * on its way.
+   */
   readonly lingerMs: number
 }
 
@@ -35,8 +52,9 @@ export interface ConnectionHandler {
 }
 
 /**
- * The connections of an HTTP server. Node.js answers all requests of a connection at once, keeps what nobody reads, waits for a client
- * to close its half, and cuts off idle connections when it closes. Each of these lets clients take a server down, or loses them an answer.
+ * The connections of an HTTP server. Node.js answers all requests of a connection at once, keeps what nobody reads,
+ * waits for a client to close its half, and cuts off idle connections when it closes. Each of these lets clients take a
+ * server down, or loses them an answer.
  */
 export class Connections {
   readonly #server: Server
@@ -46,10 +64,15 @@ export class Connections {
   /** Sockets with answers that are not taken yet, and how large they are. Those that have waited longest come first. */
   readonly #unsent = new Map<Socket, number>()
   #unsentBytes = 0
-  /** Connections that wait for their client: for a request, the rest of a body, or the reading of an answer. Those that have waited longest come first. */
+  /**
+   * Connections that wait for their client: for a request, the rest of a body, or the reading of an answer. Those that
+   * have waited longest come first.
+   */
   readonly #awaited = new Set<Connection>()
   readonly #bodies: Bodies
-  /** Connections on which requests wait behind another one, and how many do. Those that have waited longest come first. */
+  /**
+   * Connections on which requests wait behind another one, and how many do. Those that have waited longest come first.
+   */
   readonly #pipelined = new Map<Connection, number>()
   #pipelinedTotal = 0
   /** Connections on which a request waits to be served. */
@@ -66,9 +89,11 @@ export class Connections {
     this.#bodies = new Bodies(limits.arrivingBytesMax)
     server.timeout = limits.answerTimeoutMs // Node.js begins it anew whenever the client took something
     server.on('connection', (socket) => this.#open(socket))
-    for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, (request, response) => this.#take(request, response))
+    for (const event of ['request', 'checkContinue', 'checkExpectation'])
+      server.on(event, (request, response) => this.#take(request, response))
     server.on('timeout', (socket) => this.#timeOut(socket))
-    server.on('clientError', (error, socket) => this.#fail(error, socket as Socket)) // sockets are all that it listens to
+    // sockets are all that it listens to
+    server.on('clientError', (error, socket) => this.#fail(error, socket as Socket))
   }
 
   /** Reads the body of a request as {@link Bodies} does. */
@@ -81,8 +106,17 @@ export class Connections {
     }
   }
 
-  /** Sends an answer, and ends the connection with it where the rest of a body is not wanted, or after {@link end}. Throws for a header that HTTP cannot carry. */
-  send(request: IncomingMessage, response: ServerResponse, status: number, headers: Record<string, string>, body: string | undefined): void {
+  /**
+   * Sends an answer, and ends the connection with it where the rest of a body is not wanted, or after {@link end}.
+   * Throws for a header that HTTP cannot carry.
+   */
+  send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: number,
+    headers: Record<string, string>,
+    body: string | undefined,
+  ): void {
     if (response.destroyed) return
     const { socket } = request
     const connection = this.#connections.get(socket)
@@ -105,14 +139,21 @@ export class Connections {
     this.#isEnding = true
   }
 
-  /** Takes no more connections, lets requests under way be answered, `drainMs` at the most, and resolves when every connection is closed. */
+  /**
+   * Takes no more connections, lets requests under way be answered, `drainMs` at the most, and resolves when every
+   * connection is closed.
+   */
   async close(drainMs: number): Promise<void> {
     this.end()
     if (!this.#server.listening) return
     const closed = once(this.#server, 'close')
-    SocketServer.prototype.close.call(this.#server) // http's own would cut idle connections off, and the requests that are on their way there
+    // http's own would cut idle connections off, and the requests that are on their way there
+    SocketServer.prototype.close.call(this.#server)
     const late = setTimeout(() => this.#server.closeAllConnections(), drainMs)
-    const idle = setTimeout(() => setImmediate(() => this.#closeIdle(this.#connections.values())), Math.min(this.#lingerMs(), drainMs)) // what had come by then has been read
+    const idle = setTimeout(
+      () => setImmediate(() => this.#closeIdle(this.#connections.values())),
+      Math.min(this.#lingerMs(), drainMs),
+    ) // what had come by then has been read
     await closed
     clearTimeout(late)
     clearTimeout(idle)
@@ -163,10 +204,13 @@ export class Connections {
 
   #take(request: IncomingMessage, response: ServerResponse): void {
     const connection = this.#connections.get(request.socket)
-    if (!connection || connection.isOver || connection.refusal !== undefined || !connection.socket.writable) return // nobody would hear the answer
+    // nobody would hear the answer
+    if (!connection || connection.isOver || connection.refusal !== undefined || !connection.socket.writable) return
     const { pipelinedMax } = this.#limits
     const isFull = connection.unanswered > pipelinedMax // one of them does not wait
-    const flaw = isFull ? new AtollError('OVERLOADED', `${pipelinedMax} requests wait on this connection (pipelinedMax)`) : flawOf(request)
+    const flaw = isFull
+      ? new AtollError('OVERLOADED', `${pipelinedMax} requests wait on this connection (pipelinedMax)`)
+      : flawOf(request)
     if (flaw) return this.#refuse(connection, flaw)
     this.#awaited.delete(connection)
     const waiting = connection.waiting.push({ request, response })
@@ -194,7 +238,8 @@ export class Connections {
     }
     if (waiting.length === 0) this.#await(socket)
     if (this.#isEnding) this.#closeLater(connection)
-    if (waiting.length > 0) this.#turns.takeLater(connection.client, connection) // a hundred in one packet hold up nobody else
+    // a hundred in one packet hold up nobody else
+    if (waiting.length > 0) this.#turns.takeLater(connection.client, connection)
     else if (refusal !== undefined && !connection.isOver && socket.writable) this.#endWith(connection, refusal)
   }
 
@@ -213,7 +258,10 @@ export class Connections {
     request.resume()
   }
 
-  /** If a client could send while it has an answer to read, that would count as a sign of life, and it could put off reading for ever. */
+  /**
+   * If a client could send while it has an answer to read, that would count as a sign of life, and it could put off
+   * reading for ever.
+   */
   #readNothingUnread(socket: Socket): void {
     if (this.#unsent.has(socket)) socket.pause()
   }
@@ -250,15 +298,26 @@ export class Connections {
     const connection = this.#connections.get(socket)
     if (connection?.isOver || connection?.refusal !== undefined) return
     if (!connection || !socket.writable) return void socket.destroy()
-    const { code, reason } = failures[error.code ?? ''] ?? { code: 'MALFORMED', reason: 'this is not an HTTP request that can be trusted' }
+    const { code, reason } = failures[error.code ?? ''] ?? {
+      code: 'MALFORMED',
+      reason: 'this is not an HTTP request that can be trusted',
+    }
     this.#refuse(connection, new AtollError(code, reason, { cause: error }))
   }
 
-  /** Answers a request that is not served (not HTTP, too much of it, or too slow) in its turn, and ends the connection. What comes behind it is not read. */
+  /**
+   * Answers a request that is not served (not HTTP, too much of it, or too slow) in its turn, and ends the connection.
+   * What comes behind it is not read.
+   */
   #refuse(connection: Connection, error: AtollError): void {
     connection.ignoreRest()
     const { headers, body } = this.#handler.refusal(error)
-    const head = Object.entries({ ...headers, 'cache-control': 'no-store', 'content-length': String(Buffer.byteLength(body)), connection: 'close' })
+    const head = Object.entries({
+      ...headers,
+      'cache-control': 'no-store',
+      'content-length': String(Buffer.byteLength(body)),
+      connection: 'close',
+    })
     const refusal = `HTTP/1.1 ${error.status} ${error.code}\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
     const { socket, current } = connection
     const isCurrentWhole = current !== undefined && isWhole(current.request)
@@ -272,7 +331,8 @@ export class Connections {
     const { socket } = connection
     connection.isOver = true
     socket.end(text)
-    socket.resume() // if it has sent something that was not read, closing resets the connection, and the client may lose the answer
+    // if it has sent something that was not read, closing resets the connection, and the client may lose the answer
+    socket.resume()
     const late = setTimeout(() => socket.destroy(), this.#limits.lingerMs)
     socket.once('close', () => clearTimeout(late))
   }
@@ -281,14 +341,19 @@ export class Connections {
   #lingerMs(): number {
     const now = performance.now()
     let lingerMs = 0
-    for (const { answeredMs, openedMs } of this.#connections.values()) lingerMs = Math.max(lingerMs, (answeredMs ?? openedMs) + this.#limits.lingerMs - now)
+    for (const { answeredMs, openedMs } of this.#connections.values())
+      lingerMs = Math.max(lingerMs, (answeredMs ?? openedMs) + this.#limits.lingerMs - now)
     return lingerMs
   }
 
-  /** Closes the connections on which nobody waits for anything. For Node.js, a connection that was never asked anything, as browsers and balancers open in advance, is busy. */
+  /**
+   * Closes the connections on which nobody waits for anything. For Node.js, a connection that was never asked anything,
+   * as browsers and balancers open in advance, is busy.
+   */
   #closeIdle(connections: Iterable<Connection>): void {
     const quiet = findQuiet(this.#server, this.#connections.keys())
-    for (const { socket, isAnswered } of connections) if (isAnswered && (quiet.has(socket) || socket.bytesRead === 0)) socket.destroy()
+    for (const { socket, isAnswered } of connections)
+      if (isAnswered && (quiet.has(socket) || socket.bytesRead === 0)) socket.destroy()
   }
 
   /** An answer that began before the end did not say that it was the last: its client may have asked once more. */
@@ -301,7 +366,10 @@ export class Connections {
     socket.once('close', () => clearTimeout(idle))
   }
 
-  /** Closes all at once those whose time ended in the same round: to find out which are idle takes a look at every connection. */
+  /**
+   * Closes all at once those whose time ended in the same round: to find out which are idle takes a look at every
+   * connection.
+   */
   #closeLingered(): void {
     const lingered = [...this.#lingered]
     this.#lingered.clear()
@@ -354,8 +422,9 @@ class Connection {
   }
 
   /**
-   * Takes the socket away from the parser. For each request that it finds there Node.js would keep an answer that is never made. A request that waits, and whose
-   * body has not come by now, is not served: the body cannot come any more, and the request would wait for it for ever.
+   * Takes the socket away from the parser. For each request that it finds there Node.js would keep an answer that is
+   * never made. A request that waits, and whose body has not come by now, is not served: the body cannot come any more,
+   * and the request would wait for it for ever.
    */
   ignoreRest(): void {
     this.socket.pause() // while http hears of it: it stops reading, and later nobody would

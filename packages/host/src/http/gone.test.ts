@@ -6,11 +6,16 @@ import { describe, it } from 'node:test'
 import { Gone } from './gone.ts'
 
 /** A request, and its client. */
-async function withRequest(work: (response: ServerResponse, client: ReturnType<typeof connect>) => Promise<void>): Promise<void> {
+async function withRequest(
+  work: (response: ServerResponse, client: ReturnType<typeof connect>) => Promise<void>,
+): Promise<void> {
   const server = createServer()
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1') // it listens on TCP
-  client.on('error', () => {}).resume().write('GET / HTTP/1.1\r\nhost: here\r\n\r\n')
+  client
+    .on('error', () => {})
+    .resume()
+    .write('GET / HTTP/1.1\r\nhost: here\r\n\r\n')
   const [, response] = (await once(server, 'request')) as [IncomingMessage, ServerResponse]
   try {
     await work(response, client)

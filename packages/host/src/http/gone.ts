@@ -1,6 +1,9 @@
 import type { ServerResponse } from 'node:http'
 
-/** Says when a client has gone before it had its answer. An AbortController for each request would cost as much as finding its route. */
+/**
+ * Says when a client has gone before it had its answer. An AbortController for each request would cost as much as
+ * finding its route.
+ */
 export class Gone {
   aborted: boolean
   readonly reason = 'the client went away'

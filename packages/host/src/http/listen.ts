@@ -10,8 +10,15 @@ export interface ListenRefusals {
   addressRefused(code: string | undefined): string
 }
 
-/** Has a server listen; `port` 0 takes a free one. Resolves with the port, and with the host as a URL names it. PORT_TAKEN, CONFIG_INVALID. */
-export async function listenAt(server: Server, { port, host }: { port: number; host: string }, refusals: ListenRefusals): Promise<{ port: number; urlHost: string }> {
+/**
+ * Has a server listen; `port` 0 takes a free one. Resolves with the port, and with the host as a URL names it.
+ * PORT_TAKEN, CONFIG_INVALID.
+ */
+export async function listenAt(
+  server: Server,
+  { port, host }: { port: number; host: string },
+  refusals: ListenRefusals,
+): Promise<{ port: number; urlHost: string }> {
   try {
     await once(server.listen(port, host), 'listening') // listen itself throws for a number that is not a port
   } catch (error) {

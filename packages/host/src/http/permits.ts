@@ -18,7 +18,11 @@ export class Permits {
   /** A permit until its `release`. OVERLOADED, in the name of `who`, if all are taken. */
   take(who: string): Permit {
     this.#acquire(who)
-    return new Permit(this.#host, () => this.#acquire(who), () => this.#taken--)
+    return new Permit(
+      this.#host,
+      () => this.#acquire(who),
+      () => this.#taken--,
+    )
   }
 
   #acquire(who: string): void {
@@ -40,8 +44,9 @@ export class Permit {
   }
 
   /**
-   * Waits for what a client does, such as to send its body. If that takes longer than a round of the event loop, others may have the permit meanwhile: clients who never do it would
-   * take all. Rejects as `awaited` does; OVERLOADED, if all permits are taken when it is done.
+   * Waits for what a client does, such as to send its body. If that takes longer than a round of the event loop, others
+   * may have the permit meanwhile: clients who never do it would take all. Rejects as `awaited` does; OVERLOADED, if
+   * all permits are taken when it is done.
    */
   async whileAwaiting<T>(awaited: Promise<T>): Promise<T> {
     let isAwaited = true

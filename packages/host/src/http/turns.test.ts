@@ -7,7 +7,11 @@ function createTurns() {
   const served: string[] = []
   let [nowMs, busyMs] = [0, 0]
   let next: (() => void) | undefined
-  const turns = new Turns<string>((item) => void served.push(item), { nowMs: () => nowMs, busyMs: () => busyMs }, (round) => (next = round))
+  const turns = new Turns<string>(
+    (item) => void served.push(item),
+    { nowMs: () => nowMs, busyMs: () => busyMs },
+    (round) => (next = round),
+  )
   return {
     turns,
     served,
@@ -16,7 +20,9 @@ function createTurns() {
       nowMs += tookMs
       busyMs += tookMs
     },
-    /** Ends a round that took this long, and in which the thread worked for so much of that; false if none is under way. */
+    /**
+     * Ends a round that took this long, and in which the thread worked for so much of that; false if none is under way.
+     */
     round(tookMs = 0, workedMs = tookMs): boolean {
       nowMs += tookMs
       busyMs += workedMs
@@ -41,7 +47,10 @@ describe('turns', () => {
     for (let nth = 0; nth < 500; nth++) turns.take('a', `a${nth}`)
     assert.ok(served.length < 500)
     for (let rounds = 0; round(10); rounds++) assert.ok(rounds < 1_000)
-    assert.deepEqual(served, Array.from({ length: 500 }, (_, nth) => `a${nth}`))
+    assert.deepEqual(
+      served,
+      Array.from({ length: 500 }, (_, nth) => `a${nth}`),
+    )
   })
 
   it('let nobody wait for all that another client asks, also while that is heavy', () => {
@@ -153,7 +162,13 @@ describe('turns', () => {
   it('go on when what is served asks again at once, and not in the same round', () => {
     let [asked, rounds] = [0, 0]
     let next: (() => void) | undefined
-    const turns: Turns<string> = new Turns((item) => { if (++asked < 5) turns.takeLater('a', item) }, { nowMs: () => 0, busyMs: () => 0 }, (round) => (next = round))
+    const turns: Turns<string> = new Turns(
+      (item) => {
+        if (++asked < 5) turns.takeLater('a', item)
+      },
+      { nowMs: () => 0, busyMs: () => 0 },
+      (round) => (next = round),
+    )
     turns.takeLater('a', 'again')
     for (let round; (round = next); rounds++) {
       next = undefined

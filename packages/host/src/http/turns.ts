@@ -1,13 +1,16 @@
 import { isIPv6 } from 'node:net'
 
 /**
- * Lets clients take turns. Node.js serves all that has come before it looks for more, so that three hundred requests of one client hold up the one
- * of another. Here each round of the event loop serves only so many of each client; what is over waits for the next round, behind
- * those of its client that came before. The share halves, down to one, where serving made a round long, and doubles where a client used it up and it did not. It is round robin with
- * a quantum of requests: what one costs, nobody knows before it is served. When it has been, its client sits out a round for each {@link QUANTUM_BYTES} of the answer, as in deficit
- * round robin (Shreedhar and Varghese, 1995), but no more than {@link OWED_MAX}: others get through between two large answers. If nobody else is at work, such rounds take no time.
+ * Lets clients take turns. Node.js serves all that has come before it looks for more, so that three hundred requests of
+ * one client hold up the one of another. Here each round of the event loop serves only so many of each client; what is
+ * over waits for the next round, behind those of its client that came before. The share halves, down to one, where
+ * serving made a round long, and doubles where a client used it up and it did not. It is round robin with a quantum of
+ * requests: what one costs, nobody knows before it is served. When it has been, its client sits out a round for each
+ * {@link QUANTUM_BYTES} of the answer, as in deficit round robin (Shreedhar and Varghese, 1995), but no more than
+ * {@link OWED_MAX}: others get through between two large answers. If nobody else is at work, such rounds take no time.
  *
- * A round in which the loop waits for a disk is not made long by those who are served in it: commits that one wait makes last would become as many waits if fewer were served.
+ * A round in which the loop waits for a disk is not made long by those who are served in it: commits that one wait
+ * makes last would become as many waits if fewer were served.
  */
 export class Turns<Item> {
   readonly #serve: (item: Item) => void
@@ -23,12 +26,19 @@ export class Turns<Item> {
   #share = SHARE_MAX
   #isUnderWay = false
   #begunMs = 0
-  /** Until when rounds are watched: how much the thread works takes as long to ask as a small request takes, so it is asked only where a round has been long lately. */
+  /**
+   * Until when rounds are watched: how much the thread works takes as long to ask as a small request takes, so it is
+   * asked only where a round has been long lately.
+   */
   #watchedUntilMs = -Infinity
   /** How much work the thread had done when this round began; undefined if that is not watched. */
   #begunBusyMs: number | undefined
 
-  constructor(serve: (item: Item) => void, clock: RoundClock = clockOfThread, atNextRound: (round: () => void) => void = setImmediate) {
+  constructor(
+    serve: (item: Item) => void,
+    clock: RoundClock = clockOfThread,
+    atNextRound: (round: () => void) => void = setImmediate,
+  ) {
     this.#serve = serve
     this.#clock = clock
     this.#atNextRound = atNextRound
@@ -38,7 +48,8 @@ export class Turns<Item> {
   take(client: string, item: Item): void {
     this.#begin()
     const served = this.#served.get(client) ?? 0
-    if (served >= this.#share || this.#waiting.has(client) || this.#owed.has(client)) return void this.#queue(client, item)
+    if (served >= this.#share || this.#waiting.has(client) || this.#owed.has(client))
+      return void this.#queue(client, item)
     this.#noteServed(client, served + 1)
     this.#serve(item)
   }
@@ -96,7 +107,8 @@ export class Turns<Item> {
     this.#isUnderWay = false
     if (this.#waiting.size === 0 && this.#owed.size === 0) return
     this.#begin()
-    const due = [...this.#waiting].filter(([client]) => !this.#owed.has(client)) // what comes meanwhile is of the next round
+    // what comes meanwhile is of the next round
+    const due = [...this.#waiting].filter(([client]) => !this.#owed.has(client))
     for (const [client, rounds] of this.#owed) {
       if (rounds > 1) this.#owed.set(client, rounds - 1)
       else this.#owed.delete(client)
@@ -125,7 +137,9 @@ const clockOfThread: RoundClock = {
   },
 }
 
-/** Whose turn it is, by address. Of IPv6, half of an address names the network of one customer, who has all of the rest. */
+/**
+ * Whose turn it is, by address. Of IPv6, half of an address names the network of one customer, who has all of the rest.
+ */
 export function clientOf(address: string | undefined): string {
   if (address === undefined || !isIPv6(address)) return address ?? ''
   const mapped = /^::ffff:([\d.]+)$/i.exec(address)?.[1]
@@ -140,7 +154,10 @@ export function clientOf(address: string | undefined): string {
   return groups.slice(0, 4).join(':')
 }
 
-/** Longer than this, a round of the loop keeps others waiting, milliseconds. So does the work in it, if it is most of the round. */
+/**
+ * Longer than this, a round of the loop keeps others waiting, milliseconds. So does the work in it, if it is most of
+ * the round.
+ */
 const ROUND_MS = 4
 /** How long after a long round others are watched, milliseconds. */
 const WATCH_MS = 1_000

@@ -41,7 +41,9 @@ export const append: LogChapter = {
       id: 'append.mixed-partitions',
       promise: 'one append carries records of several partitions, each to its own',
       async run({ log }) {
-        const records = [1, 2, 3].flatMap((number) => [0, 1, 7].map((partition) => createRecord('orders', partition, number)))
+        const records = [1, 2, 3].flatMap((number) =>
+          [0, 1, 7].map((partition) => createRecord('orders', partition, number)),
+        )
         await log.append('orders', records)
         for (const partition of [0, 1, 7]) {
           const found = await readAll(log, 'orders', partition)

@@ -4,7 +4,10 @@ import type { Log } from '../driver.ts'
 import { until, type LogChapter, type LogHarness } from './harness.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from './records.ts'
 
-/** What can be asked of a log on whose partition 0 of `orders` are three records; a read of those a log may answer from memory. */
+/**
+ * What can be asked of a log on whose partition 0 of `orders` are three records; a read of those a log may answer from
+ * memory.
+ */
 export const calls: Readonly<Record<string, (log: Log) => Promise<unknown>>> = {
   append: (log) => log.append('orders', [createRecord('orders', 0, 4)]),
   'read of a partition that nothing is in': (log) => log.read('orders', 7, null, 10),
@@ -17,7 +20,8 @@ export const away: LogChapter = {
   tests: [
     {
       id: 'away.refuses',
-      promise: 'while the engine is out of reach every call is refused with UNAVAILABLE; afterwards the log works by itself, and nothing that was refused is written late',
+      promise:
+        'while the engine is out of reach every call is refused with UNAVAILABLE; afterwards the log works by itself, and nothing that was refused is written late',
       fault: 'cut',
       async run({ log, cut }, harness) {
         await log.append('orders', createRecords('orders', 0, 1, 3))
@@ -33,7 +37,8 @@ export const away: LogChapter = {
     },
     {
       id: 'away.opens',
-      promise: 'a log opens while its engine is out of reach, refuses with UNAVAILABLE, and works by itself when the engine is there',
+      promise:
+        'a log opens while its engine is out of reach, refuses with UNAVAILABLE, and works by itself when the engine is there',
       fault: 'cut',
       async run(world, harness) {
         await world.log.append('orders', createRecords('orders', 0, 1, 3))
@@ -72,7 +77,8 @@ export const away: LogChapter = {
     },
     {
       id: 'away.silent',
-      promise: 'a call of an engine that accepts everything and answers nothing is refused with UNAVAILABLE in time, and afterwards the log works by itself',
+      promise:
+        'a call of an engine that accepts everything and answers nothing is refused with UNAVAILABLE in time, and afterwards the log works by itself',
       fault: 'silence',
       async run({ log, silence }, harness) {
         await log.append('orders', createRecords('orders', 0, 1, 3))
@@ -128,10 +134,18 @@ const outagePausesMax = 6_000
 
 /** Resolves when the log can be asked again; it may append and read by connections of their own. */
 async function answersAgain(harness: LogHarness, log: Log): Promise<void> {
-  await until(harness, 'the log answers', async () => !(await isRefused(log.tail('orders', 0))) && !(await isRefused(log.read('orders', 0, null, 10))))
+  await until(
+    harness,
+    'the log answers',
+    async () => !(await isRefused(log.tail('orders', 0))) && !(await isRefused(log.read('orders', 0, null, 10))),
+  )
 }
 
 /** Appends until that is taken: what was lost on the way is in the log, or is written now. */
 async function appendsAgain(harness: LogHarness, log: Log, first: number, last: number): Promise<void> {
-  await until(harness, 'the log appends', async () => !(await isRefused(log.append('orders', createRecords('orders', 0, first, last)))))
+  await until(
+    harness,
+    'the log appends',
+    async () => !(await isRefused(log.append('orders', createRecords('orders', 0, first, last)))),
+  )
 }

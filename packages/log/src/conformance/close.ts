@@ -44,7 +44,8 @@ export const close: LogChapter = {
           ),
         )
         await log.close()
-        for (let step = 0; step < 10; step++) await Promise.resolve() // the reactions to what close settled, and nothing that waits longer
+        // the reactions to what close settled, and nothing that waits longer
+        for (let step = 0; step < 10; step++) await Promise.resolve()
         assert.equal(settled, 3)
         await Promise.all(under)
       },

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { pausesMax, type LogChapter } from './harness.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from './records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readAll,
+  readNumbers,
+} from './records.ts'
 
 export const concurrency: LogChapter = {
   name: 'concurrency',
@@ -12,7 +20,10 @@ export const concurrency: LogChapter = {
         const sources = Array.from({ length: 12 }, (_, index) => `service-${index}`)
         const appendAll = async (source: string): Promise<void> => {
           for (let first = 1; first <= 20; first += 4) {
-            await log.append(source, [...createRecords(source, 1, first, first + 3), ...createRecords(source, 5, first, first + 3)])
+            await log.append(source, [
+              ...createRecords(source, 1, first, first + 3),
+              ...createRecords(source, 5, first, first + 3),
+            ])
           }
         }
         await Promise.all(sources.map(appendAll))
@@ -35,7 +46,9 @@ export const concurrency: LogChapter = {
         await Promise.all([
           log.append('orders', createRecords('orders', 0, 1, 3)),
           assertRefused('BODY_TOO_LARGE', log.append('broken', [tooLarge])),
-          capabilities.checksAppends ? assertRefused('LOG_GAP', log.append('gappy', [createRecord('gappy', 0, 3)])) : undefined,
+          capabilities.checksAppends
+            ? assertRefused('LOG_GAP', log.append('gappy', [createRecord('gappy', 0, 3)]))
+            : undefined,
           log.append('payments', createRecords('payments', 0, 1, 3)),
         ])
         assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(3))
@@ -49,7 +62,8 @@ export const concurrency: LogChapter = {
       async run({ log }, { pause }) {
         let appended = false
         const appendAll = async (): Promise<void> => {
-          for (let first = 1; first <= 100; first += 10) await log.append('orders', createRecords('orders', 0, first, first + 9))
+          for (let first = 1; first <= 100; first += 10)
+            await log.append('orders', createRecords('orders', 0, first, first + 9))
           appended = true
         }
         const readUntilAppended = async (): Promise<void> => {
@@ -69,7 +83,8 @@ export const concurrency: LogChapter = {
       fault: 'share',
       async run(world) {
         const logs = [world.log, await world.share!()]
-        for (let number = 1; number <= 12; number++) await logs[Math.floor((number - 1) / 2) % 2]!.append('orders', [createRecord('orders', 0, number)])
+        for (let number = 1; number <= 12; number++)
+          await logs[Math.floor((number - 1) / 2) % 2]!.append('orders', [createRecord('orders', 0, number)])
         for (const log of logs) assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(12))
       },
     },

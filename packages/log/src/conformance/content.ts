@@ -9,22 +9,38 @@ export const content: LogChapter = {
     {
       id: 'content.unicode',
       promise: 'data in any script comes back character by character',
-      run: ({ log }) => assertComesBack(log, oddTexts.map((text) => ({ data: JSON.stringify({ text }) }))),
+      run: ({ log }) =>
+        assertComesBack(
+          log,
+          oddTexts.map((text) => ({ data: JSON.stringify({ text }) })),
+        ),
     },
     {
       id: 'content.keys',
       promise: 'keys and causes of any text come back as they were, neither trimmed nor folded nor read as numbers',
-      run: ({ log }) => assertComesBack(log, oddTexts.map((text) => ({ key: text, cause: text }))),
+      run: ({ log }) =>
+        assertComesBack(
+          log,
+          oddTexts.map((text) => ({ key: text, cause: text })),
+        ),
     },
     {
       id: 'content.order-tokens',
       promise: 'an order token comes back as the text it is, also where it looks like a number',
-      run: ({ log }) => assertComesBack(log, ['7', '0007', '18446744073709551616', '1e3', '1000000000000000000000000000001'].map((order) => ({ order }))),
+      run: ({ log }) =>
+        assertComesBack(
+          log,
+          ['7', '0007', '18446744073709551616', '1e3', '1000000000000000000000000000001'].map((order) => ({ order })),
+        ),
     },
     {
       id: 'content.numbers',
       promise: 'times and versions come back exactly',
-      run: ({ log }) => assertComesBack(log, [0, 1, 2 ** 31, 2 ** 32 + 1, 4_102_444_800_123].map((at) => ({ at, version: (at % 1000) + 1 }))),
+      run: ({ log }) =>
+        assertComesBack(
+          log,
+          [0, 1, 2 ** 31, 2 ** 32 + 1, 4_102_444_800_123].map((at) => ({ at, version: (at % 1000) + 1 })),
+        ),
     },
   ],
 }

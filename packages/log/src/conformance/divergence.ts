@@ -4,7 +4,8 @@ import type { LogChapter } from './harness.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, readAll, readNumbers } from './records.ts'
 
 const checks = (capabilities: LogCapabilities): boolean => capabilities.checksAppends
-const checksAndPersists = (capabilities: LogCapabilities): boolean => capabilities.checksAppends && capabilities.persistent
+const checksAndPersists = (capabilities: LogCapabilities): boolean =>
+  capabilities.checksAppends && capabilities.persistent
 
 export const divergence: LogChapter = {
   name: 'divergence',
@@ -27,7 +28,10 @@ export const divergence: LogChapter = {
       promise: 'two events under one number in one append are refused with LOG_DIVERGED',
       when: checks,
       async run({ log }) {
-        await assertRefused('LOG_DIVERGED', log.append('orders', [createRecord('orders', 0, 1), createRecord('orders', 0, 1, { id: 'another' })]))
+        await assertRefused(
+          'LOG_DIVERGED',
+          log.append('orders', [createRecord('orders', 0, 1), createRecord('orders', 0, 1, { id: 'another' })]),
+        )
         assertNumbers(await readNumbers(log, 'orders', 0), [])
       },
     },
@@ -37,7 +41,11 @@ export const divergence: LogChapter = {
       when: checks,
       async run({ log }) {
         await log.append('orders', [createRecord('orders', 0, 1)])
-        const records = [createRecord('orders', 1, 1), createRecord('orders', 0, 1, { id: 'another' }), createRecord('orders', 0, 2)]
+        const records = [
+          createRecord('orders', 1, 1),
+          createRecord('orders', 0, 1, { id: 'another' }),
+          createRecord('orders', 0, 2),
+        ]
         await assertRefused('LOG_DIVERGED', log.append('orders', records))
         assertNumbers(await readNumbers(log, 'orders', 0), [1])
         assertNumbers(await readNumbers(log, 'orders', 1), [])

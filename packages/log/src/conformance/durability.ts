@@ -36,7 +36,10 @@ export const durability: LogChapter = {
         const { offset } = (await readAll(log, 'orders', 0))[2]!
         await log.close()
         const again = await world.reopen()
-        assertNumbers((await readAll(again, 'orders', 0, offset)).map((record) => record.number), [4, 5])
+        assertNumbers(
+          (await readAll(again, 'orders', 0, offset)).map((record) => record.number),
+          [4, 5],
+        )
       },
     },
     {
@@ -84,7 +87,10 @@ export const durability: LogChapter = {
         const again = await world.crash!()
         const numbers = await readNumbers(again, 'orders', 0)
         await under
-        assert.ok(numbers.length >= acknowledged, `${acknowledged} records were acknowledged, and ${numbers.length} are left`)
+        assert.ok(
+          numbers.length >= acknowledged,
+          `${acknowledged} records were acknowledged, and ${numbers.length} are left`,
+        )
         assertNumbers(numbers, numbersTo(numbers.length))
       },
     },

@@ -4,7 +4,8 @@ import type { LogChapter } from './harness.ts'
 import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from './records.ts'
 
 const checks = (capabilities: LogCapabilities): boolean => capabilities.checksAppends
-const checksAndPersists = (capabilities: LogCapabilities): boolean => capabilities.checksAppends && capabilities.persistent
+const checksAndPersists = (capabilities: LogCapabilities): boolean =>
+  capabilities.checksAppends && capabilities.persistent
 const checksNot = (capabilities: LogCapabilities): boolean => !capabilities.checksAppends
 
 export const gaps: LogChapter = {
@@ -34,13 +35,20 @@ export const gaps: LogChapter = {
       promise: 'a hole between the records of one append is refused with LOG_GAP, and nothing before it is written',
       when: checks,
       async run({ log }) {
-        await assertRefused('LOG_GAP', log.append('orders', [1, 2, 4].map((number) => createRecord('orders', 0, number))))
+        await assertRefused(
+          'LOG_GAP',
+          log.append(
+            'orders',
+            [1, 2, 4].map((number) => createRecord('orders', 0, number)),
+          ),
+        )
         assertNumbers(await readNumbers(log, 'orders', 0), [])
       },
     },
     {
       id: 'gap.other-partitions',
-      promise: 'an append that is refused for one partition writes nothing to another, and can be mended and made again',
+      promise:
+        'an append that is refused for one partition writes nothing to another, and can be mended and made again',
       when: checks,
       async run({ log }) {
         const good = createRecords('orders', 0, 1, 2)

@@ -9,8 +9,9 @@ export interface LogHarness {
   open(): Promise<LogWorld>
 
   /**
-   * Lets a log go on with what it does by itself, and resolves: the next turn of the event loop for a log in this process, some
-   * milliseconds for one on a server. A test that waits for something looks, pauses and looks again, at most {@link pausesMax} times.
+   * Lets a log go on with what it does by itself, and resolves: the next turn of the event loop for a log in this
+   * process, some milliseconds for one on a server. A test that waits for something looks, pauses and looks again, at
+   * most {@link pausesMax} times.
    */
   pause(): Promise<void>
 
@@ -18,8 +19,8 @@ export interface LogHarness {
   readonly faults?: readonly FaultName[]
 
   /**
-   * Promises that the driver is known not to keep: id of the test → why. Such a test must fail; once it passes, it is reported
-   * so that the entry is deleted. Nothing is skipped unseen.
+   * Promises that the driver is known not to keep: id of the test → why. Such a test must fail; once it passes, it is
+   * reported so that the entry is deleted. Nothing is skipped unseen.
    */
   readonly deviations?: Readonly<Record<string, string>>
 }
@@ -31,15 +32,23 @@ export interface LogWorld {
   reopen(): Promise<Log>
   /** A fault: from now on nothing can be written, as on a full disk, until the returned function is called. */
   stopWrites?(): () => void
-  /** A fault: opens what the log would leave behind if its process died this moment. The old log is not used any more. */
+  /**
+   * A fault: opens what the log would leave behind if its process died this moment. The old log is not used any more.
+   */
   crash?(): Promise<Log>
   /** Opens the same log beside the first, as another process does. Both are used. */
   share?(): Promise<Log>
   /** Opens the log of another system in the same place: on the same engine, in the same database. */
   stranger?(): Promise<Log>
-  /** A fault: the engine is out of reach, its connections torn and new ones refused, until the returned function is called. Logs opened by `share` must not feel it. */
+  /**
+   * A fault: the engine is out of reach, its connections torn and new ones refused, until the returned function is
+   * called. Logs opened by `share` must not feel it.
+   */
   cut?(): Promise<() => Promise<void>>
-  /** A fault: the engine takes connections and everything that is sent, and answers nothing, until the returned function is called; connections of that time stay silent. */
+  /**
+   * A fault: the engine takes connections and everything that is sent, and answers nothing, until the returned function
+   * is called; connections of that time stay silent.
+   */
   silence?(): Promise<() => Promise<void>>
   /** A fault: every record of a source is gone, as if somebody had deleted its stream, its topic, or its rows. */
   lose?(source: string): Promise<void>
@@ -79,7 +88,11 @@ export interface LogChapter {
 export const pausesMax = 1000
 
 /** Resolves once `reached` does, looking again after each pause; rejects with what was waited for. */
-export async function until(harness: LogHarness, what: string, reached: () => boolean | Promise<boolean>): Promise<void> {
+export async function until(
+  harness: LogHarness,
+  what: string,
+  reached: () => boolean | Promise<boolean>,
+): Promise<void> {
   for (let pauses = 0; pauses < pausesMax; pauses++) {
     if (await reached()) return
     await harness.pause()

@@ -24,7 +24,10 @@ export const independence: LogChapter = {
         await log.append('orders', createRecords('orders', 0, 1, 4))
         await log.append('payments', createRecords('payments', 0, 1, 2))
         await log.append('orders', createRecords('orders', 0, 5, 5))
-        for (const [source, last] of [['orders', 5], ['payments', 2]] as const) {
+        for (const [source, last] of [
+          ['orders', 5],
+          ['payments', 2],
+        ] as const) {
           const found = await readAll(log, source, 0)
           assert.deepEqual(
             found.map((record) => record.id),
@@ -39,9 +42,12 @@ export const independence: LogChapter = {
       promise: 'sources whose names resemble one another do not mix',
       async run({ log }) {
         const sources = ['orders', 'orders-0', 'orders-1', 'order', 'orders1', 'orders-1-1']
-        for (const source of sources) await log.append(source, [...createRecords(source, 0, 1, 1), ...createRecords(source, 1, 1, 2)])
+        for (const source of sources)
+          await log.append(source, [...createRecords(source, 0, 1, 1), ...createRecords(source, 1, 1, 2)])
         for (const source of sources) {
-          const ids = [...(await readAll(log, source, 0)), ...(await readAll(log, source, 1))].map((record) => record.id)
+          const ids = [...(await readAll(log, source, 0)), ...(await readAll(log, source, 1))].map(
+            (record) => record.id,
+          )
           assert.deepEqual(ids, [`${source}/0/1`, `${source}/1/1`, `${source}/1/2`])
         }
       },
@@ -61,7 +67,10 @@ export const independence: LogChapter = {
         await harness.pause()
         assert.equal(hints, 0)
         await stranger.append('orders', [createRecord('orders', 0, 1, { id: 'another' })])
-        assert.deepEqual((await readAll(stranger, 'orders', 0)).map(({ id }) => id), ['another'])
+        assert.deepEqual(
+          (await readAll(stranger, 'orders', 0)).map(({ id }) => id),
+          ['another'],
+        )
         assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(3))
       },
     },

@@ -20,7 +20,10 @@ export const limits: LogChapter = {
       promise: 'data of one byte more is refused with BODY_TOO_LARGE, and nothing of its append is written',
       async run({ log }, { capabilities: { dataBytesMax } }) {
         const tooLarge = createRecord('orders', 0, 2, { data: jsonOfBytes('x', dataBytesMax + 1) })
-        await assertRefused('BODY_TOO_LARGE', log.append('orders', [createRecord('orders', 0, 1), createRecord('orders', 1, 1), tooLarge]))
+        await assertRefused(
+          'BODY_TOO_LARGE',
+          log.append('orders', [createRecord('orders', 0, 1), createRecord('orders', 1, 1), tooLarge]),
+        )
         assertNumbers(await readNumbers(log, 'orders', 0), [])
         assertNumbers(await readNumbers(log, 'orders', 1), [])
       },

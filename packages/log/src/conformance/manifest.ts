@@ -15,8 +15,14 @@ export const manifest: LogChapter = {
       id: 'manifest.sound',
       promise: 'what is durable is also persistent, and there is a largest size of data',
       async run({ log: { capabilities } }) {
-        assert.ok(!capabilities.durable || capabilities.persistent, 'a log that is gone when it is closed is not durable')
-        assert.ok(Number.isSafeInteger(capabilities.dataBytesMax) && capabilities.dataBytesMax > 0, 'dataBytesMax must be a number of bytes')
+        assert.ok(
+          !capabilities.durable || capabilities.persistent,
+          'a log that is gone when it is closed is not durable',
+        )
+        assert.ok(
+          Number.isSafeInteger(capabilities.dataBytesMax) && capabilities.dataBytesMax > 0,
+          'dataBytesMax must be a number of bytes',
+        )
       },
     },
   ],

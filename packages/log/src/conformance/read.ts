@@ -22,7 +22,10 @@ export const read: LogChapter = {
         await log.append('orders', createRecords('orders', 0, 1, 5))
         for (const record of await readAll(log, 'orders', 0)) {
           const after = await log.read('orders', 0, record.offset, 10)
-          assertNumbers(after.map((other) => other.number), numbersTo(5).slice(record.number))
+          assertNumbers(
+            after.map((other) => other.number),
+            numbersTo(5).slice(record.number),
+          )
         }
       },
     },
@@ -44,19 +47,26 @@ export const read: LogChapter = {
         await log.append('orders', createRecords('orders', 0, 1, 300))
         for (const pageSize of [1, 7, 128, 300, 1000]) {
           const found = await readAll(log, 'orders', 0, null, pageSize)
-          assertNumbers(found.map((record) => record.number), numbersTo(300))
+          assertNumbers(
+            found.map((record) => record.number),
+            numbersTo(300),
+          )
         }
       },
     },
     {
       id: 'read.continues',
-      promise: 'a reader who has read everything gets no records, and from the same offset the next one once it is there',
+      promise:
+        'a reader who has read everything gets no records, and from the same offset the next one once it is there',
       async run({ log }) {
         await log.append('orders', createRecords('orders', 0, 1, 3))
         const { offset } = (await readAll(log, 'orders', 0)).at(-1)!
         assert.deepEqual(await log.read('orders', 0, offset, 10), [])
         await log.append('orders', [createRecord('orders', 0, 4)])
-        assertNumbers((await log.read('orders', 0, offset, 10)).map((record) => record.number), [4])
+        assertNumbers(
+          (await log.read('orders', 0, offset, 10)).map((record) => record.number),
+          [4],
+        )
       },
     },
     {
@@ -75,7 +85,8 @@ export const read: LogChapter = {
       promise: 'what one reader does to its records does not reach the next',
       async run({ log }) {
         await log.append('orders', [createRecord('orders', 0, 1)])
-        for (const record of await readAll(log, 'orders', 0)) if (!Object.isFrozen(record)) Object.assign(record, { data: '"changed"' })
+        for (const record of await readAll(log, 'orders', 0))
+          if (!Object.isFrozen(record)) Object.assign(record, { data: '"changed"' })
         const [found] = await readAll(log, 'orders', 0)
         assert.equal(found?.data, createRecord('orders', 0, 1).data)
       },

@@ -2,8 +2,15 @@ import assert from 'node:assert/strict'
 import { AtollError, type ErrorCode } from '@atoll/host'
 import type { Log, LogRecord, Offset, StoredRecord } from '../driver.ts'
 
-/** A record such as a relay would append. Its id follows from its place, so that the same place is the same event again. */
-export function createRecord(source: string, partition: number, number: number, overrides: Partial<LogRecord> = {}): LogRecord {
+/**
+ * A record such as a relay would append. Its id follows from its place, so that the same place is the same event again.
+ */
+export function createRecord(
+  source: string,
+  partition: number,
+  number: number,
+  overrides: Partial<LogRecord> = {},
+): LogRecord {
   return {
     partition,
     number,
@@ -26,7 +33,13 @@ export function createRecords(source: string, partition: number, first: number, 
 }
 
 /** Everything in a partition after `after`, read in pages of `pageSize`, as a subscriber reads. */
-export async function readAll(log: Log, source: string, partition: number, after: Offset | null = null, pageSize = 100): Promise<StoredRecord[]> {
+export async function readAll(
+  log: Log,
+  source: string,
+  partition: number,
+  after: Offset | null = null,
+  pageSize = 100,
+): Promise<StoredRecord[]> {
   const found: StoredRecord[] = []
   for (let from = after; ; from = found.at(-1)!.offset) {
     const page = await log.read(source, partition, from, pageSize)
@@ -46,13 +59,20 @@ export function numbersTo(last: number): number[] {
   return Array.from({ length: last }, (_, index) => index + 1)
 }
 
-/** Asserts that the numbers are these. Says where they part, which for long runs a generic comparison takes minutes to find out. */
+/**
+ * Asserts that the numbers are these. Says where they part, which for long runs a generic comparison takes minutes to
+ * find out.
+ */
 export function assertNumbers(actual: readonly number[], expected: readonly number[]): void {
-  const at = Array.from({ length: Math.max(actual.length, expected.length) }, (_, index) => index).find((index) => actual[index] !== expected[index])
+  const at = Array.from({ length: Math.max(actual.length, expected.length) }, (_, index) => index).find(
+    (index) => actual[index] !== expected[index],
+  )
   if (at === undefined) return
   const found = actual.slice(at, at + 10).join(', ') || 'nothing'
   const wanted = expected.slice(at, at + 10).join(', ') || 'nothing'
-  assert.fail(`from place ${at} on, there should be the numbers ${wanted}, and there are ${found} (${actual.length} in all, ${expected.length} wanted)`)
+  assert.fail(
+    `from place ${at} on, there should be the numbers ${wanted}, and there are ${found} (${actual.length} in all, ${expected.length} wanted)`,
+  )
 }
 
 /** Asserts that it is refused with that code, and returns the error. */
@@ -62,7 +82,10 @@ export async function assertRefused(code: ErrorCode, refused: Promise<unknown>):
     (thrown: unknown) => thrown,
   )
   assert.ok(error !== undefined, `this should have been refused with ${code}, and was accepted`)
-  assert.ok(error instanceof AtollError, `this should have been refused with an AtollError ${code}, not with ${String(error)}`)
+  assert.ok(
+    error instanceof AtollError,
+    `this should have been refused with an AtollError ${code}, not with ${String(error)}`,
+  )
   assert.equal(error.code, code)
   return error
 }

@@ -4,7 +4,8 @@ import type { LogChapter } from './harness.ts'
 import { assertNumbers, createRecord, createRecords, numbersTo, readAll, readNumbers } from './records.ts'
 
 const checks = (capabilities: LogCapabilities): boolean => capabilities.checksAppends
-const checksAndPersists = (capabilities: LogCapabilities): boolean => capabilities.checksAppends && capabilities.persistent
+const checksAndPersists = (capabilities: LogCapabilities): boolean =>
+  capabilities.checksAppends && capabilities.persistent
 const checksNot = (capabilities: LogCapabilities): boolean => !capabilities.checksAppends
 
 export const repeat: LogChapter = {
@@ -66,7 +67,8 @@ export const repeat: LogChapter = {
     },
     {
       id: 'repeat.unchecked',
-      promise: 'a log that does not check appends takes repeats; readers who drop known numbers get every record, in order',
+      promise:
+        'a log that does not check appends takes repeats; readers who drop known numbers get every record, in order',
       when: checksNot,
       async run({ log }) {
         await log.append('orders', createRecords('orders', 0, 1, 4))
@@ -79,7 +81,12 @@ export const repeat: LogChapter = {
       promise: 'reading on from any offset passes repeats, whatever the size of the page',
       when: checksNot,
       async run({ log }) {
-        for (const [first, last] of [[1, 3], [1, 3], [2, 5]] as const) await log.append('orders', createRecords('orders', 0, first, last))
+        for (const [first, last] of [
+          [1, 3],
+          [1, 3],
+          [2, 5],
+        ] as const)
+          await log.append('orders', createRecords('orders', 0, first, last))
         const found = await readAll(log, 'orders', 0, null, 1)
         assertNumbers(dropKnown(found.map((record) => record.number)), numbersTo(5))
       },

@@ -19,7 +19,11 @@ export const tail: LogChapter = {
       id: 'tail.last',
       promise: 'the tail is the number, the offset and the id of the last record, and moves with each append',
       async run({ log }) {
-        for (const [first, last] of [[1, 1], [2, 2], [3, 9]] as const) {
+        for (const [first, last] of [
+          [1, 1],
+          [2, 2],
+          [3, 9],
+        ] as const) {
           await log.append('orders', createRecords('orders', 0, first, last))
           const { number, offset, id } = (await readAll(log, 'orders', 0)).at(-1)!
           assert.deepEqual({ ...(await log.tail('orders', 0)) }, { number, offset, id })
@@ -33,7 +37,9 @@ export const tail: LogChapter = {
       async run({ log }) {
         await log.append('orders', [...createRecords('orders', 0, 1, 2), ...createRecords('orders', 1, 1, 5)])
         await log.append('payments', createRecords('payments', 0, 1, 3))
-        const numbers = [await log.tail('orders', 0), await log.tail('orders', 1), await log.tail('payments', 0)].map((end) => end?.number)
+        const numbers = [await log.tail('orders', 0), await log.tail('orders', 1), await log.tail('payments', 0)].map(
+          (end) => end?.number,
+        )
         assert.deepEqual(numbers, [2, 5, 3])
       },
     },
@@ -44,7 +50,10 @@ export const tail: LogChapter = {
         await log.append('orders', createRecords('orders', 0, 1, 3))
         const { offset } = (await log.tail('orders', 0))!
         await log.append('orders', createRecords('orders', 0, 4, 6))
-        assertNumbers((await readAll(log, 'orders', 0, offset)).map((record) => record.number), [4, 5, 6])
+        assertNumbers(
+          (await readAll(log, 'orders', 0, offset)).map((record) => record.number),
+          [4, 5, 6],
+        )
       },
     },
     {
@@ -54,7 +63,9 @@ export const tail: LogChapter = {
       async run({ log }) {
         await log.append('orders', createRecords('orders', 0, 1, 3))
         const before = await log.tail('orders', 0)
-        await log.append('orders', [createRecord('orders', 0, 4), createRecord('orders', 0, 6)]).catch(() => 'refused, as another test sees to')
+        await log
+          .append('orders', [createRecord('orders', 0, 4), createRecord('orders', 0, 6)])
+          .catch(() => 'refused, as another test sees to')
         assert.deepEqual(await log.tail('orders', 0), before)
       },
     },

@@ -25,9 +25,17 @@ export const watch: LogChapter = {
           count = Math.max(count, (await readNumbers(log, 'orders', 0)).length)
         }
         log.watch('orders', () => void readOn().catch((error: unknown) => (failure = error)))
-        for (const [first, last] of [[1, 3], [4, 4], [5, 40]] as const) {
+        for (const [first, last] of [
+          [1, 3],
+          [4, 4],
+          [5, 40],
+        ] as const) {
           await log.append('orders', createRecords('orders', 0, first, last))
-          await until(harness, `a hint after which ${last} records can be read`, () => count === last || failure !== undefined)
+          await until(
+            harness,
+            `a hint after which ${last} records can be read`,
+            () => count === last || failure !== undefined,
+          )
           assert.equal(failure, undefined)
         }
       },

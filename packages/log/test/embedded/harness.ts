@@ -13,12 +13,22 @@ import { DirectWriter } from '../../src/drivers/embedded/writer.ts'
 import { stopWrites } from './world.ts'
 
 /** Worlds of embedded logs, each with a file in a folder of its own, written here or by a thread, or with none. */
-export function createEmbeddedHarness(kind: 'file' | 'thread' | 'memory', limits: Partial<EmbeddedLogLimits> = {}): LogHarness {
+export function createEmbeddedHarness(
+  kind: 'file' | 'thread' | 'memory',
+  limits: Partial<EmbeddedLogLimits> = {},
+): LogHarness {
   const persistent = kind !== 'memory'
   return {
-    capabilities: { checksAppends: true, persistent, durable: persistent, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
+    capabilities: {
+      checksAppends: true,
+      persistent,
+      durable: persistent,
+      dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
+    },
     // What stops writes is a setting of the connection that writes, and that of a thread is out of reach.
-    faults: { file: ['stopWrites', 'crash'] as const, thread: ['crash'] as const, memory: ['stopWrites'] as const }[kind],
+    faults: { file: ['stopWrites', 'crash'] as const, thread: ['crash'] as const, memory: ['stopWrites'] as const }[
+      kind
+    ],
     pause: () => new Promise((resolve) => setImmediate(resolve)),
 
     async open() {
@@ -45,7 +55,8 @@ export function createEmbeddedHarness(kind: 'file' | 'thread' | 'memory', limits
         // What a killed process leaves behind is the database and its write-ahead log, as they are.
         async crash() {
           for (const suffix of ['', '-wal']) {
-            if (existsSync(join(folder, `log.db${suffix}`))) copyFileSync(join(folder, `log.db${suffix}`), join(folder, `crashed.db${suffix}`))
+            if (existsSync(join(folder, `log.db${suffix}`)))
+              copyFileSync(join(folder, `log.db${suffix}`), join(folder, `crashed.db${suffix}`))
           }
           return openFile('crashed.db')
         },

@@ -31,14 +31,26 @@ export async function withFolder(body: (folder: string) => Promise<void>): Promi
 }
 
 /** Runs `body` with a new log in a file, and closes and removes it. */
-export function withLog(limits: Partial<EmbeddedLogLimits>, body: (world: EmbeddedWorld) => Promise<void>): Promise<void> {
+export function withLog(
+  limits: Partial<EmbeddedLogLimits>,
+  body: (world: EmbeddedWorld) => Promise<void>,
+): Promise<void> {
   return withFolder(async (folder) => {
     const file = join(folder, 'log.db')
     const database = openDatabase(file, { applicationId, formatVersion })
     database.exec(tables)
-    const log = openEmbeddedLog(database, new DirectWriter(database, file), file, createNodeHost(), { ...defaultLimits, ...limits })
+    const log = openEmbeddedLog(database, new DirectWriter(database, file), file, createNodeHost(), {
+      ...defaultLimits,
+      ...limits,
+    })
     try {
-      await body({ log, database, file, commitCount: () => countCommits(`${file}-wal`), stopWrites: () => stopWrites(database) })
+      await body({
+        log,
+        database,
+        file,
+        commitCount: () => countCommits(`${file}-wal`),
+        stopWrites: () => stopWrites(database),
+      })
     } finally {
       await log.close()
     }

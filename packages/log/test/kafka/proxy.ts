@@ -5,8 +5,9 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 export type Fate = 'pass' | 'cut before' | 'cut after' | 'hold'
 
 /**
- * Stands between a log and a broker. It speaks enough of Kafka's framing to put its own address in the place of the broker's, so that a
- * client that learns where the brokers are comes back to it; and to let single requests meet a fate of their own.
+ * Stands between a log and a broker. It speaks enough of Kafka's framing to put its own address in the place of the
+ * broker's, so that a client that learns where the brokers are comes back to it; and to let single requests meet a fate
+ * of their own.
  */
 export class KafkaProxy {
   readonly #target: { readonly host: string; readonly port: number }
@@ -100,7 +101,8 @@ export class KafkaProxy {
     const pattern = Buffer.alloc(this.#target.host.length + 4)
     pattern.write(this.#target.host)
     pattern.writeInt32BE(this.#target.port, this.#target.host.length)
-    for (let at = frame.indexOf(pattern); at !== -1; at = frame.indexOf(pattern, at + 1)) frame.writeInt32BE(this.#port, at + this.#target.host.length)
+    for (let at = frame.indexOf(pattern); at !== -1; at = frame.indexOf(pattern, at + 1))
+      frame.writeInt32BE(this.#port, at + this.#target.host.length)
     return frame
   }
 }

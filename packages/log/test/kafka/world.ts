@@ -54,7 +54,14 @@ export function createKafkaWorld(broker: string): KafkaWorld {
     admin,
 
     async open(options = {}) {
-      const log = await createKafkaLog({ brokers: [broker], system, partitions: 8, replicas: 1, host: createNodeHost(), ...options })
+      const log = await createKafkaLog({
+        brokers: [broker],
+        system,
+        partitions: 8,
+        replicas: 1,
+        host: createNodeHost(),
+        ...options,
+      })
       opened.push(log)
       return log
     },
@@ -90,7 +97,11 @@ export function createKafkaWorld(broker: string): KafkaWorld {
 }
 
 /** Resolves when `reached` does, looking again and again for a while. */
-export async function eventually(what: string, reached: () => boolean | Promise<boolean>, waitMs = 30_000): Promise<void> {
+export async function eventually(
+  what: string,
+  reached: () => boolean | Promise<boolean>,
+  waitMs = 30_000,
+): Promise<void> {
   const endMs = performance.now() + waitMs
   for await (const _ of setInterval(10)) {
     if (await reached()) return

@@ -9,7 +9,10 @@ function outage(storage: MemoryStorage): () => Promise<void> {
 }
 
 /** Worlds of logs on a memory storage. Without `declares`, the harness believes what the log says of itself. */
-export function createMemoryHarness(create: (storage: MemoryStorage) => Log, declares?: Partial<LogCapabilities>): LogHarness {
+export function createMemoryHarness(
+  create: (storage: MemoryStorage) => Log,
+  declares?: Partial<LogCapabilities>,
+): LogHarness {
   const capabilities = { ...create(createMemoryStorage()).capabilities, ...declares }
   return {
     capabilities,

@@ -10,7 +10,12 @@ const host = createNodeHost()
 /** Worlds of logs on a NATS server, each a system of its own. */
 export function createNatsHarness(url: string, limits: Partial<NatsLogLimits> = {}): LogHarness {
   return {
-    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
+    capabilities: {
+      checksAppends: true,
+      persistent: true,
+      durable: true,
+      dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
+    },
     faults: ['crash', 'lose', 'share', 'stranger', 'cut', 'silence'],
     pause: () => new Promise((resolve) => void host.after(5, resolve)),
 

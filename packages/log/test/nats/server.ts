@@ -19,7 +19,10 @@ export interface NatsServer {
   resume(): void
 }
 
-/** Runs `body` with a server that is not started yet. `startEngine` has one set of settings; what is tested here needs others. */
+/**
+ * Runs `body` with a server that is not started yet. `startEngine` has one set of settings; what is tested here needs
+ * others.
+ */
 export async function withNatsServer(body: (server: NatsServer) => Promise<void>): Promise<void> {
   const program = await engines.nats.install()
   const folder = mkdtempSync(join(tmpdir(), 'atoll-nats-'))
@@ -31,7 +34,10 @@ export async function withNatsServer(body: (server: NatsServer) => Promise<void>
     url: `nats://127.0.0.1:${port}`,
     monitoring: `http://127.0.0.1:${monitoringPort}`,
     async start(settings = 'jetstream { store_dir: "data", sync_interval: always }') {
-      writeFileSync(join(folder, 'nats.conf'), `listen: "127.0.0.1:${port}"\nhttp: "127.0.0.1:${monitoringPort}"\n${settings}\n`)
+      writeFileSync(
+        join(folder, 'nats.conf'),
+        `listen: "127.0.0.1:${port}"\nhttp: "127.0.0.1:${monitoringPort}"\n${settings}\n`,
+      )
       const { file, args } = program.command({ folder, port })
       child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
       await saysReady(child)
@@ -51,7 +57,6 @@ export async function withNatsServer(body: (server: NatsServer) => Promise<void>
     rmSync(folder, { recursive: true })
   }
 }
-
 
 async function saysReady(child: ChildProcess): Promise<void> {
   let output = ''

@@ -33,7 +33,13 @@ export async function withNats(url: string, body: (world: NatsWorld) => Promise<
 export async function createNatsWorld(url: string): Promise<{ world: NatsWorld; dispose(): Promise<void> }> {
   const system = `test-${host.hex(6)}`
   const opened: Log[] = []
-  const connection = new Connection({ servers: [url], name: 'test' }, host, silentLogger, { ...defaultLimits, callMs: 20_000 }, () => {})
+  const connection = new Connection(
+    { servers: [url], name: 'test' },
+    host,
+    silentLogger,
+    { ...defaultLimits, callMs: 20_000 },
+    () => {},
+  )
   await connection.start()
 
   async function ask(what: string, question: object = {}): Promise<Record<string, unknown>> {
@@ -58,7 +64,8 @@ export async function createNatsWorld(url: string): Promise<{ world: NatsWorld; 
   async function dispose(): Promise<void> {
     for (const log of opened) await log.close()
     try {
-      const { streams } = (await ask('STREAM.NAMES', { subject: `atoll.${system}.>` })) as { streams?: string[] } // as the server documents it
+      // as the server documents it
+      const { streams } = (await ask('STREAM.NAMES', { subject: `atoll.${system}.>` })) as { streams?: string[] }
       for (const name of streams ?? []) await ask(`STREAM.DELETE.${name}`)
     } finally {
       connection.close()

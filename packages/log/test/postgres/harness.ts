@@ -24,7 +24,10 @@ export interface PostgresWorld {
   dispose(): Promise<void>
 }
 
-export function createPostgresWorld(limits: Partial<PostgresLogLimits> = {}, url: string = engineUrl('postgres')): PostgresWorld {
+export function createPostgresWorld(
+  limits: Partial<PostgresLogLimits> = {},
+  url: string = engineUrl('postgres'),
+): PostgresWorld {
   const system = `t${randomBytes(6).toString('hex')}`
   const schema = `atoll_log_${system}`
   const pool = openPool({ url, host, applicationName: 'atoll test', connectionsMax: 20 })
@@ -48,7 +51,10 @@ export function createPostgresWorld(limits: Partial<PostgresLogLimits> = {}, url
 }
 
 /** Runs `body` in a world of its own. */
-export async function withPostgres(limits: Partial<PostgresLogLimits>, body: (world: PostgresWorld) => Promise<void>): Promise<void> {
+export async function withPostgres(
+  limits: Partial<PostgresLogLimits>,
+  body: (world: PostgresWorld) => Promise<void>,
+): Promise<void> {
   const world = createPostgresWorld(limits)
   try {
     await body(world)
@@ -71,7 +77,10 @@ export async function until(what: string, reached: () => boolean | Promise<boole
   }
 }
 
-/** Runs statements, and returns when it is done: in a process of its own, because the fault must be there when the function returns. */
+/**
+ * Runs statements, and returns when it is done: in a process of its own, because the fault must be there when the
+ * function returns.
+ */
 function runNow(url: string, statements: readonly string[]): void {
   const program = `
     import { createNodeHost } from '@atoll/host/node'
@@ -79,13 +88,20 @@ function runNow(url: string, statements: readonly string[]): void {
     const pool = openPool({ url: process.argv[1], host: createNodeHost(), applicationName: 'atoll test', connectionsMax: 1 })
     for (const statement of process.argv.slice(2)) await pool.query(statement)
     await pool.close()`
-  execFileSync(process.execPath, ['--input-type=module', '--eval', program, url, ...statements], { cwd: import.meta.dirname })
+  execFileSync(process.execPath, ['--input-type=module', '--eval', program, url, ...statements], {
+    cwd: import.meta.dirname,
+  })
 }
 
 /** Worlds of PostgreSQL logs, each a schema of its own. */
 export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): LogHarness {
   return {
-    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
+    capabilities: {
+      checksAppends: true,
+      persistent: true,
+      durable: true,
+      dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
+    },
     faults: ['stopWrites', 'crash', 'lose', 'share', 'stranger', 'cut', 'silence'],
     pause,
     async open() {

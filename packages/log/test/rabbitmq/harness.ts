@@ -16,7 +16,12 @@ export function freshSystem(): string {
 /** Worlds of logs on a running RabbitMQ, each of a system of its own. */
 export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLimits> = {}): LogHarness {
   return {
-    capabilities: { checksAppends: false, persistent: true, durable: false, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
+    capabilities: {
+      checksAppends: false,
+      persistent: true,
+      durable: false,
+      dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
+    },
     faults: ['crash', 'lose', 'share', 'stranger', 'cut', 'silence'],
     pause,
 
@@ -39,7 +44,11 @@ export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLi
         silence: network.silence,
         stranger: () => openAnother(strange),
         crash: () => openAnother(), // what a killed process leaves behind is what RabbitMQ has
-        lose: (source) => deleteStreams(url, [...streams].filter((stream) => stream.startsWith(`atoll/${system}/${source}/`))),
+        lose: (source) =>
+          deleteStreams(
+            url,
+            [...streams].filter((stream) => stream.startsWith(`atoll/${system}/${source}/`)),
+          ),
         async dispose() {
           await Promise.all(opened.map((log) => log.close()))
           await network.close()

@@ -18,7 +18,12 @@ export function freshSystem(): string {
 /** Worlds of logs on a running Redis, each of a system of its own. */
 export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> = {}): LogHarness {
   return {
-    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax },
+    capabilities: {
+      checksAppends: true,
+      persistent: true,
+      durable: true,
+      dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
+    },
     faults: ['crash', 'lose', 'stopWrites', 'share', 'stranger', 'cut', 'silence'],
     pause,
 
@@ -58,7 +63,8 @@ export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> 
 /** Deletes the streams of what a pattern of system and source matches. */
 export async function deleteStreams(url: string, pattern: string): Promise<void> {
   await withClient(url, async (client) => {
-    for await (const keys of client.scanIterator({ MATCH: `atoll:{${pattern}}:*`, COUNT: 1000 })) if (keys.length > 0) await client.del(keys)
+    for await (const keys of client.scanIterator({ MATCH: `atoll:{${pattern}}:*`, COUNT: 1000 }))
+      if (keys.length > 0) await client.del(keys)
   })
 }
 
@@ -81,5 +87,7 @@ function openClient(url: string) {
 }
 
 function setConfig(url: string, name: string, value: string): string {
-  return execFileSync(process.execPath, [join(import.meta.dirname, 'set-config.ts'), url, name, value], { encoding: 'utf8' })
+  return execFileSync(process.execPath, [join(import.meta.dirname, 'set-config.ts'), url, name, value], {
+    encoding: 'utf8',
+  })
 }

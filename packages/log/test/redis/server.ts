@@ -20,22 +20,42 @@ export interface RedisServer {
 }
 
 /** Runs `body` with a Redis that syncs each write, or as `settings` say, and removes it. */
-export async function withServer(settings: Readonly<Record<string, string>>, body: (server: RedisServer) => Promise<void>): Promise<void> {
+export async function withServer(
+  settings: Readonly<Record<string, string>>,
+  body: (server: RedisServer) => Promise<void>,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-redis-'))
   const port = await findPorts(2)
-  // A cluster's nodes would speak to each other 10,000 ports higher: among those of outgoing connections, of which one may be taken.
-  const all = { port: String(port), 'cluster-port': String(port + 1), bind: '127.0.0.1', dir: folder, save: '', appendonly: 'yes', appendfsync: 'always', ...settings }
+  // A cluster's nodes would speak to each other 10,000 ports higher: among those of outgoing connections, of which one
+  // may be taken.
+  const all = {
+    port: String(port),
+    'cluster-port': String(port + 1),
+    bind: '127.0.0.1',
+    dir: folder,
+    save: '',
+    appendonly: 'yes',
+    appendfsync: 'always',
+    ...settings,
+  }
   const credentials = settings.requirepass ? `:${settings.requirepass}@` : ''
   let child: ChildProcess | undefined
   const server: RedisServer = {
     url: `redis://${credentials}127.0.0.1:${port}`,
     port,
     async start() {
-      const starting = spawn('redis-server', Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')]), { stdio: ['ignore', 'pipe', 'inherit'] })
+      const starting = spawn(
+        'redis-server',
+        Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')]),
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      )
       child = starting
       let output = ''
       starting.stdout.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-2_000)))
-      await eventually('Redis answers', () => starting.exitCode !== null || withClient(server.url, async (client) => (await client.ping()) === 'PONG'))
+      await eventually(
+        'Redis answers',
+        () => starting.exitCode !== null || withClient(server.url, async (client) => (await client.ping()) === 'PONG'),
+      )
       if (starting.exitCode !== null) throw new Error(`Redis ended as it started: ${output}`)
     },
     async kill() {

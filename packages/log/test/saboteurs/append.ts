@@ -43,7 +43,9 @@ export const appendSaboteurs: readonly Saboteur[] = [
       return {
         ...log,
         async append(source, records) {
-          void turn().then(() => log.append(source, records)).catch(() => 'too late to say so')
+          void turn()
+            .then(() => log.append(source, records))
+            .catch(() => 'too late to say so')
         },
       }
     },
@@ -53,7 +55,14 @@ export const appendSaboteurs: readonly Saboteur[] = [
     caughtBy: ['append.mixed-partitions'],
     create(storage) {
       const log = careless(storage)
-      return { ...log, append: (source, records) => log.append(source, records.map((record) => ({ ...record, partition: records[0]!.partition }))) }
+      return {
+        ...log,
+        append: (source, records) =>
+          log.append(
+            source,
+            records.map((record) => ({ ...record, partition: records[0]!.partition })),
+          ),
+      }
     },
   },
   {
@@ -100,7 +109,8 @@ export const appendSaboteurs: readonly Saboteur[] = [
 ]
 
 /** The numbers that a storage ends with, looked up anew. */
-const lastIn = (storage: MemoryStorage, source: string, partition: number): number => storage.sources.get(source)?.get(partition)?.at(-1)?.number ?? 0
+const lastIn = (storage: MemoryStorage, source: string, partition: number): number =>
+  storage.sources.get(source)?.get(partition)?.at(-1)?.number ?? 0
 
 export const repeatSaboteurs: readonly Saboteur[] = [
   {
@@ -127,7 +137,14 @@ export const repeatSaboteurs: readonly Saboteur[] = [
     caughtBy: ['repeat.within-append', 'divergence.within-append'],
     create(storage) {
       const log = careless(storage)
-      return { ...log, append: (source, records) => log.append(source, records.filter((record) => record.number > lastIn(storage, source, record.partition))) }
+      return {
+        ...log,
+        append: (source, records) =>
+          log.append(
+            source,
+            records.filter((record) => record.number > lastIn(storage, source, record.partition)),
+          ),
+      }
     },
   },
   {
@@ -172,7 +189,8 @@ export const repeatSaboteurs: readonly Saboteur[] = [
       return {
         ...log,
         async append(source, records) {
-          if (records.every((record) => record.number > lastIn(storage, source, record.partition))) await log.append(source, records)
+          if (records.every((record) => record.number > lastIn(storage, source, record.partition)))
+            await log.append(source, records)
         },
       }
     },

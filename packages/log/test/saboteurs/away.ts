@@ -13,7 +13,10 @@ export const awaySaboteurs: readonly Saboteur[] = [
       }
       return {
         ...log,
-        append: (source, records) => log.append(source, records).catch((error: unknown) => (storage.away && late.push([source, records]), Promise.reject(error))),
+        append: (source, records) =>
+          log
+            .append(source, records)
+            .catch((error: unknown) => (storage.away && late.push([source, records]), Promise.reject(error))),
         async tail(source, partition) {
           await write()
           return log.tail(source, partition)
@@ -26,7 +29,13 @@ export const awaySaboteurs: readonly Saboteur[] = [
     caughtBy: ['away.refuses', 'away.opens', 'away.silent'],
     create(storage) {
       const log = honest(storage)
-      return { ...log, read: (source, partition, after, limit) => log.read(source, partition, after, limit).catch((error: unknown) => (storage.away ? [] : Promise.reject(error))) }
+      return {
+        ...log,
+        read: (source, partition, after, limit) =>
+          log
+            .read(source, partition, after, limit)
+            .catch((error: unknown) => (storage.away ? [] : Promise.reject(error))),
+      }
     },
   },
   {
@@ -42,9 +51,15 @@ export const awaySaboteurs: readonly Saboteur[] = [
       const ask = <T>(call: () => Promise<T>): Promise<T> => {
         const was = storage.away
         storage.away ||= isLost
-        return call().catch(remember).finally(() => (storage.away = was))
+        return call()
+          .catch(remember)
+          .finally(() => (storage.away = was))
       }
-      return { ...log, append: (source, records) => ask(() => log.append(source, records)), tail: (source, partition) => ask(() => log.tail(source, partition)) }
+      return {
+        ...log,
+        append: (source, records) => ask(() => log.append(source, records)),
+        tail: (source, partition) => ask(() => log.tail(source, partition)),
+      }
     },
   },
   {

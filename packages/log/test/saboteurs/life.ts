@@ -18,7 +18,8 @@ export const concurrencySaboteurs: readonly Saboteur[] = [
             if (end !== undefined && number > end + 1) throw new AtollError('LOG_GAP', `${number} would follow ${end}`)
           }
           await log.append(source, records)
-          for (const { partition, number } of records) ends.set(`${source} ${partition}`, Math.max(number, ends.get(`${source} ${partition}`) ?? 0))
+          for (const { partition, number } of records)
+            ends.set(`${source} ${partition}`, Math.max(number, ends.get(`${source} ${partition}`) ?? 0))
         },
       }
     },
@@ -48,7 +49,8 @@ export const concurrencySaboteurs: readonly Saboteur[] = [
       return {
         ...log,
         async append(source, records) {
-          if (records.some((record) => record.data.length > dataBytesMax)) failure = new AtollError('BODY_TOO_LARGE', 'one of these is too large')
+          if (records.some((record) => record.data.length > dataBytesMax))
+            failure = new AtollError('BODY_TOO_LARGE', 'one of these is too large')
           await turn()
           if (failure) throw failure
           await log.append(source, records)
@@ -134,7 +136,10 @@ export const watchSaboteurs: readonly Saboteur[] = [
         ...log,
         watch(source, listener) {
           let ended = false
-          const end = log.watch(source, (partition) => void (ended ? undefined : queueMicrotask(() => listener(partition))))
+          const end = log.watch(
+            source,
+            (partition) => void (ended ? undefined : queueMicrotask(() => listener(partition))),
+          )
           return () => {
             ended = true
             end()
@@ -146,7 +151,11 @@ export const watchSaboteurs: readonly Saboteur[] = [
 ]
 
 /** A log that tells listeners at once of some of the records, before or after they are written. */
-function watchedBefore(log: Log, told: (records: readonly LogRecord[]) => readonly LogRecord[], when: 'before' | 'after'): Log {
+function watchedBefore(
+  log: Log,
+  told: (records: readonly LogRecord[]) => readonly LogRecord[],
+  when: 'before' | 'after',
+): Log {
   const listeners = new Set<{ tell: (partition: number) => void }>()
   const tell = (records: readonly LogRecord[]): void => {
     for (const record of told(records)) for (const listener of listeners) listener.tell(record.partition)
@@ -187,12 +196,19 @@ export const durabilitySaboteurs: readonly Saboteur[] = [
     caughtBy: ['durability.reopen', 'durability.old-offset'],
     create(storage) {
       const log = honest(storage)
-      const atOpen = [...storage.sources.values()].flatMap((partitions) => [...partitions.values()]).reduce((count, records) => count + records.length, 0)
+      const atOpen = [...storage.sources.values()]
+        .flatMap((partitions) => [...partitions.values()])
+        .reduce((count, records) => count + records.length, 0)
       const toOwn = (offset: string): string => String(Number(offset) + atOpen)
       return {
         ...log,
         async read(source, partition, after, limit) {
-          const found = await log.read(source, partition, after === null ? null : String(Math.max(0, Number(after) - atOpen)), limit)
+          const found = await log.read(
+            source,
+            partition,
+            after === null ? null : String(Math.max(0, Number(after) - atOpen)),
+            limit,
+          )
           return found.map((record) => ({ ...record, offset: toOwn(record.offset) }))
         },
         async tail(source, partition) {
@@ -231,7 +247,11 @@ export const durabilitySaboteurs: readonly Saboteur[] = [
         ...memory,
         async append(source, records) {
           await memory.append(source, records)
-          late.push(turn().then(() => disk.append(source, records)).catch(() => undefined)) // it has no time for failures
+          late.push(
+            turn()
+              .then(() => disk.append(source, records))
+              .catch(() => undefined),
+          ) // it has no time for failures
         },
         async close() {
           await Promise.all(late)

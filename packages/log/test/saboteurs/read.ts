@@ -12,7 +12,8 @@ export const readSaboteurs: readonly Saboteur[] = [
       return {
         ...log,
         async read(source, partition, after, limit) {
-          if (!storage.sources.get(source)?.has(partition)) throw new AtollError('NOT_FOUND', `${source} has no partition ${partition}`)
+          if (!storage.sources.get(source)?.has(partition))
+            throw new AtollError('NOT_FOUND', `${source} has no partition ${partition}`)
           return log.read(source, partition, after, limit)
         },
       }
@@ -31,7 +32,11 @@ export const readSaboteurs: readonly Saboteur[] = [
     caughtBy: ['read.after', 'read.continues'],
     create(storage) {
       const log = honest(storage)
-      return { ...log, read: (source, partition, after, limit) => log.read(source, partition, after === null ? null : String(Number(after) - 1), limit) }
+      return {
+        ...log,
+        read: (source, partition, after, limit) =>
+          log.read(source, partition, after === null ? null : String(Number(after) - 1), limit),
+      }
     },
   },
   {
@@ -47,7 +52,8 @@ export const readSaboteurs: readonly Saboteur[] = [
     caughtBy: ['read.pages', 'read.same-offset'],
     create: changingReads((records, limit) => {
       const last = records.at(-1)
-      if (last && records.length === limit) records[records.length - 1] = { ...last, offset: String(Number(last.offset) + 1) }
+      if (last && records.length === limit)
+        records[records.length - 1] = { ...last, offset: String(Number(last.offset) + 1) }
       return records
     }),
   },
@@ -93,7 +99,12 @@ export const readSaboteurs: readonly Saboteur[] = [
         ...log,
         async read(source, partition, after, limit) {
           const start = Number(after ?? 0)
-          return storage.sources.get(source)?.get(partition)?.slice(start, start + limit) ?? log.read(source, partition, after, limit)
+          return (
+            storage.sources
+              .get(source)
+              ?.get(partition)
+              ?.slice(start, start + limit) ?? log.read(source, partition, after, limit)
+          )
         },
       }
     },
@@ -104,7 +115,11 @@ export const readSaboteurs: readonly Saboteur[] = [
     create(storage) {
       const log = honest(storage)
       let early: StoredRecord[] = []
-      const asStored = (source: string, record: LogRecord): StoredRecord => ({ ...record, source, offset: String(record.number) })
+      const asStored = (source: string, record: LogRecord): StoredRecord => ({
+        ...record,
+        source,
+        offset: String(record.number),
+      })
       return {
         ...log,
         async append(source, records) {
@@ -116,7 +131,12 @@ export const readSaboteurs: readonly Saboteur[] = [
         async read(source, partition, after, limit) {
           const found = await log.read(source, partition, after, limit)
           const last = found.at(-1)?.number ?? Number(after ?? 0)
-          return [...found, ...early.filter((record) => record.source === source && record.partition === partition && record.number > last)].slice(0, limit)
+          return [
+            ...found,
+            ...early.filter(
+              (record) => record.source === source && record.partition === partition && record.number > last,
+            ),
+          ].slice(0, limit)
         },
       }
     },
@@ -129,7 +149,10 @@ export const tailSaboteurs: readonly Saboteur[] = [
     caughtBy: ['tail.nothing', 'append.nothing'],
     create(storage) {
       const log = honest(storage)
-      return { ...log, tail: async (source, partition) => (await log.tail(source, partition)) ?? { number: 0, offset: '0', id: '' } }
+      return {
+        ...log,
+        tail: async (source, partition) => (await log.tail(source, partition)) ?? { number: 0, offset: '0', id: '' },
+      }
     },
   },
   {
@@ -157,7 +180,9 @@ export const tailSaboteurs: readonly Saboteur[] = [
       return {
         ...log,
         async tail(source) {
-          const tails = await Promise.all([...(storage.sources.get(source)?.keys() ?? [])].map((partition) => log.tail(source, partition)))
+          const tails = await Promise.all(
+            [...(storage.sources.get(source)?.keys() ?? [])].map((partition) => log.tail(source, partition)),
+          )
           return tails.reduce((highest, tail) => (tail && tail.number > (highest?.number ?? 0) ? tail : highest), null)
         },
       }
@@ -213,7 +238,12 @@ export const tailSaboteurs: readonly Saboteur[] = [
 ]
 
 /** Reads of several streams as if they were one. */
-async function readMixed(storage: MemoryStorage, streams: readonly (readonly [string, number])[], after: string | null, limit: number): Promise<StoredRecord[]> {
+async function readMixed(
+  storage: MemoryStorage,
+  streams: readonly (readonly [string, number])[],
+  after: string | null,
+  limit: number,
+): Promise<StoredRecord[]> {
   const mixed = streams.flatMap(([source, partition]) => storage.sources.get(source)?.get(partition) ?? [])
   const start = Number(after ?? 0)
   return mixed.slice(start, start + limit).map((record, index) => ({ ...record, offset: String(start + index + 1) }))
@@ -232,7 +262,13 @@ export const independenceSaboteurs: readonly Saboteur[] = [
     caughtBy: ['independence.partitions', 'append.mixed-partitions'],
     create: (storage) => ({
       ...honest(storage),
-      read: (source, _partition, after, limit) => readMixed(storage, [...(storage.sources.get(source)?.keys() ?? [])].map((partition) => [source, partition]), after, limit),
+      read: (source, _partition, after, limit) =>
+        readMixed(
+          storage,
+          [...(storage.sources.get(source)?.keys() ?? [])].map((partition) => [source, partition]),
+          after,
+          limit,
+        ),
     }),
   },
   {
@@ -240,7 +276,13 @@ export const independenceSaboteurs: readonly Saboteur[] = [
     caughtBy: ['independence.sources', 'independence.similar-names', 'read.nothing'],
     create: (storage) => ({
       ...honest(storage),
-      read: (_source, partition, after, limit) => readMixed(storage, [...storage.sources.keys()].map((source) => [source, partition]), after, limit),
+      read: (_source, partition, after, limit) =>
+        readMixed(
+          storage,
+          [...storage.sources.keys()].map((source) => [source, partition]),
+          after,
+          limit,
+        ),
     }),
   },
   {
@@ -250,7 +292,12 @@ export const independenceSaboteurs: readonly Saboteur[] = [
       ...honest(storage),
       read(source, partition, after, limit) {
         const sources = [...storage.sources.keys()].filter((other) => other.startsWith(source))
-        return readMixed(storage, sources.map((other) => [other, partition]), after, limit)
+        return readMixed(
+          storage,
+          sources.map((other) => [other, partition]),
+          after,
+          limit,
+        )
       },
     }),
   },

@@ -24,7 +24,10 @@ export const gapSaboteurs: readonly Saboteur[] = [
     caughtBy: ['gap.lost-reader'],
     create(storage) {
       const log = honest(storage)
-      return { ...log, read: (source, partition, after, limit) => log.read(source, partition, after, limit).catch(() => []) }
+      return {
+        ...log,
+        read: (source, partition, after, limit) => log.read(source, partition, after, limit).catch(() => []),
+      }
     },
   },
   {
@@ -33,7 +36,11 @@ export const gapSaboteurs: readonly Saboteur[] = [
     create(storage) {
       const log = honest(storage)
       const unchecked = careless(storage)
-      return { ...log, append: (source, records) => (storage.sources.has(source) || records[0]?.number === 1 ? log : unchecked).append(source, records) }
+      return {
+        ...log,
+        append: (source, records) =>
+          (storage.sources.has(source) || records[0]?.number === 1 ? log : unchecked).append(source, records),
+      }
     },
   },
   {
@@ -54,7 +61,13 @@ export const gapSaboteurs: readonly Saboteur[] = [
   },
   {
     breaks: 'it writes what comes before the record that it refuses',
-    caughtBy: ['gap.within-append', 'gap.other-partitions', 'divergence.writes-nothing', 'tail.after-refusal', 'limits.too-large'],
+    caughtBy: [
+      'gap.within-append',
+      'gap.other-partitions',
+      'divergence.writes-nothing',
+      'tail.after-refusal',
+      'limits.too-large',
+    ],
     create(storage) {
       const log = honest(storage)
       return {
@@ -75,7 +88,8 @@ export const gapSaboteurs: readonly Saboteur[] = [
         async read(source, partition, after, limit) {
           const found = await log.read(source, partition, after, limit)
           let unbroken = 0
-          for (const { number } of storage.sources.get(source)?.get(partition) ?? []) if (number === unbroken + 1) unbroken = number
+          for (const { number } of storage.sources.get(source)?.get(partition) ?? [])
+            if (number === unbroken + 1) unbroken = number
           return found.filter((record) => record.number <= unbroken)
         },
       }
@@ -86,8 +100,16 @@ export const gapSaboteurs: readonly Saboteur[] = [
 export const divergenceSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it takes another event under a known number for a repeat',
-    caughtBy: ['divergence.refused', 'divergence.within-append', 'divergence.writes-nothing', 'divergence.after-reopen'],
-    create: changingRecords((record: LogRecord) => ({ ...record, id: `${record.type}/${record.partition}/${record.number}` })),
+    caughtBy: [
+      'divergence.refused',
+      'divergence.within-append',
+      'divergence.writes-nothing',
+      'divergence.after-reopen',
+    ],
+    create: changingRecords((record: LogRecord) => ({
+      ...record,
+      id: `${record.type}/${record.partition}/${record.number}`,
+    })),
   },
   {
     breaks: 'it puts the other event in place of the first',
@@ -100,7 +122,8 @@ export const divergenceSaboteurs: readonly Saboteur[] = [
           log.append(source, records).catch((error: unknown) => {
             for (const record of records) {
               const stored = storage.sources.get(source)?.get(record.partition)
-              if (stored?.[record.number - 1]) stored[record.number - 1] = { ...record, source, offset: String(record.number) }
+              if (stored?.[record.number - 1])
+                stored[record.number - 1] = { ...record, source, offset: String(record.number) }
             }
             throw error
           }),
@@ -129,7 +152,9 @@ export const limitSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it cuts large data off',
     caughtBy: ['limits.largest'],
-    create: changingRecords((record) => (record.data.length < 4000 ? record : { ...record, data: record.data.slice(0, 4000) })),
+    create: changingRecords((record) =>
+      record.data.length < 4000 ? record : { ...record, data: record.data.slice(0, 4000) },
+    ),
   },
   {
     breaks: 'it counts characters for bytes',
@@ -140,7 +165,8 @@ export const limitSaboteurs: readonly Saboteur[] = [
         ...log,
         capabilities: { ...log.capabilities, dataBytesMax },
         async append(source, records) {
-          if (records.some((record) => record.data.length > dataBytesMax)) throw new AtollError('BODY_TOO_LARGE', 'too many characters')
+          if (records.some((record) => record.data.length > dataBytesMax))
+            throw new AtollError('BODY_TOO_LARGE', 'too many characters')
           await log.append(source, records)
         },
       }
@@ -190,7 +216,11 @@ export const boundsSaboteurs: readonly Saboteur[] = [
       const toPartition = (partition: number): number => Math.abs(Math.trunc(partition)) % 8 || 0
       return {
         ...log,
-        append: (source, records) => log.append(source, records.map((record) => ({ ...record, partition: toPartition(record.partition) }))),
+        append: (source, records) =>
+          log.append(
+            source,
+            records.map((record) => ({ ...record, partition: toPartition(record.partition) })),
+          ),
         read: (source, partition, after, limit) => log.read(source, toPartition(partition), after, limit),
         tail: (source, partition) => log.tail(source, toPartition(partition)),
       }
@@ -210,7 +240,8 @@ export const boundsSaboteurs: readonly Saboteur[] = [
       return {
         ...log,
         append: (source, records) => log.append(toName(source), records),
-        read: async (source, partition, after, limit) => (await log.read(toName(source), partition, after, limit)).map((record) => ({ ...record, source })),
+        read: async (source, partition, after, limit) =>
+          (await log.read(toName(source), partition, after, limit)).map((record) => ({ ...record, source })),
         tail: (source, partition) => log.tail(toName(source), partition),
         watch: (source, listener) => log.watch(toName(source), listener),
       }
@@ -221,7 +252,11 @@ export const boundsSaboteurs: readonly Saboteur[] = [
     caughtBy: ['bounds.offset'],
     create(storage) {
       const log = honest(storage)
-      return { ...log, read: (source, partition, after, limit) => log.read(source, partition, after === null ? null : String(Number(after)), limit) }
+      return {
+        ...log,
+        read: (source, partition, after, limit) =>
+          log.read(source, partition, after === null ? null : String(Number(after)), limit),
+      }
     },
   },
 ]

@@ -32,10 +32,15 @@ export function changingRecords(change: (record: LogRecord) => LogRecord): (stor
 }
 
 /** A log whose answers to `read` go through `change`. */
-export function changingReads(change: (records: StoredRecord[], limit: number) => StoredRecord[]): (storage: MemoryStorage) => Log {
+export function changingReads(
+  change: (records: StoredRecord[], limit: number) => StoredRecord[],
+): (storage: MemoryStorage) => Log {
   return (storage) => {
     const log = honest(storage)
-    return { ...log, read: async (source, partition, after, limit) => change(await log.read(source, partition, after, limit), limit) }
+    return {
+      ...log,
+      read: async (source, partition, after, limit) => change(await log.read(source, partition, after, limit), limit),
+    }
   }
 }
 

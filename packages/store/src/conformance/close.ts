@@ -24,13 +24,20 @@ export const close: StoreChapter = {
     refusedAfterClose('all', (store) => store.reader.all({ sql: 'SELECT id FROM items' })),
     {
       id: 'close.at-once',
-      promise: 'a transaction that comes after the call of close is refused with STORE_CLOSED, even while close is waiting',
+      promise:
+        'a transaction that comes after the call of close is refused with STORE_CLOSED, even while close is waiting',
       async run(driver, harness) {
         const store = await openItems(driver)
         const before = store.write((tx) => insert(tx, 'before'))
         const outcomes = outcomesOf<unknown>(harness, [before, store.close()])
-        await assertRefused('STORE_CLOSED', store.write((tx) => insert(tx, 'late')))
-        assert.deepEqual((await outcomes).map((outcome) => outcome.ok), [true, true])
+        await assertRefused(
+          'STORE_CLOSED',
+          store.write((tx) => insert(tx, 'late')),
+        )
+        assert.deepEqual(
+          (await outcomes).map((outcome) => outcome.ok),
+          [true, true],
+        )
       },
     },
     {
@@ -55,7 +62,8 @@ export const close: StoreChapter = {
           store.write((tx) => insert(tx, id)).then(settle, settle)
         }
         await store.close()
-        for (let step = 0; step < 10; step++) await Promise.resolve() // the reactions to what close settled, and nothing that waits longer
+        // the reactions to what close settled, and nothing that waits longer
+        for (let step = 0; step < 10; step++) await Promise.resolve()
         assert.equal(settled, 3)
       },
     },
@@ -65,7 +73,10 @@ export const close: StoreChapter = {
       when: (capabilities) => capabilities.persistent,
       async run(driver, harness) {
         const store = await openItems(driver)
-        const writes = outcomesOf(harness, ['a', 'b', 'c'].map((id) => store.write((tx) => insert(tx, id).then(() => id))))
+        const writes = outcomesOf(
+          harness,
+          ['a', 'b', 'c'].map((id) => store.write((tx) => insert(tx, id).then(() => id))),
+        )
         await store.close()
         const accepted = (await writes).flatMap((outcome) => (outcome.ok ? [outcome.value] : []))
         await assertIds((await openItems(driver)).reader, accepted)
@@ -97,10 +108,20 @@ export const close: StoreChapter = {
       promise: 'closing the driver closes its stores, after their transactions under way',
       async run(driver, harness) {
         const stores = [await openItems(driver, 'orders'), await openItems(driver, 'stock')]
-        const writes = outcomesOf(harness, stores.map((store) => store.write((tx) => insert(tx, 'a'))))
+        const writes = outcomesOf(
+          harness,
+          stores.map((store) => store.write((tx) => insert(tx, 'a'))),
+        )
         assert.ok((await outcomeOf(harness, driver.close())).ok)
-        assert.deepEqual((await writes).map((outcome) => outcome.ok), [true, true])
-        for (const store of stores) await assertRefused('STORE_CLOSED', store.write((tx) => insert(tx, 'late')))
+        assert.deepEqual(
+          (await writes).map((outcome) => outcome.ok),
+          [true, true],
+        )
+        for (const store of stores)
+          await assertRefused(
+            'STORE_CLOSED',
+            store.write((tx) => insert(tx, 'late')),
+          )
       },
     },
     {

@@ -23,7 +23,8 @@ export const group: StoreChapter = {
       async run(driver) {
         const store = await openItems(driver)
         const began: string[] = []
-        const write = (id: string, urgent?: boolean) => store.write(async (tx) => (began.push(id), insert(tx, id)), { urgent })
+        const write = (id: string, urgent?: boolean) =>
+          store.write(async (tx) => (began.push(id), insert(tx, id)), { urgent })
         await Promise.all([write('a'), write('b', false), write('c', true), write('d'), write('e', true)])
         assert.deepEqual(began, ['c', 'e', 'a', 'b', 'd'])
       },
@@ -42,7 +43,10 @@ export const group: StoreChapter = {
           }),
         )
         await Promise.all(writes)
-        assert.deepEqual(steps, letters.flatMap((id) => [`${id} begins`, `${id} ends`]))
+        assert.deepEqual(
+          steps,
+          letters.flatMap((id) => [`${id} begins`, `${id} ends`]),
+        )
       },
     },
     {
@@ -57,7 +61,10 @@ export const group: StoreChapter = {
           }),
         )
         const outcomes = await outcomesOf(harness, writes)
-        assert.deepEqual(outcomes.map((outcome) => outcome.ok), [true, false, true, true, false])
+        assert.deepEqual(
+          outcomes.map((outcome) => outcome.ok),
+          [true, false, true, true, false],
+        )
         await assertIds(store.reader, ['a', 'c', 'd'])
       },
     },
@@ -67,7 +74,9 @@ export const group: StoreChapter = {
       when: (capabilities) => capabilities.groupsCommits,
       async run(driver) {
         const store = await openItems(driver)
-        const commits = await Promise.all(letters.map((id) => store.write(async (tx) => (await insert(tx, id), tx.commit))))
+        const commits = await Promise.all(
+          letters.map((id) => store.write(async (tx) => (await insert(tx, id), tx.commit))),
+        )
         assert.ok(new Set(commits).size < letters.length, 'each of them had a commit of its own')
       },
     },
@@ -95,13 +104,17 @@ export const group: StoreChapter = {
         )
         const outcomes = await outcomesOf(harness, writes)
         const survivors = letters.filter((id) => commits.get(id) !== commits.get('c'))
-        assert.deepEqual(letters.filter((_, index) => outcomes[index]!.ok), survivors)
+        assert.deepEqual(
+          letters.filter((_, index) => outcomes[index]!.ok),
+          survivors,
+        )
         await assertIds(store.reader, survivors)
       },
     },
     {
       id: 'group.refused-after-commit',
-      promise: 'a work that failed for what others of its commit had written is answered after it, and with its failure if it fails',
+      promise:
+        'a work that failed for what others of its commit had written is answered after it, and with its failure if it fails',
       async run(driver, harness) {
         const store = await openItems(driver)
         const refused = new Mishap()
@@ -117,7 +130,10 @@ export const group: StoreChapter = {
             if (tx.commit === commit) throw refused
             await Promise.reject(new Error('it has a commit of its own'))
           })
-          const outcomes = await outcomesOf(harness, [first.finally(() => settled.push('first')), second.finally(() => settled.push('second'))])
+          const outcomes = await outcomesOf(harness, [
+            first.finally(() => settled.push('first')),
+            second.finally(() => settled.push('second')),
+          ])
           if (!harness.capabilities.groupsCommits) continue
           assert.deepEqual(settled, ['first', 'second'])
           assert.equal(outcomes[0]!.ok, !fails)
@@ -143,7 +159,9 @@ export const group: StoreChapter = {
       promise: 'as many works at once as may wait are each committed, once',
       async run(driver, { capabilities }) {
         const store = await openItems(driver)
-        const ids = Array.from({ length: Math.min(capabilities.writesQueuedMax, 500) }, (_, index) => String(index).padStart(3, '0'))
+        const ids = Array.from({ length: Math.min(capabilities.writesQueuedMax, 500) }, (_, index) =>
+          String(index).padStart(3, '0'),
+        )
         await Promise.all(ids.map((id) => store.write((tx) => insert(tx, id))))
         assert.deepEqual(await readIds(store.reader), ids)
       },

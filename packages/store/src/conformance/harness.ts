@@ -3,8 +3,8 @@ import type { StoreCapabilities, StoreDriver } from '../driver.ts'
 /** How the suite gets at a driver. Write one for yours, and hand it to `testStores`. */
 export interface StoreHarness {
   /**
-   * What the driver says of itself. The suite checks that it does, then chooses its tests by it. Let `writesQueuedMax` be small, say
-   * 20: the tests of overload write more than that.
+   * What the driver says of itself. The suite checks that it does, then chooses its tests by it. Let `writesQueuedMax`
+   * be small, say 20: the tests of overload write more than that.
    */
   readonly capabilities: StoreCapabilities
 
@@ -12,14 +12,15 @@ export interface StoreHarness {
   open(): Promise<StoreWorld>
 
   /**
-   * Lets a driver go on with what it does by itself, and resolves: the next turn of the event loop for one in this process, some
-   * milliseconds for one on a server. A test that waits for something pauses at most {@link pausesMax} times.
+   * Lets a driver go on with what it does by itself, and resolves: the next turn of the event loop for one in this
+   * process, some milliseconds for one on a server. A test that waits for something pauses at most {@link pausesMax}
+   * times.
    */
   pause(): Promise<void>
 
   /**
-   * Promises that the driver is known not to keep: id of the test → why. Such a test must fail; once it passes, it is reported
-   * so that the entry is deleted. Nothing is skipped unseen.
+   * Promises that the driver is known not to keep: id of the test → why. Such a test must fail; once it passes, it is
+   * reported so that the entry is deleted. Nothing is skipped unseen.
    */
   readonly deviations?: Readonly<Record<string, string>>
 }
@@ -57,7 +58,10 @@ export interface StoreChapter {
 /** How often a test looks for what must happen in the end. */
 export const pausesMax = 1000
 
-/** What became of a promise. Rejects if nothing has after {@link pausesMax} pauses, so that a driver that hangs fails one test only. */
+/**
+ * What became of a promise. Rejects if nothing has after {@link pausesMax} pauses, so that a driver that hangs fails
+ * one test only.
+ */
 export async function outcomeOf<T>(harness: StoreHarness, promise: Promise<T>): Promise<Outcome<T>> {
   let outcome: Outcome<T> | undefined
   promise.then(

@@ -20,13 +20,19 @@ export const hooks: StoreChapter = {
         }
         const works = await Promise.all(['a', 'b', 'c'].map((name) => store.write(work(name))))
         works.push(await store.write(work('d')))
-        const firsts = works.filter(({ commit }, index) => works.findIndex((other) => other.commit === commit) === index)
-        assert.deepEqual(called, firsts.map(({ name }) => name))
+        const firsts = works.filter(
+          ({ commit }, index) => works.findIndex((other) => other.commit === commit) === index,
+        )
+        assert.deepEqual(
+          called,
+          firsts.map(({ name }) => name),
+        )
       },
     },
     {
       id: 'hook.undone',
-      promise: 'a hook that speaks for several works can tell which of them were undone, also after they had ended well themselves',
+      promise:
+        'a hook that speaks for several works can tell which of them were undone, also after they had ended well themselves',
       async run(driver, harness) {
         const store = await openItems(driver)
         const key = {}
@@ -35,12 +41,21 @@ export const hooks: StoreChapter = {
         const work = (fails: boolean) => async (tx: Transaction) => {
           works.push(tx)
           await insert(tx, `item ${works.length}`)
-          tx.beforeCommit(key, async () => void (undone = works.filter((work) => work.commit === tx.commit).map((work) => work.undone)))
+          tx.beforeCommit(
+            key,
+            async () => void (undone = works.filter((work) => work.commit === tx.commit).map((work) => work.undone)),
+          )
           if (fails) throw new Mishap()
         }
-        await outcomesOf(harness, [false, true, false].map((fails) => store.write(work(fails))))
+        await outcomesOf(
+          harness,
+          [false, true, false].map((fails) => store.write(work(fails))),
+        )
         const last = works.filter((tx) => tx.commit === works[2]!.commit)
-        assert.deepEqual(undone, last.map((tx) => tx === works[1]))
+        assert.deepEqual(
+          undone,
+          last.map((tx) => tx === works[1]),
+        )
       },
     },
     {
@@ -49,7 +64,8 @@ export const hooks: StoreChapter = {
       async run(driver) {
         const store = await openItems(driver)
         const called: string[] = []
-        const work = async (tx: Transaction) => ['a', 'b'].forEach((name) => tx.beforeCommit({ name }, async () => void called.push(name)))
+        const work = async (tx: Transaction) =>
+          ['a', 'b'].forEach((name) => tx.beforeCommit({ name }, async () => void called.push(name)))
         await store.write(work)
         assert.deepEqual(called, ['a', 'b'])
       },

@@ -42,7 +42,10 @@ export async function assertRefused(code: ErrorCode, refused: Promise<unknown>):
 }
 
 export function assertCode(code: ErrorCode, error: unknown): void {
-  assert.ok(error instanceof AtollError, `this should have been refused with an AtollError ${code}, not with ${String(error)}`)
+  assert.ok(
+    error instanceof AtollError,
+    `this should have been refused with an AtollError ${code}, not with ${String(error)}`,
+  )
   assert.equal(error.code, code, error.message)
 }
 
@@ -50,5 +53,8 @@ export function assertCode(code: ErrorCode, error: unknown): void {
 export function assertOwnFailure(outcome: Outcome<unknown>, what: string): void {
   assert.ok(!outcome.ok, `${what}: this should have failed`)
   const { error } = outcome
-  assert.ok(!(error instanceof AtollError && storeFailures.has(error.code)), `${what}: the store is blamed: ${String(error)}`)
+  assert.ok(
+    !(error instanceof AtollError && storeFailures.has(error.code)),
+    `${what}: the store is blamed: ${String(error)}`,
+  )
 }

@@ -15,8 +15,14 @@ export const manifest: StoreChapter = {
       id: 'manifest.sound',
       promise: 'what is durable is also persistent, and there is a largest number of waiting transactions',
       async run({ capabilities }) {
-        assert.ok(!capabilities.durable || capabilities.persistent, 'a store that is gone when it is closed is not durable')
-        assert.ok(Number.isSafeInteger(capabilities.writesQueuedMax) && capabilities.writesQueuedMax > 0, 'writesQueuedMax must be a number of transactions')
+        assert.ok(
+          !capabilities.durable || capabilities.persistent,
+          'a store that is gone when it is closed is not durable',
+        )
+        assert.ok(
+          Number.isSafeInteger(capabilities.writesQueuedMax) && capabilities.writesQueuedMax > 0,
+          'writesQueuedMax must be a number of transactions',
+        )
       },
     },
   ],

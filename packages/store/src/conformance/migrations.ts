@@ -4,7 +4,10 @@ import type { StoreChapter } from './harness.ts'
 import { assertIds, assertRefused, insert, itemsMigrations, openItems } from './items.ts'
 
 const later = { '0002-more': `INSERT INTO items (id) VALUES ('by migration')` }
-const broken = { '0002-more': `INSERT INTO items (id) VALUES ('by migration')`, '0003-broken': 'INSERT INTO nowhere (id) VALUES (1)' }
+const broken = {
+  '0002-more': `INSERT INTO items (id) VALUES ('by migration')`,
+  '0003-broken': 'INSERT INTO nowhere (id) VALUES (1)',
+}
 
 /** Opens a store, writes a row and closes it: the next opening is an upgrade. */
 async function leaveItems(driver: StoreDriver): Promise<void> {
@@ -20,7 +23,10 @@ export const migrations: StoreChapter = {
       id: 'migration.in-order',
       promise: 'migrations are applied in the order in which they are given',
       async run(driver) {
-        const store = await driver.open('orders', { '0002-z': itemsMigrations['0001-items'], '0001-a': later['0002-more'] })
+        const store = await driver.open('orders', {
+          '0002-z': itemsMigrations['0001-items'],
+          '0001-a': later['0002-more'],
+        })
         await assertIds(store.reader, ['by migration'])
       },
     },
@@ -28,7 +34,9 @@ export const migrations: StoreChapter = {
       id: 'migration.several-statements',
       promise: 'a migration may hold several statements',
       async run(driver) {
-        const store = await driver.open('orders', { '0001-all': `${itemsMigrations['0001-items']}; ${later['0002-more']};` })
+        const store = await driver.open('orders', {
+          '0001-all': `${itemsMigrations['0001-items']}; ${later['0002-more']};`,
+        })
         await assertIds(store.reader, ['by migration'])
       },
     },
@@ -83,7 +91,8 @@ export const migrations: StoreChapter = {
     },
     {
       id: 'migration.changed',
-      promise: 'a migration whose text differs from what was applied is refused with MIGRATION_CHANGED, before anything is touched',
+      promise:
+        'a migration whose text differs from what was applied is refused with MIGRATION_CHANGED, before anything is touched',
       when: (capabilities) => capabilities.persistent,
       async run(driver) {
         await leaveItems(driver)
@@ -94,37 +103,64 @@ export const migrations: StoreChapter = {
     },
     {
       id: 'migration.out-of-order',
-      promise: 'a new migration that comes before one which was applied is refused with MIGRATION_OUT_OF_ORDER, before anything is touched; one of the runtime is not, and neither is one that comes last',
+      promise:
+        'a new migration that comes before one which was applied is refused with MIGRATION_OUT_OF_ORDER, before anything is touched; one of the runtime is not, and neither is one that comes last',
       when: (capabilities) => capabilities.persistent,
       async run(driver) {
         await (await driver.open('orders', { ...itemsMigrations, ...later })).close()
         const between = { ...itemsMigrations, '0001-merged': `INSERT INTO items (id) VALUES ('merged')`, ...later }
         await assertRefused('MIGRATION_OUT_OF_ORDER', driver.open('orders', between))
-        await assertRefused('MIGRATION_OUT_OF_ORDER', driver.open('orders', { '0000-first': 'DELETE FROM items', ...itemsMigrations, ...later }))
-        const store = await driver.open('orders', { 'atoll-0009-more': `INSERT INTO items (id) VALUES ('of the runtime')`, ...itemsMigrations, ...later, '0003-last': `INSERT INTO items (id) VALUES ('last')` })
+        await assertRefused(
+          'MIGRATION_OUT_OF_ORDER',
+          driver.open('orders', { '0000-first': 'DELETE FROM items', ...itemsMigrations, ...later }),
+        )
+        const store = await driver.open('orders', {
+          'atoll-0009-more': `INSERT INTO items (id) VALUES ('of the runtime')`,
+          ...itemsMigrations,
+          ...later,
+          '0003-last': `INSERT INTO items (id) VALUES ('last')`,
+        })
         await assertIds(store.reader, ['by migration', 'last', 'of the runtime'])
       },
     },
     {
       id: 'migration.own-tables',
-      promise: "a migration that makes, changes or drops what is the runtime's, atoll_…, is refused with MIGRATION_FAILED; one of the runtime is not",
+      promise:
+        "a migration that makes, changes or drops what is the runtime's, atoll_…, is refused with MIGRATION_FAILED; one of the runtime is not",
       async run(driver) {
         const runtime = { 'atoll-0001-things': 'CREATE TABLE atoll_things (id TEXT PRIMARY KEY)' }
-        for (const sql of ['CREATE TABLE atoll_more (id TEXT)', 'ALTER TABLE atoll_things ADD COLUMN more TEXT', 'DROP TABLE atoll_things', 'INSERT INTO items (id) VALUES (\'a\'); DELETE FROM "atoll_things"', 'CREATE INDEX mine ON atoll_things (id)']) {
-          await assertRefused('MIGRATION_FAILED', driver.open('orders', { ...runtime, ...itemsMigrations, '0002-more': sql }))
+        for (const sql of [
+          'CREATE TABLE atoll_more (id TEXT)',
+          'ALTER TABLE atoll_things ADD COLUMN more TEXT',
+          'DROP TABLE atoll_things',
+          'INSERT INTO items (id) VALUES (\'a\'); DELETE FROM "atoll_things"',
+          'CREATE INDEX mine ON atoll_things (id)',
+        ]) {
+          await assertRefused(
+            'MIGRATION_FAILED',
+            driver.open('orders', { ...runtime, ...itemsMigrations, '0002-more': sql }),
+          )
         }
-        const store = await driver.open('orders', { ...runtime, ...itemsMigrations, '0002-more': `INSERT INTO items (id) VALUES ('drop table atoll_things')` })
+        const store = await driver.open('orders', {
+          ...runtime,
+          ...itemsMigrations,
+          '0002-more': `INSERT INTO items (id) VALUES ('drop table atoll_things')`,
+        })
         await assertIds(store.reader, ['drop table atoll_things'])
       },
     },
     {
       id: 'migration.newer',
-      promise: 'a store that has had migrations which the code does not know is refused with STORE_NEWER, and not touched',
+      promise:
+        'a store that has had migrations which the code does not know is refused with STORE_NEWER, and not touched',
       when: (capabilities) => capabilities.persistent,
       async run(driver) {
         const newer = { ...itemsMigrations, ...later }
         await (await driver.open('orders', newer)).close()
-        await assertRefused('STORE_NEWER', driver.open('orders', { ...itemsMigrations, '0002-other': 'DELETE FROM items' }))
+        await assertRefused(
+          'STORE_NEWER',
+          driver.open('orders', { ...itemsMigrations, '0002-other': 'DELETE FROM items' }),
+        )
         await assertIds((await driver.open('orders', newer)).reader, ['by migration'])
       },
     },

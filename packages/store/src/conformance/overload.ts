@@ -59,9 +59,16 @@ export const overload: StoreChapter = {
 }
 
 /** Writes so many items at once. Answers which ids were accepted, sorted, and why the others were not. */
-async function writeMany(store: Store, harness: StoreHarness, count: number): Promise<{ accepted: string[]; errors: unknown[] }> {
+async function writeMany(
+  store: Store,
+  harness: StoreHarness,
+  count: number,
+): Promise<{ accepted: string[]; errors: unknown[] }> {
   const ids = Array.from({ length: count }, (_, index) => String(index).padStart(6, '0'))
-  const outcomes = await outcomesOf(harness, ids.map((id) => store.write((tx) => insert(tx, id))))
+  const outcomes = await outcomesOf(
+    harness,
+    ids.map((id) => store.write((tx) => insert(tx, id))),
+  )
   return {
     accepted: ids.filter((_, index) => outcomes[index]!.ok),
     errors: outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.error])),

@@ -72,7 +72,8 @@ export const reader: StoreChapter = {
             reads.push(readIds(store.reader))
           }
         })
-        for (const seen of await Promise.all(reads)) assert.ok(seen.length === 0 || seen.length === 3, `it saw ${seen.join(', ')} of a, b, c`)
+        for (const seen of await Promise.all(reads))
+          assert.ok(seen.length === 0 || seen.length === 3, `it saw ${seen.join(', ')} of a, b, c`)
       },
     },
     {
@@ -90,7 +91,9 @@ export const reader: StoreChapter = {
       },
     },
     refusedToReaders('run', (queries) => insert(queries, 'b')),
-    refusedToReaders('insert', (queries) => queries.insert({ sql: 'INSERT INTO items (id) VALUES (?)', key: 'cents' }, ['b'])),
+    refusedToReaders('insert', (queries) =>
+      queries.insert({ sql: 'INSERT INTO items (id) VALUES (?)', key: 'cents' }, ['b']),
+    ),
     refusedToReaders('runEach', (queries) => queries.runEach({ sql: 'INSERT INTO items (id) VALUES (?)' }, [['b']])),
     refusedToReaders('get', (queries) => queries.get(insertReturning)),
     refusedToReaders('all', (queries) => queries.all(insertReturning)),

@@ -15,7 +15,10 @@ export const readers: StoreChapter = {
         await orders.write((tx) => insert(tx, 'a'))
         const reader = driver.openReader(['orders', 'prices'])
         await assertIds(reader, ['a'])
-        assert.deepEqual((await reader.all<{ item: string }>({ sql: 'SELECT item FROM prices' })).map((row) => row.item), ['a'])
+        assert.deepEqual(
+          (await reader.all<{ item: string }>({ sql: 'SELECT item FROM prices' })).map((row) => row.item),
+          ['a'],
+        )
       },
     },
     {
@@ -26,14 +29,21 @@ export const readers: StoreChapter = {
           const store = await driver.open(name, { 'atoll-0001-notes': 'CREATE TABLE atoll_notes (text TEXT)' })
           await store.write((tx) => tx.run({ sql: 'INSERT INTO atoll_notes (text) VALUES (?)' }, [name]))
         }
-        for (const names of [['orders', 'stock'], ['stock', 'orders']]) {
-          assert.equal((await driver.openReader(names).get<{ text: string }>({ sql: 'SELECT text FROM atoll_notes' }))?.text, names[0])
+        for (const names of [
+          ['orders', 'stock'],
+          ['stock', 'orders'],
+        ]) {
+          assert.equal(
+            (await driver.openReader(names).get<{ text: string }>({ sql: 'SELECT text FROM atoll_notes' }))?.text,
+            names[0],
+          )
         }
       },
     },
     {
       id: 'readers.twins',
-      promise: 'stores that have a table of one name are refused with DEFINITION_INVALID, because one of them would never be seen',
+      promise:
+        'stores that have a table of one name are refused with DEFINITION_INVALID, because one of them would never be seen',
       async run(driver) {
         for (const name of ['orders', 'stock']) await openItems(driver, name)
         await assertRefused('DEFINITION_INVALID', (async () => driver.openReader(['orders', 'stock']))())
@@ -47,7 +57,10 @@ export const readers: StoreChapter = {
         await (await openItems(driver)).write((tx) => insert(tx, 'a', 'b'))
         const join = { sql: 'SELECT items.id, prices.cents FROM items JOIN prices ON prices.item = items.id' }
         const rows = await driver.openReader(['orders', 'prices']).all<{ id: string; cents: number }>(join)
-        assert.deepEqual(rows.map(({ id, cents }) => [id, cents]), [['a', 5]])
+        assert.deepEqual(
+          rows.map(({ id, cents }) => [id, cents]),
+          [['a', 5]],
+        )
       },
     },
     {
@@ -64,7 +77,11 @@ export const readers: StoreChapter = {
       id: 'readers.closed-alone',
       promise: 'closing a reader closes neither its stores nor other readers, and twice is once',
       async run(driver) {
-        const [orders, first, second] = [await openItems(driver), driver.openReader(['orders']), driver.openReader(['orders'])]
+        const [orders, first, second] = [
+          await openItems(driver),
+          driver.openReader(['orders']),
+          driver.openReader(['orders']),
+        ]
         await first.close()
         await first.close()
         await assertRefused('STORE_CLOSED', first.all({ sql: 'SELECT id FROM items' }))
@@ -86,7 +103,9 @@ export const readers: StoreChapter = {
 
 /** A store with another table, and a row in it. */
 async function openPrices(driver: StoreDriver): Promise<Store> {
-  const store = await driver.open('prices', { '0001-prices': 'CREATE TABLE prices (item TEXT PRIMARY KEY, cents BIGINT)' })
+  const store = await driver.open('prices', {
+    '0001-prices': 'CREATE TABLE prices (item TEXT PRIMARY KEY, cents BIGINT)',
+  })
   await store.write((tx) => tx.run({ sql: 'INSERT INTO prices (item, cents) VALUES (?, ?)' }, ['a', 5]))
   return store
 }

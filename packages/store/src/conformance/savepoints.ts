@@ -76,7 +76,8 @@ export const savepoints: StoreChapter = {
     },
     {
       id: 'savepoint.failed-statement-caught',
-      promise: 'a savepoint in which a statement failed is undone and refused with TX_FAILED, also if the failure was caught there',
+      promise:
+        'a savepoint in which a statement failed is undone and refused with TX_FAILED, also if the failure was caught there',
       async run(driver) {
         const store = await openItems(driver)
         await store.write(async (tx) => {

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
 import type { Transaction } from '../driver.ts'
 import { outcomesOf, type StoreChapter } from './harness.ts'
-import { assertCode, assertIds, assertOwnFailure, assertRefused, insert, itemsMigrations, Mishap, openItems, readIds } from './items.ts'
+import {
+  assertCode,
+  assertIds,
+  assertOwnFailure,
+  assertRefused,
+  insert,
+  itemsMigrations,
+  Mishap,
+  openItems,
+  readIds,
+} from './items.ts'
 
 export const transactions: StoreChapter = {
   name: 'transactions',
@@ -47,7 +57,10 @@ export const transactions: StoreChapter = {
       async run(driver) {
         const store = await openItems(driver)
         const mishap = new Mishap()
-        await assert.rejects(store.write(() => Promise.reject(mishap)), (error) => error === mishap)
+        await assert.rejects(
+          store.write(() => Promise.reject(mishap)),
+          (error) => error === mishap,
+        )
       },
     },
     {
@@ -60,7 +73,10 @@ export const transactions: StoreChapter = {
           throw mishap
         })
         const outcomes = await outcomesOf(harness, [failing, store.write((tx) => insert(tx, 'next'))])
-        assert.deepEqual(outcomes.map((outcome) => (outcome.ok ? 'kept' : outcome.error === mishap)), [true, 'kept'])
+        assert.deepEqual(
+          outcomes.map((outcome) => (outcome.ok ? 'kept' : outcome.error === mishap)),
+          [true, 'kept'],
+        )
         await assertIds(store.reader, ['next'])
       },
     },
@@ -76,7 +92,8 @@ export const transactions: StoreChapter = {
     },
     {
       id: 'tx.failed-statement-caught',
-      promise: 'after a statement that failed nothing more runs, also if the failure was caught: TX_FAILED, and nothing is left',
+      promise:
+        'after a statement that failed nothing more runs, also if the failure was caught: TX_FAILED, and nothing is left',
       async run(driver, harness) {
         const store = await openItems(driver)
         await store.write((tx) => insert(tx, 'a'))
@@ -96,7 +113,8 @@ export const transactions: StoreChapter = {
     },
     {
       id: 'tx.own-failure',
-      promise: 'a statement that is wrong, or asks too much, is no failure of the store: its work hears so, and the works beside it are committed',
+      promise:
+        'a statement that is wrong, or asks too much, is no failure of the store: its work hears so, and the works beside it are committed',
       async run(driver, harness) {
         const store = await openItems(driver)
         await store.write((tx) => insert(tx, 'a'))
@@ -104,8 +122,15 @@ export const transactions: StoreChapter = {
         const wrong: Record<string, (tx: Transaction) => Promise<unknown>> = {
           'a row that is there': (tx) => insert(tx, 'a'),
           'a table that is not': (tx) => tx.run({ sql: 'DELETE FROM nowhere' }),
-          'more parameters than an engine takes': (tx) => tx.run({ sql: `INSERT INTO items (id) VALUES ${ids.map(() => '(?)').join(', ')}` }, ids),
-          'more text than an engine takes': (tx) => tx.run({ sql: `UPDATE items SET id = ${driver.capabilities.sql === 'postgres' ? 'repeat(?, 2000000000)' : 'zeroblob(2000000000) || ?'}` }, ['x']),
+          'more parameters than an engine takes': (tx) =>
+            tx.run({ sql: `INSERT INTO items (id) VALUES ${ids.map(() => '(?)').join(', ')}` }, ids),
+          'more text than an engine takes': (tx) =>
+            tx.run(
+              {
+                sql: `UPDATE items SET id = ${driver.capabilities.sql === 'postgres' ? 'repeat(?, 2000000000)' : 'zeroblob(2000000000) || ?'}`,
+              },
+              ['x'],
+            ),
         }
         for (const [what, ask] of Object.entries(wrong)) {
           let blamed: unknown
@@ -120,7 +145,8 @@ export const transactions: StoreChapter = {
     },
     {
       id: 'tx.checked-at-commit',
-      promise: 'a work that breaks a constraint which waits for the commit fails by its own doing, and the works beside it are committed',
+      promise:
+        'a work that breaks a constraint which waits for the commit fails by its own doing, and the works beside it are committed',
       async run(driver, harness) {
         const parts = 'CREATE TABLE parts (item TEXT REFERENCES items (id) DEFERRABLE INITIALLY DEFERRED)'
         const store = await driver.open('orders', { ...itemsMigrations, '0002-parts': parts })
@@ -131,7 +157,10 @@ export const transactions: StoreChapter = {
           store.write(async (tx) => (await tx.run(insertPart, ['b']), await insert(tx, 'b'))),
         ])
         assertOwnFailure(outcomes[1]!, 'a part of nothing')
-        assert.deepEqual(outcomes.map(({ ok }) => ok), [true, false, true])
+        assert.deepEqual(
+          outcomes.map(({ ok }) => ok),
+          [true, false, true],
+        )
         await assertIds(store.reader, ['a', 'b'])
       },
     },
@@ -175,35 +204,55 @@ export const transactions: StoreChapter = {
     },
     {
       id: 'tx.insert',
-      promise: 'insert answers the key that the row was given, and a later row has a greater one, also after one that was undone',
+      promise:
+        'insert answers the key that the row was given, and a later row has a greater one, also after one that was undone',
       async run(driver) {
-        const key = driver.capabilities.sql === 'sqlite' ? 'INTEGER PRIMARY KEY AUTOINCREMENT' : 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY'
+        const key =
+          driver.capabilities.sql === 'sqlite'
+            ? 'INTEGER PRIMARY KEY AUTOINCREMENT'
+            : 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY'
         const store = await driver.open('orders', { '0001-lines': `CREATE TABLE lines (line ${key}, text TEXT)` })
         const append = { sql: 'INSERT INTO lines (text) VALUES (?)', key: 'line' }
         const a = await store.write((tx) => tx.insert(append, ['a']))
-        await assert.rejects(store.write(async (tx) => {
-          await tx.insert(append, ['undone'])
-          throw new Error('undo')
-        }))
-        const [b, c] = await store.write(async (tx) => [await tx.insert(append, ['b']), await tx.insert(append, ['c'])] as const)
+        await assert.rejects(
+          store.write(async (tx) => {
+            await tx.insert(append, ['undone'])
+            throw new Error('undo')
+          }),
+        )
+        const [b, c] = await store.write(
+          async (tx) => [await tx.insert(append, ['b']), await tx.insert(append, ['c'])] as const,
+        )
         assert.ok(a < b && b < c, `${a}, ${b}, ${c}`)
-        const rows = await store.reader.all<{ line: number; text: string }>({ sql: 'SELECT line, text FROM lines ORDER BY line' })
-        assert.deepEqual(rows.map((row) => ({ ...row })), [{ line: a, text: 'a' }, { line: b, text: 'b' }, { line: c, text: 'c' }])
+        const rows = await store.reader.all<{ line: number; text: string }>({
+          sql: 'SELECT line, text FROM lines ORDER BY line',
+        })
+        assert.deepEqual(
+          rows.map((row) => ({ ...row })),
+          [
+            { line: a, text: 'a' },
+            { line: b, text: 'b' },
+            { line: c, text: 'c' },
+          ],
+        )
       },
     },
     {
       id: 'tx.order',
-      promise: 'statements take effect in the order in which they were asked for, whether or not the ones before were waited for',
+      promise:
+        'statements take effect in the order in which they were asked for, whether or not the ones before were waited for',
       async run(driver) {
         const store = await openItems(driver)
         const count = { sql: 'SELECT count(*) AS count FROM items' }
-        const counts = await store.write((tx) => Promise.all([
-          tx.get<{ count: number }>(count),
-          insert(tx, 'a'),
-          tx.all<{ count: number }>(count),
-          tx.runEach({ sql: 'INSERT INTO items (id) VALUES (?)' }, [['b'], ['c']]),
-          tx.get<{ count: number }>(count),
-        ]))
+        const counts = await store.write((tx) =>
+          Promise.all([
+            tx.get<{ count: number }>(count),
+            insert(tx, 'a'),
+            tx.all<{ count: number }>(count),
+            tx.runEach({ sql: 'INSERT INTO items (id) VALUES (?)' }, [['b'], ['c']]),
+            tx.get<{ count: number }>(count),
+          ]),
+        )
         assert.deepEqual([counts[0]?.count, counts[2][0]?.count, counts[4]?.count], [0, 1, 3])
       },
     },
@@ -211,11 +260,21 @@ export const transactions: StoreChapter = {
       id: 'tx.run-each',
       promise: 'runEach runs its statement once for each row, in order',
       async run(driver) {
-        const store = await driver.open('orders', { '0001-items': 'CREATE TABLE items (id TEXT PRIMARY KEY, cents BIGINT, place BIGINT)' })
+        const store = await driver.open('orders', {
+          '0001-items': 'CREATE TABLE items (id TEXT PRIMARY KEY, cents BIGINT, place BIGINT)',
+        })
         const append = { sql: 'INSERT INTO items (id, cents, place) SELECT ?, ?, count(*) FROM items' }
-        await store.write((tx) => tx.runEach(append, [['c', 1], ['a', 2], ['b', 3]]))
+        await store.write((tx) =>
+          tx.runEach(append, [
+            ['c', 1],
+            ['a', 2],
+            ['b', 3],
+          ]),
+        )
         assert.deepEqual(
-          (await store.reader.all<{ id: string; cents: number }>({ sql: 'SELECT id, cents FROM items ORDER BY place' })).map(({ id, cents }) => `${id}${cents}`),
+          (
+            await store.reader.all<{ id: string; cents: number }>({ sql: 'SELECT id, cents FROM items ORDER BY place' })
+          ).map(({ id, cents }) => `${id}${cents}`),
           ['c1', 'a2', 'b3'],
         )
       },

@@ -12,7 +12,10 @@ function refusedAfterEnd(method: string, use: (tx: Transaction) => unknown): Sto
       const store = await openItems(driver)
       const ended: Transaction[] = []
       await store.write(async (tx) => void ended.push(tx))
-      await outcomeOf(harness, store.write(async (tx) => Promise.reject(ended.push(tx))))
+      await outcomeOf(
+        harness,
+        store.write(async (tx) => Promise.reject(ended.push(tx))),
+      )
       assert.equal(ended.length, 2)
       for (const tx of ended) await assertRefused('TX_CLOSED', (async () => use(tx))())
       await assertIds(store.reader, [])
@@ -21,7 +24,11 @@ function refusedAfterEnd(method: string, use: (tx: Transaction) => unknown): Sto
 }
 
 /** A work that waits until it is let go, and tells what it met then. */
-function waitingWork(id: string): { work(tx: Transaction): Promise<void>; letGo(): void; readonly later: Promise<unknown> } {
+function waitingWork(id: string): {
+  work(tx: Transaction): Promise<void>
+  letGo(): void
+  readonly later: Promise<unknown>
+} {
   const { promise: outside, resolve: letGo } = Promise.withResolvers<void>()
   const { promise: later, resolve: tell } = Promise.withResolvers<unknown>()
   const work = async (tx: Transaction): Promise<void> => {
@@ -64,9 +71,19 @@ export const waiting: StoreChapter = {
       promise: 'a work that waits takes neither those before it nor those after it with it',
       async run(driver, harness) {
         const store = await openItems(driver)
-        const works = [(tx: Transaction) => insert(tx, 'before'), waitingWork('waiting').work, (tx: Transaction) => insert(tx, 'next')]
-        const outcomes = await outcomesOf(harness, works.map((work) => store.write(work)))
-        assert.deepEqual(outcomes.map((outcome) => outcome.ok), [true, false, true])
+        const works = [
+          (tx: Transaction) => insert(tx, 'before'),
+          waitingWork('waiting').work,
+          (tx: Transaction) => insert(tx, 'next'),
+        ]
+        const outcomes = await outcomesOf(
+          harness,
+          works.map((work) => store.write(work)),
+        )
+        assert.deepEqual(
+          outcomes.map((outcome) => outcome.ok),
+          [true, false, true],
+        )
         await assertIds(store.reader, ['before', 'next'])
       },
     },
@@ -107,7 +124,9 @@ export const waiting: StoreChapter = {
     refusedAfterEnd('get', (tx) => tx.get({ sql: 'SELECT id FROM items' })),
     refusedAfterEnd('all', (tx) => tx.all({ sql: 'SELECT id FROM items' })),
     refusedAfterEnd('savepoint', (tx) => tx.savepoint(async () => {})),
-    refusedAfterEnd('send', (tx) => tx.send({ sql: 'INSERT INTO items (id) VALUES (?)', key: 'cents' }, ['late'], () => {})),
+    refusedAfterEnd('send', (tx) =>
+      tx.send({ sql: 'INSERT INTO items (id) VALUES (?)', key: 'cents' }, ['late'], () => {}),
+    ),
     refusedAfterEnd('beforeCommit', (tx) => tx.beforeCommit({}, async () => {})),
   ],
 }

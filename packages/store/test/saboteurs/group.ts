@@ -49,23 +49,28 @@ export const groupSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it answers before the commit',
     caughtBy: ['group.answered-after-commit', 'group.goes-on', 'hook.last', 'hook.failing'],
-    spoil: changingWrites((store) => (work) =>
-      new Promise((resolve, reject) => {
-        const early: Work = async (tx) => resolve(await work(tx))
-        store.write(early).catch(reject)
-      })),
+    spoil: changingWrites(
+      (store) => (work) =>
+        new Promise((resolve, reject) => {
+          const early: Work = async (tx) => resolve(await work(tx))
+          store.write(early).catch(reject)
+        }),
+    ),
   },
   {
     breaks: 'it tells a work that failed so at once, whatever it had seen',
     caughtBy: ['group.refused-after-commit'],
-    spoil: changingWrites((store) => (work) =>
-      new Promise((resolve, reject) => {
-        const early: Work = (tx) => work(tx).catch((error: unknown) => {
-          reject(error)
-          throw error
-        })
-        store.write(early).then(resolve, reject)
-      })),
+    spoil: changingWrites(
+      (store) => (work) =>
+        new Promise((resolve, reject) => {
+          const early: Work = (tx) =>
+            work(tx).catch((error: unknown) => {
+              reject(error)
+              throw error
+            })
+          store.write(early).then(resolve, reject)
+        }),
+    ),
   },
   {
     breaks: 'it gives up after a commit that failed',
@@ -121,7 +126,9 @@ export const hookSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it runs hooks in a transaction of their own, afterwards',
     caughtBy: ['hook.inside', 'hook.failing', 'hook.last', 'group.answered-after-commit'],
-    spoil: changingHooks((tx, key, hook, store) => tx.beforeCommit(key, async () => void store.write(hook).catch(() => 'too late to say so'))),
+    spoil: changingHooks((tx, key, hook, store) =>
+      tx.beforeCommit(key, async () => void store.write(hook).catch(() => 'too late to say so')),
+    ),
   },
   {
     breaks: 'it runs a hook where it is registered',
@@ -138,15 +145,17 @@ export const hookSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it runs the hooks of undone works',
     caughtBy: ['hook.undone-work'],
-    spoil: changingWrites((store) => (work) =>
-      store.write(async (tx) => {
-        const hooks: Hook[] = []
-        const keeping = changed(tx, { beforeCommit: (key, hook) => (hooks.push(hook), tx.beforeCommit(key, hook)) })
-        return work(keeping).catch(async (error: unknown) => {
-          for (const hook of hooks) await hook(tx)
-          throw error
-        })
-      })),
+    spoil: changingWrites(
+      (store) => (work) =>
+        store.write(async (tx) => {
+          const hooks: Hook[] = []
+          const keeping = changed(tx, { beforeCommit: (key, hook) => (hooks.push(hook), tx.beforeCommit(key, hook)) })
+          return work(keeping).catch(async (error: unknown) => {
+            for (const hook of hooks) await hook(tx)
+            throw error
+          })
+        }),
+    ),
   },
   {
     breaks: 'it runs the hooks of undone savepoints',
@@ -182,7 +191,9 @@ export const hookSaboteurs: readonly Saboteur[] = [
       return (work) =>
         store.write((tx) => {
           for (const [key, hook] of hooks) tx.beforeCommit(key, hook)
-          return work(changed(tx, { beforeCommit: (key, hook) => (hooks.push([key, hook]), tx.beforeCommit(key, hook)) }))
+          return work(
+            changed(tx, { beforeCommit: (key, hook) => (hooks.push([key, hook]), tx.beforeCommit(key, hook)) }),
+          )
         })
     }),
   },
@@ -196,14 +207,27 @@ export const waitingSaboteurs: readonly Saboteur[] = [
   },
   {
     breaks: 'it never says TX_CLOSED',
-    caughtBy: ['waiting.closed', 'ended.run', 'ended.insert', 'ended.runEach', 'ended.get', 'ended.all', 'ended.savepoint', 'ended.send', 'ended.beforeCommit'],
+    caughtBy: [
+      'waiting.closed',
+      'ended.run',
+      'ended.insert',
+      'ended.runEach',
+      'ended.get',
+      'ended.all',
+      'ended.savepoint',
+      'ended.send',
+      'ended.beforeCommit',
+    ],
     spoil: changingTransactions((tx) => ({
       run: (statement, params) => tx.run(statement, params).catch(unlessClosed(0)),
       insert: (statement, params) => tx.insert(statement, params).catch(unlessClosed(0)),
       runEach: (statement, rows) => tx.runEach(statement, rows).catch(unlessClosed(undefined)),
-      get: <R>(...[statement, params]: Parameters<Queries['get']>) => tx.get<R>(statement, params).catch(unlessClosed(undefined)),
-      all: <R>(...[statement, params]: Parameters<Queries['all']>) => tx.all<R>(statement, params).catch(unlessClosed<R[]>([])),
-      savepoint: <T>(work: () => Promise<T>) => tx.savepoint(work).catch(unlessClosed(undefined as T)), // the lie is the point
+      get: <R>(...[statement, params]: Parameters<Queries['get']>) =>
+        tx.get<R>(statement, params).catch(unlessClosed(undefined)),
+      all: <R>(...[statement, params]: Parameters<Queries['all']>) =>
+        tx.all<R>(statement, params).catch(unlessClosed<R[]>([])),
+      // the lie is the point
+      savepoint: <T>(work: () => Promise<T>) => tx.savepoint(work).catch(unlessClosed(undefined as T)),
       send(statement, params, onKey) {
         try {
           tx.send(statement, params, onKey)
@@ -261,7 +285,9 @@ function inBatches(run: (store: Store, batch: Waiting[]) => void): (driver: Stor
 }
 
 /** Hooks are registered in another way. */
-function changingHooks(register: (tx: Transaction, key: object, hook: Hook, store: Store) => void): (driver: StoreDriver) => StoreDriver {
+function changingHooks(
+  register: (tx: Transaction, key: object, hook: Hook, store: Store) => void,
+): (driver: StoreDriver) => StoreDriver {
   return changingTransactions((tx, store) => ({ beforeCommit: (key, hook) => register(tx, key, hook, store) }))
 }
 

@@ -1,6 +1,15 @@
 import { AtollError } from '@atoll/host'
 import type { Queries, Reader, Store } from '../../src/driver.ts'
-import { calledDone, changed, changingReaders, changingStores, changingWrites, turn, Undo, type Saboteur } from './saboteur.ts'
+import {
+  calledDone,
+  changed,
+  changingReaders,
+  changingStores,
+  changingWrites,
+  turn,
+  Undo,
+  type Saboteur,
+} from './saboteur.ts'
 
 export const readerSaboteurs: readonly Saboteur[] = [
   {
@@ -19,10 +28,14 @@ export const readerSaboteurs: readonly Saboteur[] = [
       return {
         write: (work) =>
           store.write((tx) => {
-            const spied = changed(tx, { beforeCommit: (key, hook) => tx.beforeCommit(key, (queries) => whileOpen(queries, () => hook(queries))) })
+            const spied = changed(tx, {
+              beforeCommit: (key, hook) => tx.beforeCommit(key, (queries) => whileOpen(queries, () => hook(queries))),
+            })
             return whileOpen(tx, () => work(spied))
           }),
-        reader: reading(store.reader, <R>(...[statement, params]: Parameters<Queries['all']>) => (open ?? store.reader).all<R>(statement, params)),
+        reader: reading(store.reader, <R>(...[statement, params]: Parameters<Queries['all']>) =>
+          (open ?? store.reader).all<R>(statement, params),
+        ),
       }
     }),
   },
@@ -44,15 +57,24 @@ export const readerSaboteurs: readonly Saboteur[] = [
   },
   {
     breaks: 'its reader writes',
-    caughtBy: ['reader.refuses-run', 'reader.refuses-insert', 'reader.refuses-runEach', 'reader.refuses-get', 'reader.refuses-all', 'kysely.reader'],
+    caughtBy: [
+      'reader.refuses-run',
+      'reader.refuses-insert',
+      'reader.refuses-runEach',
+      'reader.refuses-get',
+      'reader.refuses-all',
+      'kysely.reader',
+    ],
     spoil: changingReaders((reader, _driver, store) =>
       store
         ? {
             run: (statement, params) => store.write((tx) => tx.run(statement, params)),
             insert: (statement, params) => store.write((tx) => tx.insert(statement, params)),
             runEach: (statement, rows) => store.write((tx) => tx.runEach(statement, rows)),
-            get: <R>(...[statement, params]: Parameters<Queries['get']>) => store.write((tx) => tx.get<R>(statement, params)),
-            all: <R>(...[statement, params]: Parameters<Queries['all']>) => store.write((tx) => tx.all<R>(statement, params)),
+            get: <R>(...[statement, params]: Parameters<Queries['get']>) =>
+              store.write((tx) => tx.get<R>(statement, params)),
+            all: <R>(...[statement, params]: Parameters<Queries['all']>) =>
+              store.write((tx) => tx.all<R>(statement, params)),
           }
         : { close: () => reader.close() },
     ),
@@ -80,7 +102,8 @@ export const readersSaboteurs: readonly Saboteur[] = [
         try {
           return driver.openReader(names)
         } catch (error) {
-          if (error instanceof AtollError && error.code === 'DEFINITION_INVALID') return driver.openReader(names.slice(0, 1))
+          if (error instanceof AtollError && error.code === 'DEFINITION_INVALID')
+            return driver.openReader(names.slice(0, 1))
           throw error
         }
       },
@@ -129,21 +152,27 @@ export const overloadSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it writes what it refused',
     caughtBy: ['overload.beyond', 'overload.over'],
-    spoil: changingWrites((store) => (work) =>
-      store.write(work).catch(async (error: unknown) => {
-        if (error instanceof AtollError && error.code === 'OVERLOADED') await store.write(work).catch(() => turn().then(() => store.write(work)))
-        throw error
-      })),
+    spoil: changingWrites(
+      (store) => (work) =>
+        store.write(work).catch(async (error: unknown) => {
+          if (error instanceof AtollError && error.code === 'OVERLOADED')
+            await store.write(work).catch(() => turn().then(() => store.write(work)))
+          throw error
+        }),
+    ),
   },
   {
     breaks: 'it is overloaded for ever',
     caughtBy: ['overload.over'],
     spoil: changingWrites((store) => {
       let overloaded: unknown
-      return (work) => (overloaded ? Promise.reject(overloaded) : store.write(work).catch((error: unknown) => {
-        if (error instanceof AtollError && error.code === 'OVERLOADED') overloaded = error
-        throw error
-      }))
+      return (work) =>
+        overloaded
+          ? Promise.reject(overloaded)
+          : store.write(work).catch((error: unknown) => {
+              if (error instanceof AtollError && error.code === 'OVERLOADED') overloaded = error
+              throw error
+            })
     }),
   },
   {
@@ -183,7 +212,11 @@ export const lifeSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it refuses to remove what is not there',
     caughtBy: ['life.removes-nothing'],
-    spoil: (driver) => ({ ...driver, remove: async (name) => ((await driver.exists(name)) ? driver.remove(name) : Promise.reject(new Error('there is none'))) }),
+    spoil: (driver) => ({
+      ...driver,
+      remove: async (name) =>
+        (await driver.exists(name)) ? driver.remove(name) : Promise.reject(new Error('there is none')),
+    }),
   },
   {
     breaks: 'it opens a store twice',
@@ -219,8 +252,10 @@ export const closeSaboteurs: readonly Saboteur[] = [
     breaks: 'its closed readers find nothing',
     caughtBy: ['close.get', 'close.all', 'close.driver-readers'],
     spoil: changingReaders((reader) => ({
-      get: <R>(...[statement, params]: Parameters<Queries['get']>) => reader.get<R>(statement, params).catch(unlessStoreClosed(undefined)),
-      all: <R>(...[statement, params]: Parameters<Queries['all']>) => reader.all<R>(statement, params).catch(unlessStoreClosed<R[]>([])),
+      get: <R>(...[statement, params]: Parameters<Queries['get']>) =>
+        reader.get<R>(statement, params).catch(unlessStoreClosed(undefined)),
+      all: <R>(...[statement, params]: Parameters<Queries['all']>) =>
+        reader.all<R>(statement, params).catch(unlessStoreClosed<R[]>([])),
     })),
   },
   {
@@ -313,7 +348,10 @@ function reading(reader: Reader, all: Queries['all']): Reader {
 }
 
 /** Refuses beyond `max` that are under way, by a count that stores may share. */
-function limited(countOf: () => { count: number }, max: number): (store: Store) => (work: Parameters<Store['write']>[0]) => Promise<unknown> {
+function limited(
+  countOf: () => { count: number },
+  max: number,
+): (store: Store) => (work: Parameters<Store['write']>[0]) => Promise<unknown> {
   return (store) => {
     const waiting = countOf()
     return async (work) => {

@@ -19,17 +19,25 @@ export const migrationSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it applies migrations in the order of their names',
     caughtBy: ['migration.in-order'],
-    spoil: changingMigrations((migrations) => Object.fromEntries(Object.entries(migrations).sort(([a], [b]) => (a < b ? -1 : 1)))),
+    spoil: changingMigrations((migrations) =>
+      Object.fromEntries(Object.entries(migrations).sort(([a], [b]) => (a < b ? -1 : 1))),
+    ),
   },
   {
     breaks: 'it applies the first statement of a migration alone',
     caughtBy: ['migration.several-statements'],
-    spoil: changingMigrations((migrations) => Object.fromEntries(Object.entries(migrations).map(([name, migration]) => [name, textOf(migration, 'sqlite').split(';')[0]!]))),
+    spoil: changingMigrations((migrations) =>
+      Object.fromEntries(
+        Object.entries(migrations).map(([name, migration]) => [name, textOf(migration, 'sqlite').split(';')[0]!]),
+      ),
+    ),
   },
   {
     breaks: 'it takes every migration for one of the runtime',
     caughtBy: ['migration.own-tables'],
-    spoil: changingMigrations((migrations) => Object.fromEntries(Object.entries(migrations).map(([name, migration]) => [`atoll-${name}`, migration]))),
+    spoil: changingMigrations((migrations) =>
+      Object.fromEntries(Object.entries(migrations).map(([name, migration]) => [`atoll-${name}`, migration])),
+    ),
   },
   {
     breaks: 'it refuses a store without migrations',
@@ -60,13 +68,18 @@ export const migrationSaboteurs: readonly Saboteur[] = [
     breaks: 'it applies new migrations whenever they come',
     kind: 'files',
     caughtBy: ['migration.out-of-order'],
-    spoil: changingMigrations((migrations, known = {}) => ({ ...Object.fromEntries(Object.entries(migrations).filter(([name]) => name in known)), ...migrations })),
+    spoil: changingMigrations((migrations, known = {}) => ({
+      ...Object.fromEntries(Object.entries(migrations).filter(([name]) => name in known)),
+      ...migrations,
+    })),
   },
   {
     breaks: 'it ignores that the text of a migration has changed',
     kind: 'files',
     caughtBy: ['migration.changed'],
-    spoil: changingMigrations((migrations, known = {}) => Object.fromEntries(Object.entries(migrations).map(([name, sql]) => [name, known[name] ?? sql]))),
+    spoil: changingMigrations((migrations, known = {}) =>
+      Object.fromEntries(Object.entries(migrations).map(([name, sql]) => [name, known[name] ?? sql])),
+    ),
   },
   {
     breaks: 'it opens what is newer than the code',
@@ -77,7 +90,10 @@ export const migrationSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it leaves a failed migration out',
     caughtBy: ['migration.failed'],
-    spoil: (driver) => ({ ...driver, open: (name, migrations) => driver.open(name, migrations).catch(() => driver.open(name, withoutLast(migrations))) }),
+    spoil: (driver) => ({
+      ...driver,
+      open: (name, migrations) => driver.open(name, migrations).catch(() => driver.open(name, withoutLast(migrations))),
+    }),
   },
   {
     breaks: 'it keeps those migrations that went well before one failed',
@@ -98,7 +114,9 @@ export const migrationSaboteurs: readonly Saboteur[] = [
 ]
 
 /** Migrations go through `change`, which also gets those with which the store was opened first. */
-function changingMigrations(change: (migrations: Migrations, known?: Migrations) => Migrations): (driver: StoreDriver) => StoreDriver {
+function changingMigrations(
+  change: (migrations: Migrations, known?: Migrations) => Migrations,
+): (driver: StoreDriver) => StoreDriver {
   return (driver) => {
     const known = new Map<string, Migrations>()
     return {

@@ -15,7 +15,9 @@ export type Work<T = unknown> = (tx: Transaction) => Promise<T>
 type Write = Store['write']
 
 /** A driver whose stores have some members of their own. */
-export function changingStores(change: (store: Store, driver: StoreDriver) => Partial<Store>): (driver: StoreDriver) => StoreDriver {
+export function changingStores(
+  change: (store: Store, driver: StoreDriver) => Partial<Store>,
+): (driver: StoreDriver) => StoreDriver {
   return (driver) => ({
     ...driver,
     async open(name, migrations) {
@@ -26,19 +28,28 @@ export function changingStores(change: (store: Store, driver: StoreDriver) => Pa
 }
 
 /** A driver whose stores write in another way. */
-export function changingWrites(change: (store: Store, driver: StoreDriver) => (work: Work) => Promise<unknown>): (driver: StoreDriver) => StoreDriver {
-  return changingStores((store, driver) => ({ write: change(store, driver) as Write })) // what it answers is part of what it may spoil
+export function changingWrites(
+  change: (store: Store, driver: StoreDriver) => (work: Work) => Promise<unknown>,
+): (driver: StoreDriver) => StoreDriver {
+  // what it answers is part of what it may spoil
+  return changingStores((store, driver) => ({ write: change(store, driver) as Write }))
 }
 
 /** A driver whose transactions have some members of their own. */
-export function changingTransactions(change: (tx: Transaction, store: Store) => Partial<Transaction>): (driver: StoreDriver) => StoreDriver {
+export function changingTransactions(
+  change: (tx: Transaction, store: Store) => Partial<Transaction>,
+): (driver: StoreDriver) => StoreDriver {
   return changingWrites((store) => (work) => store.write((tx) => work(changed(tx, change(tx, store)))))
 }
 
 /** A driver whose readers have some members of their own, each store's and those over several. */
-export function changingReaders(change: (reader: Reader, driver: StoreDriver, store?: Store) => Partial<Reader>): (driver: StoreDriver) => StoreDriver {
+export function changingReaders(
+  change: (reader: Reader, driver: StoreDriver, store?: Store) => Partial<Reader>,
+): (driver: StoreDriver) => StoreDriver {
   return (driver) => ({
-    ...changingStores((store) => ({ reader: changedReader(store.reader, change(store.reader, driver, store)) }))(driver),
+    ...changingStores((store) => ({ reader: changedReader(store.reader, change(store.reader, driver, store)) }))(
+      driver,
+    ),
     openReader(names) {
       const reader = driver.openReader(names)
       return changedReader(reader, change(reader, driver))
@@ -47,7 +58,10 @@ export function changingReaders(change: (reader: Reader, driver: StoreDriver, st
 }
 
 /** A transaction with some members of its own. */
-export function changed(tx: Transaction, { undone, storeFailure, refusal, ...members }: Partial<Transaction>): Transaction {
+export function changed(
+  tx: Transaction,
+  { undone, storeFailure, refusal, ...members }: Partial<Transaction>,
+): Transaction {
   return {
     ...queriesOf(tx),
     commit: tx.commit,

@@ -1,13 +1,23 @@
 import { AtollError } from '@atoll/host'
 import { PostgresQueryCompiler } from 'kysely'
 import type { Queries, StoreDriver, Transaction, Value } from '../../src/driver.ts'
-import { calledDone, changed, changingReaders, changingTransactions, changingWrites, Undo, type Saboteur } from './saboteur.ts'
+import {
+  calledDone,
+  changed,
+  changingReaders,
+  changingTransactions,
+  changingWrites,
+  Undo,
+  type Saboteur,
+} from './saboteur.ts'
 
 export const transactionSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it acknowledges what it has not committed',
     caughtBy: ['tx.committed', 'savepoint.keeps'],
-    spoil: changingWrites((store) => (work) => store.write(async (tx) => Promise.reject(new Undo(await work(tx)))).catch(calledDone)),
+    spoil: changingWrites(
+      (store) => (work) => store.write(async (tx) => Promise.reject(new Undo(await work(tx)))).catch(calledDone),
+    ),
   },
   {
     breaks: 'it answers nothing',
@@ -32,14 +42,16 @@ export const transactionSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it has no eye for a work that throws before it returns a promise',
     caughtBy: ['tx.rejects-at-once'],
-    spoil: changingWrites((store) => (work) =>
-      store.write((tx) => {
-        try {
-          return work(tx)
-        } catch {
-          return new Promise(() => {})
-        }
-      })),
+    spoil: changingWrites(
+      (store) => (work) =>
+        store.write((tx) => {
+          try {
+            return work(tx)
+          } catch {
+            return new Promise(() => {})
+          }
+        }),
+    ),
   },
   {
     breaks: 'it writes at the end of the commit only',
@@ -54,19 +66,27 @@ export const transactionSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it undoes a statement that failed, and goes on',
     caughtBy: ['tx.failed-statement-caught', 'savepoint.failed-statement-caught'],
-    spoil: changingTransactions((tx) => ({ run: (statement, params) => tx.savepoint(() => tx.run(statement, params)) })),
+    spoil: changingTransactions((tx) => ({
+      run: (statement, params) => tx.savepoint(() => tx.run(statement, params)),
+    })),
   },
   {
     breaks: 'it takes what is wrong with a statement for trouble of its own',
     caughtBy: ['tx.own-failure'],
     spoil: changingTransactions((tx) => ({
-      run: (statement, params) => tx.run(statement, params).catch((error: AtollError) => Promise.reject(new AtollError('UNAVAILABLE', error.message))),
+      run: (statement, params) =>
+        tx
+          .run(statement, params)
+          .catch((error: AtollError) => Promise.reject(new AtollError('UNAVAILABLE', error.message))),
     })),
   },
   {
     breaks: 'it takes every failure for trouble of its own',
     caughtBy: ['tx.checked-at-commit'],
-    spoil: changingWrites((store) => (work) => store.write(work).catch((error: Error) => Promise.reject(new AtollError('UNAVAILABLE', error.message)))),
+    spoil: changingWrites(
+      (store) => (work) =>
+        store.write(work).catch((error: Error) => Promise.reject(new AtollError('UNAVAILABLE', error.message))),
+    ),
   },
   {
     breaks: 'it says that every statement changed one row',
@@ -81,22 +101,32 @@ export const transactionSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it takes its time over statements that change something, and none over those that look',
     caughtBy: ['tx.order'],
-    spoil: changingTransactions((tx) => ({ run: (statement, params) => Promise.resolve().then(() => tx.run(statement, params)) })),
+    spoil: changingTransactions((tx) => ({
+      run: (statement, params) => Promise.resolve().then(() => tx.run(statement, params)),
+    })),
   },
   {
     breaks: 'it keeps what is sent for the end of the commit',
     caughtBy: ['send.order'],
-    spoil: changingTransactions((tx) => ({ send: (statement, params, onKey) => tx.beforeCommit({}, async (queries) => onKey(await queries.insert(statement, params))) })),
+    spoil: changingTransactions((tx) => ({
+      send: (statement, params, onKey) =>
+        tx.beforeCommit({}, async (queries) => onKey(await queries.insert(statement, params))),
+    })),
   },
   {
     breaks: 'it keeps what is sent for a transaction of its own',
     caughtBy: ['send.order', 'send.undone', 'send.fails'],
-    spoil: changingTransactions((_tx, store) => ({ send: (statement, params, onKey) => void store.write((own) => own.insert(statement, params)).then(onKey, () => {}) })),
+    spoil: changingTransactions((_tx, store) => ({
+      send: (statement, params, onKey) =>
+        void store.write((own) => own.insert(statement, params)).then(onKey, () => {}),
+    })),
   },
   {
     breaks: 'it does not mind when a row that was sent is not taken',
     caughtBy: ['send.fails'],
-    spoil: changingTransactions((tx) => ({ send: (statement, params, onKey) => void tx.savepoint(() => tx.insert(statement, params)).then(onKey, () => {}) })),
+    spoil: changingTransactions((tx) => ({
+      send: (statement, params, onKey) => void tx.savepoint(() => tx.insert(statement, params)).then(onKey, () => {}),
+    })),
   },
   {
     breaks: 'it runs the last row of many first',
@@ -106,7 +136,9 @@ export const transactionSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it answers the last row for the first',
     caughtBy: ['tx.first'],
-    spoil: changingTransactions((tx) => ({ get: async <R>(...[statement, params]: Parameters<Queries['get']>) => (await tx.all<R>(statement, params)).at(-1) })),
+    spoil: changingTransactions((tx) => ({
+      get: async <R>(...[statement, params]: Parameters<Queries['get']>) => (await tx.all<R>(statement, params)).at(-1),
+    })),
   },
 ]
 
@@ -122,7 +154,9 @@ export const savepointSaboteurs: readonly Saboteur[] = [
     spoil: changingTransactions((tx) => ({
       async savepoint<T>(work: () => Promise<T>) {
         const done: T[] = []
-        await tx.savepoint(async () => Promise.reject(done.push(await work()))).catch((error: unknown) => (done.length > 0 ? undefined : Promise.reject(error)))
+        await tx
+          .savepoint(async () => Promise.reject(done.push(await work())))
+          .catch((error: unknown) => (done.length > 0 ? undefined : Promise.reject(error)))
         return done[0]!
       },
     })),
@@ -130,7 +164,9 @@ export const savepointSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it swallows the error of a savepoint',
     caughtBy: ['savepoint.rejects', 'savepoint.failed-statement'],
-    spoil: changingTransactions((tx) => ({ savepoint: <T>(work: () => Promise<T>) => tx.savepoint(work).catch(() => undefined as T) })), // the lie is the point
+    spoil: changingTransactions((tx) => ({
+      savepoint: <T>(work: () => Promise<T>) => tx.savepoint(work).catch(() => undefined as T),
+    })), // the lie is the point
   },
   {
     breaks: 'it takes a savepoint within a savepoint for a part of the outer one',
@@ -154,7 +190,12 @@ export const savepointSaboteurs: readonly Saboteur[] = [
     caughtBy: ['savepoint.failed-statement'],
     spoil: changingTransactions((tx) => {
       let failure: unknown
-      return { run: (statement, params) => (failure ? Promise.reject(failure) : tx.run(statement, params).catch((error: unknown) => Promise.reject((failure = error)))) }
+      return {
+        run: (statement, params) =>
+          failure
+            ? Promise.reject(failure)
+            : tx.run(statement, params).catch((error: unknown) => Promise.reject((failure = error))),
+      }
     }),
   },
 ]
@@ -170,24 +211,61 @@ export const valueSaboteurs: readonly Saboteur[] = [
       },
     })),
   },
-  { breaks: 'it leaves the character U+0000 out', caughtBy: ['value.refused'], spoil: changingValues((value) => (typeof value === 'string' ? value.replaceAll('\0', '') : value)) },
-  { breaks: 'it makes a character of half of one', caughtBy: ['value.refused'], spoil: changingValues((value) => (typeof value === 'string' ? value.toWellFormed() : value)) },
-  { breaks: 'it takes NaN for null', caughtBy: ['value.refused'], spoil: changingValues((value) => (Number.isNaN(value) ? null : value)) },
-  { breaks: 'it takes true for 1', caughtBy: ['value.refused'], spoil: changingValues((value) => ((value as unknown) === true ? 1 : value)) }, // as JavaScript would give it
+  {
+    breaks: 'it leaves the character U+0000 out',
+    caughtBy: ['value.refused'],
+    spoil: changingValues((value) => (typeof value === 'string' ? value.replaceAll('\0', '') : value)),
+  },
+  {
+    breaks: 'it makes a character of half of one',
+    caughtBy: ['value.refused'],
+    spoil: changingValues((value) => (typeof value === 'string' ? value.toWellFormed() : value)),
+  },
+  {
+    breaks: 'it takes NaN for null',
+    caughtBy: ['value.refused'],
+    spoil: changingValues((value) => (Number.isNaN(value) ? null : value)),
+  },
+  {
+    breaks: 'it takes true for 1',
+    caughtBy: ['value.refused'],
+    spoil: changingValues((value) => ((value as unknown) === true ? 1 : value)),
+  }, // as JavaScript would give it
   {
     breaks: 'it rounds integers when it reads',
     caughtBy: ['value.large'],
     spoil: changingReaders((reader) => ({
       all: async <R>(...[statement, params]: Parameters<Queries['all']>) => {
         const rows = await reader.all(statement, params)
-        return rows.map((row) => Object.fromEntries(Object.entries(row).map(([column, value]) => [column, typeof value === 'bigint' ? Number(value) : value])) as R) // the caller knows its columns
+        return rows.map(
+          (row) =>
+            Object.fromEntries(
+              Object.entries(row).map(([column, value]) => [column, typeof value === 'bigint' ? Number(value) : value]),
+            ) as R,
+        ) // the caller knows its columns
       },
     })),
   },
-  { breaks: 'it takes an empty text for null', caughtBy: ['value.null'], spoil: changingValues((value) => (value === '' ? null : value)) },
-  { breaks: 'it composes what was written decomposed', caughtBy: ['value.text'], spoil: changingValues((value) => (typeof value === 'string' ? value.normalize() : value)) },
-  { breaks: 'it knows 32 bits of an integer', caughtBy: ['value.integer'], spoil: changingValues((value) => (Number.isInteger(value) ? Number(value) | 0 : value)) },
-  { breaks: 'it keeps fractions in single precision', caughtBy: ['value.fraction'], spoil: changingValues((value) => (typeof value === 'number' ? Math.fround(value) : value)) },
+  {
+    breaks: 'it takes an empty text for null',
+    caughtBy: ['value.null'],
+    spoil: changingValues((value) => (value === '' ? null : value)),
+  },
+  {
+    breaks: 'it composes what was written decomposed',
+    caughtBy: ['value.text'],
+    spoil: changingValues((value) => (typeof value === 'string' ? value.normalize() : value)),
+  },
+  {
+    breaks: 'it knows 32 bits of an integer',
+    caughtBy: ['value.integer'],
+    spoil: changingValues((value) => (Number.isInteger(value) ? Number(value) | 0 : value)),
+  },
+  {
+    breaks: 'it keeps fractions in single precision',
+    caughtBy: ['value.fraction'],
+    spoil: changingValues((value) => (typeof value === 'number' ? Math.fround(value) : value)),
+  },
   {
     breaks: 'it writes the whole buffer for a part of it',
     caughtBy: ['value.bytes'],
@@ -210,7 +288,10 @@ export const valueSaboteurs: readonly Saboteur[] = [
         const others = params.filter((value) => typeof value !== 'string')
         const place = params.findIndex((value) => typeof value === 'string')
         let index = 0
-        return tx.run({ sql: statement.sql.replaceAll('?', () => (index++ === place ? `'${texts[0]}'` : '?')) }, [...others, ...texts.slice(1)])
+        return tx.run({ sql: statement.sql.replaceAll('?', () => (index++ === place ? `'${texts[0]}'` : '?')) }, [
+          ...others,
+          ...texts.slice(1),
+        ])
       },
     })),
   },
@@ -220,26 +301,41 @@ export const kyselySaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it shows another transaction each time',
     caughtBy: ['kysely.unexecuted'],
-    spoil: changingWrites((store) => (work) => store.write((tx) => work(new Proxy(changed(tx, {}), { set: () => true })))), // whatever is kept with it is gone
+    spoil: changingWrites(
+      (store) => (work) => store.write((tx) => work(new Proxy(changed(tx, {}), { set: () => true }))),
+    ), // whatever is kept with it is gone
   },
   {
     breaks: 'it has Kysely write the SQL of another database',
     caughtBy: ['kysely.transaction'],
-    spoil: changingTransactions((tx) => ({ dialect: { ...tx.dialect, createQueryCompiler: () => new PostgresQueryCompiler() } })),
+    spoil: changingTransactions((tx) => ({
+      dialect: { ...tx.dialect, createQueryCompiler: () => new PostgresQueryCompiler() },
+    })),
   },
   {
     breaks: 'it forgets whose a statement is',
     caughtBy: ['kysely.own-tables'],
-    spoil: changingTransactions((tx) => ({ run: ({ sql }, params) => tx.run({ sql }, params), all: ({ sql }, params) => tx.all({ sql }, params) })),
+    spoil: changingTransactions((tx) => ({
+      run: ({ sql }, params) => tx.run({ sql }, params),
+      all: ({ sql }, params) => tx.all({ sql }, params),
+    })),
   },
   {
     breaks: 'it keeps back what a statement returns',
     caughtBy: ['kysely.returning'],
-    spoil: changingTransactions((tx) => ({ all: async (statement, params) => (/returning/i.test(statement.sql) ? (await tx.run(statement, params), []) : tx.all(statement, params)) })),
+    spoil: changingTransactions((tx) => ({
+      all: async (statement, params) =>
+        /returning/i.test(statement.sql) ? (await tx.run(statement, params), []) : tx.all(statement, params),
+    })),
   },
 ]
 
 /** Values go through `change` before they are written. */
 function changingValues(change: (value: Value) => Value): (driver: StoreDriver) => StoreDriver {
-  return changingWrites((store) => (work) => store.write((tx: Transaction) => work(changed(tx, { run: async (statement, params = []) => tx.run(statement, params.map(change)) }))))
+  return changingWrites(
+    (store) => (work) =>
+      store.write((tx: Transaction) =>
+        work(changed(tx, { run: async (statement, params = []) => tx.run(statement, params.map(change)) })),
+      ),
+  )
 }

@@ -2,32 +2,91 @@ import type { Phase, Point } from '../world/passage.ts'
 import type { Thrown } from './thrown.ts'
 
 /**
- * Something that goes wrong in a run. Each says by itself when and where, so that a list of faults can be shrunk, printed and replayed.
- * `nth` counts the passages of a point by a service from the moment when faults begin; times are milliseconds from there.
+ * Something that goes wrong in a run. Each says by itself when and where, so that a list of faults can be shrunk,
+ * printed and replayed. `nth` counts the passages of a point by a service from the moment when faults begin; times are
+ * milliseconds from there.
  */
 export type Fault =
-  /** An instance is gone in the midst of what it does. Another takes its place after `downMs`, under the same name or another. */
-  | { readonly kind: 'crash'; readonly service: string; readonly point: Point; readonly phase: Phase; readonly nth: number; readonly downMs: number; readonly renamed: boolean }
-  /** As soon as an instance has come back from a crash, it is told to stop, at its `nthAfterCrash` passage of a point since then; and comes back `downMs` after it has stopped. */
-  | { readonly kind: 'drain'; readonly service: string; readonly point: Point; readonly nthAfterCrash: number; readonly downMs: number }
-  /** The power goes: every service and the gateway are gone at once, with what they had not committed. The log keeps what it was given. */
+  /**
+   * An instance is gone in the midst of what it does. Another takes its place after `downMs`, under the same name or
+   * another.
+   */
+  | {
+      readonly kind: 'crash'
+      readonly service: string
+      readonly point: Point
+      readonly phase: Phase
+      readonly nth: number
+      readonly downMs: number
+      readonly renamed: boolean
+    }
+  /**
+   * As soon as an instance has come back from a crash, it is told to stop, at its `nthAfterCrash` passage of a point
+   * since then; and comes back `downMs` after it has stopped.
+   */
+  | {
+      readonly kind: 'drain'
+      readonly service: string
+      readonly point: Point
+      readonly nthAfterCrash: number
+      readonly downMs: number
+    }
+  /**
+   * The power goes: every service and the gateway are gone at once, with what they had not committed. The log keeps
+   * what it was given.
+   */
   | { readonly kind: 'power'; readonly atMs: number; readonly downMs: number }
   /** The log or the store fails `times` times: `after` means that it did what it was asked, and the answer was lost. */
-  | { readonly kind: 'failure'; readonly service: string; readonly point: 'append' | 'read' | 'commit'; readonly phase: Phase; readonly nth: number; readonly times: number }
-  | { readonly kind: 'delay'; readonly service: string; readonly point: 'append' | 'read' | 'commit' | 'handle'; readonly nth: number; readonly ms: number }
+  | {
+      readonly kind: 'failure'
+      readonly service: string
+      readonly point: 'append' | 'read' | 'commit'
+      readonly phase: Phase
+      readonly nth: number
+      readonly times: number
+    }
+  | {
+      readonly kind: 'delay'
+      readonly service: string
+      readonly point: 'append' | 'read' | 'commit' | 'handle'
+      readonly nth: number
+      readonly ms: number
+    }
   /**
-   * A service's stores, the log, or both take a while to answer, each time another, `msMax` at the most: what is read may be out of date when it
-   * comes, and much happens before a commit is known of.
+   * A service's stores, the log, or both take a while to answer, each time another, `msMax` at the most: what is read
+   * may be out of date when it comes, and much happens before a commit is known of.
    */
-  | { readonly kind: 'latency'; readonly service: string; readonly slow: readonly ('stores' | 'log')[]; readonly atMs: number; readonly forMs: number; readonly msMax: number }
+  | {
+      readonly kind: 'latency'
+      readonly service: string
+      readonly slow: readonly ('stores' | 'log')[]
+      readonly atMs: number
+      readonly forMs: number
+      readonly msMax: number
+    }
   /** An append reaches the log twice. */
   | { readonly kind: 'repeat'; readonly service: string; readonly nth: number; readonly ms: number }
   /** A handler throws `times` times; by default an error. */
-  | { readonly kind: 'error'; readonly service: string; readonly nth: number; readonly times: number; readonly thrown?: Thrown }
+  | {
+      readonly kind: 'error'
+      readonly service: string
+      readonly nth: number
+      readonly times: number
+      readonly thrown?: Thrown
+    }
   /** A handler throws whenever it meets this event, until all the rest has settled; by default an error. */
   | { readonly kind: 'poison'; readonly service: string; readonly nth: number; readonly thrown?: Thrown }
-  /** A handler ends its process whenever it meets this event, until all the rest has settled. Each time it is started again after `downMs`. */
-  | { readonly kind: 'fatal'; readonly service: string; readonly phase: 'before' | 'during'; readonly nth: number; readonly downMs: number }
+  /**
+   * A handler ends its process whenever it meets this event, until all the rest has settled. Each time it is started
+   * again after `downMs`.
+   */
+  | {
+      readonly kind: 'fatal'
+      readonly service: string
+      readonly phase: 'before' | 'during'
+      readonly nth: number
+      readonly downMs: number
+    }
   /** An instance does nothing for a while, and does not know. */
   | { readonly kind: 'pause'; readonly service: string; readonly atMs: number; readonly forMs: number }
   /** The wall clock of a service jumps. */
@@ -37,7 +96,12 @@ export type Fault =
   /** A service is drained and ended, and comes back. */
   | { readonly kind: 'stop'; readonly service: string; readonly atMs: number; readonly forMs: number }
   /** The power goes, and parts come back from backups of earlier moments. Drawn only for simulations that name it. */
-  | { readonly kind: 'restore'; readonly atMs: number; readonly parts: readonly RestoredPart[]; readonly downMs: number }
+  | {
+      readonly kind: 'restore'
+      readonly atMs: number
+      readonly parts: readonly RestoredPart[]
+      readonly downMs: number
+    }
   /** The next version of the system takes over. */
   | { readonly kind: 'deploy'; readonly atMs: number }
 

@@ -19,7 +19,15 @@ export function readRegressions(file: string | undefined): Regression[] {
 /** Keeps a failed run, once. */
 export function keepRegression(file: string, regression: Regression): void {
   const known = readRegressions(file)
-  if (known.some(({ seed, faults }) => seed === regression.seed && JSON.stringify(faults) === JSON.stringify(regression.faults))) return
+  if (
+    known.some(
+      ({ seed, faults }) => seed === regression.seed && JSON.stringify(faults) === JSON.stringify(regression.faults),
+    )
+  )
+    return
   const { seed, invariant, faults } = regression
-  writeFileSync(file, `${JSON.stringify([...known, { seed, invariant, inWords: faults.map(describeFault), faults }], null, 2)}\n`)
+  writeFileSync(
+    file,
+    `${JSON.stringify([...known, { seed, invariant, inWords: faults.map(describeFault), faults }], null, 2)}\n`,
+  )
 }

@@ -3,7 +3,16 @@ import type { System } from 'atoll'
 import type { BoundOperation } from 'atoll'
 import type { z } from 'zod'
 import { createRandom, type Random } from '../random.ts'
-import { world as createWorld, type AskOptions, type Ended, type Glimpse, type RequestOptions, type World, type WorldOptions, type WorldResponse } from '../world/world.ts'
+import {
+  world as createWorld,
+  type AskOptions,
+  type Ended,
+  type Glimpse,
+  type RequestOptions,
+  type World,
+  type WorldOptions,
+  type WorldResponse,
+} from '../world/world.ts'
 import { assertCauses, assertDead, watchOrder } from './checks.ts'
 import { drawFaults, drawsLatency } from './draw.ts'
 import type { Fault, FaultKind } from './fault.ts'
@@ -16,8 +25,9 @@ export interface Simulation<State> {
   /** Before anything goes wrong. */
   readonly setup?: (run: Settled<State>) => Promise<void>
   /**
-   * One step of one client, taken again and again. What it is refused because something is down (UNAVAILABLE, BEHIND, …) ends the step
-   * and nothing else, and whether that had an effect is not known; anything else that it throws fails the run.
+   * One step of one client, taken again and again. What it is refused because something is down (UNAVAILABLE, BEHIND,
+   * …) ends the step and nothing else, and whether that had an effect is not known; anything else that it throws fails
+   * the run.
    */
   readonly workload: (client: Client<State>) => Promise<void>
   readonly invariants?: {
@@ -32,7 +42,10 @@ export interface Simulation<State> {
   readonly clients?: number
   /** Steps of each client. Default 30. */
   readonly steps?: number
-  /** Clients go on until so many events have been emitted and so many faults have happened. A run with fewer, after ten times its steps, has failed. */
+  /**
+   * Clients go on until so many events have been emitted and so many faults have happened. A run with fewer, after ten
+   * times its steps, has failed.
+   */
   readonly least?: { readonly events?: number; readonly faults?: number }
   /** Which kinds of faults may happen. Default: all but `restore`. */
   readonly faults?: readonly FaultKind[]
@@ -59,8 +72,9 @@ export interface Settled<State> {
   readonly state: State
   readonly random: Random
   /**
-   * What was acknowledged since then may be gone, since parts came back as they had been: milliseconds since the world began. Undefined if all that was ever acknowledged must be there,
-   * which also holds where the remedy brought it back.
+   * What was acknowledged since then may be gone, since parts came back as they had been: milliseconds since the world
+   * began. Undefined if all that was ever acknowledged must be there, which also holds where the remedy brought it
+   * back.
    */
   readonly lostSinceMs: number | undefined
 }
@@ -77,27 +91,52 @@ export interface RunReport {
   readonly failure: { readonly invariant: string; readonly error: unknown } | undefined
 }
 
-/** Runs one seed: setup, load and faults, then everything is mended, and what must hold is looked at. `faults` instead of those that the seed draws. */
-export async function runSeed<State>(system: System, simulation: Simulation<State>, seed: number | string, faults?: readonly Fault[]): Promise<RunReport> {
+/**
+ * Runs one seed: setup, load and faults, then everything is mended, and what must hold is looked at. `faults` instead
+ * of those that the seed draws.
+ */
+export async function runSeed<State>(
+  system: System,
+  simulation: Simulation<State>,
+  seed: number | string,
+  faults?: readonly Fault[],
+): Promise<RunReport> {
   const random = createRandom(seed)
   const chance = random.fork('faults')
-  const drawn = faults ?? drawFaults(chance, {
-    system,
-    hasNext: simulation.next !== undefined,
-    kinds: simulation.faults,
-    count: simulation.faultCount ?? { least: 6, most: 14 },
-    spanMs: SPAN_MS,
-    leaseMs: LEASE_MS,
-  })
+  const drawn =
+    faults ??
+    drawFaults(chance, {
+      system,
+      hasNext: simulation.next !== undefined,
+      kinds: simulation.faults,
+      count: simulation.faultCount ?? { least: 6, most: 14 },
+      spanMs: SPAN_MS,
+      leaseMs: LEASE_MS,
+    })
   // Where answers take time, few handlings at once are soon too few for all that comes of a key.
   const few = drawsLatency(chance, simulation.faults) ? { handlingsInFlightMax: 2 + random.fork('few').int(7) } : {}
-  const runtime = { leaseMs: LEASE_MS, lookMs: 1_000, attemptsMax: 4, partitions: 2, ...few, ...simulation.world?.runtime }
+  const runtime = {
+    leaseMs: LEASE_MS,
+    lookMs: 1_000,
+    attemptsMax: 4,
+    partitions: 2,
+    ...few,
+    ...simulation.world?.runtime,
+  }
   const world = await createWorld(system, { ...simulation.world, runtime, seed })
   const run = new Run(world, simulation, random, faults === undefined)
   try {
     const weather = await run.through(drawn)
     const { length: events } = await world.events()
-    return { seed, events, faults: [...drawn, ...(weather?.added ?? [])], happened: weather?.happened.size ?? 0, trace: world.trace.hash, elapsedMs: world.clock.elapsedMs, failure: run.failure }
+    return {
+      seed,
+      events,
+      faults: [...drawn, ...(weather?.added ?? [])],
+      happened: weather?.happened.size ?? 0,
+      trace: world.trace.hash,
+      elapsedMs: world.clock.elapsedMs,
+      failure: run.failure,
+    }
   } finally {
     await world.close()
   }
@@ -122,19 +161,29 @@ class Run<State> {
 
   async through(faults: readonly Fault[]): Promise<Weather | undefined> {
     const world = this.#world
-    const settled = { world, state: this.#state, random: this.#random.fork('settled'), lostSinceMs: undefined as number | undefined }
+    const settled = {
+      world,
+      state: this.#state,
+      random: this.#random.fork('settled'),
+      lostSinceMs: undefined as number | undefined,
+    }
     const order = watchOrder(world)
     await this.#hold('setup', async () => this.#simulation.setup?.(settled))
     if (this.failure) return undefined
     await this.#hold('setup', () => world.quiet())
-    const weather = new Weather(world, faults, this.#random.fork('latency'), this.#simulation.next, () => order.forget())
+    const weather = new Weather(world, faults, this.#random.fork('latency'), this.#simulation.next, () =>
+      order.forget(),
+    )
     const stopLooking = this.#lookAlways(weather)
     try {
       await this.#hold('workload', () => this.#work(weather))
       await this.#hold('the load comes about', () => {
         const { events, faults: count } = this.#least
         if ((world.sightings.events >= events || weather.hasRefused) && weather.happened.size >= count) return
-        throw new AtollError('INVARIANT_BROKEN', `there were ${world.sightings.events} events and ${weather.happened.size} faults, and at the least ${events} and ${count} were wanted: is everything refused?`)
+        throw new AtollError(
+          'INVARIANT_BROKEN',
+          `there were ${world.sightings.events} events and ${weather.happened.size} faults, and at the least ${events} and ${count} were wanted: is everything refused?`,
+        )
       })
       await this.#hold('every run of a seed is the same', () => {
         if (world.refusals[0]) throw world.refusals[0]
@@ -151,7 +200,8 @@ class Run<State> {
     })
     await this.#hold('published = handled + pending + parked + dead + discarded', () => world.assertConserved())
     await this.#hold('nothing is handled before what caused it', () => assertCauses(world))
-    for (const [name, check] of Object.entries(this.#simulation.invariants?.settled ?? {})) await this.#hold(name, () => check(settled))
+    for (const [name, check] of Object.entries(this.#simulation.invariants?.settled ?? {}))
+      await this.#hold(name, () => check(settled))
     return weather
   }
 
@@ -159,19 +209,22 @@ class Run<State> {
     const { clients = 3, steps = 30, workload } = this.#simulation
     const least = this.#least
     const random = this.#random.fork('added faults') // a client's would do other things when they are replayed
-    const isEnough = (): boolean => this.#world.sightings.events >= least.events && weather.happened.size >= least.faults
-    await Promise.all(Array.from({ length: clients }, async (_, index) => {
-      const client = this.#createClient(`client-${index + 1}`)
-      for (let step = 0; !this.failure && (step < steps || (step < 10 * steps && !isEnough())); step++) {
-        if (step >= 5 * steps && weather.happened.size < least.faults) weather.add(random)
-        await client.pause(Math.floor(client.random.next() ** 2 * 2 * SPAN_MS / steps))
-        try {
-          await workload(client)
-        } catch (error) {
-          if (!(error instanceof AtollError && error.retryable)) throw error
+    const isEnough = (): boolean =>
+      this.#world.sightings.events >= least.events && weather.happened.size >= least.faults
+    await Promise.all(
+      Array.from({ length: clients }, async (_, index) => {
+        const client = this.#createClient(`client-${index + 1}`)
+        for (let step = 0; !this.failure && (step < steps || (step < 10 * steps && !isEnough())); step++) {
+          if (step >= 5 * steps && weather.happened.size < least.faults) weather.add(random)
+          await client.pause(Math.floor((client.random.next() ** 2 * 2 * SPAN_MS) / steps))
+          try {
+            await workload(client)
+          } catch (error) {
+            if (!(error instanceof AtollError && error.retryable)) throw error
+          }
         }
-      }
-    }))
+      }),
+    )
   }
 
   #createClient(name: string): Client<State> {
@@ -181,8 +234,10 @@ class Run<State> {
       random: this.#random.fork(name),
       state: this.#state,
       world,
-      call: <Op extends BoundOperation>(operation: Op, input: z.input<Op['input']>, options?: AskOptions) => world.call(operation, input, options),
-      request: (method: string, url: string, options?: RequestOptions): Promise<WorldResponse> => world.request(method, url, { address: name, ...options }),
+      call: <Op extends BoundOperation>(operation: Op, input: z.input<Op['input']>, options?: AskOptions) =>
+        world.call(operation, input, options),
+      request: (method: string, url: string, options?: RequestOptions): Promise<WorldResponse> =>
+        world.request(method, url, { address: name, ...options }),
       pause: (ms) => world.clock.advance(ms),
     }
   }
@@ -206,7 +261,10 @@ class Run<State> {
     }
     const waiting = (await world.ledger()).filter((row) => row.pending + row.parked + row.dead > 0)
     if (waiting.length > 0) {
-      throw new AtollError('INVARIANT_BROKEN', `after all was mended and redriven there is still: ${waiting.map((row) => `${row.event} in ${row.subscription} (${row.pending} pending, ${row.parked} parked, ${row.dead} dead)`).join('; ')}`)
+      throw new AtollError(
+        'INVARIANT_BROKEN',
+        `after all was mended and redriven there is still: ${waiting.map((row) => `${row.event} in ${row.subscription} (${row.pending} pending, ${row.parked} parked, ${row.dead} dead)`).join('; ')}`,
+      )
     }
   }
 
@@ -220,7 +278,8 @@ class Run<State> {
       nextMs = glimpse.elapsedMs() + random.int(LOOK_MS)
       for (const [name, check] of checks) await this.#hold(name, () => check({ ...glimpse, state: this.#state }))
       await this.#hold('published = handled + pending + parked + dead + discarded', async () => {
-        if (weather.hasRestored && !glimpse.readiness().ready) return // what came back from different moments need not balance, as long as somebody says so
+        // what came back from different moments need not balance, as long as somebody says so
+        if (weather.hasRestored && !glimpse.readiness().ready) return
         const wrong = (await glimpse.ledger()).find((row) => !row.balanced)
         if (wrong) throw new AtollError('LEDGER_UNBALANCED', JSON.stringify(wrong))
       })
@@ -245,7 +304,11 @@ class Run<State> {
 }
 
 function endOf({ instance, how, error }: Ended): AtollError {
-  return new AtollError('INVARIANT_BROKEN', `${instance} has ended: ${how}${error instanceof Error ? ` (${error.message})` : ''}`, { cause: error })
+  return new AtollError(
+    'INVARIANT_BROKEN',
+    `${instance} has ended: ${how}${error instanceof Error ? ` (${error.message})` : ''}`,
+    { cause: error },
+  )
 }
 
 /** How long the load goes on, about, in virtual time. */

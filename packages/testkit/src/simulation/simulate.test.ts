@@ -21,7 +21,9 @@ const Coin = z.object({ id: z.string(), cents: z.int() })
 const dropped = event('coin.dropped', { version: 1, key: ({ id }) => id, data: Coin })
 const till = contract('till', { events: [dropped], drop: command({ input: Coin, output: z.void() }) })
 const book = contract('book', { total: query({ input: z.object({}), output: z.object({ cents: z.int() }) }) })
-const coins = sqlStore<{ coins: { id: string; cents: number } }>({ migrations: { '0001-coins': 'CREATE TABLE coins (id TEXT NOT NULL, cents INTEGER NOT NULL) STRICT' } })
+const coins = sqlStore<{ coins: { id: string; cents: number } }>({
+  migrations: { '0001-coins': 'CREATE TABLE coins (id TEXT NOT NULL, cents INTEGER NOT NULL) STRICT' },
+})
 
 function createShop(wrong: (id: string) => void = () => {}) {
   return system('shop', {
@@ -45,7 +47,11 @@ function createShop(wrong: (id: string) => void = () => {}) {
             return tx(({ db }) => db.insertInto('coins').values(data).execute())
           }),
         ],
-        handlers: { total: async ({ db }) => ({ cents: (await db.selectFrom('coins').selectAll().execute()).reduce((sum, { cents }) => sum + cents, 0) }) },
+        handlers: {
+          total: async ({ db }) => ({
+            cents: (await db.selectFrom('coins').selectAll().execute()).reduce((sum, { cents }) => sum + cents, 0),
+          }),
+        },
       }),
     ],
   })
@@ -59,7 +65,11 @@ const simulation: Simulation<{ count: number }> = {
     settled: {
       'the book is as the till': async ({ world }) => {
         type Tables = { coins: { id: string; cents: number } }
-        const [own, copied] = await Promise.all(['till', 'book'].map((name) => world.db<Tables>(name).selectFrom('coins').select('id').orderBy('id').execute()))
+        const [own, copied] = await Promise.all(
+          ['till', 'book'].map((name) =>
+            world.db<Tables>(name).selectFrom('coins').select('id').orderBy('id').execute(),
+          ),
+        )
         assert.deepEqual(copied, own)
       },
     },
@@ -77,16 +87,29 @@ describe('simulate', () => {
     const folder = mkdtempSync(join(tmpdir(), 'atoll-regressions-'))
     const regressions = join(folder, 'shop.json')
     try {
-      const untrue = { ...simulation, invariants: { settled: { 'there are few coins': ({ state }: { state: { count: number } }) => assert.ok(state.count < 5) } } }
+      const untrue = {
+        ...simulation,
+        invariants: {
+          settled: { 'there are few coins': ({ state }: { state: { count: number } }) => assert.ok(state.count < 5) },
+        },
+      }
       await assert.rejects(simulate(createShop(), { ...untrue, runs: 3, regressions }), (error: AtollError) => {
         assert.equal(error.code, 'INVARIANT_BROKEN')
-        for (const part of ['seed 1 of shop', 'there are few coins', 'with no fault at all', 'ATOLL_SEED=1']) assert.ok(error.message.includes(part), error.message)
+        for (const part of ['seed 1 of shop', 'there are few coins', 'with no fault at all', 'ATOLL_SEED=1'])
+          assert.ok(error.message.includes(part), error.message)
         return true
       })
       const [kept] = JSON.parse(readFileSync(regressions, 'utf8')) as { seed: number; faults: unknown[] }[]
       assert.deepEqual([kept?.seed, kept?.faults], [1, []], 'no fault was needed')
       const seeds: (number | string)[] = []
-      await simulate(createShop(), { ...simulation, runs: 2, seed: 7, repeated: 0, regressions, onRun: ({ seed }) => seeds.push(seed) })
+      await simulate(createShop(), {
+        ...simulation,
+        runs: 2,
+        seed: 7,
+        repeated: 0,
+        regressions,
+        onRun: ({ seed }) => seeds.push(seed),
+      })
       assert.deepEqual(seeds, [1, 7, 8], 'what failed once is run first')
     } finally {
       rmSync(folder, { recursive: true })
@@ -96,7 +119,12 @@ describe('simulate', () => {
 
   it('looks at what always holds while the system runs', async () => {
     let looks = 0
-    await simulate(createShop(), { ...simulation, runs: 1, repeated: 0, invariants: { always: { 'one looks': ({ elapsedMs }) => void (elapsedMs() > 0 && looks++) } } })
+    await simulate(createShop(), {
+      ...simulation,
+      runs: 1,
+      repeated: 0,
+      invariants: { always: { 'one looks': ({ elapsedMs }) => void (elapsedMs() > 0 && looks++) } },
+    })
     assert.ok(looks > 2)
   })
 
@@ -124,14 +152,18 @@ describe('simulate', () => {
 
   it('has events that fail at every try be dead letters, whatever their handlers throw, and holds up no other for them', async () => {
     for (const thrown of thrownKinds) {
-      const { failure, happened } = await runSeed(createShop(), { ...simulation, steps: 3 }, 1, [{ kind: 'poison', service: 'book', nth: 2, thrown }])
+      const { failure, happened } = await runSeed(createShop(), { ...simulation, steps: 3 }, 1, [
+        { kind: 'poison', service: 'book', nth: 2, thrown },
+      ])
       assert.deepEqual([failure, happened], [undefined, 1], thrown)
     }
   })
 
   it('has events that end their process at every try be dead letters', async () => {
     for (const phase of ['before', 'during'] as const) {
-      const { failure, happened } = await runSeed(createShop(), { ...simulation, steps: 3 }, 1, [{ kind: 'fatal', service: 'book', phase, nth: 2, downMs: 100 }])
+      const { failure, happened } = await runSeed(createShop(), { ...simulation, steps: 3 }, 1, [
+        { kind: 'fatal', service: 'book', phase, nth: 2, downMs: 100 },
+      ])
       assert.deepEqual([failure, happened], [undefined, 1], phase)
     }
   })
@@ -147,14 +179,38 @@ describe('simulate', () => {
     const forgotten = createShop((id) => void (id.endsWith('-3') && Promise.reject(new Error('nobody waits for it'))))
     const { failure } = await runSeed(forgotten, simulation, 1, [])
     assert.equal(failure?.invariant, 'no process ends by what runs in it')
-    assert.match(String(failure?.error), /book-1 has ended: a promise was rejected, and nobody awaits it \(nobody waits for it\)/)
+    assert.match(
+      String(failure?.error),
+      /book-1 has ended: a promise was rejected, and nobody awaits it \(nobody waits for it\)/,
+    )
   })
 })
 
 describe('faults', () => {
-  const range = { system: createShop(), hasNext: true, kinds: undefined, count: { least: 6, most: 14 }, spanMs: 20_000, leaseMs: 3_000 }
+  const range = {
+    system: createShop(),
+    hasNext: true,
+    kinds: undefined,
+    count: { least: 6, most: 14 },
+    spanMs: 20_000,
+    leaseMs: 3_000,
+  }
 
-  const earlierKinds = ['crash', 'failure', 'delay', 'repeat', 'error', 'poison', 'fatal', 'pause', 'clock', 'second', 'stop', 'power', 'deploy'] as const
+  const earlierKinds = [
+    'crash',
+    'failure',
+    'delay',
+    'repeat',
+    'error',
+    'poison',
+    'fatal',
+    'pause',
+    'clock',
+    'second',
+    'stop',
+    'power',
+    'deploy',
+  ] as const
 
   it('are the same for the same seed, and each can be said in words', () => {
     const draw = (seed: number): Fault[] => drawFaults(createRandom(seed), range)
@@ -173,7 +229,9 @@ describe('faults', () => {
   it('of a seed are those that they were before latency was drawn, and some more where it is', () => {
     let slow = 0
     for (let seed = 0; seed < 50; seed++) {
-      const [drawn, earlier] = [range, { ...range, kinds: earlierKinds }].map((one) => drawFaults(createRandom(seed), one))
+      const [drawn, earlier] = [range, { ...range, kinds: earlierKinds }].map((one) =>
+        drawFaults(createRandom(seed), one),
+      )
       assert.deepEqual(drawn!.slice(0, earlier!.length), earlier)
       if (drawn!.some(({ kind }) => kind === 'latency')) slow++
       else assert.equal(drawn!.length, earlier!.length)
@@ -190,16 +248,34 @@ describe('faults', () => {
   })
 
   it('have a service stop that has just come back from a crash', async () => {
-    const crash: Fault = { kind: 'crash', service: 'book', point: 'commit', phase: 'before', nth: 5, downMs: 100, renamed: false }
+    const crash: Fault = {
+      kind: 'crash',
+      service: 'book',
+      point: 'commit',
+      phase: 'before',
+      nth: 5,
+      downMs: 100,
+      renamed: false,
+    }
     const drain: Fault = { kind: 'drain', service: 'book', point: 'commit', nthAfterCrash: 2, downMs: 100 }
-    const reports = await Promise.all([[crash, drain], [drain]].map((faults) => runSeed(createShop(), simulation, 1, faults)))
-    assert.deepEqual(reports.map(({ failure, happened }) => [failure, happened]), [[undefined, 2], [undefined, 0]])
+    const reports = await Promise.all(
+      [[crash, drain], [drain]].map((faults) => runSeed(createShop(), simulation, 1, faults)),
+    )
+    assert.deepEqual(
+      reports.map(({ failure, happened }) => [failure, happened]),
+      [
+        [undefined, 2],
+        [undefined, 0],
+      ],
+    )
   })
 
   it('bring parts back from backups once, where a simulation names that', () => {
     const parts = new Set<string>()
     for (let seed = 0; seed < 50; seed++) {
-      const restores = drawFaults(createRandom(seed), { ...range, kinds: ['crash', 'restore'] }).filter((fault) => fault.kind === 'restore')
+      const restores = drawFaults(createRandom(seed), { ...range, kinds: ['crash', 'restore'] }).filter(
+        (fault) => fault.kind === 'restore',
+      )
       assert.equal(restores.length, 1)
       for (const { name, momentMs } of restores[0]!.parts) if (parts.add(name)) assert.ok(momentMs < restores[0]!.atMs)
     }
@@ -214,7 +290,12 @@ describe('faults', () => {
 
   it('are shrunk to those that a failure needs', async () => {
     const faults = Array.from({ length: 13 }, (_, index): Fault => ({ kind: 'power', atMs: index, downMs: 1 }))
-    const needed = await shrinkFaults(faults, async (fewer) => [3, 9].every((atMs) => fewer.some((fault) => fault.kind === 'power' && fault.atMs === atMs)))
-    assert.deepEqual(needed.map((fault) => 'atMs' in fault && fault.atMs), [3, 9])
+    const needed = await shrinkFaults(faults, async (fewer) =>
+      [3, 9].every((atMs) => fewer.some((fault) => fault.kind === 'power' && fault.atMs === atMs)),
+    )
+    assert.deepEqual(
+      needed.map((fault) => 'atMs' in fault && fault.atMs),
+      [3, 9],
+    )
   })
 })

@@ -29,10 +29,10 @@ export interface SimulationReport {
 }
 
 /**
- * Runs a system under load, again and again: each seed draws what clients do, in which order things happen, and what goes wrong, and the
- * invariants are held against it while it runs and after it has settled. Rejects with INVARIANT_BROKEN at the first failure, with its
- * seed, the shortest list of faults that still leads to it, and how to replay it. `ATOLL_SEED` in the environment runs that seed alone,
- * as it was kept and as it is drawn.
+ * Runs a system under load, again and again: each seed draws what clients do, in which order things happen, and what
+ * goes wrong, and the invariants are held against it while it runs and after it has settled. Rejects with
+ * INVARIANT_BROKEN at the first failure, with its seed, the shortest list of faults that still leads to it, and how to
+ * replay it. `ATOLL_SEED` in the environment runs that seed alone, as it was kept and as it is drawn.
  */
 export async function simulate<State>(system: System, options: SimulateOptions<State>): Promise<SimulationReport> {
   const { runs = 100, seed: first = 1, repeated = 1, regressions, onRun } = options
@@ -52,12 +52,14 @@ export async function simulate<State>(system: System, options: SimulateOptions<S
   if (wanted !== undefined) {
     for (const { seed, faults } of kept) if (String(seed) === wanted) await take(seed, faults)
     await take(wanted)
-  }
-  else {
+  } else {
     for (const { seed, faults } of kept) await take(seed, faults)
     for (let seed = first; seed < first + runs; seed++) {
       const report = await take(seed)
-      total.least = { events: Math.min(total.least.events, report.events), faults: Math.min(total.least.faults, report.happened) }
+      total.least = {
+        events: Math.min(total.least.events, report.events),
+        faults: Math.min(total.least.faults, report.happened),
+      }
       if (seed < first + repeated) await assertSame(system, options, report)
     }
   }
@@ -65,16 +67,27 @@ export async function simulate<State>(system: System, options: SimulateOptions<S
 }
 
 /** Runs a seed again, with the `faults` that it was given, if it was. NONDETERMINISTIC if anything was different. */
-export async function assertSame<State>(system: System, simulation: Simulation<State>, report: RunReport, faults?: readonly Fault[]): Promise<void> {
+export async function assertSame<State>(
+  system: System,
+  simulation: Simulation<State>,
+  report: RunReport,
+  faults?: readonly Fault[],
+): Promise<void> {
   const again = await runSeed(system, simulation, report.seed, faults)
   if (again.trace === report.trace) return
-  throw new AtollError('NONDETERMINISTIC', `two runs of seed ${report.seed} of ${system.name} were not the same (${report.trace}, ${again.trace}). Something in it does not come from the world: a clock, chance, a thread, or what an earlier run left in a variable`)
+  throw new AtollError(
+    'NONDETERMINISTIC',
+    `two runs of seed ${report.seed} of ${system.name} were not the same (${report.trace}, ${again.trace}). Something in it does not come from the world: a clock, chance, a thread, or what an earlier run left in a variable`,
+  )
 }
 
 async function explain<State>(system: System, options: SimulateOptions<State>, report: RunReport): Promise<AtollError> {
   const { seed, failure } = report
   const { invariant, error } = failure! // asked for because there is one
-  const faults = await shrinkFaults(report.faults, async (fewer) => (await runSeed(system, options, seed, fewer)).failure?.invariant === invariant)
+  const faults = await shrinkFaults(
+    report.faults,
+    async (fewer) => (await runSeed(system, options, seed, fewer)).failure?.invariant === invariant,
+  )
   if (options.regressions !== undefined) keepRegression(options.regressions, { seed, invariant, faults })
   const lines = [
     `seed ${seed} of ${system.name}${commit()}: ${invariant}`,
@@ -83,7 +96,8 @@ async function explain<State>(system: System, options: SimulateOptions<State>, r
     ...faults.map((fault) => `    - ${describeFault(fault)}`),
     `  to replay it: ATOLL_SEED=${seed} ${['node', ...process.execArgv, ...process.argv.slice(1)].join(' ')}`,
   ]
-  if (options.regressions !== undefined) lines.push(`  it was added to ${options.regressions}, and runs first from now on`)
+  if (options.regressions !== undefined)
+    lines.push(`  it was added to ${options.regressions}, and runs first from now on`)
   return new AtollError('INVARIANT_BROKEN', lines.join('\n'), { cause: error, details: { seed, invariant, faults } })
 }
 

@@ -38,7 +38,13 @@ export class Weather {
   #isRefused = false
   readonly #onRestored: () => void
 
-  constructor(world: World, faults: readonly Fault[], random: Random, next: System | undefined, onRestored: () => void) {
+  constructor(
+    world: World,
+    faults: readonly Fault[],
+    random: Random,
+    next: System | undefined,
+    onRestored: () => void,
+  ) {
     this.#world = world
     this.#random = random
     this.#onRestored = onRestored
@@ -46,12 +52,20 @@ export class Weather {
     this.#faults = faults
     this.#next = next
     world.mishapAt = (passenger, point, subject) => this.#mishapAt(passenger, point, subject)
-    const moments = faults.flatMap((fault) => (fault.kind === 'restore' ? fault.parts.map(({ momentMs }) => momentMs) : []))
-    for (const momentMs of new Set(moments)) world.surroundings.after(momentMs, () => this.#attempt(async () => void this.#backups.set(momentMs, await world.backup())))
+    const moments = faults.flatMap((fault) =>
+      fault.kind === 'restore' ? fault.parts.map(({ momentMs }) => momentMs) : [],
+    )
+    for (const momentMs of new Set(moments))
+      world.surroundings.after(momentMs, () =>
+        this.#attempt(async () => void this.#backups.set(momentMs, await world.backup())),
+      )
     for (const fault of faults) if ('atMs' in fault) world.surroundings.after(fault.atMs, () => this.#strike(fault))
   }
 
-  /** No more faults, but for events that fail whenever they are met: what is paused goes on, what is down is started, one instance of each service. */
+  /**
+   * No more faults, but for events that fail whenever they are met: what is paused goes on, what is down is started,
+   * one instance of each service.
+   */
   async mend(): Promise<void> {
     this.#isOver = true
     while (this.#restoring) await this.#world.clock.advance(RESTORING_MS)
@@ -70,7 +84,9 @@ export class Weather {
 
   /** Whether what came back is refused for good reason, so that nobody can ask for much load. */
   get hasRefused(): boolean {
-    return this.#isRefused || (this.hasRestored && this.#world.system.services.some(({ name }) => this.#isOutdated(name)))
+    return (
+      this.#isRefused || (this.hasRestored && this.#world.system.services.some(({ name }) => this.#isOutdated(name)))
+    )
   }
 
   /** As an operator would hear of it. */
@@ -79,8 +95,9 @@ export class Weather {
   }
 
   /**
-   * What the documentation says that mends it: for services that only subscribe nothing, for others the newest copies of their stores; and where the log
-   * is older, everything from one moment. Only for whom somebody says that it is needed: a store that had lost nothing has gone on, and is newer than any copy.
+   * What the documentation says that mends it: for services that only subscribe nothing, for others the newest copies
+   * of their stores; and where the log is older, everything from one moment. Only for whom somebody says that it is
+   * needed: a store that had lost nothing has gone on, and is newer than any copy.
    */
   async #remedy({ fault: { parts }, newest }: Restored): Promise<void> {
     const world = this.#world
@@ -91,7 +108,11 @@ export class Weather {
       this.lostSinceMs = oldest.takenMs
       return this.#onRestored()
     }
-    const sources = parts.filter(({ name }) => world.system.services.some((service) => service.name === name && service.contract.events.length + service.privateEvents.length > 0))
+    const sources = parts.filter(({ name }) =>
+      world.system.services.some(
+        (service) => service.name === name && service.contract.events.length + service.privateEvents.length > 0,
+      ),
+    )
     if (sources.length === 0) return
     await world.start()
     await world.clock.advance(LOOKING_MS)
@@ -113,7 +134,8 @@ export class Weather {
     const world = this.#world
     world.powerLoss()
     const newest = await world.backup()
-    for (const { name, momentMs } of fault.parts) await world.restore(this.#backups.get(momentMs)!, name) // a restore strikes only if it has them all
+    // a restore strikes only if it has them all
+    for (const { name, momentMs } of fault.parts) await world.restore(this.#backups.get(momentMs)!, name)
     this.#restored = { fault, newest }
     this.#onRestored()
     await new Promise<void>((resolve) => world.surroundings.after(fault.downMs, resolve))
@@ -138,7 +160,12 @@ export class Weather {
   /** One more fault, now. */
   add(random: Random): void {
     const service = random.pick(this.#world.system.services).name
-    const fault: TimedFault = { kind: 'stop', service, atMs: Math.floor(this.#world.clock.elapsedMs - this.#beganMs), forMs: 1 + random.int(1_000) }
+    const fault: TimedFault = {
+      kind: 'stop',
+      service,
+      atMs: Math.floor(this.#world.clock.elapsedMs - this.#beganMs),
+      forMs: 1 + random.int(1_000),
+    }
     this.added.push(fault)
     this.#strike(fault)
   }
@@ -169,7 +196,12 @@ export class Weather {
         passenger.actor.onDeath.add(() => this.#replace(fault, passenger.actor.name))
         return { crash: fault.phase }
       case 'failure':
-        return { fail: { phase: fault.phase, error: new AtollError(codeOf(fault), `a simulated ${fault.point} fails ${fault.phase} its effect`) } }
+        return {
+          fail: {
+            phase: fault.phase,
+            error: new AtollError(codeOf(fault), `a simulated ${fault.point} fails ${fault.phase} its effect`),
+          },
+        }
       case 'delay':
         return { delayMs: fault.ms }
       case 'repeat':
@@ -187,7 +219,14 @@ export class Weather {
 
   /** Tells a service to stop that has come back from a crash, if this is the passage for it. */
   #drain(service: string, point: Point, passage: number): void {
-    const fault = this.#faults.find((one): one is DrainFault => one.kind === 'drain' && one.service === service && one.point === point && one.nthAfterCrash === passage && !this.happened.has(one))
+    const fault = this.#faults.find(
+      (one): one is DrainFault =>
+        one.kind === 'drain' &&
+        one.service === service &&
+        one.point === point &&
+        one.nthAfterCrash === passage &&
+        !this.happened.has(one),
+    )
     if (!fault) return
     this.#note(fault)
     this.#world.surroundings.after(0, () => this.#stop(service, fault.downMs))
@@ -220,7 +259,9 @@ export class Weather {
       const alive = this.#world.instances(fault.service)
       if (this.#isOver ? alive.length > 0 : alive.includes(name)) return
       this.#sinceCrash.set(fault.service, new Map())
-      this.#attempt(() => this.#world.launch(fault.service, fault.renamed ? `${fault.service}-r${++this.#names}` : name))
+      this.#attempt(() =>
+        this.#world.launch(fault.service, fault.renamed ? `${fault.service}-r${++this.#names}` : name),
+      )
     })
   }
 
@@ -308,7 +349,8 @@ function count(counts: Map<string, number>, what: string): number {
 
 /** Transactions keep their order; reads and appends may be overtaken on both ways. */
 function slowness(point: Point, { slow, msMax }: LatencyFault, random: Random): Mishap | undefined {
-  const asked = point === 'commit' || point === 'load' ? 'stores' : point === 'handle' || point === 'call' ? undefined : 'log'
+  const asked =
+    point === 'commit' || point === 'load' ? 'stores' : point === 'handle' || point === 'call' ? undefined : 'log'
   if (!asked || !slow.includes(asked)) return undefined
   const [delayMs, answerDelayMs] = [0, 0].map(() => (random.chance(SLOW) ? random.int(msMax + 1) : 0))
   return point === 'commit' ? { answerDelayMs } : { delayMs, answerDelayMs }

@@ -9,7 +9,13 @@ describe('the ledger of a world', () => {
     await using shop = await world(createShop())
     for (const id of ['o1', 'o2']) await shop.call(desk.place, { id, sku: 'tea' })
     await shop.quiet()
-    const rows = (await shop.ledger()).map(({ event, subscription, published, handled, balanced }) => [event, subscription, published, handled, balanced])
+    const rows = (await shop.ledger()).map(({ event, subscription, published, handled, balanced }) => [
+      event,
+      subscription,
+      published,
+      handled,
+      balanced,
+    ])
     assert.deepEqual(rows.sort(), [
       ['order.packed', 'mail', 2, 2, true],
       ['order.placed', 'mail.counts', 2, 2, true],
@@ -24,9 +30,15 @@ describe('the ledger of a world', () => {
     await shop.call(desk.place, { id: 'o1', sku: 'tea' })
     await shop.quiet()
     await shop.deploy(tampered('stock', "UPDATE atoll_handled SET count = 0 WHERE subscription = 'stock'"))
-    await assert.rejects(shop.assertConserved(), { code: 'LEDGER_UNBALANCED', message: /order\.placed in stock: published 1, handled 0, pending 0, parked 0, dead 0/ })
+    await assert.rejects(shop.assertConserved(), {
+      code: 'LEDGER_UNBALANCED',
+      message: /order\.placed in stock: published 1, handled 0, pending 0, parked 0, dead 0/,
+    })
     const why = (await shop.ledger()).find(({ balanced }) => !balanced)!.why!
-    assert.match(why, /^LEDGER_UNBALANCED: 1 that desk published are missing: neither handled nor held by stock, .*; if nothing was, this is a defect$/)
+    assert.match(
+      why,
+      /^LEDGER_UNBALANCED: 1 that desk published are missing: neither handled nor held by stock, .*; if nothing was, this is a defect$/,
+    )
   })
 
   it('is refused when an event counts twice, with the seed to find it by', async () => {
@@ -34,14 +46,23 @@ describe('the ledger of a world', () => {
     await shop.call(desk.place, { id: 'o1', sku: 'tea' })
     await shop.quiet()
     await shop.deploy(tampered('mail', 'UPDATE atoll_handled SET count = count + 1'))
-    await assert.rejects(shop.assertConserved(), { code: 'LEDGER_UNBALANCED', message: /\(seed twice\).*order\.packed in mail: published 1, handled 2/ })
+    await assert.rejects(shop.assertConserved(), {
+      code: 'LEDGER_UNBALANCED',
+      message: /\(seed twice\).*order\.packed in mail: published 1, handled 2/,
+    })
   })
 })
 
 describe('dead letters', () => {
   it('are listed with what failed and what waits, tried dry, and redriven in order', async () => {
     let mended = false
-    await using shop = await world(createShop({ packing: ({ key }) => { if (key === 'bad' && !mended) throw new Error('no tape') } }))
+    await using shop = await world(
+      createShop({
+        packing: ({ key }) => {
+          if (key === 'bad' && !mended) throw new Error('no tape')
+        },
+      }),
+    )
     await shop.call(desk.place, { id: 'bad', sku: 'lamp' })
     await shop.quiet()
     await shop.call(desk.place, { id: 'bad', sku: 'shade' })
@@ -49,12 +70,25 @@ describe('dead letters', () => {
     await shop.quiet()
     const [letter, ...others] = await shop.deadLetters()
     assert.deepEqual(others, [])
-    assert.deepEqual([letter?.subscription, letter?.event.key, letter?.attempts, letter?.error.message, letter?.parkedBehind], ['stock', 'bad', 8, 'no tape', 1])
-    assert.deepEqual((await shop.redrive({ dryRun: true })).map(({ outcome }) => outcome), ['failed', 'failed'], 'each by itself')
+    assert.deepEqual(
+      [letter?.subscription, letter?.event.key, letter?.attempts, letter?.error.message, letter?.parkedBehind],
+      ['stock', 'bad', 8, 'no tape', 1],
+    )
+    assert.deepEqual(
+      (await shop.redrive({ dryRun: true })).map(({ outcome }) => outcome),
+      ['failed', 'failed'],
+      'each by itself',
+    )
 
     mended = true
     const outcomes = await shop.redrive()
-    assert.deepEqual(outcomes.map(({ was, outcome }) => [was, outcome]), [['dead', 'handled'], ['parked', 'handled']])
+    assert.deepEqual(
+      outcomes.map(({ was, outcome }) => [was, outcome]),
+      [
+        ['dead', 'handled'],
+        ['parked', 'handled'],
+      ],
+    )
     await shop.quiet()
     assert.deepEqual(await shop.call(stock.boxes, {}), ['good', 'bad', 'bad'])
     assert.deepEqual(await shop.deadLetters(), [])
@@ -63,14 +97,27 @@ describe('dead letters', () => {
 
   it('are redriven one by one, or of one subscription, whichever instances read them', async () => {
     let mended = false
-    await using shop = await world(createShop({ packing: () => { if (!mended) throw new Error('no tape') }, counting: () => { if (!mended) throw new Error('no ink') } }), { runtime: { leaseMs: 3_000, attemptsMax: 2 } })
+    await using shop = await world(
+      createShop({
+        packing: () => {
+          if (!mended) throw new Error('no tape')
+        },
+        counting: () => {
+          if (!mended) throw new Error('no ink')
+        },
+      }),
+      { runtime: { leaseMs: 3_000, attemptsMax: 2 } },
+    )
     await shop.scale('stock', 2)
     await shop.clock.advance('10s')
     for (let index = 0; index < 8; index++) await shop.call(desk.place, { id: `o${index}`, sku: 'tea' })
     await shop.quiet()
     mended = true
     const [first] = await shop.deadLetters()
-    assert.deepEqual((await shop.redrive({ id: first!.id })).map(({ outcome }) => outcome), ['handled'])
+    assert.deepEqual(
+      (await shop.redrive({ id: first!.id })).map(({ outcome }) => outcome),
+      ['handled'],
+    )
     assert.equal((await shop.redrive({ subscription: 'stock' })).length, 7)
     assert.equal((await shop.redrive({ subscription: 'mail.counts' })).length, 8)
     assert.deepEqual(await shop.redrive(), [])
@@ -80,14 +127,26 @@ describe('dead letters', () => {
   })
 
   it('are discarded by the instance that reads them, or all of one subscription, and are accounted for', async () => {
-    await using shop = await world(createShop({ packing: () => Promise.reject(new Error('no tape')), counting: () => Promise.reject(new Error('no ink')) }), { runtime: { leaseMs: 3_000, attemptsMax: 2 } })
+    await using shop = await world(
+      createShop({
+        packing: () => Promise.reject(new Error('no tape')),
+        counting: () => Promise.reject(new Error('no ink')),
+      }),
+      { runtime: { leaseMs: 3_000, attemptsMax: 2 } },
+    )
     await shop.scale('stock', 2)
     await shop.clock.advance('10s')
     for (let index = 0; index < 8; index++) await shop.call(desk.place, { id: `o${index}`, sku: 'tea' })
     await shop.quiet()
     const [first] = (await shop.deadLetters()).filter(({ subscription }) => subscription === 'stock')
-    assert.deepEqual((await shop.discard({ id: first!.id, reason: 'sold' })).map(({ id, by }) => [id, by]), [[first!.id, 'a test']])
-    await assert.rejects(shop.discard({ id: first!.id, reason: 'sold' }), { code: 'COMMAND_USAGE', message: /discarded already/ })
+    assert.deepEqual(
+      (await shop.discard({ id: first!.id, reason: 'sold' })).map(({ id, by }) => [id, by]),
+      [[first!.id, 'a test']],
+    )
+    await assert.rejects(shop.discard({ id: first!.id, reason: 'sold' }), {
+      code: 'COMMAND_USAGE',
+      message: /discarded already/,
+    })
     assert.equal((await shop.discard({ subscription: 'stock', reason: 'sold' })).length, 7)
     await shop.quiet()
     assert.deepEqual([...new Set((await shop.deadLetters()).map(({ subscription }) => subscription))], ['mail.counts'])
@@ -97,7 +156,10 @@ describe('dead letters', () => {
 
   it('that are not there, or of a service that is down, are not redriven in silence', async () => {
     await using shop = await world(createShop({ packing: () => Promise.reject(new Error('no tape')) }))
-    await assert.rejects(shop.redrive({ id: 'none' }), { code: 'COMMAND_USAGE', message: /there is no dead letter none/ })
+    await assert.rejects(shop.redrive({ id: 'none' }), {
+      code: 'COMMAND_USAGE',
+      message: /there is no dead letter none/,
+    })
     await assert.rejects(shop.redrive({ subscription: 'none' }), { code: 'COMMAND_USAGE' })
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await shop.quiet()
@@ -111,8 +173,14 @@ describe('events', () => {
     await using shop = await world(createShop())
     for (const id of ['o1', 'o2']) await shop.call(desk.place, { id, sku: 'tea' })
     await shop.quiet()
-    const types = (records: readonly { type: string; key: string }[]): string[] => records.map(({ type, key }) => `${type} ${key}`).sort()
-    assert.deepEqual(types(await shop.events()), ['order.packed o1', 'order.packed o2', 'order.placed o1', 'order.placed o2'])
+    const types = (records: readonly { type: string; key: string }[]): string[] =>
+      records.map(({ type, key }) => `${type} ${key}`).sort()
+    assert.deepEqual(types(await shop.events()), [
+      'order.packed o1',
+      'order.packed o2',
+      'order.placed o1',
+      'order.placed o2',
+    ])
     assert.deepEqual(types(await shop.events(packed)), ['order.packed o1', 'order.packed o2'])
     assert.deepEqual(types(await shop.events(placed, { key: 'o2' })), ['order.placed o2'])
   })
@@ -123,13 +191,27 @@ describe('what was logged', () => {
     await using shop = await world(createShop({ packing: () => Promise.reject(new Error('no tape')) }))
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await shop.quiet()
-    assert.ok(shop.logged.some(({ level, message, fields }) => level === 'warn' && message === 'order.placed failed in stock; it will be tried again' && fields['key'] === 'o1'))
+    assert.ok(
+      shop.logged.some(
+        ({ level, message, fields }) =>
+          level === 'warn' &&
+          message === 'order.placed failed in stock; it will be tried again' &&
+          fields['key'] === 'o1',
+      ),
+    )
   })
 })
 
 /** The shop, with one service that changes its own books at its next start. */
 function tampered(name: string, sql: string): System {
   const shop = createShop()
-  const services = shop.services.map((service) => (service.name === name ? { ...service, store: { ...service.store!, migrations: { ...service.store!.migrations, 'atoll-tampered': sql } } } : service))
+  const services = shop.services.map((service) =>
+    service.name === name
+      ? {
+          ...service,
+          store: { ...service.store!, migrations: { ...service.store!.migrations, 'atoll-tampered': sql } },
+        }
+      : service,
+  )
   return { ...shop, services }
 }

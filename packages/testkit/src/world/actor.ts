@@ -4,8 +4,9 @@ import type { Random } from '../random.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /**
- * Something that runs in a world and can stop on its own: one instance of a service, the gateway, an engine. It has a host of its own, and
- * everything that reaches it from outside comes through {@link whenAwake}: while it is paused that waits, and once it is dead it is dropped.
+ * Something that runs in a world and can stop on its own: one instance of a service, the gateway, an engine. It has a
+ * host of its own, and everything that reaches it from outside comes through {@link whenAwake}: while it is paused that
+ * waits, and once it is dead it is dropped.
  */
 export class Actor {
   readonly name: string
@@ -51,7 +52,10 @@ export class Actor {
     })
   }
 
-  /** It does nothing and hears nothing, and does not know: as a process that is stopped, or a virtual machine that is moved. */
+  /**
+   * It does nothing and hears nothing, and does not know: as a process that is stopped, or a virtual machine that is
+   * moved.
+   */
   pause(): void {
     this.#isPaused = true
   }
@@ -78,7 +82,11 @@ function createHost(actor: Actor, scheduler: Scheduler, random: Random): Host {
   const now = (): number => EPOCH_MS + Math.floor(scheduler.monotonicMs) + actor.skewMs
   const hex = (bytes: number): string => {
     let digits = ''
-    while (digits.length < 2 * bytes) digits += random.int(2 ** 32).toString(16).padStart(8, '0')
+    while (digits.length < 2 * bytes)
+      digits += random
+        .int(2 ** 32)
+        .toString(16)
+        .padStart(8, '0')
     return digits.slice(0, 2 * bytes)
   }
   return {
@@ -95,6 +103,7 @@ function createHost(actor: Actor, scheduler: Scheduler, random: Random): Host {
     },
     hex,
     random: () => random.next(),
-    digest: (text, key) => (key === undefined ? hash('sha256', text) : createHmac('sha256', key).update(text).digest('hex')),
+    digest: (text, key) =>
+      key === undefined ? hash('sha256', text) : createHmac('sha256', key).update(text).digest('hex'),
   }
 }

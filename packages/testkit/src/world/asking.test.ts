@@ -32,7 +32,10 @@ describe('a call', () => {
     await using shop = await world(createShop())
     await assert.rejects(shop.call(desk.get, { id: 'none' }), { code: 'NOT_FOUND' })
     // @ts-expect-error the input has an id
-    await assert.rejects(shop.call(desk.get, {}), { code: 'INVALID', details: { fields: { id: ['Invalid input: expected string, received undefined'] } } })
+    await assert.rejects(shop.call(desk.get, {}), {
+      code: 'INVALID',
+      details: { fields: { id: ['Invalid input: expected string, received undefined'] } },
+    })
   })
 
   it('of a service that is down is refused, and those of others are not', async () => {
@@ -45,7 +48,10 @@ describe('a call', () => {
   it('that its instance does not survive is told so', async () => {
     await using shop = await world(createShop())
     shop.inject('desk', 'commit', { crash: 'before' })
-    await assert.rejects(shop.call(desk.place, { id: 'o1', sku: 'lamp' }), { code: 'UNAVAILABLE', message: /desk-\d is gone. Whether it had an effect is not known/ })
+    await assert.rejects(shop.call(desk.place, { id: 'o1', sku: 'lamp' }), {
+      code: 'UNAVAILABLE',
+      message: /desk-\d is gone. Whether it had an effect is not known/,
+    })
   })
 
   it('of an instance that does not move fails when its time is over', async () => {
@@ -71,7 +77,10 @@ describe('a call', () => {
 describe('a request', () => {
   it('goes through the gateway: routes, statuses, bodies, headers', async () => {
     await using shop = await world(createShop())
-    const created = await shop.request('POST', '/orders', { body: { id: 'o1', sku: 'lamp' }, headers: { 'x-request-id': 'r1' } })
+    const created = await shop.request('POST', '/orders', {
+      body: { id: 'o1', sku: 'lamp' },
+      headers: { 'x-request-id': 'r1' },
+    })
     assert.deepEqual([created.status, created.body, created.headers['x-request-id']], [201, { id: 'o1' }, 'r1'])
     assert.deepEqual((await shop.request('GET', '/orders/o1')).body, { id: 'o1', sku: 'lamp', buyer: 'nobody' })
     const reminded = await shop.request('POST', '/reminders', { body: { id: 'o1', afterMs: 1 } })
@@ -130,8 +139,12 @@ describe('a request', () => {
     await using shop = await world(createShop({ packing: () => Promise.reject(new Error('no tape')) }))
     const { headers } = await shop.request('POST', '/orders', { body: { id: 'o1', sku: 'lamp' } })
     const boxes = await shop.request('GET', '/boxes', { headers: { 'atoll-position': headers['atoll-position']! } })
-    assert.deepEqual([boxes.status, (boxes.body as { code: string }).code, boxes.headers['retry-after']], [503, 'BEHIND', '1']) // a problem has a code
-    for (const address of [undefined, 'elsewhere']) assert.deepEqual((await shop.request('GET', '/boxes', { address })).body, [])
+    assert.deepEqual(
+      [boxes.status, (boxes.body as { code: string }).code, boxes.headers['retry-after']],
+      [503, 'BEHIND', '1'],
+    ) // a problem has a code
+    for (const address of [undefined, 'elsewhere'])
+      assert.deepEqual((await shop.request('GET', '/boxes', { address })).body, [])
   })
 
   it('is told whether the system is ready', async () => {

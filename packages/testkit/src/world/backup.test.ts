@@ -11,8 +11,13 @@ async function order(shop: World, ...ids: string[]): Promise<void> {
 
 /** What lies in each part of the shop, looked at from beside. */
 async function contents(shop: World): Promise<Record<string, number>> {
-  const count = async (service: string, table: string): Promise<number> => (await shop.db<Record<string, { id: string }>>(service).selectFrom(table).selectAll().execute()).length
-  const [counted] = await shop.db<{ counts: { count: number } }>('mail.counts.1').selectFrom('counts').selectAll().execute()
+  const count = async (service: string, table: string): Promise<number> =>
+    (await shop.db<Record<string, { id: string }>>(service).selectFrom(table).selectAll().execute()).length
+  const [counted] = await shop
+    .db<{ counts: { count: number } }>('mail.counts.1')
+    .selectFrom('counts')
+    .selectAll()
+    .execute()
   return {
     orders: await count('desk', 'orders'),
     boxes: await count('stock', 'boxes'),
@@ -163,8 +168,14 @@ describe('a restore', () => {
 
   it('of what is not there says what there is', async () => {
     await using shop = await world(createShop())
-    await assert.rejects(shop.backup('shipping'), { code: 'DEFINITION_INVALID', message: /no service shipping; it has desk, stock, mail/ })
-    await assert.rejects(shop.restore(await shop.backup('desk', 'log'), 'mail'), { code: 'COMMAND_USAGE', message: /the backup has no mail; it has desk, log/ })
+    await assert.rejects(shop.backup('shipping'), {
+      code: 'DEFINITION_INVALID',
+      message: /no service shipping; it has desk, stock, mail/,
+    })
+    await assert.rejects(shop.restore(await shop.backup('desk', 'log'), 'mail'), {
+      code: 'COMMAND_USAGE',
+      message: /the backup has no mail; it has desk, log/,
+    })
   })
 
   it('happens in every run of a seed alike', async () => {

@@ -4,8 +4,8 @@ import type { SharedLog } from './log.ts'
 import type { KeptStore, KeptStores, SharedStores } from './stores.ts'
 
 /**
- * What a world had in one moment: of each part, all that was in it. A part is a service, which is its store and those of its projections, one
- * projection alone (`mail.counts`), or the `log`.
+ * What a world had in one moment: of each part, all that was in it. A part is a service, which is its store and those
+ * of its projections, one projection alone (`mail.counts`), or the `log`.
  */
 export interface Backup {
   readonly parts: readonly string[]
@@ -79,7 +79,11 @@ export class Backups {
     const [service = part] = part.split('.')
     const users = this.#isStores(part) ? this.#fleet.of(service) : this.#fleet.all
     const [first] = users
-    if (first) throw new AtollError('DATA_IN_USE', `${part} cannot be replaced: ${first.actor.name} has it open. Stop what uses it before (world.stop, crash or powerLoss), and start it afterwards`)
+    if (first)
+      throw new AtollError(
+        'DATA_IN_USE',
+        `${part} cannot be replaced: ${first.actor.name} has it open. Stop what uses it before (world.stop, crash or powerLoss), and start it afterwards`,
+      )
   }
 }
 

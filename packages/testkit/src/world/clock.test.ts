@@ -38,10 +38,12 @@ describe('the clock of a world', () => {
     await using shop = await world(createShop())
     const beganMs = shop.clock.elapsedMs
     const seen: number[] = []
-    await Promise.all([30, 10, 20].map(async (minutes) => {
-      await shop.clock.advance(minutes * 60_000)
-      seen.push((shop.clock.elapsedMs - beganMs) / 60_000)
-    }))
+    await Promise.all(
+      [30, 10, 20].map(async (minutes) => {
+        await shop.clock.advance(minutes * 60_000)
+        seen.push((shop.clock.elapsedMs - beganMs) / 60_000)
+      }),
+    )
     assert.deepEqual(seen, [10, 20, 30])
   })
 })
@@ -50,10 +52,14 @@ describe('timers', () => {
   it('ring in the order in which they are due, at their times', async () => {
     await using shop = await world(createShop())
     const setAt = shop.clock.now()
-    for (const minutes of [30, 10, 20]) await shop.call(desk.remind, { id: `after ${minutes}`, afterMs: minutes * 60_000 })
+    for (const minutes of [30, 10, 20])
+      await shop.call(desk.remind, { id: `after ${minutes}`, afterMs: minutes * 60_000 })
     await shop.clock.advance('1h')
     const reminders = await shop.call(desk.reminders, {})
-    assert.deepEqual(reminders.map(({ id }) => id), ['after 10', 'after 20', 'after 30'])
+    assert.deepEqual(
+      reminders.map(({ id }) => id),
+      ['after 10', 'after 20', 'after 30'],
+    )
     for (const { id, at } of reminders) {
       const late = at - setAt - Number(id.slice(6)) * 60_000
       assert.ok(late >= 0 && late < 1_000, `${id} was ${late} ms late`)
@@ -108,6 +114,9 @@ describe('timers', () => {
 /** What rang: as the desk has noted it, and as the log has it. */
 async function rung(shop: World): Promise<string[]> {
   const noted = (await shop.call(desk.reminders, {})).map(({ id }) => id)
-  assert.deepEqual((await shop.events(reminded)).map(({ key }) => key), noted)
+  assert.deepEqual(
+    (await shop.events(reminded)).map(({ key }) => key),
+    noted,
+  )
   return noted
 }

@@ -28,7 +28,8 @@ export class Clock {
     if (toMs(by) < 0) throw new RangeError(`time does not go back: advance by more than '${by}'`)
     const scheduler = this.#scheduler
     const untilMs = scheduler.monotonicMs + toMs(by)
-    const isMet = (): boolean => scheduler.monotonicMs >= untilMs && !scheduler.isReady && (scheduler.nextMs ?? Infinity) > untilMs
+    const isMet = (): boolean =>
+      scheduler.monotonicMs >= untilMs && !scheduler.isReady && (scheduler.nextMs ?? Infinity) > untilMs
     await this.#driver.reach({ isMet, untilMs })
   }
 }

@@ -37,10 +37,17 @@ describe('a service that crashes', () => {
   }
 
   it('loses what had not committed, keeps what had, and tells which of the two is not known', async () => {
-    for (const [crash, kept] of [['before', 0], ['during', 0], ['after', 1]] as const) {
+    for (const [crash, kept] of [
+      ['before', 0],
+      ['during', 0],
+      ['after', 1],
+    ] as const) {
       await using shop = await world(createShop())
       shop.inject('desk', 'commit', { crash })
-      await assert.rejects(shop.call(desk.place, { id: 'o1', sku: 'lamp' }), { code: 'UNAVAILABLE', message: /not known/ })
+      await assert.rejects(shop.call(desk.place, { id: 'o1', sku: 'lamp' }), {
+        code: 'UNAVAILABLE',
+        message: /not known/,
+      })
       await shop.restart('desk')
       await shop.quiet()
       assert.equal((await shop.events(placed)).length, kept, crash)
@@ -73,10 +80,16 @@ describe('a service that crashes', () => {
 
   it('and is not part of the system is named, with those that are', async () => {
     await using shop = await world(createShop())
-    for (const act of [() => shop.crash('shipping'), () => shop.pause('shipping'), () => shop.inject('shipping', 'commit', {}), () => shop.skew('shipping', '1s')]) {
+    for (const act of [
+      () => shop.crash('shipping'),
+      () => shop.pause('shipping'),
+      () => shop.inject('shipping', 'commit', {}),
+      () => shop.skew('shipping', '1s'),
+    ]) {
       assert.throws(act, { code: 'DEFINITION_INVALID', message: /no service shipping; it has desk, stock, mail/ })
     }
-    for (const act of [shop.restart('shipping'), shop.stop('shipping'), shop.scale('shipping', 2)]) await assert.rejects(act, { code: 'DEFINITION_INVALID' })
+    for (const act of [shop.restart('shipping'), shop.stop('shipping'), shop.scale('shipping', 2)])
+      await assert.rejects(act, { code: 'DEFINITION_INVALID' })
   })
 })
 
@@ -84,7 +97,10 @@ describe('a power loss', () => {
   it('at any moment loses nothing that was acknowledged, and doubles nothing', async () => {
     for (let moment = 0; moment < 40; moment++) {
       await using shop = await world(createShop(), { seed: moment })
-      const placing = Promise.allSettled([shop.call(desk.place, { id: 'o1', sku: 'lamp' }), shop.call(desk.place, { id: 'o2', sku: 'tea' })])
+      const placing = Promise.allSettled([
+        shop.call(desk.place, { id: 'o1', sku: 'lamp' }),
+        shop.call(desk.place, { id: 'o2', sku: 'tea' }),
+      ])
       let turns = 0
       shop.trace.onNote = () => {
         if (++turns === moment) shop.powerLoss()
@@ -95,7 +111,8 @@ describe('a power loss', () => {
       await shop.start()
       await shop.quiet()
       const boxes = await shop.call(stock.boxes, {})
-      for (const [index, { status }] of outcomes.entries()) if (status === 'fulfilled') assert.ok(boxes.includes(`o${index + 1}`), `moment ${moment}`)
+      for (const [index, { status }] of outcomes.entries())
+        if (status === 'fulfilled') assert.ok(boxes.includes(`o${index + 1}`), `moment ${moment}`)
       assert.equal(new Set(boxes).size, boxes.length, `moment ${moment}`)
       assert.equal((await shop.call(mail.letters, {})).length, boxes.length, `moment ${moment}`)
       await shop.assertConserved()

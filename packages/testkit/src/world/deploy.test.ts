@@ -17,31 +17,72 @@ const joinedV2 = event('guest.joined', {
   upcasters: { 1: upcast(V1, ({ id, name }) => ({ id, first: name.split(' ')[0], last: name.split(' ')[1] })) },
 })
 
-const guestsOf = (joined: EventDefinition) => contract('guests', { events: [joined], join: command({ http: 'POST /guests', input: joined.data, output: z.void() }) })
-const seats = contract('seats', { all: query({ http: 'GET /seats', input: z.object({}), output: z.array(z.string()) }) })
+const guestsOf = (joined: EventDefinition) =>
+  contract('guests', {
+    events: [joined],
+    join: command({ http: 'POST /guests', input: joined.data, output: z.void() }),
+  })
+const seats = contract('seats', {
+  all: query({ http: 'GET /seats', input: z.object({}), output: z.array(z.string()) }),
+})
 const cards = contract('cards', { all: query({ input: z.object({}), output: z.array(z.string()) }) })
 
 const guestsService = (joined: EventDefinition) =>
-  service(guestsOf(joined), { handlers: { join: async ({ input, tx }) => { await tx(({ emit }) => emit(joined, input)) } } })
+  service(guestsOf(joined), {
+    handlers: {
+      join: async ({ input, tx }) => {
+        await tx(({ emit }) => emit(joined, input))
+      },
+    },
+  })
 
-const seatsV1Store = sqlStore<{ seats: { id: string } }>({ migrations: { '0001-seats': 'CREATE TABLE seats (id TEXT PRIMARY KEY)' } })
+const seatsV1Store = sqlStore<{ seats: { id: string } }>({
+  migrations: { '0001-seats': 'CREATE TABLE seats (id TEXT PRIMARY KEY)' },
+})
 const seatsV1 = service(seats, {
   store: seatsV1Store,
-  handlers: { all: async ({ db }) => (await db.selectFrom('seats').select('id').orderBy('id').execute()).map(({ id }) => id) },
-  subscribe: ({ on }) => [on(joinedV1, ({ event: { data }, tx }) => tx(({ db }) => db.insertInto('seats').values({ id: data.id }).execute()))],
+  handlers: {
+    all: async ({ db }) => (await db.selectFrom('seats').select('id').orderBy('id').execute()).map(({ id }) => id),
+  },
+  subscribe: ({ on }) => [
+    on(joinedV1, ({ event: { data }, tx }) => tx(({ db }) => db.insertInto('seats').values({ id: data.id }).execute())),
+  ],
 })
 
 const seatsV2 = (migration = "ALTER TABLE seats ADD COLUMN label TEXT NOT NULL DEFAULT '?'") =>
   service(seats, {
-    store: sqlStore<{ seats: { id: string; label?: string } }>({ migrations: { '0001-seats': 'CREATE TABLE seats (id TEXT PRIMARY KEY)', '0002-labels': migration } }),
-    handlers: { all: async ({ db }) => (await db.selectFrom('seats').selectAll().orderBy('id').execute()).map(({ id, label }) => `${id} ${label}`) },
-    subscribe: ({ on }) => [on(joinedV2, ({ event: { data }, tx }) => tx(({ db }) => db.insertInto('seats').values({ id: data.id, label: data.last }).execute()))],
+    store: sqlStore<{ seats: { id: string; label?: string } }>({
+      migrations: { '0001-seats': 'CREATE TABLE seats (id TEXT PRIMARY KEY)', '0002-labels': migration },
+    }),
+    handlers: {
+      all: async ({ db }) =>
+        (await db.selectFrom('seats').selectAll().orderBy('id').execute()).map(({ id, label }) => `${id} ${label}`),
+    },
+    subscribe: ({ on }) => [
+      on(joinedV2, ({ event: { data }, tx }) =>
+        tx(({ db }) => db.insertInto('seats').values({ id: data.id, label: data.last }).execute()),
+      ),
+    ],
   })
 
 const cardsService = service(cards, {
-  store: sqlStore<{ cards: { seq?: number; text: string } }>({ migrations: { '0001-cards': 'CREATE TABLE cards (seq INTEGER PRIMARY KEY, text TEXT NOT NULL)' } }),
-  handlers: { all: async ({ db }) => (await db.selectFrom('cards').select('text').orderBy('text').execute()).map(({ text }) => text) },
-  subscribe: ({ on }) => [on(joinedV2, ({ event: { data }, tx }) => tx(({ db }) => db.insertInto('cards').values({ text: `${data.last}, ${data.first}` }).execute()))],
+  store: sqlStore<{ cards: { seq?: number; text: string } }>({
+    migrations: { '0001-cards': 'CREATE TABLE cards (seq INTEGER PRIMARY KEY, text TEXT NOT NULL)' },
+  }),
+  handlers: {
+    all: async ({ db }) =>
+      (await db.selectFrom('cards').select('text').orderBy('text').execute()).map(({ text }) => text),
+  },
+  subscribe: ({ on }) => [
+    on(joinedV2, ({ event: { data }, tx }) =>
+      tx(({ db }) =>
+        db
+          .insertInto('cards')
+          .values({ text: `${data.last}, ${data.first}` })
+          .execute(),
+      ),
+    ),
+  ],
 })
 
 const before = system('party', { services: [guestsService(joinedV1), seatsV1] })
@@ -69,12 +110,17 @@ describe('another version of a system', () => {
     for (let seed = 0; seed < 8; seed++) {
       await using party = await world(before, { seed })
       await party.scale('seats', 2)
-      const joining = Promise.allSettled(Array.from({ length: 20 }, (_, index) => party.call(guestsOf(joinedV1).join, { id: `g${index}`, name: 'Ann Lee' })))
+      const joining = Promise.allSettled(
+        Array.from({ length: 20 }, (_, index) =>
+          party.call(guestsOf(joinedV1).join, { id: `g${index}`, name: 'Ann Lee' }),
+        ),
+      )
       const [outcomes] = await Promise.all([joining, party.deploy(after)])
       await party.quiet()
       const seated = await party.call(seats.all, {})
       const joined = await party.events()
-      for (const [index, { status }] of outcomes.entries()) if (status === 'fulfilled') assert.ok(seated.some((seat) => seat.startsWith(`g${index} `)))
+      for (const [index, { status }] of outcomes.entries())
+        if (status === 'fulfilled') assert.ok(seated.some((seat) => seat.startsWith(`g${index} `)))
       assert.equal(seated.length, joined.length)
       assert.equal((await party.call(cards.all, {})).length, joined.length)
       await party.assertConserved()
@@ -92,15 +138,30 @@ describe('another version of a system', () => {
 
   it('makes dead letters of events that it does not understand, and a better one redrives them', async () => {
     const joinedBare = event('guest.joined', { version: 1, key: ({ id }) => id, data: V2 })
-    const worse = system('party', { services: [guestsService(joinedBare), service(seats, { store: seatsV1Store, handlers: { all: () => [] }, subscribe: ({ on }) => [on(joinedBare, () => {})] })] })
+    const worse = system('party', {
+      services: [
+        guestsService(joinedBare),
+        service(seats, {
+          store: seatsV1Store,
+          handlers: { all: () => [] },
+          subscribe: ({ on }) => [on(joinedBare, () => {})],
+        }),
+      ],
+    })
     await using party = await world(before)
     await party.stop('seats')
     await party.call(guestsOf(joinedV1).join, ann)
     await party.deploy(worse)
     await party.quiet()
-    assert.deepEqual((await party.deadLetters()).map(({ error }) => error.code), ['EVENT_UNREADABLE'])
+    assert.deepEqual(
+      (await party.deadLetters()).map(({ error }) => error.code),
+      ['EVENT_UNREADABLE'],
+    )
     await party.deploy(after)
-    assert.deepEqual((await party.redrive()).map(({ outcome }) => outcome), ['handled'])
+    assert.deepEqual(
+      (await party.redrive()).map(({ outcome }) => outcome),
+      ['handled'],
+    )
     assert.deepEqual(await party.call(seats.all, {}), ['a Lee'])
   })
 
@@ -127,7 +188,12 @@ describe('another version of a system', () => {
     await using party = await world(before)
     await party.call(guestsOf(joinedV1).join, ann)
     await party.quiet()
-    await assert.rejects(party.deploy(system('party', { services: [guestsService(joinedV2), seatsV2('ALTER TABLE nothing ADD COLUMN x')] })), { code: 'MIGRATION_FAILED' })
+    await assert.rejects(
+      party.deploy(
+        system('party', { services: [guestsService(joinedV2), seatsV2('ALTER TABLE nothing ADD COLUMN x')] }),
+      ),
+      { code: 'MIGRATION_FAILED' },
+    )
     await party.deploy(before)
     assert.deepEqual(await party.call(seats.all, {}), ['a'])
   })

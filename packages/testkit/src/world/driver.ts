@@ -30,19 +30,25 @@ export class Driver {
     this.#goals.add(goal)
     try {
       // A goal that is added while the world runs is met by that run, unless it ends for the others first.
-      while (!goal.isMet() && this.#goals.has(goal)) await (this.#running ??= this.#run().finally(() => (this.#running = undefined)))
+      while (!goal.isMet() && this.#goals.has(goal))
+        await (this.#running ??= this.#run().finally(() => (this.#running = undefined)))
     } finally {
       this.#goals.delete(goal)
     }
   }
 
-  /** Calls `look` whenever nobody is ready, until the answer is called. What it throws is thrown to everybody who waits. */
+  /**
+   * Calls `look` whenever nobody is ready, until the answer is called. What it throws is thrown to everybody who waits.
+   */
   onStill(look: () => Promise<void>): () => void {
     this.#onStill.add(look)
     return () => void this.#onStill.delete(look)
   }
 
-  /** Resolves or rejects as `work` does, with the world running meanwhile. NOT_QUIET if it takes longer than anything should. */
+  /**
+   * Resolves or rejects as `work` does, with the world running meanwhile. NOT_QUIET if it takes longer than anything
+   * should.
+   */
   async complete<T>(work: Promise<T>): Promise<T> {
     let settled = false
     const settle = (): void => void (settled = true)
@@ -50,7 +56,10 @@ export class Driver {
     const untilMs = this.#scheduler.monotonicMs + WORK_MS_MAX
     await this.reach({ isMet: () => settled || this.#scheduler.monotonicMs >= untilMs, untilMs })
     if (settled) return work
-    throw new AtollError('NOT_QUIET', 'what was asked for has not come in an hour of virtual time: it waits for an instance that is paused, or for something outside of this world')
+    throw new AtollError(
+      'NOT_QUIET',
+      'what was asked for has not come in an hour of virtual time: it waits for an instance that is paused, or for something outside of this world',
+    )
   }
 
   async #run(): Promise<void> {
@@ -94,7 +103,10 @@ export class Driver {
     if (dueMs <= untilMs && dueMs < Infinity) return scheduler.fire()
     if (untilMs === Infinity) {
       this.#goals.clear()
-      throw new AtollError('NOT_QUIET', 'nothing is left that could happen in this world, and what is waited for has not: a handler waits for something outside of it')
+      throw new AtollError(
+        'NOT_QUIET',
+        'nothing is left that could happen in this world, and what is waited for has not: a handler waits for something outside of it',
+      )
     }
     scheduler.monotonicMs = Math.max(scheduler.monotonicMs, untilMs)
   }

@@ -11,16 +11,45 @@ const ends: readonly (readonly [what: string, says: RegExp, end: () => unknown])
   ['exit of node:process', /called process\.exit\(\)/, () => exit()],
   ['process.abort', /called process\.abort\(\)/, () => process.abort()],
   ['a signal to itself', /called process\.kill\(\)/, () => process.kill(process.pid, 'SIGKILL')],
-  ['a rejection that nobody awaits', /nobody awaits it/, async () => { void Promise.reject(new Error('stray')); await new Promise(() => {}) }],
-  ['a rejection of nothing', /nobody awaits it/, async () => { void Promise.reject(undefined); await new Promise(() => {}) }],
-  ['an error that nobody catches', /nobody catches it/, async () => { queueMicrotask(() => { throw new Error('stray') }); await new Promise(() => {}) }],
+  [
+    'a rejection that nobody awaits',
+    /nobody awaits it/,
+    async () => {
+      void Promise.reject(new Error('stray'))
+      await new Promise(() => {})
+    },
+  ],
+  [
+    'a rejection of nothing',
+    /nobody awaits it/,
+    async () => {
+      void Promise.reject(undefined)
+      await new Promise(() => {})
+    },
+  ],
+  [
+    'an error that nobody catches',
+    /nobody catches it/,
+    async () => {
+      queueMicrotask(() => {
+        throw new Error('stray')
+      })
+      await new Promise(() => {})
+    },
+  ],
 ]
 
 describe('a handler that ends its process', () => {
   for (const [what, says, end] of ends) {
     it(`by ${what} ends its instance alone, which is started again`, async () => {
       let met = 0
-      await using shop = await world(createShop({ packing: () => { if (++met === 1) return end() } }))
+      await using shop = await world(
+        createShop({
+          packing: () => {
+            if (++met === 1) return end()
+          },
+        }),
+      )
       await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
       await shop.quiet()
       assert.equal(met, 2)
@@ -29,8 +58,14 @@ describe('a handler that ends its process', () => {
       assert.deepEqual(shop.instances('stock'), ['stock-1'])
       assert.ok(shop.clock.elapsedMs >= 1_000, 'a while later')
       const said = shop.logged.filter(({ message }) => says.test(message))
-      assert.deepEqual(said.map(({ level, fields }) => [level, fields['instance']]), [['error', 'stock-1']])
-      assert.deepEqual(shop.ended.map(({ instance }) => instance), ['stock-1'])
+      assert.deepEqual(
+        said.map(({ level, fields }) => [level, fields['instance']]),
+        [['error', 'stock-1']],
+      )
+      assert.deepEqual(
+        shop.ended.map(({ instance }) => instance),
+        ['stock-1'],
+      )
       await shop.assertConserved()
     })
   }
@@ -57,15 +92,23 @@ describe('a handler that ends its process', () => {
   it('of a projection, or of a query, is no other', async () => {
     let counts = 0
     let asks = 0
-    const once = (isFirst: boolean): void => { if (isFirst) process.exit() }
-    await using shop = await world(createShop({ counting: () => once(++counts === 1), asked: () => once(++asks === 1) }), { restartMs: 5_000 })
+    const once = (isFirst: boolean): void => {
+      if (isFirst) process.exit()
+    }
+    await using shop = await world(
+      createShop({ counting: () => once(++counts === 1), asked: () => once(++asks === 1) }),
+      { restartMs: 5_000 },
+    )
     await assert.rejects(shop.call(desk.now, {}), { code: 'UNAVAILABLE', message: /desk-1 is gone/ })
     await assert.rejects(shop.call(desk.now, {}), { code: 'UNAVAILABLE', message: /no instance of desk is up/ })
     await shop.clock.advance('5s')
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await shop.quiet()
     assert.deepEqual(await shop.call(mail.counts, {}), { lamp: 1 })
-    assert.ok((await shop.call(desk.now, {})).at >= shop.clock.now() - shop.clock.elapsedMs + 10_000, 'both came back when their time was over')
+    assert.ok(
+      (await shop.call(desk.now, {})).at >= shop.clock.now() - shop.clock.elapsedMs + 10_000,
+      'both came back when their time was over',
+    )
   })
 
   it('stays down when somebody has taken its service in hand', async () => {
@@ -107,13 +150,21 @@ describe('an instance that is killed in the midst of a handling', () => {
   })
 
   it('has nothing to show for it if that is before its commit, and all of it afterwards', async () => {
-    for (const [crash, kept] of [['before', 0], ['during', 0], ['after', 1]] as const) {
+    for (const [crash, kept] of [
+      ['before', 0],
+      ['during', 0],
+      ['after', 1],
+    ] as const) {
       await using shop = await world(createShop())
       shop.inject('stock', 'handle', { crash })
       await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
       await shop.clock.advance('1s')
       const [event] = await shop.events(placed)
-      assert.equal((await shop.db<{ boxes: { id: string } }>('stock').selectFrom('boxes').selectAll().execute()).length, kept, crash)
+      assert.equal(
+        (await shop.db<{ boxes: { id: string } }>('stock').selectFrom('boxes').selectAll().execute()).length,
+        kept,
+        crash,
+      )
       const effect = (await shop.flow(event!.id)).effects.find(({ subscription }) => subscription === 'stock')
       assert.equal(effect?.outcome === 'handled', kept === 1, crash)
     }
@@ -133,6 +184,9 @@ describe('outside of a world’s processes', () => {
       for (const listener of others) process.on('unhandledRejection', listener)
     }
     assert.deepEqual(shop.instances('stock'), ['stock-1'])
-    assert.deepEqual(shop.logged.filter(({ level }) => level === 'error'), [])
+    assert.deepEqual(
+      shop.logged.filter(({ level }) => level === 'error'),
+      [],
+    )
   })
 })

@@ -6,7 +6,8 @@ import type { Instance } from './instance.ts'
 import { handlingNow } from './sightings.ts'
 
 /**
- * The instances of every service, and the network between them: a request goes to one that is up, drawn by the seed, and is lost with it.
+ * The instances of every service, and the network between them: a request goes to one that is up, drawn by the seed,
+ * and is lost with it.
  */
 export class Fleet implements Calls {
   system: System
@@ -25,7 +26,10 @@ export class Fleet implements Calls {
   /** Those of a service that are not dead. DEFINITION_INVALID if there is no such service. */
   of(service: string): readonly Instance[] {
     if (!this.system.services.some(({ name }) => name === service)) {
-      throw new AtollError('DEFINITION_INVALID', `system ${this.system.name} has no service ${service}; it has ${this.system.services.map(({ name }) => name).join(', ')}`)
+      throw new AtollError(
+        'DEFINITION_INVALID',
+        `system ${this.system.name} has no service ${service}; it has ${this.system.services.map(({ name }) => name).join(', ')}`,
+      )
     }
     const alive = (this.#instances.get(service) ?? []).filter(({ actor }) => !actor.isDead)
     this.#instances.set(service, alive)
@@ -46,12 +50,16 @@ export class Fleet implements Calls {
 
   dispatch(operation: string, request: Dispatch): Promise<Dispatched> {
     const entry = this.system.operations.get(operation)
-    if (!entry) return Promise.reject(new AtollError('NOT_FOUND', `system ${this.system.name} has no operation ${operation}`))
+    if (!entry)
+      return Promise.reject(new AtollError('NOT_FOUND', `system ${this.system.name} has no operation ${operation}`))
     const service = entry.service.name
     const requestId = request.requestId ?? this.#surroundings.uuid()
     this.requestIds.add(requestId)
     const up = this.of(service).filter((instance) => instance.isUp)
-    if (up.length === 0) return Promise.reject(new AtollError('UNAVAILABLE', `${operation} cannot be reached: no instance of ${service} is up`))
+    if (up.length === 0)
+      return Promise.reject(
+        new AtollError('UNAVAILABLE', `${operation} cannot be reached: no instance of ${service} is up`),
+      )
     const instance = up.length === 1 ? up[0]! : this.#random.pick(up)
     return this.#send(instance, operation, { ...request, requestId })
   }
@@ -65,11 +73,23 @@ export class Fleet implements Calls {
       }
       const lost = (): void => {
         done()
-        reject(new AtollError('UNAVAILABLE', `${operation} was not answered: ${actor.name} is gone. Whether it had an effect is not known`, { details: { effect: 'unknown' } }))
+        reject(
+          new AtollError(
+            'UNAVAILABLE',
+            `${operation} was not answered: ${actor.name} is gone. Whether it had an effect is not known`,
+            { details: { effect: 'unknown' } },
+          ),
+        )
       }
       const late = (): void => {
         done()
-        reject(new AtollError('DEADLINE_EXCEEDED', `${operation} was not answered in time by ${actor.name}. Whether it had an effect is not known`, { details: { effect: 'unknown' } }))
+        reject(
+          new AtollError(
+            'DEADLINE_EXCEEDED',
+            `${operation} was not answered in time by ${actor.name}. Whether it had an effect is not known`,
+            { details: { effect: 'unknown' } },
+          ),
+        )
       }
       const timer = after((request.deadlineMs ?? monotonicMs() + ANSWER_MS) - monotonicMs() + GRACE_MS, late)
       actor.onDeath.add(lost)

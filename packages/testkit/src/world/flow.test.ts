@@ -10,7 +10,9 @@ async function flowOf(shop: World, key = 'o1') {
 
 function failingOnce(): () => void {
   let tries = 0
-  return () => { if (++tries === 1) throw new Error('no ink') }
+  return () => {
+    if (++tries === 1) throw new Error('no ink')
+  }
 }
 
 describe('a flow', () => {
@@ -27,23 +29,49 @@ describe('a flow', () => {
 │     └─ mail: handled
 └─ mail.counts: handled`,
     )
-    assert.deepEqual([flow.type, flow.key, flow.source, flow.data], ['order.placed', 'o1', 'desk', { id: 'o1', sku: 'lamp' }])
-    assert.deepEqual(flow.effects[0]?.led[0]?.effects.map(({ subscription, outcome, tries }) => [subscription, outcome, tries]), [['mail', 'handled', 1]])
+    assert.deepEqual(
+      [flow.type, flow.key, flow.source, flow.data],
+      ['order.placed', 'o1', 'desk', { id: 'o1', sku: 'lamp' }],
+    )
+    assert.deepEqual(
+      flow.effects[0]?.led[0]?.effects.map(({ subscription, outcome, tries }) => [subscription, outcome, tries]),
+      [['mail', 'handled', 1]],
+    )
   })
 
   it('shows what failed, how often and why', async () => {
     let tries = 0
-    await using shop = await world(createShop({ packing: () => { if (++tries < 3) throw new Error('no tape') }, counting: () => Promise.reject(new Error('no ink')) }))
+    await using shop = await world(
+      createShop({
+        packing: () => {
+          if (++tries < 3) throw new Error('no tape')
+        },
+        counting: () => Promise.reject(new Error('no ink')),
+      }),
+    )
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await shop.quiet()
-    assert.match(String(await flowOf(shop)), /├─ stock: handled, after 3 tries\n[^]*└─ mail.counts: failed, after \d+ tries, no ink$/)
+    assert.match(
+      String(await flowOf(shop)),
+      /├─ stock: handled, after 3 tries\n[^]*└─ mail.counts: failed, after \d+ tries, no ink$/,
+    )
   })
 
   it('shows what failed after its commit, and forgets what a later try has mended', async () => {
-    await using shop = await world(createShop({ packed: () => { throw new Error('no bell') }, counting: failingOnce() }))
+    await using shop = await world(
+      createShop({
+        packed: () => {
+          throw new Error('no bell')
+        },
+        counting: failingOnce(),
+      }),
+    )
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await shop.quiet()
-    assert.match(String(await flowOf(shop)), /├─ stock: handled, failed after its commit: no bell\n[^]*└─ mail.counts: handled, after \d+ tries$/)
+    assert.match(
+      String(await flowOf(shop)),
+      /├─ stock: handled, failed after its commit: no bell\n[^]*└─ mail.counts: handled, after \d+ tries$/,
+    )
   })
 
   it('shows what waits for a service that is down', async () => {
@@ -70,7 +98,14 @@ describe('a flow', () => {
       await shop.clock.advance('10s')
       await shop.restart('stock')
       await shop.quiet()
-      assert.deepEqual((await flowOf(shop)).effects.map(({ subscription, outcome }) => [subscription, outcome]), [['stock', 'handled'], ['mail.counts', 'handled']], `commit ${nth}`)
+      assert.deepEqual(
+        (await flowOf(shop)).effects.map(({ subscription, outcome }) => [subscription, outcome]),
+        [
+          ['stock', 'handled'],
+          ['mail.counts', 'handled'],
+        ],
+        `commit ${nth}`,
+      )
     }
   })
 
@@ -79,7 +114,10 @@ describe('a flow', () => {
     await shop.call(desk.remind, { id: 'o1', afterMs: 1_000 })
     await shop.clock.advance('1m')
     const [due] = (await shop.events()).filter(({ type }) => type === 'reminder.due')
-    assert.equal(String(await shop.flow(due!.id)), 'reminder.due o1 (desk)\n└─ desk: handled\n   └─ order.reminded o1 (desk)')
+    assert.equal(
+      String(await shop.flow(due!.id)),
+      'reminder.due o1 (desk)\n└─ desk: handled\n   └─ order.reminded o1 (desk)',
+    )
     assert.equal((await shop.events(reminded)).length, 1)
   })
 

@@ -28,7 +28,12 @@ export interface Effect {
 }
 
 /** Puts together what an event led to. NOT_FOUND if it is not in the log. */
-export function createFlow(eventId: string, events: readonly StoredRecord[], system: System, sightings: Sightings): Flow {
+export function createFlow(
+  eventId: string,
+  events: readonly StoredRecord[],
+  system: System,
+  sightings: Sightings,
+): Flow {
   const byCause = Map.groupBy(events, (event) => event.cause)
   const root = events.find((event) => event.id === eventId)
   if (!root) throw new AtollError('NOT_FOUND', `event ${eventId} is not in the log; world.events() lists what is`)
@@ -45,21 +50,43 @@ export function createFlow(eventId: string, events: readonly StoredRecord[], sys
         const outcome = sighting?.handled ? 'handled' : sighting?.error === undefined ? 'waiting' : 'failed'
         // A projection emits nothing; what its service emitted because of this event, its handlers did.
         const emitted = projection === undefined ? led.filter((event) => event.source === service) : []
-        return { subscription: name, outcome, tries: sighting?.tries ?? 0, error: sighting?.error, led: emitted.map(flowOf) }
+        return {
+          subscription: name,
+          outcome,
+          tries: sighting?.tries ?? 0,
+          error: sighting?.error,
+          led: emitted.map(flowOf),
+        }
       })
-    const flow: Flow = { id, type, key, source, data: JSON.parse(record.data) as unknown, effects, toString: () => draw(flow, '').join('\n') }
+    const flow: Flow = {
+      id,
+      type,
+      key,
+      source,
+      data: JSON.parse(record.data) as unknown,
+      effects,
+      toString: () => draw(flow, '').join('\n'),
+    }
     return flow
   }
 }
 
 function draw(flow: Flow, indent: string): string[] {
-  return [`${flow.type} ${flow.key} (${flow.source})`, ...flow.effects.flatMap((effect, index) => drawEffect(effect, indent, index === flow.effects.length - 1))]
+  return [
+    `${flow.type} ${flow.key} (${flow.source})`,
+    ...flow.effects.flatMap((effect, index) => drawEffect(effect, indent, index === flow.effects.length - 1)),
+  ]
 }
 
 function drawEffect(effect: Effect, indent: string, isLast: boolean): string[] {
   const { subscription, outcome, tries, error, led } = effect
   const within = `${indent}${isLast ? '   ' : '│  '}`
-  const why = error === undefined || outcome === 'waiting' ? [] : outcome === 'failed' ? [error] : [`failed after its commit: ${error}`]
+  const why =
+    error === undefined || outcome === 'waiting'
+      ? []
+      : outcome === 'failed'
+        ? [error]
+        : [`failed after its commit: ${error}`]
   const how = [outcome, ...(tries > 1 ? [`after ${tries} tries`] : []), ...why].join(', ')
   return [
     `${indent}${isLast ? '└─' : '├─'} ${subscription}: ${how}`,

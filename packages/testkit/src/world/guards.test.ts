@@ -24,7 +24,11 @@ const refused: readonly (readonly [name: string, instead: string, use: () => unk
   ['randomBytes() of node:crypto', 'newId() of', () => randomBytes(4)],
   ['randomInt() of node:crypto', 'newId() of', () => randomInt(4)],
   ['crypto.getRandomValues()', 'newId() of', () => crypto.getRandomValues(new Uint8Array(4))],
-  ['crypto.subtle.digest()', 'node:crypto has synchronous functions', () => crypto.subtle.digest('SHA-256', new Uint8Array(4))],
+  [
+    'crypto.subtle.digest()',
+    'node:crypto has synchronous functions',
+    () => crypto.subtle.digest('SHA-256', new Uint8Array(4)),
+  ],
   ['setTimeout()', 'tx.schedule', () => setTimeout(() => {}, 0)],
   ['setInterval()', 'tx.schedule', () => clearInterval(setInterval(() => {}, 1_000_000))],
   ['setImmediate()', 'tx.schedule', () => setImmediate(() => {})],
@@ -50,22 +54,31 @@ describe('a handler in a world', () => {
   }
 
   it('may not either where it goes on after waiting', async () => {
-    await using shop = await world(createShop({ asked: async () => { await Promise.resolve(); return Date.now() } }))
+    await using shop = await world(
+      createShop({
+        asked: async () => {
+          await Promise.resolve()
+          return Date.now()
+        },
+      }),
+    )
     await assert.rejects(shop.call(desk.now, {}), { code: 'NONDETERMINISTIC' })
   })
 
   it('may do what is the same in every run', async () => {
-    await using shop = await world(createShop({
-      asked: async () => {
-        assert.equal(new Date(5).getTime(), 5)
-        assert.ok(new Date(5) instanceof Date)
-        assert.equal(Date.UTC(1970, 0), 0)
-        assert.equal(Date.parse('1970-01-01'), 0)
-        assert.equal(createHash('sha256').update('').digest('hex').slice(0, 4), 'e3b0')
-        await new Promise<void>((resolve) => queueMicrotask(resolve))
-        await new Promise<void>((resolve) => process.nextTick(resolve))
-      },
-    }))
+    await using shop = await world(
+      createShop({
+        asked: async () => {
+          assert.equal(new Date(5).getTime(), 5)
+          assert.ok(new Date(5) instanceof Date)
+          assert.equal(Date.UTC(1970, 0), 0)
+          assert.equal(Date.parse('1970-01-01'), 0)
+          assert.equal(createHash('sha256').update('').digest('hex').slice(0, 4), 'e3b0')
+          await new Promise<void>((resolve) => queueMicrotask(resolve))
+          await new Promise<void>((resolve) => process.nextTick(resolve))
+        },
+      }),
+    )
     assert.equal((await shop.call(desk.now, {})).by, 'desk')
   })
 })
@@ -93,7 +106,10 @@ describe('a test', () => {
   it('finds everything as it was when a world could not begin', async () => {
     const real = Date
     const broken = createShop()
-    const services = broken.services.map((service) => ({ ...service, store: { ...service.store!, migrations: { '0001-broken': 'CREATE NONSENSE' } } }))
+    const services = broken.services.map((service) => ({
+      ...service,
+      store: { ...service.store!, migrations: { '0001-broken': 'CREATE NONSENSE' } },
+    }))
     await assert.rejects(world({ ...broken, services }), { code: 'MIGRATION_FAILED' })
     assert.equal(Date, real)
   })

@@ -3,14 +3,15 @@ import { AtollError } from '@atoll/host'
 import { gone } from './passage.ts'
 import { inside } from './scheduler.ts'
 
-// What is not the same in the next run of a seed is refused while code of a world runs, by its name, and with what to use instead. Code
-// outside of worlds, such as the test that runs them, does not notice. What would end the process ends the instance that did it, and
-// nobody else.
+// What is not the same in the next run of a seed is refused while code of a world runs, by its name, and with what to
+// use instead. Code outside of worlds, such as the test that runs them, does not notice. What would end the process
+// ends the instance that did it, and nobody else.
 
 const now = 'now() of the handler’s context'
 const later = 'tx.schedule, for what is to happen later'
 const id = 'newId() of the handler’s context'
-const elsewhere = 'a handler of the world, or a value made before the world begins: what is outside answers in its own time'
+const elsewhere =
+  'a handler of the world, or a value made before the world begins: what is outside answers in its own time'
 
 /** By module, or `global`: what is refused, and what to use instead. */
 const refusals: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -19,19 +20,54 @@ const refusals: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'global.performance': { now },
   'global.crypto': { randomUUID: id, getRandomValues: id },
   'global.crypto.subtle': Object.fromEntries(
-    ['decrypt', 'deriveBits', 'deriveKey', 'digest', 'encrypt', 'exportKey', 'generateKey', 'importKey', 'sign', 'unwrapKey', 'verify', 'wrapKey'].map((name) => [name, `${elsewhere}; node:crypto has synchronous functions`]),
+    [
+      'decrypt',
+      'deriveBits',
+      'deriveKey',
+      'digest',
+      'encrypt',
+      'exportKey',
+      'generateKey',
+      'importKey',
+      'sign',
+      'unwrapKey',
+      'verify',
+      'wrapKey',
+    ].map((name) => [name, `${elsewhere}; node:crypto has synchronous functions`]),
   ),
   'global.AbortSignal': { timeout: 'signal of the handler’s context' },
   'node:crypto': {
-    randomUUID: id, randomBytes: id, randomInt: id, randomFill: id, randomFillSync: id,
-    generateKeyPair: elsewhere, generateKeyPairSync: elsewhere, pbkdf2: 'pbkdf2Sync', scrypt: 'scryptSync', hkdf: 'hkdfSync',
+    randomUUID: id,
+    randomBytes: id,
+    randomInt: id,
+    randomFill: id,
+    randomFillSync: id,
+    generateKeyPair: elsewhere,
+    generateKeyPairSync: elsewhere,
+    pbkdf2: 'pbkdf2Sync',
+    scrypt: 'scryptSync',
+    hkdf: 'hkdfSync',
   },
   'node:timers': { setTimeout: later, setInterval: later, setImmediate: later },
   'node:timers/promises': { setTimeout: later, setInterval: later, setImmediate: later },
   'node:process.hrtime': { bigint: now },
   'node:process': { hrtime: now },
-  'node:fs': { readFile: elsewhere, writeFile: elsewhere, appendFile: elsewhere, open: elsewhere, stat: elsewhere, readdir: elsewhere },
-  'node:fs/promises': { readFile: elsewhere, writeFile: elsewhere, appendFile: elsewhere, open: elsewhere, stat: elsewhere, readdir: elsewhere },
+  'node:fs': {
+    readFile: elsewhere,
+    writeFile: elsewhere,
+    appendFile: elsewhere,
+    open: elsewhere,
+    stat: elsewhere,
+    readdir: elsewhere,
+  },
+  'node:fs/promises': {
+    readFile: elsewhere,
+    writeFile: elsewhere,
+    appendFile: elsewhere,
+    open: elsewhere,
+    stat: elsewhere,
+    readdir: elsewhere,
+  },
   'node:net': { connect: elsewhere, createConnection: elsewhere },
   'node:http': { request: elsewhere, get: elsewhere },
   'node:https': { request: elsewhere, get: elsewhere },
@@ -61,10 +97,12 @@ function install(): (() => void)[] {
   for (const [place, names] of Object.entries(refusals)) {
     const target = find(place)
     for (const [name, instead] of Object.entries(names)) {
-      undo.push(intercept(target, name, (call) => {
-        refuseInside(nameOf(place, name), instead)
-        return call()
-      }))
+      undo.push(
+        intercept(target, name, (call) => {
+          refuseInside(nameOf(place, name), instead)
+          return call()
+        }),
+      )
     }
   }
   syncBuiltinESMExports()
@@ -72,14 +110,23 @@ function install(): (() => void)[] {
 }
 
 /** Puts `around` in the place of a function, if there is one. Returns what undoes it. */
-function intercept(target: Record<string, unknown>, name: string, around: (call: () => unknown, args: readonly unknown[]) => unknown): () => void {
+function intercept(
+  target: Record<string, unknown>,
+  name: string,
+  around: (call: () => unknown, args: readonly unknown[]) => unknown,
+): () => void {
   const real: unknown = target[name]
   if (typeof real !== 'function') return () => {}
   const own = Object.getOwnPropertyDescriptor(target, name)
   const guarded = function (this: unknown, ...args: unknown[]): unknown {
     return around(() => Reflect.apply(real, this, args), args)
   }
-  Object.defineProperty(target, name, { value: Object.assign(guarded, real), configurable: true, writable: true, enumerable: own?.enumerable ?? true })
+  Object.defineProperty(target, name, {
+    value: Object.assign(guarded, real),
+    configurable: true,
+    writable: true,
+    enumerable: own?.enumerable ?? true,
+  })
   return () => {
     if (own) Object.defineProperty(target, name, own)
     else delete target[name]
@@ -87,8 +134,8 @@ function intercept(target: Record<string, unknown>, name: string, around: (call:
 }
 
 /**
- * What ends a process: that it asks for it, and an error that nobody catches. Node.js tells of such an error in the context in which it was
- * thrown, so it is known whose it is.
+ * What ends a process: that it asks for it, and an error that nobody catches. Node.js tells of such an error in the
+ * context in which it was thrown, so it is known whose it is.
  */
 function guardEnds(): (() => void)[] {
   const target = find('node:process')
@@ -99,7 +146,10 @@ function guardEnds(): (() => void)[] {
       end(`it called process.${name}()`)
       throw gone // nothing comes after it, and who catches this is dead
     })
-  const strays: Readonly<Record<string, string>> = { unhandledRejection: 'a promise was rejected, and nobody awaits it', uncaughtException: 'an error was thrown, and nobody catches it' }
+  const strays: Readonly<Record<string, string>> = {
+    unhandledRejection: 'a promise was rejected, and nobody awaits it',
+    uncaughtException: 'an error was thrown, and nobody catches it',
+  }
   return [
     asks('exit'),
     asks('reallyExit'),
@@ -139,7 +189,10 @@ function guardDate(): () => void {
 function refuseInside(what: string, instead: string): void {
   const here = inside.getStore()
   if (here === undefined) return
-  const refusal = new AtollError('NONDETERMINISTIC', `${here.name} used ${what} in a world under a seed, where it would be different in every run. Use ${instead}`)
+  const refusal = new AtollError(
+    'NONDETERMINISTIC',
+    `${here.name} used ${what} in a world under a seed, where it would be different in every run. Use ${instead}`,
+  )
   here.refusals.push(refusal)
   throw refusal
 }

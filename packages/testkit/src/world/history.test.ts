@@ -39,8 +39,16 @@ describe('a store that is older than the log', () => {
         await shop.start()
         await look(shop)
         assert.equal(shop.readiness().ready, false)
-        assert.match(reasons(shop), /the relay of desk is halted: STORE_OUTDATED: the log has event .* as number 2 in partition 0/)
-        assert.deepEqual((await shop.ledger()).filter(({ event, subscription }) => event === placed.name && subscription === 'stock').map(({ balanced }) => balanced), [false])
+        assert.match(
+          reasons(shop),
+          /the relay of desk is halted: STORE_OUTDATED: the log has event .* as number 2 in partition 0/,
+        )
+        assert.deepEqual(
+          (await shop.ledger())
+            .filter(({ event, subscription }) => event === placed.name && subscription === 'stock')
+            .map(({ balanced }) => balanced),
+          [false],
+        )
         shop.powerLoss()
       }
       assert.equal((await shop.events(placed)).length, 2)
@@ -61,7 +69,10 @@ describe('a store that is older than the log', () => {
     await shop.start()
     const refused = await shop.request('POST', '/orders', { body: { id: 'o3', sku: 'lamp' } })
     assert.deepEqual([refused.status, (refused.body as { code: string }).code], [503, 'STORE_OUTDATED'])
-    await assert.rejects(shop.call(desk.place, { id: 'o4', sku: 'lamp' }), /desk\.place was refused: the store of desk is older than the log/)
+    await assert.rejects(
+      shop.call(desk.place, { id: 'o4', sku: 'lamp' }),
+      /desk\.place was refused: the store of desk is older than the log/,
+    )
     assert.equal((await shop.request('GET', '/orders/o1')).status, 200)
     shop.powerLoss()
     await shop.restore(monday)
@@ -134,12 +145,20 @@ describe('a source and log that are older than a subscriber', () => {
       await shop.start()
       await look(shop)
       assert.equal(shop.readiness().ready, false)
-      assert.match(reasons(shop), /mail is halted: LOG_DIVERGED: mail has handled event .* as number 3 in partition 0 of stock, and the log has event/)
+      assert.match(
+        reasons(shop),
+        /mail is halted: LOG_DIVERGED: mail has handled event .* as number 3 in partition 0 of stock, and the log has event/,
+      )
       assert.match(reasons(shop), /mail\.counts is halted: LOG_DIVERGED/)
-      const balanced = (await shop.ledger()).filter(({ subscription }) => subscription.startsWith('mail')).map((row) => row.balanced)
+      const balanced = (await shop.ledger())
+        .filter(({ subscription }) => subscription.startsWith('mail'))
+        .map((row) => row.balanced)
       assert.deepEqual(balanced, [false, false])
     }
-    assert.equal((await shop.db<{ letters: { text: string } }>('mail').selectFrom('letters').select('text').execute()).length, 3)
+    assert.equal(
+      (await shop.db<{ letters: { text: string } }>('mail').selectFrom('letters').select('text').execute()).length,
+      3,
+    )
   })
 
   it('let it go on once its store is of the same moment', async () => {
@@ -161,4 +180,3 @@ describe('a source and log that are older than a subscriber', () => {
     await shop.assertConserved()
   })
 })
-

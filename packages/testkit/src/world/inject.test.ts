@@ -10,7 +10,11 @@ const failing = (phase: Phase) => ({ fail: { phase, error: full } })
 
 describe('a mishap', () => {
   it('fails a commit before it began, or undoes it, or lets it last', async () => {
-    for (const [phase, kept] of [['before', 0], ['during', 0], ['after', 1]] as const) {
+    for (const [phase, kept] of [
+      ['before', 0],
+      ['during', 0],
+      ['after', 1],
+    ] as const) {
       await using shop = await world(createShop())
       shop.inject('desk', 'commit', failing(phase))
       await assert.rejects(shop.call(desk.place, { id: 'o1', sku: 'lamp' }), { code: 'STORE_FULL' })
@@ -28,14 +32,19 @@ describe('a mishap', () => {
 
   it('happens at the passage that the test counts to, from when it asked', async () => {
     const tries: string[] = []
-    await using shop = await world(createShop({ packing: ({ key }) => tries.push(key) }), { runtime: { partitions: 1 } })
+    await using shop = await world(createShop({ packing: ({ key }) => tries.push(key) }), {
+      runtime: { partitions: 1 },
+    })
     for (const nth of [1, 2, 4]) shop.inject('stock', 'handle', failing('before'), nth)
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await shop.quiet()
     await shop.call(desk.place, { id: 'o2', sku: 'lamp' })
     await shop.quiet()
     const flows = await Promise.all((await shop.events(placed)).map(({ id }) => shop.flow(id)))
-    assert.deepEqual(flows.map(({ effects }) => effects.find(({ subscription }) => subscription === 'stock')?.tries), [3, 2])
+    assert.deepEqual(
+      flows.map(({ effects }) => effects.find(({ subscription }) => subscription === 'stock')?.tries),
+      [3, 2],
+    )
     assert.deepEqual(tries, ['o1', 'o2'], 'before the handler had begun')
   })
 
@@ -74,7 +83,12 @@ describe('a mishap', () => {
       return shop.clock.elapsedMs
     })
     await shop.clock.advance('2s')
-    assert.deepEqual((await shop.db<{ orders: { id: string } }>('desk').selectFrom('orders').select('id').execute()).map(({ id }) => id).sort(), ['o1', 'o2'])
+    assert.deepEqual(
+      (await shop.db<{ orders: { id: string } }>('desk').selectFrom('orders').select('id').execute())
+        .map(({ id }) => id)
+        .sort(),
+      ['o1', 'o2'],
+    )
     assert.deepEqual(answered, [])
     for (const atMs of await Promise.all(placing)) assert.ok(atMs >= 3_000)
     assert.deepEqual(answered, ['o1', 'o2'])
@@ -98,7 +112,9 @@ describe('a mishap', () => {
     for (let seed = 0; seed < 10; seed++) {
       await using shop = await world(createShop(), { seed, runtime: { partitions: 1 } })
       shop.inject('desk', 'append', failing('during'))
-      await Promise.all(Array.from({ length: 10 }, (_, index) => shop.call(desk.place, { id: `o${index}`, sku: 'tea' })))
+      await Promise.all(
+        Array.from({ length: 10 }, (_, index) => shop.call(desk.place, { id: `o${index}`, sku: 'tea' })),
+      )
       await shop.quiet()
       assert.equal((await shop.events(placed)).length, 10)
       assert.equal((await shop.call(stock.boxes, {})).length, 10)

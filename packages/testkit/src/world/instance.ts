@@ -25,7 +25,10 @@ export interface InstanceGround {
   passes(instance: Instance, point: Point, subject: string | undefined): Mishap | undefined
 }
 
-/** An instance that ended by what runs in it: a handler that called `process.exit`, or left an error that nobody catches. */
+/**
+ * An instance that ended by what runs in it: a handler that called `process.exit`, or left an error that nobody
+ * catches.
+ */
 export interface Ended {
   readonly instance: string
   readonly how: string
@@ -54,7 +57,10 @@ export class Instance implements Passenger {
     return this.running !== undefined && !this.actor.isDead && !this.#isStopping
   }
 
-  /** Starts it, and does so again if its store or the log would not let it, as whatever supervises a process does. Resolves as well if it dies. */
+  /**
+   * Starts it, and does so again if its store or the log would not let it, as whatever supervises a process does.
+   * Resolves as well if it dies.
+   */
   async start(system: System): Promise<void> {
     const died = new Promise<void>((resolve) => this.actor.onDeath.add(resolve))
     await Promise.race([died, this.#start(system)])
@@ -63,7 +69,8 @@ export class Instance implements Passenger {
   async #start(system: System): Promise<void> {
     const { log, logger, calls, runtime, stores, sightings, note } = this.#ground
     const onAppend = (source: string, records: readonly LogRecord[]): void => {
-      for (const { partition, number, type, id } of records) note(`append ${source} ${partition}/${number} ${type} ${id}`)
+      for (const { partition, number, type, id } of records)
+        note(`append ${source} ${partition}/${number} ${type} ${id}`)
     }
     const ports = {
       host: this.actor.host,
@@ -90,7 +97,8 @@ export class Instance implements Passenger {
   async stop(): Promise<void> {
     this.#isStopping = true
     const died = new Promise<void>((resolve) => this.actor.onDeath.add(resolve))
-    const stopped = this.running?.stop().catch(() => this.#ground.note(`not drained ${this.actor.name}`)) // what it could not do is there for the next one
+    // what it could not do is there for the next one
+    const stopped = this.running?.stop().catch(() => this.#ground.note(`not drained ${this.actor.name}`))
     await Promise.race([died, stopped])
     this.actor.die()
   }
@@ -120,7 +128,8 @@ export class Instance implements Passenger {
 function callsOf(passenger: Passenger, calls: Calls): Calls {
   return {
     dispatch(operation, request) {
-      if (passenger.actor.isDead) return new Promise(() => {}) // a handler that has ended its process, and goes on all the same
+      // a handler that has ended its process, and goes on all the same
+      if (passenger.actor.isDead) return new Promise(() => {})
       const mishap = passenger.passes('call')
       const call = (): ReturnType<Calls['dispatch']> => calls.dispatch(operation, request)
       return passenger.actor.receive(mishap ? suffer(passenger, mishap, call) : call())

@@ -8,7 +8,13 @@ const short = { runtime: { leaseMs: 3_000, lookMs: 1_000 } }
 describe('stopping', () => {
   it('drains: what is in hand is done, and new work is refused', async () => {
     let packing = false
-    await using shop = await world(createShop({ packing: () => { packing = true } }))
+    await using shop = await world(
+      createShop({
+        packing: () => {
+          packing = true
+        },
+      }),
+    )
     shop.inject('stock', 'handle', { delayMs: 2_000 })
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await shop.clock.advance('1s')
@@ -16,7 +22,10 @@ describe('stopping', () => {
     await assert.rejects(shop.call(stock.boxes, {}), { code: 'UNAVAILABLE' })
     await stopping
     assert.ok(packing)
-    assert.deepEqual((await shop.ledger()).filter(({ subscription }) => subscription === 'stock').map(({ handled }) => handled), [1])
+    assert.deepEqual(
+      (await shop.ledger()).filter(({ subscription }) => subscription === 'stock').map(({ handled }) => handled),
+      [1],
+    )
     await shop.quiet()
     assert.deepEqual(await shop.call(mail.letters, {}), ['nobody: lamp'], 'what it emitted went out')
   })
@@ -63,7 +72,9 @@ describe('instances of a service', () => {
     for (let seed = 0; seed < 5; seed++) {
       await using shop = await world(createShop(), { ...short, seed })
       for (const [step, count] of [1, 3, 2, 4, 1].entries()) {
-        const placing = Array.from({ length: 10 }, (_, index) => shop.call(desk.place, { id: `o${step}/${index}`, sku: 'tea' }))
+        const placing = Array.from({ length: 10 }, (_, index) =>
+          shop.call(desk.place, { id: `o${step}/${index}`, sku: 'tea' }),
+        )
         await Promise.all([...placing, shop.scale('stock', count)])
       }
       await shop.quiet()
@@ -108,7 +119,11 @@ describe('instances of a service', () => {
       await shop.quiet()
       await shop.clock.advance('10s')
       const [effect] = (await shop.flow(event!.id)).effects
-      assert.deepEqual([asleep.effects[0]?.outcome, effect?.outcome, effect?.tries], ['handled', 'handled', 2], 'both tried')
+      assert.deepEqual(
+        [asleep.effects[0]?.outcome, effect?.outcome, effect?.tries],
+        ['handled', 'handled', 2],
+        'both tried',
+      )
       assert.deepEqual(await shop.call(stock.boxes, {}), ['o1'], `seed ${seed}`)
       assert.deepEqual(await shop.call(mail.letters, {}), ['nobody: lamp'])
       await shop.assertConserved()
@@ -129,11 +144,14 @@ describe('instances of a service', () => {
     await using shop = await world(createShop(), short)
     await shop.scale('desk', 2)
     const resume = shop.pause('desk')
-    const placing = await Promise.allSettled(Array.from({ length: 8 }, (_, index) => shop.call(desk.place, { id: `o${index}`, sku: 'tea' })))
+    const placing = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, index) => shop.call(desk.place, { id: `o${index}`, sku: 'tea' })),
+    )
     resume()
     await shop.quiet()
     const boxes = await shop.call(stock.boxes, {})
-    for (const [index, { status }] of placing.entries()) if (status === 'fulfilled') assert.ok(boxes.includes(`o${index}`))
+    for (const [index, { status }] of placing.entries())
+      if (status === 'fulfilled') assert.ok(boxes.includes(`o${index}`))
     assert.ok(placing.some(({ status }) => status === 'fulfilled'))
     assert.equal(new Set(boxes).size, boxes.length)
     await shop.assertConserved()
@@ -185,7 +203,10 @@ describe('clocks that disagree', () => {
     await shop.clock.advance('30s')
     assert.equal((await shop.events(reminded)).length, 1)
     await shop.clock.advance('2m')
-    assert.deepEqual((await shop.call(desk.reminders, {})).map(({ id }) => id), ['soon', 'late'])
+    assert.deepEqual(
+      (await shop.call(desk.reminders, {})).map(({ id }) => id),
+      ['soon', 'late'],
+    )
   })
 })
 

@@ -3,7 +3,10 @@ import type { Log, LogRecord } from '@atoll/log/driver'
 import { createEmbeddedLog, createMemoryFile, type MemoryFile } from '@atoll/log/embedded'
 import { suffer, type Passenger } from './passage.ts'
 
-/** The log of a world, in memory, which its instances share. What is in it can be kept, and put back while none of them runs. */
+/**
+ * The log of a world, in memory, which its instances share. What is in it can be kept, and put back while none of them
+ * runs.
+ */
 export class SharedLog {
   readonly port: Log
   readonly #file: MemoryFile
@@ -48,7 +51,11 @@ export class SharedLog {
 }
 
 /** The log as one instance sees it: through its own failures. */
-export function logOf(passenger: Passenger, log: Log, onAppend: (source: string, records: readonly LogRecord[]) => void): Log {
+export function logOf(
+  passenger: Passenger,
+  log: Log,
+  onAppend: (source: string, records: readonly LogRecord[]) => void,
+): Log {
   const { actor } = passenger
 
   async function append(source: string, records: readonly LogRecord[]): Promise<void> {
@@ -83,7 +90,8 @@ export function logOf(passenger: Passenger, log: Log, onAppend: (source: string,
       const tail = (): ReturnType<Log['tail']> => log.tail(source, partition)
       return actor.receive(mishap ? suffer(passenger, mishap, tail) : tail())
     },
-    watch: (source, listener) => log.watch(source, (partition) => actor.whenAwake(() => actor.within(() => listener(partition)))),
+    watch: (source, listener) =>
+      log.watch(source, (partition) => actor.whenAwake(() => actor.within(() => listener(partition)))),
     examine: () => log.examine(),
     close: async () => {},
   }

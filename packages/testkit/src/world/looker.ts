@@ -36,7 +36,11 @@ export class Looker {
 
   async look<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
     const { stores, log, runtime } = this.#ground
-    const opened = await openSystem(this.#fleet.system, { host: this.#passenger.actor.host, stores: storesOf(this.#passenger, stores), log, logger: silentLogger }, runtime)
+    const opened = await openSystem(
+      this.#fleet.system,
+      { host: this.#passenger.actor.host, stores: storesOf(this.#passenger, stores), log, logger: silentLogger },
+      runtime,
+    )
     try {
       return await work(opened.admin)
     } finally {
@@ -56,6 +60,9 @@ export class Looker {
 
 /** Keeps what is logged, in the order in which it is. */
 export function createKeepingLogger(logged: Logged[]): Logger {
-  const at = (level: Logged['level']): Logger['info'] => (fields, message) => void logged.push({ level, message, fields })
+  const at =
+    (level: Logged['level']): Logger['info'] =>
+    (fields, message) =>
+      void logged.push({ level, message, fields })
   return { info: at('info'), warn: at('warn'), error: at('error') }
 }

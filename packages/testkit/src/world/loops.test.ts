@@ -7,38 +7,52 @@ import { world } from './world.ts'
 const Ball = z.object({ id: z.string(), left: z.int() })
 const ping = event('ping.sent', { version: 1, key: ({ id }) => id, data: Ball })
 const pong = event('pong.sent', { version: 1, key: ({ id }) => id, data: Ball })
-const pinger = contract('pinger', { events: [ping], serve: command({ input: Ball, output: z.void() }), hit: command({ input: Ball, output: z.void() }) })
+const pinger = contract('pinger', {
+  events: [ping],
+  serve: command({ input: Ball, output: z.void() }),
+  hit: command({ input: Ball, output: z.void() }),
+})
 const ponger = contract('ponger', { events: [pong] })
 
 /** Two players who return each ball until `left` is 0: never, if it is less. */
-const createCourt = ({ by = 'emit', balls = 1 }: { by?: 'emit' | 'call' | 'timer'; balls?: number } = {}): System => system('court', {
-  services: [
-    service(pinger, {
-      handlers: {
-        serve: async ({ input, tx }) => { await tx(({ emit }) => emit(ping, input)) },
-        hit: async ({ input, tx }) => { await tx(({ emit }) => emit(ping, input)) },
-      },
-      subscribe: ({ on }) => (by === 'call' ? [] : [
-        on(pong, ({ event: { data }, tx }) => tx(({ emit, schedule }) => {
-          if (data.left === 0) return
-          for (let ball = 0; ball < balls; ball++) {
-            if (by === 'timer') schedule(ping, { ...data, left: data.left - 1 }, { afterMs: 0 })
-            else emit(ping, { ...data, left: data.left - 1 })
-          }
-        })),
-      ]),
-    }),
-    service(ponger, {
-      handlers: {},
-      subscribe: ({ on }) => [
-        on(ping, async ({ event: { data }, call, tx }) => {
-          if (by === 'call') await call(pinger.hit, data)
-          else await tx(({ emit }) => emit(pong, data))
-        }),
-      ],
-    }),
-  ],
-})
+const createCourt = ({ by = 'emit', balls = 1 }: { by?: 'emit' | 'call' | 'timer'; balls?: number } = {}): System =>
+  system('court', {
+    services: [
+      service(pinger, {
+        handlers: {
+          serve: async ({ input, tx }) => {
+            await tx(({ emit }) => emit(ping, input))
+          },
+          hit: async ({ input, tx }) => {
+            await tx(({ emit }) => emit(ping, input))
+          },
+        },
+        subscribe: ({ on }) =>
+          by === 'call'
+            ? []
+            : [
+                on(pong, ({ event: { data }, tx }) =>
+                  tx(({ emit, schedule }) => {
+                    if (data.left === 0) return
+                    for (let ball = 0; ball < balls; ball++) {
+                      if (by === 'timer') schedule(ping, { ...data, left: data.left - 1 }, { afterMs: 0 })
+                      else emit(ping, { ...data, left: data.left - 1 })
+                    }
+                  }),
+                ),
+              ],
+      }),
+      service(ponger, {
+        handlers: {},
+        subscribe: ({ on }) => [
+          on(ping, async ({ event: { data }, call, tx }) => {
+            if (by === 'call') await call(pinger.hit, data)
+            else await tx(({ emit }) => emit(pong, data))
+          }),
+        ],
+      }),
+    ],
+  })
 
 const endless = { id: 'a', left: -1 }
 
@@ -48,7 +62,10 @@ describe('events that lead to each other without end', () => {
     await court.call(pinger.serve, endless)
     await assert.rejects(court.quiet({ within: '10s' }), (error: Error & { code?: string }) => {
       assert.equal(error.code, 'NOT_QUIET')
-      assert.match(error.message, /without end: (ping\.sent → pong\.sent → ping\.sent|pong\.sent → ping\.sent → pong\.sent)\./)
+      assert.match(
+        error.message,
+        /without end: (ping\.sent → pong\.sent → ping\.sent|pong\.sent → ping\.sent → pong\.sent)\./,
+      )
       assert.match(error.message, /pinger handled pong\.sent 50\d times/)
       assert.match(error.message, /ponger handled ping\.sent 50\d times/)
       return true
@@ -56,7 +73,11 @@ describe('events that lead to each other without end', () => {
   })
 
   it('are noticed through calls, through timers that are due at once, and when they become more and more', async () => {
-    for (const [how, cycle] of [[{ by: 'call' }, /end: ping\.sent → ping\.sent\./], [{ by: 'timer' }, /pong\.sent → ping\.sent/], [{ balls: 3 }, /pong\.sent → ping\.sent/]] as const) {
+    for (const [how, cycle] of [
+      [{ by: 'call' }, /end: ping\.sent → ping\.sent\./],
+      [{ by: 'timer' }, /pong\.sent → ping\.sent/],
+      [{ balls: 3 }, /pong\.sent → ping\.sent/],
+    ] as const) {
       await using court = await world(createCourt(how), { loopHandlingsMax: 200 })
       await court.call(pinger.serve, endless)
       await assert.rejects(court.quiet({ within: '10s' }), { code: 'NOT_QUIET', message: cycle }, JSON.stringify(how))
@@ -67,7 +88,11 @@ describe('events that lead to each other without end', () => {
     await using court = await world(createCourt(), { loopHandlingsMax: 200 })
     await court.call(pinger.serve, endless)
     await assert.rejects(court.clock.advance('1s'), { code: 'NOT_QUIET', message: /without end/ })
-    await assert.rejects(Promise.all([court.clock.advance('1s'), court.quiet()]), { code: 'NOT_QUIET', message: /without end/ }, 'and again')
+    await assert.rejects(
+      Promise.all([court.clock.advance('1s'), court.quiet()]),
+      { code: 'NOT_QUIET', message: /without end/ },
+      'and again',
+    )
   })
 
   it('are what a world takes for it, from its limit on', async () => {

@@ -2,8 +2,9 @@ import { AtollError } from '@atoll/host'
 import type { LogRecord } from '@atoll/log/driver'
 
 /**
- * Notices events that lead to each other without end. If no time passes while they do, nobody who waits for a moment would ever see it. A
- * handling counts if its event goes back to one of the same name, by what caused it, within the same moment: much that happens at once does not.
+ * Notices events that lead to each other without end. If no time passes while they do, nobody who waits for a moment
+ * would ever see it. A handling counts if its event goes back to one of the same name, by what caused it, within the
+ * same moment: much that happens at once does not.
  */
 export class Loops {
   readonly #handlingsMax: number
@@ -56,7 +57,10 @@ export class Loops {
 
   #describe(cycle: readonly string[]): AtollError {
     const counts = [...this.#counts].map(([what, count]) => `${what} ${count} times`)
-    return new AtollError('NOT_QUIET', `events lead to each other without end: ${cycle.join(' → ')}. While no time passed, ${counts.join(', ')} (loopHandlingsMax is ${this.#handlingsMax}). Let a handler say when it is enough`)
+    return new AtollError(
+      'NOT_QUIET',
+      `events lead to each other without end: ${cycle.join(' → ')}. While no time passed, ${counts.join(', ')} (loopHandlingsMax is ${this.#handlingsMax}). Let a handler say when it is enough`,
+    )
   }
 
   #look(): void {

@@ -7,9 +7,12 @@ describe('an event that is noted before it is tried, since its process ended bef
   it('is handled before those behind it of its key, also where its service stops while it is being noted', async () => {
     for (let nth = 1; nth <= 16; nth++) {
       const packed: string[] = []
-      await using shop = await world(createShop({ packing: ({ data }) => void packed.push(data.sku) }), { runtime: { partitions: 1, handlingsInFlightMax: 2 } })
+      await using shop = await world(createShop({ packing: ({ data }) => void packed.push(data.sku) }), {
+        runtime: { partitions: 1, handlingsInFlightMax: 2 },
+      })
       shop.crash('stock')
-      for (const sku of ['first', 'second', 'third']) await shop.call(desk.place, { id: 'o1', sku }) // one more than are noted
+      // one more than are noted
+      for (const sku of ['first', 'second', 'third']) await shop.call(desk.place, { id: 'o1', sku })
       shop.inject('stock', 'commit', { answerDelayMs: 1_000 }, nth)
       await shop.restart('stock')
       await shop.clock.advance('100ms')

@@ -4,20 +4,24 @@ import type { RuntimeOptions } from 'atoll/runtime'
 export interface WorldOptions {
   /** Decides everything that chance decides: the order of turns, ids, jitter, which instance answers. Default 1. */
   seed?: number | string
-  /** How long it takes until an instance that ended by what runs in it is started again, milliseconds. Default 1,000. */
+  /**
+   * How long it takes until an instance that ended by what runs in it is started again, milliseconds. Default 1,000.
+   */
   restartMs?: number
   /**
-   * How many handlings may come of events that lead to each other, the same one again and again, while no time passes; with one more it is a
-   * loop, and everybody who waits hears of it: NOT_QUIET. Default 1,000.
+   * How many handlings may come of events that lead to each other, the same one again and again, while no time passes;
+   * with one more it is a loop, and everybody who waits hears of it: NOT_QUIET. Default 1,000.
    */
   loopHandlingsMax?: number
   /** Only what differs from {@link worldRuntime}, the runtime's defaults but for what would only make worlds slow. */
   runtime?: Partial<Omit<RuntimeOptions, 'services' | 'instance'>>
   /**
-   * What the gateway should be like. Without an `authenticate` of its own a token is taken for the id of its user, so that tests need not
-   * log in.
+   * What the gateway should be like. Without an `authenticate` of its own a token is taken for the id of its user, so
+   * that tests need not log in.
    */
-  gateway?: Partial<Omit<GatewayOptions, 'host' | 'logger'>> | ((served: Served) => Partial<Omit<GatewayOptions, 'host' | 'logger'>>)
+  gateway?:
+    | Partial<Omit<GatewayOptions, 'host' | 'logger'>>
+    | ((served: Served) => Partial<Omit<GatewayOptions, 'host' | 'logger'>>)
 }
 
 /** What is asked for along with an operation or a request. */
@@ -48,8 +52,8 @@ export interface Logged {
 }
 
 /**
- * Few partitions and long leases: nothing happens in between, and virtual hours go by in no time. But an instance that looks into the outbox
- * must find what another has committed before a causal read of it gives up (causalWaitMs).
+ * Few partitions and long leases: nothing happens in between, and virtual hours go by in no time. But an instance that
+ * looks into the outbox must find what another has committed before a causal read of it gives up (causalWaitMs).
  */
 export const worldRuntime = { partitions: 4, leaseMs: 60_000, lookMs: 4_000 } as const
 

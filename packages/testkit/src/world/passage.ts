@@ -2,9 +2,9 @@ import type { Host } from '@atoll/host'
 import type { Actor } from './actor.ts'
 
 /**
- * Where something can go wrong: a transaction of a store (commands, cursors, leases, the relay's tidying, timers are all transactions), a read
- * of it beside transactions (`load`), an append to the log, a read of it, a question how far it has got (`tail`), a try of a handler, a call
- * of another service.
+ * Where something can go wrong: a transaction of a store (commands, cursors, leases, the relay's tidying, timers are
+ * all transactions), a read of it beside transactions (`load`), an append to the log, a read of it, a question how far
+ * it has got (`tail`), a try of a handler, a call of another service.
  */
 export type Point = 'commit' | 'load' | 'append' | 'read' | 'tail' | 'handle' | 'call'
 
@@ -15,13 +15,25 @@ export type Phase = 'before' | 'during' | 'after'
 export interface Mishap {
   /** It takes so much longer until it has its effect, milliseconds. */
   readonly delayMs?: number
-  /** Its answer takes so much longer, milliseconds: meanwhile others see the effect, and what was read may be out of date. */
+  /**
+   * Its answer takes so much longer, milliseconds: meanwhile others see the effect, and what was read may be out of
+   * date.
+   */
   readonly answerDelayMs?: number
-  /** The instance is gone, as a process that is killed, or runs out of memory: with all that it has not committed, and without a word to anybody. */
+  /**
+   * The instance is gone, as a process that is killed, or runs out of memory: with all that it has not committed, and
+   * without a word to anybody.
+   */
   readonly crash?: Phase
-  /** After a crash: its supervisor starts it anew so many milliseconds later. Without it, it is down until somebody starts it. */
+  /**
+   * After a crash: its supervisor starts it anew so many milliseconds later. Without it, it is down until somebody
+   * starts it.
+   */
   readonly restartMs?: number
-  /** It fails with this, which may be anything if a handler fails; `during` means that the effect is undone, `after` that it lasts all the same. */
+  /**
+   * It fails with this, which may be anything if a handler fails; `during` means that the effect is undone, `after`
+   * that it lasts all the same.
+   */
   readonly fail?: { readonly phase: Phase; readonly error: unknown }
   /** It arrives a second time, so many milliseconds later. */
   readonly repeatMs?: number
@@ -33,14 +45,21 @@ export interface Passenger {
   readonly service: string
   /** Of what goes on without it: what is on its way arrives, also when its sender is gone. */
   readonly surroundings: Host
-  /** It passes a point: what goes wrong this time? `subject` says of a `handle` which event it is, and in which subscription. */
+  /**
+   * It passes a point: what goes wrong this time? `subject` says of a `handle` which event it is, and in which
+   * subscription.
+   */
   passes(point: Point, subject?: string): Mishap | undefined
   /** It is gone; and comes back after so long, if at all. */
   crash(restartMs?: number): void
 }
 
 /** Runs `effect` with a mishap: delays it, fails it, or ends the instance around it. */
-export async function suffer<T>(passenger: Passenger, mishap: Mishap, effect: (during: () => void) => Promise<T>): Promise<T> {
+export async function suffer<T>(
+  passenger: Passenger,
+  mishap: Mishap,
+  effect: (during: () => void) => Promise<T>,
+): Promise<T> {
   const { actor } = passenger
   const strike = (phase: Phase): void => {
     if (mishap.crash === phase) passenger.crash(mishap.restartMs)

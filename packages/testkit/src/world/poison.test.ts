@@ -22,14 +22,28 @@ async function assertOthersOnce(shop: World, bad: readonly string[]): Promise<vo
 describe('an event whose handler ends its process', () => {
   for (const attemptsMax of [1, 3]) {
     it(`uses up a try each time, ${attemptsMax} in all, and is a dead letter like others; the others are handled once`, async () => {
-      await using shop = await world(createShop({ packing: ({ data }) => { if (data.id === 'o5') process.exit() } }), { runtime: { attemptsMax } })
+      await using shop = await world(
+        createShop({
+          packing: ({ data }) => {
+            if (data.id === 'o5') process.exit()
+          },
+        }),
+        { runtime: { attemptsMax } },
+      )
       await place(shop)
       await shop.quiet()
       const [letter, ...more] = await shop.deadLetters()
-      assert.deepEqual([letter!.event.key, letter!.error.code, letter!.attempts, more.length], ['o5', 'PROCESS_ENDED', attemptsMax, 0])
+      assert.deepEqual(
+        [letter!.event.key, letter!.error.code, letter!.attempts, more.length],
+        ['o5', 'PROCESS_ENDED', attemptsMax, 0],
+      )
       assert.equal(shop.ended.length, attemptsMax + 2, 'two ends are needed to see that an event is to blame')
       await assertOthersOnce(shop, ['o5'])
-      assert.equal(shop.logged.filter(({ level, message }) => level === 'error' && /is a dead letter of stock/.test(message)).length, 1)
+      assert.equal(
+        shop.logged.filter(({ level, message }) => level === 'error' && /is a dead letter of stock/.test(message))
+          .length,
+        1,
+      )
     })
   }
 
@@ -38,8 +52,12 @@ describe('an event whose handler ends its process', () => {
       const bad = ['o0', 'o4', 'o5', 'o11']
       await using shop = await world(
         createShop({
-          packing: ({ data }) => { if (bad.includes(data.id)) process.exit() },
-          counting: ({ data }) => { if (data.sku === 'lead') process.exit() },
+          packing: ({ data }) => {
+            if (bad.includes(data.id)) process.exit()
+          },
+          counting: ({ data }) => {
+            if (data.sku === 'lead') process.exit()
+          },
         }),
         { runtime: { attemptsMax: 2, partitions } },
       )
@@ -47,7 +65,10 @@ describe('an event whose handler ends its process', () => {
       await place(shop, ['p1', 'p2'], 'lead')
       await shop.quiet()
       const letters = await shop.deadLetters()
-      assert.deepEqual(letters.map(({ subscription, event }) => `${subscription} ${event.key}`).sort(), ['mail.counts p1', 'mail.counts p2', ...bad.map((id) => `stock ${id}`)].sort())
+      assert.deepEqual(
+        letters.map(({ subscription, event }) => `${subscription} ${event.key}`).sort(),
+        ['mail.counts p1', 'mail.counts p2', ...bad.map((id) => `stock ${id}`)].sort(),
+      )
       assert.ok(letters.every(({ error, attempts }) => error.code === 'PROCESS_ENDED' && attempts === 2))
       assert.deepEqual(await shop.call(mail.counts, {}), { lamp: orders.length })
       await shop.assertConserved()
@@ -74,7 +95,11 @@ describe('an event whose handler ends its process', () => {
     await place(shop, ['o5']) // behind it
     const ends = shop.ended.length
     for (const careful of [{}, { dryRun: true }, { dryRun: true, id: letter!.id }]) {
-      assert.deepEqual((await shop.redrive(careful)).map(({ outcome }) => outcome), ['waiting'], 'what would end the process is tried only by name, and not dry')
+      assert.deepEqual(
+        (await shop.redrive(careful)).map(({ outcome }) => outcome),
+        ['waiting'],
+        'what would end the process is tried only by name, and not dry',
+      )
     }
     assert.equal(shop.ended.length, ends)
     await shop.redrive({ id: letter!.id }).catch(() => undefined) // the process that was asked is gone
@@ -82,7 +107,10 @@ describe('an event whose handler ends its process', () => {
     const [again] = await shop.deadLetters()
     assert.deepEqual([again!.error.code, again!.attempts, again!.parkedBehind], ['PROCESS_ENDED', 4, 1])
     isMended = true
-    assert.deepEqual((await shop.redrive({ id: letter!.id })).map(({ outcome }) => outcome), ['handled', 'handled'])
+    assert.deepEqual(
+      (await shop.redrive({ id: letter!.id })).map(({ outcome }) => outcome),
+      ['handled', 'handled'],
+    )
     assert.deepEqual((await shop.call(stock.boxes, {})).sort(), [...orders, 'o5'].sort())
     await shop.assertConserved()
   })
@@ -113,7 +141,10 @@ describe('an innocent event', () => {
   it('is no dead letter, however often its process is killed', async () => {
     for (const seed of [1, 2]) {
       const random = createRandom(seed)
-      const shop: World = await world(createShop({ packing: () => new Promise<void>((resolve) => shop.surroundings.after(random.int(20), resolve)) }), { seed })
+      const shop: World = await world(
+        createShop({ packing: () => new Promise<void>((resolve) => shop.surroundings.after(random.int(20), resolve)) }),
+        { seed },
+      )
       for (let kill = 0; kill < 50; kill++) {
         if (kill < orders.length) await place(shop, [orders[kill]!])
         await shop.clock.advance(`${random.int(60)}ms`)

@@ -14,7 +14,13 @@ describe('quiet', () => {
 
   it('waits for tries to come', async () => {
     let tries = 0
-    await using shop = await world(createShop({ packing: () => { if (++tries < 6) throw new Error('no tape') } }))
+    await using shop = await world(
+      createShop({
+        packing: () => {
+          if (++tries < 6) throw new Error('no tape')
+        },
+      }),
+    )
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await shop.quiet()
     assert.equal(tries, 6)
@@ -52,7 +58,8 @@ describe('quiet', () => {
   it('leaves out what a service that is down has not handed on', async () => {
     await using shop = await world(createShop())
     shop.inject('desk', 'append', { crash: 'before' })
-    await shop.call(desk.place, { id: 'o1', sku: 'lamp' }).catch(() => undefined) // nobody knows whether it got its answer
+    // nobody knows whether it got its answer
+    await shop.call(desk.place, { id: 'o1', sku: 'lamp' }).catch(() => undefined)
     await shop.quiet()
     assert.deepEqual(await shop.call(stock.boxes, {}, { as: 'bob' }), [])
   })
@@ -62,12 +69,17 @@ describe('quiet', () => {
     await shop.scale('stock', 1)
     shop.pause('stock')
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
-    await assert.rejects(shop.quiet({ within: '1m' }), { code: 'NOT_QUIET', message: /after 1m of virtual time there was still: 1 of order.placed pending in stock/ })
+    await assert.rejects(shop.quiet({ within: '1m' }), {
+      code: 'NOT_QUIET',
+      message: /after 1m of virtual time there was still: 1 of order.placed pending in stock/,
+    })
     assert.ok(shop.clock.elapsedMs >= 60_000)
   })
 
   it('does not come while a handler goes on', async () => {
-    await using shop = await world(createShop({ packing: () => new Promise(() => {}) }), { runtime: { handlingMs: 3_600_000 } })
+    await using shop = await world(createShop({ packing: () => new Promise(() => {}) }), {
+      runtime: { handlingMs: 3_600_000 },
+    })
     await shop.call(desk.place, { id: 'o1', sku: 'lamp' })
     await assert.rejects(shop.quiet(), { code: 'NOT_QUIET', message: /after 10m/ })
   })

@@ -26,9 +26,14 @@ describe('turns', () => {
     const run = async (seed: number): Promise<string> => {
       const { scheduler, actor } = make(seed)
       const taken: string[] = []
-      for (const one of ['a', 'b', 'c'].map(actor)) for (const turn of [1, 2, 3]) one.host.turn(() => taken.push(`${one.name}${turn}`))
+      for (const one of ['a', 'b', 'c'].map(actor))
+        for (const turn of [1, 2, 3]) one.host.turn(() => taken.push(`${one.name}${turn}`))
       while (await scheduler.step());
-      for (const name of ['a', 'b', 'c']) assert.deepEqual(taken.filter((turn) => turn.startsWith(name)), [1, 2, 3].map((turn) => `${name}${turn}`))
+      for (const name of ['a', 'b', 'c'])
+        assert.deepEqual(
+          taken.filter((turn) => turn.startsWith(name)),
+          [1, 2, 3].map((turn) => `${name}${turn}`),
+        )
       return taken.join(' ')
     }
     assert.equal(await run(1), await run(1))
@@ -122,7 +127,8 @@ describe('a host', () => {
     const before = one.host.uuid()
     scheduler.monotonicMs = 1_000
     const after = one.host.uuid()
-    for (const id of [before, after]) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    for (const id of [before, after])
+      assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
     assert.ok(before < after)
     assert.match(one.host.hex(16), /^[0-9a-f]{32}$/)
   })

@@ -19,8 +19,9 @@ export interface Inside {
 const realTurn = setImmediate
 
 /**
- * Virtual time, and the order in which things happen: which of the actors that are ready takes its next turn is drawn by the seed, and
- * the clock moves when none is ready. One turn, and every promise that settles after it, is done before the next begins.
+ * Virtual time, and the order in which things happen: which of the actors that are ready takes its next turn is drawn
+ * by the seed, and the clock moves when none is ready. One turn, and every promise that settles after it, is done
+ * before the next begins.
  */
 export class Scheduler {
   /** Milliseconds since the world began. */
@@ -50,7 +51,13 @@ export class Scheduler {
   }
 
   after(actor: Actor, delayMs: number, callback: () => void): Timer {
-    const timer: VirtualTimer = { dueMs: this.monotonicMs + Math.max(0, delayMs), order: this.#order++, actor, callback, cancelled: false }
+    const timer: VirtualTimer = {
+      dueMs: this.monotonicMs + Math.max(0, delayMs),
+      order: this.#order++,
+      actor,
+      callback,
+      cancelled: false,
+    }
     this.#timers.push(timer)
     return { cancel: () => void (timer.cancelled = true) }
   }

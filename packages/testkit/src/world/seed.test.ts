@@ -18,7 +18,9 @@ describe('a seed', () => {
   })
 
   it('gives the same run in another process', async () => {
-    const answer = execFileSync(process.execPath, [fileURLToPath(new URL('../../test/day.ts', import.meta.url)), '7'], { encoding: 'utf8' })
+    const answer = execFileSync(process.execPath, [fileURLToPath(new URL('../../test/day.ts', import.meta.url)), '7'], {
+      encoding: 'utf8',
+    })
     assert.deepEqual(JSON.parse(answer), await eventfulDay(7))
   })
 

@@ -57,14 +57,16 @@ export class Sightings {
     let sightings = this.#byEvent.get(eventId)
     if (!sightings) this.#byEvent.set(eventId, (sightings = new Map()))
     let sighting = sightings.get(subscription)
-    if (!sighting) sightings.set(subscription, (sighting = { subscription, tries: 0, handled: false, error: undefined }))
+    if (!sighting)
+      sightings.set(subscription, (sighting = { subscription, tries: 0, handled: false, error: undefined }))
     sighting.tries++
     return sighting
   }
 
   appended(records: readonly LogRecord[]): void {
     this.#loops.appended(records)
-    for (const { id, number } of records) if (!this.#appended.has(id)) this.#appended.set(id, { number, at: this.#appended.size })
+    for (const { id, number } of records)
+      if (!this.#appended.has(id)) this.#appended.set(id, { number, at: this.#appended.size })
   }
 
   committed({ sighting, event }: HandlingNow): void {
@@ -95,7 +97,8 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
         const event = context.event
         const sighting = sightings.begin(name, event.id)
         const mishap = passenger.passes('handle', `${name} ${event.id}`)
-        // The transaction of an `on` handler is struck in its midst; what a projection's handler has done commits later, with others'.
+        // The transaction of an `on` handler is struck in its midst; what a projection's handler has done commits
+        // later, with others'.
         const run = async (during: () => void): Promise<void> => {
           let struck = false
           const strike = (): void => {
@@ -103,7 +106,12 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
             during()
           }
           const handle = (): unknown => subscriber.run(context)
-          assertExecuted(undefined, await (subscriber.kind === 'handle' ? handlingNow.run({ service: passenger.service, sighting, event, during: strike }, handle) : handle()))
+          assertExecuted(
+            undefined,
+            await (subscriber.kind === 'handle'
+              ? handlingNow.run({ service: passenger.service, sighting, event, during: strike }, handle)
+              : handle()),
+          )
           if (!struck) during() // a projection, or a handler without a transaction of its own
         }
         try {
@@ -120,7 +128,10 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
     services: system.services.map((service) => ({
       ...service,
       subscribers: watch(service.name, service.subscribers),
-      projections: service.projections.map((projection) => ({ ...projection, subscribers: watch(`${service.name}.${projection.name}`, projection.subscribers) })),
+      projections: service.projections.map((projection) => ({
+        ...projection,
+        subscribers: watch(`${service.name}.${projection.name}`, projection.subscribers),
+      })),
     })),
   })
 }

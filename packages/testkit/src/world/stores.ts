@@ -6,8 +6,9 @@ import { handlingNow, type HandlingNow } from './sightings.ts'
 import { gone, lasting, suffer, type Passenger } from './passage.ts'
 
 /**
- * The stores of a world, which its instances share as processes share a database: what one of them has open stays when it dies, and is
- * opened anew, migrations and all, by the first that comes after. Transactions of two instances never share a commit.
+ * The stores of a world, which its instances share as processes share a database: what one of them has open stays when
+ * it dies, and is opened anew, migrations and all, by the first that comes after. Transactions of two instances never
+ * share a commit.
  */
 export class SharedStores {
   readonly #driver: StoreDriver
@@ -56,7 +57,10 @@ export class SharedStores {
   #require(name: string): SharedStore {
     const shared = this.#open.get(name)
     if (shared) return shared
-    throw new AtollError('STORE_CLOSED', `store ${name} has never been opened in this world; there are ${[...this.#open.keys()].join(', ')}`)
+    throw new AtollError(
+      'STORE_CLOSED',
+      `store ${name} has never been opened in this world; there are ${[...this.#open.keys()].join(', ')}`,
+    )
   }
 
   exists(name: string): Promise<boolean> {
@@ -92,7 +96,10 @@ export class SharedStores {
     return kept
   }
 
-  /** Puts in the place of a part's stores, which nobody has open, those that were kept of it; others that it has are gone. */
+  /**
+   * Puts in the place of a part's stores, which nobody has open, those that were kept of it; others that it has are
+   * gone.
+   */
   async putBack(part: string, kept: KeptStores): Promise<void> {
     const names = new Set([...this.#folder.databases.keys(), ...kept.keys()])
     for (const name of names) {
@@ -127,7 +134,10 @@ export class SharedStores {
   }
 }
 
-/** A service has a store of its own name, and one for each of its projections, by theirs and its generation: `mail`, `mail.counts.1`. */
+/**
+ * A service has a store of its own name, and one for each of its projections, by theirs and its generation: `mail`,
+ * `mail.counts.1`.
+ */
 function isStoreOf(part: string, name: string): boolean {
   return name === part || name.startsWith(`${part}.`)
 }
@@ -159,7 +169,8 @@ export class SharedStore {
 
   async write<T>(who: object, work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> {
     const store = await this.store
-    while (this.#owner !== undefined && this.#owner !== who) await new Promise<void>((begin) => this.#waiting.push({ who, begin }))
+    while (this.#owner !== undefined && this.#owner !== who)
+      await new Promise<void>((begin) => this.#waiting.push({ who, begin }))
     this.#owner = who
     this.#underWay++
     try {
@@ -174,7 +185,11 @@ export class SharedStore {
 }
 
 /** The stores as one instance sees them: through its own failures. */
-export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: (handling: HandlingNow) => void = noop): StoreDriver {
+export function storesOf(
+  passenger: Passenger,
+  shared: SharedStores,
+  onHandled: (handling: HandlingNow) => void = noop,
+): StoreDriver {
   const { actor } = passenger
   const load = <T>(read: () => Promise<T>): Promise<T> => {
     const mishap = passenger.passes('load')
@@ -228,20 +243,31 @@ export function storesOf(passenger: Passenger, shared: SharedStores, onHandled: 
   }
 }
 
-function writeAs<T>(passenger: Passenger, store: SharedStore, line: Line, work: (tx: Transaction) => Promise<T>, options: WriteOptions | undefined, onHandled: (handling: HandlingNow) => void): Promise<T> {
+function writeAs<T>(
+  passenger: Passenger,
+  store: SharedStore,
+  line: Line,
+  work: (tx: Transaction) => Promise<T>,
+  options: WriteOptions | undefined,
+  onHandled: (handling: HandlingNow) => void,
+): Promise<T> {
   const { actor } = passenger
   const mishap = passenger.passes('commit')
   const handling = handlingNow.getStore()
   const isHandlers = handling?.service === passenger.service
   const write = async (during: () => void): Promise<T> => {
-    const result = await store.write(actor, async (tx) => {
-      if (actor.isDead) throw gone
-      const result = await work(tx)
-      if (actor.isDead) throw gone
-      during()
-      if (isHandlers) handling.during()
-      return result
-    }, options)
+    const result = await store.write(
+      actor,
+      async (tx) => {
+        if (actor.isDead) throw gone
+        const result = await work(tx)
+        if (actor.isDead) throw gone
+        during()
+        if (isHandlers) handling.during()
+        return result
+      },
+      options,
+    )
     // Noted here, and not when its handler hears of it: that may be much later, or never.
     if (isHandlers) onHandled(handling)
     return result
@@ -251,7 +277,10 @@ function writeAs<T>(passenger: Passenger, store: SharedStore, line: Line, work: 
   return line.carry(suffer(passenger, rest, write), answerDelayMs)
 }
 
-/** What an instance hears of its transactions on one store: of none before those that it asked for earlier, as over one connection. */
+/**
+ * What an instance hears of its transactions on one store: of none before those that it asked for earlier, as over one
+ * connection.
+ */
 class Line {
   readonly #actor: Actor
   /** Resolves when the last answer has come that is late, or comes behind one that is. */

@@ -1,6 +1,9 @@
 import type { Host, Timer } from '@atoll/host'
 
-/** Starts instances anew that have ended by themselves, as whatever supervises processes does: under the same name, a while later. */
+/**
+ * Starts instances anew that have ended by themselves, as whatever supervises processes does: under the same name, a
+ * while later.
+ */
 export class Supervisor {
   readonly #surroundings: Host
   readonly #launch: (service: string, name: string) => Promise<void>

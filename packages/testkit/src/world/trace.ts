@@ -1,4 +1,6 @@
-/** What happened in a world, folded into one number: two runs that took the same steps in the same order have the same. */
+/**
+ * What happened in a world, folded into one number: two runs that took the same steps in the same order have the same.
+ */
 export class Trace {
   #a = 0x811c9dc5
   #b = 0x01000193

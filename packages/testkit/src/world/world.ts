@@ -1,4 +1,5 @@
-// One file, because a world is one object: what a test can ask of it stands here, and most of it hands on to the file that does it.
+// One file, because a world is one object: what a test can ask of it stands here, and most of it hands on to the file
+// that does it.
 
 import type { Gateway } from '@atoll/gateway'
 import { AtollError, type Host } from '@atoll/host'
@@ -6,7 +7,18 @@ import { kyselyFor, notePlaces } from '@atoll/store'
 import type { Reader } from '@atoll/store/driver'
 import { createMemoryFolder, createSqliteStores } from '@atoll/store/sqlite'
 import type { BoundOperation, EventDefinition, System } from 'atoll'
-import { mergePositions, type DeadLetter, type DiscardedLetter, type DiscardOptions, type LedgerRow, type Position, type Readiness, type RedriveOptions, type RedriveOutcome, type StoredRecord } from 'atoll/runtime'
+import {
+  mergePositions,
+  type DeadLetter,
+  type DiscardedLetter,
+  type DiscardOptions,
+  type LedgerRow,
+  type Position,
+  type Readiness,
+  type RedriveOptions,
+  type RedriveOutcome,
+  type StoredRecord,
+} from 'atoll/runtime'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import { createRandom, type Random } from '../random.ts'
@@ -24,7 +36,16 @@ import { SharedLog } from './log.ts'
 import { Loops } from './loops.ts'
 import { createKeepingLogger, Looker, type Glimpse } from './looker.ts'
 import type { Mishap, Passenger, Point } from './passage.ts'
-import { defaultLoopHandlingsMax, defaultRestartMs, worldRuntime, type AskOptions, type Logged, type RequestOptions, type WorldOptions, type WorldResponse } from './options.ts'
+import {
+  defaultLoopHandlingsMax,
+  defaultRestartMs,
+  worldRuntime,
+  type AskOptions,
+  type Logged,
+  type RequestOptions,
+  type WorldOptions,
+  type WorldResponse,
+} from './options.ts'
 import { discardLetters, redriveLetters, type Asking } from './redrive.ts'
 import { Scheduler } from './scheduler.ts'
 import { Sightings } from './sightings.ts'
@@ -39,8 +60,9 @@ export type { Glimpse } from './looker.ts'
 export type { AskOptions, Logged, RequestOptions, WorldOptions, WorldResponse } from './options.ts'
 
 /**
- * Starts a whole system in this process, in virtual time, on the engines it ships with, kept in memory: no port, no file, no sleep. Every
- * service is an instance of its own that can crash alone. Close it, or declare it with `await using`.
+ * Starts a whole system in this process, in virtual time, on the engines it ships with, kept in memory: no port, no
+ * file, no sleep. Every service is an instance of its own that can crash alone. Close it, or declare it with `await
+ * using`.
  */
 export async function world(system: System, options: WorldOptions = {}): Promise<World> {
   notePlaces()
@@ -102,7 +124,20 @@ export class World implements AsyncDisposable {
     return new World(system, options, { seed, random, trace, scheduler, engine, loops, sightings, log })
   }
 
-  private constructor(system: System, options: WorldOptions, made: { seed: number | string; random: Random; trace: Trace; scheduler: Scheduler; engine: Actor; loops: Loops; sightings: Sightings; log: SharedLog }) {
+  private constructor(
+    system: System,
+    options: WorldOptions,
+    made: {
+      seed: number | string
+      random: Random
+      trace: Trace
+      scheduler: Scheduler
+      engine: Actor
+      loops: Loops
+      sightings: Sightings
+      log: SharedLog
+    },
+  ) {
     const { seed, random, trace, scheduler, engine, loops, sightings, log } = made
     this.seed = seed
     this.trace = trace
@@ -127,7 +162,8 @@ export class World implements AsyncDisposable {
       sightings,
       ended: this.ended,
       note: (text) => trace.note(text),
-      supervise: ({ service, actor }, restartMs = options.restartMs ?? defaultRestartMs) => this.#supervisor.restart(service, actor.name, restartMs),
+      supervise: ({ service, actor }, restartMs = options.restartMs ?? defaultRestartMs) =>
+        this.#supervisor.restart(service, actor.name, restartMs),
       passes: (instance, point, subject) => this.#pass(instance, point, subject),
     }
     this.#supervisor = new Supervisor(engine.host, (service, name) => this.#launchAgain(service, name))
@@ -146,14 +182,29 @@ export class World implements AsyncDisposable {
   /** Starts what is not up. */
   async start(): Promise<void> {
     this.#gateway ??= this.#createGateway()
-    await this.#run(() => Promise.all(this.system.services.filter(({ name }) => !this.#fleet.isUp(name)).map(({ name }) => this.#launch(name))))
+    await this.#run(() =>
+      Promise.all(
+        this.system.services.filter(({ name }) => !this.#fleet.isUp(name)).map(({ name }) => this.#launch(name)),
+      ),
+    )
   }
 
-  /** Calls an operation, as the gateway would: what its caller has seen is remembered. Resolves with its output. Rejects with AtollError. */
-  call<Op extends BoundOperation>(operation: Op, input: z.input<Op['input']>, { as }: AskOptions = {}): Promise<z.output<Op['output']>> {
+  /**
+   * Calls an operation, as the gateway would: what its caller has seen is remembered. Resolves with its output. Rejects
+   * with AtollError.
+   */
+  call<Op extends BoundOperation>(
+    operation: Op,
+    input: z.input<Op['input']>,
+    { as }: AskOptions = {},
+  ): Promise<z.output<Op['output']>> {
     return this.#run(async () => {
       const caller = as === undefined ? undefined : { id: as, claims: {} }
-      const { output, position } = await this.#fleet.dispatch(operation.name, { input, caller, position: this.#positions.get(as) })
+      const { output, position } = await this.#fleet.dispatch(operation.name, {
+        input,
+        caller,
+        position: this.#positions.get(as),
+      })
       if (operation.kind === 'command') this.#positions.set(as, mergePositions(this.#positions.get(as) ?? {}, position))
       return output as z.output<Op['output']> // checked against this very operation's schema
     })
@@ -164,14 +215,18 @@ export class World implements AsyncDisposable {
     return this.#run(async () => {
       const response = await this.#gateway!.handle(toEdgeRequest(method, url, options))
       this.trace.note(`${method} ${url} ${response.status}`)
-      return { status: response.status, headers: response.headers, body: response.body ? (JSON.parse(response.body) as unknown) : undefined }
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: response.body ? (JSON.parse(response.body) as unknown) : undefined,
+      }
     })
   }
 
   /**
-   * Resolves when everything that was emitted has been handled, or is a dead letter, or parked behind one, by every service that is up;
-   * nothing is pending then but timers. The clock moves as far as retries need. NOT_QUIET after `within` (10 minutes by default);
-   * NONDETERMINISTIC if a handler used what is different in every run.
+   * Resolves when everything that was emitted has been handled, or is a dead letter, or parked behind one, by every
+   * service that is up; nothing is pending then but timers. The clock moves as far as retries need. NOT_QUIET after
+   * `within` (10 minutes by default); NONDETERMINISTIC if a handler used what is different in every run.
    */
   async quiet({ within = '10m' }: { within?: Duration } = {}): Promise<void> {
     const untilMs = this.#scheduler.monotonicMs + toMs(within)
@@ -179,14 +234,23 @@ export class World implements AsyncDisposable {
     const isMet = (): boolean => pending?.length === 0 || this.#scheduler.monotonicMs >= untilMs
     const whenStill = async (): Promise<void> => {
       const running = this.#fleet.all.filter((instance) => instance.running)
-      const isDue = (this.#scheduler.nextMs ?? Infinity) <= this.#scheduler.monotonicMs // such as a timer whose service was down
+      // such as a timer whose service was down
+      const isDue = (this.#scheduler.nextMs ?? Infinity) <= this.#scheduler.monotonicMs
       const { coming } = this.#supervisor
-      if (coming.length > 0) return void (pending = coming.map((name) => `${name} has ended and is to be started again`))
-      pending = !isDue && running.every((instance) => instance.running!.idle) ? await this.#looker.pending() : ['something is in hand']
+      if (coming.length > 0)
+        return void (pending = coming.map((name) => `${name} has ended and is to be started again`))
+      pending =
+        !isDue && running.every((instance) => instance.running!.idle)
+          ? await this.#looker.pending()
+          : ['something is in hand']
     }
     await this.#driver.reach({ isMet, whenStill, untilMs })
     for (const refusal of this.refusals.splice(0)) throw refusal
-    if (pending?.length !== 0) throw new AtollError('NOT_QUIET', `after ${within} of virtual time there was still: ${pending?.join('; ') ?? 'work in hand'}`)
+    if (pending?.length !== 0)
+      throw new AtollError(
+        'NOT_QUIET',
+        `after ${within} of virtual time there was still: ${pending?.join('; ') ?? 'work in hand'}`,
+      )
   }
 
   /** Every instance of a service is gone at once, in the midst of what it does. What has committed stays. */
@@ -202,7 +266,10 @@ export class World implements AsyncDisposable {
     this.#gateway = this.#createGateway()
   }
 
-  /** Starts a service that crashed or was stopped; one that is up is drained and ended before, and has as many instances afterwards. */
+  /**
+   * Starts a service that crashed or was stopped; one that is up is drained and ended before, and has as many instances
+   * afterwards.
+   */
   async restart(service: string): Promise<void> {
     const count = this.#fleet.of(service).length
     await this.stop(service)
@@ -218,13 +285,22 @@ export class World implements AsyncDisposable {
   /** Makes it so many instances: starts some, or drains and ends the youngest. */
   async scale(service: string, count: number): Promise<void> {
     const instances = this.#fleet.of(service)
-    await this.#run(() => Promise.all([...Array.from({ length: count - instances.length }, () => this.#launch(service)), ...instances.slice(count).map((instance) => instance.stop())]))
+    await this.#run(() =>
+      Promise.all([
+        ...Array.from({ length: count - instances.length }, () => this.#launch(service)),
+        ...instances.slice(count).map((instance) => instance.stop()),
+      ]),
+    )
   }
 
-  /** One instance of a service does nothing more until the answer is called, and does not know: the pause that leases are for. */
+  /**
+   * One instance of a service does nothing more until the answer is called, and does not know: the pause that leases
+   * are for.
+   */
   pause(service: string): () => void {
     const instance = this.#fleet.of(service)[0]
-    if (!instance) throw new AtollError('UNAVAILABLE', `no instance of ${service} is up that could be paused; restart it first`)
+    if (!instance)
+      throw new AtollError('UNAVAILABLE', `no instance of ${service} is up that could be paused; restart it first`)
     instance.actor.pause()
     this.trace.note(`pause ${instance.actor.name}`)
     return () => {
@@ -239,19 +315,20 @@ export class World implements AsyncDisposable {
   }
 
   /**
-   * Another version of the system takes over, service by service: each is drained and ended, and its new version started. Services that
-   * it does not have any more are ended.
+   * Another version of the system takes over, service by service: each is drained and ended, and its new version
+   * started. Services that it does not have any more are ended.
    */
   async deploy(next: System): Promise<void> {
-    for (const { name } of this.system.services) if (!next.services.some((service) => service.name === name)) await this.stop(name)
+    for (const { name } of this.system.services)
+      if (!next.services.some((service) => service.name === name)) await this.stop(name)
     this.#fleet.system = next
     this.#gateway = this.#createGateway()
     for (const { name } of next.services) await this.restart(name)
   }
 
   /**
-   * Keeps what is there now, of everything or of the parts that are named: a service, which is its store and those of its projections; one
-   * projection (`mail.counts`); the `log`. Nothing has to stand still for it.
+   * Keeps what is there now, of everything or of the parts that are named: a service, which is its store and those of
+   * its projections; one projection (`mail.counts`); the `log`. Nothing has to stand still for it.
    */
   backup(...parts: string[]): Promise<Backup> {
     return this.#run(async () => {
@@ -264,8 +341,9 @@ export class World implements AsyncDisposable {
   }
 
   /**
-   * Puts back what a backup has, or some parts of it: what came after it is gone there, and only there. What callers have seen stays with them.
-   * DATA_IN_USE while an instance has it open: of a store its service, of the log any. Stop them before, and start them after.
+   * Puts back what a backup has, or some parts of it: what came after it is gone there, and only there. What callers
+   * have seen stays with them. DATA_IN_USE while an instance has it open: of a store its service, of the log any. Stop
+   * them before, and start them after.
    */
   restore(backup: Backup, ...parts: string[]): Promise<void> {
     this.trace.note(`restore ${parts.length > 0 ? parts.join(' ') : backup.parts.join(' ')} of ${backup.takenMs}`)
@@ -284,9 +362,18 @@ export class World implements AsyncDisposable {
     this.#injected.push({ service, point, after: nth - 1, mishap })
   }
 
-  /** Calls `look` whenever the world stands still and the clock is about to move, until the answer is called. It may read, and not run. */
+  /**
+   * Calls `look` whenever the world stands still and the clock is about to move, until the answer is called. It may
+   * read, and not run.
+   */
   onStill(look: (glimpse: Glimpse) => Promise<void>): () => void {
-    const glimpse: Glimpse = { ledger: () => this.#looker.look((admin) => admin.ledger()), events: (event) => this.#looker.look((admin) => Array.fromAsync(admin.events({ type: event?.name }))), readiness: () => this.readiness(), db: (service) => this.db(service), elapsedMs: () => this.#scheduler.monotonicMs }
+    const glimpse: Glimpse = {
+      ledger: () => this.#looker.look((admin) => admin.ledger()),
+      events: (event) => this.#looker.look((admin) => Array.fromAsync(admin.events({ type: event?.name }))),
+      readiness: () => this.readiness(),
+      db: (service) => this.db(service),
+      elapsedMs: () => this.#scheduler.monotonicMs,
+    }
     return this.#driver.onStill(() => this.#scheduler.within('an invariant', () => look(glimpse)))
   }
 
@@ -299,8 +386,14 @@ export class World implements AsyncDisposable {
   async assertConserved(): Promise<void> {
     const wrong = (await this.ledger()).filter((row) => !row.balanced)
     if (wrong.length === 0) return
-    const accounts = wrong.map((row) => `${row.event} in ${row.subscription}: published ${row.published}, handled ${row.handled}, pending ${row.pending}, parked ${row.parked}, dead ${row.dead}, discarded ${row.discarded}`)
-    throw new AtollError('LEDGER_UNBALANCED', `events are lost or count twice (seed ${this.seed}): ${accounts.join('; ')}`)
+    const accounts = wrong.map(
+      (row) =>
+        `${row.event} in ${row.subscription}: published ${row.published}, handled ${row.handled}, pending ${row.pending}, parked ${row.parked}, dead ${row.dead}, discarded ${row.discarded}`,
+    )
+    throw new AtollError(
+      'LEDGER_UNBALANCED',
+      `events are lost or count twice (seed ${this.seed}): ${accounts.join('; ')}`,
+    )
   }
 
   deadLetters(): Promise<DeadLetter[]> {
@@ -312,7 +405,10 @@ export class World implements AsyncDisposable {
     return this.#run(() => redriveLetters(options, this.#asking))
   }
 
-  /** Ends dead letters without handling them: the one of that id, or all of a subscription. COMMAND_USAGE for what is not dead. */
+  /**
+   * Ends dead letters without handling them: the one of that id, or all of a subscription. COMMAND_USAGE for what is
+   * not dead.
+   */
   discard(options: Omit<DiscardOptions, 'by'> & { readonly by?: string }): Promise<DiscardedLetter[]> {
     return this.#run(() => discardLetters({ by: 'a test', ...options }, this.#asking))
   }
@@ -323,10 +419,18 @@ export class World implements AsyncDisposable {
   }
 
   get #asking(): Asking {
-    return { looker: this.#looker, fleet: this.#fleet, host: this.surroundings, leaseMs: this.#ground.runtime.leaseMs ?? worldRuntime.leaseMs }
+    return {
+      looker: this.#looker,
+      fleet: this.#fleet,
+      host: this.surroundings,
+      leaseMs: this.#ground.runtime.leaseMs ?? worldRuntime.leaseMs,
+    }
   }
 
-  /** The events in the log, in the order of their numbers per source and partition; of one definition, or of one key, if asked for. */
+  /**
+   * The events in the log, in the order of their numbers per source and partition; of one definition, or of one key, if
+   * asked for.
+   */
   events(event?: EventDefinition, { key }: { key?: string } = {}): Promise<StoredRecord[]> {
     return this.#run(() => this.#looker.look((admin) => Array.fromAsync(admin.events({ type: event?.name, key }))))
   }
@@ -341,7 +445,10 @@ export class World implements AsyncDisposable {
     return this.#fleet.requestIds.has(requestId)
   }
 
-  /** What an event led to: in which subscriptions, with which effect, and what came of that. Print it to see it as a tree. */
+  /**
+   * What an event led to: in which subscriptions, with which effect, and what came of that. Print it to see it as a
+   * tree.
+   */
   async flow(event: string | { readonly id: string }): Promise<Flow> {
     return createFlow(typeof event === 'string' ? event : event.id, await this.events(), this.system, this.sightings)
   }
@@ -362,7 +469,10 @@ export class World implements AsyncDisposable {
     return this.#driver.complete(this.#scheduler.within('a test', work))
   }
 
-  /** Starts one more instance of a service, under a name of its own: by default the first that is free of `orders-1`, `orders-2`, … */
+  /**
+   * Starts one more instance of a service, under a name of its own: by default the first that is free of `orders-1`,
+   * `orders-2`, …
+   */
   launch(service: string, name?: string): Promise<void> {
     return this.#run(() => this.#launch(service, name))
   }
@@ -394,12 +504,15 @@ export class World implements AsyncDisposable {
   /** Nobody waits for it: what keeps it from starting is logged, and `start` meets it again. */
   async #launchAgain(service: string, name: string): Promise<void> {
     if (this.instances(service).includes(name)) return
-    await this.#launch(service, name).catch((error: unknown) => this.#ground.logger.error({ instance: name, error }, `${name} could not be started again`))
+    await this.#launch(service, name).catch((error: unknown) =>
+      this.#ground.logger.error({ instance: name, error }, `${name} could not be started again`),
+    )
   }
 
   #pass(instance: Instance, point: Point, subject: string | undefined): Mishap | undefined {
     let injected: Mishap | undefined
-    for (const one of this.#injected) if (one.service === instance.service && one.point === point && one.after-- === 0) injected = one.mishap
+    for (const one of this.#injected)
+      if (one.service === instance.service && one.point === point && one.after-- === 0) injected = one.mishap
     if (injected) return injected
     return this.mishapAt?.(instance, point, subject)
   }

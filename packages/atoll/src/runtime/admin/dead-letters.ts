@@ -8,13 +8,21 @@ import type { Subscription } from '../subscription/subscription.ts'
 
 const letter = `dead.*, (SELECT count(*) FROM atoll_held AS behind WHERE behind.subscription = dead.subscription AND behind.partition = dead.partition
           AND behind.key = dead.key AND behind.seq > dead.seq) AS parked_behind`
-const selectPlaces: Statement = { sql: `SELECT seq, source, partition, number FROM atoll_held WHERE subscription = ? AND state = 'dead' ORDER BY seq` }
-const selectPage: Statement = { sql: `SELECT ${letter} FROM atoll_held AS dead WHERE seq BETWEEN ? AND ? AND subscription = ? AND state = 'dead' ORDER BY seq` }
-const selectOne: Statement = { sql: `SELECT ${letter} FROM atoll_held AS dead WHERE subscription = ? AND source = ? AND partition = ? AND number = ? AND state = 'dead'` }
+const selectPlaces: Statement = {
+  sql: `SELECT seq, source, partition, number FROM atoll_held WHERE subscription = ? AND state = 'dead' ORDER BY seq`,
+}
+const selectPage: Statement = {
+  sql: `SELECT ${letter} FROM atoll_held AS dead WHERE seq BETWEEN ? AND ? AND subscription = ? AND state = 'dead' ORDER BY seq`,
+}
+const selectOne: Statement = {
+  sql: `SELECT ${letter} FROM atoll_held AS dead WHERE subscription = ? AND source = ? AND partition = ? AND number = ? AND state = 'dead'`,
+}
 const selectDiscarded: Statement = {
   sql: `SELECT * FROM atoll_discarded WHERE subscription = ? AND (discarded_at, source, partition, number) > (?, ?, ?, ?) ORDER BY discarded_at, source, partition, number LIMIT ?`,
 }
-const selectOneDiscarded: Statement = { sql: 'SELECT * FROM atoll_discarded WHERE subscription = ? AND source = ? AND partition = ? AND number = ?' }
+const selectOneDiscarded: Statement = {
+  sql: 'SELECT * FROM atoll_discarded WHERE subscription = ? AND source = ? AND partition = ? AND number = ?',
+}
 
 interface LetterRow {
   partition: number
@@ -46,15 +54,23 @@ interface DiscardedRow extends LetterRow {
 }
 
 /** Every dead letter of a system, of one of its subscriptions, or the one of an id; oldest first. */
-export async function listDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, filter: DeadLetterFilter): Promise<DeadLetter[]> {
-  return (await Array.fromAsync(walkDeadLetters(services, filter))).filter((letter): letter is DeadLetter => !isGone(letter))
+export async function listDeadLetters(
+  services: ReadonlyMap<string, ServiceRuntime>,
+  filter: DeadLetterFilter,
+): Promise<DeadLetter[]> {
+  return (await Array.fromAsync(walkDeadLetters(services, filter))).filter(
+    (letter): letter is DeadLetter => !isGone(letter),
+  )
 }
 
 /**
- * The same one by one, and no more than a page of them in memory: those that there are when it begins, also such as are gone when it comes to
- * them, and none that died since.
+ * The same one by one, and no more than a page of them in memory: those that there are when it begins, also such as are
+ * gone when it comes to them, and none that died since.
  */
-export async function* walkDeadLetters(services: ReadonlyMap<string, ServiceRuntime>, { subscription, id }: DeadLetterFilter): AsyncGenerator<DeadLetter | GoneLetter> {
+export async function* walkDeadLetters(
+  services: ReadonlyMap<string, ServiceRuntime>,
+  { subscription, id }: DeadLetterFilter,
+): AsyncGenerator<DeadLetter | GoneLetter> {
   if (id !== undefined) {
     const letter = await findDeadLetter(services, id)
     if (letter && (subscription === undefined || subscription === letter.subscription)) yield letter
@@ -62,23 +78,44 @@ export async function* walkDeadLetters(services: ReadonlyMap<string, ServiceRunt
   }
   for (const { ground } of subscriptionsOf(services, subscription)) {
     const { reader } = ground.store
-    const places = await reader.all<Pick<DeadRow, 'seq' | 'source' | 'partition' | 'number'>>(selectPlaces, [ground.name])
+    const places = await reader.all<Pick<DeadRow, 'seq' | 'source' | 'partition' | 'number'>>(selectPlaces, [
+      ground.name,
+    ])
     for (let at = 0; at < places.length; at += PAGE_ROWS) {
       const page = places.slice(at, at + PAGE_ROWS)
-      const rows = await reader.all<DeadRow>(selectPage, [page[0]!.seq, page[page.length - 1]!.seq, ground.name]) // a page has one at least
+      // a page has one at least
+      const rows = await reader.all<DeadRow>(selectPage, [page[0]!.seq, page[page.length - 1]!.seq, ground.name])
       const bySeq = new Map(rows.map((row) => [row.seq, row]))
       for (const place of page) {
         const row = bySeq.get(place.seq)
-        yield row ? toDeadLetter(ground, row) : { outcome: 'gone', id: nameOf(ground.name, place), subscription: ground.name, why: 'it was handled or discarded meanwhile' }
+        yield row
+          ? toDeadLetter(ground, row)
+          : {
+              outcome: 'gone',
+              id: nameOf(ground.name, place),
+              subscription: ground.name,
+              why: 'it was handled or discarded meanwhile',
+            }
       }
     }
   }
 }
 
-async function findDeadLetter(services: ReadonlyMap<string, ServiceRuntime>, id: string): Promise<DeadLetter | undefined> {
+async function findDeadLetter(
+  services: ReadonlyMap<string, ServiceRuntime>,
+  id: string,
+): Promise<DeadLetter | undefined> {
   const place = placeNamed(id)
-  const ground = place && allSubscriptions(services).find((subscription) => subscription.ground.name === place.subscription)?.ground
-  const row = ground && (await ground.store.reader.get<DeadRow>(selectOne, [place.subscription, place.source, place.partition, place.number]))
+  const ground =
+    place && allSubscriptions(services).find((subscription) => subscription.ground.name === place.subscription)?.ground
+  const row =
+    ground &&
+    (await ground.store.reader.get<DeadRow>(selectOne, [
+      place.subscription,
+      place.source,
+      place.partition,
+      place.number,
+    ]))
   return row && toDeadLetter(ground, row)
 }
 
@@ -88,18 +125,26 @@ export function isGone(item: object): item is GoneLetter {
 }
 
 /** Every discarded letter of a system, of one of its subscriptions, or the one of an id; oldest first. */
-export function listDiscarded(services: ReadonlyMap<string, ServiceRuntime>, filter: DeadLetterFilter): Promise<DiscardedLetter[]> {
+export function listDiscarded(
+  services: ReadonlyMap<string, ServiceRuntime>,
+  filter: DeadLetterFilter,
+): Promise<DiscardedLetter[]> {
   return Array.fromAsync(walkDiscarded(services, filter))
 }
 
 /** The same one by one, and no more than a page of them in memory. */
-export async function* walkDiscarded(services: ReadonlyMap<string, ServiceRuntime>, { subscription, id }: DeadLetterFilter): AsyncGenerator<DiscardedLetter> {
+export async function* walkDiscarded(
+  services: ReadonlyMap<string, ServiceRuntime>,
+  { subscription, id }: DeadLetterFilter,
+): AsyncGenerator<DiscardedLetter> {
   const place = id === undefined ? undefined : placeNamed(id)
   if (id !== undefined && !place) return
   for (const { ground } of subscriptionsOf(services, subscription)) {
     const { name, store } = ground
     if (place) {
-      const row = place.subscription === name && (await store.reader.get<DiscardedRow>(selectOneDiscarded, [name, place.source, place.partition, place.number]))
+      const row =
+        place.subscription === name &&
+        (await store.reader.get<DiscardedRow>(selectOneDiscarded, [name, place.source, place.partition, place.number]))
       if (row) yield toDiscardedLetter(name, row)
       continue
     }
@@ -120,7 +165,10 @@ export function subscriptionsOf(services: ReadonlyMap<string, ServiceRuntime>, n
   if (name === undefined) return all
   const found = all.filter((subscription) => subscription.ground.name === name)
   if (found.length > 0) return found
-  throw new AtollError('COMMAND_USAGE', `there is no subscription ${name}; there are ${all.map((subscription) => subscription.ground.name).join(', ')}`)
+  throw new AtollError(
+    'COMMAND_USAGE',
+    `there is no subscription ${name}; there are ${all.map((subscription) => subscription.ground.name).join(', ')}`,
+  )
 }
 
 function allSubscriptions(services: ReadonlyMap<string, ServiceRuntime>): Subscription[] {

@@ -12,8 +12,10 @@ const broken = ({ cents }: { cents: number }): void => {
 }
 const why = { reason: 'paid by hand', by: 'ada' }
 
-const discard = (shop: RunningSystem, options: { id?: string; subscription?: string }) => Array.fromAsync(shop.admin.discard({ ...options, ...why }))
-const row = async (shop: RunningSystem, subscription: string, event = 'amount.noted') => (await shop.admin.ledger()).find((row) => row.subscription === subscription && row.event === event)!
+const discard = (shop: RunningSystem, options: { id?: string; subscription?: string }) =>
+  Array.fromAsync(shop.admin.discard({ ...options, ...why }))
+const row = async (shop: RunningSystem, subscription: string, event = 'amount.noted') =>
+  (await shop.admin.ledger()).find((row) => row.subscription === subscription && row.event === event)!
 
 describe('a dead letter that is discarded', () => {
   it('is never handled, and later events of its key go on by themselves, in order', () =>
@@ -37,14 +39,20 @@ describe('a dead letter that is discarded', () => {
       const first = await world.start(createShop(broken), { attemptsMax: 1 })
       await call(first, book.note, { account: 'ann', cents: 1 })
       await first.quiet()
-      const [{ parkedBehind: _, hasNoHandler: __, ...letter }] = (await first.admin.deadLetters()) as [Awaited<ReturnType<typeof first.admin.deadLetters>>[0]]
+      const [{ parkedBehind: _, hasNoHandler: __, ...letter }] = (await first.admin.deadLetters()) as [
+        Awaited<ReturnType<typeof first.admin.deadLetters>>[0],
+      ]
       await world.host.advance(60_000)
       const at = world.host.now()
       await discard(first, { id: letter.id })
       await first.stop()
       const second = await world.start(createShop())
       assert.deepEqual(await second.admin.discarded(), [{ ...letter, ...why, discardedAt: at }])
-      assert.ok(world.logged.some(({ level, fields }) => level === 'warn' && fields['by'] === 'ada' && fields['reason'] === 'paid by hand'))
+      assert.ok(
+        world.logged.some(
+          ({ level, fields }) => level === 'warn' && fields['by'] === 'ada' && fields['reason'] === 'paid by hand',
+        ),
+      )
     }))
 
   it('is refused for what is not dead, without a reason, without a name, and for no letter in particular', () =>
@@ -55,7 +63,10 @@ describe('a dead letter that is discarded', () => {
       const [letter] = await shop.admin.deadLetters({ subscription: 'audit' })
       const parked = letter!.id.replace(/\d+$/, (number) => String(Number(number) + 1))
       for (const [options, message] of [
-        [{ id: parked, ...why }, /there is no dead letter .* An event that is parked, or will be tried again, cannot be discarded/],
+        [
+          { id: parked, ...why },
+          /there is no dead letter .* An event that is parked, or will be tried again, cannot be discarded/,
+        ],
         [{ id: letter!.id, by: 'ada', reason: ' ' }, /with a reason/],
         [{ id: letter!.id, by: 'a\0b', reason: 'x' }, /with a name/],
         [why, /say which/],
@@ -66,7 +77,11 @@ describe('a dead letter that is discarded', () => {
       }
       assert.equal((await shop.admin.deadLetters()).length, 3)
       assert.equal((await discard(shop, { subscription: 'audit' })).length, 2)
-      assert.deepEqual((await shop.admin.deadLetters()).map(({ subscription }) => subscription), ['audit.sums'], 'of the one that was named')
+      assert.deepEqual(
+        (await shop.admin.deadLetters()).map(({ subscription }) => subscription),
+        ['audit.sums'],
+        'of the one that was named',
+      )
     }))
 
   it('is discarded once, whoever else asks for it at the same time, and by the instance that reads it', () =>
@@ -75,19 +90,26 @@ describe('a dead letter that is discarded', () => {
       const a = await world.start(createShop(broken), { ...options, instance: 'a' })
       const b = await world.start(createShop(broken), { ...options, instance: 'b' })
       await world.host.advance(10_000)
-      for (const account of ['ann', 'bob', 'cid', 'dan']) for (const cents of [1, 2]) await call(a, book.note, { account, cents })
+      for (const account of ['ann', 'bob', 'cid', 'dan'])
+        for (const cents of [1, 2]) await call(a, book.note, { account, cents })
       await world.host.advance(5_000)
       const letters = await a.admin.deadLetters({ subscription: 'audit' })
       assert.equal(letters.length, 4)
       for (const { id } of letters) {
         const answers = await Promise.allSettled([a, b, a, b].map((instance) => discard(instance, { id })))
         assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 1)
-        const codes = answers.flatMap((answer) => (answer.status === 'rejected' ? [(answer.reason as AtollError).code] : []))
+        const codes = answers.flatMap((answer) =>
+          answer.status === 'rejected' ? [(answer.reason as AtollError).code] : [],
+        )
         assert.deepEqual(codes.sort(), ['COMMAND_USAGE', 'UNAVAILABLE', 'UNAVAILABLE'])
-        await assert.rejects(discard(a, { id }), { code: 'COMMAND_USAGE', message: /discarded already, by ada at .*: paid by hand/ })
+        await assert.rejects(discard(a, { id }), {
+          code: 'COMMAND_USAGE',
+          message: /discarded already, by ada at .*: paid by hand/,
+        })
       }
       await world.host.advance(5_000)
-      for (const account of ['ann', 'bob', 'cid', 'dan']) assert.deepEqual(await call(a, audit.total, { account }), { cents: [2] })
+      for (const account of ['ann', 'bob', 'cid', 'dan'])
+        assert.deepEqual(await call(a, audit.total, { account }), { cents: [2] })
       const { handled, discarded, balanced } = await row(a, 'audit')
       assert.deepEqual([handled, discarded, balanced], [4, 4, true])
     }))
@@ -97,7 +119,11 @@ describe('a dead letter that is discarded', () => {
       const shop = await world.start(createShop(broken), { attemptsMax: 1 })
       for (const account of ['ann', 'bob', 'cid']) await call(shop, book.note, { account, cents: 1 })
       await shop.quiet()
-      const [first, second, third] = (await shop.admin.deadLetters({ subscription: 'audit' })).map(({ id }) => id) as [string, string, string]
+      const [first, second, third] = (await shop.admin.deadLetters({ subscription: 'audit' })).map(({ id }) => id) as [
+        string,
+        string,
+        string,
+      ]
       const dry: (string | undefined)[] = []
       for await (const item of shop.admin.redrive({ subscription: 'audit', dryRun: true })) {
         dry.push(item.outcome)
@@ -117,7 +143,10 @@ describe('a dead letter that is discarded', () => {
   it('is found among many without reading the others', () =>
     inWorld(async (world) => {
       let lettersRead = 0
-      const stores = changedAnswers(world.stores, (rows) => (lettersRead += rows.filter((row) => 'parked_behind' in row).length))
+      const stores = changedAnswers(
+        world.stores,
+        (rows) => (lettersRead += rows.filter((row) => 'parked_behind' in row).length),
+      )
       const shop = await world.start(createShop(broken), { attemptsMax: 1 }, { stores })
       const accounts = Array.from({ length: 30 }, (_, nth) => `account-${nth}`)
       for (const account of accounts) await call(shop, book.note, { account, cents: 1 })
@@ -132,7 +161,9 @@ describe('a dead letter that is discarded', () => {
   it('is as it was if the store fails, and can be discarded then', () =>
     inWorld(async (world) => {
       let failing = false
-      const stores = changedWrites(world.stores, (store, work) => (failing ? Promise.reject(new AtollError('STORE_FULL', 'there is no room')) : store.write(work)))
+      const stores = changedWrites(world.stores, (store, work) =>
+        failing ? Promise.reject(new AtollError('STORE_FULL', 'there is no room')) : store.write(work),
+      )
       const shop = await world.start(createShop(broken), { attemptsMax: 1 }, { stores })
       for (const cents of [1, 2]) await call(shop, book.note, { account: 'ann', cents })
       await shop.quiet()
@@ -162,10 +193,16 @@ describe('a dead letter that is discarded', () => {
       const [letter] = await first.admin.deadLetters()
       await discard(first, { id: letter!.id })
       await world.host.advance(40_000)
-      assert.deepEqual((await first.admin.discarded()).map(({ id }) => id), [letter!.id])
+      assert.deepEqual(
+        (await first.admin.discarded()).map(({ id }) => id),
+        [letter!.id],
+      )
       await world.host.advance(60_000)
       assert.deepEqual(await first.admin.discarded(), [])
-      await assert.rejects(discard(first, { id: letter!.id }), { code: 'COMMAND_USAGE', message: /there is no dead letter/ })
+      await assert.rejects(discard(first, { id: letter!.id }), {
+        code: 'COMMAND_USAGE',
+        message: /there is no dead letter/,
+      })
       await first.stop()
       const second = await world.start(createShop(), options)
       const { published, handled, discarded, balanced } = await row(second, 'audit')
@@ -174,7 +211,10 @@ describe('a dead letter that is discarded', () => {
 
   it('is known to a replay also when it is kept no more', () =>
     inWorld(async (world) => {
-      const shop = await world.start(createShop(() => {}, 'ann'), { attemptsMax: 1, retryDelayMs: 10, discardedKeptMs: 60_000 })
+      const shop = await world.start(
+        createShop(() => {}, 'ann'),
+        { attemptsMax: 1, retryDelayMs: 10, discardedKeptMs: 60_000 },
+      )
       await call(shop, book.note, { account: 'ann', cents: 1 })
       await shop.quiet()
       await discard(shop, { subscription: 'audit.sums' })
@@ -191,15 +231,19 @@ describe('a dead letter that is discarded', () => {
         assert.equal((await replaying).at(-1)!.done, true)
         assert.deepEqual(await accounted(), [1, 0, true])
       }
-      assert.deepEqual((await shop.admin.discarded()).map(({ event, by, reason }) => [event.key, by, reason]), [
-        ['ann', 'atoll', 'it was discarded from the projection before this one; by whom and why is kept no more'],
-      ])
+      assert.deepEqual(
+        (await shop.admin.discarded()).map(({ event, by, reason }) => [event.key, by, reason]),
+        [['ann', 'atoll', 'it was discarded from the projection before this one; by whom and why is kept no more']],
+      )
     }))
 
   it('is listed among many a page at a time, oldest first', () =>
     inWorld(async (world) => {
       let most = 0
-      const stores = changedAnswers(world.stores, (rows) => (most = Math.max(most, rows.filter((row) => 'discarded_at' in row).length)))
+      const stores = changedAnswers(
+        world.stores,
+        (rows) => (most = Math.max(most, rows.filter((row) => 'discarded_at' in row).length)),
+      )
       const shop = await world.start(createShop(broken), { attemptsMax: 1 }, { stores })
       const accounts = Array.from({ length: 450 }, (_, nth) => `account-${nth}`)
       await Promise.all(accounts.map((account) => call(shop, book.note, { account, cents: 1 })))
@@ -207,15 +251,24 @@ describe('a dead letter that is discarded', () => {
       await discard(shop, { subscription: 'audit' }) // all in one moment
       const listed = await shop.admin.discarded({ subscription: 'audit' })
       assert.deepEqual(listed.map(({ event }) => event.key).sort(), accounts.sort())
-      assert.deepEqual([...listed].sort((a, b) => a.discardedAt - b.discardedAt), listed)
+      assert.deepEqual(
+        [...listed].sort((a, b) => a.discardedAt - b.discardedAt),
+        listed,
+      )
       assert.equal(most, 200)
       assert.deepEqual(await shop.admin.discarded({ id: listed[7]!.id }), [listed[7]])
     }))
 
   it('is discarded again when a replay cannot handle it either, and handled when it can', () =>
     inWorld(async (world) => {
-      for (const [unsummable, sums, counts] of [['ann', 2, [1, 1]], ['nobody', 3, [2, 0]]] as const) {
-        const first = await world.start(createShop(() => {}, 'ann'), { attemptsMax: 1, retryDelayMs: 10 })
+      for (const [unsummable, sums, counts] of [
+        ['ann', 2, [1, 1]],
+        ['nobody', 3, [2, 0]],
+      ] as const) {
+        const first = await world.start(
+          createShop(() => {}, 'ann'),
+          { attemptsMax: 1, retryDelayMs: 10 },
+        )
         if (unsummable === 'ann') {
           await call(first, book.note, { account: 'ann', cents: 1 })
           await first.quiet()
@@ -223,13 +276,18 @@ describe('a dead letter that is discarded', () => {
         }
         await first.stop()
         const ann = unsummable === 'ann'
-        const second = await world.start(createShop(() => {}, unsummable), { attemptsMax: 1, retryDelayMs: 10 })
+        const second = await world.start(
+          createShop(() => {}, unsummable),
+          { attemptsMax: 1, retryDelayMs: 10 },
+        )
         if (ann) await call(second, book.note, { account: 'bob', cents: 2 })
         await second.quiet()
         const replaying = Array.fromAsync(second.admin.replay('audit.sums'))
         await world.host.advance(1_000)
         assert.equal((await replaying).at(-1)!.done, true)
-        const total = (await call(second, audit.sums, { account: 'ann' })).cents + (await call(second, audit.sums, { account: 'bob' })).cents
+        const total =
+          (await call(second, audit.sums, { account: 'ann' })).cents +
+          (await call(second, audit.sums, { account: 'bob' })).cents
         const { handled, discarded, dead, balanced } = await row(second, 'audit.sums')
         assert.deepEqual([total, [handled, discarded], dead, balanced], [sums, counts, 0, true])
         await second.stop()
@@ -241,44 +299,85 @@ describe('a dead letter that is discarded', () => {
 function withoutNotes(handles: 'closings' | 'nothing'): System {
   const [books] = createShop().services
   const store = sqlStore<{ copies: { seq?: number; account: string; cents: number } }>({
-    migrations: { '0001-copies': 'CREATE TABLE copies (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, cents INTEGER NOT NULL)' },
+    migrations: {
+      '0001-copies':
+        'CREATE TABLE copies (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, cents INTEGER NOT NULL)',
+    },
   })
   const handlers = { total: () => ({ cents: [] }), sums: () => ({ cents: 0 }) }
-  return system('shop', { services: [books!, service(audit, { store, handlers, ...(handles === 'closings' && { subscribe: ({ on }) => [on(closed, () => {})] }) })] })
+  return system('shop', {
+    services: [
+      books!,
+      service(audit, {
+        store,
+        handlers,
+        ...(handles === 'closings' && { subscribe: ({ on }) => [on(closed, () => {})] }),
+      }),
+    ],
+  })
 }
 
 describe('held events of a handler that a release no longer has', () => {
   for (const handles of ['closings', 'nothing'] as const) {
     it(`are said at the start, listed, in the ledger, and can be discarded, if it handles ${handles}`, () =>
       inWorld(async (world) => {
-        const old = await world.start(createShop(() => { throw new Error('broken') }), { attemptsMax: 2, retryDelayMs: 1_000 })
+        const old = await world.start(
+          createShop(() => {
+            throw new Error('broken')
+          }),
+          { attemptsMax: 2, retryDelayMs: 1_000 },
+        )
         await call(old, book.note, { account: 'ann', cents: 1 })
         await old.quiet()
         await world.host.advance(2_000) // dead
-        for (const account of ['ann', 'bob', 'bob']) await call(old, book.note, { account, cents: 2 }) // parked; retrying, and parked
+        // parked; retrying, and parked
+        for (const account of ['ann', 'bob', 'bob']) await call(old, book.note, { account, cents: 2 })
         await old.quiet()
         await old.stop()
         const shop = await world.start(withoutNotes(handles))
-        assert.ok(world.logged.some(({ level, message }) => level === 'warn' && /4 events amount.noted are held for audit, which does not handle them any more/.test(message)))
+        assert.ok(
+          world.logged.some(
+            ({ level, message }) =>
+              level === 'warn' &&
+              /4 events amount.noted are held for audit, which does not handle them any more/.test(message),
+          ),
+        )
         await world.host.advance(5_000)
         const letters = await shop.admin.deadLetters()
-        assert.deepEqual(letters.map(({ event, hasNoHandler, parkedBehind }) => [event.key, hasNoHandler, parkedBehind]), [['ann', true, 1], ['bob', true, 1]])
+        assert.deepEqual(
+          letters.map(({ event, hasNoHandler, parkedBehind }) => [event.key, hasNoHandler, parkedBehind]),
+          [
+            ['ann', true, 1],
+            ['bob', true, 1],
+          ],
+        )
         const { handled, pending, parked, dead, hasNoHandler, balanced } = await row(shop, 'audit')
         assert.deepEqual([handled, pending, parked, dead, hasNoHandler, balanced], [0, 0, 2, 2, true, true])
-        assert.deepEqual((await Array.fromAsync(shop.admin.redrive({ id: letters[0]!.id }))).map(({ outcome }) => outcome)[0], 'failed')
+        assert.deepEqual(
+          (await Array.fromAsync(shop.admin.redrive({ id: letters[0]!.id }))).map(({ outcome }) => outcome)[0],
+          'failed',
+        )
         for (let round = 0; round < 2; round++) {
           await discard(shop, { subscription: 'audit' })
           await world.host.advance(1_000)
         }
         assert.deepEqual(await shop.admin.deadLetters(), [])
         assert.equal((await shop.admin.discarded()).length, 4)
-        assert.equal((await shop.admin.ledger()).some((row) => row.hasNoHandler), false)
+        assert.equal(
+          (await shop.admin.ledger()).some((row) => row.hasNoHandler),
+          false,
+        )
       }))
   }
 
   it('are handled when the handler comes back', () =>
     inWorld(async (world) => {
-      const old = await world.start(createShop(() => { throw new Error('broken') }), { attemptsMax: 1 })
+      const old = await world.start(
+        createShop(() => {
+          throw new Error('broken')
+        }),
+        { attemptsMax: 1 },
+      )
       for (const cents of [1, 2]) await call(old, book.note, { account: 'ann', cents })
       await old.quiet()
       await old.stop()
@@ -287,7 +386,10 @@ describe('held events of a handler that a release no longer has', () => {
       await without.stop()
       const shop = await world.start(createShop())
       await shop.quiet()
-      assert.deepEqual((await Array.fromAsync(shop.admin.redrive({ subscription: 'audit' }))).map(({ outcome }) => outcome), ['handled', 'handled'])
+      assert.deepEqual(
+        (await Array.fromAsync(shop.admin.redrive({ subscription: 'audit' }))).map(({ outcome }) => outcome),
+        ['handled', 'handled'],
+      )
       assert.deepEqual(await call(shop, audit.total, { account: 'ann' }), { cents: [1, 2] })
     }))
 })

@@ -3,10 +3,16 @@ import type { Log, StoredRecord } from '@atoll/log/driver'
 import type { EventsOptions } from '../admin.ts'
 
 /**
- * The events of a system's log: per partition in order, and across partitions by the time of their emission, as near as that can be
- * had by always taking the earliest next one. With `follow` it goes on as they come.
+ * The events of a system's log: per partition in order, and across partitions by the time of their emission, as near as
+ * that can be had by always taking the earliest next one. With `follow` it goes on as they come.
  */
-export async function* feedEvents(log: Log, host: Host, sources: readonly string[], partitions: number, options: EventsOptions): AsyncGenerator<StoredRecord> {
+export async function* feedEvents(
+  log: Log,
+  host: Host,
+  sources: readonly string[],
+  partitions: number,
+  options: EventsOptions,
+): AsyncGenerator<StoredRecord> {
   const readers = sources
     .filter((source) => options.source === undefined || source === options.source)
     .flatMap((source) => Array.from({ length: partitions }, (_, partition) => new Slice(log, source, partition)))

@@ -48,39 +48,67 @@ interface SourceRow extends Row {
 }
 
 /**
- * Accounts for every event and subscription: what its source published, against what the subscriber handled and holds and what still
- * lies before it. The three sides are counted apart (the source's store, the subscriber's store, the log), so that a loss shows.
+ * Accounts for every event and subscription: what its source published, against what the subscriber handled and holds
+ * and what still lies before it. The three sides are counted apart (the source's store, the subscriber's store, the
+ * log), so that a loss shows.
  *
- * It is exact under load: the subscriber is read first, the source after it, and of the log only what the source had published then.
+ * It is exact under load: the subscriber is read first, the source after it, and of the log only what the source had
+ * published then.
  */
 export async function readLedger(services: ReadonlyMap<string, ServiceRuntime>, log: Log): Promise<LedgerRow[]> {
   const rows: LedgerRow[] = []
   for (const service of services.values()) {
-    for (const subscription of service.subscriptions.values()) rows.push(...(await accountOf(subscription, services, log, service.options.partitions)))
+    for (const subscription of service.subscriptions.values())
+      rows.push(...(await accountOf(subscription, services, log, service.options.partitions)))
   }
   return rows
 }
 
-/** What is still held of events that nothing here handles any more. What was published of them is not counted: it is not for them to handle. */
-function accountWithoutHandler(subscription: string, subscriber: readonly SubscriberRow[], known: ReadonlySet<string>): LedgerRow[] {
+/**
+ * What is still held of events that nothing here handles any more. What was published of them is not counted: it is not
+ * for them to handle.
+ */
+function accountWithoutHandler(
+  subscription: string,
+  subscriber: readonly SubscriberRow[],
+  known: ReadonlySet<string>,
+): LedgerRow[] {
   const held = subscriber.filter((row) => ['retrying', 'parked', 'dead'].includes(row.kind) && !known.has(row.type))
   return [...new Set(held.map((row) => row.type))].map((event) => {
     const count = (kind: string): number => sum(subscriber, (row) => row.kind === kind && row.type === event)
-    const counts = { handled: count('handled'), pending: count('retrying'), parked: count('parked'), dead: count('dead'), discarded: count('discarded') }
+    const counts = {
+      handled: count('handled'),
+      pending: count('retrying'),
+      parked: count('parked'),
+      dead: count('dead'),
+      discarded: count('discarded'),
+    }
     const { source } = held.find((row) => row.type === event)! // there is one of each
     const published = Object.values(counts).reduce((total, some) => total + some, 0)
     return { event, source, subscription, published, ...counts, hasNoHandler: true, balanced: true, why: undefined }
   })
 }
 
-async function accountOf(subscription: Subscription, services: ReadonlyMap<string, ServiceRuntime>, log: Log, partitions: number): Promise<LedgerRow[]> {
+async function accountOf(
+  subscription: Subscription,
+  services: ReadonlyMap<string, ServiceRuntime>,
+  log: Log,
+  partitions: number,
+): Promise<LedgerRow[]> {
   const { ground } = subscription
-  const subscriber = await ground.store.reader.all<SubscriberRow>(selectSubscriber, Array.from({ length: 5 }, () => ground.name))
+  const subscriber = await ground.store.reader.all<SubscriberRow>(
+    selectSubscriber,
+    Array.from({ length: 5 }, () => ground.name),
+  )
   const rows: LedgerRow[] = []
   for (const source of new Set(ground.events.map((event) => event.source))) {
     const types = ground.events.filter((event) => event.source === source).map((event) => event.type)
     const emitter = services.get(source)
-    if (!emitter) throw new AtollError('UNAVAILABLE', `the ledger of ${ground.name} needs what ${source} published, and ${source} runs elsewhere; open the whole system to ask for it`)
+    if (!emitter)
+      throw new AtollError(
+        'UNAVAILABLE',
+        `the ledger of ${ground.name} needs what ${source} published, and ${source} runs elsewhere; open the whole system to ask for it`,
+      )
     const emitted = await emitter.store.reader.all<SourceRow>(selectSource)
     const pending = await pendingOf(ground.name, types, source, subscriber, emitted, log, partitions)
     for (const event of types) {
@@ -105,24 +133,46 @@ async function accountOf(subscription: Subscription, services: ReadonlyMap<strin
   return [...rows, ...accountWithoutHandler(ground.name, subscriber, new Set(ground.events.map((event) => event.type)))]
 }
 
-/** Whether the store of a source is older than the log. Its relay knows, and as long as the log does not answer nobody does; where a system is only looked at, no relay has asked. */
+/**
+ * Whether the store of a source is older than the log. Its relay knows, and as long as the log does not answer nobody
+ * does; where a system is only looked at, no relay has asked.
+ */
 async function isOutdated({ state, relay, store, name, options }: ServiceRuntime, log: Log): Promise<boolean> {
   return state === 'stopped' ? isOlderThanLog(store, log, name, options) : relay.isOutdated
 }
 
 /** Why an account does not balance; undefined if it does. */
-async function reasonOf(row: Omit<LedgerRow, 'balanced' | 'why'>, emitter: ServiceRuntime, log: Log): Promise<AtollError | undefined> {
+async function reasonOf(
+  row: Omit<LedgerRow, 'balanced' | 'why'>,
+  emitter: ServiceRuntime,
+  log: Log,
+): Promise<AtollError | undefined> {
   const reason = unbalanced(row)
   return reason && (await isOutdated(emitter, log)) ? followsFromOutdated(row) : reason
 }
 
-/** An outdated source does not say what it has emitted: nothing that is done to its subscriber makes the account balance. */
+/**
+ * An outdated source does not say what it has emitted: nothing that is done to its subscriber makes the account
+ * balance.
+ */
 function followsFromOutdated({ source, subscription }: Pick<LedgerRow, 'source' | 'subscription'>): AtollError {
-  return new AtollError('LEDGER_UNBALANCED', `this follows from STORE_OUTDATED of ${source}, whose store is older than the log: mend that first, and leave the store of ${subscription} as it is`)
+  return new AtollError(
+    'LEDGER_UNBALANCED',
+    `this follows from STORE_OUTDATED of ${source}, whose store is older than the log: mend that first, and leave the store of ${subscription} as it is`,
+  )
 }
 
 /** LEDGER_UNBALANCED: which side of an account is short, and what that may come from; undefined if neither is. */
-function unbalanced({ source, subscription, published, handled, pending, parked, dead, discarded }: Omit<LedgerRow, 'balanced' | 'why'>): AtollError | undefined {
+function unbalanced({
+  source,
+  subscription,
+  published,
+  handled,
+  pending,
+  parked,
+  dead,
+  discarded,
+}: Omit<LedgerRow, 'balanced' | 'why'>): AtollError | undefined {
   const missing = published - (handled + pending + parked + dead + discarded)
   if (missing === 0) return undefined
   const what =
@@ -136,7 +186,10 @@ function unbalanced({ source, subscription, published, handled, pending, parked,
 interface Pending {
   /** Events by type: in the log, and in the outbox on their way to it. */
   readonly counts: ReadonlyMap<string, number>
-  /** The log does not have what the cursors stand at: what lies before them is not what the subscription has yet to handle. */
+  /**
+   * The log does not have what the cursors stand at: what lies before them is not what the subscription has yet to
+   * handle.
+   */
   readonly gap: AtollError | undefined
 }
 
@@ -154,11 +207,14 @@ async function pendingOf(
   // Per type, the order tokens of what is pending: an event may be in the outbox and in the log, and counts once.
   const pending = new Map<string, Set<string>>(types.map((type) => [type, new Set()]))
   for (let partition = 0; partition < partitions; partition++) {
-    const cursors = subscriber.filter((row) => row.kind === 'cursor' && row.source === source && row.partition === partition)
+    const cursors = subscriber.filter(
+      (row) => row.kind === 'cursor' && row.source === source && row.partition === partition,
+    )
     const place = new Cursors(cursors.filter((row) => row.type === '' || (row.until > 0 && types.includes(row.type))))
     gap ??= await gapAt(log, subscription, source, partition, place)
     for (const row of emitted) {
-      if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!)) pending.get(row.type)?.add(row.seq!)
+      if (row.kind === 'outbox' && row.partition === partition && place.isBefore(row.seq!))
+        pending.get(row.type)?.add(row.seq!)
     }
     let after = place.offset
     for (;;) {
@@ -176,8 +232,16 @@ async function pendingOf(
   return { counts: new Map([...pending].map(([type, orders]) => [type, orders.size])), gap }
 }
 
-/** Says that a log does not have the record that a subscription stands at. Undefined also while that cannot be read yet. */
-async function gapAt(log: Log, subscription: string, source: string, partition: number, { main }: Cursors): Promise<AtollError | undefined> {
+/**
+ * Says that a log does not have the record that a subscription stands at. Undefined also while that cannot be read yet.
+ */
+async function gapAt(
+  log: Log,
+  subscription: string,
+  source: string,
+  partition: number,
+  { main }: Cursors,
+): Promise<AtollError | undefined> {
   if (!main) return undefined
   try {
     await isOfOneHistory(log, { ...main, subscription, source, partition, furthest: furthestOf(main) })
@@ -207,7 +271,10 @@ class Cursors {
     this.main = cursors.find((row) => row.type === '')
     this.#ahead = new Map(this.main ? parseAhead(this.main) : [])
     this.#backfills = cursors.filter((row) => row.type !== '')
-    const first = cursors.reduce<SubscriberRow | undefined>((least, row) => (least && least.number <= row.number ? least : row), undefined)
+    const first = cursors.reduce<SubscriberRow | undefined>(
+      (least, row) => (least && least.number <= row.number ? least : row),
+      undefined,
+    )
     this.offset = first?.offset ?? null
   }
 

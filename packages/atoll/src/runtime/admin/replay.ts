@@ -8,25 +8,37 @@ import type { DiscardNote, HeldPlace } from '../subscription/discarded.ts'
 import type { Subscription } from '../subscription/subscription.ts'
 
 /**
- * Builds a projection anew in a store beside the live one, which goes on serving, and swaps it in when it has caught up. If it is cut
- * off, the live one stays and the unfinished store is removed at the next start.
+ * Builds a projection anew in a store beside the live one, which goes on serving, and swaps it in when it has caught
+ * up. If it is cut off, the live one stays and the unfinished store is removed at the next start.
  */
-export async function* replayProjection(service: ServiceRuntime, facts: SubscriptionFacts, log: Log): AsyncGenerator<ReplayProgress> {
+export async function* replayProjection(
+  service: ServiceRuntime,
+  facts: SubscriptionFacts,
+  log: Log,
+): AsyncGenerator<ReplayProgress> {
   if (facts.projection === undefined) {
-    throw new AtollError('UNSUPPORTED', `${facts.name} handles events with effects, which a replay would repeat; only projections can be replayed`)
+    throw new AtollError(
+      'UNSUPPORTED',
+      `${facts.name} handles events with effects, which a replay would repeat; only projections can be replayed`,
+    )
   }
-  if (service.state !== 'running') throw new AtollError('UNAVAILABLE', `service ${service.name} is ${service.state}; start it before you replay ${facts.name}`)
+  if (service.state !== 'running')
+    throw new AtollError(
+      'UNAVAILABLE',
+      `service ${service.name} is ${service.state}; start it before you replay ${facts.name}`,
+    )
   const rebuild = await service.generations.rebuild(facts)
   const { subscription } = rebuild
   const live = service.subscriptions.get(facts.name)!
   try {
     await subscription.start()
     let held: Held
-    for (let goal = 0; ; ) {
+    for (let goal = 0; ;) {
       const progress = await progressOf(subscription, log, service.options.partitions)
       held = await heldBy(subscription, live)
       if (held.fresh.length > 0) throw refusal(facts.name, held.fresh)
-      // Under load there is always something new: what was there at the last look is enough, and readers who need more wait for it.
+      // Under load there is always something new: what was there at the last look is enough, and readers who need more
+      // wait for it.
       if (progress.handled >= (goal || progress.total) && held.retrying + held.discarded.length === 0) break
       for (const letter of held.discarded) await subscription.discard(letter, letter)
       goal = progress.total
@@ -41,7 +53,9 @@ export async function* replayProjection(service: ServiceRuntime, facts: Subscrip
   }
 }
 
-const selectHeld: Statement = { sql: `SELECT source, partition, number, state, type, key, error_message AS error FROM atoll_held WHERE subscription = ?` }
+const selectHeld: Statement = {
+  sql: `SELECT source, partition, number, state, type, key, error_message AS error FROM atoll_held WHERE subscription = ?`,
+}
 
 interface HeldRow {
   source: string
@@ -59,7 +73,8 @@ const selectDiscarded: Statement = {
         UNION ALL SELECT source, partition, number, NULL, NULL, NULL FROM atoll_discarded_numbers WHERE subscription = ?`,
 }
 
-type DiscardedRow = Pick<HeldPlace, 'source' | 'partition' | 'number'> & (DiscardNote | Readonly<Record<keyof DiscardNote, null>>)
+type DiscardedRow = Pick<HeldPlace, 'source' | 'partition' | 'number'> &
+  (DiscardNote | Readonly<Record<keyof DiscardNote, null>>)
 
 /** What the new generation of a projection holds. */
 interface Held {
@@ -68,23 +83,36 @@ interface Held {
   readonly retrying: number
   /** Dead, and handled by the live one: it must not take the place of the live one with these missing. */
   readonly fresh: readonly HeldRow[]
-  /** Dead, and discarded from the live one: what was discarded is tried as everything is, and discarded again if it fails again. */
+  /**
+   * Dead, and discarded from the live one: what was discarded is tried as everything is, and discarded again if it
+   * fails again.
+   */
   readonly discarded: readonly (HeldPlace & DiscardNote)[]
 }
 
 async function heldBy(next: Subscription, live: Subscription): Promise<Held> {
   const rows = await next.ground.store.reader.all<HeldRow>(selectHeld, [next.ground.name])
   const counts = { count: rows.length, retrying: rows.filter((row) => row.state === 'retrying').length }
-  if (!rows.some((row) => row.state === 'dead')) return { ...counts, fresh: [], discarded: [] } // of the live one there may be many, and this is asked again and again
-  const place = (row: Pick<HeldRow, 'source' | 'partition' | 'number'>): string => `${row.source} ${row.partition} ${row.number}`
+  // of the live one there may be many, and this is asked again and again
+  if (!rows.some((row) => row.state === 'dead')) return { ...counts, fresh: [], discarded: [] }
+  const place = (row: Pick<HeldRow, 'source' | 'partition' | 'number'>): string =>
+    `${row.source} ${row.partition} ${row.number}`
   const known = new Set((await live.ground.store.reader.all<HeldRow>(selectHeld, [live.ground.name])).map(place))
   const dead = new Map(rows.filter((row) => row.state === 'dead').map((row) => [place(row), row]))
   const discarded: (HeldPlace & DiscardNote)[] = []
-  for (const row of await live.ground.store.reader.all<DiscardedRow>(selectDiscarded, [live.ground.name, live.ground.name])) {
+  for (const row of await live.ground.store.reader.all<DiscardedRow>(selectDiscarded, [
+    live.ground.name,
+    live.ground.name,
+  ])) {
     const again = dead.get(place(row))
     if (!again) continue
     known.add(place(row))
-    discarded.push({ ...again, ...(row.at === null ? { at: live.ground.host.now(), by: 'atoll', reason: NOTE_NOT_KEPT } : { at: row.at, by: row.by, reason: row.reason }) })
+    discarded.push({
+      ...again,
+      ...(row.at === null
+        ? { at: live.ground.host.now(), by: 'atoll', reason: NOTE_NOT_KEPT }
+        : { at: row.at, by: row.by, reason: row.reason }),
+    })
   }
   return {
     ...counts,
@@ -112,7 +140,11 @@ async function progressOf(subscription: Subscription, log: Log, partitions: numb
     }
   }
   const { problems } = subscription
-  if (problems.length > 0) throw new AtollError('UNAVAILABLE', `the replay cannot go on: ${problems.map(({ reason }) => reason).join('; ')}. The live projection was not touched`)
+  if (problems.length > 0)
+    throw new AtollError(
+      'UNAVAILABLE',
+      `the replay cannot go on: ${problems.map(({ reason }) => reason).join('; ')}. The live projection was not touched`,
+    )
   return { subscription: subscription.ground.name, handled, total, held: 0, done: false }
 }
 

@@ -43,7 +43,10 @@ export class Admission {
       throw new AtollError('UNAVAILABLE', `${name} cannot run: service ${this.#service} is ${this.state}`)
     }
     if (this.#ofKind[kind] >= this.#inFlightMax) {
-      throw new AtollError('OVERLOADED', `${name} was refused: service ${this.#service} has ${this.#ofKind[kind]} operations of its kind under way (operationsInFlightMax)`)
+      throw new AtollError(
+        'OVERLOADED',
+        `${name} was refused: service ${this.#service} has ${this.#ofKind[kind]} operations of its kind under way (operationsInFlightMax)`,
+      )
     }
     this.#ofKind[kind]++
     this.#underWay++

@@ -28,7 +28,10 @@ export class Answer {
     this.isEmpty = answersNothing(operation)
   }
 
-  /** Checks what a transaction returned, before it commits. Gives what is to be recorded: what it returned, if the operation answers nothing. */
+  /**
+   * Checks what a transaction returned, before it commits. Gives what is to be recorded: what it returned, if the
+   * operation answers nothing.
+   */
   checkInTx(result: unknown): unknown {
     if (this.isEmpty) return result
     if (result === undefined && !this.#parse(undefined).success) {
@@ -43,7 +46,11 @@ export class Answer {
   check(result: unknown): unknown {
     if (this.isEmpty) return undefined
     const parsed = this.#parse(result)
-    if (!parsed.success) throw this.#invalid(`answered something that does not fit its output schema: ${parsed.error.message}`, parsed.error)
+    if (!parsed.success)
+      throw this.#invalid(
+        `answered something that does not fit its output schema: ${parsed.error.message}`,
+        parsed.error,
+      )
     const carried = this.#toCarried(parsed.data)
     this.given = { ...carried, etag: this.#etagOf(carried.output) }
     return carried.output
@@ -69,7 +76,8 @@ export class Answer {
     }
     if (!isCopied && this.#bytesMax === undefined) return { output, outputJson: undefined }
     const outputJson = JSON.stringify(output)
-    if (this.#bytesMax !== undefined) assertAnswerSize(this.#operation, outputJson, this.#bytesMax, 'none') // what nobody can be sent must not have been done
+    // what nobody can be sent must not have been done
+    if (this.#bytesMax !== undefined) assertAnswerSize(this.#operation, outputJson, this.#bytesMax, 'none')
     return { output: isCopied ? JSON.parse(outputJson) : output, outputJson }
   }
 
@@ -82,7 +90,9 @@ export class Answer {
       throw this.#invalid('could not say the version of its answer: its etag threw', error)
     }
     if (typeof version === 'string' && (version.length > ETAG_CHARS_MAX || !version.isWellFormed())) {
-      throw this.#invalid(`could not say the version of its answer: its etag gave ${version.length > ETAG_CHARS_MAX ? `${version.length} characters, and ${ETAG_CHARS_MAX} are allowed` : 'half of a surrogate pair, which no header can carry'}`)
+      throw this.#invalid(
+        `could not say the version of its answer: its etag gave ${version.length > ETAG_CHARS_MAX ? `${version.length} characters, and ${ETAG_CHARS_MAX} are allowed` : 'half of a surrogate pair, which no header can carry'}`,
+      )
     }
     if (typeof version === 'string' || (typeof version === 'number' && Number.isFinite(version))) return String(version)
     throw this.#invalid('could not say the version of its answer: its etag gave neither a text nor a number')

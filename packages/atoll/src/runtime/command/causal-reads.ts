@@ -34,9 +34,9 @@ export class CausalReads {
   }
 
   /**
-   * Waits until the service has handled what a caller has seen, and for a while for what it may have seen. Undefined if it has; else a promise
-   * that says whether some of the latter was missed. It rejects with BEHIND after `causalWaitMs`, or at the deadline, or when more than
-   * `causalWaitsMax` wait and it has waited longest.
+   * Waits until the service has handled what a caller has seen, and for a while for what it may have seen. Undefined if
+   * it has; else a promise that says whether some of the latter was missed. It rejects with BEHIND after
+   * `causalWaitMs`, or at the deadline, or when more than `causalWaitsMax` wait and it has waited longest.
    */
   catchUp({ position, maybeSeen }: Seen, name: string, deadlineMs: number): Promise<boolean> | undefined {
     const missing = position ? this.#compare(position) : none
@@ -50,14 +50,23 @@ export class CausalReads {
     for (const wait of this.#waits) wait.end('the service stops')
   }
 
-  async #waitForAll(missing: readonly Missing[], maybeMissing: readonly Missing[], name: string, deadlineMs: number, maybeUntilMs: number): Promise<boolean> {
-    if (missing.length > 0) await this.#waitFor(missing, name, Math.min(deadlineMs, this.#host.monotonicMs() + this.#options.causalWaitMs))
+  async #waitForAll(
+    missing: readonly Missing[],
+    maybeMissing: readonly Missing[],
+    name: string,
+    deadlineMs: number,
+    maybeUntilMs: number,
+  ): Promise<boolean> {
+    if (missing.length > 0)
+      await this.#waitFor(missing, name, Math.min(deadlineMs, this.#host.monotonicMs() + this.#options.causalWaitMs))
     if (maybeMissing.length === 0) return false
     const wait = this.#begin(maybeMissing, Math.min(deadlineMs, maybeUntilMs))
     return (await wait.ended()) !== undefined && wait.endedBecause === undefined
   }
 
-  /** What of a position is not reached. Every causal request comes through here, and nearly always nothing is missing. */
+  /**
+   * What of a position is not reached. Every causal request comes through here, and nearly always nothing is missing.
+   */
   #compare(position: Position): readonly Missing[] {
     if (this.#subscriptions.size === 0) return none // it builds on nobody's events
     let missing: Missing[] = none
@@ -69,9 +78,15 @@ export class CausalReads {
         if (!(partition >= 0 && partition < this.#options.partitions)) continue
         const latest = latestOf(orders)
         for (const [subscription, reading] of this.#subscriptions) {
-          // Earlier ones can only be missing where something waits for another try, or where the latest may be one that there never was.
-          const wanted = latest !== orders && (reading.mayHold(partition) || !standing.covers(partition, latest)) ? ordersOf(orders) : [latest]
-          for (const order of wanted) if (!reading.hasReached(source, partition, order)) missing = [...missing, { subscription, source, partition, order }]
+          // Earlier ones can only be missing where something waits for another try, or where the latest may be one that
+          // there never was.
+          const wanted =
+            latest !== orders && (reading.mayHold(partition) || !standing.covers(partition, latest))
+              ? ordersOf(orders)
+              : [latest]
+          for (const order of wanted)
+            if (!reading.hasReached(source, partition, order))
+              missing = [...missing, { subscription, source, partition, order }]
         }
       }
     }
@@ -84,17 +99,26 @@ export class CausalReads {
     if (!place) return
     const { subscription, source, partition } = place
     const why = wait.endedBecause === undefined ? '' : `, and ${wait.endedBecause}`
-    throw new AtollError('BEHIND', `${name}: ${subscription} has not yet handled what its caller has seen of ${source}${why}`, { details: { subscription, source, partition } })
+    throw new AtollError(
+      'BEHIND',
+      `${name}: ${subscription} has not yet handled what its caller has seen of ${source}${why}`,
+      { details: { subscription, source, partition } },
+    )
   }
 
-  /** Of those who wait, one gives way if there are too many: what has been waited for longest is the least likely to come. */
+  /**
+   * Of those who wait, one gives way if there are too many: what has been waited for longest is the least likely to
+   * come.
+   */
   #begin(missing: readonly Missing[], untilMs: number): CausalWait {
     const { causalWaitsMax } = this.#options
     for (const longest of this.#waits) {
       if (this.#waits.size < causalWaitsMax) break
       longest.end(`too many wait for such (causalWaitsMax, ${causalWaitsMax})`)
     }
-    const wait = new CausalWait(this.#host, this.#subscriptions, this.#sources, missing, untilMs, () => this.#waits.delete(wait))
+    const wait = new CausalWait(this.#host, this.#subscriptions, this.#sources, missing, untilMs, () =>
+      this.#waits.delete(wait),
+    )
     this.#waits.add(wait)
     return wait
   }
@@ -104,8 +128,9 @@ export class CausalReads {
 const none: never[] = []
 
 /**
- * A request that waits until places are reached. Of places beyond all that is known of their source, the source is asked meanwhile, and those
- * that it has not reached either are not waited for: they are made up, or of a history that there is no more.
+ * A request that waits until places are reached. Of places beyond all that is known of their source, the source is
+ * asked meanwhile, and those that it has not reached either are not waited for: they are made up, or of a history that
+ * there is no more.
  */
 class CausalWait {
   /** Why it was ended from outside, if it was. */
@@ -119,7 +144,14 @@ class CausalWait {
   #isOver = false
   #wake: () => void = noop
 
-  constructor(host: Host, subscriptions: ReadonlyMap<string, Subscription>, sources: Sources, missing: readonly Missing[], untilMs: number, onOver: () => void) {
+  constructor(
+    host: Host,
+    subscriptions: ReadonlyMap<string, Subscription>,
+    sources: Sources,
+    missing: readonly Missing[],
+    untilMs: number,
+    onOver: () => void,
+  ) {
     this.#host = host
     this.#subscriptions = subscriptions
     this.#sources = sources
@@ -128,9 +160,12 @@ class CausalWait {
     this.#onOver = onOver
   }
 
-  /** Resolves when there is nothing left to wait for; with a place that was not reached, if it ended for another reason. */
+  /**
+   * Resolves when there is nothing left to wait for; with a place that was not reached, if it ended for another reason.
+   */
   async ended(): Promise<Missing | undefined> {
-    for (const source of new Set(this.#missing.filter((place) => !this.#isKnown(place)).map(({ source }) => source))) void this.#ask(source)
+    for (const source of new Set(this.#missing.filter((place) => !this.#isKnown(place)).map(({ source }) => source)))
+      void this.#ask(source)
     try {
       for (;;) {
         this.#missing = this.#missing.filter((place) => !this.#isReached(place))
@@ -158,7 +193,8 @@ class CausalWait {
   }
 
   #isKnown({ source, partition, order }: Missing): boolean {
-    return this.#sources.standing(source)!.covers(partition, order) // compare has passed over sources that there are not
+    // compare has passed over sources that there are not
+    return this.#sources.standing(source)!.covers(partition, order)
   }
 
   /** Until the source has answered, its places are waited for like any other. */
@@ -168,7 +204,9 @@ class CausalWait {
     this.#wake()
   }
 
-  /** Resolves when a place may have been reached, when the time is up, or when there is another reason to look again. */
+  /**
+   * Resolves when a place may have been reached, when the time is up, or when there is another reason to look again.
+   */
   #woken({ subscription, source, partition, order }: Missing, leftMs: number): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = () => {

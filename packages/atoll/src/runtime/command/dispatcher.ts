@@ -52,25 +52,59 @@ export class Dispatcher {
 
   /** Asks a service that runs elsewhere, for `causalWaitMs`. */
   ask(service: string, question: Question): Promise<Dispatched> {
-    return this.#dispatchElsewhere(service, `${service}.${question}`, { input: {}, deadlineMs: this.#ports.host.monotonicMs() + this.#options.causalWaitMs })
+    return this.#dispatchElsewhere(service, `${service}.${question}`, {
+      input: {},
+      deadlineMs: this.#ports.host.monotonicMs() + this.#options.causalWaitMs,
+    })
   }
 
   async #dispatchElsewhere(service: string, operation: string, request: Dispatch): Promise<Dispatched> {
     const { calls } = this.#ports
     if (calls) return calls.dispatch(operation, request)
-    throw new AtollError('UNAVAILABLE', `${operation} cannot be reached: service ${service} does not run here, and there is no port for calls to services elsewhere`)
+    throw new AtollError(
+      'UNAVAILABLE',
+      `${operation} cannot be reached: service ${service} does not run here, and there is no port for calls to services elsewhere`,
+    )
   }
 
   /** The command has succeeded: whatever keeps its query from answering, the client gets the command's own output. */
-  async #show(operation: BoundOperation, show: NonNullable<BoundOperation['show']>, answer: Ran, request: Dispatch): Promise<Dispatched> {
+  async #show(
+    operation: BoundOperation,
+    show: NonNullable<BoundOperation['show']>,
+    answer: Ran,
+    request: Dispatch,
+  ): Promise<Dispatched> {
     const { attribution, logger } = this.#ports
     try {
       const position = mergePositions(request.position ?? {}, answer.position)
-      const input = runAttributed(attribution, logger, { handling: operation.name, requestId: request.requestId }, () => show.input(answer.output, answer.input))
-      const shown = await this.dispatch(show.query().name, { ...request, input, position, show: false, idempotencyKey: undefined, ifMatch: undefined, ifNoneMatch: undefined }, 'outside')
-      return { ...shown, outcome: 'shown', position: answer.position, missed: answer.missed || shown.missed, replayed: answer.replayed }
+      const input = runAttributed(attribution, logger, { handling: operation.name, requestId: request.requestId }, () =>
+        show.input(answer.output, answer.input),
+      )
+      const shown = await this.dispatch(
+        show.query().name,
+        {
+          ...request,
+          input,
+          position,
+          show: false,
+          idempotencyKey: undefined,
+          ifMatch: undefined,
+          ifNoneMatch: undefined,
+        },
+        'outside',
+      )
+      return {
+        ...shown,
+        outcome: 'shown',
+        position: answer.position,
+        missed: answer.missed || shown.missed,
+        replayed: answer.replayed,
+      }
     } catch (error) {
-      logger.warn({ requestId: request.requestId, error }, 'a command succeeded, and the query that shows its result did not')
+      logger.warn(
+        { requestId: request.requestId, error },
+        'a command succeeded, and the query that shows its result did not',
+      )
       return { ...answer, outcome: 'accepted' }
     }
   }
@@ -86,9 +120,9 @@ async function answerOf(question: Question, { emission }: ServiceHere): Promise<
 }
 
 /**
- * A request as it arrives in any process of the system. What a handler calls with is copied, as it would be on its way to another process: the two
- * share nothing. So is what a schema or a handler could change, for it may be sent again: with another version under If-Match. INVALID for input that
- * JSON does not carry as it is.
+ * A request as it arrives in any process of the system. What a handler calls with is copied, as it would be on its way
+ * to another process: the two share nothing. So is what a schema or a handler could change, for it may be sent again:
+ * with another version under If-Match. INVALID for input that JSON does not carry as it is.
  */
 function toSent(operation: BoundOperation, request: Dispatch, asker: Asker): Dispatch {
   const { input } = request

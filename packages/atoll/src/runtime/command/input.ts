@@ -7,17 +7,28 @@ import { runAttributed } from '../handling/attribution.ts'
 import type { OperationParts } from './operations.ts'
 
 /**
- * What an operation's schema makes of what was sent. INVALID if it refuses that; and if it throws, as `JSON.parse` and `new URL` in a `.transform()` do:
- * what was sent made it throw. The log tells of it, since it may also be a defect, and a schema that refuses names the field.
+ * What an operation's schema makes of what was sent. INVALID if it refuses that; and if it throws, as `JSON.parse` and
+ * `new URL` in a `.transform()` do: what was sent made it throw. The log tells of it, since it may also be a defect,
+ * and a schema that refuses names the field.
  */
-export function parseInput({ faults, attribution, logger }: Pick<OperationParts, 'faults' | 'attribution' | 'logger'>, operation: BoundOperation, sent: unknown, requestId: string): unknown {
+export function parseInput(
+  { faults, attribution, logger }: Pick<OperationParts, 'faults' | 'attribution' | 'logger'>,
+  operation: BoundOperation,
+  sent: unknown,
+  requestId: string,
+): unknown {
   let parsed: z.ZodSafeParseResult<unknown>
   try {
-    parsed = runAttributed(attribution, logger, { handling: operation.name, requestId }, () => operation.input.safeParse(sent))
+    parsed = runAttributed(attribution, logger, { handling: operation.name, requestId }, () =>
+      operation.input.safeParse(sent),
+    )
   } catch (thrown) {
     if (isOwn(thrown)) throw thrown
     const error = AtollError.from(thrown)
-    faults.error({ operation: operation.name, requestId, error }, `the input schema of ${operation.name} threw; its caller was answered INVALID. If a value made it throw, refuse that with context.addIssue, or a .refine before the .transform`)
+    faults.error(
+      { operation: operation.name, requestId, error },
+      `the input schema of ${operation.name} threw; its caller was answered INVALID. If a value made it throw, refuse that with context.addIssue, or a .refine before the .transform`,
+    )
     throw unreadable(operation, sent, thrown)
   }
   if (parsed.success) return parsed.data
@@ -32,7 +43,10 @@ function isOwn(thrown: unknown): boolean {
 function unreadable(operation: BoundOperation, sent: unknown, cause: unknown): AtollError {
   const field = whereItThrows(operation.input, sent).join('.')
   const fields: FieldMessages = { [field]: ['cannot be read'] }
-  return new AtollError('INVALID', `${operation.name}: ${field || 'input'}: cannot be read`, { details: { fields }, cause })
+  return new AtollError('INVALID', `${operation.name}: ${field || 'input'}: cannot be read`, {
+    details: { fields },
+    cause,
+  })
 }
 
 /** The place in a value on which its schema throws, as far down as objects and lists go. */
@@ -41,7 +55,11 @@ function whereItThrows(schema: z.core.$ZodType, value: unknown): readonly (strin
   if ('innerType' in def) return whereItThrows(def.innerType, value)
   if (typeof value !== 'object' || value === null) return []
   const parts: readonly (readonly [string | number, z.core.$ZodType, unknown])[] =
-    def.type === 'object' ? Object.entries(def.shape).map(([name, field]) => [name, field, (value as Record<string, unknown>)[name]]) : def.type === 'array' && Array.isArray(value) ? value.map((element, index) => [index, def.element, element]) : []
+    def.type === 'object'
+      ? Object.entries(def.shape).map(([name, field]) => [name, field, (value as Record<string, unknown>)[name]])
+      : def.type === 'array' && Array.isArray(value)
+        ? value.map((element, index) => [index, def.element, element])
+        : []
   const found = parts.find(([, part, inner]) => throwsOn(part, inner))
   return found ? [found[0], ...whereItThrows(found[1], found[2])] : []
 }
@@ -55,12 +73,17 @@ function throwsOn(schema: z.core.$ZodType, value: unknown): boolean {
   }
 }
 
-/** Why an operation is not asked for with an input that JSON does not carry as it is: in the words of its schema, if that refuses it too. */
+/**
+ * Why an operation is not asked for with an input that JSON does not carry as it is: in the words of its schema, if
+ * that refuses it too.
+ */
 export function unsendable(operation: BoundOperation, input: unknown, flaw: Flaw): AtollError {
   const refusal = flaw.isTooDeep ? undefined : refusalOf(operation, input)
   if (refusal) return refusal
   const fields: FieldMessages = { [flaw.path.join('.')]: [flaw.why] }
-  return new AtollError('INVALID', `${operation.name} cannot be asked for with that. ${describeFlaw(flaw, 'input')}`, { details: { fields } })
+  return new AtollError('INVALID', `${operation.name} cannot be asked for with that. ${describeFlaw(flaw, 'input')}`, {
+    details: { fields },
+  })
 }
 
 /** In the words of the schema; undefined if it has none. */
@@ -80,7 +103,9 @@ function invalidInput(operation: BoundOperation, error: z.ZodError): AtollError 
     named.set(field, [...(named.get(field) ?? []), message])
   }
   const fields: FieldMessages = Object.fromEntries(named)
-  const message = Object.entries(fields).map(([field, messages]) => `${field || 'input'}: ${messages.join(', ')}`).join('; ')
+  const message = Object.entries(fields)
+    .map(([field, messages]) => `${field || 'input'}: ${messages.join(', ')}`)
+    .join('; ')
   return new AtollError('INVALID', `${operation.name}: ${message}`, { details: { fields } })
 }
 

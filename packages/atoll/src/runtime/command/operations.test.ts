@@ -13,7 +13,11 @@ const happened = event('thing.happened', { version: 1, key: () => 'k', data: Emp
 
 /** A system of one service `s` whose operation `act` does what the test says. */
 function acting(act: (context: ActContext) => unknown, output: z.ZodType = z.object({ ok: z.boolean() })) {
-  const contractOfS = contract('s', { events: [happened], act: command({ input: Empty, output }), read: query({ input: Empty, output: z.object({ rows: z.int() }) }) })
+  const contractOfS = contract('s', {
+    events: [happened],
+    act: command({ input: Empty, output }),
+    read: query({ input: Empty, output: z.object({ rows: z.int() }) }),
+  })
   const definition = service(contractOfS, {
     store: sqlStore<{ rows: { n: number } }>({ migrations: { '0001-rows': 'CREATE TABLE rows (n INTEGER)' } }),
     handlers: {
@@ -25,24 +29,33 @@ function acting(act: (context: ActContext) => unknown, output: z.ZodType = z.obj
   })
   return { system: system('acting', { services: [definition] }), s: contractOfS }
 }
-type ActContext = Parameters<Parameters<typeof service<typeof exampleContract, { rows: { n: number } }>>[1]['handlers']['act']>[0]
+type ActContext = Parameters<
+  Parameters<typeof service<typeof exampleContract, { rows: { n: number } }>>[1]['handlers']['act']
+>[0]
 const exampleContract = contract('s', { events: [happened], act: command({ input: Empty, output: z.any() }) })
 
 /** The codes of the errors that were logged. */
 function errorsIn({ logged }: World): unknown[] {
-  return logged.filter(({ level }) => level === 'error').map(({ fields }) => (fields['error'] as AtollError).code) // what the runtime logs
+  // what the runtime logs
+  return logged.filter(({ level }) => level === 'error').map(({ fields }) => (fields['error'] as AtollError).code)
 }
 
 describe('an operation', () => {
   it('refuses input that does not fit, naming each field, and drops unknown ones', () =>
     inWorld(async (world) => {
       const shop = await world.start(createShop())
-      await assert.rejects(shop.dispatch('book.note', { input: { account: 7, cents: 1.5 } }), (error: { code: string; details: { fields: object } }) => {
-        assert.equal(error.code, 'INVALID')
-        assert.deepEqual(Object.keys(error.details.fields), ['account', 'cents'])
-        return true
-      })
-      assert.deepEqual((await shop.dispatch('book.note', { input: { account: 'a', cents: 1, surplus: true } })).output, { account: 'a', count: 1 })
+      await assert.rejects(
+        shop.dispatch('book.note', { input: { account: 7, cents: 1.5 } }),
+        (error: { code: string; details: { fields: object } }) => {
+          assert.equal(error.code, 'INVALID')
+          assert.deepEqual(Object.keys(error.details.fields), ['account', 'cents'])
+          return true
+        },
+      )
+      assert.deepEqual(
+        (await shop.dispatch('book.note', { input: { account: 'a', cents: 1, surplus: true } })).output,
+        { account: 'a', count: 1 },
+      )
     }))
 
   it('is refused by name when there is none', () =>
@@ -53,7 +66,12 @@ describe('an operation', () => {
 
   it('tells its caller the refusal of a handler, and rolls back', () =>
     inWorld(async (world) => {
-      const { system, s } = acting(({ tx }) => tx(async ({ db }) => { await db.insertInto('rows').values({ n: 1 }).execute(); throw forbidden('not yours') }))
+      const { system, s } = acting(({ tx }) =>
+        tx(async ({ db }) => {
+          await db.insertInto('rows').values({ n: 1 }).execute()
+          throw forbidden('not yours')
+        }),
+      )
       const running = await world.start(system)
       await assert.rejects(call(running, s.act, {}), { code: 'FORBIDDEN' })
       assert.deepEqual(await call(running, s.read, {}), { rows: 0 })
@@ -61,7 +79,12 @@ describe('an operation', () => {
 
   it('rolls back an answer that breaks its contract', () =>
     inWorld(async (world) => {
-      const { system, s } = acting(({ tx }) => tx(async ({ db }) => { await db.insertInto('rows').values({ n: 1 }).execute(); return { ok: 'yes' } }))
+      const { system, s } = acting(({ tx }) =>
+        tx(async ({ db }) => {
+          await db.insertInto('rows').values({ n: 1 }).execute()
+          return { ok: 'yes' }
+        }),
+      )
       const running = await world.start(system)
       await assert.rejects(call(running, s.act, {}), { code: 'ANSWER_INVALID' })
       assert.deepEqual(await call(running, s.read, {}), { rows: 0 })
@@ -76,26 +99,39 @@ describe('an operation', () => {
 
   it('is told to return its answer from the transaction when that returned nothing, and is rolled back', () =>
     inWorld(async (world) => {
-      const { system, s } = acting(async ({ tx }) => { await tx(async ({ db }) => { await db.insertInto('rows').values({ n: 1 }).execute() }); return { ok: true } })
+      const { system, s } = acting(async ({ tx }) => {
+        await tx(async ({ db }) => {
+          await db.insertInto('rows').values({ n: 1 }).execute()
+        })
+        return { ok: true }
+      })
       const running = await world.start(system)
-      await assert.rejects(call(running, s.act, {}), { code: 'ANSWER_OUTSIDE_TX', message: /returned nothing from its transaction/ })
+      await assert.rejects(call(running, s.act, {}), {
+        code: 'ANSWER_OUTSIDE_TX',
+        message: /returned nothing from its transaction/,
+      })
       assert.deepEqual(await call(running, s.read, {}), { rows: 0 })
     }))
 
   it('may not open a second transaction', () =>
     inWorld(async (world) => {
-      const { system, s } = acting(async ({ tx }) => { await tx(() => ({ ok: true })); return tx(() => ({ ok: false })) })
+      const { system, s } = acting(async ({ tx }) => {
+        await tx(() => ({ ok: true }))
+        return tx(() => ({ ok: false }))
+      })
       assert.deepEqual(await call(await world.start(system), s.act, {}), { ok: true })
       assert.deepEqual(errorsIn(world), ['TX_REPEATED'])
     }))
 
   it('may not wait inside its transaction for anything but the store', () =>
     inWorld(async (world) => {
-      const { system, s } = acting(({ tx }) => tx(async ({ db }) => {
-        await db.insertInto('rows').values({ n: 1 }).execute()
-        await new Promise((resolve) => world.host.turn(() => resolve(undefined)))
-        return { ok: true }
-      }))
+      const { system, s } = acting(({ tx }) =>
+        tx(async ({ db }) => {
+          await db.insertInto('rows').values({ n: 1 }).execute()
+          await new Promise((resolve) => world.host.turn(() => resolve(undefined)))
+          return { ok: true }
+        }),
+      )
       const running = await world.start(system)
       await assert.rejects(call(running, s.act, {}), { code: 'TX_WAITED' })
       assert.deepEqual(await call(running, s.read, {}), { rows: 0 })
@@ -103,14 +139,27 @@ describe('an operation', () => {
 
   it('may not call another service inside its transaction', () =>
     inWorld(async (world) => {
-      const { system, s } = acting(({ tx, call }) => tx(async () => { await call(s.read, {}); return { ok: true } }))
+      const { system, s } = acting(({ tx, call }) =>
+        tx(async () => {
+          await call(s.read, {})
+          return { ok: true }
+        }),
+      )
       await assert.rejects(call(await world.start(system), s.act, {}), { code: 'CALL_IN_TX' })
     }))
 
   it('does not answer before a transaction that it forgot to await has committed', () =>
     inWorld(async (world) => {
       let committed = false
-      const { system, s } = acting(({ tx }) => void tx(async ({ db }) => { await db.insertInto('rows').values({ n: 1 }).execute() }).then(() => { committed = true }), z.void())
+      const { system, s } = acting(
+        ({ tx }) =>
+          void tx(async ({ db }) => {
+            await db.insertInto('rows').values({ n: 1 }).execute()
+          }).then(() => {
+            committed = true
+          }),
+        z.void(),
+      )
       const running = await world.start(system)
       await call(running, s.act, {})
       assert.ok(committed)
@@ -118,17 +167,39 @@ describe('an operation', () => {
 
   it('fails if a transaction that it forgot to await fails', () =>
     inWorld(async (world) => {
-      const { system, s } = acting(({ tx }) => void tx(() => { throw forbidden('not yours') }), z.void())
+      const { system, s } = acting(
+        ({ tx }) =>
+          void tx(() => {
+            throw forbidden('not yours')
+          }),
+        z.void(),
+      )
       await assert.rejects(call(await world.start(system), s.act, {}), { code: 'FORBIDDEN' })
     }))
 
   it('may not emit an event that is larger than the log takes', () =>
     inWorld(async (world) => {
-      const kept = event('blob.kept', { version: 1, key: ({ id }) => id, data: z.object({ id: z.string(), text: z.string() }) })
-      const blobs = contract('blobs', { events: [kept], keep: command({ input: z.object({ id: z.string(), text: z.string() }), output: z.void() }) })
-      const keeper = service(blobs, { handlers: { keep: async ({ input, tx }) => { await tx(({ emit }) => emit(kept, input)) } } })
+      const kept = event('blob.kept', {
+        version: 1,
+        key: ({ id }) => id,
+        data: z.object({ id: z.string(), text: z.string() }),
+      })
+      const blobs = contract('blobs', {
+        events: [kept],
+        keep: command({ input: z.object({ id: z.string(), text: z.string() }), output: z.void() }),
+      })
+      const keeper = service(blobs, {
+        handlers: {
+          keep: async ({ input, tx }) => {
+            await tx(({ emit }) => emit(kept, input))
+          },
+        },
+      })
       const running = await world.start(system('blobs', { services: [keeper] }))
-      await assert.rejects(call(running, blobs.keep, { id: 'large', text: '€'.repeat(400_000) }), { code: 'EVENT_TOO_LARGE', status: 413 })
+      await assert.rejects(call(running, blobs.keep, { id: 'large', text: '€'.repeat(400_000) }), {
+        code: 'EVENT_TOO_LARGE',
+        status: 413,
+      })
       await call(running, blobs.keep, { id: 'small', text: '€' })
       await running.quiet()
       assert.equal((await Array.fromAsync(running.admin.events({}))).length, 1)
@@ -138,7 +209,10 @@ describe('an operation', () => {
     inWorld(async (world) => {
       const { system, s } = acting(async ({ tx }) => {
         let emitLate = (): void => {}
-        await tx(({ emit }) => { emitLate = () => emit(happened, {}); return { ok: true } })
+        await tx(({ emit }) => {
+          emitLate = () => emit(happened, {})
+          return { ok: true }
+        })
         emitLate()
       })
       const running = await world.start(system)
@@ -151,7 +225,12 @@ describe('an operation', () => {
     inWorld(async (world) => {
       const foreign = event('foreign.thing', { version: 1, key: () => 'k', data: Empty })
       // The compiler refuses this; JavaScript does not.
-      const { system, s } = acting(({ tx }) => tx(({ emit }) => { emit(foreign as unknown as typeof happened, {}); return { ok: true } }))
+      const { system, s } = acting(({ tx }) =>
+        tx(({ emit }) => {
+          emit(foreign as unknown as typeof happened, {})
+          return { ok: true }
+        }),
+      )
       await assert.rejects(call(await world.start(system), s.act, {}), { code: 'EVENT_UNDECLARED' })
     }))
 
@@ -163,10 +242,15 @@ describe('an operation', () => {
       const { system, s } = acting(async ({ tx, signal }) => {
         signal.addEventListener('abort', () => (aborted = true))
         await gate
-        return tx(async ({ db }) => { await db.insertInto('rows').values({ n: 1 }).execute(); return { ok: true } })
+        return tx(async ({ db }) => {
+          await db.insertInto('rows').values({ n: 1 }).execute()
+          return { ok: true }
+        })
       })
       const running = await world.start(system)
-      const answer = assert.rejects(call(running, s.act, {}, { deadlineMs: world.host.monotonicMs() + 100 }), { code: 'DEADLINE_EXCEEDED' })
+      const answer = assert.rejects(call(running, s.act, {}, { deadlineMs: world.host.monotonicMs() + 100 }), {
+        code: 'DEADLINE_EXCEEDED',
+      })
       await world.host.advance(200)
       await answer
       assert.ok(aborted)
@@ -178,21 +262,50 @@ describe('an operation', () => {
   it('is cancelled when its caller goes away', () =>
     inWorld(async (world) => {
       const caller = new AbortController()
-      const { system, s } = acting(({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))))
-      const answer = assert.rejects(call(await world.start(system), s.act, {}, { signal: caller.signal }), { code: 'CANCELLED' })
+      const { system, s } = acting(
+        ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      )
+      const answer = assert.rejects(call(await world.start(system), s.act, {}, { signal: caller.signal }), {
+        code: 'CANCELLED',
+      })
       caller.abort()
       await answer
     }))
 })
 
 describe('a call between services', () => {
-  const inner = contract('inner', { echo: query({ input: z.object({ text: z.string() }), output: z.object({ text: z.string(), callerId: z.string().optional() }), auth: 'optional' }) })
-  const outer = contract('outer', { ask: query({ input: z.object({ text: z.string(), timeoutMs: z.int().optional() }), output: z.object({ text: z.string(), callerId: z.string().optional() }), auth: 'optional' }) })
+  const inner = contract('inner', {
+    echo: query({
+      input: z.object({ text: z.string() }),
+      output: z.object({ text: z.string(), callerId: z.string().optional() }),
+      auth: 'optional',
+    }),
+  })
+  const outer = contract('outer', {
+    ask: query({
+      input: z.object({ text: z.string(), timeoutMs: z.int().optional() }),
+      output: z.object({ text: z.string(), callerId: z.string().optional() }),
+      auth: 'optional',
+    }),
+  })
   const build = (echo: (text: string, signal: AbortSignal) => Promise<string>) =>
     system('calls', {
       services: [
-        service(inner, { handlers: { echo: async ({ input, caller, signal }) => ({ text: await echo(input.text, signal), callerId: caller?.id }) } }),
-        service(outer, { handlers: { ask: ({ input, call }) => call(inner.echo, { text: input.text }, input.timeoutMs === undefined ? {} : { timeoutMs: input.timeoutMs }) } }),
+        service(inner, {
+          handlers: {
+            echo: async ({ input, caller, signal }) => ({ text: await echo(input.text, signal), callerId: caller?.id }),
+          },
+        }),
+        service(outer, {
+          handlers: {
+            ask: ({ input, call }) =>
+              call(
+                inner.echo,
+                { text: input.text },
+                input.timeoutMs === undefined ? {} : { timeoutMs: input.timeoutMs },
+              ),
+          },
+        }),
       ],
     })
 
@@ -206,8 +319,20 @@ describe('a call between services', () => {
   it('ends at its own limit, and the callee hears of it', () =>
     inWorld(async (world) => {
       let aborted = false
-      const running = await world.start(build((_, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => { aborted = true; reject(signal.reason) }))))
-      const answer = assert.rejects(call(running, outer.ask, { text: 'hi', timeoutMs: 50 }), { code: 'DEADLINE_EXCEEDED' })
+      const running = await world.start(
+        build(
+          (_, signal) =>
+            new Promise((_, reject) =>
+              signal.addEventListener('abort', () => {
+                aborted = true
+                reject(signal.reason)
+              }),
+            ),
+        ),
+      )
+      const answer = assert.rejects(call(running, outer.ask, { text: 'hi', timeoutMs: 50 }), {
+        code: 'DEADLINE_EXCEEDED',
+      })
       await world.host.advance(60)
       await answer
       assert.ok(aborted)
@@ -215,8 +340,17 @@ describe('a call between services', () => {
 
   it('that had no effect does not say so of who made it, who may have had some before', () =>
     inWorld(async (world) => {
-      const running = await world.start(build(() => Promise.reject(new AtollError('UNAVAILABLE', 'nobody is there', { details: { effect: 'none', service: 'inner' } }))))
-      await assert.rejects(call(running, outer.ask, { text: 'hi' }), { code: 'UNAVAILABLE', details: { service: 'inner' } })
+      const running = await world.start(
+        build(() =>
+          Promise.reject(
+            new AtollError('UNAVAILABLE', 'nobody is there', { details: { effect: 'none', service: 'inner' } }),
+          ),
+        ),
+      )
+      await assert.rejects(call(running, outer.ask, { text: 'hi' }), {
+        code: 'UNAVAILABLE',
+        details: { service: 'inner' },
+      })
     }))
 
   it('is refused when the service is stopped', () =>
@@ -273,8 +407,13 @@ describe('an Idempotency-Key', () => {
         }),
       )
       const running = await world.start(system)
-      const answers = await Promise.all([1, 2, 3].map(() => running.dispatch('s.act', { input: {}, idempotencyKey: 'k1' })))
-      assert.deepEqual(answers.map(({ output, replayed = false }) => ({ output, replayed })), [false, true, true].map((replayed) => ({ output: { ok: true }, replayed })))
+      const answers = await Promise.all(
+        [1, 2, 3].map(() => running.dispatch('s.act', { input: {}, idempotencyKey: 'k1' })),
+      )
+      assert.deepEqual(
+        answers.map(({ output, replayed = false }) => ({ output, replayed })),
+        [false, true, true].map((replayed) => ({ output: { ok: true }, replayed })),
+      )
     }))
 
   it('is refused for another input, and free for another caller', () =>
@@ -282,7 +421,10 @@ describe('an Idempotency-Key', () => {
       const shop = await world.start(createShop())
       const caller = { id: 'ann', claims: {} }
       await shop.dispatch('book.note', { input: { account: 'a', cents: 1 }, idempotencyKey: 'k1', caller })
-      await assert.rejects(shop.dispatch('book.note', { input: { account: 'a', cents: 2 }, idempotencyKey: 'k1', caller }), { code: 'IDEMPOTENCY_KEY_REUSED' })
+      await assert.rejects(
+        shop.dispatch('book.note', { input: { account: 'a', cents: 2 }, idempotencyKey: 'k1', caller }),
+        { code: 'IDEMPOTENCY_KEY_REUSED' },
+      )
       const other = await shop.dispatch('book.close', { input: { account: 'a' }, idempotencyKey: 'k1' })
       assert.equal(other.replayed, undefined)
     }))
@@ -302,22 +444,35 @@ describe('a causal read', () => {
   it('waits for an event of its caller that is tried again, also when later ones of theirs are handled already', () =>
     inWorld(async (world) => {
       let failures = 3
-      const shop = await world.start(createShop(({ account }) => {
-        if (account === 'a' && failures-- > 0) throw new Error('not now')
-      }), { partitions: 1 })
+      const shop = await world.start(
+        createShop(({ account }) => {
+          if (account === 'a' && failures-- > 0) throw new Error('not now')
+        }),
+        { partitions: 1 },
+      )
       const first = await shop.dispatch('book.note', { input: { account: 'a', cents: 1 } })
       const second = await shop.dispatch('book.note', { input: { account: 'b', cents: 2 } })
       await world.host.advance(5)
-      const answer = call(shop, audit.total, { account: 'a' }, { position: mergePositions(first.position, second.position) })
+      const answer = call(
+        shop,
+        audit.total,
+        { account: 'a' },
+        { position: mergePositions(first.position, second.position) },
+      )
       await world.host.advance(2_000)
       assert.deepEqual((await answer).cents, [1])
     }))
 
   it('gives up within its bound when the service cannot catch up', () =>
     inWorld(async (world) => {
-      const shop = await world.start(createShop(() => new Promise(() => {})), { causalWaitMs: 500 })
+      const shop = await world.start(
+        createShop(() => new Promise(() => {})),
+        { causalWaitMs: 500 },
+      )
       const { position } = await shop.dispatch('book.note', { input: { account: 'a', cents: 1 } })
-      const answer = assert.rejects(shop.dispatch('audit.total', { input: { account: 'a' }, position }), { code: 'BEHIND' })
+      const answer = assert.rejects(shop.dispatch('audit.total', { input: { account: 'a' }, position }), {
+        code: 'BEHIND',
+      })
       await world.host.advance(600)
       await answer
     }))
@@ -334,15 +489,31 @@ describe('a command that shows a query', () => {
     const board = contract('board', { count: query({ input: Empty, output: z.object({ count: z.int() }) }) })
     const pen = contract('pen', {
       events: [happened],
-      write: command({ input: Empty, output: z.object({ written: z.boolean() }), show: show(() => board.count, showing) }),
+      write: command({
+        input: Empty,
+        output: z.object({ written: z.boolean() }),
+        show: show(() => board.count, showing),
+      }),
     })
     return system('shown', {
       services: [
-        service(pen, { handlers: { write: ({ tx }) => tx(({ emit }) => { emit(happened, {}); return { written: true } }) } }),
+        service(pen, {
+          handlers: {
+            write: ({ tx }) =>
+              tx(({ emit }) => {
+                emit(happened, {})
+                return { written: true }
+              }),
+          },
+        }),
         service(board, {
           store: sqlStore<{ seen: { id: string } }>({ migrations: { '0001-seen': 'CREATE TABLE seen (id TEXT)' } }),
-          subscribe: ({ project }) => [project(happened, (event, { db }) => db.insertInto('seen').values({ id: event.id }).execute())],
-          handlers: { count: async ({ db }) => ({ count: (await db.selectFrom('seen').selectAll().execute()).length }) },
+          subscribe: ({ project }) => [
+            project(happened, (event, { db }) => db.insertInto('seen').values({ id: event.id }).execute()),
+          ],
+          handlers: {
+            count: async ({ db }) => ({ count: (await db.selectFrom('seen').selectAll().execute()).length }),
+          },
         }),
       ],
     })
@@ -365,7 +536,11 @@ describe('a command that shows a query', () => {
 
   it('answers with its own output when what it shows cannot be asked for', () =>
     inWorld(async (world) => {
-      const running = await world.start(build(() => { throw new TypeError('a bug in show') }))
+      const running = await world.start(
+        build(() => {
+          throw new TypeError('a bug in show')
+        }),
+      )
       const { output, outcome } = await running.dispatch('pen.write', { input: {}, show: true })
       assert.deepEqual({ output, outcome }, { output: { written: true }, outcome: 'accepted' })
     }))

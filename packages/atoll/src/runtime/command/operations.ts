@@ -48,15 +48,20 @@ export class Operations {
   }
 }
 
-/** Runs one operation: checks who and what, waits until the caller's past is here, runs the handler, checks the answer. */
+/**
+ * Runs one operation: checks who and what, waits until the caller's past is here, runs the handler, checks the answer.
+ */
 function runOperation(parts: OperationParts, operation: BoundOperation, request: Dispatch): Promise<Ran> {
   const { host, options, emission } = parts
   if (operation.auth === 'user' && !request.caller) {
-    return Promise.reject(new AtollError('UNAUTHENTICATED', `${operation.name} needs a caller; log in and send the token`))
+    return Promise.reject(
+      new AtollError('UNAUTHENTICATED', `${operation.name} needs a caller; log in and send the token`),
+    )
   }
   const requestId = request.requestId ?? host.uuid()
   const { idempotencyKey } = request
-  const sentJson = idempotencyKey !== undefined && operation.keepsAnswers ? toCanonicalJson(request.input) : undefined // its schema may write into it
+  // its schema may write into it
+  const sentJson = idempotencyKey !== undefined && operation.keepsAnswers ? toCanonicalJson(request.input) : undefined
   const input = parseInput(parts, operation, request.input, requestId)
   const deadlineMs = request.deadlineMs ?? host.monotonicMs() + options.deadlineMs
   const slot =
@@ -85,11 +90,20 @@ function runOperation(parts: OperationParts, operation: BoundOperation, request:
       },
       // It may say what an earlier one has done (it is there already), and who hears that must find it elsewhere too.
       restsOn: operation.kind === 'command' ? (queries) => emission.standing(queries) : undefined,
-      record: slot && ((tx, _, position) => slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),
+      record:
+        slot &&
+        ((tx, _, position) =>
+          slot.record(tx, { ...answer.given, position: mergePositions(handling.position, position) })),
     },
   })
   handling.input = input
-  const answered = (): Ran => ({ input, ...answer.given, outcome: 'done', position: handling.position, missed: handling.missed })
+  const answered = (): Ran => ({
+    input,
+    ...answer.given,
+    outcome: 'done',
+    position: handling.position,
+    missed: handling.missed,
+  })
 
   return withDeadline(
     host,
@@ -122,10 +136,16 @@ function runOperation(parts: OperationParts, operation: BoundOperation, request:
 }
 
 /**
- * Runs the handler. Once its transaction has committed, a command is answered with what that returned: nothing that comes after it can take
- * back what is done, so nothing that goes wrong there may say that it failed.
+ * Runs the handler. Once its transaction has committed, a command is answered with what that returned: nothing that
+ * comes after it can take back what is done, so nothing that goes wrong there may say that it failed.
  */
-async function run(parts: OperationParts, operation: BoundOperation, handling: Handling, answer: Answer, slot: AnswerSlot | undefined): Promise<void> {
+async function run(
+  parts: OperationParts,
+  operation: BoundOperation,
+  handling: Handling,
+  answer: Answer,
+  slot: AnswerSlot | undefined,
+): Promise<void> {
   let returned: unknown
   try {
     try {
@@ -143,7 +163,8 @@ async function run(parts: OperationParts, operation: BoundOperation, handling: H
   if (handling.committed) {
     const { refusal } = handling
     if (refusal) reportAfterCommit(parts, handling, operation, refusal)
-    else if (!answer.isEmpty && returned !== handling.result) reportAfterCommit(parts, handling, operation, outsideTx(operation))
+    else if (!answer.isEmpty && returned !== handling.result)
+      reportAfterCommit(parts, handling, operation, outsideTx(operation))
     return
   }
   // A command that changed nothing has no transaction to be recorded in, so its answer gets one.
@@ -151,12 +172,22 @@ async function run(parts: OperationParts, operation: BoundOperation, handling: H
   handling.assertJudged()
   handling.decide()
   handling.within(() => answer.check(returned))
-  if (operation.kind === 'command') handling.restOn(await parts.emission.standing(parts.generations.reader).catch(() => emptyPosition)) // it is done, whatever else cannot be said
+  if (operation.kind === 'command')
+    // it is done, whatever else cannot be said
+    handling.restOn(await parts.emission.standing(parts.generations.reader).catch(() => emptyPosition))
 }
 
-function reportAfterCommit({ logger }: OperationParts, handling: Handling, operation: BoundOperation, error: AtollError): void {
+function reportAfterCommit(
+  { logger }: OperationParts,
+  handling: Handling,
+  operation: BoundOperation,
+  error: AtollError,
+): void {
   const fields = { operation: operation.name, requestId: handling.cause, error }
-  logger.error(fields, `the handler of ${operation.name} failed after its transaction had committed: it was answered with what the transaction returned, and what was to come after that was not done`)
+  logger.error(
+    fields,
+    `the handler of ${operation.name} failed after its transaction had committed: it was answered with what the transaction returned, and what was to come after that was not done`,
+  )
 }
 
 function handlerOf({ handlers, emission }: OperationParts, operation: BoundOperation): (context: unknown) => unknown {
@@ -173,7 +204,10 @@ function outsideTx({ name }: BoundOperation): AtollError {
 
 /** Its time ran out in the midst of its transaction, of which nobody knows yet what becomes. */
 function unsure(reason: AtollError): AtollError {
-  return new AtollError(reason.code, `${reason.reason}. Whether it had an effect is not known`, { cause: reason, details: { effect: 'unknown' } })
+  return new AtollError(reason.code, `${reason.reason}. Whether it had an effect is not known`, {
+    cause: reason,
+    details: { effect: 'unknown' },
+  })
 }
 
 function replay(input: unknown, answer: RecordedAnswer): Ran {

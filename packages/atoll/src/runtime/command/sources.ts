@@ -5,14 +5,23 @@ import type { Emission } from '../relay/emission.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { Standing } from '../relay/standing.ts'
 
-/** What is known here of each service of the system as a source of events, wherever it runs. Its own store says; its process is asked if that is another one. */
+/**
+ * What is known here of each service of the system as a source of events, wherever it runs. Its own store says; its
+ * process is asked if that is another one.
+ */
 export class Sources {
   readonly #here: ReadonlyMap<string, { readonly emission: Emission }>
   readonly #dispatcher: Dispatcher
   readonly #standings: ReadonlyMap<string, Standing>
 
   /** `names`: of all services of the system; `here`: those that run in this process. */
-  constructor(names: readonly string[], here: ReadonlyMap<string, { readonly emission: Emission }>, dispatcher: Dispatcher, host: Host, options: RuntimeOptions) {
+  constructor(
+    names: readonly string[],
+    here: ReadonlyMap<string, { readonly emission: Emission }>,
+    dispatcher: Dispatcher,
+    host: Host,
+    options: RuntimeOptions,
+  ) {
     this.#here = here
     this.#dispatcher = dispatcher
     this.#standings = new Map(names.map((name) => [name, new Standing(host, options, () => this.#readStanding(name))]))

@@ -2,13 +2,16 @@ import { AtollError, type LogFields, type Logger } from '@atoll/host'
 import type { Envelope } from './envelope.ts'
 
 /**
- * Knows on whose behalf code runs, so that a stray (a rejection that nobody awaits) is blamed on one handling and not on the process. Whoever runs a process
- * may have it; without it a stray ends the process, as Node.js has it.
+ * Knows on whose behalf code runs, so that a stray (a rejection that nobody awaits) is blamed on one handling and not
+ * on the process. Whoever runs a process may have it; without it a stray ends the process, as Node.js has it.
  */
 export interface Attribution {
   /** Runs `work`, and all that it begins, on behalf of a handling. */
   during<T>(handling: Attributable, work: () => T): T
-  /** Runs `work`, and all that it begins, on behalf of nobody: a handling asked for it, but what goes wrong in it is not the handling's doing. */
+  /**
+   * Runs `work`, and all that it begins, on behalf of nobody: a handling asked for it, but what goes wrong in it is not
+   * the handling's doing.
+   */
   apart<T>(work: () => T): T
 }
 
@@ -21,16 +24,27 @@ export interface Attributable {
 }
 
 /**
- * Runs code that an author wrote and that is no handling: a schema, the words of an error, the check of a token. A stray that it leaves is told with what
- * `about` says, and ends nothing.
+ * Runs code that an author wrote and that is no handling: a schema, the words of an error, the check of a token. A
+ * stray that it leaves is told with what `about` says, and ends nothing.
  */
-export function runAttributed<T>(attribution: Attribution | undefined, logger: Logger, about: LogFields, work: () => T): T {
+export function runAttributed<T>(
+  attribution: Attribution | undefined,
+  logger: Logger,
+  about: LogFields,
+  work: () => T,
+): T {
   if (!attribution) return work()
-  const code: Attributable = { about: () => about, takeStray: (thrown) => reportStray(logger, code, AtollError.from(thrown)) }
+  const code: Attributable = {
+    about: () => about,
+    takeStray: (thrown) => reportStray(logger, code, AtollError.from(thrown)),
+  }
   return attribution.during(code, work)
 }
 
-/** The strays of one handling: one that comes before its outcome is decided makes it fail; what comes later is only told. */
+/**
+ * The strays of one handling: one that comes before its outcome is decided makes it fail; what comes later is only
+ * told.
+ */
 export class Strays {
   #error: AtollError | undefined
   #isDecided = false
@@ -86,5 +100,8 @@ export class Applying implements Attributable {
 }
 
 export function reportStray(logger: Logger, handling: Attributable, error: AtollError): void {
-  logger.error({ ...handling.about(), error }, 'a handler left a promise that was rejected and that nobody awaits, after its outcome was decided: it changes nothing any more. Await it, or catch what it throws')
+  logger.error(
+    { ...handling.about(), error },
+    'a handler left a promise that was rejected and that nobody awaits, after its outcome was decided: it changes nothing any more. Await it, or catch what it throws',
+  )
 }

@@ -9,23 +9,38 @@ export interface Envelope extends LogRecord {
   readonly source: string
 }
 
-/** What is kept of an event's data, parsed already: what every reader will read as it is here. EVENT_INVALID if one would read something else. */
+/**
+ * What is kept of an event's data, parsed already: what every reader will read as it is here. EVENT_INVALID if one
+ * would read something else.
+ */
 export function toData({ name, data: schema, trust }: EventDefinition, data: unknown): string {
   if (trust === 'as it is') return JSON.stringify(data)
   const { flaw, hasMinusZero } = lookAt(data, trust === 'looked at')
-  if (flaw) throw new AtollError('EVENT_INVALID', `${name} cannot be read as it is emitted. ${describeFlaw(flaw, 'data')}`)
+  if (flaw)
+    throw new AtollError('EVENT_INVALID', `${name} cannot be read as it is emitted. ${describeFlaw(flaw, 'data')}`)
   const json = toExactJson(data, hasMinusZero)
   if (trust === 'looked at') return json
   const read = schema.safeParse(JSON.parse(json))
-  if (!read.success) throw new AtollError('EVENT_INVALID', `${name} cannot be read as it is emitted: its schema refuses what it has made of the data itself: ${read.error.message}`, { cause: read.error })
+  if (!read.success)
+    throw new AtollError(
+      'EVENT_INVALID',
+      `${name} cannot be read as it is emitted: its schema refuses what it has made of the data itself: ${read.error.message}`,
+      { cause: read.error },
+    )
   const again = lookAt(read.data, false)
   if (again.flaw || toExactJson(read.data, again.hasMinusZero) !== json) {
-    throw new AtollError('EVENT_INVALID', `${name} cannot be read as it is emitted: its schema changes its data when it is emitted, and once more when it is read. Do that before emit, and describe in the schema what it has become`)
+    throw new AtollError(
+      'EVENT_INVALID',
+      `${name} cannot be read as it is emitted: its schema changes its data when it is emitted, and once more when it is read. Do that before emit, and describe in the schema what it has become`,
+    )
   }
   return json
 }
 
-/** The event as handlers see it: parsed, lifted to the present version, checked. EVENT_UNREADABLE if no version understands it. */
+/**
+ * The event as handlers see it: parsed, lifted to the present version, checked. EVENT_UNREADABLE if no version
+ * understands it.
+ */
 export function openEnvelope(envelope: Envelope, event: EventDefinition): ReceivedEvent<unknown> {
   const { version } = envelope
   if (version > event.version) {
@@ -38,7 +53,11 @@ export function openEnvelope(envelope: Envelope, event: EventDefinition): Receiv
     data = event.data.parse(data)
     if (version < event.version) toData(event, data) // what upcasters gave was never emitted
   } catch (error) {
-    throw unreadable(envelope, `its data does not fit version ${event.version}${error instanceof AtollError ? `: ${error.reason}` : ''}`, error)
+    throw unreadable(
+      envelope,
+      `its data does not fit version ${event.version}${error instanceof AtollError ? `: ${error.reason}` : ''}`,
+      error,
+    )
   }
   return {
     id: envelope.id,

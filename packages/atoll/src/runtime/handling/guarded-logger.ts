@@ -1,27 +1,35 @@
 import { describeThrown, type LogFields, type Logger } from '@atoll/host'
 
 /**
- * A logger that never throws. What is logged stands beside what is done, often in the middle of it; and what a handler threw, or what it
- * logs, may be something that no logger can write. Then the line is written with what can be said of its fields.
+ * A logger that never throws. What is logged stands beside what is done, often in the middle of it; and what a handler
+ * threw, or what it logs, may be something that no logger can write. Then the line is written with what can be said of
+ * its fields.
  */
 export function guardLogger(logger: Logger): Logger {
-  const at = (level: keyof Logger): Logger['info'] => (fields, message) => {
-    try {
-      logger[level](fields, message)
-    } catch {
+  const at =
+    (level: keyof Logger): Logger['info'] =>
+    (fields, message) => {
       try {
-        logger[level](plainly(fields), message)
+        logger[level](fields, message)
       } catch {
-        // There is nobody left to tell.
+        try {
+          logger[level](plainly(fields), message)
+        } catch {
+          // There is nobody left to tell.
+        }
       }
     }
-  }
   return { info: at('info'), warn: at('warn'), error: at('error') }
 }
 
-/** A guarded logger that puts these fields before those of each line, which may throw when they are merely looked at. */
+/**
+ * A guarded logger that puts these fields before those of each line, which may throw when they are merely looked at.
+ */
 export function boundLogger(logger: Logger, fields: LogFields): Logger {
-  const at = (level: keyof Logger): Logger['info'] => (more, message) => logger[level](joined(fields, more), message)
+  const at =
+    (level: keyof Logger): Logger['info'] =>
+    (more, message) =>
+      logger[level](joined(fields, more), message)
   return { info: at('info'), warn: at('warn'), error: at('error') }
 }
 
@@ -44,7 +52,9 @@ function plainly(fields: LogFields): LogFields {
 function plain(fields: LogFields, name: string): unknown {
   try {
     const value = fields[name]
-    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === undefined ? value : describeThrown(value).message
+    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === undefined
+      ? value
+      : describeThrown(value).message
   } catch {
     return UNSEEN
   }

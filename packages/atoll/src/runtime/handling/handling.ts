@@ -4,7 +4,16 @@ import type { Reader, Store } from '@atoll/store/driver'
 import type { EventDefinition } from '../../contract/event.ts'
 import type { z } from 'zod'
 import type { BoundOperation } from '../../contract/operation.ts'
-import type { Call, Caller, CallOptions, CommandContext, EventContext, ReceivedEvent, Transact, TransactionContext } from '../../service/context.ts'
+import type {
+  Call,
+  Caller,
+  CallOptions,
+  CommandContext,
+  EventContext,
+  ReceivedEvent,
+  Transact,
+  TransactionContext,
+} from '../../service/context.ts'
 import { Strays, reportStray, type Attributable, type Attribution } from './attribution.ts'
 import { isStoresDoing, noFailedWork } from './blame.ts'
 import type { Emission } from '../relay/emission.ts'
@@ -35,7 +44,9 @@ export interface HandlingSubject {
   /** For logs: the operation or `subscription event`. */
   readonly name: string
   readonly requestId: string
-  /** The span of whoever asked; this handling is a span of its own below it, with an id if anything comes to need it. */
+  /**
+   * The span of whoever asked; this handling is a span of its own below it, with an id if anything comes to need it.
+   */
   readonly parentTrace: string | undefined
   /** Id of the event or request that this handles: the cause of what it emits. */
   readonly cause: string
@@ -55,9 +66,9 @@ export interface HandlingSubject {
 }
 
 /**
- * One try of one handler: the context that it sees, and what came of it. Handlers take it apart (`({ input, tx }) => …`), so what they
- * call is bound, when it is asked for: there are many handlings, and each uses little of this. One class serves commands, queries and
- * events; types give each its view.
+ * One try of one handler: the context that it sees, and what came of it. Handlers take it apart (`({ input, tx }) =>
+ * …`), so what they call is bound, when it is asked for: there are many handlings, and each uses little of this. One
+ * class serves commands, queries and events; types give each its view.
  */
 export class Handling implements Progress, Attributable {
   readonly #parts: HandlingParts
@@ -138,8 +149,17 @@ export class Handling implements Progress, Attributable {
   /** Refuses what would be done whatever the condition says that the client made. */
   assertJudged(): void {
     const { name, ifMatch, ifNoneMatch } = this.#subject
-    const ignored = ifMatch !== undefined && !this.#sawIfMatch ? 'If-Match' : ifNoneMatch !== undefined && !this.#sawIfNoneMatch ? 'If-None-Match' : undefined
-    if (ignored !== undefined) throw new AtollError('PRECONDITION_FAILED', `${name} does not go by ${ignored}, and was not carried out; send it without`)
+    const ignored =
+      ifMatch !== undefined && !this.#sawIfMatch
+        ? 'If-Match'
+        : ifNoneMatch !== undefined && !this.#sawIfNoneMatch
+          ? 'If-None-Match'
+          : undefined
+    if (ignored !== undefined)
+      throw new AtollError(
+        'PRECONDITION_FAILED',
+        `${name} does not go by ${ignored}, and was not carried out; send it without`,
+      )
   }
 
   get caller(): Caller | undefined {
@@ -161,7 +181,8 @@ export class Handling implements Progress, Attributable {
 
   get trace(): string {
     const { parentTrace } = this.#subject
-    return (this.#trace ??= parentTrace === undefined ? newTrace(this.#parts.host) : childTrace(this.#parts.host, parentTrace))
+    return (this.#trace ??=
+      parentTrace === undefined ? newTrace(this.#parts.host) : childTrace(this.#parts.host, parentTrace))
   }
 
   get signal(): AbortSignal {
@@ -198,8 +219,8 @@ export class Handling implements Progress, Attributable {
   }
 
   /**
-   * Commits what its frame adds, and nothing else: for a handler that opened no transaction, or has caught what that failed with. Rejects once the
-   * handling was ended from outside: what became of it is decided then.
+   * Commits what its frame adds, and nothing else: for a handler that opened no transaction, or has caught what that
+   * failed with. Rejects once the handling was ended from outside: what became of it is decided then.
    */
   conclude(result?: unknown): Promise<unknown> {
     if (this.#state === 'over' && this.reason === undefined) {
@@ -211,8 +232,8 @@ export class Handling implements Progress, Attributable {
   }
 
   /**
-   * Resolves when its transaction, if one is under way, has ended: a handler that did not await it is done no earlier than that. Rejects
-   * if that transaction failed.
+   * Resolves when its transaction, if one is under way, has ended: a handler that did not await it is done no earlier
+   * than that. Rejects if that transaction failed.
    */
   async settled(): Promise<void> {
     if (this.#state !== 'in-tx') return
@@ -220,36 +241,57 @@ export class Handling implements Progress, Attributable {
     if (this.#failure) throw this.#failure.thrown
   }
 
-  /** Refuses what its handler built outside its transaction, or `returned`, and did not execute. Once it has committed, that can only be told. */
+  /**
+   * Refuses what its handler built outside its transaction, or `returned`, and did not execute. Once it has committed,
+   * that can only be told.
+   */
   assertExecuted(returned?: unknown): void {
     try {
       assertExecuted(this.#db, returned)
     } catch (error) {
       if (!this.committed) throw error
-      this.log.error({ error: AtollError.from(error) }, `${this.#subject.name} built a query and did not execute it, after its transaction had committed`)
+      this.log.error(
+        { error: AtollError.from(error) },
+        `${this.#subject.name} built a query and did not execute it, after its transaction had committed`,
+      )
     }
   }
 
-  async #call<Op extends BoundOperation>(operation: Op, input: unknown, options: CallOptions = {}): Promise<z.output<Op['output']>> {
+  async #call<Op extends BoundOperation>(
+    operation: Op,
+    input: unknown,
+    options: CallOptions = {},
+  ): Promise<z.output<Op['output']>> {
     if (this.#state === 'in-tx') {
       throw new AtollError(
         'CALL_IN_TX',
         `${this.#subject.name} called ${operation.name} inside its transaction. It would hold the store's writer while it waits, and two services that do so can wait for each other for ever: call before tx, and pass the result in`,
       )
     }
-    if (this.#subject.dry) throw new AtollError('UNSUPPORTED', `${this.#subject.name} calls ${operation.name}, which a dry run must not do: it could not be undone`)
+    if (this.#subject.dry)
+      throw new AtollError(
+        'UNSUPPORTED',
+        `${this.#subject.name} calls ${operation.name}, which a dry run must not do: it could not be undone`,
+      )
     const { host } = this.#parts
-    const deadlineMs = options.timeoutMs === undefined ? this.#subject.deadlineMs : Math.min(this.#subject.deadlineMs, host.monotonicMs() + options.timeoutMs)
-    const dispatched = this.#parts.dispatcher.dispatch(operation.name, {
-      input,
-      caller: this.#subject.caller,
-      position: mergePositions(this.#subject.position, this.#position),
-      maybeSeen: this.#subject.maybeSeen,
-      deadlineMs,
-      signal: this.#subject.signal,
-      trace: this.trace,
-      requestId: this.#subject.requestId,
-    }, 'handler')
+    const deadlineMs =
+      options.timeoutMs === undefined
+        ? this.#subject.deadlineMs
+        : Math.min(this.#subject.deadlineMs, host.monotonicMs() + options.timeoutMs)
+    const dispatched = this.#parts.dispatcher.dispatch(
+      operation.name,
+      {
+        input,
+        caller: this.#subject.caller,
+        position: mergePositions(this.#subject.position, this.#position),
+        maybeSeen: this.#subject.maybeSeen,
+        deadlineMs,
+        signal: this.#subject.signal,
+        trace: this.trace,
+        requestId: this.#subject.requestId,
+      },
+      'handler',
+    )
     const answer = await dispatched.catch((error: unknown) => {
       throw withoutEffect(error)
     })
@@ -274,7 +316,8 @@ export class Handling implements Progress, Attributable {
       this.#state = 'committed'
       this.#position = mergePositions(this.#position, position)
       this.result = result
-      if (outgoing.hasEvents || outgoing.hasTimers) this.#apart(() => emission.committed({ position, events: outgoing.written, timers: outgoing.hasTimers }))
+      if (outgoing.hasEvents || outgoing.hasTimers)
+        this.#apart(() => emission.committed({ position, events: outgoing.written, timers: outgoing.hasTimers }))
       // What work returned, as the frame's check let it pass: same shape, same type.
       return result as T
     } catch (error) {
@@ -326,12 +369,18 @@ export class Handling implements Progress, Attributable {
     return attribution ? attribution.apart(work) : work()
   }
 
-  /** Its handler has ended, well or not. What that left behind opens no transaction any more: the outcome would be another than the one that is told, or counted. */
+  /**
+   * Its handler has ended, well or not. What that left behind opens no transaction any more: the outcome would be
+   * another than the one that is told, or counted.
+   */
   end(): void {
     if (this.#state === 'ready') this.#state = 'over'
   }
 
-  /** Ends the handling: `signal` aborts, and a transaction that has not begun is refused. One that has begun ends as it will. */
+  /**
+   * Ends the handling: `signal` aborts, and a transaction that has not begun is refused. One that has begun ends as it
+   * will.
+   */
   abort(reason: unknown): void {
     this.reason ??= reason
     if (this.#state === 'ready') {
@@ -343,11 +392,18 @@ export class Handling implements Progress, Attributable {
 
   #assertMayTransact(): void {
     if (this.#state === 'in-tx' || this.#state === 'committed') {
-      throw new AtollError('TX_REPEATED', `${this.#subject.name} opened a second transaction; one handling is one transaction`)
+      throw new AtollError(
+        'TX_REPEATED',
+        `${this.#subject.name} opened a second transaction; one handling is one transaction`,
+      )
     }
-    if (this.#state === 'over') throw new AtollError('TX_CLOSED', `${this.#subject.name} opened a transaction after its handling had ended`)
+    if (this.#state === 'over')
+      throw new AtollError('TX_CLOSED', `${this.#subject.name} opened a transaction after its handling had ended`)
     if (this.#parts.host.monotonicMs() >= this.#subject.deadlineMs) {
-      throw new AtollError('DEADLINE_EXCEEDED', `${this.#subject.name} was not done when its time ran out; nothing was changed`)
+      throw new AtollError(
+        'DEADLINE_EXCEEDED',
+        `${this.#subject.name} was not done when its time ran out; nothing was changed`,
+      )
     }
   }
 }

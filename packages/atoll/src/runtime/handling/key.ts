@@ -1,6 +1,9 @@
 import { AtollError, type Logger } from '@atoll/host'
 
-/** Why something cannot be a key; undefined if it can. Half of a surrogate pair would be stored as U+FFFD, and two keys would become one. */
+/**
+ * Why something cannot be a key; undefined if it can. Half of a surrogate pair would be stored as U+FFFD, and two keys
+ * would become one.
+ */
 export function flawOfKey(key: unknown): string | undefined {
   if (typeof key !== 'string') return 'is no text'
   if (key.length === 0) return 'is empty'
@@ -21,17 +24,30 @@ export interface KeyOrigin {
 }
 
 /**
- * The refusal of a key: INVALID if it comes from something that was sent, with the field where one is found; EVENT_INVALID if the handler made it, which is
- * then the handler's fault. How a key is made of what a client sent (joined, encoded, cut off, left out) cannot be seen: where a client sent anything, it counts
- * as the client's, because otherwise any client could cause a failure of ours as often as it likes. It may be the handler's all the same: where no field is found, the log tells of it.
+ * The refusal of a key: INVALID if it comes from something that was sent, with the field where one is found;
+ * EVENT_INVALID if the handler made it, which is then the handler's fault. How a key is made of what a client sent
+ * (joined, encoded, cut off, left out) cannot be seen: where a client sent anything, it counts as the client's, because
+ * otherwise any client could cause a failure of ours as often as it likes. It may be the handler's all the same: where
+ * no field is found, the log tells of it.
  */
-export function unfitKey(event: string, key: unknown, flaw: string, { sent, isFromClient, cause, service, faults }: KeyOrigin): AtollError {
+export function unfitKey(
+  event: string,
+  key: unknown,
+  flaw: string,
+  { sent, isFromClient, cause, service, faults }: KeyOrigin,
+): AtollError {
   const field = typeof key === 'string' ? fieldBehind(key, textsIn(sent)) : undefined
   const rule = `the key of ${event} ${flaw}; a key is a well-formed text of 1 to ${KEY_CHARS_MAX} characters, without U+0000`
-  if (field !== undefined) return new AtollError('INVALID', `${field || 'input'} cannot be a key: ${rule}`, { details: { fields: { [field]: [`cannot be a key: the key of ${event} ${flaw}`] } } })
+  if (field !== undefined)
+    return new AtollError('INVALID', `${field || 'input'} cannot be a key: ${rule}`, {
+      details: { fields: { [field]: [`cannot be a key: the key of ${event} ${flaw}`] } },
+    })
   if (!isFromClient) return new AtollError('EVENT_INVALID', rule)
   const error = new AtollError('INVALID', `what was sent makes no key: ${rule}`)
-  faults.error({ service, event, requestId: cause, error }, `a handler made a key of ${event} that cannot be one, and of which field is not seen; the client was answered INVALID. If what was sent led to it, have the operation's schema refuse that; if not, the handler is to be mended`)
+  faults.error(
+    { service, event, requestId: cause, error },
+    `a handler made a key of ${event} that cannot be one, and of which field is not seen; the client was answered INVALID. If what was sent led to it, have the operation's schema refuse that; if not, the handler is to be mended`,
+  )
   return error
 }
 
@@ -40,12 +56,17 @@ interface Text {
   readonly text: string
 }
 
-/** The field without which the key would have been one: keys are mostly a field, or some together, perhaps in lower case. */
+/**
+ * The field without which the key would have been one: keys are mostly a field, or some together, perhaps in lower
+ * case.
+ */
 function fieldBehind(key: string, texts: readonly Text[]): string | undefined {
   if (key === '') return texts.find(({ text }) => text.trim() === '')?.field
   if (key.length > KEY_CHARS_MAX) {
     const longest = texts.toSorted((a, b) => b.text.length - a.text.length)[0]
-    return longest && longest.text.length * 4 >= key.length && key.length - longest.text.length <= KEY_CHARS_MAX ? longest.field : undefined
+    return longest && longest.text.length * 4 >= key.length && key.length - longest.text.length <= KEY_CHARS_MAX
+      ? longest.field
+      : undefined
   }
   return texts.find(({ text }) => text.includes('\0') || !text.isWellFormed())?.field
 }

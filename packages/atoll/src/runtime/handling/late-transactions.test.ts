@@ -29,14 +29,20 @@ function createNotes() {
         handlers: {
           take: async ({ input, tx }) => void (await tx(({ emit }) => emit(taken, input))),
           refuse: async ({ input, tx }) => {
-            await Promise.all([Promise.reject(forbidden('no')), later().then(() => tx(({ db }) => db.insertInto('kept').values(input).execute()))])
+            await Promise.all([
+              Promise.reject(forbidden('no')),
+              later().then(() => tx(({ db }) => db.insertInto('kept').values(input).execute())),
+            ])
           },
           kept: async ({ db }) => (await db.selectFrom('kept').select('id').execute()).map(({ id }) => id),
         },
         subscribe: ({ on }) => [
           on(taken, async ({ event: { data }, tx }) => {
             const checked = ++tries === 1 ? Promise.reject(new Error('not now')) : undefined
-            await Promise.all([checked, later().then(() => tx(({ db }) => db.insertInto('kept').values(data).execute()))])
+            await Promise.all([
+              checked,
+              later().then(() => tx(({ db }) => db.insertInto('kept').values(data).execute())),
+            ])
           }),
         ],
       }),
@@ -82,14 +88,30 @@ describe('what a projection writes for an event after its handler has failed', (
       const running = await world.start(
         system('town', {
           services: [
-            service(many, { handlers: { take: async ({ tx }) => void (await tx(({ emit }) => { for (let id = 0; id < 20; id++) emit(taken, { id: String(id) }) })) } }),
-            service(shown, { store: sqlStore<{ pages: { id: string } }>({ migrations: {} }), projections: [pages], handlers: { all: async ({ db }) => (await db.selectFrom('pages').select('id').execute()).map(({ id }) => id) } }),
+            service(many, {
+              handlers: {
+                take: async ({ tx }) =>
+                  void (await tx(({ emit }) => {
+                    for (let id = 0; id < 20; id++) emit(taken, { id: String(id) })
+                  })),
+              },
+            }),
+            service(shown, {
+              store: sqlStore<{ pages: { id: string } }>({ migrations: {} }),
+              projections: [pages],
+              handlers: {
+                all: async ({ db }) => (await db.selectFrom('pages').select('id').execute()).map(({ id }) => id),
+              },
+            }),
           ],
         }),
         { partitions: 1 },
       )
       await call(running, many.take, {})
       await world.host.advance(60_000)
-      assert.deepEqual((await call(running, shown.all, {})).sort(), Array.from({ length: 20 }, (_, id) => String(id)).sort())
+      assert.deepEqual(
+        (await call(running, shown.all, {})).sort(),
+        Array.from({ length: 20 }, (_, id) => String(id)).sort(),
+      )
     }))
 })

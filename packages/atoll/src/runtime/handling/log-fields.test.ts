@@ -10,7 +10,12 @@ const taken = event('note.taken', { version: 1, key: ({ id }) => id, data: Id })
 
 describe('what a handler logs', () => {
   const odd: Readonly<Record<string, () => LogFields>> = {
-    'a field that throws': () => ({ id: 'a', get total(): number { throw new Error('not yet') } }),
+    'a field that throws': () => ({
+      id: 'a',
+      get total(): number {
+        throw new Error('not yet')
+      },
+    }),
     'a proxy that is revoked': () => {
       const { proxy, revoke } = Proxy.revocable({}, {})
       revoke()
@@ -35,7 +40,18 @@ describe('what a handler logs', () => {
         await running.quiet()
         assert.deepEqual(await running.admin.deadLetters(), [])
         const lines = world.logged.filter(({ message }) => message === 'taking' || message === 'seen')
-        assert.deepEqual(lines.map(({ level, message, fields: written }) => [level, message, written['service'], Object.values(written).includes('this could not be looked at')]), [['warn', 'taking', 'notes', true], ['info', 'seen', 'notes', true]])
+        assert.deepEqual(
+          lines.map(({ level, message, fields: written }) => [
+            level,
+            message,
+            written['service'],
+            Object.values(written).includes('this could not be looked at'),
+          ]),
+          [
+            ['warn', 'taking', 'notes', true],
+            ['info', 'seen', 'notes', true],
+          ],
+        )
       }))
   }
 })

@@ -24,7 +24,9 @@ export interface Origin {
   readonly isFromClient: boolean
 }
 
-/** What one transaction wants to leave behind besides state: events and timers. Written when its work has ended well. */
+/**
+ * What one transaction wants to leave behind besides state: events and timers. Written when its work has ended well.
+ */
 export class Outgoing {
   readonly #events: Value[][] = []
   readonly #timers: Value[][] = []
@@ -66,13 +68,31 @@ export class Outgoing {
     const dueAt = 'at' in when ? when.at : this.#host.now() + when.afterMs
     const dueMs = Math.ceil(dueAt)
     const delayMs = 'at' in when ? null : Math.ceil(when.afterMs)
-    if (!Number.isSafeInteger(dueMs) || !Number.isSafeInteger(delayMs ?? 0)) throw new AtollError('EVENT_INVALID', `${event.name} cannot be scheduled at ${dueAt}: give afterMs or at in milliseconds`)
+    if (!Number.isSafeInteger(dueMs) || !Number.isSafeInteger(delayMs ?? 0))
+      throw new AtollError(
+        'EVENT_INVALID',
+        `${event.name} cannot be scheduled at ${dueAt}: give afterMs or at in milliseconds`,
+      )
     const id = this.#host.uuid()
-    this.#timers.push([id, dueMs, delayMs, partitionOf(key, this.#partitions), event.name, event.version, key, json, this.#origin.trace, this.#origin.cause])
+    this.#timers.push([
+      id,
+      dueMs,
+      delayMs,
+      partitionOf(key, this.#partitions),
+      event.name,
+      event.version,
+      key,
+      json,
+      this.#origin.trace,
+      this.#origin.cause,
+    ])
     return id
   }
 
-  /** Resolves with whether the timer was there: firing deletes it as well, and no two transactions of a store find the same row. */
+  /**
+   * Resolves with whether the timer was there: firing deletes it as well, and no two transactions of a store find the
+   * same row.
+   */
   cancel(tx: Transaction, timerId: string): Promise<boolean> {
     const own = this.#timers.findIndex(([id]) => id === timerId)
     if (own >= 0) return Promise.resolve(this.#timers.splice(own, 1).length > 0)
@@ -97,7 +117,10 @@ export class Outgoing {
   /** The events as {@link write} left them in the outbox. Good for the relay once the transaction has committed. */
   readonly written: OutboxEvent[] = []
 
-  /** Writes it all. Resolves with the position of the events; it is complete by the time of the commit, and at once if it is to be `known`. */
+  /**
+   * Writes it all. Resolves with the position of the events; it is complete by the time of the commit, and at once if
+   * it is to be `known`.
+   */
   async write(tx: Transaction, known: boolean): Promise<Position> {
     if (this.#timers.length > 0) await tx.runEach(insertTimer, this.#timers)
     if (this.#events.length === 0) return emptyPosition
@@ -118,11 +141,16 @@ export class Outgoing {
 
   #check(event: EventDefinition, data: unknown): { key: string; json: string } {
     if (!this.#declared.has(event)) {
-      throw new AtollError('EVENT_UNDECLARED', `service ${this.#service} emits ${event.name}, which is not among the events of its contract or its own`)
+      throw new AtollError(
+        'EVENT_UNDECLARED',
+        `service ${this.#service} emits ${event.name}, which is not among the events of its contract or its own`,
+      )
     }
     const checked = parseData(event, data)
     if (!checked.success) {
-      throw new AtollError('EVENT_INVALID', `${event.name} does not fit its schema: ${checked.error.message}`, { cause: checked.error })
+      throw new AtollError('EVENT_INVALID', `${event.name} does not fit its schema: ${checked.error.message}`, {
+        cause: checked.error,
+      })
     }
     const key = event.key(checked.data)
     const flaw = flawOfKey(key)
@@ -131,9 +159,13 @@ export class Outgoing {
       throw unfitKey(event.name, key, flaw, { sent, isFromClient, cause, service: this.#service, faults: this.#faults })
     }
     const json = toData(event, checked.data)
-    // A character is at most three bytes; most data need not be measured. What the log refuses would stop everything behind it.
+    // A character is at most three bytes; most data need not be measured. What the log refuses would stop everything
+    // behind it.
     if (json.length * 3 > this.#dataBytesMax && Buffer.byteLength(json) > this.#dataBytesMax) {
-      throw new AtollError('EVENT_TOO_LARGE', `the data of ${event.name} has ${Buffer.byteLength(json)} bytes, and the log takes ${this.#dataBytesMax}`)
+      throw new AtollError(
+        'EVENT_TOO_LARGE',
+        `the data of ${event.name} has ${Buffer.byteLength(json)} bytes, and the log takes ${this.#dataBytesMax}`,
+      )
     }
     return { key, json }
   }
@@ -143,6 +175,8 @@ function parseData(event: EventDefinition, data: unknown): z.ZodSafeParseResult<
   try {
     return event.data.safeParse(data)
   } catch (error) {
-    throw new AtollError('EVENT_INVALID', `${event.name} cannot be read as it is emitted: its schema threw on it`, { cause: error })
+    throw new AtollError('EVENT_INVALID', `${event.name} cannot be read as it is emitted: its schema threw on it`, {
+      cause: error,
+    })
   }
 }

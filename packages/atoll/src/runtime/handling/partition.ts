@@ -1,6 +1,6 @@
 /**
- * The partition of a key. FNV-1a over UTF-16 code units, mixed by the finalizer of MurmurHash3, because FNV's low bits alone spread
- * short, similar keys badly. Fixed for ever: it decides where the past of a key lies.
+ * The partition of a key. FNV-1a over UTF-16 code units, mixed by the finalizer of MurmurHash3, because FNV's low bits
+ * alone spread short, similar keys badly. Fixed for ever: it decides where the past of a key lies.
  */
 export function partitionOf(key: string, partitions: number): number {
   let hash = 0x811c9dc5

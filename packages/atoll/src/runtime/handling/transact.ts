@@ -12,8 +12,8 @@ export interface TransactionFrame {
   /** Others wait for this one to end, so it goes before what waits to be written. */
   readonly urgent?: boolean
   /**
-   * Says, while the work is under way, whether it may take effect: fencing, a recorded answer. If it rejects, all is undone, and that is
-   * what the transaction rejects with, whatever became of the work.
+   * Says, while the work is under way, whether it may take effect: fencing, a recorded answer. If it rejects, all is
+   * undone, and that is what the transaction rejects with, whatever became of the work.
    */
   guard?(tx: Transaction): Promise<void> | undefined
   /** The result as it will be answered; throws if it may not be. */
@@ -49,8 +49,8 @@ export interface Progress {
 }
 
 /**
- * Runs the work of a handler in one transaction: state, events, timers and what `frame` adds, together or not at all. It waits for
- * nothing that is not a promise: this is what every command and every event goes through.
+ * Runs the work of a handler in one transaction: state, events, timers and what `frame` adds, together or not at all.
+ * It waits for nothing that is not a promise: this is what every command and every event goes through.
  */
 export function transact(
   store: Store,
@@ -59,33 +59,37 @@ export function transact(
   progress: Progress,
   work: (context: TransactionContext<unknown, EventDefinition>) => unknown,
 ): Promise<Transacted> {
-  const written = store.write(async (tx) => {
-    const guarded = frame.guard?.(tx)
-    guarded?.catch(() => undefined) // heard below
-    if (progress.reason !== undefined) throw progress.reason
-    const context = new OpenTransaction(tx, outgoing)
-    let result: unknown
-    try {
-      result = progress.within(() => work(context))
-      if (result instanceof Promise || isThenable(result)) result = await result
-      assertExecuted(tx, result)
-      progress.assertExecuted()
-      progress.decide()
-    } catch (error) {
-      progress.failedWork = { thrown: error, storeFailure: tx.storeFailure }
-      throw error
-    } finally {
-      context.end()
-      if (guarded) await guarded
-    }
-    if (frame.check) result = progress.within(() => frame.check!(result)) // schemas and `etag` are the service's code as well
-    let position = outgoing.isEmpty ? emptyPosition : await outgoing.write(tx, frame.record !== undefined)
-    if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)
-    const settled = frame.settle?.(tx)
-    if (settled) await settled
-    if (frame.record) await frame.record(tx, result, position)
-    return { result, position }
-  }, { urgent: frame.urgent })
+  const written = store.write(
+    async (tx) => {
+      const guarded = frame.guard?.(tx)
+      guarded?.catch(() => undefined) // heard below
+      if (progress.reason !== undefined) throw progress.reason
+      const context = new OpenTransaction(tx, outgoing)
+      let result: unknown
+      try {
+        result = progress.within(() => work(context))
+        if (result instanceof Promise || isThenable(result)) result = await result
+        assertExecuted(tx, result)
+        progress.assertExecuted()
+        progress.decide()
+      } catch (error) {
+        progress.failedWork = { thrown: error, storeFailure: tx.storeFailure }
+        throw error
+      } finally {
+        context.end()
+        if (guarded) await guarded
+      }
+      // schemas and `etag` are the service's code as well
+      if (frame.check) result = progress.within(() => frame.check!(result))
+      let position = outgoing.isEmpty ? emptyPosition : await outgoing.write(tx, frame.record !== undefined)
+      if (!outgoing.hasEvents && frame.restsOn) position = await frame.restsOn(tx)
+      const settled = frame.settle?.(tx)
+      if (settled) await settled
+      if (frame.record) await frame.record(tx, result, position)
+      return { result, position }
+    },
+    { urgent: frame.urgent },
+  )
   if (!frame.committed) return written
   return written.then((transacted) => {
     frame.committed!() // looked at just now
@@ -97,7 +101,9 @@ function isThenable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'then' in value
 }
 
-/** What a handler sees of a transaction. Its members are bound, because handlers take it apart: `({ db, emit }) => …`. */
+/**
+ * What a handler sees of a transaction. Its members are bound, because handlers take it apart: `({ db, emit }) => …`.
+ */
 class OpenTransaction implements TransactionContext<unknown, EventDefinition> {
   readonly #tx: Transaction
   readonly #outgoing: Outgoing
@@ -133,6 +139,10 @@ class OpenTransaction implements TransactionContext<unknown, EventDefinition> {
   }
 
   #assertOpen(what: string): void {
-    if (this.#ended) throw new AtollError('TX_CLOSED', `${what} was called after its transaction had ended; await everything inside the tx callback`)
+    if (this.#ended)
+      throw new AtollError(
+        'TX_CLOSED',
+        `${what} was called after its transaction had ended; await everything inside the tx callback`,
+      )
   }
 }

@@ -19,5 +19,6 @@ export async function readEmitted(queries: Queries): Promise<Counts> {
 export type Counts = Readonly<Record<string, number>>
 
 export function toCounts(rows: readonly Count[]): Counts {
-  return Object.fromEntries(rows.map(({ type, count }) => [type, Number(count)])) // PostgreSQL's sum of counts is a text
+  // PostgreSQL's sum of counts is a text
+  return Object.fromEntries(rows.map(({ type, count }) => [type, Number(count)]))
 }

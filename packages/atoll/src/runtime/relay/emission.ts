@@ -36,6 +36,14 @@ export interface EmissionParts {
   readonly standing: Standing
 }
 
+/** What a commit brought. */
+interface Committed {
+  readonly position: Position
+  readonly events: readonly OutboxEvent[]
+  /** Whether timers were set. */
+  readonly timers: boolean
+}
+
 /** What a service emits: whether it may, how far it has got, and who goes on with what has been committed. */
 export class Emission {
   readonly emitter: Emitter
@@ -55,7 +63,7 @@ export class Emission {
   }
 
   /** These have committed: tells the relay and the timers. */
-  committed({ position, events, timers }: { position: Position; events: readonly OutboxEvent[]; timers: boolean }): void {
+  committed({ position, events, timers }: Committed): void {
     const own = position[this.emitter.name]
     for (const partition in own) this.#note(partition, own[Number(partition)]!)
     if (events.length > 0) this.#parts.relay.offer(events)
@@ -69,7 +77,8 @@ export class Emission {
 
   /** Notes how far the store says that the service has got. */
   async load(): Promise<void> {
-    for (const [partition, orders] of Object.entries(await readStanding(this.#parts.store.reader))) this.#note(partition, orders)
+    for (const [partition, orders] of Object.entries(await readStanding(this.#parts.store.reader)))
+      this.#note(partition, orders)
   }
 
   /** How far the service had got, as `queries` sees it. */

@@ -10,14 +10,29 @@ import { LOST } from './history.ts'
 
 /** A copy that goes on by itself. */
 function copyOf(storage: MemoryStorage, upTo = Infinity): MemoryStorage {
-  const sources = [...storage.sources].map(([source, partitions]) => [source, new Map([...partitions].map(([partition, records]) => [partition, records.slice(0, upTo)]))] as const)
+  const sources = [...storage.sources].map(
+    ([source, partitions]) =>
+      [source, new Map([...partitions].map(([partition, records]) => [partition, records.slice(0, upTo)]))] as const,
+  )
   return { full: false, sources: new Map(sources) }
 }
 
 describe('a subscription', () => {
   for (const [what, code, change] of [
-    ['has another event than one that it has handled', 'LOG_DIVERGED', (records: StoredRecord[]) => { records[1] = { ...records[1]!, id: 'another', data: JSON.stringify({ account: 'fast', cents: 3 }) } }],
-    ['ends before one that it has handled', 'LOG_GAP', (records: StoredRecord[]) => { records.length = 1 }],
+    [
+      'has another event than one that it has handled',
+      'LOG_DIVERGED',
+      (records: StoredRecord[]) => {
+        records[1] = { ...records[1]!, id: 'another', data: JSON.stringify({ account: 'fast', cents: 3 }) }
+      },
+    ],
+    [
+      'ends before one that it has handled',
+      'LOG_GAP',
+      (records: StoredRecord[]) => {
+        records.length = 1
+      },
+    ],
   ] as const) {
     it(`is halted where the log ${what} ahead of its cursor`, () =>
       inWorld(async (world) => {
@@ -26,7 +41,13 @@ describe('a subscription', () => {
         const gate = new Promise<void>((resolve) => (release = resolve))
         const options = { partitions: 1 }
         const log = createMemoryLog({ storage })
-        const first = await world.start(createShop(async ({ account }) => { if (account === 'slow') await gate }), options, { log })
+        const first = await world.start(
+          createShop(async ({ account }) => {
+            if (account === 'slow') await gate
+          }),
+          options,
+          { log },
+        )
         await call(first, book.note, { account: 'slow', cents: 1 })
         const { position } = await first.dispatch('book.note', { input: { account: 'fast', cents: 2 } })
         assert.ok(position)
@@ -37,13 +58,27 @@ describe('a subscription', () => {
         await stopping
         const other = copyOf(storage)
         change(other.sources.get('book')!.get(0)!)
-        const second = await world.start(createShop(), { ...options, services: ['audit'] }, { log: createMemoryLog({ storage: other }) })
+        const second = await world.start(
+          createShop(),
+          { ...options, services: ['audit'] },
+          { log: createMemoryLog({ storage: other }) },
+        )
         await world.host.advance(2_000)
         assert.equal(second.readiness().ready, false)
-        assert.ok(second.readiness().reasons.some((reason) => reason.includes(`audit is halted: ${code}`)), second.readiness().reasons.join('\n'))
-        const whole = await openSystem(createShop(), { host: world.host, log: createMemoryLog({ storage: other }), stores: world.stores, logger: silentLogger }, options)
+        assert.ok(
+          second.readiness().reasons.some((reason) => reason.includes(`audit is halted: ${code}`)),
+          second.readiness().reasons.join('\n'),
+        )
+        const whole = await openSystem(
+          createShop(),
+          { host: world.host, log: createMemoryLog({ storage: other }), stores: world.stores, logger: silentLogger },
+          options,
+        )
         const [account] = await whole.admin.ledger()
-        assert.deepEqual([account!.subscription, account!.balanced, account!.why?.startsWith(`${code}: `)], ['audit', false, true])
+        assert.deepEqual(
+          [account!.subscription, account!.balanced, account!.why?.startsWith(`${code}: `)],
+          ['audit', false, true],
+        )
         release()
       }))
   }
@@ -52,12 +87,23 @@ describe('a subscription', () => {
     inWorld(async (world) => {
       const storage = createMemoryStorage()
       const options = { partitions: 2, leaseMs: 60_000 }
-      const gone = await world.start(createShop(), { ...options, instance: 'gone' }, { log: createMemoryLog({ storage }) })
+      const gone = await world.start(
+        createShop(),
+        { ...options, instance: 'gone' },
+        { log: createMemoryLog({ storage }) },
+      )
       for (const cents of [1, 2]) await call(gone, book.note, { account: 'a', cents })
       await gone.quiet() // it neither stops nor does anything from here on
       const older = copyOf(storage, 1)
-      const again = await world.start(createShop(), { ...options, instance: 'again', services: ['audit'] }, { log: createMemoryLog({ storage: older }) })
-      assert.match(again.readiness().reasons.join('\n'), /audit is halted: LOG_GAP: the log ends at number 1 .* and audit has read up to 2/)
+      const again = await world.start(
+        createShop(),
+        { ...options, instance: 'again', services: ['audit'] },
+        { log: createMemoryLog({ storage: older }) },
+      )
+      assert.match(
+        again.readiness().reasons.join('\n'),
+        /audit is halted: LOG_GAP: the log ends at number 1 .* and audit has read up to 2/,
+      )
       older.sources.set('book', storage.sources.get('book')!)
       await world.host.advance(5_000)
       assert.deepEqual(again.readiness().reasons, [])
@@ -78,7 +124,10 @@ describe('a subscription', () => {
       const starting = world.start(createShop(), options, { log })
       await world.host.advance(30_000)
       const second = await starting
-      assert.match(second.readiness().reasons.join('\n'), /audit has not yet seen whether the log has what it has read so far/)
+      assert.match(
+        second.readiness().reasons.join('\n'),
+        /audit has not yet seen whether the log has what it has read so far/,
+      )
       release()
       await world.host.advance(30_000)
       assert.deepEqual(second.readiness().reasons, [])
@@ -95,7 +144,11 @@ describe('a subscription', () => {
       const other = copyOf(storage)
       const records = other.sources.get('book')!.get(0)!
       records[1] = { ...records[1]!, id: 'nobody', type: LOST }
-      const second = await world.start(createShop(), { ...options, services: ['audit'] }, { log: createMemoryLog({ storage: other }) })
+      const second = await world.start(
+        createShop(),
+        { ...options, services: ['audit'] },
+        { log: createMemoryLog({ storage: other }) },
+      )
       assert.deepEqual(second.readiness().reasons, [])
       assert.deepEqual(await call(second, audit.total, { account: 'a' }), { cents: [1, 2] })
     }))
@@ -131,9 +184,13 @@ describe('a subscription whose source runs in another process', () => {
       inWorld(async (restored) => {
         const options = { partitions: 1 }
         const source = await world.start(createShop(), { ...options, services: ['book'] })
-        const older = await restored.start(createShop(), { ...options, services: ['book'] }) // with a store and a log of its own, in which there is nothing
+        // with a store and a log of its own, in which there is nothing
+        const older = await restored.start(createShop(), { ...options, services: ['book'] })
         let asked: RunningSystem | undefined = source
-        const calls: Calls = { dispatch: (operation, { input }) => asked?.dispatch(operation, { input }) ?? Promise.reject(new AtollError('UNAVAILABLE', 'it is away')) }
+        const calls: Calls = {
+          dispatch: (operation, { input }) =>
+            asked?.dispatch(operation, { input }) ?? Promise.reject(new AtollError('UNAVAILABLE', 'it is away')),
+        }
         const subscriber = await world.start(createShop(), { ...options, services: ['audit'] }, { calls })
         for (const cents of [1, 2]) await call(source, book.note, { account: 'a', cents })
         await world.host.advance(40_000)
@@ -141,12 +198,16 @@ describe('a subscription whose source runs in another process', () => {
         for (const next of [older, undefined]) {
           asked = next
           await world.host.advance(40_000)
-          assert.match(subscriber.readiness().reasons.join('\n'), /the account of audit cannot balance: LEDGER_UNBALANCED: audit has handled events that their source knows no more \(2 amount\.noted of book\)/)
+          assert.match(
+            subscriber.readiness().reasons.join('\n'),
+            /the account of audit cannot balance: LEDGER_UNBALANCED: audit has handled events that their source knows no more \(2 amount\.noted of book\)/,
+          )
         }
         asked = source
         await world.host.advance(40_000)
         assert.deepEqual(subscriber.readiness().reasons, [])
-      })))
+      }),
+    ))
 
   it('leaves it to a source whose store is older than the log to say so', () =>
     inWorld((world) =>
@@ -160,19 +221,27 @@ describe('a subscription whose source runs in another process', () => {
         const subscriber = await world.start(createShop(), { ...options, services: ['audit'] }, { calls })
         await world.host.advance(40_000)
         assert.deepEqual([outdated.readiness().ready, subscriber.readiness().reasons], [false, []])
-      })))
+      }),
+    ))
 })
 
 describe('a service', () => {
   it('does not start on a log that has less than it was given, though an instance that is gone still relays by its lease', () =>
     inWorld(async (world) => {
       const storage = createMemoryStorage()
-      const gone = await world.start(createShop(), { partitions: 1, instance: 'gone' }, { log: createMemoryLog({ storage }) })
+      const gone = await world.start(
+        createShop(),
+        { partitions: 1, instance: 'gone' },
+        { log: createMemoryLog({ storage }) },
+      )
       for (const cents of [1, 2]) await call(gone, book.note, { account: 'a', cents })
       await gone.quiet()
       await world.host.advance(1_000) // its stream's end is noted
       const log = createMemoryLog({ storage: copyOf(storage, 1) })
-      await assert.rejects(world.start(createShop(), { partitions: 1, instance: 'again', services: ['book'] }, { log }), { code: 'LOG_GAP' })
+      await assert.rejects(
+        world.start(createShop(), { partitions: 1, instance: 'again', services: ['book'] }, { log }),
+        { code: 'LOG_GAP' },
+      )
     }))
 
   it('says at every start that its store does not know the last event that the log has of it, though the numbers agree', () =>
@@ -187,7 +256,11 @@ describe('a service', () => {
       const records = other.sources.get('book')!.get(0)!
       records[1] = { ...records[1]!, id: 'another' }
       for (let start = 0; start < 2; start++) {
-        const again = await world.start(createShop(), { partitions: 1, services: ['book'] }, { log: createMemoryLog({ storage: other }) })
+        const again = await world.start(
+          createShop(),
+          { partitions: 1, services: ['book'] },
+          { log: createMemoryLog({ storage: other }) },
+        )
         await world.host.advance(2_000)
         assert.match(again.readiness().reasons.join('\n'), /the relay of book is halted: STORE_OUTDATED/)
         await again.stop()

@@ -4,8 +4,9 @@ import type { Queries, Statement, Store } from '@atoll/store/driver'
 import type { RuntimeOptions } from '../options.ts'
 import { readOn } from './read-on.ts'
 
-// Stores and logs can come back from different moments: from a backup, or by mistake from another system. Numbers alone do not show that once
-// the log has grown past them. Ids do: each names one event for ever, so whoever finds another one under a number is in another history.
+// Stores and logs can come back from different moments: from a backup, or by mistake from another system. Numbers alone
+// do not show that once the log has grown past them. Ids do: each names one event for ever, so whoever finds another
+// one under a number is in another history.
 
 /** The record that a subscription has passed last in one source and partition, as its store says. */
 export interface LastRecord {
@@ -24,9 +25,9 @@ export interface LastRecord {
 }
 
 /**
- * Looks whether the log has the very record that a store has passed last, by reading from one record before that, and whether it reaches as far as was
- * handled ahead of it. Resolves with false if it has one of that number that cannot be read yet. Rejects with LOG_DIVERGED if it has another one, and
- * with LOG_GAP if it ends before.
+ * Looks whether the log has the very record that a store has passed last, by reading from one record before that, and
+ * whether it reaches as far as was handled ahead of it. Resolves with false if it has one of that number that cannot be
+ * read yet. Rejects with LOG_DIVERGED if it has another one, and with LOG_GAP if it ends before.
  */
 export async function isOfOneHistory(log: Log, last: LastRecord): Promise<boolean> {
   const { source, partition, number, furthest } = last
@@ -38,11 +39,13 @@ export async function isOfOneHistory(log: Log, last: LastRecord): Promise<boolea
 async function hasRecord(log: Log, last: LastRecord): Promise<boolean> {
   const { subscription, source, partition, number, offset, id, previousOffset } = last
   if (id === null) return true
-  const next = async (after: Offset | null): Promise<StoredRecord | undefined> => (await readOn(log, subscription, source, partition, after, 1))[0]
+  const next = async (after: Offset | null): Promise<StoredRecord | undefined> =>
+    (await readOn(log, subscription, source, partition, after, 1))[0]
   let record: StoredRecord | undefined
   try {
     record = await next(previousOffset)
-    while (record && record.number < number) record = await next(record.offset) // a log that does not check appends may have some twice
+    // a log that does not check appends may have some twice
+    while (record && record.number < number) record = await next(record.offset)
   } catch (error) {
     if (AtollError.from(error).code !== 'LOG_GAP') throw error
     await next(offset) // that record may have expired, and what comes after it be there
@@ -67,8 +70,14 @@ function assertReaches({ subscription, source, partition, furthest }: LastRecord
 /** What was handled under a number, by whom. */
 type Handled = Pick<LastRecord, 'subscription' | 'source' | 'partition' | 'number'> & { readonly id: string }
 
-/** LOG_DIVERGED if the log has another event than the one that was handled under a number. One that is lost may have been any. */
-export function findDivergence({ subscription, source, partition, number, id }: Handled, found: StoredRecord): AtollError | undefined {
+/**
+ * LOG_DIVERGED if the log has another event than the one that was handled under a number. One that is lost may have
+ * been any.
+ */
+export function findDivergence(
+  { subscription, source, partition, number, id }: Handled,
+  found: StoredRecord,
+): AtollError | undefined {
   if (found.id === id || found.type === LOST) return undefined
   return new AtollError(
     'LOG_DIVERGED',
@@ -85,15 +94,24 @@ export function assertSame(handled: Handled, found: StoredRecord): void {
 }
 
 const selectStreams: Statement = { sql: 'SELECT partition, number, id FROM atoll_streams' }
-const selectWaiting: Statement = { sql: 'SELECT id FROM atoll_outbox WHERE partition = ? ORDER BY seq LIMIT 1 OFFSET ?' }
+const selectWaiting: Statement = {
+  sql: 'SELECT id FROM atoll_outbox WHERE partition = ? ORDER BY seq LIMIT 1 OFFSET ?',
+}
 
 /**
- * Rejects with LOG_GAP if the log has less of a service than it was given; and with STORE_OUTDATED if it has events that the service's store does not know to have emitted: the store is older than the log,
- * or new. What it emitted from here on would get numbers that others have, and what its handlers emit would be there already.
+ * Rejects with LOG_GAP if the log has less of a service than it was given; and with STORE_OUTDATED if it has events
+ * that the service's store does not know to have emitted: the store is older than the log, or new. What it emitted from
+ * here on would get numbers that others have, and what its handlers emit would be there already.
  */
-export async function assertStoreKnowsLog(store: Store, log: Log, service: string, options: HistoryOptions): Promise<void> {
+export async function assertStoreKnowsLog(
+  store: Store,
+  log: Log,
+  service: string,
+  options: HistoryOptions,
+): Promise<void> {
   const before = await store.reader.all<StreamRow>(selectStreams)
-  // The log first: what is in it by now, another instance may tidy away from the outbox and note as the end of a stream, in one commit.
+  // The log first: what is in it by now, another instance may tidy away from the outbox and note as the end of a
+  // stream, in one commit.
   const tails = await tailsOf(log, service, options)
   for (const { partition, number } of before) assertHas(service, partition, number, tails[partition]?.number ?? 0)
   if (tails.every((tail) => tail === null)) return
@@ -101,10 +119,15 @@ export async function assertStoreKnowsLog(store: Store, log: Log, service: strin
 }
 
 /**
- * Whether the log has events of a service that its store does not know to have emitted, as STORE_OUTDATED says; also false while it cannot be told. It only reads, so where an instance relays
- * at the same moment it may be wrong once.
+ * Whether the log has events of a service that its store does not know to have emitted, as STORE_OUTDATED says; also
+ * false while it cannot be told. It only reads, so where an instance relays at the same moment it may be wrong once.
  */
-export async function isOlderThanLog(store: Store, log: Log, service: string, options: HistoryOptions): Promise<boolean> {
+export async function isOlderThanLog(
+  store: Store,
+  log: Log,
+  service: string,
+  options: HistoryOptions,
+): Promise<boolean> {
   try {
     await assertKnows(store.reader, await tailsOf(log, service, options), service, options)
     return false
@@ -126,12 +149,20 @@ function tailsOf(log: Log, service: string, { partitions }: HistoryOptions): Pro
   return Promise.all(Array.from({ length: partitions }, (_, partition) => log.tail(service, partition)))
 }
 
-async function assertKnows(queries: Queries, tails: Tails, service: string, { commandsWhenOutdated }: HistoryOptions): Promise<void> {
+async function assertKnows(
+  queries: Queries,
+  tails: Tails,
+  service: string,
+  { commandsWhenOutdated }: HistoryOptions,
+): Promise<void> {
   const streams = new Map((await queries.all<StreamRow>(selectStreams)).map((stream) => [stream.partition, stream]))
   for (const [partition, tail] of tails.entries()) {
     const given = streams.get(partition) ?? { number: 0, id: null }
     if (!tail || tail.number < given.number) continue
-    const known = tail.number === given.number ? (given.id ?? tail.id) : (await queries.get<{ id: string }>(selectWaiting, [partition, tail.number - given.number - 1]))?.id
+    const known =
+      tail.number === given.number
+        ? (given.id ?? tail.id)
+        : (await queries.get<{ id: string }>(selectWaiting, [partition, tail.number - given.number - 1]))?.id
     if (known === tail.id) continue
     throw new AtollError(
       'STORE_OUTDATED',
@@ -170,5 +201,8 @@ export function refusalOfUnagreed(command: string, service: string): AtollError 
   )
 }
 
-/** The type of a record that only takes up a number: subscribers have handled an event under it that its source knows no more. No event can be called so. */
+/**
+ * The type of a record that only takes up a number: subscribers have handled an event under it that its source knows no
+ * more. No event can be called so.
+ */
 export const LOST = '@lost'

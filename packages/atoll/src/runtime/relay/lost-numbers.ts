@@ -4,9 +4,10 @@ import { LOST } from './history.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { insertEvent } from './outbox.ts'
 
-// When a source and its log are restored to an earlier moment and a subscriber is not, the subscriber has handled events that nobody knows any
-// more. The source would give their numbers to its next events, and the subscriber would take those for handled. So these numbers, and the
-// places in the commit order, are used up before the source emits anything, by records that no subscriber handles.
+// When a source and its log are restored to an earlier moment and a subscriber is not, the subscriber has handled
+// events that nobody knows any more. The source would give their numbers to its next events, and the subscriber would
+// take those for handled. So these numbers, and the places in the commit order, are used up before the source emits
+// anything, by records that no subscriber handles.
 
 const selectEnd: Statement = {
   sql: `SELECT COALESCE((SELECT number FROM atoll_streams WHERE partition = ?), 0) AS number, (SELECT count(*) FROM atoll_outbox WHERE partition = ?) AS waiting,
@@ -18,7 +19,9 @@ const selectGiven: Statement = {
           UNION ALL SELECT partition, 0, 1 FROM atoll_outbox) AS numbers GROUP BY partition`,
 }
 const selectPassed: Statement = { sql: 'SELECT number FROM atoll_passed WHERE subscription = ? AND partition = ?' }
-const insertPassed: Statement = { sql: 'INSERT INTO atoll_passed (subscription, partition, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING' }
+const insertPassed: Statement = {
+  sql: 'INSERT INTO atoll_passed (subscription, partition, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+}
 const deletePassed: Statement = { sql: 'DELETE FROM atoll_passed WHERE subscription = ? AND partition = ?' }
 
 /** How many numbers a service has given in a partition. */
@@ -57,15 +60,23 @@ export interface Source {
 }
 
 /**
- * Uses up the numbers of a source that a subscription has passed and the source has not given. Resolves with whether it had to, and could.
+ * Uses up the numbers of a source that a subscription has passed and the source has not given. Resolves with whether it
+ * had to, and could.
  *
- * It cannot where the source has emitted since it was restored: those events have numbers that the subscription has passed, and would be skipped. `givenAtStart`:
- * how many it had given when this process began; how many when that was first seen stands in its store.
+ * It cannot where the source has emitted since it was restored: those events have numbers that the subscription has
+ * passed, and would be skipped. `givenAtStart`: how many it had given when this process began; how many when that was
+ * first seen stands in its store.
  */
-export async function useUpNumbers(source: Source, givenAtStart: number, subscription: string, { partition, number, order }: Passed): Promise<boolean> {
+export async function useUpNumbers(
+  source: Source,
+  givenAtStart: number,
+  subscription: string,
+  { partition, number, order }: Passed,
+): Promise<boolean> {
   const { name, store, host, logger, options } = source
   const found = await store.write(async (tx): Promise<Found> => {
-    const end = (await tx.get<{ number: number; waiting: number; seq: number }>(selectEnd, [partition, partition]))! // it has no FROM, so it has a row
+    // it has no FROM, so it has a row
+    const end = (await tx.get<{ number: number; waiting: number; seq: number }>(selectEnd, [partition, partition]))!
     const given = end.number + end.waiting
     if (number <= given) return { lost: 0, count: 0 }
     const atFirst = (await tx.get<{ number: number }>(selectPassed, [subscription, partition]))?.number ?? givenAtStart

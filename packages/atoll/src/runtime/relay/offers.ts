@@ -1,6 +1,9 @@
 import type { OutboxEvent } from './outbox.ts'
 
-/** Committed events that came to the relay by hand, by their place in the outbox: reading them back would only say the same. */
+/**
+ * Committed events that came to the relay by hand, by their place in the outbox: reading them back would only say the
+ * same.
+ */
 export class Offers {
   readonly #events = new Map<number, OutboxEvent>()
   /** There may be rows that were not handed over: what was is not all. */

@@ -16,13 +16,26 @@ export interface OutboxEvent extends Omit<LogRecord, 'number' | 'order'> {
 }
 
 export function toOutboxEvent(seq: number, row: readonly Value[]): OutboxEvent {
-  const [partition, id, type, version, key, at, data, trace, cause] = row as [number, string, string, number, string, number, string, string, string] // as emit made it
+  const [partition, id, type, version, key, at, data, trace, cause] = row as [
+    number,
+    string,
+    string,
+    number,
+    string,
+    number,
+    string,
+    string,
+    string,
+  ] // as emit made it
   return { seq, partition, id, type, version, key, at, data, trace, cause }
 }
 
 /** What a relay tells its service. */
 export interface RelayEvents {
-  /** The log was seen to be the one of its store. Nothing is handed on before this has resolved; if it rejects, the relay looks again. */
+  /**
+   * The log was seen to be the one of its store. Nothing is handed on before this has resolved; if it rejects, the
+   * relay looks again.
+   */
   fits(): Promise<void>
   /** It is halted, until somebody mends its store or the log. */
   halted(): void
@@ -50,7 +63,14 @@ export async function assertLogHas(log: Log, service: string, numbers: ReadonlyM
 }
 
 /** What the log would say again, however often it is asked. */
-export const final: ReadonlySet<ErrorCode> = new Set(['LOG_GAP', 'LOG_DIVERGED', 'STORE_OUTDATED', 'BODY_TOO_LARGE', 'INVALID', 'UNSUPPORTED'])
+export const final: ReadonlySet<ErrorCode> = new Set([
+  'LOG_GAP',
+  'LOG_DIVERGED',
+  'STORE_OUTDATED',
+  'BODY_TOO_LARGE',
+  'INVALID',
+  'UNSUPPORTED',
+])
 
 /** Names the lease of a relay among those of the service's subscriptions, none of which can be called so. */
 export const RELAY_LEASE = '@relay'
@@ -61,8 +81,8 @@ const selectOutbox: Statement = {
 }
 
 /**
- * What follows a place in the commit order; nothing once another instance relays. That is asked in one statement, because the other one tidies
- * rows away, and those behind them would get the wrong numbers.
+ * What follows a place in the commit order; nothing once another instance relays. That is asked in one statement,
+ * because the other one tidies rows away, and those behind them would get the wrong numbers.
  */
 export function readOutbox(reader: Reader, after: number, epoch: number, rowsMax: number): Promise<OutboxEvent[]> {
   return reader.all<OutboxEvent>(selectOutbox, [after, RELAY_LEASE, epoch, rowsMax])
@@ -78,5 +98,8 @@ export async function relayEpoch(queries: Queries): Promise<number | undefined> 
 /** Rejects with FENCED if another instance relays by now. */
 export async function assertRelays(queries: Queries, service: string, epoch: number): Promise<void> {
   if ((await relayEpoch(queries)) === epoch) return
-  throw new AtollError('FENCED', `another instance relays for ${service} now; this one was away for longer than its lease (leaseMs)`)
+  throw new AtollError(
+    'FENCED',
+    `another instance relays for ${service} now; this one was away for longer than its lease (leaseMs)`,
+  )
 }

@@ -2,10 +2,18 @@ import { AtollError } from '@atoll/host'
 import type { Log, Offset, StoredRecord } from '@atoll/log/driver'
 
 /**
- * What comes after a place that a store has noted. The log refuses a place that it cannot have given: then it is not the log that the store
- * has read so far, and going on anywhere in it would skip events or bring others. So that is a gap as well, LOG_GAP, for the whole store.
+ * What comes after a place that a store has noted. The log refuses a place that it cannot have given: then it is not
+ * the log that the store has read so far, and going on anywhere in it would skip events or bring others. So that is a
+ * gap as well, LOG_GAP, for the whole store.
  */
-export async function readOn(log: Log, subscription: string, source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]> {
+export async function readOn(
+  log: Log,
+  subscription: string,
+  source: string,
+  partition: number,
+  after: Offset | null,
+  limit: number,
+): Promise<StoredRecord[]> {
   try {
     return await log.read(source, partition, after, limit)
   } catch (thrown) {

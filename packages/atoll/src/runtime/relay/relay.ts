@@ -7,7 +7,17 @@ import type { RuntimeOptions } from '../options.ts'
 import { Offers } from './offers.ts'
 import { toProblem } from '../problem.ts'
 import { assertStoreKnowsLog } from './history.ts'
-import { assertLogHas, final, isInOutbox, lastInOutbox, readOutbox, RELAY_LEASE, relayEpoch, type OutboxEvent, type RelayEvents } from './outbox.ts'
+import {
+  assertLogHas,
+  final,
+  isInOutbox,
+  lastInOutbox,
+  readOutbox,
+  RELAY_LEASE,
+  relayEpoch,
+  type OutboxEvent,
+  type RelayEvents,
+} from './outbox.ts'
 import type { Problem } from '../running.ts'
 import { toRecords } from './numbering.ts'
 import { Tidying } from './tidying.ts'
@@ -16,12 +26,13 @@ import { Leases } from '../leases.ts'
 const selectStreams: Statement = { sql: 'SELECT partition, number, seq FROM atoll_streams' }
 
 /**
- * Moves events from an outbox to the log: in the order of their commits, each numbered once. The numbers follow from the order of the
- * rows and from the last number that was tidied away, so a relay that died between append and tidying gives the same event the same
- * number again, and the log ignores it.
+ * Moves events from an outbox to the log: in the order of their commits, each numbered once. The numbers follow from
+ * the order of the rows and from the last number that was tidied away, so a relay that died between append and tidying
+ * gives the same event the same number again, and the log ignores it.
  *
- * Of several instances one relays, under a lease. One that was paused past it, and appends all the same, gives each record the number that it
- * has, and is ignored: it reads the outbox and its epoch in one. And it cannot tidy, because the epoch has changed.
+ * Of several instances one relays, under a lease. One that was paused past it, and appends all the same, gives each
+ * record the number that it has, and is ignored: it reads the outbox and its epoch in one. And it cannot tidy, because
+ * the epoch has changed.
  */
 export class Relay {
   readonly #service: string
@@ -64,7 +75,15 @@ export class Relay {
   #troubledSinceMs = Infinity
   #leaseTrouble: AtollError | undefined
 
-  constructor(service: string, store: Store, log: Log, host: Host, logger: Logger, options: RuntimeOptions, tell: RelayEvents) {
+  constructor(
+    service: string,
+    store: Store,
+    log: Log,
+    host: Host,
+    logger: Logger,
+    options: RuntimeOptions,
+    tell: RelayEvents,
+  ) {
     this.#service = service
     this.#store = store
     this.#log = log
@@ -77,8 +96,9 @@ export class Relay {
   }
 
   /**
-   * Takes up where the last one ended, if the lease is free; else stands by. Rejects with LOG_GAP if the log has lost what it was given. If the
-   * store is older than the log it {@link isHalted}. For a log that does not answer it waits no longer than a lease, and looks again by itself.
+   * Takes up where the last one ended, if the lease is free; else stands by. Rejects with LOG_GAP if the log has lost
+   * what it was given. If the store is older than the log it {@link isHalted}. For a log that does not answer it waits
+   * no longer than a lease, and looks again by itself.
    */
   async start(): Promise<void> {
     this.#stopped = false
@@ -98,7 +118,10 @@ export class Relay {
     return this.#halted !== undefined
   }
 
-  /** Whether it does because its store is older than the log: the log has events that the store does not know, as was seen at the start or when the next one was appended. */
+  /**
+   * Whether it does because its store is older than the log: the log has events that the store does not know, as was
+   * seen at the start or when the next one was appended.
+   */
   get isOutdated(): boolean {
     return this.#halted?.code === 'STORE_OUTDATED' || this.#halted?.code === 'LOG_DIVERGED'
   }
@@ -107,7 +130,10 @@ export class Relay {
     return new Map(this.#epoch === undefined ? [] : [[0, this.#epoch]])
   }
 
-  /** Renews the lease or takes it, and does so again in time; sooner, if the store would not have it. A look that hangs at the log since before a stop goes on for the next start. */
+  /**
+   * Renews the lease or takes it, and does so again in time; sooner, if the store would not have it. A look that hangs
+   * at the log since before a stop goes on for the next start.
+   */
   #lookAtLease(): Promise<void> {
     return (this.#looking ??= this.#lookAtLeaseNow())
   }
@@ -123,7 +149,10 @@ export class Relay {
       if (final.has(error.code)) return this.#halt(error)
       this.#leaseTrouble = error
       delayMs = Math.min(delayMs, this.#options.retryDelayMs)
-      this.#faults.warn({ service: this.#service, error, delayMs }, 'could not renew the lease of the relay; will try again')
+      this.#faults.warn(
+        { service: this.#service, error, delayMs },
+        'could not renew the lease of the relay; will try again',
+      )
     } finally {
       this.#looking = undefined // in one with what follows: a start finds a look that goes on, or none
     }
@@ -143,7 +172,8 @@ export class Relay {
     const epoch = taken.get(0)
     if (epoch === undefined) return
     if (!this.#stopped) await this.#load()
-    if (this.#stopped) return this.#leases.leave(new Map([[0, epoch]])) // the next start takes it, and loads what is true by then
+    // the next start takes it, and loads what is true by then
+    if (this.#stopped) return this.#leases.leave(new Map([[0, epoch]]))
     this.#epoch = epoch
     this.wake()
   }
@@ -173,7 +203,15 @@ export class Relay {
   /** There may be new rows. Cheap; call it after each commit that emitted. */
   wake(): void {
     this.#wanted = true
-    if (!this.#hasBegun || this.#running || this.#stopped || this.#halted || this.#retryTimer || this.#epoch === undefined) return
+    if (
+      !this.#hasBegun ||
+      this.#running ||
+      this.#stopped ||
+      this.#halted ||
+      this.#retryTimer ||
+      this.#epoch === undefined
+    )
+      return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       if (this.#wanted) this.wake()
@@ -197,7 +235,9 @@ export class Relay {
     this.look()
   }
 
-  /** These events have committed. Like {@link wake}, and saves a look into the outbox if nothing is missing before them. */
+  /**
+   * These events have committed. Like {@link wake}, and saves a look into the outbox if nothing is missing before them.
+   */
   offer(events: readonly OutboxEvent[]): void {
     if (this.#epoch === undefined) return this.#store.tell() // another instance relays, and reads them
     this.#offers.add(events, this.#relayedSeq)
@@ -251,13 +291,23 @@ export class Relay {
     for (const timer of [this.#retryTimer, this.#tidyTimer, this.#leaseTimer, this.#lookTimer]) timer?.cancel()
     this.#retryTimer = this.#tidyTimer = undefined
     for (const resolve of this.#onRetry.splice(0)) resolve()
-    const warn = (message: string) => (error: unknown): void => this.#logger.warn({ service: this.#service, error }, message)
-    if (!flushed) this.#logger.warn({ service: this.#service }, 'the log did not answer in time; what it has not taken stays in the outbox, and the next start hands it on')
-    if (this.#isAskingLog || !(await endsWithin(this.#host, flushMs, this.#looking ?? Promise.resolve()))) return // if there is a lease, it runs out by itself
+    const warn =
+      (message: string) =>
+      (error: unknown): void =>
+        this.#logger.warn({ service: this.#service, error }, message)
+    if (!flushed)
+      this.#logger.warn(
+        { service: this.#service },
+        'the log did not answer in time; what it has not taken stays in the outbox, and the next start hands it on',
+      )
+    // if there is a lease, it runs out by itself
+    if (this.#isAskingLog || !(await endsWithin(this.#host, flushMs, this.#looking ?? Promise.resolve()))) return
     if (!this.#halted && flushed) {
       await this.#tidy().catch(warn('could not tidy the outbox; the next start will'))
     }
-    await this.#leases.leave(this.#held()).catch(warn('could not give up the lease of the relay; it runs out by itself'))
+    await this.#leases
+      .leave(this.#held())
+      .catch(warn('could not give up the lease of the relay; it runs out by itself'))
     this.#epoch = undefined
   }
 
@@ -302,8 +352,14 @@ export class Relay {
     }
   }
 
-  /** The events that follow what is in the log: those that were handed over, if the next one is among them; else from the outbox. */
-  async #next(): Promise<{ readonly rows: readonly OutboxEvent[]; /** Nothing that is known of is behind them. */ readonly isAll: boolean }> {
+  /**
+   * The events that follow what is in the log: those that were handed over, if the next one is among them; else from
+   * the outbox.
+   */
+  async #next(): Promise<{
+    readonly rows: readonly OutboxEvent[]
+    /** Nothing that is known of is behind them. */ readonly isAll: boolean
+  }> {
     const offered = this.#offers.following(this.#relayedSeq, this.#options.relayBatchMax)
     if (offered.rows.length > 0) return offered
     this.#offers.clear() // what is in it comes after a hole, and will be read with what is in the hole
@@ -333,7 +389,10 @@ export class Relay {
     })
   }
 
-  /** Deletes from the outbox what the log has. One at a time: rows must not go before the numbers that they were given are noted. */
+  /**
+   * Deletes from the outbox what the log has. One at a time: rows must not go before the numbers that they were given
+   * are noted.
+   */
   async #tidy(): Promise<void> {
     while (this.#tidying) await this.#tidying.catch(() => undefined) // whoever began it hears of it
     this.#tidying = this.#tidyNow().finally(() => (this.#tidying = undefined))
@@ -371,7 +430,10 @@ export class Relay {
   #halt(error: AtollError): void {
     this.#halted = error
     this.#wanted = false
-    this.#logger.error({ service: this.#service, error }, `ALARM: the relay is halted, because ${error.code === 'STORE_OUTDATED' ? 'its store is older than the log' : 'the log will not take what comes next'}`)
+    this.#logger.error(
+      { service: this.#service, error },
+      `ALARM: the relay is halted, because ${error.code === 'STORE_OUTDATED' ? 'its store is older than the log' : 'the log will not take what comes next'}`,
+    )
     this.#tell.halted()
   }
 
@@ -385,8 +447,12 @@ export class Relay {
     this.#trouble = error
     this.#troubledSinceMs = Math.min(this.#troubledSinceMs, this.#host.monotonicMs())
     this.#wanted = false
-    const delayMs = Math.min(this.#options.retryDelayMs * 2 ** (this.#failures - 1), this.#options.lookMs) // when the log is back, nobody tells
-    this.#faults.warn({ service: this.#service, error, delayMs }, 'could not hand events to the log; they stay in the outbox and go out later')
+    // when the log is back, nobody tells
+    const delayMs = Math.min(this.#options.retryDelayMs * 2 ** (this.#failures - 1), this.#options.lookMs)
+    this.#faults.warn(
+      { service: this.#service, error, delayMs },
+      'could not hand events to the log; they stay in the outbox and go out later',
+    )
     this.#retryTimer = this.#host.after(delayMs, () => {
       this.#retryTimer = undefined
       this.wake()

@@ -6,8 +6,9 @@ import { latestOf } from '../position.ts'
 import { SharedQuestion } from '../shared-question.ts'
 
 /**
- * How far a source has got: by partition, the order of the last event that is known here. It may have got further, in another instance or
- * another process, so whoever knows of more asks. A place that it has not reached even then is of another history, or made up.
+ * How far a source has got: by partition, the order of the last event that is known here. It may have got further, in
+ * another instance or another process, so whoever knows of more asks. A place that it has not reached even then is of
+ * another history, or made up.
  */
 export class Standing {
   readonly #orders: (string | undefined)[] = []
@@ -33,7 +34,10 @@ export class Standing {
     if (!this.covers(partition, latest)) this.#orders[partition] = latest
   }
 
-  /** Resolves with true once the source has said how far it had got at some time after this call; with false if it could not be asked. */
+  /**
+   * Resolves with true once the source has said how far it had got at some time after this call; with false if it could
+   * not be asked.
+   */
   ask(): Promise<boolean> {
     return this.#question.ask()
   }
@@ -52,13 +56,22 @@ interface StandingRow {
   readonly count: number
 }
 
-/** The last event of each partition, as a service's store knows it. Of a long backlog, as its end alone says: while there is one, nobody catches up anyway. */
+/**
+ * The last event of each partition, as a service's store knows it. Of a long backlog, as its end alone says: while
+ * there is one, nobody catches up anyway.
+ */
 export async function readStanding(queries: Queries): Promise<Readonly<Record<number, string>>> {
   return lastOrders(await queries.all<StandingRow>(selectStanding))
 }
 
-/** The same, and nothing that is there is left out: of a long backlog, each partition may have had all that is before its end. */
-export async function readStandingAtMost(queries: Queries, partitions: number): Promise<Readonly<Record<number, string>>> {
+/**
+ * The same, and nothing that is there is left out: of a long backlog, each partition may have had all that is before
+ * its end.
+ */
+export async function readStandingAtMost(
+  queries: Queries,
+  partitions: number,
+): Promise<Readonly<Record<number, string>>> {
   const rows = await queries.all<StandingRow>(selectStanding)
   const waiting = rows.filter(({ count }) => count > 0)
   const isCut = waiting.reduce((sum, { count }) => sum + count, 0) >= OUTBOX_ROWS_MAX

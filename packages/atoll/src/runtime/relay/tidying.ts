@@ -29,7 +29,8 @@ export class Tidying {
   note(events: readonly OutboxEvent[], numbers: ReadonlyMap<number, number>): void {
     for (const { seq, type, partition, id } of events) {
       this.#types.set(type, (this.#types.get(type) ?? 0) + 1)
-      this.#tails.set(partition, { number: numbers.get(partition)!, seq, id }) // the last one of a partition has its last number
+      // the last one of a partition has its last number
+      this.#tails.set(partition, { number: numbers.get(partition)!, seq, id })
     }
   }
 
@@ -38,7 +39,10 @@ export class Tidying {
     this.#tails = new Map()
   }
 
-  /** Deletes what is noted, up to `seq`, and notes the tails of streams, in one transaction. `isOurs` says afterwards whether the lease still is. */
+  /**
+   * Deletes what is noted, up to `seq`, and notes the tails of streams, in one transaction. `isOurs` says afterwards
+   * whether the lease still is.
+   */
   async commit(store: Store, service: string, epoch: number, seq: number, isOurs: () => boolean): Promise<void> {
     const types = this.#types
     const tails = this.#tails
@@ -46,9 +50,16 @@ export class Tidying {
     try {
       await store.write(async (tx) => {
         await assertRelays(tx, service, epoch)
-        const counts = this.#isUnsure ? (await tx.all<{ type: string; count: number }>(countOutbox, [seq])).map(({ type, count }): [string, number] => [type, count]) : [...types]
+        const counts = this.#isUnsure
+          ? (await tx.all<{ type: string; count: number }>(countOutbox, [seq])).map(
+              ({ type, count }): [string, number] => [type, count],
+            )
+          : [...types]
         await tx.run(deleteOutbox, [seq])
-        await tx.runEach(upsertStream, [...tails].map(([partition, { number, seq, id }]) => [partition, number, seq, id]))
+        await tx.runEach(
+          upsertStream,
+          [...tails].map(([partition, { number, seq, id }]) => [partition, number, seq, id]),
+        )
         await tx.runEach(upsertPublished, counts)
       })
       this.#isUnsure = false

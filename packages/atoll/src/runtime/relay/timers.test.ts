@@ -12,7 +12,10 @@ const reminded = event('person.reminded', { version: 1, key: ({ id }) => id, dat
 const clock = contract('clock', {
   remind: command({ input: z.object({ id: z.string(), afterMs: z.int() }), output: z.object({ timerId: z.string() }) }),
   remindAt: command({ input: z.object({ id: z.string(), at: z.int() }), output: z.void() }),
-  forget: command({ input: z.object({ timerId: z.string(), fails: z.boolean().default(false) }), output: z.object({ wasThere: z.boolean() }) }),
+  forget: command({
+    input: z.object({ timerId: z.string(), fails: z.boolean().default(false) }),
+    output: z.object({ wasThere: z.boolean() }),
+  }),
   reconsider: command({ input: z.object({ id: z.string() }), output: z.array(z.boolean()) }),
   seen: query({ input: z.object({}), output: z.array(z.string()) }),
 })
@@ -21,11 +24,18 @@ function createClock() {
   return system('clocks', {
     services: [
       service(clock, {
-        store: sqlStore<{ seen: { seq?: number; id: string } }>({ migrations: { '0001-seen': 'CREATE TABLE seen (seq INTEGER PRIMARY KEY, id TEXT)' } }),
+        store: sqlStore<{ seen: { seq?: number; id: string } }>({
+          migrations: { '0001-seen': 'CREATE TABLE seen (seq INTEGER PRIMARY KEY, id TEXT)' },
+        }),
         events: [reminded],
-        subscribe: ({ on }) => [on(reminded, ({ event, tx }) => tx(({ db }) => db.insertInto('seen').values({ id: event.data.id }).execute()))],
+        subscribe: ({ on }) => [
+          on(reminded, ({ event, tx }) =>
+            tx(({ db }) => db.insertInto('seen').values({ id: event.data.id }).execute()),
+          ),
+        ],
         handlers: {
-          remind: ({ input, tx }) => tx(({ schedule }) => ({ timerId: schedule(reminded, { id: input.id }, { afterMs: input.afterMs }) })),
+          remind: ({ input, tx }) =>
+            tx(({ schedule }) => ({ timerId: schedule(reminded, { id: input.id }, { afterMs: input.afterMs }) })),
           remindAt: async ({ input, tx }) => {
             await tx(({ schedule }) => void schedule(reminded, { id: input.id }, { at: input.at }))
           },
@@ -37,12 +47,16 @@ function createClock() {
             }),
           reconsider: ({ input, tx }) =>
             tx(async ({ schedule, cancel }) => {
-              const [kept, dropped] = [0, 0].map(() => schedule(reminded, input, { afterMs: 1_000 })) as [string, string]
+              const [kept, dropped] = [0, 0].map(() => schedule(reminded, input, { afterMs: 1_000 })) as [
+                string,
+                string,
+              ]
               const told = [await cancel(dropped), await cancel(dropped)]
               void cancel(kept) // nobody has to wait for it
               return told
             }),
-          seen: async ({ db }) => (await db.selectFrom('seen').select('id').orderBy('seq').execute()).map((row) => row.id),
+          seen: async ({ db }) =>
+            (await db.selectFrom('seen').select('id').orderBy('seq').execute()).map((row) => row.id),
         },
       }),
     ],
@@ -77,7 +91,10 @@ describe('a timer', () => {
   it('fires once, though its process ends right behind the commit in which it fires', () =>
     inWorld(async (world) => {
       let isTime = false
-      const stores = endingBehind(world.stores, async ({ reader }) => isTime && (await reader.all({ sql: 'SELECT seq FROM atoll_outbox' })).length > 0)
+      const stores = endingBehind(
+        world.stores,
+        async ({ reader }) => isTime && (await reader.all({ sql: 'SELECT seq FROM atoll_outbox' })).length > 0,
+      )
       const first = await world.start(createClock(), {}, { stores })
       await call(first, clock.remind, { id: 'a', afterMs: 1_000 })
       await world.host.advance(500)
@@ -111,10 +128,24 @@ describe('a timer', () => {
   it('is refused as its emitter wrote it when no clock will ever show its time', () =>
     inWorld(async (world) => {
       for (const when of [{ afterMs: 1e300 }, { afterMs: -1e300 }, { at: 2 ** 63 }, { at: NaN }, { at: -Infinity }]) {
-        const setter = contract('setter', { events: [reminded], remind: command({ input: Reminder, output: z.void() }) })
-        const services = [service(setter, { handlers: { remind: async ({ input, tx }) => { await tx(({ schedule }) => void schedule(reminded, input, when)) } } })]
+        const setter = contract('setter', {
+          events: [reminded],
+          remind: command({ input: Reminder, output: z.void() }),
+        })
+        const services = [
+          service(setter, {
+            handlers: {
+              remind: async ({ input, tx }) => {
+                await tx(({ schedule }) => void schedule(reminded, input, when))
+              },
+            },
+          }),
+        ]
         const running = await world.start(system('clocks', { services }))
-        await assert.rejects(call(running, setter.remind, { id: 'a' }), { code: 'EVENT_INVALID', message: /person\.reminded cannot be scheduled at/ })
+        await assert.rejects(call(running, setter.remind, { id: 'a' }), {
+          code: 'EVENT_INVALID',
+          message: /person\.reminded cannot be scheduled at/,
+        })
         await running.stop()
       }
     }))
@@ -125,7 +156,9 @@ describe('a timer', () => {
       await call(first, clock.remind, { id: 'a', afterMs: 1_000 })
       await first.stop()
       let isFull = true
-      const stores = changedWrites(world.stores, (store, work) => (isFull ? Promise.reject(new AtollError('STORE_FULL', 'the disk has no room')) : store.write(work)))
+      const stores = changedWrites(world.stores, (store, work) =>
+        isFull ? Promise.reject(new AtollError('STORE_FULL', 'the disk has no room')) : store.write(work),
+      )
       const second = await world.start(createClock(), {}, { stores })
       assert.deepEqual(await call(second, clock.seen, {}), [])
       assert.match(second.readiness().brief.join(), /STORE_FULL/)
@@ -148,11 +181,27 @@ describe('a timer', () => {
   it('tells who cancels it whether it was still there: it never fires then; else it has fired, or was cancelled before, or never was', () =>
     inWorld(async (world) => {
       const running = await world.start(createClock())
-      const [early, late] = [await call(running, clock.remind, { id: 'early', afterMs: 1_000 }), await call(running, clock.remind, { id: 'late', afterMs: 2_000 })]
-      const forget = async (timerId: string): Promise<boolean> => (await call(running, clock.forget, { timerId })).wasThere
+      const [early, late] = [
+        await call(running, clock.remind, { id: 'early', afterMs: 1_000 }),
+        await call(running, clock.remind, { id: 'late', afterMs: 2_000 }),
+      ]
+      const forget = async (timerId: string): Promise<boolean> =>
+        (await call(running, clock.forget, { timerId })).wasThere
       await world.host.advance(1_500)
-      assert.deepEqual([await forget(early.timerId), await forget(late.timerId), await forget(late.timerId), await forget('never set')], [false, true, false, false])
-      assert.deepEqual(await call(running, clock.reconsider, { id: 'both' }), [true, false], 'one that the same transaction has set')
+      assert.deepEqual(
+        [
+          await forget(early.timerId),
+          await forget(late.timerId),
+          await forget(late.timerId),
+          await forget('never set'),
+        ],
+        [false, true, false, false],
+      )
+      assert.deepEqual(
+        await call(running, clock.reconsider, { id: 'both' }),
+        [true, false],
+        'one that the same transaction has set',
+      )
       await world.host.advance(5_000)
       assert.deepEqual(await call(running, clock.seen, {}), ['early'])
     }))
@@ -174,7 +223,10 @@ describe('a timer', () => {
       for (let index = 0; index < 60; index++) {
         const [id, afterMs] = [`t${index}`, 1_000 + index]
         const { timerId } = await call(a, clock.remind, { id, afterMs })
-        const forget = (): void => { for (const one of [a, b]) telling.push(call(one, clock.forget, { timerId }).then(({ wasThere }) => ({ id, wasThere }))) }
+        const forget = (): void => {
+          for (const one of [a, b])
+            telling.push(call(one, clock.forget, { timerId }).then(({ wasThere }) => ({ id, wasThere })))
+        }
         world.host.after(afterMs + (index % 2) / 10, forget)
       }
       await world.host.advance(20_000)
@@ -249,7 +301,10 @@ describe('a timer', () => {
             }
             return row
           }
-          return { ...store, reader: new Proxy(reader, { get: (target, member) => (member === 'get' ? get : bound(target, member)) }) }
+          return {
+            ...store,
+            reader: new Proxy(reader, { get: (target, member) => (member === 'get' ? get : bound(target, member)) }),
+          }
         },
       }
       const running = await world.start(createClock(), {}, { stores })

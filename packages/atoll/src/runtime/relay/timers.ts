@@ -11,7 +11,9 @@ const selectDue: Statement = {
   sql: 'SELECT id, partition, type, version, key, data, trace, cause FROM atoll_timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?',
 }
 
-const selectTooFar: Statement = { sql: 'SELECT EXISTS (SELECT 1 FROM atoll_timers WHERE due_at > delay_ms + ?) AS "isTooFar"' }
+const selectTooFar: Statement = {
+  sql: 'SELECT EXISTS (SELECT 1 FROM atoll_timers WHERE due_at > delay_ms + ?) AS "isTooFar"',
+}
 const updateTooFar: Statement = { sql: 'UPDATE atoll_timers SET due_at = delay_ms + ? WHERE due_at > delay_ms + ?' }
 
 interface TimerRow {
@@ -26,9 +28,9 @@ interface TimerRow {
 }
 
 /**
- * Emits events whose time has come. Firing is one transaction that deletes the timer and leaves its event in the outbox: it happens
- * once, whoever else looks at the same time, and from there on a timer is an event like any other, with its order, its tries and its
- * place in the ledger.
+ * Emits events whose time has come. Firing is one transaction that deletes the timer and leaves its event in the
+ * outbox: it happens once, whoever else looks at the same time, and from there on a timer is an event like any other,
+ * with its order, its tries and its place in the ledger.
  */
 export class Timers {
   readonly #service: string
@@ -54,7 +56,9 @@ export class Timers {
     this.#relay = relay
   }
 
-  /** Resolves when the next timer is set, or its store could not be asked or written to: then it tries again by itself. */
+  /**
+   * Resolves when the next timer is set, or its store could not be asked or written to: then it tries again by itself.
+   */
   start(): Promise<void> {
     this.#stopped = false
     return this.#arm().catch((error: unknown) => this.#failed(error))
@@ -76,27 +80,33 @@ export class Timers {
     const look = ++this.#looks
     await this.#bringNearer()
     const next = await this.#store.reader.get<{ dueAt: number | null }>(selectNext)
-    if (this.#stopped || this.#firing || look !== this.#looks) return // one that began later knows more, whichever is answered first
+    // one that began later knows more, whichever is answered first
+    if (this.#stopped || this.#firing || look !== this.#looks) return
     this.#timer?.cancel()
-    // The wall clock may have jumped by the time it wakes, so firing looks again; and it looks at least every so often: another instance may have set a timer, and be gone.
+    // The wall clock may have jumped by the time it wakes, so firing looks again; and it looks at least every so often:
+    // another instance may have set a timer, and be gone.
     const delayMs = Math.min(Math.max(0, (next?.dueAt ?? Infinity) - this.#host.now()), LOOK_MS_MAX)
     this.#timer = this.#host.after(delayMs, () => {
       const firing = this.#fire().finally(() => {
         this.#firing = undefined
       })
-      this.#firing = firing.then(() => this.wake(), (error: unknown) => this.#failed(error))
+      this.#firing = firing.then(
+        () => this.wake(),
+        (error: unknown) => this.#failed(error),
+      )
     })
   }
 
   /**
-   * In the store a timer is due by the wall clock, which goes on while nobody is there. Where that was set back, no timer is further away than the
-   * delay that it was set with; one that was set for a time waits for it.
+   * In the store a timer is due by the wall clock, which goes on while nobody is there. Where that was set back, no
+   * timer is further away than the delay that it was set with; one that was set for a time waits for it.
    */
   async #bringNearer(): Promise<void> {
     const now = this.#host.now()
     const aheadMs = now - this.#host.monotonicMs()
     if (this.#wallAheadMs - aheadMs > SET_BACK_MS) {
-      const found = await this.#store.reader.get<{ isTooFar: number | boolean }>(selectTooFar, [now]) // a store that is full is not written to without need
+      // a store that is full is not written to without need
+      const found = await this.#store.reader.get<{ isTooFar: number | boolean }>(selectTooFar, [now])
       if (found?.isTooFar) await this.#store.write((tx) => tx.run(updateTooFar, [now, now]))
     } else if (aheadMs < this.#wallAheadMs) return // many small steps are a large one
     this.#wallAheadMs = aheadMs
@@ -108,8 +118,21 @@ export class Timers {
       fired = await this.#store.write(async (tx) => {
         const now = this.#host.now()
         const rows = await tx.all<TimerRow>(selectDue, [now, this.#options.relayBatchMax])
-        const events = rows.map((row): Value[] => [row.partition, this.#host.uuid(), row.type, row.version, row.key, now, row.data, row.trace, row.cause])
-        await tx.runEach(deleteTimer, rows.map((row) => [row.id]))
+        const events = rows.map((row): Value[] => [
+          row.partition,
+          this.#host.uuid(),
+          row.type,
+          row.version,
+          row.key,
+          now,
+          row.data,
+          row.trace,
+          row.cause,
+        ])
+        await tx.runEach(
+          deleteTimer,
+          rows.map((row) => [row.id]),
+        )
         await tx.runEach(insertEvent, events)
         return rows.length
       })
@@ -119,7 +142,10 @@ export class Timers {
 
   #failed(error: unknown): void {
     if (this.#stopped) return
-    this.#faults.warn({ service: this.#service, error }, 'timers could not fire; they are still set, and will be tried again')
+    this.#faults.warn(
+      { service: this.#service, error },
+      'timers could not fire; they are still set, and will be tried again',
+    )
     this.#timer?.cancel()
     this.#timer = this.#host.after(this.#options.lookMs, () => this.wake())
   }

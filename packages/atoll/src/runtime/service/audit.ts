@@ -13,7 +13,10 @@ const countAccounted: Statement = {
           UNION ALL SELECT type, count(*) AS count FROM atoll_discarded WHERE subscription = ? GROUP BY type
           UNION ALL SELECT type, count FROM atoll_discarded_counts WHERE subscription = ?) AS accounted GROUP BY type`,
 }
-/** How many events of each type a source has emitted; undefined if it cannot be told now, as while its store is older than the log: that is an alarm of its own. */
+/**
+ * How many events of each type a source has emitted; undefined if it cannot be told now, as while its store is older
+ * than the log: that is an alarm of its own.
+ */
 type EmittedBy = (source: string) => Promise<Counts | undefined>
 
 export interface AuditParts {
@@ -43,7 +46,9 @@ export class Audit {
   /** Looks at all of them anew, as far as sources in this process say. */
   look(): Promise<void> {
     const { sources, subscriptions } = this.#parts
-    return this.#look([...subscriptions.values()], async (source) => (sources.isHere(source) ? sources.emitted(source) : undefined))
+    return this.#look([...subscriptions.values()], async (source) =>
+      sources.isHere(source) ? sources.emitted(source) : undefined,
+    )
   }
 
   async #look(subscriptions: readonly Audited[], emittedBy: EmittedBy): Promise<void> {
@@ -54,19 +59,30 @@ export class Audit {
       this.#unbalanced.delete(ground.name)
       if (!unbalanced) continue
       this.#unbalanced.set(ground.name, unbalanced)
-      if (known?.message !== unbalanced.message) this.#parts.logger.error({ subscription: ground.name, error: unbalanced }, 'ALARM: the account of this subscription cannot balance')
+      if (known?.message !== unbalanced.message)
+        this.#parts.logger.error(
+          { subscription: ground.name, error: unbalanced },
+          'ALARM: the account of this subscription cannot balance',
+        )
     }
   }
 
-  /** Looks now and every `auditMs`, if any source is elsewhere: it may be away at first, or be restored and started anew while this process goes on. */
+  /**
+   * Looks now and every `auditMs`, if any source is elsewhere: it may be away at first, or be restored and started anew
+   * while this process goes on.
+   */
   watch(): void {
     const { host, logger, options, sources, subscriptions } = this.#parts
     this.#isOver = false
     const lookLater = (afterMs: number): void => {
-      const asking = [...subscriptions.values()].filter(({ ground }) => ground.events.some(({ source }) => !sources.isHere(source)))
+      const asking = [...subscriptions.values()].filter(({ ground }) =>
+        ground.events.some(({ source }) => !sources.isHere(source)),
+      )
       if (asking.length === 0 || this.#isOver) return
       this.#timer = host.after(afterMs, () => {
-        const looking = this.#look(asking, (source) => sources.emitted(source)).catch((error: unknown) => logger.warn({ error }, 'could not hold what was handled against what was emitted; will try again'))
+        const looking = this.#look(asking, (source) => sources.emitted(source)).catch((error: unknown) =>
+          logger.warn({ error }, 'could not hold what was handled against what was emitted; will try again'),
+        )
         void looking.then(() => lookLater(options.auditMs))
       })
     }
@@ -79,16 +95,22 @@ export class Audit {
   }
 
   get problems(): Problem[] {
-    return Array.from(this.#unbalanced, ([name, unbalanced]) => toProblem(`the account of ${name} cannot balance`, unbalanced))
+    return Array.from(this.#unbalanced, ([name, unbalanced]) =>
+      toProblem(`the account of ${name} cannot balance`, unbalanced),
+    )
   }
 }
 
 /**
- * LEDGER_UNBALANCED for a subscription that has handled or holds more events than their source ever emitted: most often the source was restored to an
- * earlier moment, and the subscriber was not. `isWhole`: every source has told.
+ * LEDGER_UNBALANCED for a subscription that has handled or holds more events than their source ever emitted: most often
+ * the source was restored to an earlier moment, and the subscriber was not. `isWhole`: every source has told.
  */
-async function holdAgainstSources({ name, store, events }: SubscriptionGround, emittedBy: EmittedBy): Promise<{ readonly unbalanced: AtollError | undefined; readonly isWhole: boolean }> {
-  const accounted = toCounts(await store.reader.all<Count>(countAccounted, [name, name, name, name])) // first: until the other side is counted, it can only grow
+async function holdAgainstSources(
+  { name, store, events }: SubscriptionGround,
+  emittedBy: EmittedBy,
+): Promise<{ readonly unbalanced: AtollError | undefined; readonly isWhole: boolean }> {
+  // first: until the other side is counted, it can only grow
+  const accounted = toCounts(await store.reader.all<Count>(countAccounted, [name, name, name, name]))
   const excess: string[] = []
   let isWhole = true
   for (const source of new Set(events.map((event) => event.source))) {
@@ -101,7 +123,13 @@ async function holdAgainstSources({ name, store, events }: SubscriptionGround, e
     }
   }
   if (excess.length === 0) return { unbalanced: undefined, isWhole }
-  return { unbalanced: new AtollError('LEDGER_UNBALANCED', `${name} has handled events that their source knows no more (${excess.join(', ')}): ${causesOfExcess(name)}`), isWhole }
+  return {
+    unbalanced: new AtollError(
+      'LEDGER_UNBALANCED',
+      `${name} has handled events that their source knows no more (${excess.join(', ')}): ${causesOfExcess(name)}`,
+    ),
+    isWhole,
+  }
 }
 
 /** Why a subscription may have more of a source's events than that has emitted, and what to do. */

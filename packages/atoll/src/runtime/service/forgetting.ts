@@ -15,7 +15,10 @@ export interface Kept {
   readonly subscriptions: ReadonlyMap<string, Subscription>
 }
 
-/** Forgets what a service keeps for a time: answers to Idempotency-Keys (`answersKeptMs`), and discarded dead letters (`discardedKeptMs`). */
+/**
+ * Forgets what a service keeps for a time: answers to Idempotency-Keys (`answersKeptMs`), and discarded dead letters
+ * (`discardedKeptMs`).
+ */
 export class Forgetting {
   readonly #kept: Kept
   readonly #faults: ReturnType<typeof createFaultLogger>
@@ -29,7 +32,9 @@ export class Forgetting {
   start(): void {
     const { name, host, options } = this.#kept
     this.#timer = host.after(Math.min(options.answersKeptMs, options.discardedKeptMs, FORGET_MS), () => {
-      this.#forget().catch((error: unknown) => this.#faults.warn({ service: name, error }, 'could not forget what has been kept for its time; will try again'))
+      this.#forget().catch((error: unknown) =>
+        this.#faults.warn({ service: name, error }, 'could not forget what has been kept for its time; will try again'),
+      )
       this.start()
     })
   }

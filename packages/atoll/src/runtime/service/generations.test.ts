@@ -24,7 +24,10 @@ describe('a projection', () => {
         if (done) break
         last = value
       }
-      assert.deepEqual({ ...last, subscription: undefined }, { subscription: undefined, handled: 100, total: 100, held: 0, done: true })
+      assert.deepEqual(
+        { ...last, subscription: undefined },
+        { subscription: undefined, handled: 100, total: 100, held: 0, done: true },
+      )
       assert.equal((await call(shop, audit.sums, { account: 'a1' })).cents, 1717)
       const { position } = await shop.dispatch('book.note', { input: { account: 'a1', cents: 1 } })
       assert.equal((await call(shop, audit.sums, { account: 'a1' }, { position })).cents, 1718)
@@ -45,7 +48,8 @@ describe('a projection', () => {
         const step = rebuild.next()
         await world.host.advance(50)
         c ??= await world.start(createShop(), { ...options, instance: 'c' })
-        for (const instance of [a, b, c]) assert.equal((await call(instance, audit.sums, { account: 'a1' })).cents, 1717)
+        for (const instance of [a, b, c])
+          assert.equal((await call(instance, audit.sums, { account: 'a1' })).cents, 1717)
         await world.host.advance(500)
         const { value, done } = await step
         if (done) break
@@ -62,7 +66,10 @@ describe('a projection', () => {
         assert.deepEqual(instance.readiness().reasons, [])
         assert.ok((await instance.admin.ledger()).every((row) => row.balanced && row.handled === 101))
       }
-      assert.deepEqual([await world.stores.exists('audit.sums.1'), await world.stores.exists('audit.sums.2')], [false, true])
+      assert.deepEqual(
+        [await world.stores.exists('audit.sums.1'), await world.stores.exists('audit.sums.2')],
+        [false, true],
+      )
       await a.stop()
       await world.host.advance(10_000)
       await call(b, book.note, { account: 'a1', cents: 1 })
@@ -82,7 +89,10 @@ describe('a projection', () => {
       await world.host.advance(30_000)
       await rebuild
       await a.stop()
-      const again = assert.rejects(Array.fromAsync(b.admin.replay('audit.sums')), { code: 'UNAVAILABLE', message: /the log is away/ })
+      const again = assert.rejects(Array.fromAsync(b.admin.replay('audit.sums')), {
+        code: 'UNAVAILABLE',
+        message: /the log is away/,
+      })
       await world.host.advance(1_000)
       await again
       assert.equal((await call(b, audit.sums, { account: 'a1' })).cents, 5050)
@@ -95,7 +105,10 @@ describe('a projection', () => {
       await call(shop, book.note, { account: 'ann', cents: 1 })
       await shop.quiet()
       const first = Array.fromAsync(shop.admin.replay('audit.sums'))
-      await assert.rejects(Array.fromAsync(shop.admin.replay('audit.sums')), { code: 'UNAVAILABLE', message: /audit\.sums is being rebuilt already/ })
+      await assert.rejects(Array.fromAsync(shop.admin.replay('audit.sums')), {
+        code: 'UNAVAILABLE',
+        message: /audit\.sums is being rebuilt already/,
+      })
       await world.host.advance(1_000)
       assert.equal((await first).at(-1)!.done, true)
       const again = Array.fromAsync(shop.admin.replay('audit.sums'))
@@ -111,7 +124,13 @@ describe('a projection', () => {
       await call(shop, book.note, { account: 'ann', cents: 1 })
       await shop.quiet()
       const begun = await world.stores.open('audit.sums.2', runtimeMigrations)
-      await begun.write((tx) => tx.run({ sql: 'INSERT INTO atoll_instances (subscription, instance, expires_at) VALUES (?, ?, ?)' }, ['audit.sums', 'gone', world.host.now() + 3_600_000]))
+      await begun.write((tx) =>
+        tx.run({ sql: 'INSERT INTO atoll_instances (subscription, instance, expires_at) VALUES (?, ?, ?)' }, [
+          'audit.sums',
+          'gone',
+          world.host.now() + 3_600_000,
+        ]),
+      )
       const replaying = Array.fromAsync(shop.admin.replay('audit.sums'))
       await world.host.advance(1_000)
       assert.equal((await replaying).at(-1)!.done, true)
@@ -137,14 +156,20 @@ describe('a projection', () => {
       away.reject(new AtollError('UNAVAILABLE', 'the store is away'))
       await world.host.advance(10_000)
       await stopping
-      assert.deepEqual([...shop.services.values()].map(({ state }) => state), ['stopped', 'stopped'])
+      assert.deepEqual(
+        [...shop.services.values()].map(({ state }) => state),
+        ['stopped', 'stopped'],
+      )
     }))
 
   it('takes no place any more once its service has begun to stop', () =>
     inWorld(async (world) => {
       let gate: Promise<void> | undefined
       const open = Promise.withResolvers<void>()
-      const stores = changedWrites(world.stores, async (store, work) => (store.name === 'book' && (await gate), store.write(work)))
+      const stores = changedWrites(
+        world.stores,
+        async (store, work) => (store.name === 'book' && (await gate), store.write(work)),
+      )
       const shop = await world.start(createShop(), {}, { stores })
       for (let cents = 1; cents <= 100; cents++) await call(shop, book.note, { account: 'a', cents })
       await shop.quiet()
@@ -155,7 +180,10 @@ describe('a projection', () => {
       gate = open.promise
       const noting = call(shop, book.note, { account: 'a', cents: 1 })
       const stopping = shop.stop({ drainMs: 8_000 }) // which waits for the note
-      const rest = assert.rejects(Array.fromAsync({ [Symbol.asyncIterator]: () => rebuild }), { code: 'UNAVAILABLE', message: /its service stops.*not touched/ })
+      const rest = assert.rejects(Array.fromAsync({ [Symbol.asyncIterator]: () => rebuild }), {
+        code: 'UNAVAILABLE',
+        message: /its service stops.*not touched/,
+      })
       await world.host.advance(2_000)
       await rest
       open.resolve()
@@ -206,8 +234,14 @@ describe('a projection', () => {
           failures--
           throw new AtollError('UNAVAILABLE', 'the network blinked')
         }
-        const log: Log = { ...world.log, watch: (source, listener) => (fail('begin to read'), world.log.watch(source, listener)) }
-        const stores: StoreDriver = { ...world.stores, openReader: (names) => (fail('open it for operations'), world.stores.openReader(names)) }
+        const log: Log = {
+          ...world.log,
+          watch: (source, listener) => (fail('begin to read'), world.log.watch(source, listener)),
+        }
+        const stores: StoreDriver = {
+          ...world.stores,
+          openReader: (names) => (fail('open it for operations'), world.stores.openReader(names)),
+        }
         const a = await world.start(createShop(), { ...options, instance: 'a' })
         const b = await world.start(createShop(), { ...options, instance: 'b' }, { log, stores })
         await call(a, book.note, { account: 'a1', cents: 5 })
@@ -258,7 +292,10 @@ describe('a projection', () => {
       await world.host.advance(30_000)
       await stopping
       await rebuilding
-      assert.equal(world.logged.some(({ message }) => message.startsWith('another instance has rebuilt')), false)
+      assert.equal(
+        world.logged.some(({ message }) => message.startsWith('another instance has rebuilt')),
+        false,
+      )
     }))
 
   it('that is being rebuilt is not touched by those who only look', () =>
@@ -269,7 +306,12 @@ describe('a projection', () => {
       const rebuild = shop.admin.replay('audit.sums')[Symbol.asyncIterator]()
       const step = rebuild.next()
       await world.host.advance(1)
-      const open = await openSystem(createShop(), { host: world.host, log: world.log, stores: world.stores, logger: silentLogger })
+      const open = await openSystem(createShop(), {
+        host: world.host,
+        log: world.log,
+        stores: world.stores,
+        logger: silentLogger,
+      })
       assert.ok(await world.stores.exists('audit.sums.2'))
       await open.close()
       await world.host.advance(1_000)
@@ -286,8 +328,14 @@ describe('a projection', () => {
       for (let cents = 1; cents <= 20; cents++) await call(before, book.note, { account: `a${cents}`, cents })
       await before.quiet()
       await before.stop()
-      const after = await world.start(createShop(() => {}, 'a7'), { attemptsMax: 2, retryDelayMs: 10 })
-      const rebuilding = assert.rejects(Array.fromAsync(after.admin.replay('audit.sums')), { code: 'REPLAY_FAILED', message: /cannot handle 1 events .* key a7: this account cannot be summed/ })
+      const after = await world.start(
+        createShop(() => {}, 'a7'),
+        { attemptsMax: 2, retryDelayMs: 10 },
+      )
+      const rebuilding = assert.rejects(Array.fromAsync(after.admin.replay('audit.sums')), {
+        code: 'REPLAY_FAILED',
+        message: /cannot handle 1 events .* key a7: this account cannot be summed/,
+      })
       await world.host.advance(5_000)
       await rebuilding
       assert.equal((await call(after, audit.sums, { account: 'a7' })).cents, 7)
@@ -300,7 +348,13 @@ describe('a projection', () => {
       await shop.quiet()
       const rebuilding = Array.fromAsync(shop.admin.replay('audit.sums'))
       await world.host.advance(1_000)
-      assert.deepEqual((await rebuilding).at(-1), { subscription: 'audit.sums', handled: 3, total: 3, held: 1, done: true })
+      assert.deepEqual((await rebuilding).at(-1), {
+        subscription: 'audit.sums',
+        handled: 3,
+        total: 3,
+        held: 1,
+        done: true,
+      })
       assert.equal((await shop.admin.deadLetters()).length, 1)
     }))
 
@@ -308,16 +362,25 @@ describe('a projection', () => {
     for (const trouble of ['behind the swap', 'in its answer']) {
       await inWorld(async (world) => {
         let isSwapped = false
-        const stores = changedWrites(changedReads(world.stores, async () => {
-          if (!isSwapped || trouble === 'in its answer') return
-          isSwapped = false
-          throw new AtollError('UNAVAILABLE', 'the network blinked')
-        }), (store, work) => store.write(work).then(async (result) => {
-          if (isSwapped || store.name !== 'audit' || (await store.reader.all({ sql: 'SELECT * FROM atoll_projections' })).length === 0) return result
-          isSwapped = true
-          if (trouble === 'in its answer') throw new AtollError('UNAVAILABLE', 'the network blinked')
-          return result
-        }))
+        const stores = changedWrites(
+          changedReads(world.stores, async () => {
+            if (!isSwapped || trouble === 'in its answer') return
+            isSwapped = false
+            throw new AtollError('UNAVAILABLE', 'the network blinked')
+          }),
+          (store, work) =>
+            store.write(work).then(async (result) => {
+              if (
+                isSwapped ||
+                store.name !== 'audit' ||
+                (await store.reader.all({ sql: 'SELECT * FROM atoll_projections' })).length === 0
+              )
+                return result
+              isSwapped = true
+              if (trouble === 'in its answer') throw new AtollError('UNAVAILABLE', 'the network blinked')
+              return result
+            }),
+        )
         const shop = await world.start(createShop(), {}, { stores })
         await call(shop, book.note, { account: 'a', cents: 1 })
         await shop.quiet()
@@ -335,6 +398,11 @@ describe('a projection', () => {
     inWorld(async (world) => {
       const shop = await world.start(createShop())
       await assert.rejects(Array.fromAsync(shop.admin.replay('audit')), { code: 'UNSUPPORTED' })
-      await assert.rejects(async () => { await Array.fromAsync(shop.admin.replay('audit.nothing')) }, { code: 'COMMAND_USAGE', message: /the projections are audit\.sums/ })
+      await assert.rejects(
+        async () => {
+          await Array.fromAsync(shop.admin.replay('audit.nothing'))
+        },
+        { code: 'COMMAND_USAGE', message: /the projections are audit\.sums/ },
+      )
     }))
 })

@@ -35,13 +35,17 @@ export interface Rebuild {
   readonly facts: SubscriptionFacts
   readonly next: ProjectionStore
   readonly subscription: Subscription
-  /** Settles when nothing of it is left to do: it was given up, or is live and what was there before is put away. Never rejects. */
+  /**
+   * Settles when nothing of it is left to do: it was given up, or is live and what was there before is put away. Never
+   * rejects.
+   */
   ending: Promise<void> | undefined
 }
 
 /**
- * The projections of a service, each of the generation that is live, and what operations read: the service's store with these. A projection that is rebuilt, here or in another instance, takes
- * the place of the one before while operations go on.
+ * The projections of a service, each of the generation that is live, and what operations read: the service's store with
+ * these. A projection that is rebuilt, here or in another instance, takes the place of the one before while operations
+ * go on.
  */
 export class Generations {
   readonly #parts: GenerationsParts
@@ -63,7 +67,10 @@ export class Generations {
   async open(projections: readonly Projection[]): Promise<void> {
     const { stores, store, host, options } = this.#parts
     for (const projection of projections) {
-      const opened = await openProjection({ stores, serviceStore: store, host, instance: options.instance, leaseMs: options.leaseMs }, projection)
+      const opened = await openProjection(
+        { stores, serviceStore: store, host, instance: options.instance, leaseMs: options.leaseMs },
+        projection,
+      )
       this.#live.set(projection.name, opened)
     }
     this.#openReader()
@@ -102,20 +109,30 @@ export class Generations {
     this.stopFollowing()
   }
 
-  /** Resolves when nothing is about to take the place of anything. Why that failed, if it did, is for those to say who began it. */
+  /**
+   * Resolves when nothing is about to take the place of anything. Why that failed, if it did, is for those to say who
+   * began it.
+   */
   async settled(): Promise<void> {
     while (this.#following) await this.#following.catch(noop) // of two who wait one may go on before the other
   }
 
-  /** The service has stopped what it does: resolves when nothing is rebuilt any more, whether or not anybody still asks how far that has come. */
+  /**
+   * The service has stopped what it does: resolves when nothing is rebuilt any more, whether or not anybody still asks
+   * how far that has come.
+   */
   async ended(): Promise<void> {
     await this.settled()
     await all([...this.#rebuilds.values()].map((opening) => opening.then((rebuild) => this.giveUp(rebuild), noop)))
   }
 
-  /** Opens the next generation of a projection beside the live one; the caller starts its subscription, and calls {@link swap} or {@link giveUp}. UNAVAILABLE if it is being rebuilt already. */
+  /**
+   * Opens the next generation of a projection beside the live one; the caller starts its subscription, and calls {@link
+   * swap} or {@link giveUp}. UNAVAILABLE if it is being rebuilt already.
+   */
   rebuild(facts: SubscriptionFacts): Promise<Rebuild> {
-    if (this.#rebuilds.has(facts.name)) return Promise.reject(new AtollError('UNAVAILABLE', `${facts.name} is being rebuilt already; wait for that`))
+    if (this.#rebuilds.has(facts.name))
+      return Promise.reject(new AtollError('UNAVAILABLE', `${facts.name} is being rebuilt already; wait for that`))
     const opening = this.#openNext(facts)
     this.#rebuilds.set(facts.name, opening)
     opening.catch(() => this.#rebuilds.delete(facts.name)) // the caller hears why
@@ -125,35 +142,52 @@ export class Generations {
   async #openNext(facts: SubscriptionFacts): Promise<Rebuild> {
     await this.#follow()
     const next = await this.#live.get(facts.projection!)!.next()
-    if (!this.#hasEnded) return { facts, next, subscription: this.#parts.subscribe(facts, next.store), ending: undefined }
+    if (!this.#hasEnded)
+      return { facts, next, subscription: this.#parts.subscribe(facts, next.store), ending: undefined }
     await next.giveUp()
     throw refusalOf(facts)
   }
 
-  /** Puts a rebuilt generation in the place of the live one. Rejects if it has not become live, and never after that. */
+  /**
+   * Puts a rebuilt generation in the place of the live one. Rejects if it has not become live, and never after that.
+   */
   async swap(rebuild: Rebuild): Promise<void> {
     await this.settled()
     if (this.#hasEnded || rebuild.ending) throw refusalOf(rebuild.facts)
     const goingLive = rebuild.next.goLive()
     const installing = goingLive.then(() => this.#install(rebuild))
-    this.#following = installing.then(noop, noop).finally(() => (this.#following = undefined)) // it is live here before anybody looks whether it is
+    // it is live here before anybody looks whether it is
+    this.#following = installing.then(noop, noop).finally(() => (this.#following = undefined))
     await goingLive
     await (rebuild.ending = this.#retire(rebuild, installing))
   }
 
-  /** Ends a rebuild that is not to become live, and puts away what it had built. Nothing to do if it has ended otherwise. */
+  /**
+   * Ends a rebuild that is not to become live, and puts away what it had built. Nothing to do if it has ended
+   * otherwise.
+   */
   giveUp(rebuild: Rebuild): Promise<void> {
     return (rebuild.ending ??= this.#discard(rebuild))
   }
 
   async close(): Promise<void> {
     const closeReader = this.#reader === this.#parts.store.reader ? [] : [() => this.#reader.close()]
-    await inTurn([...closeReader, ...[...this.#live.values()].map(({ store }) => () => store.close())])
+    await inTurn([
+      ...closeReader,
+      ...[...this.#live.values()].map(
+        ({ store }) =>
+          () =>
+            store.close(),
+      ),
+    ])
   }
 
   async #discard({ facts, next, subscription }: Rebuild): Promise<void> {
     await inTurn([() => subscription.stop(0), () => next.giveUp()]).catch((error: unknown) => {
-      this.#parts.logger.warn({ subscription: facts.name, error }, 'a rebuild was given up, and what it had built could not be put away; it is removed at a later start')
+      this.#parts.logger.warn(
+        { subscription: facts.name, error },
+        'a rebuild was given up, and what it had built could not be put away; it is removed at a later start',
+      )
     })
     this.#rebuilds.delete(facts.name)
   }
@@ -163,17 +197,26 @@ export class Generations {
     const { logger, options } = this.#parts
     try {
       await (await installing).retire(RETIRE_LEASES * options.leaseMs, () => this.#hasEnded)
-    } catch (error) { // it is live all the same
-      logger.warn({ subscription: facts.name, error }, 'a projection was rebuilt and is live; what was there before could not be put away, and is removed at a later start')
+    } catch (error) {
+      // it is live all the same
+      logger.warn(
+        { subscription: facts.name, error },
+        'a projection was rebuilt and is live; what was there before could not be put away, and is removed at a later start',
+      )
     }
     this.#rebuilds.delete(facts.name)
   }
 
   /**
-   * From here on a projection is this generation; resolves with the one before, once nobody here uses it any more. If it rejects, all is as it was, and nothing uses
-   * the generation: its subscription has stopped, and its store is closed.
+   * From here on a projection is this generation; resolves with the one before, once nobody here uses it any more. If
+   * it rejects, all is as it was, and nothing uses the generation: its subscription has stopped, and its store is
+   * closed.
    */
-  async #install({ facts, next, subscription }: Pick<Rebuild, 'facts' | 'next' | 'subscription'>): Promise<ProjectionStore> {
+  async #install({
+    facts,
+    next,
+    subscription,
+  }: Pick<Rebuild, 'facts' | 'next' | 'subscription'>): Promise<ProjectionStore> {
     const { host, logger, admission, audit, subscriptions } = this.#parts
     const old = this.#live.get(facts.projection!)!
     const oldSubscription = subscriptions.get(facts.name)!
@@ -189,18 +232,27 @@ export class Generations {
     subscriptions.set(facts.name, subscription)
     const ending = inTurn([
       () => oldSubscription.stop(DRAIN_MS),
-      () => admission.ended(host.monotonicMs() + DRAIN_MS, () => admission.underWay === 0), // they may still read from the old one
+      // they may still read from the old one
+      () => admission.ended(host.monotonicMs() + DRAIN_MS, () => admission.underWay === 0),
       () => oldReader.close(),
       () => audit.look(),
     ])
-    await ending.catch((error: unknown) => logger.warn({ subscription: facts.name, error }, 'a rebuilt projection is live, and what was to follow did not all work'))
+    await ending.catch((error: unknown) =>
+      logger.warn(
+        { subscription: facts.name, error },
+        'a rebuilt projection is live, and what was to follow did not all work',
+      ),
+    )
     return old
   }
 
   /** Nothing uses this generation from here on. */
   async #close(next: ProjectionStore, subscription: Subscription): Promise<void> {
     await inTurn([() => subscription.stop(0), () => next.store.close()]).catch((error: unknown) => {
-      this.#parts.logger.warn({ store: next.store.name, error }, 'a rebuilt projection that could not be taken up could not be closed either')
+      this.#parts.logger.warn(
+        { store: next.store.name, error },
+        'a rebuilt projection that could not be taken up could not be closed either',
+      )
     })
   }
 
@@ -208,12 +260,16 @@ export class Generations {
     if (this.#live.size === 0) return
     const { host, faults, options, store } = this.#parts
     this.#timer = host.after(options.lookMs, () => {
-      const looking = this.#follow().catch((error: unknown) => faults.warn({ service: store.name, error }, 'could not look for rebuilt projections; will try again'))
+      const looking = this.#follow().catch((error: unknown) =>
+        faults.warn({ service: store.name, error }, 'could not look for rebuilt projections; will try again'),
+      )
       void looking.then(() => this.#isFollowing && this.#followLater())
     })
   }
 
-  /** Takes up what other instances have rebuilt: which generation of a projection is live stands in the service's store. */
+  /**
+   * Takes up what other instances have rebuilt: which generation of a projection is live stands in the service's store.
+   */
   #follow(): Promise<void> {
     return (this.#following ??= this.#followNow().finally(() => (this.#following = undefined)))
   }
@@ -230,13 +286,17 @@ export class Generations {
         await this.#close(next, subscription)
         throw error
       }
-      if (this.#hasEnded) { // it may have while that began
+      if (this.#hasEnded) {
+        // it may have while that began
         await this.#close(next, subscription)
         continue
       }
       const old = await this.#install({ facts, next, subscription })
       await old.store.close()
-      logger.info({ subscription: facts.name, generation: next.generation }, 'another instance has rebuilt this projection; it is live here from now on')
+      logger.info(
+        { subscription: facts.name, generation: next.generation },
+        'another instance has rebuilt this projection; it is live here from now on',
+      )
     }
   }
 
@@ -248,7 +308,10 @@ export class Generations {
 }
 
 function refusalOf({ name }: SubscriptionFacts): AtollError {
-  return new AtollError('UNAVAILABLE', `${name} was being rebuilt, and its service stops: nothing takes the place of anything now. The live projection was not touched`)
+  return new AtollError(
+    'UNAVAILABLE',
+    `${name} was being rebuilt, and its service stops: nothing takes the place of anything now. The live projection was not touched`,
+  )
 }
 
 /** How many leases to wait for others to take up a rebuilt projection. */

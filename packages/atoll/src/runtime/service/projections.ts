@@ -10,7 +10,9 @@ const upsertGeneration: Statement = {
 }
 
 /** Somebody's lease on a share of a generation's partitions: who builds it, or reads on in it, is there. */
-const countOthers: Statement = { sql: 'SELECT count(*) AS count FROM atoll_instances WHERE instance <> ? AND expires_at > ? AND expires_at <= ?' }
+const countOthers: Statement = {
+  sql: 'SELECT count(*) AS count FROM atoll_instances WHERE instance <> ? AND expires_at > ? AND expires_at <= ?',
+}
 
 /** What a projection's stores stand on. */
 export interface ProjectionGround {
@@ -24,8 +26,8 @@ export interface ProjectionGround {
 }
 
 /**
- * Opens the live generation of a projection. Each generation is a store of its own; the service's store says which one is live, so
- * that a rebuild happens beside it and the swap is one row.
+ * Opens the live generation of a projection. Each generation is a store of its own; the service's store says which one
+ * is live, so that a rebuild happens beside it and the swap is one row.
  */
 export async function openProjection(ground: ProjectionGround, projection: Projection): Promise<ProjectionStore> {
   const generation = await liveGeneration(ground, projection)
@@ -51,17 +53,25 @@ export class ProjectionStore {
     this.store = store
   }
 
-  /** Removes what is left of a rebuild that was interrupted, and of an old generation whose removal was; not what another instance uses. */
+  /**
+   * Removes what is left of a rebuild that was interrupted, and of an old generation whose removal was; not what
+   * another instance uses.
+   */
   async tidyUp(): Promise<void> {
     for (const generation of [this.generation - 1, this.generation + 1]) {
-      if (generation > 0 && !(await this.#isUsed(generation))) await this.#ground.stores.remove(nameOf(this.#ground, this.projection, generation))
+      if (generation > 0 && !(await this.#isUsed(generation)))
+        await this.#ground.stores.remove(nameOf(this.#ground, this.projection, generation))
     }
   }
 
   /** Opens the next generation, empty, to be built beside this one. UNAVAILABLE if another instance builds it. */
   async next(): Promise<ProjectionStore> {
     const generation = this.generation + 1
-    if (await this.#isUsed(generation)) throw new AtollError('UNAVAILABLE', `${this.#ground.serviceStore.name}.${this.projection.name} is being rebuilt by another instance; wait for that, or for its lease to run out`)
+    if (await this.#isUsed(generation))
+      throw new AtollError(
+        'UNAVAILABLE',
+        `${this.#ground.serviceStore.name}.${this.projection.name} is being rebuilt by another instance; wait for that, or for its lease to run out`,
+      )
     await this.#ground.stores.remove(nameOf(this.#ground, this.projection, generation))
     return this.#open(generation)
   }
@@ -83,14 +93,20 @@ export class ProjectionStore {
     await this.#ground.stores.remove(this.store.name)
   }
 
-  /** Closes this generation, which is not to become live, and deletes it. If it has become so, or nobody can say, it stays for a later start to decide. */
+  /**
+   * Closes this generation, which is not to become live, and deletes it. If it has become so, or nobody can say, it
+   * stays for a later start to decide.
+   */
   async giveUp(): Promise<void> {
     const live = await liveGeneration(this.#ground, this.projection).catch(() => this.generation)
     if (live === this.generation) await this.store.close()
     else await this.discard()
   }
 
-  /** Deletes it once no other instance reads on in it; after `waitMs`, or when `isOver`, it is closed, and stays for the next start to remove. */
+  /**
+   * Deletes it once no other instance reads on in it; after `waitMs`, or when `isOver`, it is closed, and stays for the
+   * next start to remove.
+   */
   async retire(waitMs: number, isOver: () => boolean): Promise<void> {
     const { host } = this.#ground
     const untilMs = host.monotonicMs() + waitMs
@@ -102,7 +118,12 @@ export class ProjectionStore {
   }
 
   async #open(generation: number): Promise<ProjectionStore> {
-    return new ProjectionStore(this.#ground, this.projection, generation, await openGeneration(this.#ground, this.projection, generation))
+    return new ProjectionStore(
+      this.#ground,
+      this.projection,
+      generation,
+      await openGeneration(this.#ground, this.projection, generation),
+    )
   }
 
   async #isUsed(generation: number): Promise<boolean> {
@@ -118,7 +139,9 @@ export class ProjectionStore {
   async #others(store: Store): Promise<number> {
     const { host, instance, leaseMs } = this.#ground
     const now = host.now()
-    return (await store.reader.get<{ count: number }>(countOthers, [instance, now, now + CREDIBLE * leaseMs]))?.count ?? 0
+    return (
+      (await store.reader.get<{ count: number }>(countOthers, [instance, now, now + CREDIBLE * leaseMs]))?.count ?? 0
+    )
   }
 }
 
@@ -126,7 +149,10 @@ export class ProjectionStore {
 const RETIRE_LOOK_MS = 50
 
 function openGeneration(ground: ProjectionGround, projection: Projection, generation: number): Promise<Store> {
-  return ground.stores.open(nameOf(ground, projection, generation), { ...runtimeMigrations, ...projection.store.migrations })
+  return ground.stores.open(nameOf(ground, projection, generation), {
+    ...runtimeMigrations,
+    ...projection.store.migrations,
+  })
 }
 
 function nameOf({ serviceStore }: ProjectionGround, projection: Projection, generation: number): string {

@@ -80,7 +80,10 @@ export class ServiceRuntime implements RunningService, ServiceHere {
   #unwatch: (() => void) | undefined
 
   constructor(definition: Service, shared: SystemParts) {
-    const { ports: { host, logger }, options } = shared
+    const {
+      ports: { host, logger },
+      options,
+    } = shared
     this.name = definition.name
     this.host = host
     this.logger = logger
@@ -100,36 +103,85 @@ export class ServiceRuntime implements RunningService, ServiceHere {
   /** Opens the stores. Needed once before the first start; they stay open until {@link close}. */
   async open(): Promise<void> {
     const { name, host, logger, options, subscriptions } = this
-    const { dispatcher, sources, ports: { stores, log, attribution } } = this.#shared
+    const {
+      dispatcher,
+      sources,
+      ports: { stores, log, attribution },
+    } = this.#shared
     const store = await stores.open(name, { ...runtimeMigrations, ...this.#definition.store?.migrations })
     this.#store = store
     const generations = new Generations(this.#generationsParts(store))
     this.#generations = generations
     await generations.open(this.#definition.projections)
-    const relay = new Relay(name, store, log, host, logger, options, { fits: () => this.#fit(), halted: () => this.#relayHalted() })
+    const relay = new Relay(name, store, log, host, logger, options, {
+      fits: () => this.#fit(),
+      halted: () => this.#relayHalted(),
+    })
     const timers = new Timers(name, store, host, logger, options, relay)
     const agreement = new Agreement({ name, store, host, logger, options }, this.#shared.services)
-    const emission = new Emission({ emitter: this.#emitter(), options, store, relay, timers, agreement, standing: sources.standing(name)! })
+    const emission = new Emission({
+      emitter: this.#emitter(),
+      options,
+      store,
+      relay,
+      timers,
+      agreement,
+      standing: sources.standing(name)!,
+    })
     const causalReads = new CausalReads(host, options, subscriptions, sources)
     const handling = { host, logger, attribution, options, store, generations, emission, dispatcher }
-    const operations = new Operations({ ...handling, handlers: this.#definition.handlers, admission: this.#admission, causalReads, faults: this.#faults })
+    const operations = new Operations({
+      ...handling,
+      handlers: this.#definition.handlers,
+      admission: this.#admission,
+      causalReads,
+      faults: this.#faults,
+    })
     const forgetting = new Forgetting({ name, host, options, store, subscriptions }, this.#faults)
-    this.#opened = { store, generations, emission, relay, timers, agreement, causalReads, operations, handling, forgetting }
+    this.#opened = {
+      store,
+      generations,
+      emission,
+      relay,
+      timers,
+      agreement,
+      causalReads,
+      operations,
+      handling,
+      forgetting,
+    }
     await emission.load()
     await agreement.open()
-    for (const facts of this.#facts()) this.#subscriptions.set(facts.name, this.#subscribe(facts, facts.projection === undefined ? store : generations.storeOf(facts.projection)))
+    for (const facts of this.#facts())
+      this.#subscriptions.set(
+        facts.name,
+        this.#subscribe(facts, facts.projection === undefined ? store : generations.storeOf(facts.projection)),
+      )
   }
 
   #emitter(): Emitter {
     const { host, name, options } = this
     const { contract, privateEvents } = this.#definition
-    return { host, name, declared: new Set([...contract.events, ...privateEvents]), partitions: options.partitions, eventBytesMax: this.#shared.ports.log.capabilities.dataBytesMax, faults: this.#faults }
+    return {
+      host,
+      name,
+      declared: new Set([...contract.events, ...privateEvents]),
+      partitions: options.partitions,
+      eventBytesMax: this.#shared.ports.log.capabilities.dataBytesMax,
+      faults: this.#faults,
+    }
   }
 
   #generationsParts(store: Store): GenerationsParts {
     const { host, logger, options } = this
     return {
-      host, logger, faults: this.#faults, options, stores: this.#shared.ports.stores, store, admission: this.#admission,
+      host,
+      logger,
+      faults: this.#faults,
+      options,
+      stores: this.#shared.ports.stores,
+      store,
+      admission: this.#admission,
       facts: this.#facts().filter(({ projection }) => projection !== undefined),
       subscriptions: this.#subscriptions,
       subscribe: (facts, itsStore) => this.#subscribe(facts, itsStore),
@@ -142,9 +194,24 @@ export class ServiceRuntime implements RunningService, ServiceHere {
   }
 
   #subscribe(facts: SubscriptionFacts, store: Store): Subscription {
-    const { system, alone, ports: { log, attribution } } = this.#shared
+    const {
+      system,
+      alone,
+      ports: { log, attribution },
+    } = this.#shared
     const { host, logger, options } = this
-    return new Subscription({ ...factsOf(facts, system), host, logger, attribution, reports: new FailureReports(facts.name, host, logger), log, store, options, alone, handling: this.#parts.handling })
+    return new Subscription({
+      ...factsOf(facts, system),
+      host,
+      logger,
+      attribution,
+      reports: new FailureReports(facts.name, host, logger),
+      log,
+      store,
+      options,
+      alone,
+      handling: this.#parts.handling,
+    })
   }
 
   async start(): Promise<void> {
@@ -155,8 +222,8 @@ export class ServiceRuntime implements RunningService, ServiceHere {
   }
 
   /**
-   * The first step of starting: looks whether store and log fit, and has the subscriptions of this process agree with it on numbers. Nothing is taken, handed on or handled,
-   * and no timer fires.
+   * The first step of starting: looks whether store and log fit, and has the subscriptions of this process agree with
+   * it on numbers. Nothing is taken, handed on or handled, and no timer fires.
    */
   async prepare(): Promise<void> {
     if (this.state === 'running' || this.state === 'starting') return
@@ -179,10 +246,14 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     this.relay.begin()
   }
 
-  /** The third: gives the log what subscriptions here have passed, so that they find it there. No longer than a lease: they look again. */
+  /**
+   * The third: gives the log what subscriptions here have passed, so that they find it there. No longer than a lease:
+   * they look again.
+   */
   async handOnPassed(): Promise<void> {
     if (this.state !== 'running' || this.#mayHandle || !this.#parts.agreement.isAhead || !this.relay.leads) return
-    await endsWithin(this.host, this.options.leaseMs, this.relay.drained()).catch(noop) // why it cannot is among its problems
+    // why it cannot is among its problems
+    await endsWithin(this.host, this.options.leaseMs, this.relay.drained()).catch(noop)
   }
 
   /** The last: handles events and fires timers, now or as soon as store and log are seen to fit. */
@@ -197,12 +268,17 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     if (await this.#parts.agreement.reach()) await this.emission.load()
     this.#fits = true
     if (!this.#mayHandle || this.state !== 'running') return
-    this.#startHandling().catch((error: unknown) => this.#faults.error({ service: this.name, error }, 'could not begin to handle all events'))
+    this.#startHandling().catch((error: unknown) =>
+      this.#faults.error({ service: this.name, error }, 'could not begin to handle all events'),
+    )
   }
 
   async #startHandling(): Promise<void> {
     if (this.relay.isHalted) return // its handlers would emit once more what is in the log already
-    const starts = Promise.all([this.#parts.timers.start(), ...[...this.#subscriptions.values()].map((subscription) => subscription.start())])
+    const starts = Promise.all([
+      this.#parts.timers.start(),
+      ...[...this.#subscriptions.values()].map((subscription) => subscription.start()),
+    ])
     this.#parts.forgetting.start()
     this.#parts.generations.follow()
     this.#audit.watch()
@@ -219,11 +295,23 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     }
   }
 
-  /** The relay is halted. If that is because its store is older than the log, handlers would emit what the log has already: they end. */
+  /**
+   * The relay is halted. If that is because its store is older than the log, handlers would emit what the log has
+   * already: they end.
+   */
   #relayHalted(): void {
     if (!this.relay.isOutdated) return
-    this.#parts.agreement.note().catch((error: unknown) => this.#faults.warn({ service: this.name, error }, 'could not note which numbers were passed; commands are refused'))
-    this.#unhandled ??= this.#endHandling(DRAIN_MS).catch((error: unknown) => this.#faults.warn({ service: this.name, error }, 'could not end all handling'))
+    this.#parts.agreement
+      .note()
+      .catch((error: unknown) =>
+        this.#faults.warn(
+          { service: this.name, error },
+          'could not note which numbers were passed; commands are refused',
+        ),
+      )
+    this.#unhandled ??= this.#endHandling(DRAIN_MS).catch((error: unknown) =>
+      this.#faults.warn({ service: this.name, error }, 'could not end all handling'),
+    )
   }
 
   async #endHandling(drainMs: number): Promise<void> {
@@ -243,7 +331,10 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     await inTurn([() => this.endOperations(untilMs), () => this.endSubscriptions(untilMs), () => this.end(untilMs)])
   }
 
-  /** The first step of stopping: refuses who comes from outside, and lets those who are here end. Handlers may still call. */
+  /**
+   * The first step of stopping: refuses who comes from outside, and lets those who are here end. Handlers may still
+   * call.
+   */
   async endOperations(untilMs: number): Promise<void> {
     if (this.state !== 'running' && this.state !== 'starting') return
     this.#admission.state = 'stopping'
@@ -253,11 +344,17 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     this.#parts.generations.end()
     this.#audit.end()
     if (!(await this.#admission.ended(untilMs, () => this.#admission.fromOutside === 0))) {
-      this.logger.warn({ service: this.name, underWay: this.#admission.fromOutside }, 'operations were still under way when the time to drain ran out')
+      this.logger.warn(
+        { service: this.name, underWay: this.#admission.fromOutside },
+        'operations were still under way when the time to drain ran out',
+      )
     }
   }
 
-  /** The second step: lets events that are in hand end. When all services have taken it, no handler is left that could call. */
+  /**
+   * The second step: lets events that are in hand end. When all services have taken it, no handler is left that could
+   * call.
+   */
   async endSubscriptions(untilMs: number): Promise<void> {
     if (this.state !== 'stopping') return
     await this.#unhandled
@@ -272,7 +369,10 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     await this.#admission.ended(untilMs, () => this.#admission.underWay === 0)
     this.#admission.accepts = 'nobody'
     try {
-      await inTurn([async () => this.#unwatch?.(), () => this.relay.stop(Math.max(untilMs - this.host.monotonicMs(), RELAY_STOP_MS))])
+      await inTurn([
+        async () => this.#unwatch?.(),
+        () => this.relay.stop(Math.max(untilMs - this.host.monotonicMs(), RELAY_STOP_MS)),
+      ])
     } finally {
       this.#admission.state = 'stopped'
     }
@@ -315,13 +415,23 @@ export class ServiceRuntime implements RunningService, ServiceHere {
 
   /** Whether nothing is in hand, as far as known here. */
   get idle(): boolean {
-    return !this.isToHandle && this.#admission.underWay === 0 && this.relay.idle && [...this.#subscriptions.values()].every((subscription) => subscription.idle)
+    return (
+      !this.isToHandle &&
+      this.#admission.underWay === 0 &&
+      this.relay.idle &&
+      [...this.#subscriptions.values()].every((subscription) => subscription.idle)
+    )
   }
 
   get problems(): Problem[] {
     if (this.state !== 'running') return [toProblem(`service ${this.name} is ${this.state}`)]
-    if (this.relay.isHalted) return [this.relay.problem!] // its subscriptions may not have been started, which is no news beside that
-    if (this.isToHandle) return [toProblem(`service ${this.name} does not handle events yet: it has not seen whether its store and the log fit`), ...(this.relay.problem ? [this.relay.problem] : [])]
+    // its subscriptions may not have been started, which is no news beside that
+    if (this.relay.isHalted) return [this.relay.problem!]
+    if (this.isToHandle)
+      return [
+        toProblem(`service ${this.name} does not handle events yet: it has not seen whether its store and the log fit`),
+        ...(this.relay.problem ? [this.relay.problem] : []),
+      ]
     const problems = [...this.#subscriptions.values()].flatMap((subscription) => subscription.problems)
     problems.push(...this.#audit.problems)
     if (this.relay.problem !== undefined) problems.push(this.relay.problem)

@@ -1,4 +1,7 @@
-/** Runs one work at a time, in the order in which they come. All services of a process share one, so an event that is tried in it when the process ends was alone in hand. */
+/**
+ * Runs one work at a time, in the order in which they come. All services of a process share one, so an event that is
+ * tried in it when the process ends was alone in hand.
+ */
 export class Alone {
   #last: Promise<unknown> = Promise.resolve()
 

@@ -18,8 +18,8 @@ import type { HeldEvent, HeldEvents, HeldReason } from './held.ts'
 import { StatementFailure } from './statement-failures.ts'
 
 /**
- * Tries events one at a time and decides what becomes of those that fail: another try later, with growing and jittered delays, or a
- * dead letter. The verdict commits together with what it is about.
+ * Tries events one at a time and decides what becomes of those that fail: another try later, with growing and jittered
+ * delays, or a dead letter. The verdict commits together with what it is about.
  */
 export class Attempts {
   readonly #ground: SubscriptionGround
@@ -36,10 +36,15 @@ export class Attempts {
   }
 
   /**
-   * Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a StoreFailure. One that is tried alone keeps others
-   * waiting, and goes before what waits to be written.
+   * Handles an event; `settle` goes into the transaction of the effect. Rejects with the handler's error or a
+   * StoreFailure. One that is tried alone keeps others waiting, and goes before what waits to be written.
    */
-  async run(subscriber: Subscriber, envelope: Envelope, settle: (tx: Transaction) => Promise<void> | void, mode: 'live' | 'alone' | 'dry' = 'live'): Promise<void> {
+  async run(
+    subscriber: Subscriber,
+    envelope: Envelope,
+    settle: (tx: Transaction) => Promise<void> | void,
+    mode: 'live' | 'alone' | 'dry' = 'live',
+  ): Promise<void> {
     const { refusals, statementFailures } = this.#ground
     const refusal = mode !== 'dry' && refusals.has(envelope) ? refusals.take(envelope) : undefined
     if (refusal) throw refusal
@@ -51,30 +56,40 @@ export class Attempts {
     const committed = (): void => this.#book.confirm(opened?.commit)
     try {
       const frame = { guard, settle, committed, urgent: mode === 'alone' }
-      if (subscriber.kind === 'handle') await handleEvent(this.#ground.handling, subscriber, envelope, frame, mode === 'dry')
+      if (subscriber.kind === 'handle')
+        await handleEvent(this.#ground.handling, subscriber, envelope, frame, mode === 'dry')
       else await this.#apply(subscriber, envelope, frame)
       statementFailures.passed(envelope)
     } catch (error) {
-      if (error instanceof StoreFailure && error.isOfStatement && mode !== 'dry') throw statementFailures.failed(envelope, error.cause) ?? error
+      if (error instanceof StoreFailure && error.isOfStatement && mode !== 'dry')
+        throw statementFailures.failed(envelope, error.cause) ?? error
       if (!opened?.refusal || error instanceof StoreFailure) throw error
-      refusals.note([envelope], AtollError.from(error)) // the commit was refused over what the handler wrote: that counts, but this reader cannot note it
+      // the commit was refused over what the handler wrote: that counts, but this reader cannot note it
+      refusals.note([envelope], AtollError.from(error))
       throw new StoreFailure(error)
     }
   }
 
   /** Applies an event to a projection in a transaction of its own. */
-  async #apply(subscriber: Subscriber, envelope: Envelope, { guard, settle, committed, urgent }: Required<Pick<TransactionFrame, 'guard' | 'settle' | 'committed' | 'urgent'>>): Promise<void> {
+  async #apply(
+    subscriber: Subscriber,
+    envelope: Envelope,
+    { guard, settle, committed, urgent }: Required<Pick<TransactionFrame, 'guard' | 'settle' | 'committed' | 'urgent'>>,
+  ): Promise<void> {
     let failed = noFailedWork
     try {
-      await this.#ground.store.write(async (tx) => {
-        await guard(tx)
-        await this.project(subscriber, envelope, tx).catch((error: unknown) => {
-          const thrown = AtollError.from(error)
-          failed = { thrown, storeFailure: tx.storeFailure }
-          throw thrown
-        })
-        await settle(tx)
-      }, { urgent })
+      await this.#ground.store.write(
+        async (tx) => {
+          await guard(tx)
+          await this.project(subscriber, envelope, tx).catch((error: unknown) => {
+            const thrown = AtollError.from(error)
+            failed = { thrown, storeFailure: tx.storeFailure }
+            throw thrown
+          })
+          await settle(tx)
+        },
+        { urgent },
+      )
       committed()
     } catch (error) {
       throw isStoresDoing(error, failed) ? new StoreFailure(error, failed.storeFailure !== undefined) : error
@@ -82,20 +97,27 @@ export class Attempts {
   }
 
   /**
-   * Has an event tried that may end the process: alone, and noted beforehand. `attempt`: which try of it this is. `work` settles the note with the effect. Does nothing if `isOff` by then.
+   * Has an event tried that may end the process: alone, and noted beforehand. `attempt`: which try of it this is.
+   * `work` settles the note with the effect. Does nothing if `isOff` by then.
    */
   alone(event: Envelope, attempt: number, isOff: () => boolean, work: () => Promise<void>): Promise<void> {
     return this.#ground.alone.run(async () => {
       if (isOff()) return
-      await this.#commit(async (tx) => {
-        await this.#book.check(tx)
-        await this.#caution.note(tx, event, attempt)
-      }, { urgent: true })
+      await this.#commit(
+        async (tx) => {
+          await this.#book.check(tx)
+          await this.#caution.note(tx, event, attempt)
+        },
+        { urgent: true },
+      )
       await work()
     })
   }
 
-  /** Decides how each of the next events of a cursor is to be tried, and notes in one transaction those that are tried beside others. */
+  /**
+   * Decides how each of the next events of a cursor is to be tried, and notes in one transaction those that are tried
+   * beside others.
+   */
   async prepare<Event extends EventPlace>(cursor: Cursor, events: readonly Event[]): Promise<ReadonlyMap<Event, Care>> {
     const cares = new Map(events.map((event) => [event, this.#caution.careFor(cursor, event)]))
     const noted = events.filter((event) => cares.get(event) === 'noted')
@@ -151,9 +173,11 @@ export class Attempts {
     }
     const error = AtollError.from(thrown)
     // What it called is down or overloaded: that is nobody's fault here, uses up no try, and is worth waiting for.
-    if (passing.has(error.code)) return { state: 'retrying', attempts: attempts - 1, dueAt: now + PASSING_DELAY_MS * jitter, error }
+    if (passing.has(error.code))
+      return { state: 'retrying', attempts: attempts - 1, dueAt: now + PASSING_DELAY_MS * jitter, error }
     // No later try of the same code would understand it.
-    if (error.code === 'EVENT_UNREADABLE' || attempts >= options.attemptsMax) return { state: 'dead', attempts, dueAt: 0, error }
+    if (error.code === 'EVENT_UNREADABLE' || attempts >= options.attemptsMax)
+      return { state: 'dead', attempts, dueAt: 0, error }
     const delayMs = Math.min(options.retryDelayMs * 2 ** (attempts - 1), options.retryDelayMsMax) * jitter
     return { state: 'retrying', attempts, dueAt: now + delayMs, error }
   }
@@ -167,10 +191,14 @@ export class Attempts {
   }
 
   /**
-   * Works through the held events of a key, in order, until one fails or `isOver`. A redrive begins with the dead letter that it names, if that is
-   * still there, and hears what becomes of each.
+   * Works through the held events of a key, in order, until one fails or `isOver`. A redrive begins with the dead
+   * letter that it names, if that is still there, and hears what becomes of each.
    */
-  async drive(key: string, isOver: () => boolean, redrive?: { readonly place: HeldPlace; readonly report: (outcome: RedriveOutcome) => void }): Promise<void> {
+  async drive(
+    key: string,
+    isOver: () => boolean,
+    redrive?: { readonly place: HeldPlace; readonly report: (outcome: RedriveOutcome) => void },
+  ): Promise<void> {
     const { reader } = this.#ground.store
     let isBegun = redrive === undefined
     while (!isOver()) {
@@ -182,7 +210,9 @@ export class Attempts {
       const failure = await this.#retry(first)
       redrive?.report(outcomeOf(this.#ground.name, first, failure))
       if (!failure) continue
-      if (redrive) for (const waiting of (await this.#held.ofKey(reader, key)).slice(1)) redrive.report(outcomeOf(this.#ground.name, waiting, 'waiting'))
+      if (redrive)
+        for (const waiting of (await this.#held.ofKey(reader, key)).slice(1))
+          redrive.report(outcomeOf(this.#ground.name, waiting, 'waiting'))
       return
     }
   }
@@ -195,7 +225,14 @@ export class Attempts {
       const subscriber = this.#ground.subscribers.get(event.type)
       try {
         if (!subscriber) throw noLongerHandled(event)
-        await this.run(subscriber, event, () => { throw new Undo() }, 'dry')
+        await this.run(
+          subscriber,
+          event,
+          () => {
+            throw new Undo()
+          },
+          'dry',
+        )
         report(outcomeOf(this.#ground.name, event, undefined))
       } catch (error) {
         report(outcomeOf(this.#ground.name, event, isUndo(error) ? undefined : AtollError.from(error)))
@@ -207,13 +244,19 @@ export class Attempts {
     const subscriber = this.#ground.subscribers.get(event.type)
     try {
       if (!subscriber) throw noLongerHandled(event)
-      const care = event.errorCode === 'PROCESS_ENDED' || this.#caution.isOn ? this.#caution.careForHeld(event) : undefined
+      const care =
+        event.errorCode === 'PROCESS_ENDED' || this.#caution.isOn ? this.#caution.careForHeld(event) : undefined
       const run = (): Promise<void> =>
-        this.run(subscriber, event, async (tx) => {
-          await this.#held.release(tx, event, this.#ground.host.now())
-          if (this.#caution.isOn) await this.#caution.settle(tx, event)
-          this.#book.count(tx, event.type)
-        }, care === 'alone' ? 'alone' : 'live')
+        this.run(
+          subscriber,
+          event,
+          async (tx) => {
+            await this.#held.release(tx, event, this.#ground.host.now())
+            if (this.#caution.isOn) await this.#caution.settle(tx, event)
+            this.#book.count(tx, event.type)
+          },
+          care === 'alone' ? 'alone' : 'live',
+        )
       if (care === 'noted') await this.note([event])
       await (care === 'alone' ? this.alone(event, event.attempts + 1, () => false, run) : run())
       this.#settled(event)
@@ -257,8 +300,19 @@ export class Attempts {
   #report(event: Envelope, reason: HeldReason): void {
     if (reason.state === 'parked') return
     const isNews = reason.state === 'dead' || reason.attempts <= 1
-    const fields = { subscription: this.#ground.name, event: event.id, type: event.type, key: event.key, attempts: reason.attempts, trace: event.trace, error: isNews ? reason.error : reason.error && inOneLine(reason.error) }
-    const became = reason.state === 'dead' ? `is a dead letter of ${this.#ground.name}; later events of its key are parked behind it` : `failed in ${this.#ground.name}; it will be tried again`
+    const fields = {
+      subscription: this.#ground.name,
+      event: event.id,
+      type: event.type,
+      key: event.key,
+      attempts: reason.attempts,
+      trace: event.trace,
+      error: isNews ? reason.error : reason.error && inOneLine(reason.error),
+    }
+    const became =
+      reason.state === 'dead'
+        ? `is a dead letter of ${this.#ground.name}; later events of its key are parked behind it`
+        : `failed in ${this.#ground.name}; it will be tried again`
     this.#ground.reports.tell(reason.state, fields, `${event.type} ${became}`)
   }
 }
@@ -301,7 +355,11 @@ function noLongerHandled(event: Envelope): AtollError {
   return new AtollError('EVENT_UNREADABLE', `nothing here handles ${event.type} any more`)
 }
 
-function outcomeOf(subscription: string, event: HeldEvent, failure: AtollError | 'waiting' | undefined): RedriveOutcome {
+function outcomeOf(
+  subscription: string,
+  event: HeldEvent,
+  failure: AtollError | 'waiting' | undefined,
+): RedriveOutcome {
   const outcome = failure === 'waiting' ? 'waiting' : failure ? 'failed' : 'handled'
   return {
     subscription,

@@ -26,8 +26,8 @@ export interface Batch {
 }
 
 /**
- * Applies a batch in one transaction. First without savepoints, since nearly always every event fits; if one does not, all is undone
- * and the batch is applied again with a savepoint for each, and the ones that fail are held.
+ * Applies a batch in one transaction. First without savepoints, since nearly always every event fits; if one does not,
+ * all is undone and the batch is applied again with a savepoint for each, and the ones that fail are held.
  */
 export async function applyBatch(batch: Batch): Promise<void> {
   if (!batch.records.some((record) => batch.concerns(record))) {
@@ -48,8 +48,9 @@ export async function applyBatch(batch: Batch): Promise<void> {
 }
 
 /**
- * Applies a batch with a savepoint for each record. A savepoint is no help against what undoes the whole transaction, such as a handler that waits for
- * something other than its store: then the batch is applied once more without that record, which is held.
+ * Applies a batch with a savepoint for each record. A savepoint is no help against what undoes the whole transaction,
+ * such as a handler that waits for something other than its store: then the batch is applied once more without that
+ * record, which is held.
  */
 async function applyEach(batch: Batch): Promise<void> {
   const verdicts = new Map<StoredRecord, HeldReason>()
@@ -68,7 +69,8 @@ async function applyEach(batch: Batch): Promise<void> {
       if (error instanceof StoreFailure) throw error
       const [only, ...others] = batch.records
       const culprit = applying ?? only!
-      // Each could be applied, and all of them not be written: a constraint that is checked in the end is broken, by one of them.
+      // Each could be applied, and all of them not be written: a constraint that is checked in the end is broken, by
+      // one of them.
       if (!applying && others.length > 0) return applyOneByOne(batch)
       if (verdicts.has(culprit) || batch.held.has(culprit.key)) throw error
       verdicts.set(culprit, batch.attempts.verdict(1, error))
@@ -76,7 +78,9 @@ async function applyEach(batch: Batch): Promise<void> {
   }
 }
 
-/** Applies each record in a commit of its own, so that a commit that is refused is known to be the doing of its record. */
+/**
+ * Applies each record in a commit of its own, so that a commit that is refused is known to be the doing of its record.
+ */
 async function applyOneByOne(batch: Batch): Promise<void> {
   const { attempts, ground } = batch
   for (const record of batch.records) {
@@ -88,14 +92,15 @@ async function applyOneByOne(batch: Batch): Promise<void> {
 }
 
 /**
- * The same under caution: records that may have ended the process are noted, and applied together; each under which it has ended since is applied alone in
- * the process. Once `isOff`, applies none of those that are left.
+ * The same under caution: records that may have ended the process are noted, and applied together; each under which it
+ * has ended since is applied alone in the process. Once `isOff`, applies none of those that are left.
  */
 export async function applyWithCaution(batch: Batch, isOff: () => boolean): Promise<void> {
   const { attempts, caution, cursor, held, records } = batch
   const isTried = (record: StoredRecord): boolean => batch.concerns(record) && !held.has(record.key)
-  const isNamed = (record: StoredRecord): boolean => isTried(record) && (caution.wasCutOff(record) || caution.isAccused(record))
-  for (let from = 0; from < records.length; ) {
+  const isNamed = (record: StoredRecord): boolean =>
+    isTried(record) && (caution.wasCutOff(record) || caution.isAccused(record))
+  for (let from = 0; from < records.length;) {
     if (isOff()) return
     const named = records.findIndex((record, index) => index >= from && isNamed(record))
     const to = named === from ? from + 1 : named < 0 ? records.length : named
@@ -111,8 +116,14 @@ export async function applyWithCaution(batch: Batch, isOff: () => boolean): Prom
   }
 }
 
-/** Runs `apply` on what concerns the subscription and whose key is free, holds what it gives a reason for, and moves the cursor over all of it. */
-async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecord) => Promise<HeldReason | undefined>): Promise<void> {
+/**
+ * Runs `apply` on what concerns the subscription and whose key is free, holds what it gives a reason for, and moves the
+ * cursor over all of it.
+ */
+async function commit(
+  batch: Batch,
+  apply: (tx: Transaction, record: StoredRecord) => Promise<HeldReason | undefined>,
+): Promise<void> {
   const { ground, book, held, attempts, caution, cursor } = batch
   let failed = noFailedWork
   let failing: StoredRecord | undefined
@@ -120,38 +131,47 @@ async function commit(batch: Batch, apply: (tx: Transaction, record: StoredRecor
   let handled = new Set<StoredRecord>()
   const newlyHeld = new Map<StoredRecord, HeldReason>()
   try {
-    await ground.store.write(async (tx) => {
-      opened = tx
-      await book.check(tx)
-      handled = new Set()
-      const heldKeys = new Set<string>()
-      for (const record of batch.records) {
-        if (!batch.concerns(record)) continue
-        const reason = held.has(record.key) || heldKeys.has(record.key) ? parked : await apply(tx, record).catch((error: unknown) => {
-          const thrown = AtollError.from(error)
-          failed = { thrown, storeFailure: tx.storeFailure }
-          failing = record
-          throw thrown
-        })
-        if (!reason) {
-          handled.add(record)
-          if (caution.isOn) await caution.settle(tx, record)
-          continue
+    await ground.store.write(
+      async (tx) => {
+        opened = tx
+        await book.check(tx)
+        handled = new Set()
+        const heldKeys = new Set<string>()
+        for (const record of batch.records) {
+          if (!batch.concerns(record)) continue
+          const reason =
+            held.has(record.key) || heldKeys.has(record.key)
+              ? parked
+              : await apply(tx, record).catch((error: unknown) => {
+                  const thrown = AtollError.from(error)
+                  failed = { thrown, storeFailure: tx.storeFailure }
+                  failing = record
+                  throw thrown
+                })
+          if (!reason) {
+            handled.add(record)
+            if (caution.isOn) await caution.settle(tx, record)
+            continue
+          }
+          newlyHeld.set(record, await attempts.hold(tx, record, reason))
+          heldKeys.add(record.key)
         }
-        newlyHeld.set(record, await attempts.hold(tx, record, reason))
-        heldKeys.add(record.key)
-      }
-      for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
-    }, { urgent: batch.urgent })
+        for (const record of batch.records) book.mark(tx, cursor, record, handled.has(record) ? record.type : undefined)
+      },
+      { urgent: batch.urgent },
+    )
   } catch (error) {
     const stopped = failed.storeFailure && failing
-    if (isStoresDoing(error, failed)) throw (stopped && ground.statementFailures.failed(stopped, error)) ?? new StoreFailure(error)
+    if (isStoresDoing(error, failed))
+      throw (stopped && ground.statementFailures.failed(stopped, error)) ?? new StoreFailure(error)
     if (!opened?.refusal) throw error
-    ground.refusals.note(handled, AtollError.from(error)) // for the next reader: in this one, cursors are ahead of the store
+    // for the next reader: in this one, cursors are ahead of the store
+    ground.refusals.note(handled, AtollError.from(error))
     throw new StoreFailure(error)
   }
   for (const record of handled) ground.statementFailures.passed(record)
-  for (const [record, reason] of newlyHeld) held.note(record, reason) // before anybody hears that the cursor has passed them
+  // before anybody hears that the cursor has passed them
+  for (const [record, reason] of newlyHeld) held.note(record, reason)
   if (caution.isOn) for (const record of batch.records) caution.settled(record)
   book.confirm(opened?.commit)
 }

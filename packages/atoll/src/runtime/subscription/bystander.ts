@@ -13,8 +13,9 @@ interface MainRow extends Omit<LastRecord, 'subscription' | 'furthest'> {
 }
 
 /**
- * Looks whether the log is the one that was read so far in partitions that this instance does not read. They may be nobody's: an instance that is gone
- * has their leases until those run out, and a log that does not fit is to be named from the start on.
+ * Looks whether the log is the one that was read so far in partitions that this instance does not read. They may be
+ * nobody's: an instance that is gone has their leases until those run out, and a log that does not fit is to be named
+ * from the start on.
  */
 export class Bystander {
   /** What it has found, until that is over. */
@@ -26,9 +27,14 @@ export class Bystander {
     this.#ground = ground
   }
 
-  /** `isRead`: whether this instance reads a partition, and looks for itself. An engine that does not answer says nothing. */
+  /**
+   * `isRead`: whether this instance reads a partition, and looks for itself. An engine that does not answer says
+   * nothing.
+   */
   look(isRead: (partition: number) => boolean): Promise<void> {
-    return (this.#looking ??= this.#lookNow(isRead).catch(() => undefined).finally(() => (this.#looking = undefined)))
+    return (this.#looking ??= this.#lookNow(isRead)
+      .catch(() => undefined)
+      .finally(() => (this.#looking = undefined)))
   }
 
   async #lookNow(isRead: (partition: number) => boolean): Promise<void> {

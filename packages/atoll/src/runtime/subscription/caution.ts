@@ -7,7 +7,9 @@ import type { SubscriptionGround } from './ground.ts'
 import type { HeldEvent } from './held.ts'
 
 const selectEnds: Statement = { sql: 'SELECT ends FROM atoll_ends WHERE subscription = ? AND partition = ?' }
-const selectTries: Statement = { sql: 'SELECT source, number, attempt FROM atoll_tries WHERE subscription = ? AND partition = ?' }
+const selectTries: Statement = {
+  sql: 'SELECT source, number, attempt FROM atoll_tries WHERE subscription = ? AND partition = ?',
+}
 const selectDue: Statement = {
   sql: `SELECT source, number FROM atoll_held WHERE subscription = ? AND partition = ? AND state = 'retrying' AND due_at <= ?`,
 }
@@ -15,7 +17,9 @@ const insertTry: Statement = {
   sql: `INSERT INTO atoll_tries (subscription, partition, source, number, attempt) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT (subscription, partition, source, number) DO UPDATE SET attempt = excluded.attempt`,
 }
-const deleteTry: Statement = { sql: 'DELETE FROM atoll_tries WHERE subscription = ? AND partition = ? AND source = ? AND number = ?' }
+const deleteTry: Statement = {
+  sql: 'DELETE FROM atoll_tries WHERE subscription = ? AND partition = ? AND source = ? AND number = ?',
+}
 const deleteEnds: Statement = { sql: 'DELETE FROM atoll_ends WHERE subscription = ? AND partition = ?' }
 
 /** What names an event in one partition. */
@@ -31,9 +35,10 @@ export interface CutOffTry extends EventPlace {
 export type Care = 'noted' | 'alone' | undefined
 
 /**
- * What one partition is careful about after an owner ended without giving it up: some event may have ended it. The events that may have been in
- * hand are noted before they are tried again. If the process ends once more, those whose notes are found are few: each of them is tried alone in its
- * process, and noted so. A note of that kind that is found when the partition is opened says which event ended the process: it has used up that try.
+ * What one partition is careful about after an owner ended without giving it up: some event may have ended it. The
+ * events that may have been in hand are noted before they are tried again. If the process ends once more, those whose
+ * notes are found are few: each of them is tried alone in its process, and noted so. A note of that kind that is found
+ * when the partition is opened says which event ended the process: it has used up that try.
  *
  * It is over when all that may have been in hand is settled. A partition whose owner gave it up pays for none of this.
  */
@@ -63,12 +68,18 @@ export class Caution {
     return this.#followsEnd || this.#noted.size > 0
   }
 
-  /** Reads what the owners before have left, in the transaction that opens the partition; answers the tries that were cut off. */
+  /**
+   * Reads what the owners before have left, in the transaction that opens the partition; answers the tries that were
+   * cut off.
+   */
   async open(queries: Queries): Promise<readonly CutOffTry[]> {
     const here = [this.#ground.name, this.#partition]
     this.#followsEnd = (await queries.get(selectEnds, here)) !== undefined
     if (!this.#followsEnd) return []
-    const [due, tries] = [await queries.all<EventPlace>(selectDue, [...here, this.#ground.host.now()]), await queries.all<CutOffTry>(selectTries, here)]
+    const [due, tries] = [
+      await queries.all<EventPlace>(selectDue, [...here, this.#ground.host.now()]),
+      await queries.all<CutOffTry>(selectTries, here),
+    ]
     for (const place of due) this.#heldSuspects.add(idOf(place))
     for (const one of tries) (one.attempt === AMONG_OTHERS ? this.#accused : this.#cutOff).set(idOf(one), one)
     return tries.filter(({ attempt }) => attempt !== AMONG_OTHERS)
@@ -128,7 +139,10 @@ export class Caution {
     for (const known of [this.#noted, this.#cutOff, this.#accused]) known.delete(id)
   }
 
-  /** Whether all that may have been in hand is settled. `isIdle`: everything that there is has been read, and nothing is in hand. */
+  /**
+   * Whether all that may have been in hand is settled. `isIdle`: everything that there is has been read, and nothing is
+   * in hand.
+   */
   mayEnd(isIdle: boolean): boolean {
     if (!this.#followsEnd || this.#isEnding || this.#heldSuspects.size + this.#noted.size > 0) return false
     return isIdle || (this.#accused.size === 0 && [...this.#ahead].every(([cursor, left]) => cursor.done || left === 0))
@@ -143,7 +157,10 @@ export class Caution {
         await book.check(tx)
         if (this.#noted.size > 0) return false // a held event has become due meanwhile, and is tried
         await tx.run(deleteEnds, here)
-        await tx.runEach(deleteTry, [...this.#accused.values(), ...this.#cutOff.values()].map(({ source, number }) => [...here, source, number])) // of events that are handled here no more
+        await tx.runEach(
+          deleteTry,
+          [...this.#accused.values(), ...this.#cutOff.values()].map(({ source, number }) => [...here, source, number]),
+        ) // of events that are handled here no more
         return true
       })
       if (!isOver) return
@@ -157,7 +174,10 @@ export class Caution {
 
 /** What an event has failed with that ended its process. */
 export function processEnded({ type }: Pick<Envelope, 'type'>): AtollError {
-  return new AtollError('PROCESS_ENDED', `the process ended while ${type} was being tried, and no other event that was in hand when it ended before; look at the last lines that it wrote`)
+  return new AtollError(
+    'PROCESS_ENDED',
+    `the process ended while ${type} was being tried, and no other event that was in hand when it ended before; look at the last lines that it wrote`,
+  )
 }
 
 /** In a note: the event is tried beside others, so nothing is counted if the process ends. */

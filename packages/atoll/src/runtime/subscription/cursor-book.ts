@@ -19,10 +19,18 @@ const deleteDone: Statement = {
         (SELECT number FROM atoll_cursors AS main WHERE main.subscription = atoll_cursors.subscription AND main.partition = atoll_cursors.partition
           AND main.source = atoll_cursors.source AND main.type = '')`,
 }
-const deleteLeft: Statement = { sql: 'DELETE FROM atoll_cursors WHERE subscription = ? AND partition = ? AND source = ? AND type = ? AND until = 0' }
-const selectSubscribed: Statement = { sql: 'SELECT type, source FROM atoll_subscribed WHERE subscription = ? AND partition = ?' }
-const deleteSubscribed: Statement = { sql: 'DELETE FROM atoll_subscribed WHERE subscription = ? AND partition = ? AND type = ?' }
-const insertSubscribed: Statement = { sql: 'INSERT INTO atoll_subscribed (subscription, partition, type, source) VALUES (?, ?, ?, ?)' }
+const deleteLeft: Statement = {
+  sql: 'DELETE FROM atoll_cursors WHERE subscription = ? AND partition = ? AND source = ? AND type = ? AND until = 0',
+}
+const selectSubscribed: Statement = {
+  sql: 'SELECT type, source FROM atoll_subscribed WHERE subscription = ? AND partition = ?',
+}
+const deleteSubscribed: Statement = {
+  sql: 'DELETE FROM atoll_subscribed WHERE subscription = ? AND partition = ? AND type = ?',
+}
+const insertSubscribed: Statement = {
+  sql: 'INSERT INTO atoll_subscribed (subscription, partition, type, source) VALUES (?, ?, ?, ?)',
+}
 const countHandled: Statement = {
   sql: `INSERT INTO atoll_handled (subscription, partition, type, count) VALUES (?, ?, ?, ?)
         ON CONFLICT (subscription, partition, type) DO UPDATE SET count = atoll_handled.count + excluded.count`,
@@ -36,11 +44,12 @@ interface CursorRow extends CursorStart {
 }
 
 /**
- * The cursors of one partition of a subscription, and how they move: in the transaction of the effect, written once per physical
- * commit however many effects share it, and only by the owner of the lease.
+ * The cursors of one partition of a subscription, and how they move: in the transaction of the effect, written once per
+ * physical commit however many effects share it, and only by the owner of the lease.
  *
- * Cursors in memory move when the hook runs, right before the commit. Until that commit is known to have lasted, nobody is told that they have
- * moved, and no later commit may build on it: if it failed, every transaction of it rejects, and the partition is read anew from the store.
+ * Cursors in memory move when the hook runs, right before the commit. Until that commit is known to have lasted, nobody
+ * is told that they have moved, and no later commit may build on it: if it failed, every transaction of it rejects, and
+ * the partition is read anew from the store.
  */
 export class CursorBook {
   readonly cursors: Cursor[] = []
@@ -61,9 +70,10 @@ export class CursorBook {
   }
 
   /**
-   * Makes the rows that are missing. An event that the subscription did not handle when it last stood here gets a backfill up to
-   * where it stands, so that no event is missed for having been declared late; and where it stands is noted for one that it handles
-   * no more, so that none is missed should it come back (a release that is rolled back, and forward again).
+   * Makes the rows that are missing. An event that the subscription did not handle when it last stood here gets a
+   * backfill up to where it stands, so that no event is missed for having been declared late; and where it stands is
+   * noted for one that it handles no more, so that none is missed should it come back (a release that is rolled back,
+   * and forward again).
    */
   async open(tx: Transaction, events: readonly HandledEvent[]): Promise<void> {
     const here = [this.#subscription, this.#partition]
@@ -72,12 +82,23 @@ export class CursorBook {
       tx.all<CursorRow>(selectCursors, here),
       tx.all<{ type: string; source: string }>(selectSubscribed, here),
     ])
-    const mainOf = (source: string): CursorRow | undefined => rows.find((row) => row.source === source && row.type === '')
+    const mainOf = (source: string): CursorRow | undefined =>
+      rows.find((row) => row.source === source && row.type === '')
     for (const { type, source } of known) {
       if (events.some((event) => event.type === type)) continue
       await tx.run(deleteSubscribed, [...here, type])
       const main = mainOf(source)
-      if (main) await this.#insert(tx, source, type, placeAfter(main, rows.filter((row) => row.source === source && row.type === type)), 0)
+      if (main)
+        await this.#insert(
+          tx,
+          source,
+          type,
+          placeAfter(
+            main,
+            rows.filter((row) => row.source === source && row.type === type),
+          ),
+          0,
+        )
     }
     for (const { type, source } of events) {
       if (known.some((row) => row.type === type)) continue
@@ -95,7 +116,20 @@ export class CursorBook {
   }
 
   async #insert(tx: Transaction, source: string, type: string, at: CursorPlace, until: number): Promise<void> {
-    await tx.run(insertCursor, [this.#subscription, source, this.#partition, type, at.number, at.order, at.offset, at.id, at.previousOffset, at.ahead, until, this.#epoch])
+    await tx.run(insertCursor, [
+      this.#subscription,
+      source,
+      this.#partition,
+      type,
+      at.number,
+      at.order,
+      at.offset,
+      at.id,
+      at.previousOffset,
+      at.ahead,
+      until,
+      this.#epoch,
+    ])
   }
 
   async load(reader: Reader, events: readonly HandledEvent[]): Promise<void> {
@@ -103,7 +137,10 @@ export class CursorBook {
     const rows = await reader.all<CursorRow>(selectCursors, [this.#subscription, this.#partition])
     // Backfills first, each before those of later times.
     for (const row of rows.sort((a, b) => (a.until || Infinity) - (b.until || Infinity))) {
-      const isHandled = row.type === '' ? events.some((event) => event.source === row.source) : row.until > 0 && events.some((event) => event.type === row.type)
+      const isHandled =
+        row.type === ''
+          ? events.some((event) => event.source === row.source)
+          : row.until > 0 && events.some((event) => event.type === row.type)
       if (!isHandled) continue // its row stays as it is, should its handler come back
       const cursor = new Cursor(row.source, row.type, row.until || undefined, row)
       for (const [number, id] of parseAhead(row)) cursor.ahead.set(number, { id })
@@ -120,7 +157,8 @@ export class CursorBook {
   /** Up to which number the past of an event is the affair of backfills; 0 if it has none. */
   backfilledUntil(source: string, type: string): number {
     let until = 0
-    for (const cursor of this.cursors) if (cursor.type === type && cursor.source === source) until = Math.max(until, cursor.until ?? 0)
+    for (const cursor of this.cursors)
+      if (cursor.type === type && cursor.source === source) until = Math.max(until, cursor.until ?? 0)
     return until
   }
 
@@ -131,7 +169,10 @@ export class CursorBook {
 
   async #check(tx: Transaction): Promise<void> {
     if (this.#unconfirmed !== undefined && this.#unconfirmed !== tx.commit) {
-      throw new AtollError('UNAVAILABLE', `the commit before this one failed: partition ${this.#partition} of ${this.#subscription} is read anew`)
+      throw new AtollError(
+        'UNAVAILABLE',
+        `the commit before this one failed: partition ${this.#partition} of ${this.#subscription} is read anew`,
+      )
     }
     const lease = await tx.get<{ epoch: number }>(selectEpoch, [this.#subscription, this.#partition])
     if (lease?.epoch !== this.#epoch) throw this.#fenced()
@@ -170,7 +211,10 @@ export class CursorBook {
     mark.tx.beforeCommit(this, this.#flushHook)
   }
 
-  /** The first work's hook speaks for all works of the commit; what a work noted that was undone after that, did not happen. */
+  /**
+   * The first work's hook speaks for all works of the commit; what a work noted that was undone after that, did not
+   * happen.
+   */
   async #flush(queries: Queries): Promise<void> {
     const moved = new Set<Cursor>()
     const counts = new Map<string, number>()
@@ -184,7 +228,9 @@ export class CursorBook {
       if (handled !== undefined) counts.set(handled, (counts.get(handled) ?? 0) + 1)
     }
     const writes = Array.from(moved, (cursor) => this.#write(queries, cursor))
-    const counted = Array.from(counts, ([type, count]) => queries.run(countHandled, [this.#subscription, this.#partition, type, count]))
+    const counted = Array.from(counts, ([type, count]) =>
+      queries.run(countHandled, [this.#subscription, this.#partition, type, count]),
+    )
     await Promise.all([...writes, ...counted])
   }
 
@@ -195,14 +241,29 @@ export class CursorBook {
   }
 
   async #write(queries: Queries, cursor: Cursor): Promise<void> {
-    const ahead = cursor.ahead.size === 0 ? '[]' : JSON.stringify(Array.from(cursor.ahead, ([number, { id }]) => [number, id]))
+    const ahead =
+      cursor.ahead.size === 0 ? '[]' : JSON.stringify(Array.from(cursor.ahead, ([number, { id }]) => [number, id]))
     const which = [this.#subscription, cursor.source, this.#partition, cursor.type, cursor.until ?? 0, this.#epoch]
-    if ((await queries.run(updateCursor, [cursor.number, cursor.order, cursor.offset, cursor.id, cursor.previousOffset, ahead, ...which])) !== 1) throw this.#fenced()
+    if (
+      (await queries.run(updateCursor, [
+        cursor.number,
+        cursor.order,
+        cursor.offset,
+        cursor.id,
+        cursor.previousOffset,
+        ahead,
+        ...which,
+      ])) !== 1
+    )
+      throw this.#fenced()
     cursor.moved = false
   }
 
   #fenced(): AtollError {
-    return new AtollError('FENCED', `another instance has taken over partition ${this.#partition} of ${this.#subscription}; this transaction is undone`)
+    return new AtollError(
+      'FENCED',
+      `another instance has taken over partition ${this.#partition} of ${this.#subscription}; this transaction is undone`,
+    )
   }
 }
 
@@ -224,11 +285,21 @@ type CursorPlace = CursorStart & Pick<CursorRow, 'ahead'>
 
 const beginning: CursorPlace = { number: 0, order: '', offset: null, id: null, previousOffset: null, ahead: '[]' }
 
-/** Where the present of an event begins: where the subscription stands, and not before the end of its backfills, unfinished as they may be. */
+/**
+ * Where the present of an event begins: where the subscription stands, and not before the end of its backfills,
+ * unfinished as they may be.
+ */
 function placeAfter(main: CursorRow, backfills: readonly CursorRow[]): CursorPlace {
   const number = Math.max(main.number, ...backfills.map((row) => row.until))
-  const known = number === main.number ? { id: main.id, previousOffset: main.previousOffset } : { id: null, previousOffset: null }
-  return { number, order: main.order, offset: main.offset, ...known, ahead: JSON.stringify(parseAhead(main).filter(([ahead]) => ahead > number)) }
+  const known =
+    number === main.number ? { id: main.id, previousOffset: main.previousOffset } : { id: null, previousOffset: null }
+  return {
+    number,
+    order: main.order,
+    offset: main.offset,
+    ...known,
+    ahead: JSON.stringify(parseAhead(main).filter(([ahead]) => ahead > number)),
+  }
 }
 
 /** The last number that is handled, ahead of a cursor or there. */
@@ -238,6 +309,7 @@ export function furthestOf(row: Pick<CursorRow, 'number' | 'ahead'>): number {
 
 /** What is handled ahead of a cursor: numbers, each with the id of its record. */
 export function parseAhead({ ahead }: Pick<CursorRow, 'ahead'>): [number: number, id: string | null][] {
-  const entries = JSON.parse(ahead) as ([number, string] | number)[] // written by #write; by earlier code, numbers alone
+  // written by #write; by earlier code, numbers alone
+  const entries = JSON.parse(ahead) as ([number, string] | number)[]
   return entries.map((entry) => (typeof entry === 'number' ? [entry, null] : entry))
 }

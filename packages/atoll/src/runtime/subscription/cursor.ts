@@ -22,11 +22,11 @@ export interface CursorStart {
 }
 
 /**
- * Where a subscription stands in one partition of one source. Events of different keys are handled side by side and may end out of
- * order, so there is the place up to which everything is handled, and a small set of numbers ahead of it.
+ * Where a subscription stands in one partition of one source. Events of different keys are handled side by side and may
+ * end out of order, so there is the place up to which everything is handled, and a small set of numbers ahead of it.
  *
- * A cursor with a `type` backfills one event that the subscription began to handle later: it walks the past up to `until` and looks
- * at that event alone.
+ * A cursor with a `type` backfills one event that the subscription began to handle later: it walks the past up to
+ * `until` and looks at that event alone.
  */
 export class Cursor {
   readonly source: string
@@ -43,7 +43,10 @@ export class Cursor {
   isProven: boolean
   /** How much of that is known to have lasted; the commit that carries the rest is under way. */
   #reached: string
-  /** Handled beyond `number`. After a restart the id is known before the place is; null if code that kept none has noted it. */
+  /**
+   * Handled beyond `number`. After a restart the id is known before the place is; null if code that kept none has noted
+   * it.
+   */
   readonly ahead = new Map<number, Place | { readonly id: string | null }>()
   /** How far the log has been read. */
   readNumber: number

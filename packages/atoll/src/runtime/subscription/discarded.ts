@@ -4,7 +4,20 @@ import type { HeldEvent, HeldEvents } from './held.ts'
 
 /** What of a held event is kept when it is discarded. */
 const kept = [
-  'key', 'attempts', 'changed_at', 'error_code', 'error_message', 'error_stack', '"order"', 'id', 'type', 'version', 'at', 'data', 'trace', 'cause',
+  'key',
+  'attempts',
+  'changed_at',
+  'error_code',
+  'error_message',
+  'error_stack',
+  '"order"',
+  'id',
+  'type',
+  'version',
+  'at',
+  'data',
+  'trace',
+  'cause',
 ] as const
 
 const selectHeld: Statement = {
@@ -51,7 +64,13 @@ export interface DiscardNote {
 }
 
 /** Takes a dead letter out of what is held, and notes it. Resolves with the event; COMMAND_USAGE if it is not dead. */
-export async function discardHeld(tx: Transaction, held: HeldEvents, subscription: string, place: HeldPlace, note: DiscardNote): Promise<HeldEvent> {
+export async function discardHeld(
+  tx: Transaction,
+  held: HeldEvents,
+  subscription: string,
+  place: HeldPlace,
+  note: DiscardNote,
+): Promise<HeldEvent> {
   const where = [subscription, place.source, place.partition, place.number]
   const row = await tx.get<Row>(selectHeld, where)
   if (!row) throw await notThere(tx, subscription, place)
@@ -59,7 +78,13 @@ export async function discardHeld(tx: Transaction, held: HeldEvents, subscriptio
     const why = row['state'] === 'parked' ? 'it is parked behind one of its key' : 'it will be tried again by itself'
     throw new AtollError('COMMAND_USAGE', `${nameOf(subscription, place)} is not a dead letter: ${why}`)
   }
-  await tx.run(insertDiscarded, [...where, note.at, note.by, note.reason, ...kept.map((column) => row[column.replaceAll('"', '')]!)]) // no column of it is null
+  await tx.run(insertDiscarded, [
+    ...where,
+    note.at,
+    note.by,
+    note.reason,
+    ...kept.map((column) => row[column.replaceAll('"', '')]!),
+  ]) // no column of it is null
   const event = { ...row, ...place } as unknown as HeldEvent // the columns are its members
   await held.release(tx, event, note.at)
   return event
@@ -68,15 +93,23 @@ export async function discardHeld(tx: Transaction, held: HeldEvents, subscriptio
 async function notThere(tx: Transaction, subscription: string, place: HeldPlace): Promise<AtollError> {
   const note = await tx.get<DiscardNote>(selectDiscarded, [subscription, place.source, place.partition, place.number])
   const name = nameOf(subscription, place)
-  return note ? saysDiscarded(name, note) : new AtollError('COMMAND_USAGE', `there is no dead letter ${name} any more: it was handled, or discarded long ago`)
+  return note
+    ? saysDiscarded(name, note)
+    : new AtollError('COMMAND_USAGE', `there is no dead letter ${name} any more: it was handled, or discarded long ago`)
 }
 
 /**
- * Lets go of letters that were discarded before that time, and goes on counting them, so that the account of the subscription balances. `keepsNumbers`: of a
- * projection, whose replay asks which events they were. That ends with the generation, and is never more than the log has of them.
+ * Lets go of letters that were discarded before that time, and goes on counting them, so that the account of the
+ * subscription balances. `keepsNumbers`: of a projection, whose replay asks which events they were. That ends with the
+ * generation, and is never more than the log has of them.
  */
-export async function forgetDiscarded(store: Store, subscription: string, before: number, { keepsNumbers }: { readonly keepsNumbers: boolean }): Promise<void> {
-  for (let isMore = true; isMore; ) {
+export async function forgetDiscarded(
+  store: Store,
+  subscription: string,
+  before: number,
+  { keepsNumbers }: { readonly keepsNumbers: boolean },
+): Promise<void> {
+  for (let isMore = true; isMore;) {
     isMore = await store.write(async (tx) => {
       const last = (await tx.all<HeldPlace & DiscardNote>(selectOld, [subscription, before, FORGET_ROWS])).at(-1)
       if (!last) return false
@@ -94,16 +127,27 @@ const FORGET_ROWS = 1_000
 
 /** Why a letter cannot be discarded that was discarded before. */
 export function saysDiscarded(name: string, { at, by, reason }: DiscardNote): AtollError {
-  return new AtollError('COMMAND_USAGE', `${name} was discarded already, by ${by} at ${new Date(at).toISOString()}: ${reason}`)
+  return new AtollError(
+    'COMMAND_USAGE',
+    `${name} was discarded already, by ${by} at ${new Date(at).toISOString()}: ${reason}`,
+  )
 }
 
 /** The id of a dead letter, as it is listed. */
-export function nameOf(subscription: string, { source, partition, number }: Pick<HeldPlace, 'source' | 'partition' | 'number'>): string {
+export function nameOf(
+  subscription: string,
+  { source, partition, number }: Pick<HeldPlace, 'source' | 'partition' | 'number'>,
+): string {
   return `${subscription}/${source}/${partition}/${number}`
 }
 
 /** What the id of a dead letter names; undefined for what cannot be one. */
-export function placeNamed(id: string): ({ readonly subscription: string } & Pick<HeldPlace, 'source' | 'partition' | 'number'>) | undefined {
+export function placeNamed(
+  id: string,
+): ({ readonly subscription: string } & Pick<HeldPlace, 'source' | 'partition' | 'number'>) | undefined {
   const [, subscription, source, partition, number] = /^([^/]+)\/([^/]+)\/(\d{1,9})\/(\d{1,15})$/.exec(id) ?? []
-  return number === undefined ? undefined : { subscription: subscription!, source: source!, partition: Number(partition), number: Number(number) } // all or none
+  return number === undefined
+    ? undefined
+    : // all or none
+      { subscription: subscription!, source: source!, partition: Number(partition), number: Number(number) }
 }

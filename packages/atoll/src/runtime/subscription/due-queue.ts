@@ -1,6 +1,8 @@
 import { Heap } from '@atoll/host'
 
-/** Keys by when they are due, the longest due first. What was set anew or taken back leaves the heap when it comes up. */
+/**
+ * Keys by when they are due, the longest due first. What was set anew or taken back leaves the heap when it comes up.
+ */
 export class DueQueue {
   readonly #dueMs = new Map<string, number>()
   readonly #heap = new Heap<Entry>((a, b) => a.dueMs < b.dueMs)

@@ -4,12 +4,15 @@ import type { Reader, Statement } from '@atoll/store/driver'
 import type { RuntimeOptions } from '../options.ts'
 import { SharedQuestion } from '../shared-question.ts'
 
-/** Held events of a service that are looked at. Older ones are not waited for: they have failed for a while, and each look reads them all. */
+/**
+ * Held events of a service that are looked at. Older ones are not waited for: they have failed for a while, and each
+ * look reads them all.
+ */
 const HELD_ROWS_MAX = 1_000
 
 /**
- * Where the cursors of a subscription stand, and which of the events that were held last will be tried again by themselves; in one statement, so
- * that no event is in neither.
+ * Where the cursors of a subscription stand, and which of the events that were held last will be tried again by
+ * themselves; in one statement, so that no event is in neither.
  */
 const selectReached: Statement = {
   sql: `SELECT source, partition, "order", 0 AS held FROM atoll_cursors WHERE subscription = ? AND type = ''
@@ -18,8 +21,8 @@ const selectReached: Statement = {
 }
 
 /**
- * What a subscription has handled in partitions that are not read here, as the store says; asked once for all who wait, while anybody does.
- * An order that was reached stays reached, so an old yes is as good as a new one.
+ * What a subscription has handled in partitions that are not read here, as the store says; asked once for all who wait,
+ * while anybody does. An order that was reached stays reached, so an old yes is as good as a new one.
  */
 export class Elsewhere {
   readonly #subscription: string
@@ -32,13 +35,19 @@ export class Elsewhere {
   constructor(subscription: string, reader: Reader, host: Host, options: RuntimeOptions) {
     this.#subscription = subscription
     this.#reader = reader
-    this.#question = new SharedQuestion(host, { everyMs: options.positionLookMs, afterFailureMs: options.retryDelayMs }, () => this.#look())
+    this.#question = new SharedQuestion(
+      host,
+      { everyMs: options.positionLookMs, afterFailureMs: options.retryDelayMs },
+      () => this.#look(),
+    )
   }
 
   /** Whether everything up to an order token was handled, or dead, when the store was last asked. */
   hasReached(source: string, partition: number, order: string): boolean {
     const cursor = this.#cursors.get(placeOf(source, partition))
-    return cursor !== undefined && !isOrderBefore(cursor, order) && !this.#awaited.has(placeOf(source, partition, order))
+    return (
+      cursor !== undefined && !isOrderBefore(cursor, order) && !this.#awaited.has(placeOf(source, partition, order))
+    )
   }
 
   /** Calls `resolve` when the store has been asked again; returns what takes that back. */
@@ -49,9 +58,16 @@ export class Elsewhere {
   }
 
   async #look(): Promise<void> {
-    const rows = await this.#reader.all<{ source: string; partition: number; order: string; held: number }>(selectReached, [this.#subscription, this.#subscription])
-    this.#cursors = new Map(rows.filter(({ held }) => held === 0).map(({ source, partition, order }) => [placeOf(source, partition), order]))
-    this.#awaited = new Set(rows.filter(({ held }) => held === 1).map(({ source, partition, order }) => placeOf(source, partition, order)))
+    const rows = await this.#reader.all<{ source: string; partition: number; order: string; held: number }>(
+      selectReached,
+      [this.#subscription, this.#subscription],
+    )
+    this.#cursors = new Map(
+      rows.filter(({ held }) => held === 0).map(({ source, partition, order }) => [placeOf(source, partition), order]),
+    )
+    this.#awaited = new Set(
+      rows.filter(({ held }) => held === 1).map(({ source, partition, order }) => placeOf(source, partition, order)),
+    )
   }
 }
 

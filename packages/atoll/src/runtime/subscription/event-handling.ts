@@ -8,8 +8,9 @@ import { StoreFailure } from './ground.ts'
 import type { TransactionFrame } from '../handling/transact.ts'
 
 /**
- * Runs an `on` handler once, with `frame` around its transaction; if it opens none, in one of its own that only settles. Rejects with
- * what the handler threw, or with a {@link StoreFailure}. Whether it resolves or rejects is what became of the event's effect.
+ * Runs an `on` handler once, with `frame` around its transaction; if it opens none, in one of its own that only
+ * settles. Rejects with what the handler threw, or with a {@link StoreFailure}. Whether it resolves or rejects is what
+ * became of the event's effect.
  */
 export async function handleEvent(
   parts: HandlingParts,
@@ -42,7 +43,8 @@ export async function handleEvent(
         try {
           let returned: unknown
           try {
-            returned = await handling.within(() => subscriber.run(handling as unknown as EventView)) // the class has every member of the view; `event` is set
+            // the class has every member of the view; `event` is set
+            returned = await handling.within(() => subscriber.run(handling as unknown as EventView))
           } finally {
             handling.end()
           }
@@ -62,15 +64,31 @@ export async function handleEvent(
   } catch (error) {
     // Its time may have run out in the midst of the commit, and then only the commit says what became of the event.
     await handling.settled().catch(() => undefined)
-    if (!handling.committed) throw handling.storeFailed ? new StoreFailure(error, handling.failedWork.storeFailure !== undefined) : handling.failureOf(error)
+    if (!handling.committed)
+      throw handling.storeFailed
+        ? new StoreFailure(error, handling.failedWork.storeFailure !== undefined)
+        : handling.failureOf(error)
     reportAfterCommit(parts, envelope, error) // it came in time to commit, and not to end
   }
-  if (handling.storeFailed) throw new StoreFailure(new AtollError('UNAVAILABLE', `${name}: its transaction could not commit`, { cause: handling.failedWork.storeFailure }), handling.failedWork.storeFailure !== undefined)
+  if (handling.storeFailed)
+    throw new StoreFailure(
+      new AtollError('UNAVAILABLE', `${name}: its transaction could not commit`, {
+        cause: handling.failedWork.storeFailure,
+      }),
+      handling.failedWork.storeFailure !== undefined,
+    )
 }
 
 /** What goes wrong then changes nothing for the event: it is only told. */
-function reportAfterCommit({ logger, emission }: HandlingParts, { id, type, key, trace }: Envelope, error: unknown): void {
+function reportAfterCommit(
+  { logger, emission }: HandlingParts,
+  { id, type, key, trace }: Envelope,
+  error: unknown,
+): void {
   const { name } = emission.emitter
   const fields = { subscription: name, event: id, type, key, trace, error }
-  logger.error(fields, `a handler of ${type} in ${name} failed after its transaction had committed: the event is handled, and what was to come after that is not tried again`)
+  logger.error(
+    fields,
+    `a handler of ${type} in ${name} failed after its transaction had committed: the event is handled, and what was to come after that is not tried again`,
+  )
 }

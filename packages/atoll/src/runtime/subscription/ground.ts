@@ -37,11 +37,15 @@ export interface SubscriptionGround {
 }
 
 /** What a system's definition says of a subscription. */
-export function factsOf({ name, subscribers }: SubscriptionFacts, { sources }: System): Pick<SubscriptionGround, 'name' | 'subscribers' | 'events' | 'refusals' | 'statementFailures' | 'batched'> {
+export function factsOf(
+  { name, subscribers }: SubscriptionFacts,
+  { sources }: System,
+): Pick<SubscriptionGround, 'name' | 'subscribers' | 'events' | 'refusals' | 'statementFailures' | 'batched'> {
   return {
     name,
     subscribers: new Map(subscribers.map((subscriber) => [subscriber.event.name, subscriber])),
-    events: subscribers.map(({ event }) => ({ type: event.name, source: sources.get(event.name)!.service })), // `system` checked it
+    // `system` checked it
+    events: subscribers.map(({ event }) => ({ type: event.name, source: sources.get(event.name)!.service })),
     refusals: new Refusals(),
     statementFailures: new StatementFailures(),
     batched: subscribers.every((subscriber) => subscriber.kind === 'project'),

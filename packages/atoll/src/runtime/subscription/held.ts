@@ -34,10 +34,18 @@ const reviveNext: Statement = {
 const selectPage: Statement = {
   sql: `SELECT key, seq, state, due_at AS "dueAt", source, "order" FROM atoll_held WHERE subscription = ? AND partition = ? AND (key, seq) > (?, ?) ORDER BY key, seq LIMIT ?`,
 }
-const selectOneOfKey: Statement = { sql: 'SELECT seq FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? LIMIT 1' }
-const selectFirst: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq LIMIT 1` }
-const selectOne: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND source = ? AND partition = ? AND number = ?` }
-const selectOfKey: Statement = { sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq` }
+const selectOneOfKey: Statement = {
+  sql: 'SELECT seq FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? LIMIT 1',
+}
+const selectFirst: Statement = {
+  sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq LIMIT 1`,
+}
+const selectOne: Statement = {
+  sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND source = ? AND partition = ? AND number = ?`,
+}
+const selectOfKey: Statement = {
+  sql: `SELECT ${columns} FROM atoll_held WHERE subscription = ? AND partition = ? AND key = ? ORDER BY seq`,
+}
 
 /** Why an event is held, and until when. */
 export interface HeldReason {
@@ -51,11 +59,11 @@ export interface HeldReason {
 export const parked: HeldReason = { state: 'parked', attempts: 0, dueAt: 0, error: undefined }
 
 /**
- * The held events of one partition of a subscription. First in, first out per key. The first of a key is dead or is to be tried again;
- * those behind it are parked.
+ * The held events of one partition of a subscription. First in, first out per key. The first of a key is dead or is to
+ * be tried again; those behind it are parked.
  *
- * In the store a try is due by the wall clock, which goes on while nobody is there; in memory by the monotonic one, which nobody sets. So
- * a wall clock that is set back makes no delay longer than its limit.
+ * In the store a try is due by the wall clock, which goes on while nobody is there; in memory by the monotonic one,
+ * which nobody sets. So a wall clock that is set back makes no delay longer than its limit.
  */
 export class HeldEvents {
   readonly #subscription: string
@@ -84,7 +92,13 @@ export class HeldEvents {
     this.#due.clear()
     let last: Pick<PageRow, 'key' | 'seq'> = { key: '', seq: 0 } // no key is empty
     for (;;) {
-      const rows = await queries.all<PageRow>(selectPage, [this.#subscription, this.#partition, last.key, last.seq, PAGE_ROWS])
+      const rows = await queries.all<PageRow>(selectPage, [
+        this.#subscription,
+        this.#partition,
+        last.key,
+        last.seq,
+        PAGE_ROWS,
+      ])
       for (const row of rows) this.note(row, row)
       if (rows.length < PAGE_ROWS) return
       last = rows[rows.length - 1]!
@@ -101,7 +115,9 @@ export class HeldEvents {
     return this.#lines.size === 0
   }
 
-  /** Whether this very event is held and will be tried again by itself. A dead letter will not: it waits for somebody. */
+  /**
+   * Whether this very event is held and will be tried again by itself. A dead letter will not: it waits for somebody.
+   */
   isAwaited(source: string, order: string): boolean {
     return this.#awaited.size > 0 && this.#awaited.has(idOf({ source, order }))
   }
@@ -118,7 +134,12 @@ export class HeldEvents {
     }
     if (!line.dead) this.#awaited.add(id)
     if (state === 'dead') this.#plan(event.key, line, undefined)
-    else if (state === 'retrying') this.#plan(event.key, line, this.#host.monotonicMs() + Math.min(Math.max(0, dueAt - this.#host.now()), this.#delayMsMax))
+    else if (state === 'retrying')
+      this.#plan(
+        event.key,
+        line,
+        this.#host.monotonicMs() + Math.min(Math.max(0, dueAt - this.#host.now()), this.#delayMsMax),
+      )
   }
 
   /** Notes that the first event of a key is held no longer. The next one is due at once. */
@@ -172,13 +193,28 @@ export class HeldEvents {
     this.#plan(key, line, line.dueMs)
   }
 
-  /** Resolves with what became of it: with nothing left to wait behind, an event is not parked, but to be tried at once. */
+  /**
+   * Resolves with what became of it: with nothing left to wait behind, an event is not parked, but to be tried at once.
+   */
   async hold(tx: Transaction, event: Envelope, wanted: HeldReason, now: number): Promise<HeldReason> {
-    const mayGoOn = wanted.state === 'parked' && !(await tx.get(selectOneOfKey, [this.#subscription, this.#partition, event.key]))
+    const mayGoOn =
+      wanted.state === 'parked' && !(await tx.get(selectOneOfKey, [this.#subscription, this.#partition, event.key]))
     const reason: HeldReason = mayGoOn ? { ...wanted, state: 'retrying', dueAt: now } : wanted
     await tx.run(insertHeld, [
-      this.#subscription, this.#partition, event.key, ...reasonValues(reason, now),
-      event.source, event.number, event.order, event.id, event.type, event.version, event.at, event.data, event.trace, event.cause,
+      this.#subscription,
+      this.#partition,
+      event.key,
+      ...reasonValues(reason, now),
+      event.source,
+      event.number,
+      event.order,
+      event.id,
+      event.type,
+      event.version,
+      event.at,
+      event.data,
+      event.trace,
+      event.cause,
     ])
     return reason
   }
@@ -189,7 +225,8 @@ export class HeldEvents {
 
   /** Takes out the first event of a key. The next one is due at once, by itself: nobody may be there to go on. */
   async release(tx: Transaction, event: HeldEvent, now: number): Promise<void> {
-    if ((await tx.run(deleteHeld, [event.seq])) !== 1) throw new AtollError('FENCED', `${event.type} ${event.id} is not held any more: somebody else has handled it`)
+    if ((await tx.run(deleteHeld, [event.seq])) !== 1)
+      throw new AtollError('FENCED', `${event.type} ${event.id} is not held any more: somebody else has handled it`)
     await tx.run(reviveNext, [now, this.#subscription, this.#partition, event.key])
   }
 

@@ -1,6 +1,7 @@
 /**
- * Runs tasks one after the other per key and side by side across keys. A task that rejects is told to `onFailure`: here that is a store
- * that failed, never an event; the lane goes on, and the tasks behind it have to see for themselves whether they still should.
+ * Runs tasks one after the other per key and side by side across keys. A task that rejects is told to `onFailure`: here
+ * that is a store that failed, never an event; the lane goes on, and the tasks behind it have to see for themselves
+ * whether they still should.
  */
 export class Lanes {
   readonly #busyMax: number
@@ -9,7 +10,10 @@ export class Lanes {
   readonly #lanes = new Map<string | null, Lane>()
   #waiting: (() => void)[] = []
 
-  /** `busyMax`: keys that may have tasks at a time. A task that waits in its lane takes no room: a key that hangs would else take all of it. */
+  /**
+   * `busyMax`: keys that may have tasks at a time. A task that waits in its lane takes no room: a key that hangs would
+   * else take all of it.
+   */
   constructor(busyMax: number, onFailure: (error: unknown) => void) {
     this.#busyMax = busyMax
     this.#onFailure = onFailure
@@ -33,7 +37,12 @@ export class Lanes {
     return lane.last
   }
 
-  async #run(key: string | null, lane: Lane, before: Promise<void> | undefined, task: () => Promise<void>): Promise<void> {
+  async #run(
+    key: string | null,
+    lane: Lane,
+    before: Promise<void> | undefined,
+    task: () => Promise<void>,
+  ): Promise<void> {
     try {
       if (before) await before
       await task()

@@ -1,7 +1,10 @@
 import { AtollError } from '@atoll/host'
 import type { DialectParts, InsertStatement, Queries, Row, Statement, Value } from '@atoll/store/driver'
 
-/** The transaction of a batch, for one event of it: what its handler left behind, and asks for when that has ended, would be done in the midst of the next one. */
+/**
+ * The transaction of a batch, for one event of it: what its handler left behind, and asks for when that has ended,
+ * would be done in the midst of the next one.
+ */
 export class OwnQueries implements Queries {
   readonly #queries: Queries
   #hasEnded = false
@@ -39,7 +42,8 @@ export class OwnQueries implements Queries {
   }
 
   #open(): Queries {
-    if (this.#hasEnded) throw new AtollError('TX_CLOSED', 'a handler used its db after it had ended; await everything inside it')
+    if (this.#hasEnded)
+      throw new AtollError('TX_CLOSED', 'a handler used its db after it had ended; await everything inside it')
     return this.#queries
   }
 }

@@ -18,16 +18,19 @@ import { Retries } from './retries.ts'
 export interface ReaderEvents {
   /** The store or the log failed: it has given up, and another reader is to take its place. */
   failed(error: unknown): void
-  /** Events are missing, or the log is of another history: it is halted, and looks again now and then if it has not been read from yet. */
+  /**
+   * Events are missing, or the log is of another history: it is halted, and looks again now and then if it has not been
+   * read from yet.
+   */
   halted(gap: AtollError): void
   /** It does what it should: every source was read, and what came of it was committed. Told once. */
   works(): void
 }
 
 /**
- * Reads one partition of a subscription under its lease and has its events handled: one key after the other in order, different keys
- * side by side (or, for projections, a batch at a time). If the store fails it gives up as a whole; the subscription then opens a new
- * reader, which starts from what is committed.
+ * Reads one partition of a subscription under its lease and has its events handled: one key after the other in order,
+ * different keys side by side (or, for projections, a batch at a time). If the store fails it gives up as a whole; the
+ * subscription then opens a new reader, which starts from what is committed.
  */
 export class PartitionReader {
   readonly partition: number
@@ -47,7 +50,10 @@ export class PartitionReader {
   #isOpen = false
   #stopping = false
   #failed = false
-  /** Sources that have not been read yet. Once there are none, and a commit has lasted or nothing is left to do, it works. */
+  /**
+   * Sources that have not been read yet. Once there are none, and a commit has lasted or nothing is left to do, it
+   * works.
+   */
   readonly #unread = new Set<string>()
   #works = false
   #gap: AtollError | undefined
@@ -66,16 +72,28 @@ export class PartitionReader {
     this.#caution = new Caution(ground, partition)
     this.#attempts = new Attempts(ground, this.#book, this.#held, this.#caution)
     this.#lanes = new Lanes(ground.batched ? 1 : ground.options.handlingsInFlightMax, (error) => this.#fail(error))
-    this.#retries = new Retries(ground, this.#held, (key) => this.#drive(() => this.#attempts.drive(key, () => this.#isOver)), (error) => this.#fail(error))
+    this.#retries = new Retries(
+      ground,
+      this.#held,
+      (key) => this.#drive(() => this.#attempts.drive(key, () => this.#isOver)),
+      (error) => this.#fail(error),
+    )
   }
 
   /** Reads cursors and held events, and begins. */
   async open(): Promise<void> {
     const { store, events } = this.#ground
-    const counted = await store.write(async (tx) => {
-      const [, , cutOff] = await Promise.all([this.#book.check(tx), this.#book.open(tx, events), this.#caution.open(tx)])
-      return this.#attempts.countCutOff(tx, cutOff)
-    }, { urgent: true }) // the leases are not renewed before it is open
+    const counted = await store.write(
+      async (tx) => {
+        const [, , cutOff] = await Promise.all([
+          this.#book.check(tx),
+          this.#book.open(tx, events),
+          this.#caution.open(tx),
+        ])
+        return this.#attempts.countCutOff(tx, cutOff)
+      },
+      { urgent: true },
+    ) // the leases are not renewed before it is open
     for (const event of counted) this.#caution.tried(event)
     await this.#held.load(store.reader)
     await this.#book.load(store.reader, events)
@@ -90,7 +108,10 @@ export class PartitionReader {
     this.#pump()
   }
 
-  /** Whether it knows where it stands and what is held. Before that nothing may be read: what comes would overtake what is held of its key. */
+  /**
+   * Whether it knows where it stands and what is held. Before that nothing may be read: what comes would overtake what
+   * is held of its key.
+   */
   get isOpen(): boolean {
     return this.#isOpen
   }
@@ -136,9 +157,16 @@ export class PartitionReader {
     return !this.#running && this.#dirty.size === 0 && this.#lanes.idle && this.#retries.idle
   }
 
-  /** Redrives a dead letter, and what is parked behind it; dry or for good. Reports nothing if it is not there. UNAVAILABLE if the store failed. */
+  /**
+   * Redrives a dead letter, and what is parked behind it; dry or for good. Reports nothing if it is not there.
+   * UNAVAILABLE if the store failed.
+   */
   redrive(place: HeldPlace, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
-    return this.#asAsked(place, () => (dryRun ? this.#attempts.driveDry(place, report) : this.#attempts.drive(place.key, () => this.#isOver, { place, report })))
+    return this.#asAsked(place, () =>
+      dryRun
+        ? this.#attempts.driveDry(place, report)
+        : this.#attempts.drive(place.key, () => this.#isOver, { place, report }),
+    )
   }
 
   /** Discards a dead letter. COMMAND_USAGE if it is none; UNAVAILABLE if the store failed. */
@@ -155,23 +183,29 @@ export class PartitionReader {
 
   /** Works on a held event for somebody who waits; rejects if that could not be done. */
   async #asAsked({ key }: HeldPlace, work: () => Promise<void>): Promise<void> {
-    let refusal: unknown = new AtollError('UNAVAILABLE', `partition ${this.partition} of ${this.#ground.name} was given up meanwhile; try again`)
-    await this.#retries.run(key, () => this.#drive(async () => {
-      try {
-        if (this.#isOver) return
-        await work()
-        refusal = undefined
-      } catch (error) {
-        refusal = error instanceof StoreFailure ? error.cause : error
-        if (AtollError.from(refusal).code !== 'COMMAND_USAGE') throw new StoreFailure(refusal)
-      }
-    }))
+    let refusal: unknown = new AtollError(
+      'UNAVAILABLE',
+      `partition ${this.partition} of ${this.#ground.name} was given up meanwhile; try again`,
+    )
+    await this.#retries.run(key, () =>
+      this.#drive(async () => {
+        try {
+          if (this.#isOver) return
+          await work()
+          refusal = undefined
+        } catch (error) {
+          refusal = error instanceof StoreFailure ? error.cause : error
+          if (AtollError.from(refusal).code !== 'COMMAND_USAGE') throw new StoreFailure(refusal)
+        }
+      }),
+    )
     if (refusal !== undefined) throw refusal
   }
 
   /**
-   * Writes cursors that have moved over records of no concern, for those who ask the store; other records write theirs with their effect.
-   * Only while nothing is in hand: after a commit that failed, memory may be ahead of the store until its handler has ended.
+   * Writes cursors that have moved over records of no concern, for those who ask the store; other records write theirs
+   * with their effect. Only while nothing is in hand: after a commit that failed, memory may be ahead of the store
+   * until its handler has ended.
    */
   settle(): void {
     const isSure = (): boolean => this.#lanes.idle && !this.#stopping && !this.#failed
@@ -193,9 +227,11 @@ export class PartitionReader {
     await this.#lanes.drained()
     await this.#retries.drained()
     if (this.#failed || !this.#book.cursors.some((cursor) => cursor.moved)) return
-    await this.#ground.store.write((tx) => this.#book.settle(tx)).catch((error: unknown) => {
-      if (!isStoresDoing(error, noFailedWork)) throw error // what was skipped is read again, no more
-    })
+    await this.#ground.store
+      .write((tx) => this.#book.settle(tx))
+      .catch((error: unknown) => {
+        if (!isStoresDoing(error, noFailedWork)) throw error // what was skipped is read again, no more
+      })
   }
 
   #pump(): void {
@@ -236,7 +272,11 @@ export class PartitionReader {
   async #proveHistory(): Promise<boolean> {
     await this.#stream.prove(this.#book.cursors)
     if (!this.isProven) return false
-    if (this.#gap) this.#ground.logger.info({ subscription: this.#ground.name, partition: this.partition }, 'this partition goes on: the log has what was read of it so far')
+    if (this.#gap)
+      this.#ground.logger.info(
+        { subscription: this.#ground.name, partition: this.partition },
+        'this partition goes on: the log has what was read of it so far',
+      )
     this.#gap = undefined
     this.#looked.resolve()
     return true
@@ -268,10 +308,16 @@ export class PartitionReader {
     return undefined
   }
 
-  /** Whether a record is for this cursor to have handled. The past of a late event is its backfill's affair, also beyond the cursor. */
+  /**
+   * Whether a record is for this cursor to have handled. The past of a late event is its backfill's affair, also beyond
+   * the cursor.
+   */
   #concerns(cursor: Cursor, record: StoredRecord): boolean {
     if (cursor.type !== '') return cursor.type === record.type
-    return this.#ground.subscribers.has(record.type) && record.number > this.#book.backfilledUntil(cursor.source, record.type)
+    return (
+      this.#ground.subscribers.has(record.type) &&
+      record.number > this.#book.backfilledUntil(cursor.source, record.type)
+    )
   }
 
   async #applyBatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
@@ -300,7 +346,12 @@ export class PartitionReader {
 
   async #dispatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
     const admitted = this.#stream.admit(cursor, records)
-    const cares = this.#caution.isOn ? await this.#attempts.prepare(cursor, admitted.filter((record) => this.#concerns(cursor, record))) : undefined
+    const cares = this.#caution.isOn
+      ? await this.#attempts.prepare(
+          cursor,
+          admitted.filter((record) => this.#concerns(cursor, record)),
+        )
+      : undefined
     for (const record of admitted) {
       if (this.#stopping || this.#failed) return
       if (!this.#concerns(cursor, record)) {
@@ -309,7 +360,8 @@ export class PartitionReader {
         continue
       }
       await this.#lanes.room()
-      while (record.number - cursor.number > this.#ground.options.readAheadMax && !this.#lanes.idle) await this.#lanes.oneDone()
+      while (record.number - cursor.number > this.#ground.options.readAheadMax && !this.#lanes.idle)
+        await this.#lanes.oneDone()
       if (this.#stopping || this.#failed) return
       const care = cares?.get(record)
       const handling = this.#lanes.run(record.key, () => this.#handle(cursor, record, care))
@@ -319,12 +371,19 @@ export class PartitionReader {
   }
 
   async #handle(cursor: Cursor, record: StoredRecord, care: Care): Promise<void> {
-    if (this.#failed) return // the store failed for one before it, perhaps of its key: that one goes first, in the next reader
+    // the store failed for one before it, perhaps of its key: that one goes first, in the next reader
+    if (this.#failed) return
     if (this.#held.has(record.key)) await this.#hold(cursor, record, parked)
     else {
       try {
         if (this.#caution.isOn && this.#caution.wasCutOff(record)) throw processEnded(record)
-        if (care === 'alone') await this.#attempts.alone(record, 1, () => this.#isOver, () => this.#try(cursor, record, care))
+        if (care === 'alone')
+          await this.#attempts.alone(
+            record,
+            1,
+            () => this.#isOver,
+            () => this.#try(cursor, record, care),
+          )
         else await this.#try(cursor, record)
       } catch (error) {
         if (error instanceof StoreFailure) throw error
@@ -337,11 +396,19 @@ export class PartitionReader {
 
   #try(cursor: Cursor, record: StoredRecord, mode: 'live' | 'alone' = 'live'): Promise<void> {
     const subscriber = this.#ground.subscribers.get(record.type)! // #concerns has said that there is one
-    if (!this.#caution.isOn) return this.#attempts.run(subscriber, record, (tx) => this.#book.mark(tx, cursor, record, record.type))
-    return this.#attempts.run(subscriber, record, (tx) => {
-      this.#book.mark(tx, cursor, record, record.type)
-      return this.#caution.settle(tx, record)
-    }, mode).then(() => this.#caution.settled(record))
+    if (!this.#caution.isOn)
+      return this.#attempts.run(subscriber, record, (tx) => this.#book.mark(tx, cursor, record, record.type))
+    return this.#attempts
+      .run(
+        subscriber,
+        record,
+        (tx) => {
+          this.#book.mark(tx, cursor, record, record.type)
+          return this.#caution.settle(tx, record)
+        },
+        mode,
+      )
+      .then(() => this.#caution.settled(record))
   }
 
   async #hold(cursor: Cursor, record: StoredRecord, wanted: HeldReason): Promise<void> {
@@ -364,7 +431,10 @@ export class PartitionReader {
     this.#retries.look()
   }
 
-  /** Works on held events, unless this reader has failed; then tells those who wait for cursors, because they wait for held events as well. */
+  /**
+   * Works on held events, unless this reader has failed; then tells those who wait for cursors, because they wait for
+   * held events as well.
+   */
   async #drive(work: () => Promise<void>): Promise<void> {
     if (this.#failed) return
     try {

@@ -12,10 +12,17 @@ export interface RecordedError {
 export function recordError(error: AtollError | undefined): RecordedError {
   if (!error) return { code: '', message: '', stack: '' }
   const { stack } = describeThrown(error.cause ?? error)
-  return { code: error.code, message: toStorable(error.reason, MESSAGE_CHARS_MAX), stack: toStorable(stack, STACK_CHARS_MAX) }
+  return {
+    code: error.code,
+    message: toStorable(error.reason, MESSAGE_CHARS_MAX),
+    stack: toStorable(stack, STACK_CHARS_MAX),
+  }
 }
 
-/** Messages quote what a client sent. U+0000 shows as its picture, ␀; halves of surrogates, also those that the cut leaves, as U+FFFD. */
+/**
+ * Messages quote what a client sent. U+0000 shows as its picture, ␀; halves of surrogates, also those that the cut
+ * leaves, as U+FFFD.
+ */
 function toStorable(text: string, charsMax: number): string {
   return text.slice(0, charsMax).toWellFormed().replaceAll('\0', '␀')
 }

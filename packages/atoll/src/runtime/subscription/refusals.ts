@@ -1,8 +1,9 @@
 import type { AtollError } from '@atoll/host'
 
 /**
- * Events whose commit a store refused over what their handler wrote. By then the reader that had them handled is ahead of the store, and must be opened anew;
- * so what is known of them is kept here, for the next one: their try counts, as if their handler had thrown what the commit did.
+ * Events whose commit a store refused over what their handler wrote. By then the reader that had them handled is ahead
+ * of the store, and must be opened anew; so what is known of them is kept here, for the next one: their try counts, as
+ * if their handler had thrown what the commit did.
  */
 export class Refusals {
   readonly #found = new Map<string, AtollError | undefined>()
@@ -10,7 +11,8 @@ export class Refusals {
   /** One commit carried the effects of these events. If there are several, each is to be handled in one of its own. */
   note(events: Iterable<{ readonly id: string }>, refusal: AtollError): void {
     const all = [...events]
-    if (this.#found.size + all.length > FOUND_MAX) this.#found.clear() // of partitions that others read by now; what is not known is found out again
+    // of partitions that others read by now; what is not known is found out again
+    if (this.#found.size + all.length > FOUND_MAX) this.#found.clear()
     for (const { id } of all) this.#found.set(id, all.length === 1 ? refusal : undefined)
   }
 

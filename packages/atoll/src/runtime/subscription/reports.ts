@@ -1,8 +1,8 @@
 import type { Host, LogFields, Logger, Timer } from '@atoll/host'
 
 /**
- * Logs that events failed: the first few one by one, and of those soon after only how many there were. When something that all handlers need is
- * broken, events fail by the thousand, and a line for each would slow down those that do not.
+ * Logs that events failed: the first few one by one, and of those soon after only how many there were. When something
+ * that all handlers need is broken, events fail by the thousand, and a line for each would slow down those that do not.
  */
 export class FailureReports {
   readonly #subscription: string
@@ -34,8 +34,16 @@ export class FailureReports {
     this.#said = 0
     this.#unsaid = { retrying: 0, dead: 0 }
     const fields = { subscription: this.#subscription, retrying, dead, withinMs: WINDOW_MS }
-    if (dead > 0) this.#logger.error(fields, `${dead} more events became dead letters of ${this.#subscription}, and ${retrying} more tries failed; \`atoll dead-letters list\` shows each`)
-    else if (retrying > 0) this.#logger.warn(fields, `${retrying} more tries of events failed in ${this.#subscription}; they will be tried again`)
+    if (dead > 0)
+      this.#logger.error(
+        fields,
+        `${dead} more events became dead letters of ${this.#subscription}, and ${retrying} more tries failed; \`atoll dead-letters list\` shows each`,
+      )
+    else if (retrying > 0)
+      this.#logger.warn(
+        fields,
+        `${retrying} more tries of events failed in ${this.#subscription}; they will be tried again`,
+      )
   }
 }
 

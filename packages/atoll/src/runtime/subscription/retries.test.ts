@@ -16,7 +16,9 @@ const feed = contract('feed', { events: [arrived], send: command({ input: z.arra
 const desk = contract('desk', { handled: query({ input: z.string(), output: z.number() }) })
 
 type Trouble = (key: string) => void | Promise<void>
-const parcels = sqlStore<{ parcels: { key: string } }>({ migrations: { '0001-parcels': 'CREATE TABLE parcels (key TEXT NOT NULL)' } })
+const parcels = sqlStore<{ parcels: { key: string } }>({
+  migrations: { '0001-parcels': 'CREATE TABLE parcels (key TEXT NOT NULL)' },
+})
 
 /** How many events are handled, of keys that begin with a text. */
 const handlers = {
@@ -49,12 +51,22 @@ function createBoard(trouble: Trouble): System {
       }),
     ],
   })
-  return system('boards', { services: [createFeed(), service(desk, { store: sqlStore({ migrations: {} }), projections: [board], handlers })] })
+  return system('boards', {
+    services: [createFeed(), service(desk, { store: sqlStore({ migrations: {} }), projections: [board], handlers })],
+  })
 }
 
 function createFeed() {
-  const send = async ({ input, tx }: { input: string[]; tx: (work: (context: { emit: (event: typeof arrived, data: { key: string }) => void }) => void) => Promise<void> }) => {
-    await tx(({ emit }) => { for (const key of input) emit(arrived, { key }) })
+  const send = async ({
+    input,
+    tx,
+  }: {
+    input: string[]
+    tx: (work: (context: { emit: (event: typeof arrived, data: { key: string }) => void }) => void) => Promise<void>
+  }) => {
+    await tx(({ emit }) => {
+      for (const key of input) emit(arrived, { key })
+    })
   }
   return service(feed, { store: sqlStore({ migrations: {} }), handlers: { send } })
 }
@@ -63,7 +75,8 @@ const poisoned: Trouble = (key) => {
   if (key.startsWith('bad')) throw new Error('poisoned')
 }
 
-const keys = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+const keys = (prefix: string, count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
 
 /** Stores of the desk in which, while `work` runs, a transaction takes a millisecond, and the next waits for it. */
 function slowDesk(world: World): { stores: StoreDriver; during: (work: () => Promise<void>) => Promise<void> } {
@@ -76,7 +89,9 @@ function slowDesk(world: World): { stores: StoreDriver; during: (work: () => Pro
   }
   const stores = changedWrites(world.stores, (store, work) => {
     if (!last || !store.name.startsWith('desk')) return store.write(work)
-    const write = last.then(() => new Promise<void>((resolve) => void world.host.after(1, resolve))).then(() => store.write(work))
+    const write = last
+      .then(() => new Promise<void>((resolve) => void world.host.after(1, resolve)))
+      .then(() => store.write(work))
     last = write.catch(() => undefined)
     return write
   })
@@ -114,7 +129,11 @@ describe('keys whose events fail', () => {
       let handled = 0
       await inWorld(async (world) => {
         const slow = slowDesk(world)
-        const running = await world.start(createDesk(poisoned), { partitions: 1, retryDelayMs: 500, retryDelayMsMax: 500 }, slow)
+        const running = await world.start(
+          createDesk(poisoned),
+          { partitions: 1, retryDelayMs: 500, retryDelayMsMax: 500 },
+          slow,
+        )
         if (bad > 0) await call(running, feed.send, keys('bad', bad))
         await slow.during(async () => {
           await world.host.advance(1_500) // all are held, and due again
@@ -153,7 +172,11 @@ describe('keys whose events fail', () => {
   it('do not hold up the batches of a projection', () =>
     inWorld(async (world) => {
       const slow = slowDesk(world)
-      const running = await world.start(createBoard(poisoned), { partitions: 1, readBatchMax: 16, retryDelayMs: 100, retryDelayMsMax: 100 }, slow)
+      const running = await world.start(
+        createBoard(poisoned),
+        { partitions: 1, readBatchMax: 16, retryDelayMs: 100, retryDelayMsMax: 100 },
+        slow,
+      )
       await call(running, feed.send, keys('bad', 500))
       await slow.during(async () => {
         await world.host.advance(500) // all are held, and due again
@@ -163,11 +186,19 @@ describe('keys whose events fail', () => {
       })
     }))
 
-  for (const [what, create] of [['a handler', createDesk], ['a projection', createBoard]] as const) {
+  for (const [what, create] of [
+    ['a handler', createDesk],
+    ['a projection', createBoard],
+  ] as const) {
     it(`are all tried again by ${what}, and handled when they can be`, () =>
       inWorld(async (world) => {
         let failing = true
-        const running = await world.start(create((key) => { if (failing) throw new Error(`${key} is poisoned`) }), { partitions: 1, retriesInFlightMax: 2, attemptsMax: 100 })
+        const running = await world.start(
+          create((key) => {
+            if (failing) throw new Error(`${key} is poisoned`)
+          }),
+          { partitions: 1, retriesInFlightMax: 2, attemptsMax: 100 },
+        )
         await call(running, feed.send, [...keys('bad', 150), ...keys('bad', 150)])
         await world.host.advance(30_000)
         failing = false
@@ -182,10 +213,15 @@ describe('keys whose events fail', () => {
     inWorld(async (world) => {
       const slow = slowDesk(world)
       let tries = 0
-      const running: RunningSystem = await world.start(createDesk(() => {
-        if (++tries === 1) throw new Error('not now')
-        if (tries === 2) void call(running, feed.send, ['one']) // it arrives while the transaction of this try waits for its turn
-      }), { partitions: 1 }, slow)
+      const running: RunningSystem = await world.start(
+        createDesk(() => {
+          if (++tries === 1) throw new Error('not now')
+          // it arrives while the transaction of this try waits for its turn
+          if (tries === 2) void call(running, feed.send, ['one'])
+        }),
+        { partitions: 1 },
+        slow,
+      )
       await call(running, feed.send, ['one'])
       await slow.during(() => world.host.advance(1_000))
       assert.equal(tries, 3)
@@ -196,30 +232,55 @@ describe('keys whose events fail', () => {
   it('let the one behind go on after a restart, though the process ends right behind the commit in which the first is handled', () =>
     inWorld(async (world) => {
       let isFailing = true
-      const stores = endingBehind(world.stores, async ({ name, reader }) =>
-        name === 'desk' && !isFailing && (await reader.all({ sql: 'SELECT seq FROM atoll_held' })).length === 1)
-      const first = await world.start(createDesk(() => { if (isFailing) throw new Error('not now') }), { partitions: 1, retryDelayMs: 1_000 }, { stores })
+      const stores = endingBehind(
+        world.stores,
+        async ({ name, reader }) =>
+          name === 'desk' && !isFailing && (await reader.all({ sql: 'SELECT seq FROM atoll_held' })).length === 1,
+      )
+      const first = await world.start(
+        createDesk(() => {
+          if (isFailing) throw new Error('not now')
+        }),
+        { partitions: 1, retryDelayMs: 1_000 },
+        { stores },
+      )
       await call(first, feed.send, ['one', 'one'])
       await world.host.advance(500)
       isFailing = false
       await world.host.advance(1_000)
       await first.stop({ drainMs: 0 })
-      const second = await world.start(createDesk(() => {}), { partitions: 1 })
+      const second = await world.start(
+        createDesk(() => {}),
+        { partitions: 1 },
+      )
       await world.host.advance(100_000)
       assert.equal(await call(second, desk.handled, 'one'), 2)
     }))
 
-  for (const [what, create] of [['a handler', createDesk], ['a projection', createBoard]] as const) {
+  for (const [what, create] of [
+    ['a handler', createDesk],
+    ['a projection', createBoard],
+  ] as const) {
     it(`are not overtaken in ${what} by what arrives while their partition is being opened`, () =>
       inWorld(async (world) => {
-        const first = await world.start(create(poisoned), { partitions: 1, retryDelayMs: 5_000, retryDelayMsMax: 5_000 })
+        const first = await world.start(create(poisoned), {
+          partitions: 1,
+          retryDelayMs: 5_000,
+          retryDelayMsMax: 5_000,
+        })
         await call(first, feed.send, ['bad'])
         await first.quiet()
         await first.stop()
         const gate = Promise.withResolvers<void>()
         let tries = 0
-        const stores = changedReads(world.stores, async ({ sql }) => (sql.includes('FROM atoll_held') ? gate.promise : undefined))
-        const opening = world.start(create(() => void tries++), { partitions: 1, services: ['desk'] }, { stores })
+        const stores = changedReads(world.stores, async ({ sql }) =>
+          sql.includes('FROM atoll_held') ? gate.promise : undefined,
+        )
+        const opening = world.start(
+          create(() => void tries++),
+          { partitions: 1, services: ['desk'] },
+          { stores },
+        )
         await world.host.advance(10)
         const feeding = await world.start(create(poisoned), { partitions: 1, services: ['feed'] })
         await call(feeding, feed.send, ['bad'])
@@ -270,12 +331,20 @@ describe('keys whose events fail', () => {
       assert.equal(rowsMax, 1_000)
       await second.quiet()
       const store = await world.stores.open('desk', runtimeMigrations)
-      assert.deepEqual(await store.reader.all({ sql: 'SELECT attempts, count(*) AS count FROM atoll_held GROUP BY attempts' }), [{ attempts: 2, count: 2_500 }])
+      assert.deepEqual(
+        await store.reader.all({ sql: 'SELECT attempts, count(*) AS count FROM atoll_held GROUP BY attempts' }),
+        [{ attempts: 2, count: 2_500 }],
+      )
     }))
 
   it('are logged one by one as long as they are few, and then counted', () =>
     inWorld(async (world) => {
-      const running = await world.start(createDesk(() => { throw new Error('poisoned') }), { partitions: 4, attemptsMax: 1 })
+      const running = await world.start(
+        createDesk(() => {
+          throw new Error('poisoned')
+        }),
+        { partitions: 4, attemptsMax: 1 },
+      )
       await call(running, feed.send, keys('bad', 3_000))
       await running.quiet()
       await world.host.advance(10_000)

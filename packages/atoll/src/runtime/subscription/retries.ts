@@ -4,8 +4,9 @@ import type { HeldEvents } from './held.ts'
 import { Lanes } from './lanes.ts'
 
 /**
- * Tries held events again when they are due, the longest due first. Only few keys are tried at a time, and beside the events that come, not
- * among them: keys that fail, or hang for as long as a handler may, take no room from those that do not.
+ * Tries held events again when they are due, the longest due first. Only few keys are tried at a time, and beside the
+ * events that come, not among them: keys that fail, or hang for as long as a handler may, take no room from those that
+ * do not.
  */
 export class Retries {
   readonly #ground: SubscriptionGround
@@ -16,7 +17,12 @@ export class Retries {
   #stopped = false
 
   /** `drive` works through what is held of a key; if it rejects, the store has failed. */
-  constructor(ground: SubscriptionGround, held: HeldEvents, drive: (key: string) => Promise<void>, onFailure: (error: unknown) => void) {
+  constructor(
+    ground: SubscriptionGround,
+    held: HeldEvents,
+    drive: (key: string) => Promise<void>,
+    onFailure: (error: unknown) => void,
+  ) {
     this.#ground = ground
     this.#held = held
     this.#drive = drive
@@ -47,7 +53,10 @@ export class Retries {
       this.#timer = undefined
       this.look()
     }
-    this.#timer = nextDueMs === undefined ? undefined : { dueMs: nextDueMs, timer: host.after(nextDueMs - host.monotonicMs(), wake) }
+    this.#timer =
+      nextDueMs === undefined
+        ? undefined
+        : { dueMs: nextDueMs, timer: host.after(nextDueMs - host.monotonicMs(), wake) }
   }
 
   /** Works on the held events of a key, after those who do so already. */

@@ -1,19 +1,26 @@
 import { AtollError } from '@atoll/host'
 
 /**
- * Events at whose statements their store fails, again and again, while it carries out all else: a statement may need more memory than the server gives it, or a function may raise what sounds
- * like a full disk. A store that is in trouble holds up everybody, and that is right; these hold up nobody but their key.
+ * Events at whose statements their store fails, again and again, while it carries out all else: a statement may need
+ * more memory than the server gives it, or a function may raise what sounds like a full disk. A store that is in
+ * trouble holds up everybody, and that is right; these hold up nobody but their key.
  *
- * Kept beside the readers, which are opened anew after each failure of the store: that the next one came as far as this event shows that the store works.
+ * Kept beside the readers, which are opened anew after each failure of the store: that the next one came as far as this
+ * event shows that the store works.
  */
 export class StatementFailures {
   readonly #failures = new Map<string, number>()
 
-  /** The store failed at what the handler of this event asked for. What to hold the event with, if that was so often enough in a row. */
+  /**
+   * The store failed at what the handler of this event asked for. What to hold the event with, if that was so often
+   * enough in a row.
+   */
   failed({ id }: { readonly id: string }, cause: unknown): StatementFailure | undefined {
-    if (AtollError.from(cause).code === 'STORE_CORRUPT') return undefined // nobody may go on writing to a damaged store as if nothing was
+    // nobody may go on writing to a damaged store as if nothing was
+    if (AtollError.from(cause).code === 'STORE_CORRUPT') return undefined
     const times = (this.#failures.get(id) ?? 0) + 1
-    if (times === 1 && this.#failures.size >= KEPT_MAX) this.#failures.clear() // of partitions that others read by now; what is not known is found out again
+    // of partitions that others read by now; what is not known is found out again
+    if (times === 1 && this.#failures.size >= KEPT_MAX) this.#failures.clear()
     this.#failures.set(id, times)
     return times < FAILURES_IN_A_ROW ? undefined : new StatementFailure(cause, times - FAILURES_IN_A_ROW)
   }

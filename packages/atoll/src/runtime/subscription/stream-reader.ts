@@ -6,8 +6,9 @@ import type { Cursor } from './cursor.ts'
 import type { SubscriptionGround } from './ground.ts'
 
 /**
- * Reads the next records for the cursors of one partition, and notices when some are missing, or are others than those that were handled. It skips
- * nothing: it calls `halt` with LOG_GAP or LOG_DIVERGED, and gives out nothing beyond that place.
+ * Reads the next records for the cursors of one partition, and notices when some are missing, or are others than those
+ * that were handled. It skips nothing: it calls `halt` with LOG_GAP or LOG_DIVERGED, and gives out nothing beyond that
+ * place.
  */
 export class StreamReader {
   readonly #ground: SubscriptionGround
@@ -26,7 +27,16 @@ export class StreamReader {
     await this.#orHalt(undefined, async () => {
       for (const cursor of cursors) {
         const { source, number, offset, id, previousOffset, furthest } = cursor
-        cursor.isProven ||= await isOfOneHistory(log, { subscription: name, source, partition: this.#partition, number, offset, id, previousOffset, furthest })
+        cursor.isProven ||= await isOfOneHistory(log, {
+          subscription: name,
+          source,
+          partition: this.#partition,
+          number,
+          offset,
+          id,
+          previousOffset,
+          furthest,
+        })
       }
     })
   }
@@ -53,12 +63,18 @@ export class StreamReader {
     return fresh
   }
 
-  /** Whether the next record was handled ahead of the cursor. Throws if it is not the next, or not the one that was handled. */
+  /**
+   * Whether the next record was handled ahead of the cursor. Throws if it is not the next, or not the one that was
+   * handled.
+   */
   #isHandled(cursor: Cursor, record: StoredRecord): boolean {
     const { source, readNumber } = cursor
     const reader = { subscription: this.#ground.name, source, partition: this.#partition }
     if (record.number !== readNumber + 1) {
-      throw new AtollError('LOG_GAP', `${reader.subscription} has read ${source} up to number ${readNumber} in partition ${reader.partition}, and the next is ${record.number}`)
+      throw new AtollError(
+        'LOG_GAP',
+        `${reader.subscription} has read ${source} up to number ${readNumber} in partition ${reader.partition}, and the next is ${record.number}`,
+      )
     }
     const handled = cursor.ahead.get(record.number)
     if (!handled) return false

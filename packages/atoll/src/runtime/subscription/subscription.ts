@@ -13,7 +13,8 @@ import { all } from '../steps.ts'
 import { PartitionReader } from './partition-reader.ts'
 
 /**
- * A named reader of the log, as far as this instance takes part in it: it holds leases on partitions, and has a reader for each.
+ * A named reader of the log, as far as this instance takes part in it: it holds leases on partitions, and has a reader
+ * for each.
  */
 export class Subscription {
   readonly ground: SubscriptionGround
@@ -28,7 +29,9 @@ export class Subscription {
   #reopenTimer: Timer | undefined
   #failures = 0
   #isShared = false
-  /** Why partitions are halted, as far as that has not been said yet: what comes within a moment is said in one line. */
+  /**
+   * Why partitions are halted, as far as that has not been said yet: what comes within a moment is said in one line.
+   */
   readonly #alarms = new Map<number, AtollError>()
   #alarmTimer: Timer | undefined
   /** What keeps partitions from being read, and the leases from being renewed; each until that is known to be over. */
@@ -55,7 +58,9 @@ export class Subscription {
     if (this.#state === 'running') return
     this.#state = 'running'
     this.#troubles.clear() // of an earlier run
-    this.#unwatch = this.#sources.map((source) => this.ground.log.watch(source, (partition) => this.#readers.get(partition)?.wake(source)))
+    this.#unwatch = this.#sources.map((source) =>
+      this.ground.log.watch(source, (partition) => this.#readers.get(partition)?.wake(source)),
+    )
     await this.#renewLeases()
     if (this.#state !== 'running') return // it was stopped meanwhile
     this.#armLook()
@@ -74,22 +79,39 @@ export class Subscription {
     return this.#bystander.look((partition) => this.#readers.has(partition))
   }
 
-  /** Lets events that are in hand end, for `drainMs` at the most, then gives up its leases. Those that are still in hand then are fenced, and the next owner handles them again. */
+  /**
+   * Lets events that are in hand end, for `drainMs` at the most, then gives up its leases. Those that are still in hand
+   * then are fenced, and the next owner handles them again.
+   */
   async stop(drainMs: number): Promise<void> {
     if (this.#state !== 'running') return
     this.#state = 'stopping'
     for (const timer of [this.#leaseTimer, this.#lookTimer, this.#reopenTimer]) timer?.cancel()
     for (const unwatch of this.#unwatch) unwatch()
     this.#raiseAlarms()
-    const renewed = this.#isAskingLog ? undefined : this.#renewing // one that goes on sees that this has stopped, and gives back what it takes
-    const drained = all([renewed, ...this.#handingOver.values(), ...[...this.#readers.values()].map((reader) => reader.stop())]).catch((error: unknown) => {
-      this.ground.logger.warn({ subscription: this.ground.name, error }, 'a partition could not be put away; it is read from what is committed')
+    // one that goes on sees that this has stopped, and gives back what it takes
+    const renewed = this.#isAskingLog ? undefined : this.#renewing
+    const drained = all([
+      renewed,
+      ...this.#handingOver.values(),
+      ...[...this.#readers.values()].map((reader) => reader.stop()),
+    ]).catch((error: unknown) => {
+      this.ground.logger.warn(
+        { subscription: this.ground.name, error },
+        'a partition could not be put away; it is read from what is committed',
+      )
     })
     if (!(await endsWithin(this.ground.host, drainMs, drained))) {
-      this.ground.logger.warn({ subscription: this.ground.name, drainMs }, 'events were still in hand when the time to drain ran out; they will be handled again')
+      this.ground.logger.warn(
+        { subscription: this.ground.name, drainMs },
+        'events were still in hand when the time to drain ran out; they will be handled again',
+      )
     }
     await this.#leases.leave(this.#held()).catch((error: unknown) => {
-      this.ground.logger.warn({ subscription: this.ground.name, error }, 'could not give up leases; they run out by themselves')
+      this.ground.logger.warn(
+        { subscription: this.ground.name, error },
+        'could not give up leases; they run out by themselves',
+      )
     })
     for (const partition of [...this.#readers.keys()]) this.#forget(partition)
     this.ground.reports.end()
@@ -101,10 +123,15 @@ export class Subscription {
     return this.#readers
   }
 
-  /** Whether a partition of a source has handled everything up to an order token; of one that is not read here, as the store last said. */
+  /**
+   * Whether a partition of a source has handled everything up to an order token; of one that is not read here, as the
+   * store last said.
+   */
   hasReached(source: string, partition: number, order: string): boolean {
     if (!this.#sources.includes(source)) return true
-    return this.#readers.get(partition)?.hasReached(source, order) ?? this.#elsewhere.hasReached(source, partition, order)
+    return (
+      this.#readers.get(partition)?.hasReached(source, order) ?? this.#elsewhere.hasReached(source, partition, order)
+    )
   }
 
   /** Whether an event of a partition may be held; of one that is not read here, nobody here knows. */
@@ -112,7 +139,10 @@ export class Subscription {
     return this.#readers.get(partition)?.holds ?? true
   }
 
-  /** Calls `resolve` when a partition of a source may have reached an order token, to look again; returns what takes that back. */
+  /**
+   * Calls `resolve` when a partition of a source may have reached an order token, to look again; returns what takes
+   * that back.
+   */
   whenReached(source: string, partition: number, order: string, resolve: () => void): () => void {
     const cursor = this.#readers.get(partition)?.cursor(source)
     return cursor ? cursor.whenReached(order, resolve) : this.#elsewhere.whenAsked(resolve)
@@ -132,10 +162,12 @@ export class Subscription {
     for (const trouble of this.#troubles.values()) problems.push(toProblem(`${name} cannot go on`, trouble))
     for (const reader of this.#readers.values()) {
       if (reader.gap) problems.push(toProblem(`${name} is halted`, reader.gap))
-      else if (!reader.isProven) problems.push(toProblem(`${name} has not yet seen whether the log has what it has read so far`))
+      else if (!reader.isProven)
+        problems.push(toProblem(`${name} has not yet seen whether the log has what it has read so far`))
     }
     if (this.#bystander.gap) problems.push(toProblem(`${name} is halted`, this.#bystander.gap))
-    return [...new Map(problems.map((problem) => [problem.reason, problem])).values()] // many partitions may have the same
+    // many partitions may have the same
+    return [...new Map(problems.map((problem) => [problem.reason, problem])).values()]
   }
 
   /** Whether everything that is in the log, as far as known here, is handled or held, and nothing is in hand. */
@@ -144,7 +176,10 @@ export class Subscription {
     return !this.#reopenTimer && !this.#renewing
   }
 
-  /** Redrives a dead letter, and what is parked behind it; reports nothing if it is not there any more. UNAVAILABLE if another instance owns its partition. */
+  /**
+   * Redrives a dead letter, and what is parked behind it; reports nothing if it is not there any more. UNAVAILABLE if
+   * another instance owns its partition.
+   */
   async redrive(place: HeldPlace, dryRun: boolean, report: (outcome: RedriveOutcome) => void): Promise<void> {
     await this.#reader(place.partition).redrive(place, dryRun, report)
   }
@@ -156,7 +191,11 @@ export class Subscription {
 
   #reader(partition: number): PartitionReader {
     const reader = this.#readers.get(partition)
-    if (!reader?.isOpen) throw new AtollError('UNAVAILABLE', `partition ${partition} of ${this.ground.name} is not read by this instance now; try again`)
+    if (!reader?.isOpen)
+      throw new AtollError(
+        'UNAVAILABLE',
+        `partition ${partition} of ${this.ground.name} is not read by this instance now; try again`,
+      )
     return reader
   }
 
@@ -198,7 +237,8 @@ export class Subscription {
     await Promise.all([...changes.taken].map(([partition, epoch]) => this.#open(partition, epoch)))
     this.#over('leases')
     // A partition that another instance has taken over is no trouble of ours.
-    for (const at of this.#troubles.keys()) if (at !== 'leases' && !this.#readers.has(at) && !changes.taken.has(at)) this.#over(at)
+    for (const at of this.#troubles.keys())
+      if (at !== 'leases' && !this.#readers.has(at) && !changes.taken.has(at)) this.#over(at)
   }
 
   async #askLog(): Promise<void> {
@@ -232,11 +272,18 @@ export class Subscription {
     }
   }
 
-  /** Gives up a reader whose lease is lost or whose store failed. Its epoch is past, so what it still does is fenced. */
+  /**
+   * Gives up a reader whose lease is lost or whose store failed. Its epoch is past, so what it still does is fenced.
+   */
   #drop(partition: number): void {
-    this.#forget(partition)?.stop().catch((error: unknown) => {
-      this.ground.logger.warn({ subscription: this.ground.name, partition, error }, 'a partition that was given up could not be put away; it is read from what is committed')
-    })
+    this.#forget(partition)
+      ?.stop()
+      .catch((error: unknown) => {
+        this.ground.logger.warn(
+          { subscription: this.ground.name, partition, error },
+          'a partition that was given up could not be put away; it is read from what is committed',
+        )
+      })
   }
 
   #forget(partition: number): PartitionReader | undefined {
@@ -246,13 +293,17 @@ export class Subscription {
     return reader
   }
 
-  /** Gives a partition to an instance that has fewer. Nobody waits for that: a handler may take its time, and meanwhile the leases must be renewed. */
+  /**
+   * Gives a partition to an instance that has fewer. Nobody waits for that: a handler may take its time, and meanwhile
+   * the leases must be renewed.
+   */
   #handOver(partition: number): void {
     const reader = this.#readers.get(partition)
     if (!reader || this.#handingOver.has(partition)) return
     const handedOver = reader
       .stop()
-      .catch((error: unknown) => this.#failed(partition, error)) // it has stopped all the same, and must not keep its lease
+      // it has stopped all the same, and must not keep its lease
+      .catch((error: unknown) => this.#failed(partition, error))
       .then(async () => {
         if (this.#readers.get(partition) !== reader) return
         this.#forget(partition)
@@ -276,8 +327,12 @@ export class Subscription {
     this.#alarmTimer = undefined
     for (const [code, alarms] of Map.groupBy(this.#alarms, ([, gap]) => gap.code)) {
       const partitions = alarms.map(([partition]) => partition).sort((a, b) => a - b)
-      const what = code === 'LOG_GAP' ? 'events are missing from the log' : 'the log has other events than those that were read'
-      this.ground.logger.error({ subscription: this.ground.name, partitions, error: alarms[0]![1] }, `ALARM: ${what}; ${partitions.length === 1 ? 'this partition is halted' : `these ${partitions.length} partitions are halted`}`) // a group has one at least
+      const what =
+        code === 'LOG_GAP' ? 'events are missing from the log' : 'the log has other events than those that were read'
+      this.ground.logger.error(
+        { subscription: this.ground.name, partitions, error: alarms[0]![1] },
+        `ALARM: ${what}; ${partitions.length === 1 ? 'this partition is halted' : `these ${partitions.length} partitions are halted`}`,
+      ) // a group has one at least
     }
     this.#alarms.clear()
   }

@@ -45,7 +45,10 @@ describe('the gateway', () => {
         const held = Array.from({ length: 5 }, () => send({ method: 'GET', url: '/held' }))
         assert.equal((await put).status, 200)
         release()
-        assert.deepEqual((await Promise.all(held)).map(({ status }) => status), [200, 200, 200, 200, 503])
+        assert.deepEqual(
+          (await Promise.all(held)).map(({ status }) => status),
+          [200, 200, 200, 200, 503],
+        )
       })
     }))
 })

@@ -10,8 +10,14 @@ export interface Admitted extends Identified {
   readonly permit: Permit
 }
 
-/** Refuses requests with OVERLOADED while too many are under way: before any work is done for them, but where a body took its time and all permits are taken when it has come. */
-export function admission(host: Host, { requestsInFlightMax }: Pick<GatewayLimits, 'requestsInFlightMax'>): Stage<Identified, Admitted, GatewayResponse, GatewayResponse> {
+/**
+ * Refuses requests with OVERLOADED while too many are under way: before any work is done for them, but where a body
+ * took its time and all permits are taken when it has come.
+ */
+export function admission(
+  host: Host,
+  { requestsInFlightMax }: Pick<GatewayLimits, 'requestsInFlightMax'>,
+): Stage<Identified, Admitted, GatewayResponse, GatewayResponse> {
   const permits = new Permits(host, requestsInFlightMax, 'requests are under way (requestsInFlightMax)')
   return (next) => async (exchange) => {
     const permit = permits.take('the request')

@@ -10,11 +10,17 @@ describe('the answer to an operation', () => {
       await send({ method: 'POST', url: '/notes', headers: json, body: '{"text":"first"}' })
       const etag = (await send({ method: 'GET', url: '/notes/1' })).headers['etag']!
       assert.match(etag, /^"1;[0-9a-f]{24}"$/)
-      const unless = async (tags: string) => (await send({ method: 'GET', url: '/notes/1', headers: { 'if-none-match': tags } })).status
+      const unless = async (tags: string) =>
+        (await send({ method: 'GET', url: '/notes/1', headers: { 'if-none-match': tags } })).status
       for (const tags of [etag, `W/${etag}`, `"x", ${etag}`, '*']) assert.equal(await unless(tags), 304, tags)
       for (const tags of ['"1"', '"x"']) assert.equal(await unless(tags), 200, tags)
       const change = async (tags: string) => {
-        const { status, headers } = await send({ method: 'PUT', url: '/notes/1/text', headers: { ...json, 'if-match': tags }, body: '{"text":"second"}' })
+        const { status, headers } = await send({
+          method: 'PUT',
+          url: '/notes/1/text',
+          headers: { ...json, 'if-match': tags },
+          body: '{"text":"second"}',
+        })
         return [status, headers['etag']]
       }
       assert.deepEqual(await change(etag), [200, '"2"'])
@@ -32,18 +38,31 @@ describe('the answer to an operation', () => {
       const ann = { authorization: 'Bearer good-ann' }
       const mine = await get(ann)
       const theirs = await get({})
-      for (const { headers } of [mine, theirs]) assert.deepEqual([headers['cache-control'], headers['vary']], ['private, no-cache', 'authorization'])
-      assert.equal((await get({ ...ann, 'if-none-match': theirs.headers['etag']! })).status, 200, 'the version is the same, the page is not')
+      for (const { headers } of [mine, theirs])
+        assert.deepEqual([headers['cache-control'], headers['vary']], ['private, no-cache', 'authorization'])
+      assert.equal(
+        (await get({ ...ann, 'if-none-match': theirs.headers['etag']! })).status,
+        200,
+        'the version is the same, the page is not',
+      )
       const again = await get({ ...ann, 'if-none-match': mine.headers['etag']! })
-      assert.deepEqual([again.status, again.headers['etag'], again.headers['vary']], [304, mine.headers['etag'], 'authorization'])
-      assert.deepEqual((await send({ method: 'GET', url: '/labels/x' })).headers['cache-control'], 'no-cache', 'what is the same for everybody may be kept for everybody')
+      assert.deepEqual(
+        [again.status, again.headers['etag'], again.headers['vary']],
+        [304, mine.headers['etag'], 'authorization'],
+      )
+      assert.deepEqual(
+        (await send({ method: 'GET', url: '/labels/x' })).headers['cache-control'],
+        'no-cache',
+        'what is the same for everybody may be kept for everybody',
+      )
     }))
 
   it('sends no answer over the limit, and says what to do', () =>
     inSystem(
       async ({ send, running }) => {
         const text = 'x'.repeat(100)
-        const take = (headers: Record<string, string> = {}) => send({ method: 'POST', url: '/notes', headers: { ...json, ...headers }, body: JSON.stringify({ text }) })
+        const take = (headers: Record<string, string> = {}) =>
+          send({ method: 'POST', url: '/notes', headers: { ...json, ...headers }, body: JSON.stringify({ text }) })
         const taken = await take()
         assert.deepEqual([taken.status, taken.json['code'], taken.json['effect']], [500, 'ANSWER_TOO_LARGE', 'none'])
         assert.equal((await send({ method: 'GET', url: '/notes/1' })).status, 404, 'it did nothing')
@@ -59,13 +78,30 @@ describe('the answer to an operation', () => {
 
   it('takes any text as a version, and hands it back as it was', () =>
     inSystem(async ({ send }) => {
-      for (const label of ['☕', 'naïve', 'two words', '"quoted"', '50%', '%41', 'a\r\nset-cookie: b', '\u0001', '👩‍💻']) {
+      for (const label of [
+        '☕',
+        'naïve',
+        'two words',
+        '"quoted"',
+        '50%',
+        '%41',
+        'a\r\nset-cookie: b',
+        '\u0001',
+        '👩‍💻',
+      ]) {
         const url = `/labels/${encodeURIComponent(label)}`
         const { status, headers } = await send({ method: 'GET', url })
         assert.equal(status, 200)
         assert.match(headers['etag']!, /^"[\x21\x23-\x7e]*"$/, label)
-        assert.equal((await send({ method: 'GET', url, headers: { 'if-none-match': headers['etag']! } })).status, 304, label)
-        assert.equal((await send({ method: 'PUT', url, headers: { 'if-match': headers['etag']! } })).json['ifMatch'], label)
+        assert.equal(
+          (await send({ method: 'GET', url, headers: { 'if-none-match': headers['etag']! } })).status,
+          304,
+          label,
+        )
+        assert.equal(
+          (await send({ method: 'PUT', url, headers: { 'if-match': headers['etag']! } })).json['ifMatch'],
+          label,
+        )
       }
       const unlike = await send({ method: 'PUT', url: '/labels/x', headers: { 'if-match': '"100%"' } })
       assert.equal(unlike.json['ifMatch'], '100%', 'what nobody encoded is taken as it is')

@@ -9,7 +9,10 @@ import type { WithInput } from './read-input.ts'
 import type { Stage } from './stage.ts'
 
 /** Makes a response of what the operation answered. ANSWER_TOO_LARGE; for a query, PRECONDITION_FAILED. */
-export function answer(host: Host, { answerBytesMax }: Pick<GatewayLimits, 'answerBytesMax'>): Stage<WithInput, WithInput, Dispatched, GatewayResponse> {
+export function answer(
+  host: Host,
+  { answerBytesMax }: Pick<GatewayLimits, 'answerBytesMax'>,
+): Stage<WithInput, WithInput, Dispatched, GatewayResponse> {
   const options = { bytesMax: answerBytesMax, digest: (text: string) => host.digest(text) }
   return (next) => async (exchange) => {
     const dispatched = await next(exchange)
@@ -23,14 +26,20 @@ interface AnswerOptions {
   digest(text: string): string
 }
 
-function toAnswer(request: GatewayRequest, operation: BoundOperation, dispatched: Dispatched, { bytesMax, digest }: AnswerOptions): GatewayResponse {
+function toAnswer(
+  request: GatewayRequest,
+  operation: BoundOperation,
+  dispatched: Dispatched,
+  { bytesMax, digest }: AnswerOptions,
+): GatewayResponse {
   const { output, outputJson, outcome, position, etag, replayed } = dispatched
   const { kind, status } = operation
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (kind === 'command') headers['atoll-position'] = encodePosition(position)
   if (replayed) headers['idempotency-replayed'] = 'true'
   const body = outputJson ?? (output === undefined ? undefined : JSON.stringify(output))
-  if (body !== undefined) assertAnswerSize(operation, body, bytesMax, 'done') // of what was answered before, under a larger limit: of anything else, the runtime has looked already
+  // of what was answered before, under a larger limit: of anything else, the runtime has looked already
+  if (body !== undefined) assertAnswerSize(operation, body, bytesMax, 'done')
   if (etag !== undefined) {
     // A page that a command shows is what its query would answer; a command's own answer is not.
     const isPage = kind === 'query' || outcome === 'shown'
@@ -51,7 +60,9 @@ function assertMatches(request: GatewayRequest, operation: BoundOperation, versi
   const ifMatch = readCondition('If-Match', headerOf(request.headers['if-match']))
   const versions = ifMatch && versionsOf(ifMatch)
   if (!versions || (version !== undefined && versions.includes(version))) return
-  throw new AtollError('PRECONDITION_FAILED', `${operation.name} answers another version than those in If-Match`, { details: { version } })
+  throw new AtollError('PRECONDITION_FAILED', `${operation.name} answers another version than those in If-Match`, {
+    details: { version },
+  })
 }
 
 /** A page with a version may be kept and asked after. What depends on the caller is kept for that caller alone. */

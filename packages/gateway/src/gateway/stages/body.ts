@@ -5,22 +5,32 @@ import type { GatewayLimits } from '../options.ts'
 
 export type BodyLimits = Pick<GatewayLimits, 'bodyBytesMax' | 'bodyDepthMax' | 'bodyValuesMax'>
 
-/** Reads the body of a request: a JSON object, or undefined if there is none. MALFORMED, UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, INVALID. */
-export async function readBody(request: GatewayRequest, limits: BodyLimits): Promise<Record<string, unknown> | undefined> {
+/**
+ * Reads the body of a request: a JSON object, or undefined if there is none. MALFORMED, UNSUPPORTED_MEDIA_TYPE,
+ * BODY_TOO_LARGE, INVALID.
+ */
+export async function readBody(
+  request: GatewayRequest,
+  limits: BodyLimits,
+): Promise<Record<string, unknown> | undefined> {
   const { headers } = request
   const length = headerOf(headers['content-length'])
   const hasBody = (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
   if (!hasBody) return undefined
   assertReadable(headerOf(headers['content-type']), headerOf(headers['content-encoding']))
   const { bodyBytesMax } = limits
-  if (Number(length) > bodyBytesMax) throw new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bodyBytesMax} are allowed (bodyBytesMax)`)
+  if (Number(length) > bodyBytesMax)
+    throw new AtollError('BODY_TOO_LARGE', `the body has ${length} bytes; ${bodyBytesMax} are allowed (bodyBytesMax)`)
   const text = await request.body(bodyBytesMax)
   if (text.trim() === '') return undefined
   const hasScientific = assertShape(text, limits)
   const body = parse(text)
   if (hasScientific || LONG_NUMBER.test(text)) assertExact(text)
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown> // an object that is no list
-  throw new AtollError('INVALID', 'the body must be a JSON object', { details: { fields: { body: ['must be an object'] } } })
+  // an object that is no list
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
+  throw new AtollError('INVALID', 'the body must be a JSON object', {
+    details: { fields: { body: ['must be an object'] } },
+  })
 }
 
 function assertReadable(type: string | undefined, encoding: string | undefined): void {
@@ -37,9 +47,9 @@ function assertReadable(type: string | undefined, encoding: string | undefined):
 }
 
 /**
- * Holds a text against the limits of its shape before it is parsed. What comes later takes time with each value, and stack with each level;
- * a megabyte of fields with names of their own takes the parser alone a hundred times as long as one long text. Answers whether a number in it is in
- * scientific notation.
+ * Holds a text against the limits of its shape before it is parsed. What comes later takes time with each value, and
+ * stack with each level; a megabyte of fields with names of their own takes the parser alone a hundred times as long as
+ * one long text. Answers whether a number in it is in scientific notation.
  */
 function assertShape(text: string, { bodyDepthMax, bodyValuesMax }: BodyLimits): boolean {
   let hasScientific = false
@@ -53,7 +63,8 @@ function assertShape(text: string, { bodyDepthMax, bodyValuesMax }: BodyLimits):
       case BRACE:
       case BRACKET:
         values++
-        if (++depth > bodyDepthMax) throw new AtollError('BODY_TOO_LARGE', `the body nests deeper than ${bodyDepthMax} levels (bodyDepthMax)`)
+        if (++depth > bodyDepthMax)
+          throw new AtollError('BODY_TOO_LARGE', `the body nests deeper than ${bodyDepthMax} levels (bodyDepthMax)`)
         break
       case BRACE_END:
       case BRACKET_END:
@@ -66,7 +77,11 @@ function assertShape(text: string, { bodyDepthMax, bodyValuesMax }: BodyLimits):
       case LARGE_E:
         if (text.charCodeAt(index - 1) <= DIGIT_9) hasScientific = true // the words of JSON have letters before it
     }
-    if (values > bodyValuesMax) throw new AtollError('BODY_TOO_LARGE', `the body has more than ${bodyValuesMax} fields and list elements (bodyValuesMax)`)
+    if (values > bodyValuesMax)
+      throw new AtollError(
+        'BODY_TOO_LARGE',
+        `the body has more than ${bodyValuesMax} fields and list elements (bodyValuesMax)`,
+      )
   }
   return hasScientific
 }
@@ -89,10 +104,14 @@ function parse(text: string): unknown {
   }
 }
 
-/** Refuses numbers that are not kept as they were written. Only texts with that many digits in a row, or scientific notation, are read a second time. */
+/**
+ * Refuses numbers that are not kept as they were written. Only texts with that many digits in a row, or scientific
+ * notation, are read a second time.
+ */
 function assertExact(text: string): void {
   const visit = (name: string, value: unknown, { source }: { source?: string } = {}): unknown => {
-    if (typeof value === 'number' && source !== undefined && !isKept(source, value)) throw inexact(name, source, 'send it as a text')
+    if (typeof value === 'number' && source !== undefined && !isKept(source, value))
+      throw inexact(name, source, 'send it as a text')
     return value
   }
   JSON.parse(text, visit)
@@ -101,4 +120,6 @@ function assertExact(text: string): void {
 /** So many digits may be more than a number keeps. */
 const LONG_NUMBER = /\d{16}/
 
-const [QUOTE, COMMA, DIGIT_9, LARGE_E, BRACKET, BACKSLASH, BRACKET_END, SMALL_E, BRACE, BRACE_END] = [0x22, 0x2c, 0x39, 0x45, 0x5b, 0x5c, 0x5d, 0x65, 0x7b, 0x7d]
+const [QUOTE, COMMA, DIGIT_9, LARGE_E, BRACKET, BACKSLASH, BRACKET_END, SMALL_E, BRACE, BRACE_END] = [
+  0x22, 0x2c, 0x39, 0x45, 0x5b, 0x5c, 0x5d, 0x65, 0x7b, 0x7d,
+]

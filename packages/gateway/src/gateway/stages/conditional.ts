@@ -13,7 +13,10 @@ export interface Conditional extends Timed {
 /** Reads If-Match and If-None-Match of a command, and has it tried with each version that they allow. */
 export function conditional(): Stage<Timed, Conditional, Dispatched, Dispatched> {
   return (next) => async (exchange) => {
-    const { request: { headers }, target: { operation } } = exchange
+    const {
+      request: { headers },
+      target: { operation },
+    } = exchange
     if (operation.kind !== 'command') return next(note(exchange, { ifMatch: undefined, ifNoneMatch: undefined }))
     const ifMatch = readCondition('If-Match', headerOf(headers['if-match']))
     const ifNoneMatch = readIfNew(headerOf(headers['if-none-match']))

@@ -9,7 +9,14 @@ export interface Timed extends Positioned {
   readonly deadlineMs: number
 }
 
-/** Sets the deadline of the operation. What it took to know the caller counts, and what it took the client to send its body does not. */
-export function deadline(host: Host, { deadlineMs }: Pick<GatewayLimits, 'deadlineMs'>): Stage<Positioned, Timed, Dispatched, Dispatched> {
-  return (next) => (exchange) => next(note(exchange, { deadlineMs: host.monotonicMs() + deadlineMs - exchange.authenticationMs }))
+/**
+ * Sets the deadline of the operation. What it took to know the caller counts, and what it took the client to send its
+ * body does not.
+ */
+export function deadline(
+  host: Host,
+  { deadlineMs }: Pick<GatewayLimits, 'deadlineMs'>,
+): Stage<Positioned, Timed, Dispatched, Dispatched> {
+  return (next) => (exchange) =>
+    next(note(exchange, { deadlineMs: host.monotonicMs() + deadlineMs - exchange.authenticationMs }))
 }

@@ -6,9 +6,15 @@ import type { Conditional } from './conditional.ts'
 import type { Handler } from './stage.ts'
 
 /** Has the system carry out the operation. */
-export function dispatch(running: Pick<RunningSystem, 'dispatch'>, { answerBytesMax }: Pick<GatewayLimits, 'answerBytesMax'>): Handler<Conditional, Dispatched> {
+export function dispatch(
+  running: Pick<RunningSystem, 'dispatch'>,
+  { answerBytesMax }: Pick<GatewayLimits, 'answerBytesMax'>,
+): Handler<Conditional, Dispatched> {
   return (exchange) => {
-    const { request: { headers }, target: { operation } } = exchange
+    const {
+      request: { headers },
+      target: { operation },
+    } = exchange
     return running.dispatch(operation.name, {
       input: exchange.input,
       isFromClient: true,

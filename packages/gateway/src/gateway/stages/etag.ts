@@ -1,6 +1,6 @@
-// HTTP takes only visible ASCII between an ETag's quotes, and a version may be any text. What does not fit is percent-encoded, and
-// decoded when it comes back, so that handlers see the version that they gave out. Behind a semicolon comes the digest of what was
-// answered: the same version may look different to another caller, or later.
+// HTTP takes only visible ASCII between an ETag's quotes, and a version may be any text. What does not fit is
+// percent-encoded, and decoded when it comes back, so that handlers see the version that they gave out. Behind a
+// semicolon comes the digest of what was answered: the same version may look different to another caller, or later.
 
 /** A version as the value of an ETag header. */
 export function toEtag(version: string, digest?: string): string {

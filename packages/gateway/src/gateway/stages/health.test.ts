@@ -3,7 +3,12 @@ import { describe, it } from 'node:test'
 import { inSystem } from '../../../test/system.ts'
 import { health } from './health.ts'
 
-const ill = () => ({ ready: false, reasons: ['service shelf: nobody is at db.internal'], brief: ['service shelf: UNAVAILABLE'], warnings: ['log:sync is 2m, and was accepted: set it at nats.internal'] })
+const ill = () => ({
+  ready: false,
+  reasons: ['service shelf: nobody is at db.internal'],
+  brief: ['service shelf: UNAVAILABLE'],
+  warnings: ['log:sync is 2m, and was accepted: set it at nats.internal'],
+})
 const well = () => ({ ready: true, reasons: [], brief: [], warnings: [] })
 const secret = 'a secret of the library'
 
@@ -17,26 +22,43 @@ interface Asked {
 async function readyz(readiness: typeof ill | typeof well, asked: Asked = {}): Promise<unknown[]> {
   const { authorization, known, own = [] } = { known: secret, ...asked }
   const answerTo = health({ readiness, own: () => own, secret: known })(() => Promise.reject(new Error('it went on')))
-  const request = { method: 'GET', url: '/readyz', headers: { authorization }, address: '', body: async () => '', signal: () => undefined }
+  const request = {
+    method: 'GET',
+    url: '/readyz',
+    headers: { authorization },
+    address: '',
+    body: async () => '',
+    signal: () => undefined,
+  }
   const { status, body } = await answerTo({ request, requestId: 'r', trace: 't' })
   return [status, JSON.parse(body!)]
 }
 
 describe('the health of a gateway', () => {
   it('is a matter of yes or no for strangers: neither services nor settings are named', async () => {
-    for (const authorization of ['', 'Bearer x', `bearer ${secret}`, secret]) assert.deepEqual(await readyz(ill, { authorization }), [503, { ready: false }])
+    for (const authorization of ['', 'Bearer x', `bearer ${secret}`, secret])
+      assert.deepEqual(await readyz(ill, { authorization }), [503, { ready: false }])
     assert.deepEqual(await readyz(ill), [503, { ready: false }])
     assert.deepEqual(await readyz(well), [200, { ready: true }])
   })
 
   it('is told in full to those who know the secret', async () => {
     const { reasons, warnings } = ill()
-    assert.deepEqual(await readyz(ill, { authorization: `Bearer ${secret}` }), [503, { ready: false, reasons, warnings }])
-    assert.deepEqual(await readyz(well, { authorization: `Bearer ${secret}`, own: ['the gateway is draining'] }), [503, { ready: false, reasons: ['the gateway is draining'] }])
+    assert.deepEqual(await readyz(ill, { authorization: `Bearer ${secret}` }), [
+      503,
+      { ready: false, reasons, warnings },
+    ])
+    assert.deepEqual(await readyz(well, { authorization: `Bearer ${secret}`, own: ['the gateway is draining'] }), [
+      503,
+      { ready: false, reasons: ['the gateway is draining'] },
+    ])
   })
 
   it('is told in brief where there is no secret, as on the machine of a developer', async () => {
-    assert.deepEqual(await readyz(ill, { known: undefined }), [503, { ready: false, reasons: ['service shelf: UNAVAILABLE'], warnings: ['log:sync is 2m, and was accepted'] }])
+    assert.deepEqual(await readyz(ill, { known: undefined }), [
+      503,
+      { ready: false, reasons: ['service shelf: UNAVAILABLE'], warnings: ['log:sync is 2m, and was accepted'] },
+    ])
   })
 
   it('says whether it lives, and whether it is ready and why not', () =>

@@ -13,7 +13,10 @@ export interface HealthOptions {
   readonly secret: string | undefined
 }
 
-/** Answers `/livez` and `/readyz`. Strangers learn whether it is ready, as a balancer must; operators, with the secret, why not. */
+/**
+ * Answers `/livez` and `/readyz`. Strangers learn whether it is ready, as a balancer must; operators, with the secret,
+ * why not.
+ */
 export function health(options: HealthOptions): Stage<Identified, Identified, GatewayResponse, GatewayResponse> {
   const isOperator = options.secret === undefined ? undefined : createSecretCheck(options.secret)
   return (next) => async (exchange) => {
@@ -31,7 +34,8 @@ function toReadiness({ readiness, own }: HealthOptions, isOperator: boolean | un
   const reasons = own()
   const ready = known.ready && reasons.length === 0
   const status = ready ? 200 : 503
-  if (isOperator === undefined) return json(status, { ready, ...said([...reasons, ...known.brief], known.warnings.map(inBrief)) })
+  if (isOperator === undefined)
+    return json(status, { ready, ...said([...reasons, ...known.brief], known.warnings.map(inBrief)) })
   if (!isOperator) return json(status, { ready })
   return json(status, { ready, ...said([...reasons, ...known.reasons], known.warnings) })
 }
@@ -41,5 +45,9 @@ function said(reasons: readonly string[], warnings: readonly string[]): object {
 }
 
 function json(status: number, body: object): GatewayResponse {
-  return { status, headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' }, body: JSON.stringify(body) }
+  return {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' },
+    body: JSON.stringify(body),
+  }
 }

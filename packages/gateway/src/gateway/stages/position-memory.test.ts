@@ -18,7 +18,10 @@ describe('the memory of positions', () => {
     memory.recall('ann') // reads
     memory.remember('ben', position(2)) // writes
     memory.remember('dora', position(3))
-    assert.deepEqual(['ann', 'ben', 'cleo', 'dora'].map((name) => memory.recall(name)), [position(1), { notes: { 0: '2-1' } }, undefined, position(3)])
+    assert.deepEqual(
+      ['ann', 'ben', 'cleo', 'dora'].map((name) => memory.recall(name)),
+      [position(1), { notes: { 0: '2-1' } }, undefined, position(3)],
+    )
   })
 
   it('forgets what is old, however often it is asked for', () => {
@@ -33,6 +36,10 @@ describe('the memory of positions', () => {
   it('keeps the furthest of what somebody has seen', () => {
     const { memory } = createMemory(3)
     for (const seq of [2, 10, 9]) memory.remember('ann', position(seq))
-    assert.deepEqual(memory.recall('ann'), { notes: { 0: '10-9-2' } }, 'and what came before it, which may wait for another try')
+    assert.deepEqual(
+      memory.recall('ann'),
+      { notes: { 0: '10-9-2' } },
+      'and what came before it, which may wait for another try',
+    )
   })
 })

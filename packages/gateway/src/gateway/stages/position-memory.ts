@@ -14,11 +14,11 @@ interface Distrust {
 }
 
 /**
- * What has been seen under each name, so that clients who know nothing of positions read their own writes. A name is a caller's id, or an
- * address: somebody who has just registered reads on with a token that the gateway has never seen.
+ * What has been seen under each name, so that clients who know nothing of positions read their own writes. A name is a
+ * caller's id, or an address: somebody who has just registered reads on with a token that the gateway has never seen.
  *
- * It forgets the least recently used, and what is old. That is safe enough: services are milliseconds behind, not minutes, and a client
- * that must be sure sends the Atoll-Position header back.
+ * It forgets the least recently used, and what is old. That is safe enough: services are milliseconds behind, not
+ * minutes, and a client that must be sure sends the Atoll-Position header back.
  */
 export class PositionMemory {
   readonly #entries = new Map<string, Entry>()
@@ -52,8 +52,9 @@ export class PositionMemory {
   }
 
   /**
-   * What is remembered under this name was waited for in vain: it is forgotten, and nothing is remembered for a while. Once may be an instance that has just come or gone; each time that it comes
-   * again soon, the while is twice as long, and at most as long as anything is remembered.
+   * What is remembered under this name was waited for in vain: it is forgotten, and nothing is remembered for a while.
+   * Once may be an instance that has just come or gone; each time that it comes again soon, the while is twice as long,
+   * and at most as long as anything is remembered.
    */
   distrust(name: string): void {
     const nowMs = this.#host.monotonicMs()

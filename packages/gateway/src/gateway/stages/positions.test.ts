@@ -20,8 +20,16 @@ const json = { 'content-type': 'application/json' }
 describe('the gateway', () => {
   it('lets whoever wrote read it at once: by address, by caller, and by the position in the header', () =>
     inSystem(async ({ send, slow }) => {
-      const post = (address: string, authorization?: string) => send({ method: 'POST', url: '/notes', headers: { ...json, ...(authorization ? { authorization } : {}) }, body: '{"text":"x"}', address })
-      const count = async (address: string, headers: Record<string, string> = {}) => (await send({ method: 'GET', url: '/count', headers, address })).json['count']
+      const post = (address: string, authorization?: string) =>
+        send({
+          method: 'POST',
+          url: '/notes',
+          headers: { ...json, ...(authorization ? { authorization } : {}) },
+          body: '{"text":"x"}',
+          address,
+        })
+      const count = async (address: string, headers: Record<string, string> = {}) =>
+        (await send({ method: 'GET', url: '/count', headers, address })).json['count']
       await slow(async (release) => {
         const { headers } = await post('10.0.0.1')
         assert.equal(await count('10.0.0.9'), 0, 'somebody else is not kept waiting')
@@ -34,8 +42,12 @@ describe('the gateway', () => {
   it('tells clients behind a proxy that it trusts apart by the address that the proxy added', () =>
     inSystem(
       async ({ send, slow }) => {
-        const through = (forwarded: string) => ({ address: '10.0.0.1', headers: { ...json, 'x-forwarded-for': forwarded } })
-        const count = async (forwarded: string) => (await send({ method: 'GET', url: '/count', ...through(forwarded) })).json['count']
+        const through = (forwarded: string) => ({
+          address: '10.0.0.1',
+          headers: { ...json, 'x-forwarded-for': forwarded },
+        })
+        const count = async (forwarded: string) =>
+          (await send({ method: 'GET', url: '/count', ...through(forwarded) })).json['count']
         await slow(async (release) => {
           await send({ method: 'POST', url: '/notes', body: '{"text":"x"}', ...through('203.0.113.7') })
           assert.equal(await count('203.0.113.7, 203.0.113.8'), 0, 'what a client claims itself does not count')
@@ -49,8 +61,12 @@ describe('the gateway', () => {
 
   it('goes by the address of the connection unless it is told of a proxy', () =>
     inSystem(async ({ send, slow }) => {
-      const from = (address: string, forwarded: string) => ({ address, headers: { ...json, 'x-forwarded-for': forwarded } })
-      const count = async (address: string, forwarded: string) => (await send({ method: 'GET', url: '/count', ...from(address, forwarded) })).json['count']
+      const from = (address: string, forwarded: string) => ({
+        address,
+        headers: { ...json, 'x-forwarded-for': forwarded },
+      })
+      const count = async (address: string, forwarded: string) =>
+        (await send({ method: 'GET', url: '/count', ...from(address, forwarded) })).json['count']
       await slow(async (release) => {
         await send({ method: 'POST', url: '/notes', body: '{"text":"x"}', ...from('10.0.0.1', '203.0.113.7') })
         assert.equal(await count('10.0.0.2', '203.0.113.7'), 0, 'a claim changes nothing')
@@ -87,7 +103,8 @@ describe('the gateway, of what is written at an address by somebody who is not i
     }
     assert.equal(await whileMs(), 0)
     const inVain = async (): Promise<number> => {
-      for (let each = 0; each < 3; each++) await ask('GET', '10.0.0.1', 'ben', { missed: true }) // three who waited for the same
+      // three who waited for the same
+      for (let each = 0; each < 3; each++) await ask('GET', '10.0.0.1', 'ben', { missed: true })
       return whileMs()
     }
     const whiles: number[] = []
@@ -101,7 +118,8 @@ describe('the gateway, of what is written at an address by somebody who is not i
   it('forgets no caller for it, from however many addresses it comes', async () => {
     const { ask } = front({ positionsMax: 10 })
     await ask('POST', '10.0.0.1', 'ann', { position: position('7') })
-    for (let address = 0; address < 100; address++) await ask('POST', `10.0.1.${address}`, undefined, { position: position('8') })
+    for (let address = 0; address < 100; address++)
+      await ask('POST', `10.0.1.${address}`, undefined, { position: position('8') })
     assert.deepEqual((await ask('GET', '10.0.0.1', 'ann')).position, position('7'))
   })
 })
@@ -121,17 +139,37 @@ function front(limits: Partial<GatewayLimits>) {
     {
       system: system('desks', { services: [service(desk, { handlers: { write: () => {}, read: () => {} } })] }),
       readiness: () => ({ ready: true, reasons: [], brief: [], warnings: [] }),
-      dispatch: async (_, request) => ((asked = request), { output: undefined, outcome: 'done', position: {}, ...next }),
+      dispatch: async (_, request) => (
+        (asked = request),
+        { output: undefined, outcome: 'done', position: {}, ...next }
+      ),
     },
-    { host: { ...createNodeHost(), monotonicMs: () => clock.ms }, logger: silentLogger, authenticate: async (token) => ({ id: token, claims: {} }), limits },
+    {
+      host: { ...createNodeHost(), monotonicMs: () => clock.ms },
+      logger: silentLogger,
+      authenticate: async (token) => ({ id: token, claims: {} }),
+      limits,
+    },
   )
   return {
     clock,
     /** Sends a request that is answered so; resolves with what the system was asked. */
-    async ask(method: string, address: string, caller: string | undefined, answer: Partial<Dispatched> = {}): Promise<Dispatch> {
+    async ask(
+      method: string,
+      address: string,
+      caller: string | undefined,
+      answer: Partial<Dispatched> = {},
+    ): Promise<Dispatch> {
       next = answer
       const headers: Record<string, string> = caller === undefined ? {} : { authorization: `Bearer ${caller}` }
-      const { status } = await gateway.handle({ method, url: '/notes', headers, address, body: async () => '', signal: () => undefined })
+      const { status } = await gateway.handle({
+        method,
+        url: '/notes',
+        headers,
+        address,
+        body: async () => '',
+        signal: () => undefined,
+      })
       assert.equal(status, 204)
       return asked
     },

@@ -23,7 +23,9 @@ export function positions(options: PositionsOptions): Stage<WithInput, Positione
   const seen = new Seen(options)
   return (next) => async (exchange) => {
     const { request, caller } = exchange
-    const dispatched = await next(note(exchange, { position: seen.by(request, caller), maybeSeen: seen.maybeBy(request) }))
+    const dispatched = await next(
+      note(exchange, { position: seen.by(request, caller), maybeSeen: seen.maybeBy(request) }),
+    )
     if (exchange.target.operation.kind === 'command') seen.remember(request, caller, dispatched.position)
     if (dispatched.missed) seen.distrust(request)
     return dispatched
@@ -69,9 +71,17 @@ class Seen {
     this.#addresses.distrust(this.#addressOf(request))
   }
 
-  /** The client's address. Entries before the last one came with the request to the proxy: anybody may have written them. */
+  /**
+   * The client's address. Entries before the last one came with the request to the proxy: anybody may have written
+   * them.
+   */
   #addressOf(request: GatewayRequest): string {
     const forwarded = this.#options.trustProxy ? request.headers['x-forwarded-for'] : undefined
-    return String(forwarded ?? '').split(',').at(-1)!.trim() || request.address
+    return (
+      String(forwarded ?? '')
+        .split(',')
+        .at(-1)!
+        .trim() || request.address
+    )
   }
 }

@@ -3,16 +3,20 @@ import type { ErrorShape } from 'atoll'
 import type { GatewayResponse } from '../exchange.ts'
 
 /**
- * An error as a response: as the contract words it, or as problem+json (RFC 9457). Errors of the caller (4xx) carry their message. Ours (5xx) carry
- * only the code and the request id, because the message may name addresses, databases and users; the log has it under that id. Throws what the
- * contract's words throw, and if they make no answer.
+ * An error as a response: as the contract words it, or as problem+json (RFC 9457). Errors of the caller (4xx) carry
+ * their message. Ours (5xx) carry only the code and the request id, because the message may name addresses, databases
+ * and users; the log has it under that id. Throws what the contract's words throw, and if they make no answer.
  */
 export function toResponse(thrown: unknown, requestId: string, shape: ErrorShape | undefined): GatewayResponse {
   const error = toShown(AtollError.from(thrown))
   const shaped = shape?.(error)
   const { status } = shaped ?? error
-  if (!Number.isInteger(status) || status < 200 || status > 599) throw new Error(`the contract answers ${error.code} with status ${status}; give one from 200 to 599`)
-  if (bodiless.has(status)) throw new Error(`the contract answers ${error.code} with status ${status}, which says that there is nothing to read; give another`)
+  if (!Number.isInteger(status) || status < 200 || status > 599)
+    throw new Error(`the contract answers ${error.code} with status ${status}; give one from 200 to 599`)
+  if (bodiless.has(status))
+    throw new Error(
+      `the contract answers ${error.code} with status ${status}, which says that there is nothing to read; give another`,
+    )
   const headers: Record<string, string> = {
     'content-type': shaped ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
@@ -31,7 +35,11 @@ function toShown(error: AtollError): AtollError {
   const { effect } = error.details
   const code = 'status' in errorCodes[error.code] ? error.code : 'INTERNAL'
   const said = words[code] ?? 'the request cannot be served now'
-  return new AtollError(code, `${said}${isEffect(effect) ? effects[effect] : ''}${more[code] ?? '; the log tells more under the request id'}`, isEffect(effect) ? { details: { effect } } : {})
+  return new AtollError(
+    code,
+    `${said}${isEffect(effect) ? effects[effect] : ''}${more[code] ?? '; the log tells more under the request id'}`,
+    isEffect(effect) ? { details: { effect } } : {},
+  )
 }
 
 const words: Partial<Record<ErrorCode, string>> = {
@@ -50,7 +58,8 @@ const more: Partial<Record<ErrorCode, string>> = {
 const effects = {
   none: ', and it had no effect',
   done: '. What was asked for has been done',
-  unknown: '. Whether it had an effect is not known, and it was not sent again: use an Idempotency-Key to make that safe',
+  unknown:
+    '. Whether it had an effect is not known, and it was not sent again: use an Idempotency-Key to make that safe',
 } as const
 
 function isEffect(value: unknown): value is keyof typeof effects {

@@ -22,7 +22,10 @@ export function problems(failures: FailureLog): Stage<Identified, Identified, Ga
 }
 
 /** The same once it is known what a request is for: in the words of its contract, where that has some. */
-export function contractErrors(failures: FailureLog, { attribution, logger }: Pick<GatewayOptions, 'attribution' | 'logger'>): Stage<Routed, Routed, GatewayResponse, GatewayResponse> {
+export function contractErrors(
+  failures: FailureLog,
+  { attribution, logger }: Pick<GatewayOptions, 'attribution' | 'logger'>,
+): Stage<Routed, Routed, GatewayResponse, GatewayResponse> {
   return (next) => async (exchange) => {
     try {
       return await next(exchange)
@@ -31,14 +34,27 @@ export function contractErrors(failures: FailureLog, { attribution, logger }: Pi
       const tell = (failure: unknown): void => failures.tell(failure, requestId, target.operation.name)
       tell(error)
       const { errors } = target
-      const shape = errors && ((shown: AtollError) => runAttributed(attribution, logger, { handling: `the errors of ${target.operation.contract}`, requestId }, () => errors(shown)))
+      const shape =
+        errors &&
+        ((shown: AtollError) =>
+          runAttributed(
+            attribution,
+            logger,
+            { handling: `the errors of ${target.operation.contract}`, requestId },
+            () => errors(shown),
+          ))
       return inWords(error, requestId, shape, tell)
     }
   }
 }
 
 /** What a service's author wrote may fail here too: the words of the contract, or details that are not JSON. */
-function inWords(error: unknown, requestId: string, shape: ErrorShape | undefined, tell: (unworded: unknown) => void): GatewayResponse {
+function inWords(
+  error: unknown,
+  requestId: string,
+  shape: ErrorShape | undefined,
+  tell: (unworded: unknown) => void,
+): GatewayResponse {
   try {
     return toResponse(error, requestId, shape)
   } catch (unworded) {

@@ -14,7 +14,10 @@ export interface WithInput extends Authenticated {
 export function readInput(limits: BodyLimits): Stage<Authenticated, WithInput, GatewayResponse, GatewayResponse> {
   return (next) => async (exchange) => {
     const { request, permit, target, params, query } = exchange
-    const body = request.method === 'GET' || request.method === 'HEAD' ? undefined : await permit.whileAwaiting(readBody(request, limits))
+    const body =
+      request.method === 'GET' || request.method === 'HEAD'
+        ? undefined
+        : await permit.whileAwaiting(readBody(request, limits))
     const input = toInput(query, body, params)
     assertExactTexts(input, target.numbers)
     return next(note(exchange, { input }))

@@ -18,8 +18,13 @@ export function route(routes: Routes): Stage<Admitted, Routed, GatewayResponse, 
     if (match) return next(note(exchange, match))
     const allowed = routes.allowed(url)
     if (allowed.length === 0) throw new AtollError('NOT_FOUND', `there is nothing at ${pathOf(url)}`)
-    if (method === 'OPTIONS') return { status: 204, headers: { allow: [...allowed, 'OPTIONS'].join(', ') }, body: undefined }
-    const refusal = toResponse(new AtollError('METHOD_NOT_ALLOWED', `${pathOf(url)} does not know ${method}; it knows ${allowed.join(', ')}`), exchange.requestId, undefined)
+    if (method === 'OPTIONS')
+      return { status: 204, headers: { allow: [...allowed, 'OPTIONS'].join(', ') }, body: undefined }
+    const refusal = toResponse(
+      new AtollError('METHOD_NOT_ALLOWED', `${pathOf(url)} does not know ${method}; it knows ${allowed.join(', ')}`),
+      exchange.requestId,
+      undefined,
+    )
     refusal.headers['allow'] = allowed.join(', ')
     return refusal
   }

@@ -31,7 +31,11 @@ export class Routes {
       for (const operation of service.contract.operations) {
         if (!operation.http) continue
         const [method, path] = operation.http.split(' ') as [Method, string] // the Route type says so
-        this.#router.on(method, basePath + path, unused, { operation, errors: service.contract.errors, numbers: coercedNumbers(operation.input) } satisfies Target)
+        this.#router.on(method, basePath + path, unused, {
+          operation,
+          errors: service.contract.errors,
+          numbers: coercedNumbers(operation.input),
+        } satisfies Target)
       }
     }
   }
@@ -59,7 +63,10 @@ export class Routes {
   }
 }
 
-/** The router leaves a value that it cannot decode as it is, so that it would be the same as another one, which was encoded twice. */
+/**
+ * The router leaves a value that it cannot decode as it is, so that it would be the same as another one, which was
+ * encoded twice.
+ */
 function assertDecodable(query: string): void {
   if (!query.includes('%')) return
   try {

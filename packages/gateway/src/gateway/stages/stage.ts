@@ -2,8 +2,9 @@
 export type Handler<Exchange, Answer> = (exchange: Exchange) => Promise<Answer>
 
 /**
- * One stage of a request's way through the gateway. It gets what the stages before it have found out, and hands on what it adds; what the next one
- * answers comes back through it. It may answer by itself, change an answer, or throw: then `problems` answers.
+ * One stage of a request's way through the gateway. It gets what the stages before it have found out, and hands on what
+ * it adds; what the next one answers comes back through it. It may answer by itself, change an answer, or throw: then
+ * `problems` answers.
  */
 export type Stage<In, Out, Inner, Outer> = (next: Handler<Out, Inner>) => Handler<In, Outer>
 
@@ -29,6 +30,9 @@ export class Stages<In, Answer, Out, Inner> {
 }
 
 /** Notes on an exchange what a stage has found out. It is the same object all the way: there are many stages. */
-export function note<Exchange extends object, Facts extends object>(exchange: Exchange, facts: Facts): Exchange & Facts {
+export function note<Exchange extends object, Facts extends object>(
+  exchange: Exchange,
+  facts: Facts,
+): Exchange & Facts {
   return Object.assign(exchange, facts)
 }

@@ -1,8 +1,8 @@
 import { AtollError } from '@atoll/host'
 
 /**
- * Path and query string of a request target: as most clients send it, or with scheme and host before it, as to a proxy (RFC 9112 § 3.2.2).
- * MALFORMED for any other target.
+ * Path and query string of a request target: as most clients send it, or with scheme and host before it, as to a proxy
+ * (RFC 9112 § 3.2.2). MALFORMED for any other target.
  */
 export function toTarget(sent: string): string {
   if (sent.startsWith('/')) return sent

@@ -105,11 +105,18 @@ export class Appender {
     const { source, partition } = stream
     const { number } = record
     if (!(number >= 1 && number <= stream.next)) {
-      return new AtollError('LOG_GAP', `record ${number} cannot be appended to partition ${partition} of ${source}: the next number is ${stream.next + 1}`, {
-        details: { source, partition, number, expected: stream.next + 1 },
-      })
+      return new AtollError(
+        'LOG_GAP',
+        `record ${number} cannot be appended to partition ${partition} of ${source}: the next number is ${stream.next + 1}`,
+        {
+          details: { source, partition, number, expected: stream.next + 1 },
+        },
+      )
     }
-    const id = number > stream.last ? idIn(addition, stream, number) : (this.#recent.find(stream, number)?.id ?? this.#reader.idOf(stream, number))
+    const id =
+      number > stream.last
+        ? idIn(addition, stream, number)
+        : (this.#recent.find(stream, number)?.id ?? this.#reader.idOf(stream, number))
     if (id === record.id) return undefined
     return new AtollError(
       'LOG_DIVERGED',
@@ -133,6 +140,8 @@ export class Appender {
 }
 
 function idIn(addition: Addition, stream: Stream, number: number): string {
-  const at = addition.streams.findIndex((other, index) => other === stream && addition.records[index]!.number === number)
+  const at = addition.streams.findIndex(
+    (other, index) => other === stream && addition.records[index]!.number === number,
+  )
   return addition.records[at]!.id // numbers above stream.last are in the addition, or stream.next would be lower
 }

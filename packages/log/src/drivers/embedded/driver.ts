@@ -13,7 +13,13 @@ import { Streams } from './streams.ts'
 import type { Writer } from './writer.ts'
 
 /** The log in an opened database, which it reads, and which `writer` writes. It closes both when it is closed. */
-export function openEmbeddedLog(database: Database, writer: Writer, file: string, host: Host, limits: EmbeddedLogLimits): Log {
+export function openEmbeddedLog(
+  database: Database,
+  writer: Writer,
+  file: string,
+  host: Host,
+  limits: EmbeddedLogLimits,
+): Log {
   const streams = new Streams(database)
   const reader = new Reader(database)
   const recent = new RecentRecords(limits.recentBytesMax)
@@ -37,7 +43,10 @@ export function openEmbeddedLog(database: Database, writer: Writer, file: string
       if (afterNumber > (stream?.last ?? 0)) throw endsBefore(file, source, partition, afterNumber, stream?.last ?? 0)
       if (!stream || afterNumber >= stream.last) return []
       try {
-        return recent.read(stream, afterNumber, limit, limits.readBytesMax) ?? reader.read(stream, afterNumber, limit, limits.readBytesMax)
+        return (
+          recent.read(stream, afterNumber, limit, limits.readBytesMax) ??
+          reader.read(stream, afterNumber, limit, limits.readBytesMax)
+        )
       } catch (error) {
         throw toAtollError(error, file)
       }
@@ -69,5 +78,8 @@ export function openEmbeddedLog(database: Database, writer: Writer, file: string
 
 /** The reader has been further than the log reaches now. */
 function endsBefore(file: string, source: string, partition: number, after: number, last: number): AtollError {
-  return new AtollError('LOG_GAP', `the log ${file} ends at number ${last} in partition ${partition} of ${source}, and has been read up to ${after}: records are lost. Restore it`)
+  return new AtollError(
+    'LOG_GAP',
+    `the log ${file} ends at number ${last} in partition ${partition} of ${source}, and has been read up to ${after}: records are lost. Restore it`,
+  )
 }

@@ -4,7 +4,15 @@ import { describe, it } from 'node:test'
 import { createNodeHost } from '@atoll/host/node'
 import { openDatabase } from '@atoll/sqlite'
 import { withLog, withFolder } from '../../../test/embedded/world.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from '../../conformance/records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readAll,
+  readNumbers,
+} from '../../conformance/records.ts'
 import { createEmbeddedLog } from '../../embedded.ts'
 import { applicationId, formatVersion } from './format.ts'
 
@@ -19,7 +27,8 @@ describe('createEmbeddedLog', () => {
       bytes.fill(0xa5, 4096 * 4, 4096 * 5)
       writeFileSync(file, bytes)
     },
-    'belongs to something else': (file) => openDatabase(file.replace('log.db', 'other.db'), { applicationId: 7, formatVersion: 1 }).close(),
+    'belongs to something else': (file) =>
+      openDatabase(file.replace('log.db', 'other.db'), { applicationId: 7, formatVersion: 1 }).close(),
   }
   for (const [what, damage] of Object.entries(damages)) {
     it(`refuses a file that ${what}, names it, and leaves every byte as it was`, () =>
@@ -117,9 +126,15 @@ describe('an embedded log', () => {
     withLog({ queuedRecordsMax: 10, queuedBytesMax: 1000 }, async ({ log }) => {
       const first = log.append('orders', createRecords('orders', 0, 1, 8))
       await assertRefused('OVERLOADED', log.append('payments', createRecords('payments', 0, 1, 3)))
-      await assertRefused('OVERLOADED', log.append('payments', [createRecord('payments', 0, 1, { data: `"${'x'.repeat(999)}"` })]))
+      await assertRefused(
+        'OVERLOADED',
+        log.append('payments', [createRecord('payments', 0, 1, { data: `"${'x'.repeat(999)}"` })]),
+      )
       await first
-      await Promise.all([log.append('payments', createRecords('payments', 0, 1, 3)), log.append('orders', createRecords('orders', 0, 9, 15))])
+      await Promise.all([
+        log.append('payments', createRecords('payments', 0, 1, 3)),
+        log.append('orders', createRecords('orders', 0, 9, 15)),
+      ])
       await log.append('payments', [createRecord('payments', 0, 4, { data: `"${'x'.repeat(2000)}"` })])
       assertNumbers(await readNumbers(log, 'payments', 0), numbersTo(4))
     }))
@@ -134,7 +149,10 @@ describe('an embedded log', () => {
     it(`bounds what one read answers, and gives all of it page by page, with ${recentBytesMax} bytes in memory`, () =>
       withLog({ readRecordsMax: 200, readBytesMax: 5000, recentBytesMax }, async ({ log }) => {
         await log.append('orders', createRecords('orders', 0, 1, 300))
-        await log.append('orders', numbersTo(10).map((number) => createRecord('orders', 1, number, { data: `"${'x'.repeat(4000)}"` })))
+        await log.append(
+          'orders',
+          numbersTo(10).map((number) => createRecord('orders', 1, number, { data: `"${'x'.repeat(4000)}"` })),
+        )
         await log.append('orders', [createRecord('orders', 1, 11, { data: `"${'x'.repeat(9000)}"` })])
         assert.ok((await log.read('orders', 0, null, 1000)).length <= 200)
         assert.equal((await log.read('orders', 1, null, 1000)).length, 2)

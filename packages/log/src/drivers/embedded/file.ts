@@ -2,7 +2,10 @@ import { AtollError } from '@atoll/host'
 import { copyOf, openCopy, openDatabase, type Database } from '@atoll/sqlite'
 import { applicationId, formatVersion } from './format.ts'
 
-/** Where a log in memory lies. What is in it can be copied, and a copy put back for the next log that is opened in it. For tests. */
+/**
+ * Where a log in memory lies. What is in it can be copied, and a copy put back for the next log that is opened in it.
+ * For tests.
+ */
 export interface MemoryFile {
   /** What the log holds, to be kept beside it; undefined in the midst of a commit. LOG_CLOSED without a log. */
   copy(): Uint8Array | undefined
@@ -18,7 +21,11 @@ export function createMemoryFile(): MemoryFile {
   let opened: Database | undefined
   return {
     copy() {
-      if (!opened?.open) throw new AtollError('LOG_CLOSED', 'a log in memory was to be copied, and none is open; copy it before it is closed')
+      if (!opened?.open)
+        throw new AtollError(
+          'LOG_CLOSED',
+          'a log in memory was to be copied, and none is open; copy it before it is closed',
+        )
       return copyOf(opened)
     },
     replace: (copy) => void (begin = copy),

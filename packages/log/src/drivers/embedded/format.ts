@@ -5,15 +5,16 @@ export const applicationId = 0x41744c67
 export const formatVersion = 1
 
 /**
- * How many numbers each stream may use: 274,877,906,944. A record's place, stream × span + number, then stays below 2^53 for 32,767
- * streams, so that it is exact as a JavaScript number.
+ * How many numbers each stream may use: 274,877,906,944. A record's place, stream × span + number, then stays below
+ * 2^53 for 32,767 streams, so that it is exact as a JavaScript number.
  */
 export const streamSpan = 2 ** 38
 export const streamIdMax = 2 ** 15 - 1
 
 /**
- * A stream is one partition of one source. Its records lie side by side in a plain table under one integer key, which costs half of
- * what a key of three columns does and makes a read one walk along neighbours. The view is for people with a SQLite shell.
+ * A stream is one partition of one source. Its records lie side by side in a plain table under one integer key, which
+ * costs half of what a key of three columns does and makes a read one walk along neighbours. The view is for people
+ * with a SQLite shell.
  */
 export const tables = `
   CREATE TABLE IF NOT EXISTS streams (

@@ -9,7 +9,10 @@ import { createEmbeddedLog } from '../../embedded.ts'
 
 const program = join(import.meta.dirname, '../../../test/burst.ts')
 
-/** Appends in a process of its own and kills it after so many acknowledgements. Answers what it acknowledged: stream → last number. */
+/**
+ * Appends in a process of its own and kills it after so many acknowledgements. Answers what it acknowledged: stream →
+ * last number.
+ */
 function burst(file: string, acknowledgements: number): Promise<Map<string, number>> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, file], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -22,7 +25,13 @@ function burst(file: string, acknowledgements: number): Promise<Map<string, numb
     child.on('close', (_code, signal) => {
       if (signal !== 'SIGKILL') return reject(new Error('the program that appends ended by itself'))
       const lines = output.split('\n').slice(0, -1) // what is after the last line end is half a line
-      resolve(new Map(lines.map((line) => line.split(' ')).map(([source, partition, last]) => [`${source} ${partition}`, Number(last)])))
+      resolve(
+        new Map(
+          lines
+            .map((line) => line.split(' '))
+            .map(([source, partition, last]) => [`${source} ${partition}`, Number(last)]),
+        ),
+      )
     })
   })
 }
@@ -38,7 +47,10 @@ describe('an embedded log whose process is killed in the midst of appends', () =
         for (const [stream, last] of acknowledged) {
           const [source, partition] = stream.split(' ') as [string, string]
           const records = await readAll(log, source, Number(partition))
-          assert.ok(records.length >= last, `${last} records of ${stream} were acknowledged, and ${records.length} are left`)
+          assert.ok(
+            records.length >= last,
+            `${last} records of ${stream} were acknowledged, and ${records.length} are left`,
+          )
           assertNumbers(
             records.map((record) => record.number),
             numbersTo(records.length),

@@ -27,12 +27,30 @@ export class Reader {
     const found: StoredRecord[] = []
     let chars = 0
     while (found.length < limit && chars < charsMax) {
-      const rows = this.#selectAfter.all(base + after, base + stream.last, Math.min(limit - found.length, chunkRecords)) as Row[] // the table is STRICT
+      const rows = this.#selectAfter.all(
+        base + after,
+        base + stream.last,
+        Math.min(limit - found.length, chunkRecords),
+      ) as Row[] // the table is STRICT
       for (const [place, order, id, type, version, key, at, data, trace, cause] of rows) {
         if (chars >= charsMax) return found
         const number = place - base
         const { source, partition } = stream
-        found.push({ source, partition, number, offset: String(number), order, id, type, version, key, at, data, trace, cause })
+        found.push({
+          source,
+          partition,
+          number,
+          offset: String(number),
+          order,
+          id,
+          type,
+          version,
+          key,
+          at,
+          data,
+          trace,
+          cause,
+        })
         chars += data.length
       }
       if (rows.length < chunkRecords) break
@@ -45,11 +63,16 @@ export class Reader {
   idOf(stream: Stream, number: number): string {
     const id = this.#selectId.get(stream.id * streamSpan + number) as string | undefined
     if (id === undefined) {
-      throw new AtollError('STORE_CORRUPT', `record ${number} in partition ${stream.partition} of ${stream.source} is missing from the log's file; restore stores and log from a backup of one moment`)
+      throw new AtollError(
+        'STORE_CORRUPT',
+        `record ${number} in partition ${stream.partition} of ${stream.source} is missing from the log's file; restore stores and log from a backup of one moment`,
+      )
     }
     return id
   }
 }
 
-/** So many rows come out of SQLite at a time: enough to make a query cheap, few enough to bound what large records take. */
+/**
+ * So many rows come out of SQLite at a time: enough to make a query cheap, few enough to bound what large records take.
+ */
 const chunkRecords = 128

@@ -3,9 +3,9 @@ import { copyOf } from '../shared/copy.ts'
 import type { Stream } from './streams.ts'
 
 /**
- * The newest durable records of all streams, in memory, bounded in bytes. It holds two generations: when the younger one has filled
- * half of the room it becomes the older one, and what was the older one is dropped whole. So forgetting costs nothing per record, and
- * what is kept of a stream is always an unbroken run up to its end.
+ * The newest durable records of all streams, in memory, bounded in bytes. It holds two generations: when the younger
+ * one has filled half of the room it becomes the older one, and what was the older one is dropped whole. So forgetting
+ * costs nothing per record, and what is kept of a stream is always an unbroken run up to its end.
  */
 export class RecentRecords {
   readonly #generationBytesMax: number
@@ -31,7 +31,10 @@ export class RecentRecords {
     this.#youngBytes += bytesBesidesData + record.data.length
   }
 
-  /** Records after number `after`, `limit` at the most and no more once they hold `charsMax`; undefined if the run here begins later. */
+  /**
+   * Records after number `after`, `limit` at the most and no more once they hold `charsMax`; undefined if the run here
+   * begins later.
+   */
   read(stream: Stream, after: number, limit: number, charsMax: number): StoredRecord[] | undefined {
     const young = this.#young.get(stream)
     const old = this.#old.get(stream) ?? (young ? [] : undefined)

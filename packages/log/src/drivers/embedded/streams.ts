@@ -22,7 +22,8 @@ export class Streams {
 
   constructor(database: Database) {
     const lastPlace = database.prepare('SELECT max(place) FROM records WHERE place > ? AND place < ?').pluck()
-    const rows = database.prepare('SELECT id, source, partition FROM streams').raw().all() as [number, string, number][] // the table is STRICT
+    // the table is STRICT
+    const rows = database.prepare('SELECT id, source, partition FROM streams').raw().all() as [number, string, number][]
     for (const [id, source, partition] of rows) {
       const base = id * streamSpan
       const place = lastPlace.get(base, base + streamSpan) as number | null
@@ -42,10 +43,16 @@ export class Streams {
 
   #create(source: string, partition: number): Stream {
     if (!Number.isInteger(partition) || partition < 0) {
-      throw new AtollError('INVALID', `a record of ${source} has partition ${partition}; partitions are whole numbers from 0`)
+      throw new AtollError(
+        'INVALID',
+        `a record of ${source} has partition ${partition}; partitions are whole numbers from 0`,
+      )
     }
     if (this.#idLast >= streamIdMax) {
-      throw new AtollError('UNSUPPORTED', `the log holds ${streamIdMax} streams and cannot take partition ${partition} of ${source}; use fewer partitions or another log`)
+      throw new AtollError(
+        'UNSUPPORTED',
+        `the log holds ${streamIdMax} streams and cannot take partition ${partition} of ${source}; use fewer partitions or another log`,
+      )
     }
     this.#idLast++
     const stream: Stream = { id: this.#idLast, source, partition, last: 0, next: 0, stored: false }

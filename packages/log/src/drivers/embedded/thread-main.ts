@@ -11,7 +11,9 @@ const file = workerData as string // as ThreadWriter gives it
 
 function answer(thrown?: unknown): void {
   const error = thrown === undefined ? undefined : AtollError.from(thrown)
-  port.postMessage((error ? { error: { code: error.code, reason: error.reason, stack: error.stack } } : {}) satisfies ThreadAnswer)
+  port.postMessage(
+    (error ? { error: { code: error.code, reason: error.reason, stack: error.stack } } : {}) satisfies ThreadAnswer,
+  )
 }
 
 try {

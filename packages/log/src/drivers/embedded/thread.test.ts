@@ -24,7 +24,18 @@ function withWriter(body: (writer: ThreadWriter, file: string) => Promise<void>)
   })
 }
 
-const values = (place: number): (string | number)[] => [place, '1', `event-${place}`, 'order.placed', 1, 'a', 0, '{}', '', '']
+const values = (place: number): (string | number)[] => [
+  place,
+  '1',
+  `event-${place}`,
+  'order.placed',
+  1,
+  'a',
+  0,
+  '{}',
+  '',
+  '',
+]
 
 describe('the thread that writes a log', () => {
   it('says what is wrong in the words of SQLite, and goes on', () =>
@@ -57,7 +68,11 @@ describe('the thread that writes a log', () => {
         const log = await createEmbeddedLog({ file: '${join(folder, 'log.db')}', host: createNodeHost() })
         await log.append('orders', createRecords('orders', 0, 1, 3))
         console.log('durable')`
-      const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: import.meta.dirname, encoding: 'utf8', timeout: 5 * 60_000 })
+      const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], {
+        cwd: import.meta.dirname,
+        encoding: 'utf8',
+        timeout: 5 * 60_000,
+      })
       assert.equal(output, 'durable\n')
     }))
 })

@@ -8,8 +8,8 @@ export interface ThreadAnswer {
 }
 
 /**
- * Writes on a thread of its own, so that the services of this process go on while SQLite works and the disk syncs: that is a third of
- * what an event costs. The thread keeps the process alive only while it has something to write.
+ * Writes on a thread of its own, so that the services of this process go on while SQLite works and the disk syncs: that
+ * is a third of what an event costs. The thread keeps the process alive only while it has something to write.
  */
 export class ThreadWriter implements Writer {
   readonly #worker: Worker
@@ -19,7 +19,8 @@ export class ThreadWriter implements Writer {
   #closed: Promise<void> | undefined
 
   private constructor(file: string) {
-    // Built, it is JavaScript beside this file's; as source, TypeScript. The program's own flags (--eval, --inspect) are not for it.
+    // Built, it is JavaScript beside this file's; as source, TypeScript. The program's own flags (--eval, --inspect)
+    // are not for it.
     const main = new URL(import.meta.url.endsWith('.ts') ? './thread-main.ts' : './thread-main.js', import.meta.url)
     this.#worker = new Worker(main, { workerData: file, execArgv: [] })
     this.#worker.on('message', (answer: ThreadAnswer) => this.#settle(answer.error && revive(answer.error)))
@@ -81,5 +82,9 @@ function revive({ code, reason, stack }: NonNullable<ThreadAnswer['error']>): At
 }
 
 function ended(file: string, cause: unknown): AtollError {
-  return new AtollError('UNAVAILABLE', `the thread that writes ${file} has ended (${cause instanceof Error ? cause.message : `status ${String(cause)}`}). Restart the process; nothing that was acknowledged is lost`, { cause })
+  return new AtollError(
+    'UNAVAILABLE',
+    `the thread that writes ${file} has ended (${cause instanceof Error ? cause.message : `status ${String(cause)}`}). Restart the process; nothing that was acknowledged is lost`,
+    { cause },
+  )
 }

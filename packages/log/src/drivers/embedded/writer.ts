@@ -4,7 +4,10 @@ import { toAtollError, type Database, type Statement } from '@atoll/sqlite'
 export interface Writing {
   /** Streams that the file does not know yet: id, source, partition. */
   readonly streams: readonly (readonly [number, string, number])[]
-  /** The columns of the records, one record after the other, {@link recordColumns} each. Flat, because it may travel to a thread. */
+  /**
+   * The columns of the records, one record after the other, {@link recordColumns} each. Flat, because it may travel to
+   * a thread.
+   */
   readonly values: readonly (string | number)[]
 }
 
@@ -43,7 +46,8 @@ export class DirectWriter implements Writer {
     try {
       this.#begin.run()
       for (const stream of streams) this.#insertStream.run(stream)
-      for (let at = 0; at < values.length; at += recordColumns) this.#insertRecord.run(values.slice(at, at + recordColumns))
+      for (let at = 0; at < values.length; at += recordColumns)
+        this.#insertRecord.run(values.slice(at, at + recordColumns))
       this.#commit.run()
     } catch (error) {
       if (this.#database.inTransaction) this.#rollback.run() // some failures make SQLite roll back by itself

@@ -4,7 +4,17 @@ import { ReadAhead } from './ahead.ts'
 import type { Chunk } from './format.ts'
 
 function chunk(from: number, bytes: number): Chunk {
-  return { from, next: from + 10, records: [], places: [], epoch: 0, producerId: -1n, producerEpoch: -1, bytes, hasForeign: false }
+  return {
+    from,
+    next: from + 10,
+    records: [],
+    places: [],
+    epoch: 0,
+    producerId: -1n,
+    producerEpoch: -1,
+    bytes,
+    hasForeign: false,
+  }
 }
 
 describe('what is read ahead', () => {
@@ -13,7 +23,16 @@ describe('what is read ahead', () => {
     const kept = chunk(0, 50)
     ahead.add('topic', 0, 0, kept)
     ahead.add('topic', 0, 4, kept)
-    assert.deepEqual([ahead.find('topic', 0, 0), ahead.find('topic', 0, 4), ahead.find('topic', 0, 5), ahead.find('topic', 1, 0), ahead.find('other', 0, 0)], [kept, kept, undefined, undefined, undefined])
+    assert.deepEqual(
+      [
+        ahead.find('topic', 0, 0),
+        ahead.find('topic', 0, 4),
+        ahead.find('topic', 0, 5),
+        ahead.find('topic', 1, 0),
+        ahead.find('other', 0, 0),
+      ],
+      [kept, kept, undefined, undefined, undefined],
+    )
   })
 
   it('stays within its bound, and lets go of what was used longest ago', () => {
@@ -22,7 +41,10 @@ describe('what is read ahead', () => {
     ahead.add('topic', 0, 10, chunk(10, 50))
     ahead.find('topic', 0, 0)
     ahead.add('topic', 0, 20, chunk(20, 50))
-    assert.deepEqual([0, 10, 20].map((offset) => ahead.find('topic', 0, offset) !== undefined), [true, false, true])
+    assert.deepEqual(
+      [0, 10, 20].map((offset) => ahead.find('topic', 0, offset) !== undefined),
+      [true, false, true],
+    )
   })
 
   it('counts what is found by several offsets once', () => {

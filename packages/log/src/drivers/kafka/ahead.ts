@@ -1,8 +1,9 @@
 import type { Chunk } from './format.ts'
 
 /**
- * What fetches brought beyond what was asked for, and what several readers of this process ask for one after the other. Durable records
- * do not change, so nothing here is ever out of date; what was used longest ago goes when there is no room.
+ * What fetches brought beyond what was asked for, and what several readers of this process ask for one after the other.
+ * Durable records do not change, so nothing here is ever out of date; what was used longest ago goes when there is no
+ * room.
  */
 export class ReadAhead {
   readonly #bytesMax: number

@@ -12,7 +12,9 @@ import type { Topics } from './topics.ts'
 /** What is known of the end of a partition. */
 interface Known {
   readonly last: Mark | undefined
-  /** What the broker said just now; undefined if the partition is claimed, and so nobody else can have moved its end. */
+  /**
+   * What the broker said just now; undefined if the partition is claimed, and so nobody else can have moved its end.
+   */
   readonly end: End | undefined
 }
 
@@ -27,7 +29,16 @@ export class Appender {
   readonly #claims: Claims
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(source: string, name: string, lane: `append-${number}`, cluster: Cluster, topics: Topics, reader: Reader, host: Host, limits: KafkaLogLimits) {
+  constructor(
+    source: string,
+    name: string,
+    lane: `append-${number}`,
+    cluster: Cluster,
+    topics: Topics,
+    reader: Reader,
+    host: Host,
+    limits: KafkaLogLimits,
+  ) {
     this.#source = source
     this.#name = name
     this.#cluster = cluster
@@ -52,7 +63,9 @@ export class Appender {
     for (let tries = 1; ; tries++) {
       let isRemembered = false
       try {
-        const { topic: found, known } = await call.wait(this.#topics.use(call, this.#name, (topic) => this.#look(topic, [...byPartition.keys()])))
+        const { topic: found, known } = await call.wait(
+          this.#topics.use(call, this.#name, (topic) => this.#look(topic, [...byPartition.keys()])),
+        )
         isRemembered = [...known.values()].some(({ end }) => end === undefined)
         const fresh = await call.wait(this.#fresh(found, byPartition, known))
         if (fresh.size === 0) return []
@@ -70,13 +83,19 @@ export class Appender {
         if (isStale(error)) await this.#topics.settle(call, this.#name, tries)
       }
       if (tries >= triesMax) {
-        throw new AtollError('UNAVAILABLE', `another writer of ${this.#name} took it over ${triesMax} times during one append; let one instance of ${this.#source} relay at a time`)
+        throw new AtollError(
+          'UNAVAILABLE',
+          `another writer of ${this.#name} took it over ${triesMax} times during one append; let one instance of ${this.#source} relay at a time`,
+        )
       }
     }
   }
 
   /** Where partitions end: as remembered for those that are claimed, else as the brokers say. */
-  async #look(topic: Topic | undefined, partitions: readonly number[]): Promise<{ topic: Topic | undefined; known: Map<number, Known> }> {
+  async #look(
+    topic: Topic | undefined,
+    partitions: readonly number[],
+  ): Promise<{ topic: Topic | undefined; known: Map<number, Known> }> {
     const known = await Promise.all(
       partitions.map(async (partition): Promise<[number, Known]> => {
         const claim = topic && this.#claims.find(topic, partition)
@@ -89,7 +108,11 @@ export class Appender {
   }
 
   /** What the log does not have yet of an append. Throws if it must be refused. */
-  async #fresh(topic: Topic | undefined, byPartition: ReadonlyMap<number, readonly Parcel[]>, known: ReadonlyMap<number, Known>): Promise<Map<number, Parcel[]>> {
+  async #fresh(
+    topic: Topic | undefined,
+    byPartition: ReadonlyMap<number, readonly Parcel[]>,
+    known: ReadonlyMap<number, Known>,
+  ): Promise<Map<number, Parcel[]>> {
     const all = new Map<number, Parcel[]>()
     for (const [partition, parcels] of byPartition) {
       const last = known.get(partition)?.last
@@ -112,27 +135,52 @@ export class Appender {
 
   async #gap(topic: Topic | undefined, { number, partition }: LogRecord, last: number): Promise<AtollError> {
     if (!topic) await this.#topics.assertNone(this.#name)
-    return new AtollError('LOG_GAP', `number ${number} in partition ${partition} of ${this.#source} would follow ${last} in topic ${this.#name}: events are missing between them`)
+    return new AtollError(
+      'LOG_GAP',
+      `number ${number} in partition ${partition} of ${this.#source} would follow ${last} in topic ${this.#name}: events are missing between them`,
+    )
   }
 
   async #assertRepeats(topic: Topic, partition: number, last: Mark, repeated: readonly LogRecord[]): Promise<void> {
     const numbers = repeated.map(({ number }) => number)
-    const stored = await this.#reader.numbered(topic, this.#source, partition, last, Math.min(...numbers), Math.max(...numbers))
+    const stored = await this.#reader.numbered(
+      topic,
+      this.#source,
+      partition,
+      last,
+      Math.min(...numbers),
+      Math.max(...numbers),
+    )
     const ids = new Map(stored.map(({ number, id }) => [number, id]))
     for (const record of repeated) {
       const id = ids.get(record.number)
       if (id !== undefined) this.#assertSame(id, record)
-      else throw new AtollError('LOG_GAP', `number ${record.number} in partition ${partition} of ${this.#source} was in topic ${topic.name}, and is not any more: records were deleted or have expired. Restore it`)
+      else
+        throw new AtollError(
+          'LOG_GAP',
+          `number ${record.number} in partition ${partition} of ${this.#source} was in topic ${topic.name}, and is not any more: records were deleted or have expired. Restore it`,
+        )
     }
   }
 
   #assertSame(id: string, record: LogRecord): void {
     if (record.id === id) return
-    throw new AtollError('LOG_DIVERGED', `number ${record.number} in partition ${record.partition} of ${this.#source} belongs to event ${id} in topic ${this.#name}, not to ${record.id}: the log and the store are of different histories`)
+    throw new AtollError(
+      'LOG_DIVERGED',
+      `number ${record.number} in partition ${record.partition} of ${this.#source} belongs to event ${id} in topic ${this.#name}, not to ${record.id}: the log and the store are of different histories`,
+    )
   }
 
-  /** Claims what is not claimed yet. False if the end of a partition has moved meanwhile: then what is fresh must be found out again. */
-  async #claimAll(call: Call, topic: Topic, partitions: readonly number[], known: ReadonlyMap<number, Known>): Promise<boolean> {
+  /**
+   * Claims what is not claimed yet. False if the end of a partition has moved meanwhile: then what is fresh must be
+   * found out again.
+   */
+  async #claimAll(
+    call: Call,
+    topic: Topic,
+    partitions: readonly number[],
+    known: ReadonlyMap<number, Known>,
+  ): Promise<boolean> {
     const claims = partitions.map((partition) => {
       const end = known.get(partition)?.end
       return end ? this.#claims.claim(call, topic, partition, end) : true
@@ -142,7 +190,10 @@ export class Appender {
 
   /** Writes batch after batch, and none of a partition after one that failed. */
   async #write(call: Call, topic: Topic, fresh: ReadonlyMap<number, readonly Parcel[]>): Promise<void> {
-    const batches = [...fresh].map(([partition, parcels]) => ({ partition, parts: inBatches(parcels, this.#batchBytesMax) }))
+    const batches = [...fresh].map(([partition, parcels]) => ({
+      partition,
+      parts: inBatches(parcels, this.#batchBytesMax),
+    }))
     const rounds = Math.max(...batches.map(({ parts }) => parts.length))
     for (let round = 0; round < rounds; round++) {
       const requests = new Map<string, Part[]>()
@@ -150,7 +201,11 @@ export class Appender {
         const parcels = parts[round]
         if (!parcels) continue
         const claim = this.#claims.held(partition)
-        if (!claim) throw new AtollError('UNAVAILABLE', `the connection to the broker that leads partition ${partition} of ${topic.name} is gone; try again`)
+        if (!claim)
+          throw new AtollError(
+            'UNAVAILABLE',
+            `the connection to the broker that leads partition ${partition} of ${topic.name} is gone; try again`,
+          )
         // One request goes to one broker, under one id and epoch.
         const key = `${claim.connection.instanceId}/${claim.producerId}/${claim.producerEpoch}`
         requests.set(key, [...(requests.get(key) ?? []), { partition, claim, parcels }])
@@ -169,7 +224,10 @@ export class Appender {
 
   #note(topic: Topic, { partition, claim, parcels }: Part, offset: number): void {
     if (offset < claim.next) {
-      throw new AtollError('LOG_GAP', `partition ${partition} of topic ${topic.name} ended at offset ${claim.next}, and the next record got ${offset}: what was acknowledged has been lost there. Restore it`)
+      throw new AtollError(
+        'LOG_GAP',
+        `partition ${partition} of topic ${topic.name} ended at offset ${claim.next}, and the next record got ${offset}: what was acknowledged has been lost there. Restore it`,
+      )
     }
     claim.sequence += parcels.length
     claim.next = offset + parcels.length

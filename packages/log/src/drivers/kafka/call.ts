@@ -1,6 +1,8 @@
 import { AtollError, type Host, type Timer } from '@atoll/host'
 
-/** The time that one call has. Whatever it waits for goes through {@link wait}, so that it ends in time, come what may. */
+/**
+ * The time that one call has. Whatever it waits for goes through {@link wait}, so that it ends in time, come what may.
+ */
 export class Call {
   readonly #host: Host
   readonly #endMs: number
@@ -13,7 +15,14 @@ export class Call {
     this.#host = host
     this.#endMs = host.monotonicMs() + ms
     this.#expired = promise
-    this.#timer = host.after(ms, () => reject(new AtollError('UNAVAILABLE', `Kafka did not answer within ${limit} (${ms}): ${what}; look at the brokers, and try again`)))
+    this.#timer = host.after(ms, () =>
+      reject(
+        new AtollError(
+          'UNAVAILABLE',
+          `Kafka did not answer within ${limit} (${ms}): ${what}; look at the brokers, and try again`,
+        ),
+      ),
+    )
   }
 
   /** Resolves or rejects like `promise`; rejects with UNAVAILABLE if that takes longer than the call may. */

@@ -1,5 +1,12 @@
 import type { Host } from '@atoll/host'
-import { findCoordinatorV4, initProducerIdV4, NumericMap, produceV9, type Connection, type MessageRecord } from '@platformatic/kafka'
+import {
+  findCoordinatorV4,
+  initProducerIdV4,
+  NumericMap,
+  produceV9,
+  type Connection,
+  type MessageRecord,
+} from '@platformatic/kafka'
 import type { Call } from './call.ts'
 import type { Cluster, Topic } from './cluster.ts'
 import { isCoordinating } from './errors.ts'
@@ -29,7 +36,10 @@ export interface Mark {
   readonly place: number
 }
 
-/** A name under which the brokers accept batches, and which makes all earlier ones of the same source invalid wherever it is used. */
+/**
+ * A name under which the brokers accept batches, and which makes all earlier ones of the same source invalid wherever
+ * it is used.
+ */
 interface Session {
   readonly producerId: bigint
   readonly producerEpoch: number
@@ -38,11 +48,12 @@ interface Session {
 }
 
 /**
- * Who may write to the partitions of one source. Kafka has no compare-and-set, but it has this: of one producer id it takes no batch of
- * a lower epoch than it has seen in that partition. So each writer of a source gets the same producer id (that of a transactional id,
- * for Kafka gives no other for keeps) with an epoch of its own, and begins with a record that claims the partition. From there on nobody
- * else can write, neither another process nor a batch of this one that is still on its way; so what lies before that record is all
- * there is, and what comes next is known. There are no transactions: nothing is held back from readers, and nothing costs more.
+ * Who may write to the partitions of one source. Kafka has no compare-and-set, but it has this: of one producer id it
+ * takes no batch of a lower epoch than it has seen in that partition. So each writer of a source gets the same producer
+ * id (that of a transactional id, for Kafka gives no other for keeps) with an epoch of its own, and begins with a
+ * record that claims the partition. From there on nobody else can write, neither another process nor a batch of this
+ * one that is still on its way; so what lies before that record is all there is, and what comes next is known. There
+ * are no transactions: nothing is held back from readers, and nothing costs more.
  */
 export class Claims {
   readonly #source: string
@@ -56,7 +67,15 @@ export class Claims {
   #session: Session | undefined
   #beginning: Promise<Session> | undefined
 
-  constructor(source: string, name: string, lane: `append-${number}`, cluster: Cluster, reader: Reader, host: Host, claimMs: number) {
+  constructor(
+    source: string,
+    name: string,
+    lane: `append-${number}`,
+    cluster: Cluster,
+    reader: Reader,
+    host: Host,
+    claimMs: number,
+  ) {
     this.#source = source
     this.#name = name
     this.#lane = lane
@@ -86,21 +105,36 @@ export class Claims {
     this.#claims.delete(partition)
   }
 
-  /** Claims a partition that was seen to end at `end`. Resolves with whether it still ended there; if not, what was found out of it is out of date. */
+  /**
+   * Claims a partition that was seen to end at `end`. Resolves with whether it still ended there; if not, what was
+   * found out of it is out of date.
+   */
   async claim(call: Call, topic: Topic, partition: number, end: End): Promise<boolean> {
     this.drop(partition)
     const session = await this.#sessionFor(call, partition)
     let expected = end.end
-    // Kafka forgets the producer id of a source that claimed nothing for a week, or after 32,766 claims: the one before is shut out by hand.
+    // Kafka forgets the producer id of a source that claimed nothing for a week, or after 32,766 claims: the one before
+    // is shut out by hand.
     if (end.producerId !== -1n && end.producerId !== session.producerId && end.producerEpoch < epochMax) {
       await this.#write(call, topic, partition, { producerId: end.producerId, producerEpoch: end.producerEpoch + 1 })
       expected++
     }
     const { connection, offset } = await this.#write(call, topic, partition, session)
     const isAsSeen = offset === expected
-    const last = isAsSeen ? markOf(end.last) : markOf((await call.wait(this.#reader.end(topic, this.#source, partition))).last)
+    const last = isAsSeen
+      ? markOf(end.last)
+      : markOf((await call.wait(this.#reader.end(topic, this.#source, partition))).last)
     const { producerId, producerEpoch } = session
-    this.#claims.set(partition, { connection, producerId, producerEpoch, topicId: topic.id, sinceMs: this.#host.monotonicMs(), sequence: 1, next: offset + 1, last })
+    this.#claims.set(partition, {
+      connection,
+      producerId,
+      producerEpoch,
+      topicId: topic.id,
+      sinceMs: this.#host.monotonicMs(),
+      sequence: 1,
+      next: offset + 1,
+      last,
+    })
     return isAsSeen
   }
 
@@ -117,9 +151,13 @@ export class Claims {
   async #begin(call: Call): Promise<Session> {
     for (;;) {
       try {
-        const found = await call.wait(this.#cluster.request(await call.wait(this.#cluster.any()), findCoordinatorV4.api, TRANSACTION, [this.#name]))
+        const found = await call.wait(
+          this.#cluster.request(await call.wait(this.#cluster.any()), findCoordinatorV4.api, TRANSACTION, [this.#name]),
+        )
         const coordinator = await call.wait(this.#cluster.at(found.coordinators[0]!, 'control')) // one was asked for
-        const { producerId, producerEpoch } = await call.wait(this.#cluster.request(coordinator, initProducerIdV4.api, this.#name, transactionMs))
+        const { producerId, producerEpoch } = await call.wait(
+          this.#cluster.request(coordinator, initProducerIdV4.api, this.#name, transactionMs),
+        )
         return { producerId, producerEpoch, used: new Set() }
       } catch (error) {
         if (!isCoordinating(error)) throw error
@@ -129,10 +167,17 @@ export class Claims {
   }
 
   /** Writes the record that makes a claim. */
-  async #write(call: Call, topic: Topic, partition: number, as: { producerId: bigint; producerEpoch: number }): Promise<{ connection: Connection; offset: number }> {
+  async #write(
+    call: Call,
+    topic: Topic,
+    partition: number,
+    as: { producerId: bigint; producerEpoch: number },
+  ): Promise<{ connection: Connection; offset: number }> {
     const connection = await call.wait(this.#cluster.node(leaderOf(topic, partition), this.#lane))
     const message = claimMessage(topic.name, partition, this.#host.uuid(), this.#host.now())
-    const offsets = await call.wait(produce(this.#cluster, connection, call.leftMs, [message], as, new Map([[partition, 0]])))
+    const offsets = await call.wait(
+      produce(this.#cluster, connection, call.leftMs, [message], as, new Map([[partition, 0]])),
+    )
     return { connection, offset: offsets.get(partition)! } // a produce that resolves has one for each partition
   }
 }
@@ -141,7 +186,10 @@ export function markOf(record: StoredRecord | undefined): Mark | undefined {
   return record && { number: record.number, place: placeOf(record.offset).offset }
 }
 
-/** Writes one batch to each partition that has messages. Resolves when all are on every replica in sync, with the offset of the first record of each. */
+/**
+ * Writes one batch to each partition that has messages. Resolves when all are on every replica in sync, with the offset
+ * of the first record of each.
+ */
 export async function produce(
   cluster: Cluster,
   connection: Connection,
@@ -151,9 +199,15 @@ export async function produce(
   sequences: ReadonlyMap<number, number>,
 ): Promise<Map<number, number>> {
   const topic = messages[0]!.topic
-  const byPartition = new NumericMap([...sequences].map(([partition, sequence]) => [`${topic}:${partition}`, sequence] as const))
-  const answer = await cluster.request(connection, produceV9.api, ALL_IN_SYNC, timeoutMs, messages, { ...as, sequences: byPartition })
-  const partitions = (answer as produceV9.ProduceResponse).responses[0]?.partitionResponses ?? [] // it is `true` only for a produce without acknowledgement
+  const byPartition = new NumericMap(
+    [...sequences].map(([partition, sequence]) => [`${topic}:${partition}`, sequence] as const),
+  )
+  const answer = await cluster.request(connection, produceV9.api, ALL_IN_SYNC, timeoutMs, messages, {
+    ...as,
+    sequences: byPartition,
+  })
+  // it is `true` only for a produce without acknowledgement
+  const partitions = (answer as produceV9.ProduceResponse).responses[0]?.partitionResponses ?? []
   return new Map(partitions.map(({ index, baseOffset }) => [index, Number(baseOffset)]))
 }
 

@@ -28,15 +28,26 @@ describe('a log on a cluster of three Kafka brokers', () => {
   let subscribers: Subscriber[]
   let lost: RunningEngine
 
-  const open = (more: Partial<KafkaLogOptions> = {}): Promise<Log> => world.open({ brokers: cluster.members.map(({ url }) => brokerOf(url)), replicas: 3, limits: { callMs: 3_000 }, ...more })
+  const open = (more: Partial<KafkaLogOptions> = {}): Promise<Log> =>
+    world.open({
+      brokers: cluster.members.map(({ url }) => brokerOf(url)),
+      replicas: 3,
+      limits: { callMs: 3_000 },
+      ...more,
+    })
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'atoll-kafka-'))
     cluster = await startCluster('kafka', { folder })
     world = createKafkaWorld(brokerOf(cluster.members[0]!.url))
     logs = [await open(), await open()]
-    await logs[0]!.append('orders', numbersTo(8).flatMap((count) => createRecords('orders', count - 1, 1, 3)))
-    const { partitions: found } = (await world.admin.metadata({ topics: [world.topicOf('orders')] })).topics.get(world.topicOf('orders'))!
+    await logs[0]!.append(
+      'orders',
+      numbersTo(8).flatMap((count) => createRecords('orders', count - 1, 1, 3)),
+    )
+    const { partitions: found } = (await world.admin.metadata({ topics: [world.topicOf('orders')] })).topics.get(
+      world.topicOf('orders'),
+    )!
     partitions = cluster.members.map((_, index) => Object.values(found).findIndex(({ leader }) => leader === index + 1))
     relays = partitions.map((partition, at) => startRelay(logs[at % 2]!, 'orders', partition, 4))
     subscribers = logs.flatMap((log) => partitions.map((partition) => startSubscriber(log, 'orders', partition)))
@@ -65,7 +76,10 @@ describe('a log on a cluster of three Kafka brokers', () => {
   it('is said to survive the loss of a node with three replicas, and not with one', async () => {
     const { findings, survives } = await logs[0]!.examine()
     assert.equal(survives['loss of a node'], true)
-    assert.deepEqual(findings.filter(({ verdict }) => verdict === 'breaks'), [])
+    assert.deepEqual(
+      findings.filter(({ verdict }) => verdict === 'breaks'),
+      [],
+    )
     const single = await open({ system: `${world.system}-single`, replicas: 1 })
     await single.append('orders', createRecords('orders', 0, 1, 3))
     const found = await single.examine()
@@ -74,20 +88,33 @@ describe('a log on a cluster of three Kafka brokers', () => {
   })
 
   it(`loses nothing that was acknowledged, and goes on within ${boundMs / 1_000} s, when the broker is killed that leads partitions and knows who may write`, async () => {
-    await eventually('all append and read', () => relays.every(({ acknowledged }) => acknowledged > 30) && subscribers.every(({ number }) => number > 30))
+    await eventually(
+      'all append and read',
+      () => relays.every(({ acknowledged }) => acknowledged > 30) && subscribers.every(({ number }) => number > 30),
+    )
     const index = await coordinatorOf(world.topicOf('orders'))
     lost = cluster.members[index]!
     await lost.kill()
     const acknowledged = relays.map((relay) => relay.acknowledged)
     const lostMs = performance.now()
     const heard = new Set<string>()
-    for (const [at, log] of logs.entries()) log.watch('orders', (partition) => partition === partitions[index] && relays[index]!.acknowledged > acknowledged[index]! && heard.add(`log ${at}`))
+    for (const [at, log] of logs.entries())
+      log.watch(
+        'orders',
+        (partition) =>
+          partition === partitions[index] &&
+          relays[index]!.acknowledged > acknowledged[index]! &&
+          heard.add(`log ${at}`),
+      )
 
     const fresh = await open()
     for (const [at, partition] of partitions.entries()) {
       await eventually('a process that has written nothing sees the end', async () => {
         const tail = await fresh.tail('orders', partition)
-        assert.ok(tail!.number >= acknowledged[at]!, `it ends at ${tail?.number}, and ${acknowledged[at]} were acknowledged`)
+        assert.ok(
+          tail!.number >= acknowledged[at]!,
+          `it ends at ${tail?.number}, and ${acknowledged[at]} were acknowledged`,
+        )
         return true
       })
     }
@@ -106,7 +133,11 @@ describe('a log on a cluster of three Kafka brokers', () => {
     const acknowledged = relays.map((relay) => relay.acknowledged)
     const refused = relays.map((relay) => relay.refusals)
     await eventually('all are refused again', () => relays.every((relay, at) => relay.refusals > refused[at]! + 1))
-    assert.deepEqual(relays.map((relay) => relay.acknowledged), acknowledged, 'with one broker of three nothing is acknowledged')
+    assert.deepEqual(
+      relays.map((relay) => relay.acknowledged),
+      acknowledged,
+      'with one broker of three nothing is acknowledged',
+    )
 
     await lost.restart()
     await eventually('all append', () => relays.every((relay, at) => relay.acknowledged > acknowledged[at]! + 3))

@@ -38,17 +38,17 @@ export interface Leader {
 }
 
 /**
- * Requests share a connection and are answered in turn, so each kind of work has one of its own: what waits at a broker must not hold up
- * what does not.
+ * Requests share a connection and are answered in turn, so each kind of work has one of its own: what waits at a broker
+ * must not hold up what does not.
  */
 export type Lane = 'control' | 'read' | 'watch' | `append-${number}`
 
 /**
- * The brokers, the connections to them, and what is known of topics. While no broker can be reached it goes on trying, and
- * {@link assertUp} throws.
+ * The brokers, the connections to them, and what is known of topics. While no broker can be reached it goes on trying,
+ * and {@link assertUp} throws.
  *
- * The library's clients are not used, but its connections and requests: they retry by rules of their own, and number batches per client,
- * where the log must know what became of each batch, and who may write the next one.
+ * The library's clients are not used, but its connections and requests: they retry by rules of their own, and number
+ * batches per client, where the log must know what became of each batch, and who may write the next one.
  */
 export class Cluster {
   readonly #options: ClusterOptions
@@ -66,7 +66,12 @@ export class Cluster {
     this.#options = options
     this.#host = host
     this.#limits = limits
-    this.#reachability = new Reachability({ engine: this.engine, attempt: () => this.#attempt() }, host, logger, limits.reconnectMsMax)
+    this.#reachability = new Reachability(
+      { engine: this.engine, attempt: () => this.#attempt() },
+      host,
+      logger,
+      limits.reconnectMsMax,
+    )
   }
 
   get engine(): string {
@@ -86,7 +91,8 @@ export class Cluster {
   /** The connection to a broker for one kind of work; made if there is none. */
   async node(id: number, lane: Lane): Promise<Connection> {
     const address = this.#nodes.get(id)
-    if (!address) throw id === -1 ? new ProtocolError('LEADER_NOT_AVAILABLE') : new ProtocolError('BROKER_NOT_AVAILABLE')
+    if (!address)
+      throw id === -1 ? new ProtocolError('LEADER_NOT_AVAILABLE') : new ProtocolError('BROKER_NOT_AVAILABLE')
     return this.at(address, lane)
   }
 
@@ -119,7 +125,11 @@ export class Cluster {
   }
 
   /** Sends one request. The errors are the library's own; `toAtollError` says them in our words. */
-  async request<Arguments extends unknown[], Answer>(connection: Connection, api: API<Arguments, Answer>, ...args: Arguments): Promise<Answer> {
+  async request<Arguments extends unknown[], Answer>(
+    connection: Connection,
+    api: API<Arguments, Answer>,
+    ...args: Arguments
+  ): Promise<Answer> {
     try {
       return await api.async(connection, ...args)
     } catch (error) {
@@ -163,7 +173,12 @@ export class Cluster {
   /** Where to look for brokers: those that are connected first, then those known, then those named. */
   get #addresses(): Address[] {
     const known = [...this.#nodes.values()]
-    const all = [...known, ...this.#options.brokers.filter(({ host, port }) => !known.some((node) => node.host === host && node.port === port))]
+    const all = [
+      ...known,
+      ...this.#options.brokers.filter(
+        ({ host, port }) => !known.some((node) => node.host === host && node.port === port),
+      ),
+    ]
     const isLinked = ({ host, port }: Address): boolean => this.#links.has(`${host}:${port}/control`)
     return [...all.filter(isLinked), ...all.filter((address) => !isLinked(address))]
   }
@@ -172,7 +187,10 @@ export class Cluster {
     const key = `${host}:${port}/${lane}`
     const known = this.#links.get(key)
     if (known && !isOver(known.connection)) return known.ready
-    if (this.#closed) return Promise.reject(new AtollError('LOG_CLOSED', 'the log was closed while it was in use; stop what uses it before closing it'))
+    if (this.#closed)
+      return Promise.reject(
+        new AtollError('LOG_CLOSED', 'the log was closed while it was in use; stop what uses it before closing it'),
+      )
     const { sasl, tls, clientId } = this.#options
     const connection = new Connection(clientId, {
       connectTimeout: this.#limits.connectMs,
@@ -209,7 +227,9 @@ export class Cluster {
     const found = (await this.metadata([name])).topics.find((topic) => topic.name === name)
     if (!found || found.errorCode === UNKNOWN_TOPIC) return undefined
     if (found.errorCode !== 0) throw new ProtocolError(found.errorCode)
-    const leaders = found.partitions.toSorted((a, b) => a.partitionIndex - b.partitionIndex).map(({ leaderId, leaderEpoch }) => ({ node: leaderId, epoch: leaderEpoch }))
+    const leaders = found.partitions
+      .toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+      .map(({ leaderId, leaderEpoch }) => ({ node: leaderId, epoch: leaderEpoch }))
     const topic = { name, id: found.topicId, leaders }
     if (leaders.every(({ node }) => node !== -1)) this.#topics.set(name, topic)
     return topic
@@ -227,12 +247,18 @@ export class Cluster {
     try {
       await Promise.any(this.#addresses.map((address) => this.#ask(address)))
     } catch (error) {
-      throw toAtollError((error as AggregateError).errors[0], this.engine) // Promise.any rejects with nothing else, and there is one address at least
+      // Promise.any rejects with nothing else, and there is one address at least
+      throw toAtollError((error as AggregateError).errors[0], this.engine)
     }
   }
 
   async #ask(address: Address): Promise<void> {
-    const call = new Call(this.#host, this.#limits.connectMs, `connecting to ${address.host}:${address.port}`, 'connectMs')
+    const call = new Call(
+      this.#host,
+      this.#limits.connectMs,
+      `connecting to ${address.host}:${address.port}`,
+      'connectMs',
+    )
     try {
       await call.wait(this.#metadataFrom(await call.wait(this.#link(address, 'control')), []))
     } catch (error) {

@@ -14,7 +14,14 @@ import { toParcel } from './format.ts'
 import { Topics, type TopicShape } from './topics.ts'
 
 /** The log of one system on the brokers of a cluster. Resolves after the first try to connect. */
-export async function openKafkaLog(system: string, shape: TopicShape, options: ClusterOptions, host: Host, logger: Logger, limits: KafkaLogLimits): Promise<Log> {
+export async function openKafkaLog(
+  system: string,
+  shape: TopicShape,
+  options: ClusterOptions,
+  host: Host,
+  logger: Logger,
+  limits: KafkaLogLimits,
+): Promise<Log> {
   const cluster = new Cluster(options, host, logger, limits)
   const topics = new Topics(cluster, shape, limits)
   const reader = new Reader(cluster, topics, logger, limits)
@@ -32,7 +39,20 @@ export async function openKafkaLog(system: string, shape: TopicShape, options: C
 
   function appenderOf(source: string, name: string): Appender {
     let appender = appenders.get(source)
-    if (!appender) appenders.set(source, (appender = new Appender(source, name, `append-${appenders.size % appendLanes}`, cluster, topics, reader, host, limits)))
+    if (!appender)
+      appenders.set(
+        source,
+        (appender = new Appender(
+          source,
+          name,
+          `append-${appenders.size % appendLanes}`,
+          cluster,
+          topics,
+          reader,
+          host,
+          limits,
+        )),
+      )
     return appender
   }
 
@@ -48,17 +68,26 @@ export async function openKafkaLog(system: string, shape: TopicShape, options: C
         assertTakes(source, record, shape.partitions)
         return toParcel(name, source, record)
       })
-      hints.tell(source, await ask(`appending ${records.length} records to ${name}`, (call) => appenderOf(source, name).append(call, parcels)))
+      hints.tell(
+        source,
+        await ask(`appending ${records.length} records to ${name}`, (call) =>
+          appenderOf(source, name).append(call, parcels),
+        ),
+      )
     },
 
     async read(source, partition, after, limit) {
       const name = topicOf(system, source)
-      return ask(`reading partition ${partition} of ${name}`, (call) => reader.read(call, name, source, partition, after, limit))
+      return ask(`reading partition ${partition} of ${name}`, (call) =>
+        reader.read(call, name, source, partition, after, limit),
+      )
     },
 
     async tail(source, partition) {
       const name = topicOf(system, source)
-      return ask(`looking for the end of partition ${partition} of ${name}`, (call) => reader.tail(call, name, source, partition))
+      return ask(`looking for the end of partition ${partition} of ${name}`, (call) =>
+        reader.tail(call, name, source, partition),
+      )
     },
 
     watch: (source, listener) => hints.watch(source, listener),
@@ -75,6 +104,14 @@ export async function openKafkaLog(system: string, shape: TopicShape, options: C
 const appendLanes = 4
 
 function assertTakes(source: string, { partition, at, id }: LogRecord, partitions: number): void {
-  if (partition >= partitions) throw new AtollError('INVALID', `event ${id} of ${source} has partition ${partition}, and the log has ${partitions}, from 0`)
-  if (!Number.isSafeInteger(at) || at < 0) throw new AtollError('INVALID', `event ${id} of ${source} happened at ${at}; times are whole milliseconds since 1970`)
+  if (partition >= partitions)
+    throw new AtollError(
+      'INVALID',
+      `event ${id} of ${source} has partition ${partition}, and the log has ${partitions}, from 0`,
+    )
+  if (!Number.isSafeInteger(at) || at < 0)
+    throw new AtollError(
+      'INVALID',
+      `event ${id} of ${source} happened at ${at}; times are whole milliseconds since 1970`,
+    )
 }

@@ -4,8 +4,8 @@ import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
 import { notAnOffset } from '../shared/checks.ts'
 import { besidesBytesMax } from './limits.ts'
 
-// How a record lies in Kafka: the key is the event's key, the value its data, the timestamp the time of its emission, and the rest are
-// headers, so that it can be read with Kafka's own tools.
+// How a record lies in Kafka: the key is the event's key, the value its data, the timestamp the time of its emission,
+// and the rest are headers, so that it can be read with Kafka's own tools.
 
 const headerKeys = {
   number: Buffer.from('number'),
@@ -40,7 +40,10 @@ export function toParcel(topic: string, source: string, record: LogRecord): Parc
   let besides = framesBytes + key.length
   for (const text of headers.values()) besides += text.length
   if (besides > besidesBytesMax) {
-    throw new AtollError('BODY_TOO_LARGE', `${record.type} ${record.id} of ${source} takes ${besides} bytes besides its data (key, id, cause, trace), and the log takes ${besidesBytesMax}; use a shorter key`)
+    throw new AtollError(
+      'BODY_TOO_LARGE',
+      `${record.type} ${record.id} of ${source} takes ${besides} bytes besides its data (key, id, cause, trace), and the log takes ${besidesBytesMax}; use a shorter key`,
+    )
   }
   const message = { topic, partition: record.partition, key, value, headers, timestamp: BigInt(record.at) }
   return { record, message, bytes: besides + value.length }
@@ -48,7 +51,13 @@ export function toParcel(topic: string, source: string, record: LogRecord): Parc
 
 /** A record that is none: it makes known who may write from here on. Readers pass over it. */
 export function claimMessage(topic: string, partition: number, who: string, at: number): MessageRecord {
-  return { topic, partition, value: Buffer.alloc(0), headers: new Map([[claimKey, Buffer.from(who)]]), timestamp: BigInt(at) }
+  return {
+    topic,
+    partition,
+    value: Buffer.alloc(0),
+    headers: new Map([[claimKey, Buffer.from(who)]]),
+    timestamp: BigInt(at),
+  }
 }
 
 /** The names of the headers, all lengths, and the places within the batch: more than they ever take. */
@@ -75,7 +84,13 @@ export interface Chunk {
 }
 
 /** Decodes what is at `from` and after it. A batch comes whole, so the first one may begin before. */
-export function toChunk(source: string, partition: number, topicId: string, from: number, batches: readonly RecordsBatch[]): Chunk {
+export function toChunk(
+  source: string,
+  partition: number,
+  topicId: string,
+  from: number,
+  batches: readonly RecordsBatch[],
+): Chunk {
   const records: StoredRecord[] = []
   const places: number[] = []
   const suffix = `.${shortId(topicId)}`
@@ -90,7 +105,11 @@ export function toChunk(source: string, partition: number, topicId: string, from
     for (const found of batch.records) {
       const place = base + found.offsetDelta
       if (place < from) continue
-      const at = Number((batch.attributes & IS_LOG_APPEND_TIME) !== 0 ? batch.maxTimestamp : batch.firstTimestamp + found.timestampDelta)
+      const at = Number(
+        (batch.attributes & IS_LOG_APPEND_TIME) !== 0
+          ? batch.maxTimestamp
+          : batch.firstTimestamp + found.timestampDelta,
+      )
       const record = toRecord(source, partition, `${place}${mark}`, at, found)
       if (record) {
         records.push(record)
@@ -118,7 +137,13 @@ type Found = RecordsBatch['records'][number]
 /** Ids, key, trace and the object around them: what a record takes in memory besides its data, about. */
 const bytesBesidesData = 700
 
-function toRecord(source: string, partition: number, offset: Offset, at: number, { key, value, headers }: Found): StoredRecord | undefined {
+function toRecord(
+  source: string,
+  partition: number,
+  offset: Offset,
+  at: number,
+  { key, value, headers }: Found,
+): StoredRecord | undefined {
   // Written by toParcel, in this order; of anything else nothing is known.
   if (headers.length !== 7 || value === null) return undefined
   const [number, order, id, type, version, trace, cause] = headers
@@ -148,7 +173,10 @@ function isClaim({ headers }: Found): boolean {
   return headers.length === 1 && headers[0]?.[0]?.equals(claimKey) === true
 }
 
-/** Where a record is: its offset in Kafka, the epoch of the leader that took it, and the topic, which has another id when it is made anew. */
+/**
+ * Where a record is: its offset in Kafka, the epoch of the leader that took it, and the topic, which has another id
+ * when it is made anew.
+ */
 export interface Place {
   readonly offset: number
   readonly epoch: number

@@ -18,7 +18,10 @@ interface Watched {
   readonly ends: Map<number, number>
 }
 
-/** Tells who listens when topics grow: at once of what this process appends, by a question that the brokers hold for a while of the rest. */
+/**
+ * Tells who listens when topics grow: at once of what this process appends, by a question that the brokers hold for a
+ * while of the rest.
+ */
 export class Hints {
   readonly #system: string
   readonly #cluster: Cluster
@@ -38,7 +41,13 @@ export class Hints {
   }
 
   watch(source: string, listener: (partition: number) => void): () => void {
-    const watched = this.#sources.get(source) ?? { name: topicOf(this.#system, source), count: 0, idleSinceMs: 0, topic: undefined, ends: new Map() }
+    const watched = this.#sources.get(source) ?? {
+      name: topicOf(this.#system, source),
+      count: 0,
+      idleSinceMs: 0,
+      topic: undefined,
+      ends: new Map(),
+    }
     this.#sources.set(source, watched)
     watched.count++
     const end = this.#listeners.watch(source, listener)
@@ -97,7 +106,8 @@ export class Hints {
       const topic = await this.#learn(source, watched)
       if (!topic) continue
       for (const [leader, partitions] of Map.groupBy(watched.ends.keys(), (partition) => leaderOf(topic, partition))) {
-        if (leader !== -1) byLeader.set(leader, [...(byLeader.get(leader) ?? []), { source, watched, topic, partitions }])
+        if (leader !== -1)
+          byLeader.set(leader, [...(byLeader.get(leader) ?? []), { source, watched, topic, partitions }])
       }
     }
     const asked = await Promise.all([...byLeader].map(([leader, parts]) => this.#ask(leader, parts)))
@@ -120,26 +130,53 @@ export class Hints {
   }
 
   /** One question: which of these partitions has grown? The broker answers when one has, or after `watchMs`. */
-  async #ask(leader: number, parts: readonly { source: string; watched: Watched; topic: Topic; partitions: readonly number[] }[]): Promise<boolean> {
+  async #ask(
+    leader: number,
+    parts: readonly { source: string; watched: Watched; topic: Topic; partitions: readonly number[] }[],
+  ): Promise<boolean> {
     const topics = parts.map(({ topic, watched, partitions }) => ({
       topicId: topic.id,
-      partitions: partitions.map((partition) => ({ partition, currentLeaderEpoch: -1, fetchOffset: BigInt(watched.ends.get(partition) ?? 0), lastFetchedEpoch: -1, partitionMaxBytes: 1 })),
+      partitions: partitions.map((partition) => ({
+        partition,
+        currentLeaderEpoch: -1,
+        fetchOffset: BigInt(watched.ends.get(partition) ?? 0),
+        lastFetchedEpoch: -1,
+        partitionMaxBytes: 1,
+      })),
     }))
     let answer: fetchV15.FetchResponse | undefined
     try {
       const connection = await this.#cluster.node(leader, 'watch')
-      answer = await this.#cluster.request(connection, fetchV15.api, this.#limits.watchMs, 1, 1, READ_UNCOMMITTED, 0, NO_SESSION, topics, [], '')
+      answer = await this.#cluster.request(
+        connection,
+        fetchV15.api,
+        this.#limits.watchMs,
+        1,
+        1,
+        READ_UNCOMMITTED,
+        0,
+        NO_SESSION,
+        topics,
+        [],
+        '',
+      )
     } catch (error) {
       answer = answerOf<fetchV15.FetchResponse>(error)
     }
     for (const { topicId, partitions } of answer?.responses ?? []) {
       const part = parts.find(({ topic }) => topic.id === topicId)
-      for (const { partitionIndex, errorCode, highWatermark } of part ? partitions : []) this.#note(part!, partitionIndex, errorCode, Number(highWatermark))
+      for (const { partitionIndex, errorCode, highWatermark } of part ? partitions : [])
+        this.#note(part!, partitionIndex, errorCode, Number(highWatermark))
     }
     return answer !== undefined && answer.errorCode === 0
   }
 
-  #note({ source, watched }: { source: string; watched: Watched }, partition: number, errorCode: number, end: number): void {
+  #note(
+    { source, watched }: { source: string; watched: Watched },
+    partition: number,
+    errorCode: number,
+    end: number,
+  ): void {
     if (errorCode !== 0) {
       // Moved, deleted, cut off: begin anew with what the brokers say.
       this.#cluster.forget(watched.name)

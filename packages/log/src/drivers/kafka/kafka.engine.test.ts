@@ -3,7 +3,15 @@ import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
 import type { Examination } from '@atoll/host'
 import { Connection, initProducerIdV4, NumericMap, produceV9, type Admin } from '@platformatic/kafka'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from '../../conformance/records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readAll,
+  readNumbers,
+} from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import { eventually, inKafkaWorld, type KafkaWorld } from '../../../test/kafka/world.ts'
 
@@ -52,7 +60,10 @@ describe('the Kafka log, when several write', () => {
     inWorld(async (world) => {
       const log = await world.open({ limits: { claimMs: 0 } })
       for (let number = 1; number <= 5; number++) await log.append('orders', [createRecord('orders', 0, number)])
-      assertNumbers((await readAll(log, 'orders', 0, null, 1)).map((record) => record.number), numbersTo(5))
+      assertNumbers(
+        (await readAll(log, 'orders', 0, null, 1)).map((record) => record.number),
+        numbersTo(5),
+      )
     }),
   )
 
@@ -92,13 +103,20 @@ describe('the Kafka log, when records are gone', () => {
     'tells readers whose next records were deleted, and also those who begin; who is further reads on',
     inWorld(async (world) => {
       const log = await world.open()
-      for (const [first, last] of [[1, 4], [5, 10]] as const) await log.append('orders', createRecords('orders', 0, first, last))
+      for (const [first, last] of [
+        [1, 4],
+        [5, 10],
+      ] as const)
+        await log.append('orders', createRecords('orders', 0, first, last))
       const records = await readAll(log, 'orders', 0)
       const next = await world.open() // has nothing in memory
       await deleteUntil(world.admin, world.topicOf('orders'), kafkaOffsetOf(records[6]!.offset))
       await assertRefused('LOG_GAP', next.read('orders', 0, null, 10))
       await assertRefused('LOG_GAP', next.read('orders', 0, records[4]!.offset, 10))
-      assertNumbers((await next.read('orders', 0, records[5]!.offset, 10)).map(({ number }) => number), [7, 8, 9, 10])
+      assertNumbers(
+        (await next.read('orders', 0, records[5]!.offset, 10)).map(({ number }) => number),
+        [7, 8, 9, 10],
+      )
       assert.equal((await next.tail('orders', 0))?.number, 10)
       await assertRefused('LOG_GAP', next.append('orders', createRecords('orders', 0, 2, 11)))
       await next.append('orders', createRecords('orders', 0, 9, 12))
@@ -146,7 +164,8 @@ describe('the Kafka log, when records are gone', () => {
       const { offset } = (await log.tail('orders', 0))!
       const [place, epoch, topic] = offset.split('.')
       await assertRefused('LOG_GAP', log.read('orders', 0, `${Number(place) + 10}.${epoch}.${topic}`, 10))
-      await assertRefused('UNAVAILABLE', log.read('orders', 0, `${place}.${Number(epoch) + 1}.${topic}`, 10)) // of a leader that the broker has not heard of: it is behind
+      // of a leader that the broker has not heard of: it is behind
+      await assertRefused('UNAVAILABLE', log.read('orders', 0, `${place}.${Number(epoch) + 1}.${topic}`, 10))
     }),
   )
 
@@ -155,7 +174,15 @@ describe('the Kafka log, when records are gone', () => {
     inWorld(async (world) => {
       const log = await world.open()
       await log.append('orders', createRecords('orders', 0, 1, 1))
-      for (const nonsense of ['', '0', '-1', '1e3', 'x.0.abcdefghijklmnopqrstuv', '99999999999999999999.0.abcdefghijklmnopqrstuv']) await assertRefused('INVALID', log.read('orders', 0, nonsense, 10))
+      for (const nonsense of [
+        '',
+        '0',
+        '-1',
+        '1e3',
+        'x.0.abcdefghijklmnopqrstuv',
+        '99999999999999999999.0.abcdefghijklmnopqrstuv',
+      ])
+        await assertRefused('INVALID', log.read('orders', 0, nonsense, 10))
     }),
   )
 })
@@ -172,7 +199,10 @@ describe('the Kafka log', () => {
       const { offset } = (await log.tail('orders', 0))!
       assert.deepEqual(await log.read('orders', 0, offset, 10), [])
       await log.append('orders', createRecords('orders', 0, 4, 5))
-      assertNumbers((await log.read('orders', 0, offset, 10)).map(({ number }) => number), [4, 5])
+      assertNumbers(
+        (await log.read('orders', 0, offset, 10)).map(({ number }) => number),
+        [4, 5],
+      )
     }),
   )
 
@@ -181,8 +211,14 @@ describe('the Kafka log', () => {
     inWorld(async (world) => {
       const log = await world.open()
       const times = [1_000, 4_102_444_800_123, 5, 1_800_000_000_000, 1_800_000_000_001]
-      await log.append('orders', times.map((at, index) => createRecord('orders', 0, index + 1, { at })))
-      assert.deepEqual((await readAll(log, 'orders', 0)).map(({ at }) => at), times)
+      await log.append(
+        'orders',
+        times.map((at, index) => createRecord('orders', 0, index + 1, { at })),
+      )
+      assert.deepEqual(
+        (await readAll(log, 'orders', 0)).map(({ at }) => at),
+        times,
+      )
     }),
   )
 
@@ -191,10 +227,16 @@ describe('the Kafka log', () => {
     inWorld(async (world) => {
       const log = await world.open({ limits: { readBytesMax: 1_000_000, recentBytesMax: 0 } })
       const data = JSON.stringify('x'.repeat(300_000))
-      await log.append('orders', createRecords('orders', 0, 1, 12).map((record) => ({ ...record, data })))
+      await log.append(
+        'orders',
+        createRecords('orders', 0, 1, 12).map((record) => ({ ...record, data })),
+      )
       assert.ok((await log.read('orders', 0, null, 100)).length <= 4)
       assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(12))
-      assertNumbers((await readAll(log, 'orders', 0, null, 1)).map(({ number }) => number), numbersTo(12))
+      assertNumbers(
+        (await readAll(log, 'orders', 0, null, 1)).map(({ number }) => number),
+        numbersTo(12),
+      )
     }),
   )
 
@@ -203,11 +245,18 @@ describe('the Kafka log', () => {
     inWorld(async (world) => {
       const log = await world.open({ limits: { appendRecordsMax: 10, queuedRecordsMax: 15 } })
       await assertRefused('BODY_TOO_LARGE', log.append('orders', createRecords('orders', 0, 1, 11)))
-      await assertRefused('BODY_TOO_LARGE', log.append('orders', [createRecord('orders', 0, 1, { key: 'k'.repeat(70_000) })]))
+      await assertRefused(
+        'BODY_TOO_LARGE',
+        log.append('orders', [createRecord('orders', 0, 1, { key: 'k'.repeat(70_000) })]),
+      )
       await assertRefused('INVALID', log.append('orders', [createRecord('orders', 8, 1)]))
       await assertRefused('INVALID', world.open({ system: 'a.b' }))
-      const appends = [1, 2, 3].map((service) => log.append(`service-${service}`, createRecords(`service-${service}`, 0, 1, 10)))
-      const codes = (await Promise.allSettled(appends)).map((result) => (result.status === 'rejected' ? (result.reason as { code: string }).code : 'taken')) // an AtollError
+      const appends = [1, 2, 3].map((service) =>
+        log.append(`service-${service}`, createRecords(`service-${service}`, 0, 1, 10)),
+      )
+      const codes = (await Promise.allSettled(appends)).map((result) =>
+        result.status === 'rejected' ? (result.reason as { code: string }).code : 'taken',
+      ) // an AtollError
       assert.deepEqual(codes, ['taken', 'OVERLOADED', 'OVERLOADED'])
     }),
   )
@@ -216,7 +265,10 @@ describe('the Kafka log', () => {
     'does not write to a topic that has another number of partitions',
     inWorld(async (world) => {
       await (await world.open()).append('orders', createRecords('orders', 0, 1, 1))
-      await assertRefused('UNSUPPORTED', (await world.open({ partitions: 4 })).append('orders', createRecords('orders', 0, 2, 2)))
+      await assertRefused(
+        'UNSUPPORTED',
+        (await world.open({ partitions: 4 })).append('orders', createRecords('orders', 0, 2, 2)),
+      )
     }),
   )
 
@@ -226,20 +278,49 @@ describe('the Kafka log', () => {
       const log = await world.open()
       await log.append('orders', [createRecord('orders', 0, 1)])
       const { findings, survives } = await log.examine()
-      assert.deepEqual(findings.filter(({ verdict }) => verdict === 'breaks' || verdict === 'unknown'), [])
-      assert.deepEqual(survives, { 'process kill': true, 'OS crash': true, 'power loss': true, 'loss of a node': false })
+      assert.deepEqual(
+        findings.filter(({ verdict }) => verdict === 'breaks' || verdict === 'unknown'),
+        [],
+      )
+      assert.deepEqual(survives, {
+        'process kill': true,
+        'OS crash': true,
+        'power loss': true,
+        'loss of a node': false,
+      })
     }),
   )
 
   it(
     'names the settings of topics that break a promise, and does not touch them',
     inWorld(async (world) => {
-      const configs = { 'retention.ms': '60000', 'retention.bytes': '1000000', 'cleanup.policy': 'compact,delete', 'max.message.bytes': '1000', 'flush.messages': '1000', 'message.timestamp.type': 'LogAppendTime' }
-      await world.admin.createTopics({ topics: [world.topicOf('orders')], partitions: 3, replicas: 1, configs: Object.entries(configs).map(([name, value]) => ({ name, value })) })
-      await eventually('the broker shows the topic', async () => (await world.admin.listTopics()).includes(world.topicOf('orders')))
+      const configs = {
+        'retention.ms': '60000',
+        'retention.bytes': '1000000',
+        'cleanup.policy': 'compact,delete',
+        'max.message.bytes': '1000',
+        'flush.messages': '1000',
+        'message.timestamp.type': 'LogAppendTime',
+      }
+      await world.admin.createTopics({
+        topics: [world.topicOf('orders')],
+        partitions: 3,
+        replicas: 1,
+        configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
+      })
+      await eventually('the broker shows the topic', async () =>
+        (await world.admin.listTopics()).includes(world.topicOf('orders')),
+      )
       const log = await world.open()
       const examination = await log.examine()
-      const names = ['kafka.retention-ms', 'kafka.retention-bytes', 'kafka.cleanup-policy', 'kafka.max-message-bytes', 'kafka.log-flush-interval-messages', 'kafka.partitions']
+      const names = [
+        'kafka.retention-ms',
+        'kafka.retention-bytes',
+        'kafka.cleanup-policy',
+        'kafka.max-message-bytes',
+        'kafka.log-flush-interval-messages',
+        'kafka.partitions',
+      ]
       assert.deepEqual(brokenIn(examination), names.toSorted())
       assert.equal(examination.survives['power loss'], false)
       assert.equal(examination.findings.find(({ name }) => name === 'kafka.retention-ms')?.value, '60000')
@@ -259,16 +340,23 @@ describe('the Kafka log', () => {
   )
 })
 
-/** Appends 1 to `last` as a relay does that knows nothing of others: each time what follows the tail, and some of what is before it. */
+/**
+ * Appends 1 to `last` as a relay does that knows nothing of others: each time what follows the tail, and some of what
+ * is before it.
+ */
 async function relay(log: Log, last: number): Promise<void> {
-  for (let from = 1; from <= last; ) {
-    await log.append('orders', createRecords('orders', 0, Math.max(1, from - 2), Math.min(last, from + 2))).catch((error: { code?: string }) => assert.equal(error.code, 'UNAVAILABLE'))
+  for (let from = 1; from <= last;) {
+    await log
+      .append('orders', createRecords('orders', 0, Math.max(1, from - 2), Math.min(last, from + 2)))
+      .catch((error: { code?: string }) => assert.equal(error.code, 'UNAVAILABLE'))
     from = ((await log.tail('orders', 0))?.number ?? 0) + 1
   }
 }
 
 /** Somebody who writes to partition 0 of orders with a client of their own. */
-async function openStranger(world: KafkaWorld): Promise<{ connection: Connection; put(sequence: number): Promise<void> }> {
+async function openStranger(
+  world: KafkaWorld,
+): Promise<{ connection: Connection; put(sequence: number): Promise<void> }> {
   const connection = new Connection('stranger')
   const [host, port] = world.broker.split(':')
   await connection.connect(host!, Number(port))
@@ -278,7 +366,11 @@ async function openStranger(world: KafkaWorld): Promise<{ connection: Connection
     connection,
     async put(sequence) {
       const sequences = new NumericMap([[`${topic}:0`, sequence]])
-      await produceV9.api.async(connection, -1, 5_000, [{ topic, partition: 0, value: Buffer.from('hello') }], { producerId, producerEpoch, sequences })
+      await produceV9.api.async(connection, -1, 5_000, [{ topic, partition: 0, value: Buffer.from('hello') }], {
+        producerId,
+        producerEpoch,
+        sequences,
+      })
     },
   }
 }
@@ -292,5 +384,8 @@ function kafkaOffsetOf(offset: string): bigint {
 }
 
 function brokenIn({ findings }: Examination): string[] {
-  return findings.filter(({ verdict }) => verdict === 'breaks').map(({ name }) => name).toSorted()
+  return findings
+    .filter(({ verdict }) => verdict === 'breaks')
+    .map(({ name }) => name)
+    .toSorted()
 }

@@ -72,7 +72,12 @@ describe('the Kafka log, when the way to the broker fails', () => {
       await appendAgain(log, 'orders', 1, 3)
       const { offset } = (await log.tail('orders', 0))!
       proxy.silence()
-      const calls = [() => log.read('orders', 0, offset, 10), () => log.tail('orders', 0), () => log.append('orders', createRecords('orders', 0, 4, 6)), () => log.examine()]
+      const calls = [
+        () => log.read('orders', 0, offset, 10),
+        () => log.tail('orders', 0),
+        () => log.append('orders', createRecords('orders', 0, 4, 6)),
+        () => log.examine(),
+      ]
       for (const call of calls) {
         const beganMs = performance.now()
         await assertRefused('UNAVAILABLE', call())
@@ -91,7 +96,12 @@ describe('the Kafka log, when the way to the broker fails', () => {
       await proxy.refuse()
       const lines: string[] = []
       const log = await world.open({ brokers: [proxy.broker], logger: loggerTo(lines) })
-      for (const call of [() => log.read('orders', 0, null, 10), () => log.tail('orders', 0), () => log.append('orders', createRecords('orders', 0, 1, 1)), () => log.examine()]) {
+      for (const call of [
+        () => log.read('orders', 0, null, 10),
+        () => log.tail('orders', 0),
+        () => log.append('orders', createRecords('orders', 0, 1, 1)),
+        () => log.examine(),
+      ]) {
         const beganMs = performance.now()
         await assertRefused('UNAVAILABLE', call())
         assert.ok(performance.now() - beganMs < 200, 'it was not prompt')

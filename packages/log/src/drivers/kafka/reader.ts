@@ -40,14 +40,28 @@ export class Reader {
     this.#ahead = new ReadAhead(limits.recentBytesMax)
   }
 
-  async read(call: Call, name: string, source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]> {
+  async read(
+    call: Call,
+    name: string,
+    source: string,
+    partition: number,
+    after: Offset | null,
+    limit: number,
+  ): Promise<StoredRecord[]> {
     const place = after === null ? undefined : placeOf(after)
     return this.#topics.use(call, name, async (known) => {
       const topic = place && known && shortId(known.id) !== place.topic ? await this.#again(name) : known
       if (place && !topic) await this.#topics.assertNone(name)
-      if (place && (!topic || shortId(topic.id) !== place.topic)) throw lost(name, partition, `topic ${name} was deleted${topic ? ' and made anew' : ''}`)
-      if (!topic || !isOf(topic, partition) ) return []
-      return this.#readOn(topic, source, partition, place ? { offset: place.offset + 1, epoch: place.epoch } : { offset: 0, epoch: -1 }, limit)
+      if (place && (!topic || shortId(topic.id) !== place.topic))
+        throw lost(name, partition, `topic ${name} was deleted${topic ? ' and made anew' : ''}`)
+      if (!topic || !isOf(topic, partition)) return []
+      return this.#readOn(
+        topic,
+        source,
+        partition,
+        place ? { offset: place.offset + 1, epoch: place.epoch } : { offset: 0, epoch: -1 },
+        limit,
+      )
     })
   }
 
@@ -73,20 +87,46 @@ export class Reader {
     return { ...found, end: Math.max(found.end, seen), last }
   }
 
-  /** Records `first` to `last` of a partition, which reaches further than that; fewer, if the log no longer has them. */
-  async numbered(topic: Topic, source: string, partition: number, tail: Mark, first: number, last: number): Promise<StoredRecord[]> {
+  /**
+   * Records `first` to `last` of a partition, which reaches further than that; fewer, if the log no longer has them.
+   */
+  async numbered(
+    topic: Topic,
+    source: string,
+    partition: number,
+    tail: Mark,
+    first: number,
+    last: number,
+  ): Promise<StoredRecord[]> {
     // Each number takes an offset, so one that is n numbers back is at least n offsets back.
-    let { chunk, start } = await this.#fetchNear(topic, source, partition, Math.max(0, tail.place - (tail.number - first)))
+    let { chunk, start } = await this.#fetchNear(
+      topic,
+      source,
+      partition,
+      Math.max(0, tail.place - (tail.number - first)),
+    )
     for (;;) {
       const found = chunk.records[0]?.number ?? first + 1
       if (found <= first || chunk.from <= start) break
-      ;({ chunk, start } = await this.#fetchNear(topic, source, partition, Math.max(start, chunk.from - (found - first))))
+      ;({ chunk, start } = await this.#fetchNear(
+        topic,
+        source,
+        partition,
+        Math.max(start, chunk.from - (found - first)),
+      ))
     }
     const records: StoredRecord[] = []
     for (;;) {
       records.push(...chunk.records.filter(({ number }) => number >= first && number <= last))
       if (chunk.next === chunk.from || (chunk.records.at(-1)?.number ?? 0) >= last) return records
-      ;({ chunk } = await fetchFrom(this.#cluster, topic, source, partition, { offset: chunk.next, epoch: -1 }, this.#limits.fetchBytesMax))
+      ;({ chunk } = await fetchFrom(
+        this.#cluster,
+        topic,
+        source,
+        partition,
+        { offset: chunk.next, epoch: -1 },
+        this.#limits.fetchBytesMax,
+      ))
     }
   }
 
@@ -95,10 +135,16 @@ export class Reader {
     return this.#cluster.topic(name)
   }
 
-  async #readOn(topic: Topic, source: string, partition: number, from: FetchFrom, limit: number): Promise<StoredRecord[]> {
+  async #readOn(
+    topic: Topic,
+    source: string,
+    partition: number,
+    from: FetchFrom,
+    limit: number,
+  ): Promise<StoredRecord[]> {
     const found: StoredRecord[] = []
     let chars = 0
-    for (let at = from; ; ) {
+    for (let at = from; ;) {
       const kept = this.#ahead.find(topic.id, partition, at.offset)
       if (!kept && found.length > 0) return found
       const chunk = kept ?? (await this.#fetch(topic, source, partition, at)).chunk
@@ -117,7 +163,8 @@ export class Reader {
   }
 
   async #fetch(topic: Topic, source: string, partition: number, from: FetchFrom): Promise<Fetched> {
-    // Whoever led when that was read led later than what is known here: this knowledge, or the broker that it is from, is behind.
+    // Whoever led when that was read led later than what is known here: this knowledge, or the broker that it is from,
+    // is behind.
     if (from.epoch > (topic.leaders[partition]?.epoch ?? -1)) throw new ProtocolError('UNKNOWN_LEADER_EPOCH')
     const cutOff = `what was read up to offset ${from.offset - 1} is not there any more: it was cut off, and may have gone on with other records`
     try {
@@ -128,7 +175,11 @@ export class Reader {
     } catch (error) {
       if (kafkaCodeOf(error) !== 'OFFSET_OUT_OF_RANGE') throw error
       const start = (await listOffsets(this.#cluster, topic, [partition], 'read', 'first')).get(partition) ?? 0
-      throw lost(topic.name, partition, from.offset < start ? `offsets ${from.offset} to ${start - 1} were deleted or have expired` : cutOff)
+      throw lost(
+        topic.name,
+        partition,
+        from.offset < start ? `offsets ${from.offset} to ${start - 1} were deleted or have expired` : cutOff,
+      )
     }
   }
 
@@ -139,17 +190,37 @@ export class Reader {
     } catch (error) {
       if (kafkaCodeOf(error) !== 'OFFSET_OUT_OF_RANGE') throw error
       const start = (await listOffsets(this.#cluster, topic, [partition], 'read', 'first')).get(partition) ?? 0
-      return fetchFrom(this.#cluster, topic, source, partition, { offset: start, epoch: -1 }, this.#limits.fetchBytesMax)
+      return fetchFrom(
+        this.#cluster,
+        topic,
+        source,
+        partition,
+        { offset: start, epoch: -1 },
+        this.#limits.fetchBytesMax,
+      )
     }
   }
 
   /** Reads on from what was fetched to the end, which may be moving, and keeps the last of it. */
-  async #lastFrom(topic: Topic, source: string, partition: number, fetched: Fetched, until = Number.MAX_SAFE_INTEGER): Promise<End> {
+  async #lastFrom(
+    topic: Topic,
+    source: string,
+    partition: number,
+    fetched: Fetched,
+    until = Number.MAX_SAFE_INTEGER,
+  ): Promise<End> {
     let { chunk, end } = fetched
     let last = chunk.records.at(-1)
     let { producerId, producerEpoch } = chunk
     while (chunk.next < Math.min(end, until)) {
-      const next = await fetchFrom(this.#cluster, topic, source, partition, { offset: chunk.next, epoch: -1 }, this.#limits.fetchBytesMax)
+      const next = await fetchFrom(
+        this.#cluster,
+        topic,
+        source,
+        partition,
+        { offset: chunk.next, epoch: -1 },
+        this.#limits.fetchBytesMax,
+      )
       if (next.chunk.next === chunk.next) break
       chunk = next.chunk
       end = next.end
@@ -163,7 +234,10 @@ export class Reader {
   #warn({ name }: Topic, partition: number): void {
     if (this.#foreign.has(name) || this.#foreign.size >= 1000) return
     this.#foreign.add(name)
-    this.#logger.warn({ topic: name, partition }, 'there are records in this topic that this log did not write; they are passed over. Let nobody else write to it')
+    this.#logger.warn(
+      { topic: name, partition },
+      'there are records in this topic that this log did not write; they are passed over. Let nobody else write to it',
+    )
   }
 }
 
@@ -185,5 +259,8 @@ function indexFrom(places: readonly number[], from: number): number {
 }
 
 function lost(topic: string, partition: number, why: string): AtollError {
-  return new AtollError('LOG_GAP', `partition ${partition} of topic ${topic} has lost records that were to be read: ${why}. Restore the topic; what is missing stands in the ledger`)
+  return new AtollError(
+    'LOG_GAP',
+    `partition ${partition} of topic ${topic} has lost records that were to be read: ${why}. Restore the topic; what is missing stands in the ledger`,
+  )
 }

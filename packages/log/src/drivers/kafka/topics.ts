@@ -11,7 +11,10 @@ export interface TopicShape {
   readonly replicas: number
 }
 
-/** How many replicas must have a record before it is acknowledged: a majority, so that losing one loses nothing, and stops nothing if there are three. */
+/**
+ * How many replicas must have a record before it is acknowledged: a majority, so that losing one loses nothing, and
+ * stops nothing if there are three.
+ */
 export function minInSyncOf(replicas: number): number {
   return Math.floor(replicas / 2) + 1
 }
@@ -57,13 +60,18 @@ export class Topics {
     }
   }
 
-  /** What was known of a topic is out of date. Brokers hear of a change one after the other, so each try waits longer. */
+  /**
+   * What was known of a topic is out of date. Brokers hear of a change one after the other, so each try waits longer.
+   */
   async settle(call: Call, name: string, tries: number): Promise<void> {
     this.#cluster.forget(name)
     if (tries > 1) await call.pause(changePauseMs * 2 ** tries)
   }
 
-  /** The topic, made if there is none; resolves when each partition has a leader. Rejects if it has another number of partitions. */
+  /**
+   * The topic, made if there is none; resolves when each partition has a leader. Rejects if it has another number of
+   * partitions.
+   */
   async open(call: Call, name: string): Promise<Topic> {
     for (;;) {
       const topic = await call.wait(this.#cluster.topic(name))
@@ -77,12 +85,15 @@ export class Topics {
   fitting(topic: Topic): Topic {
     const found = topic.leaders.length
     if (found === this.#shape.partitions) return topic
-    throw new AtollError('UNSUPPORTED', `topic ${topic.name} has ${found} partitions, and the log is opened with ${this.#shape.partitions}; open it with ${found}: keys would move to other partitions, and their order be lost`)
+    throw new AtollError(
+      'UNSUPPORTED',
+      `topic ${topic.name} has ${found} partitions, and the log is opened with ${this.#shape.partitions}; open it with ${found}: keys would move to other partitions, and their order be lost`,
+    )
   }
 
   /**
-   * Throws UNKNOWN_TOPIC_OR_PARTITION, as if leaders had moved, if there is a topic after all: the broker that knew none is behind. Only
-   * the controller knows, and it says so when it is asked whether one could be made.
+   * Throws UNKNOWN_TOPIC_OR_PARTITION, as if leaders had moved, if there is a topic after all: the broker that knew
+   * none is behind. Only the controller knows, and it says so when it is asked whether one could be made.
    */
   async assertNone(name: string): Promise<void> {
     try {
@@ -91,7 +102,8 @@ export class Topics {
       const code = kafkaCodeOf(error)
       if (code === 'TOPIC_ALREADY_EXISTS') throw new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION')
       // Whoever may not make it, or not so, is told of one that is there first.
-      if (!code?.endsWith('_AUTHORIZATION_FAILED') && !code?.startsWith('INVALID_') && code !== 'POLICY_VIOLATION') throw error
+      if (!code?.endsWith('_AUTHORIZATION_FAILED') && !code?.startsWith('INVALID_') && code !== 'POLICY_VIOLATION')
+        throw error
     }
   }
 
@@ -102,7 +114,11 @@ export class Topics {
       if (kafkaCodeOf(error) === 'TOPIC_ALREADY_EXISTS') return
       if (kafkaCodeOf(error) !== 'INVALID_CONFIG') throw error
       const reason = answerOf<createTopicsV7.CreateTopicsResponse>(error)?.topics[0]?.errorMessage
-      throw new AtollError('UNSUPPORTED', `Kafka will not make topic ${name} with the settings that the log needs (${reason}); use Apache Kafka 3.6 or later`, { cause: error })
+      throw new AtollError(
+        'UNSUPPORTED',
+        `Kafka will not make topic ${name} with the settings that the log needs (${reason}); use Apache Kafka 3.6 or later`,
+        { cause: error },
+      )
     }
   }
 

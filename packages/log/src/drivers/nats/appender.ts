@@ -23,13 +23,13 @@ interface Known {
 /**
  * Appends to the stream of one source, one append at a time.
  *
- * It looks where the partitions end, decides what is new, and writes that under a condition: that the stream's last sequence number is
- * still the one it was when it looked. The server checks this in the same step as it writes. So whatever another writer did meanwhile,
- * a relay that was paused past its lease, or an earlier try of our own whose outcome nobody knows, the condition fails and nothing is
- * written; it looks again and decides anew.
+ * It looks where the partitions end, decides what is new, and writes that under a condition: that the stream's last
+ * sequence number is still the one it was when it looked. The server checks this in the same step as it writes. So
+ * whatever another writer did meanwhile, a relay that was paused past its lease, or an earlier try of our own whose
+ * outcome nobody knows, the condition fails and nothing is written; it looks again and decides anew.
  *
- * Several messages are written as one batch, all or none. Sent one behind the other, each with a condition of its own, they could follow a
- * stranger's message that took the place of one that was refused, and leave a hole.
+ * Several messages are written as one batch, all or none. Sent one behind the other, each with a condition of its own,
+ * they could follow a stranger's message that took the place of one that was refused, and leave a hole.
  */
 export class Appender {
   readonly #source: string
@@ -42,7 +42,15 @@ export class Appender {
   #known: Known | undefined
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(source: string, streams: Streams, names: Names, host: Host, limits: NatsLogLimits, session: () => Session, onWritten: (session: Session, chunks: readonly Chunk[]) => void) {
+  constructor(
+    source: string,
+    streams: Streams,
+    names: Names,
+    host: Host,
+    limits: NatsLogLimits,
+    session: () => Session,
+    onWritten: (session: Session, chunks: readonly Chunk[]) => void,
+  ) {
     this.#source = source
     this.#streams = streams
     this.#names = names
@@ -63,7 +71,10 @@ export class Appender {
       for (let conflicts = 0; conflicts <= this.#limits.conflictsMax; conflicts++) {
         if (await this.#tryToAppend(this.#session(), records, conflicts > 0)) return
       }
-      throw new AtollError('UNAVAILABLE', `${records.length} records of ${this.#source} could not be appended: other writers came first ${this.#limits.conflictsMax} times in a row`)
+      throw new AtollError(
+        'UNAVAILABLE',
+        `${records.length} records of ${this.#source} could not be appended: other writers came first ${this.#limits.conflictsMax} times in a row`,
+      )
     } catch (error) {
       this.#known = undefined // perhaps it was written, perhaps not: look before the next
       throw toAtollError(error, `appending ${records.length} records of ${this.#source}`)
@@ -77,7 +88,9 @@ export class Appender {
     if (!known) return false
     let added: ReadonlyMap<number, readonly LogRecord[]>
     try {
-      added = await findNew(this.#source, records, known.ends, (partition, from, to) => this.#idsOf(session, partition, from, to))
+      added = await findNew(this.#source, records, known.ends, (partition, from, to) =>
+        this.#idsOf(session, partition, from, to),
+      )
     } catch (error) {
       if (!isRemembered) throw error
       this.#known = undefined // another process may have appended since; only what is looked up now can refuse
@@ -88,7 +101,8 @@ export class Appender {
       try {
         await this.#write(known, batch)
       } catch (error) {
-        if (!isConflict(error) && !(error instanceof NobodyAnswers && !isAgain)) throw error // a stream that was deleted is missed here first
+        // a stream that was deleted is missed here first
+        if (!isConflict(error) && !(error instanceof NobodyAnswers && !isAgain)) throw error
         this.#known = undefined
         return false
       }
@@ -103,8 +117,13 @@ export class Appender {
       this.#known = { session, seq: state.last_seq, ends: new Map(), isAtomic: config.allow_atomic === true }
     }
     const known = this.#known
-    const unknown = [...new Set(records.map(({ partition }) => partition))].filter((partition) => !known.ends.has(partition))
-    const chunks = known.seq === 0 ? [] : await Promise.all(unknown.map((partition) => this.#streams.last(session, this.#source, partition)))
+    const unknown = [...new Set(records.map(({ partition }) => partition))].filter(
+      (partition) => !known.ends.has(partition),
+    )
+    const chunks =
+      known.seq === 0
+        ? []
+        : await Promise.all(unknown.map((partition) => this.#streams.last(session, this.#source, partition)))
     for (const [index, partition] of unknown.entries()) {
       const chunk = chunks[index]
       if (chunk && chunk.seq > known.seq) {
@@ -135,14 +154,22 @@ export class Appender {
       else session.publish(subject, payload, head)
     }
     const { seq } = acknowledged(await answer!, this.#names.stream(this.#source)) // there is a last message
-    if (seq !== known.seq + messages.length) throw new AtollError('UNAVAILABLE', `the stream of ${this.#source} says that it ends at ${seq} after ${messages.length} messages behind ${known.seq}; looking again`)
+    if (seq !== known.seq + messages.length)
+      throw new AtollError(
+        'UNAVAILABLE',
+        `the stream of ${this.#source} says that it ends at ${seq} after ${messages.length} messages behind ${known.seq}; looking again`,
+      )
     const chunks = messages.map((message, index) => toChunk(this.#source, message, known.seq + index + 1))
     known.seq = seq
-    for (const { partition, records } of messages) known.ends.set(partition, records[records.length - 1]!) // a message has a record
+    // a message has a record
+    for (const { partition, records } of messages) known.ends.set(partition, records[records.length - 1]!)
     this.#onWritten(session, chunks)
   }
 
-  /** Ids of what is there, from the message that holds `from` on: found by halving, since numbers grow with their place in the stream. */
+  /**
+   * Ids of what is there, from the message that holds `from` on: found by halving, since numbers grow with their place
+   * in the stream.
+   */
   async #idsOf(session: Session, partition: number, from: number, to: number): Promise<ReadonlyMap<number, string>> {
     const next = (seq: number): Promise<Chunk | undefined> => this.#streams.next(session, this.#source, partition, seq)
     let low = 1
@@ -163,7 +190,10 @@ export class Appender {
 }
 
 /** Cuts messages into what is committed as one. */
-function* batches(messages: readonly Message[], { batchMessagesMax, batchBytesMax }: Pick<NatsLogLimits, 'batchMessagesMax' | 'batchBytesMax'>): Generator<readonly Message[]> {
+function* batches(
+  messages: readonly Message[],
+  { batchMessagesMax, batchBytesMax }: Pick<NatsLogLimits, 'batchMessagesMax' | 'batchBytesMax'>,
+): Generator<readonly Message[]> {
   let batch: Message[] = []
   let bytes = 0
   for (const message of messages) {
@@ -181,11 +211,19 @@ function* batches(messages: readonly Message[], { batchMessagesMax, batchBytesMa
 function acknowledged(answer: Msg, stream: string): PubAck {
   const ack = answer.json<PubAck & { error?: ApiError }>()
   if (ack.error) throw new Refused(ack.error)
-  if (ack.stream !== stream) throw new AtollError('UNAVAILABLE', `the stream '${ack.stream}' took what was meant for '${stream}'; narrow its subjects`)
+  if (ack.stream !== stream)
+    throw new AtollError(
+      'UNAVAILABLE',
+      `the stream '${ack.stream}' took what was meant for '${stream}'; narrow its subjects`,
+    )
   return ack
 }
 
 /** The stream has grown since we looked. */
 function isConflict(error: unknown): boolean {
-  return error instanceof Refused && (error.code === JetStreamApiCodes.StreamWrongLastSequence || error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
+  return (
+    error instanceof Refused &&
+    (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
+      error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
+  )
 }

@@ -31,7 +31,13 @@ async function inCluster(body: (cluster: Cluster) => Promise<void>): Promise<voi
     await body({
       members,
       async open(replicas = 3) {
-        const log = await createNatsLog({ servers: members.map(({ url }) => url), system: 'shop', host, replicas, monitoring })
+        const log = await createNatsLog({
+          servers: members.map(({ url }) => url),
+          system: 'shop',
+          host,
+          replicas,
+          monitoring,
+        })
         logs.push(log)
         return log
       },
@@ -53,8 +59,11 @@ async function inCluster(body: (cluster: Cluster) => Promise<void>): Promise<voi
 
 /** As a server's monitoring page tells it. */
 function leaderOf(page: unknown): string | undefined {
-  const { account_details: accounts = [] } = page as { account_details?: { stream_detail?: { name: string; cluster?: { leader?: string } }[] }[] }
-  return accounts.flatMap(({ stream_detail: streams = [] }) => streams).find(({ name }) => name === 'atoll_shop_orders')?.cluster?.leader
+  const { account_details: accounts = [] } = page as {
+    account_details?: { stream_detail?: { name: string; cluster?: { leader?: string } }[] }[]
+  }
+  return accounts.flatMap(({ stream_detail: streams = [] }) => streams).find(({ name }) => name === 'atoll_shop_orders')
+    ?.cluster?.leader
 }
 
 describe('a log on three servers of NATS', () => {

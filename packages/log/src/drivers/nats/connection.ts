@@ -42,13 +42,24 @@ export class Connection {
   #learned: readonly Server[] = []
   readonly #closed = new AbortController()
 
-  constructor(settings: ConnectionSettings, host: Host, logger: Logger, limits: NatsLogLimits, onSession: (session: Session) => void) {
+  constructor(
+    settings: ConnectionSettings,
+    host: Host,
+    logger: Logger,
+    limits: NatsLogLimits,
+    onSession: (session: Session) => void,
+  ) {
     this.#settings = settings
     this.#servers = settings.servers.map(toServer)
     this.#host = host
     this.#limits = limits
     this.#onSession = onSession
-    this.#reachability = new Reachability({ engine: this.engine, attempt: () => this.#open() }, host, logger, limits.reconnectMsMax)
+    this.#reachability = new Reachability(
+      { engine: this.engine, attempt: () => this.#open() },
+      host,
+      logger,
+      limits.reconnectMsMax,
+    )
   }
 
   get engine(): string {
@@ -93,15 +104,17 @@ export class Connection {
 
   async #openOne(): Promise<void> {
     const { credentials, tls, name } = this.#settings
-    const connection = await closingLeftovers(this.#closed.signal, () => connect({
-      servers: [...this.#servers, ...this.#learned].map(({ place }) => place),
-      name,
-      ...authentication(credentials ?? this.#servers.find((server) => server.credentials)?.credentials),
-      ...(tls ? { tls } : this.#servers.some((server) => server.isTls) && { tls: {} }),
-      reconnect: false, // what one connection was told must not be sent by the next: see Session
-      noEcho: true, // hints are for others
-      timeout: this.#limits.connectMs,
-    }))
+    const connection = await closingLeftovers(this.#closed.signal, () =>
+      connect({
+        servers: [...this.#servers, ...this.#learned].map(({ place }) => place),
+        name,
+        ...authentication(credentials ?? this.#servers.find((server) => server.credentials)?.credentials),
+        ...(tls ? { tls } : this.#servers.some((server) => server.isTls) && { tls: {} }),
+        reconnect: false, // what one connection was told must not be sent by the next: see Session
+        noEcho: true, // hints are for others
+        timeout: this.#limits.connectMs,
+      }),
+    )
     if (this.#closed.signal.aborted) return void connection.close()
     const session = new Session(connection, this.#host, this.#limits)
     session.onEnd((reason) => {
@@ -109,7 +122,9 @@ export class Connection {
       this.#reachability.lost(this.#unavailable(reason))
     })
     this.#session = session
-    this.#learned = (connection.info?.connect_urls ?? []).filter((place) => !this.#servers.some((server) => server.place === place)).map(toServer)
+    this.#learned = (connection.info?.connect_urls ?? [])
+      .filter((place) => !this.#servers.some((server) => server.place === place))
+      .map(toServer)
     this.#onSession(session)
   }
 }
@@ -126,10 +141,15 @@ function toServer(text: string): Server {
     const { protocol, hostname, port, username, password } = new URL(text.includes('://') ? text : `nats://${text}`)
     if (hostname === '') throw new Error('no host')
     const user = decodeURIComponent(username)
-    const credentials = user === '' ? undefined : password === '' ? { token: user } : { user, password: decodeURIComponent(password) }
+    const credentials =
+      user === '' ? undefined : password === '' ? { token: user } : { user, password: decodeURIComponent(password) }
     return { place: `${hostname}:${port || '4222'}`, isTls: protocol === 'tls:', credentials }
   } catch (cause) {
-    throw new AtollError('INVALID', 'one of the servers is not the URL of a NATS server; write it as nats://host:port', { cause })
+    throw new AtollError(
+      'INVALID',
+      'one of the servers is not the URL of a NATS server; write it as nats://host:port',
+      { cause },
+    )
   }
 }
 
@@ -138,11 +158,17 @@ function authentication(credentials: NatsCredentials | undefined): ConnectionOpt
   if ('user' in credentials) return { user: credentials.user, pass: credentials.password }
   if ('token' in credentials) return { token: credentials.token }
   const encoder = new TextEncoder()
-  return { authenticator: 'creds' in credentials ? credsAuthenticator(encoder.encode(credentials.creds)) : nkeyAuthenticator(encoder.encode(credentials.nkeySeed)) }
+  return {
+    authenticator:
+      'creds' in credentials
+        ? credsAuthenticator(encoder.encode(credentials.creds))
+        : nkeyAuthenticator(encoder.encode(credentials.nkeySeed)),
+  }
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) return `the server refuses the credentials (${error.message}); correct them`
+  if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError)
+    return `the server refuses the credentials (${error.message}); correct them`
   if (error instanceof errors.TimeoutError) return 'a server accepts connections and does not answer'
   return error instanceof Error ? error.message : String(error)
 }

@@ -17,7 +17,12 @@ export interface NatsLogSettings extends ConnectionSettings {
 }
 
 /** The log of a system on NATS. Resolves after the first try to connect. */
-export async function openNatsLog(settings: NatsLogSettings, host: Host, logger: Logger, limits: NatsLogLimits): Promise<Log> {
+export async function openNatsLog(
+  settings: NatsLogSettings,
+  host: Host,
+  logger: Logger,
+  limits: NatsLogLimits,
+): Promise<Log> {
   const names = new Names(settings.system)
   const streams = new Streams(names, settings.replicas, limits)
   const reader = new Reader(streams, names, limits)

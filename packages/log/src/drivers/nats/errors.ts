@@ -38,13 +38,21 @@ export function toAtollError(thrown: unknown, attempt: string): AtollError {
   if (thrown instanceof AtollError) return thrown
   const cause = thrown
   if (thrown instanceof NobodyAnswers) {
-    const why = thrown.subject.startsWith('$JS.API.STREAM') ? 'JetStream is not enabled on the server, or not for this account' : 'its stream has no leader at the moment'
+    const why = thrown.subject.startsWith('$JS.API.STREAM')
+      ? 'JetStream is not enabled on the server, or not for this account'
+      : 'its stream has no leader at the moment'
     return new AtollError('UNAVAILABLE', `${attempt} failed: ${why}`, { cause })
   }
   if (thrown instanceof Refused) {
     return isFull.has(thrown.code) || (thrown.code === storeFailed && /maximum|no space/.test(thrown.message))
-      ? new AtollError('STORE_FULL', `${attempt} failed, because NATS has no room for it (${thrown.message}); make room, or raise the limit`, { cause })
+      ? new AtollError(
+          'STORE_FULL',
+          `${attempt} failed, because NATS has no room for it (${thrown.message}); make room, or raise the limit`,
+          { cause },
+        )
       : new AtollError('UNAVAILABLE', `${attempt} failed: NATS says '${thrown.message}' (${thrown.code})`, { cause })
   }
-  return new AtollError('INTERNAL', `${attempt} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause })
+  return new AtollError('INTERNAL', `${attempt} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {
+    cause,
+  })
 }

@@ -20,7 +20,12 @@ const verdictOf = (examination: Examination, name: string): string => findingOf(
 
 /** Makes the stream of a source as somebody else would. */
 async function createStream({ ask, stream, system }: NatsWorld, source: string, settings: object): Promise<object> {
-  return ask(`STREAM.CREATE.${stream(source)}`, { name: stream(source), subjects: [`atoll.${system}.${source}.*`], storage: 'file', ...settings })
+  return ask(`STREAM.CREATE.${stream(source)}`, {
+    name: stream(source),
+    subjects: [`atoll.${system}.${source}.*`],
+    storage: 'file',
+    ...settings,
+  })
 }
 
 describe('the examination of a log on NATS', () => {
@@ -32,14 +37,30 @@ describe('the examination of a log on NATS', () => {
       const examination = await log.examine()
       assert.equal(examination.engine, 'NATS JetStream')
       assert.match(examination.version, /^2\.\d+\.\d+/)
-      for (const name of ['version', 'max-payload', 'jetstream', 'clock', 'storage', 'persist-mode', 'retention', 'room', 'protection', 'speed']) {
+      for (const name of [
+        'version',
+        'max-payload',
+        'jetstream',
+        'clock',
+        'storage',
+        'persist-mode',
+        'retention',
+        'room',
+        'protection',
+        'speed',
+      ]) {
         assert.equal(verdictOf(examination, `nats.${name}`), 'holds', name)
       }
       assert.equal(verdictOf(examination, 'nats.replicas'), 'note')
       const sync = findingOf(examination, 'nats.sync-interval')
       assert.equal(sync.verdict, 'unknown')
       assert.match(sync.message, /monitoring/)
-      assert.deepEqual(examination.survives, { 'process kill': true, 'OS crash': false, 'power loss': false, 'loss of a node': false })
+      assert.deepEqual(examination.survives, {
+        'process kill': true,
+        'OS crash': false,
+        'power loss': false,
+        'loss of a node': false,
+      })
     }))
 
   it('finds streams that would lose events, names them, and leaves them as they are', () =>
@@ -57,7 +78,12 @@ describe('the examination of a log on NATS', () => {
 
       const retention = findingOf(examination, 'nats.retention')
       assert.equal(retention.verdict, 'breaks')
-      for (const problem of ['aging: max_age 3600 s', 'small: max_bytes 1000000', 'few: max_msgs_per_subject 10', 'queue: retention workqueue']) {
+      for (const problem of [
+        'aging: max_age 3600 s',
+        'small: max_bytes 1000000',
+        'few: max_msgs_per_subject 10',
+        'queue: retention workqueue',
+      ]) {
         assert.ok(retention.value.includes(problem), `${retention.value} names ${problem}`)
       }
       assert.doesNotMatch(retention.value, /polite/)
@@ -78,7 +104,12 @@ describe('the examination of a log on NATS', () => {
         ['sync_interval: "10s"', '10 s', 'breaks'],
       ] as const) {
         await server.start(`max_payload: 300000\njetstream { store_dir: "data", ${settings} }`)
-        const log = await createNatsLog({ servers: server.url, system: 'shop', host: createNodeHost(), monitoring: server.monitoring })
+        const log = await createNatsLog({
+          servers: server.url,
+          system: 'shop',
+          host: createNodeHost(),
+          monitoring: server.monitoring,
+        })
         await log.append('orders', [createRecord('orders', 0, 1)])
         const examination = await log.examine()
         assert.equal(findingOf(examination, 'nats.sync-interval').value, value)

@@ -7,8 +7,16 @@ import { decodeChunk, follows, lastOf, parseOffset, toOffset } from './format.ts
 import { pack, toChunk, toPayload } from './packing.ts'
 
 const texts = ['', '\n', 'a\nb\r\n', '\ufeffmark', '\ud800 alone', '漢字 👩‍👩‍👧‍👦', '{"a":"\\n"}', 'null', '\u0000']
-const records = texts.map((text, index) => createRecord('orders', 2, index + 5, { data: text, key: text, id: `id ${index} ${index === 4 ? '' : text}` }))
-const [message] = pack('orders', new Map([[2, records]]), new Map([[2, { number: 4, id: 'before' }]]), defaultLimits, 1024 * 1024)
+const records = texts.map((text, index) =>
+  createRecord('orders', 2, index + 5, { data: text, key: text, id: `id ${index} ${index === 4 ? '' : text}` }),
+)
+const [message] = pack(
+  'orders',
+  new Map([[2, records]]),
+  new Map([[2, { number: 4, id: 'before' }]]),
+  defaultLimits,
+  1024 * 1024,
+)
 
 const codeOf = (decode: () => unknown): unknown => {
   try {
@@ -24,18 +32,41 @@ describe('the format of messages on NATS', () => {
     const chunk = decodeChunk('orders', 2, payload, 17)
     // What is no character of Unicode comes back as the sign for that, as anywhere else.
     const expected = records.map((record) => ({ ...record, data: record.data.toWellFormed() }))
-    assert.deepEqual(chunk.records.map(({ source, offset, ...record }) => record), expected)
+    assert.deepEqual(
+      chunk.records.map(({ source, offset, ...record }) => record),
+      expected,
+    )
     assert.equal(chunk.before, 'before')
-    assert.deepEqual(toChunk('orders', message!, 17).records.map(({ offset }) => offset), chunk.records.map(({ offset }) => offset))
+    assert.deepEqual(
+      toChunk('orders', message!, 17).records.map(({ offset }) => offset),
+      chunk.records.map(({ offset }) => offset),
+    )
   })
 
   it('refuses what is damaged, what lies elsewhere than it says, and what a newer version wrote', () => {
     const payload = Buffer.from(toPayload(message!, 17))
-    for (const bytes of [0, 1, 50, payload.length - 1]) assert.equal(codeOf(() => decodeChunk('orders', 2, payload.subarray(0, bytes))), 'STORE_CORRUPT')
-    assert.equal(codeOf(() => decodeChunk('orders', 2, Buffer.concat([payload, Buffer.from('x')]))), 'STORE_CORRUPT')
-    assert.equal(codeOf(() => decodeChunk('orders', 2, payload, 18)), 'STORE_CORRUPT')
-    for (const text of ['hello', '{}', 'null', '[]\n']) assert.equal(codeOf(() => decodeChunk('orders', 2, Buffer.from(text))), 'STORE_CORRUPT')
-    assert.equal(codeOf(() => decodeChunk('orders', 2, Buffer.from('{"atoll":2}\n'))), 'STORE_NEWER')
+    for (const bytes of [0, 1, 50, payload.length - 1])
+      assert.equal(
+        codeOf(() => decodeChunk('orders', 2, payload.subarray(0, bytes))),
+        'STORE_CORRUPT',
+      )
+    assert.equal(
+      codeOf(() => decodeChunk('orders', 2, Buffer.concat([payload, Buffer.from('x')]))),
+      'STORE_CORRUPT',
+    )
+    assert.equal(
+      codeOf(() => decodeChunk('orders', 2, payload, 18)),
+      'STORE_CORRUPT',
+    )
+    for (const text of ['hello', '{}', 'null', '[]\n'])
+      assert.equal(
+        codeOf(() => decodeChunk('orders', 2, Buffer.from(text))),
+        'STORE_CORRUPT',
+      )
+    assert.equal(
+      codeOf(() => decodeChunk('orders', 2, Buffer.from('{"atoll":2}\n'))),
+      'STORE_NEWER',
+    )
   })
 
   it('tells what follows a place from what does not', () => {
@@ -60,9 +91,21 @@ describe('the format of messages on NATS', () => {
 
   it('packs records within the limits of a message', () => {
     const many = createRecords('orders', 0, 1, 100)
-    const messages = pack('orders', new Map([[0, many]]), new Map(), { ...defaultLimits, messageRecordsMax: 30, messageBytesMax: 4_000 }, 1024 * 1024)
-    assert.deepEqual(messages.flatMap((packed) => packed.records), many)
+    const messages = pack(
+      'orders',
+      new Map([[0, many]]),
+      new Map(),
+      { ...defaultLimits, messageRecordsMax: 30, messageBytesMax: 4_000 },
+      1024 * 1024,
+    )
+    assert.deepEqual(
+      messages.flatMap((packed) => packed.records),
+      many,
+    )
     for (const packed of messages) assert.ok(packed.records.length <= 30 && toPayload(packed, 1).length <= 4_000)
-    assert.equal(codeOf(() => pack('orders', new Map([[0, many]]), new Map(), defaultLimits, 500)), 'BODY_TOO_LARGE')
+    assert.equal(
+      codeOf(() => pack('orders', new Map([[0, many]]), new Map(), defaultLimits, 500)),
+      'BODY_TOO_LARGE',
+    )
   })
 })

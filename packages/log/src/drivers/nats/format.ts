@@ -1,8 +1,10 @@
-// What a message of a stream holds: a line of JSON about the whole, then for each record a line of JSON and its data, as they are.
+// What a message of a stream holds: a line of JSON about the whole, then for each record a line of JSON and its data,
+// as they are.
 //
-// Several records share a message, because a server that syncs before it acknowledges does so for each message. A message names the event
-// before its first one, so that a reader sees by what it reads whether anything is missing in between, or whether history was exchanged. It
-// also names its own place in the stream, which its writer knows since it writes on that condition: so readers need no headers.
+// Several records share a message, because a server that syncs before it acknowledges does so for each message. A
+// message names the event before its first one, so that a reader sees by what it reads whether anything is missing in
+// between, or whether history was exchanged. It also names its own place in the stream, which its writer knows since it
+// writes on that condition: so readers need no headers.
 
 import { AtollError } from '@atoll/host'
 import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
@@ -51,7 +53,17 @@ export function encodeHead(seq: number, first: number, count: number, before: st
   return `${JSON.stringify(head)}\n`
 }
 
-type Line = readonly [order: string, id: string, type: string, version: number, key: string, at: number, trace: string, cause: string, dataLength: number]
+type Line = readonly [
+  order: string,
+  id: string,
+  type: string,
+  version: number,
+  key: string,
+  at: number,
+  trace: string,
+  cause: string,
+  dataLength: number,
+]
 
 /** Rejects with STORE_CORRUPT what nobody of Atoll wrote there, and with STORE_NEWER what a newer version did. */
 export function decodeChunk(source: string, partition: number, payload: Uint8Array, isAt?: number): Chunk {
@@ -66,7 +78,11 @@ export function decodeChunk(source: string, partition: number, payload: Uint8Arr
   }
   try {
     const { atoll, seq, first, count, before } = line() as Head // checked next
-    if (atoll > formatVersion) throw new AtollError('STORE_NEWER', `${where} was written by a newer version (format ${atoll}); run that version or a later one`)
+    if (atoll > formatVersion)
+      throw new AtollError(
+        'STORE_NEWER',
+        `${where} was written by a newer version (format ${atoll}); run that version or a later one`,
+      )
     const records: StoredRecord[] = []
     for (let index = 0; index < count; index++) {
       const [order, id, type, version, key, time, trace, cause, dataLength] = line() as Line // as encodeRecord wrote it
@@ -76,11 +92,16 @@ export function decodeChunk(source: string, partition: number, payload: Uint8Arr
       const offset = toOffset({ seq, left: count - index - 1, number, id })
       records.push({ source, partition, number, offset, order, id, type, version, key, at: time, data, trace, cause })
     }
-    if (atoll !== formatVersion || records.length === 0 || at !== text.length || seq !== (isAt ?? seq)) throw new Error('its parts do not add up')
+    if (atoll !== formatVersion || records.length === 0 || at !== text.length || seq !== (isAt ?? seq))
+      throw new Error('its parts do not add up')
     return { seq, before, records, bytes: payload.byteLength }
   } catch (error) {
     if (error instanceof AtollError) throw error
-    throw new AtollError('STORE_CORRUPT', `${where} is not of this log: somebody else publishes to its subjects, or it was copied to another place, or it is damaged. Restore the stream`, { cause: error })
+    throw new AtollError(
+      'STORE_CORRUPT',
+      `${where} is not of this log: somebody else publishes to its subjects, or it was copied to another place, or it is damaged. Restore the stream`,
+      { cause: error },
+    )
   }
 }
 

@@ -12,8 +12,8 @@ interface Watched {
 }
 
 /**
- * Hints between processes. Whoever has written says so afterwards, in a small message that nobody keeps; what is published to the stream
- * itself would come before it is durable, and a reader would look too early and then wait.
+ * Hints between processes. Whoever has written says so afterwards, in a small message that nobody keeps; what is
+ * published to the stream itself would come before it is durable, and a reader would look too early and then wait.
  */
 export class Hints {
   readonly #names: Names
@@ -71,7 +71,8 @@ export class Hints {
   #hear(source: string, partitions: Iterable<number>): void {
     const watched = this.#watched.get(source)
     if (!watched) return
-    for (const partition of partitions) if (watched.partitions.size < partitionsKeptMax) watched.partitions.add(partition)
+    for (const partition of partitions)
+      if (watched.partitions.size < partitionsKeptMax) watched.partitions.add(partition)
     this.#listeners.tell(source, partitions)
   }
 }
@@ -82,7 +83,9 @@ const partitionsKeptMax = 4096
 function toPartitions(data: Uint8Array): number[] {
   try {
     const partitions: unknown = JSON.parse(Buffer.from(data).toString('utf8'))
-    return Array.isArray(partitions) ? partitions.filter((partition): partition is number => Number.isInteger(partition)) : []
+    return Array.isArray(partitions)
+      ? partitions.filter((partition): partition is number => Number.isInteger(partition))
+      : []
   } catch {
     return [] // somebody else's; it was only a hint
   }

@@ -1,6 +1,7 @@
 /**
- * What the things of one system are called on the server. Each source has a stream, `atoll_<system>_<source>`, and each of its partitions
- * a subject in it, `atoll.<system>.<source>.<partition>`. Hints that there is news go by `atoll.<system>.<source>`, which no stream keeps.
+ * What the things of one system are called on the server. Each source has a stream, `atoll_<system>_<source>`, and each
+ * of its partitions a subject in it, `atoll.<system>.<source>.<partition>`. Hints that there is news go by
+ * `atoll.<system>.<source>`, which no stream keeps.
  */
 export class Names {
   readonly #system: string

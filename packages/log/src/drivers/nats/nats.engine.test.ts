@@ -3,19 +3,31 @@ import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
 import { AtollError } from '@atoll/host'
 import { withNats, type NatsWorld } from '../../../test/nats/world.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from '../../conformance/records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readAll,
+  readNumbers,
+} from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 
 const url = engineUrl('nats')
 
 async function lastSeq({ ask, stream }: NatsWorld, source: string): Promise<number> {
-  const { state } = (await ask(`STREAM.INFO.${stream(source)}`)) as { state: { last_seq: number } } // as the server documents it
+  // as the server documents it
+  const { state } = (await ask(`STREAM.INFO.${stream(source)}`)) as { state: { last_seq: number } }
   return state.last_seq
 }
 
 async function assertWhole(log: Log, source: string, partition: number, last: number): Promise<void> {
   const records = await readAll(log, source, partition)
-  assertNumbers(records.map(({ number }) => number), numbersTo(last))
+  assertNumbers(
+    records.map(({ number }) => number),
+    numbersTo(last),
+  )
   for (const { id, number } of records) assert.equal(id, `${source}/${partition}/${number}`)
 }
 
@@ -24,12 +36,18 @@ describe('writers to a log on NATS', () => {
     withNats(url, async ({ open }) => {
       const logs = [await open(), await open(), await open({ limits: { messageRecordsMax: 2 } })]
       const relay = async (log: Log, step: number): Promise<void> => {
-        for (let last = 0; last < 300; ) {
+        for (let last = 0; last < 300;) {
           last = (await log.tail('orders', 0))?.number ?? 0
           const to = Math.min(last + step, 300)
-          await log.append('orders', [...createRecords('orders', 0, last + 1, to), ...createRecords('orders', 1, last + 1, to)]).catch((error: unknown) => {
-            if (AtollError.from(error).code !== 'LOG_GAP') throw error // partition 1 may be behind partition 0 at that moment
-          })
+          await log
+            .append('orders', [
+              ...createRecords('orders', 0, last + 1, to),
+              ...createRecords('orders', 1, last + 1, to),
+            ])
+            .catch((error: unknown) => {
+              // partition 1 may be behind partition 0 at that moment
+              if (AtollError.from(error).code !== 'LOG_GAP') throw error
+            })
         }
       }
       await Promise.all([relay(logs[0]!, 7), relay(logs[1]!, 3), relay(logs[2]!, 11)])
@@ -50,9 +68,15 @@ describe('writers to a log on NATS', () => {
         }),
       )
       const winner = outcomes.find((outcome) => outcome.length === 1)
-      assert.deepEqual(outcomes.filter((outcome) => outcome !== winner), ['LOG_DIVERGED', 'LOG_DIVERGED'])
+      assert.deepEqual(
+        outcomes.filter((outcome) => outcome !== winner),
+        ['LOG_DIVERGED', 'LOG_DIVERGED'],
+      )
       const ids = (await readAll(await open(), 'orders', 0)).map(({ id }) => id)
-      assert.deepEqual(ids, numbersTo(20).map((number) => `${winner}${number}`))
+      assert.deepEqual(
+        ids,
+        numbersTo(20).map((number) => `${winner}${number}`),
+      )
     }))
 
   it('one that was paused while another went on writes nothing twice, and nothing behind a hole', () =>
@@ -62,14 +86,21 @@ describe('writers to a log on NATS', () => {
       await paused.append('orders', createRecords('orders', 0, 1, 10))
       await other.append('orders', [...createRecords('orders', 0, 11, 15), createRecord('orders', 1, 1)])
       const before = await lastSeq(world, 'orders')
-      await assertRefused('LOG_DIVERGED', paused.append('orders', createRecords('orders', 0, 11, 20).map((record) => ({ ...record, id: `mine-${record.number}` }))))
+      await assertRefused(
+        'LOG_DIVERGED',
+        paused.append(
+          'orders',
+          createRecords('orders', 0, 11, 20).map((record) => ({ ...record, id: `mine-${record.number}` })),
+        ),
+      )
       await assertRefused('LOG_GAP', paused.append('orders', createRecords('orders', 0, 17, 20)))
       assert.equal(await lastSeq(world, 'orders'), before)
       await paused.append('orders', createRecords('orders', 0, 9, 20))
       await assertWhole(other, 'orders', 0, 20)
     }))
 
-  // Written one behind the other, the second message would follow the stranger's, which has the place of the first: a hole.
+  // Written one behind the other, the second message would follow the stranger's, which has the place of the first: a
+  // hole.
   it('of an append of many messages nothing is written once somebody else took the place of the first', () =>
     withNats(url, async (world) => {
       const log = await world.open({ limits: { messageRecordsMax: 1, conflictsMax: 0 } })
@@ -96,12 +127,19 @@ describe('writers to a log on NATS', () => {
   it('finds ids of events far back, and tells which differ', () =>
     withNats(url, async ({ open }) => {
       const log = await open({ limits: { messageRecordsMax: 7 } })
-      for (let first = 1; first < 2000; first += 500) await log.append('orders', [0, 1, 2].flatMap((partition) => createRecords('orders', partition, first, first + 499)))
+      for (let first = 1; first < 2000; first += 500)
+        await log.append(
+          'orders',
+          [0, 1, 2].flatMap((partition) => createRecords('orders', partition, first, first + 499)),
+        )
       const later = await open()
       await later.append('orders', [...createRecords('orders', 1, 3, 2010), ...createRecords('orders', 2, 1990, 2001)])
       await assertWhole(later, 'orders', 1, 2010)
       for (const number of [1, 2, 777, 1999]) {
-        await assertRefused('LOG_DIVERGED', (await open()).append('orders', [createRecord('orders', 0, number, { id: 'another' })]))
+        await assertRefused(
+          'LOG_DIVERGED',
+          (await open()).append('orders', [createRecord('orders', 0, number, { id: 'another' })]),
+        )
       }
     }))
 
@@ -109,7 +147,13 @@ describe('writers to a log on NATS', () => {
     withNats(url, async ({ open }) => {
       const log = await open({ limits: { appendRecordsMax: 10, queuedRecordsMax: 12 } })
       await assertRefused('BODY_TOO_LARGE', log.append('orders', createRecords('orders', 0, 1, 11)))
-      await assertRefused('BODY_TOO_LARGE', log.append('orders', [createRecord('orders', 0, 1), createRecord('orders', 1, 1, { key: 'k'.repeat(1024 * 1024) })]))
+      await assertRefused(
+        'BODY_TOO_LARGE',
+        log.append('orders', [
+          createRecord('orders', 0, 1),
+          createRecord('orders', 1, 1, { key: 'k'.repeat(1024 * 1024) }),
+        ]),
+      )
       const first = log.append('orders', createRecords('orders', 0, 1, 10))
       await assertRefused('OVERLOADED', log.append('orders', createRecords('orders', 0, 11, 13)))
       await first
@@ -120,7 +164,11 @@ describe('writers to a log on NATS', () => {
 
   it('works on a stream that takes messages one by one only', () =>
     withNats(url, async ({ open, ask, stream, system }) => {
-      await ask(`STREAM.CREATE.${stream('orders')}`, { name: stream('orders'), subjects: [`atoll.${system}.orders.*`], storage: 'file' })
+      await ask(`STREAM.CREATE.${stream('orders')}`, {
+        name: stream('orders'),
+        subjects: [`atoll.${system}.orders.*`],
+        storage: 'file',
+      })
       const log = await open({ limits: { messageRecordsMax: 2, recentBytesMax: 0 } })
       await log.append('orders', createRecords('orders', 0, 1, 15))
       await assertWhole(log, 'orders', 0, 15)
@@ -133,10 +181,15 @@ describe('readers of a log on NATS', () => {
       const log = await open({ limits: { messageRecordsMax: 1, recentBytesMax: 0 } })
       await log.append('orders', createRecords('orders', 0, 1, 10))
       const offsets = (await readAll(log, 'orders', 0)).map(({ offset }) => offset)
-      const { config } = (await ask(`STREAM.INFO.${stream('orders')}`)) as { config: object } // as the server documents it
+      // as the server documents it
+      const { config } = (await ask(`STREAM.INFO.${stream('orders')}`)) as { config: object }
       await ask(`STREAM.UPDATE.${stream('orders')}`, { ...config, max_msgs_per_subject: 4, discard: 'old' })
-      for (const after of [null, offsets[0]!, offsets[4]!]) await assertRefused('LOG_GAP', log.read('orders', 0, after, 10))
-      assertNumbers((await log.read('orders', 0, offsets[5]!, 10)).map(({ number }) => number), [7, 8, 9, 10])
+      for (const after of [null, offsets[0]!, offsets[4]!])
+        await assertRefused('LOG_GAP', log.read('orders', 0, after, 10))
+      assertNumbers(
+        (await log.read('orders', 0, offsets[5]!, 10)).map(({ number }) => number),
+        [7, 8, 9, 10],
+      )
       assert.deepEqual(await log.read('orders', 0, offsets[9]!, 10), [])
     }))
 
@@ -160,13 +213,19 @@ describe('readers of a log on NATS', () => {
   it('read from any offset, in parts of a message too, whatever is in memory', () =>
     withNats(url, async ({ open }) => {
       const log = await open({ limits: { messageRecordsMax: 8 } })
-      await log.append('orders', [0, 1].flatMap((partition) => createRecords('orders', partition, 1, 50)))
+      await log.append(
+        'orders',
+        [0, 1].flatMap((partition) => createRecords('orders', partition, 1, 50)),
+      )
       const fresh = await open({ limits: { recentBytesMax: 0 } })
       const small = await open({ limits: { recentBytesMax: 4_000 } })
       for (const { offset, number } of await readAll(log, 'orders', 1)) {
         for (const reader of [log, fresh, small]) {
           const found = await reader.read('orders', 1, offset, 5)
-          assertNumbers(found.map((record) => record.number), numbersTo(50).slice(number, number + 5))
+          assertNumbers(
+            found.map((record) => record.number),
+            numbersTo(50).slice(number, number + 5),
+          )
         }
       }
     }))
@@ -184,7 +243,8 @@ describe('readers of a log on NATS', () => {
   it('refuses offsets, systems and servers that make no sense', () =>
     withNats(url, async ({ open }) => {
       const log = await open()
-      for (const offset of ['', '7', 'x.0.1.a', '1.0.1', '0.0.1.a', '1.-1.1.a']) await assertRefused('INVALID', log.read('orders', 0, offset, 10))
+      for (const offset of ['', '7', 'x.0.1.a', '1.0.1', '0.0.1.a', '1.-1.1.a'])
+        await assertRefused('INVALID', log.read('orders', 0, offset, 10))
       for (const system of ['', 'a.b', 'a_b', 'A']) await assertRefused('INVALID', open({ system }))
       await assertRefused('INVALID', open({ servers: 'nats://' }))
     }))

@@ -6,13 +6,27 @@ import { createNodeHost } from '@atoll/host/node'
 import { createProxy, type Proxy } from '../../../test/nats/proxy.ts'
 import { withNatsServer } from '../../../test/nats/server.ts'
 import { withNats, type NatsWorld } from '../../../test/nats/world.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from '../../conformance/records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readAll,
+  readNumbers,
+} from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import { createNatsLog, type NatsLogLimits } from '../../nats.ts'
 
 const url = engineUrl('nats')
 const host = createNodeHost()
-const impatient: Partial<NatsLogLimits> = { callMs: 800, pingMs: 200, connectMs: 300, startMs: 300, reconnectMsMax: 100 }
+const impatient: Partial<NatsLogLimits> = {
+  callMs: 800,
+  pingMs: 200,
+  connectMs: 300,
+  startMs: 300,
+  reconnectMsMax: 100,
+}
 
 /** Resolves with what `attempt` does, tried again while the server cannot be reached; a bounded number of times. */
 async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
@@ -38,13 +52,17 @@ async function assertUnavailable(boundMs: number, attempt: Promise<unknown>): Pr
 
 async function assertWhole(log: Log, source: string, partition: number, last: number): Promise<void> {
   const records = await readAll(log, source, partition)
-  assertNumbers(records.map(({ number }) => number), numbersTo(last))
+  assertNumbers(
+    records.map(({ number }) => number),
+    numbersTo(last),
+  )
   for (const { id, number } of records) assert.equal(id, `${source}/${partition}/${number}`)
 }
 
 function createListeningLogger(): Logger & { readonly lines: string[] } {
   const lines: string[] = []
-  const say = (level: string) => (fields: LogFields, message: string) => void lines.push(`${level} ${message} ${JSON.stringify(fields)}`)
+  const say = (level: string) => (fields: LogFields, message: string) =>
+    void lines.push(`${level} ${message} ${JSON.stringify(fields)}`)
   return { lines, info: say('info'), warn: say('warn'), error: say('error') }
 }
 
@@ -77,7 +95,8 @@ describe('a log on NATS, when the network fails', () => {
   it('an append that was cut anywhere can be made again, and leaves neither a hole nor a repeat', () =>
     withProxy(async ({ open }, proxy, log) => {
       const direct = await open()
-      const records = (first: number, last: number) => [0, 1, 2].flatMap((partition) => createRecords('orders', partition, first, last))
+      const records = (first: number, last: number) =>
+        [0, 1, 2].flatMap((partition) => createRecords('orders', partition, first, last))
       let last = 0
       await log.append('orders', records(1, (last = 10)))
       for (const bytes of [1, 50, 200, 1_000, 2_000, 4_000, 5_000, 7_000, 9_000, 11_000]) {
@@ -179,12 +198,19 @@ describe('a log on NATS, when the server fails', () => {
   it('loses, doubles and reorders nothing while the server is killed and started again and again under appends', () =>
     withNatsServer(async (server) => {
       await server.start()
-      const log = await createNatsLog({ servers: server.url, system: 'shop', host, limits: { ...impatient, messageRecordsMax: 5 } })
+      const log = await createNatsLog({
+        servers: server.url,
+        system: 'shop',
+        host,
+        limits: { ...impatient, messageRecordsMax: 5 },
+      })
       let acknowledged = 0
       let isOver = false
       const append = async (): Promise<void> => {
         while (!isOver) {
-          const records = [0, 1, 2].flatMap((partition) => createRecords('orders', partition, acknowledged + 1, acknowledged + 20))
+          const records = [0, 1, 2].flatMap((partition) =>
+            createRecords('orders', partition, acknowledged + 1, acknowledged + 20),
+          )
           await eventually(() => log.append('orders', records))
           acknowledged += 20
         }
@@ -220,11 +246,23 @@ describe('a log on NATS, when the server fails', () => {
       const jetstream = 'jetstream { store_dir: "data" }'
       await server.start(`${jetstream}\nauthorization { user: shop, password: right }`)
       const logger = createListeningLogger()
-      const wrong = await createNatsLog({ servers: server.url.replace('//', '//shop:wr%6Fng@'), system: 'shop', host, logger, limits: impatient })
+      const wrong = await createNatsLog({
+        servers: server.url.replace('//', '//shop:wr%6Fng@'),
+        system: 'shop',
+        host,
+        logger,
+        limits: impatient,
+      })
       const message = await assertUnavailable(100, wrong.tail('orders', 0))
       assert.match(message, /refuses the credentials/)
       assert.doesNotMatch(message + logger.lines.join(), /wrong/)
-      const right = await createNatsLog({ servers: server.url, system: 'shop', host, credentials: { user: 'shop', password: 'right' }, limits: impatient })
+      const right = await createNatsLog({
+        servers: server.url,
+        system: 'shop',
+        host,
+        credentials: { user: 'shop', password: 'right' },
+        limits: impatient,
+      })
       await right.append('orders', [createRecord('orders', 0, 1)])
       await server.kill()
       await server.start(`${jetstream}\nauthorization { user: shop, password: wrong }`)
@@ -235,8 +273,15 @@ describe('a log on NATS, when the server fails', () => {
 
   it('says that the user may not do something, without waiting', () =>
     withNatsServer(async (server) => {
-      await server.start('jetstream { store_dir: "data" }\nauthorization { users: [{ user: shop, password: right, permissions { publish: "$JS.API.>" } }] }')
-      const log = await createNatsLog({ servers: server.url, system: 'shop', host, credentials: { user: 'shop', password: 'right' } })
+      await server.start(
+        'jetstream { store_dir: "data" }\nauthorization { users: [{ user: shop, password: right, permissions { publish: "$JS.API.>" } }] }',
+      )
+      const log = await createNatsLog({
+        servers: server.url,
+        system: 'shop',
+        host,
+        credentials: { user: 'shop', password: 'right' },
+      })
       const message = await assertUnavailable(1_000, log.append('orders', [createRecord('orders', 0, 1)]))
       assert.match(message, /does not permit this user the publish of 'atoll\.shop\.orders\.0'/)
       await log.close()
@@ -246,7 +291,10 @@ describe('a log on NATS, when the server fails', () => {
     withNatsServer(async (server) => {
       await server.start('')
       const log = await createNatsLog({ servers: server.url, system: 'shop', host })
-      assert.match(await assertUnavailable(1_000, log.append('orders', [createRecord('orders', 0, 1)])), /JetStream is not enabled/)
+      assert.match(
+        await assertUnavailable(1_000, log.append('orders', [createRecord('orders', 0, 1)])),
+        /JetStream is not enabled/,
+      )
       assert.match(await assertUnavailable(1_000, log.read('orders', 0, null, 10)), /JetStream is not enabled/)
       const { findings } = await log.examine()
       assert.equal(findings.find(({ name }) => name === 'nats.jetstream')?.verdict, 'breaks')

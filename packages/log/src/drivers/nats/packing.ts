@@ -18,9 +18,9 @@ export interface Message {
 }
 
 /**
- * The records of an append that are not there yet, by partition. Refuses with LOG_GAP what would leave a hole and with LOG_DIVERGED what
- * is there as another event. `idsOf` tells the ids of a range of numbers that are there; those that it does not know any more have
- * expired, and are taken for the same.
+ * The records of an append that are not there yet, by partition. Refuses with LOG_GAP what would leave a hole and with
+ * LOG_DIVERGED what is there as another event. `idsOf` tells the ids of a range of numbers that are there; those that
+ * it does not know any more have expired, and are taken for the same.
  */
 export async function findNew(
   source: string,
@@ -50,7 +50,13 @@ export async function findNew(
 }
 
 /** Puts records into messages, in order. Refuses with BODY_TOO_LARGE a record that no message can carry. */
-export function pack(source: string, added: ReadonlyMap<number, readonly LogRecord[]>, ends: ReadonlyMap<number, End>, limits: NatsLogLimits, payloadBytesMax: number): Message[] {
+export function pack(
+  source: string,
+  added: ReadonlyMap<number, readonly LogRecord[]>,
+  ends: ReadonlyMap<number, End>,
+  limits: NatsLogLimits,
+  payloadBytesMax: number,
+): Message[] {
   const messages: Message[] = []
   for (const [partition, records] of added) {
     let before = ends.get(partition)?.id ?? ''
@@ -59,7 +65,11 @@ export function pack(source: string, added: ReadonlyMap<number, readonly LogReco
       const line = encodeRecord(record)
       const bytes = Buffer.byteLength(line)
       if (bytes + besidesBytes(before) > payloadBytesMax) throw tooLarge(source, record, bytes, payloadBytesMax)
-      if (!message || message.records.length >= limits.messageRecordsMax || message.bytes + bytes > Math.min(limits.messageBytesMax, payloadBytesMax)) {
+      if (
+        !message ||
+        message.records.length >= limits.messageRecordsMax ||
+        message.bytes + bytes > Math.min(limits.messageBytesMax, payloadBytesMax)
+      ) {
         message = { partition, before, records: [], lines: [], bytes: besidesBytes(before) }
         messages.push(message)
       }
@@ -74,7 +84,8 @@ export function pack(source: string, added: ReadonlyMap<number, readonly LogReco
 
 /** What goes over the wire. */
 export function toPayload({ records, before, lines }: Message, seq: number): Uint8Array {
-  return Buffer.from(encodeHead(seq, records[0]!.number, records.length, before) + lines.join('')) // a message has a record
+  // a message has a record
+  return Buffer.from(encodeHead(seq, records[0]!.number, records.length, before) + lines.join(''))
 }
 
 /** A message as it will be read back. */
@@ -108,13 +119,21 @@ function assertSame(source: string, { partition, number, id }: LogRecord, there:
 }
 
 function gap(source: string, { partition, number }: LogRecord, expected: number): AtollError {
-  return new AtollError('LOG_GAP', `record ${number} cannot be appended to partition ${partition} of ${source}: the next number is ${expected}`, {
-    details: { source, partition, number, expected },
-  })
+  return new AtollError(
+    'LOG_GAP',
+    `record ${number} cannot be appended to partition ${partition} of ${source}: the next number is ${expected}`,
+    {
+      details: { source, partition, number, expected },
+    },
+  )
 }
 
 function tooLarge(source: string, { type, id }: LogRecord, bytes: number, bytesMax: number): AtollError {
-  return new AtollError('BODY_TOO_LARGE', `${type} ${id} of ${source} takes ${bytes} bytes with all its fields, and a message of the server may have ${bytesMax}; raise max_payload there, or lower dataBytesMax`, {
-    details: { source, type, bytes, bytesMax },
-  })
+  return new AtollError(
+    'BODY_TOO_LARGE',
+    `${type} ${id} of ${source} takes ${bytes} bytes with all its fields, and a message of the server may have ${bytesMax}; raise max_payload there, or lower dataBytesMax`,
+    {
+      details: { source, type, bytes, bytesMax },
+    },
+  )
 }

@@ -11,7 +11,10 @@ import { RecentChunks } from './recent.ts'
 import type { Session } from './session.ts'
 import type { Streams } from './streams.ts'
 
-/** When the end of a partition was last seen to be the end: which it was, of which stream, and how many messages the partition had. */
+/**
+ * When the end of a partition was last seen to be the end: which it was, of which stream, and how many messages the
+ * partition had.
+ */
 interface SeenEnd {
   readonly number: number
   readonly id: string
@@ -20,9 +23,10 @@ interface SeenEnd {
 }
 
 /**
- * Reads by asking any replica for the next messages of a subject: one question, many answers, and nothing on the server to look after. A
- * replica may lag behind, and a stream may have been emptied or made anew. So each message must name the event before it; where one does
- * not, or where there is nothing, the stream's leader is asked, and only its word is taken for a gap.
+ * Reads by asking any replica for the next messages of a subject: one question, many answers, and nothing on the server
+ * to look after. A replica may lag behind, and a stream may have been emptied or made anew. So each message must name
+ * the event before it; where one does not, or where there is nothing, the stream's leader is asked, and only its word
+ * is taken for a gap.
  */
 export class Reader {
   readonly #streams: Streams
@@ -41,7 +45,13 @@ export class Reader {
     this.#recent = new RecentChunks(limits.recentBytesMax)
   }
 
-  async read(session: () => Session, source: string, partition: number, offset: Offset | null, limit: number): Promise<StoredRecord[]> {
+  async read(
+    session: () => Session,
+    source: string,
+    partition: number,
+    offset: Offset | null,
+    limit: number,
+  ): Promise<StoredRecord[]> {
     const after = offset === null ? null : parseOffset(offset)
     this.#sources.add(source)
     const recent = this.#take(source, partition, after, limit)
@@ -70,11 +80,18 @@ export class Reader {
     for (const chunk of chunks) this.#recent.add(source, chunk.records[0]!.partition, chunk) // a chunk has a record
   }
 
-  #keep(source: string, partition: number, after: Place | null, chunks: readonly Chunk[], count: number): StoredRecord[] {
+  #keep(
+    source: string,
+    partition: number,
+    after: Place | null,
+    chunks: readonly Chunk[],
+    count: number,
+  ): StoredRecord[] {
     const found: StoredRecord[] = []
     for (const chunk of chunks) {
       this.#recent.add(source, partition, chunk)
-      for (const record of chunk.records) if (record.number > (after?.number ?? 0) && found.length < count) found.push(copyOf(record))
+      for (const record of chunk.records)
+        if (record.number > (after?.number ?? 0) && found.length < count) found.push(copyOf(record))
     }
     return found
   }
@@ -83,7 +100,7 @@ export class Reader {
   #take(source: string, partition: number, after: Place | null, count: number): StoredRecord[] {
     const found: StoredRecord[] = []
     let bytes = 0
-    for (let at = after; found.length < count && bytes < this.#limits.readBytesMax; ) {
+    for (let at = after; found.length < count && bytes < this.#limits.readBytesMax;) {
       const chunk = this.#recent.find(source, partition, at)
       if (!chunk) break
       const from = (at?.number ?? 0) + 1 - chunk.records[0]!.number // a chunk has a record
@@ -95,7 +112,13 @@ export class Reader {
     return found
   }
 
-  async #fetch(session: Session, source: string, partition: number, after: Place | null, count: number): Promise<readonly Chunk[]> {
+  async #fetch(
+    session: Session,
+    source: string,
+    partition: number,
+    after: Place | null,
+    count: number,
+  ): Promise<readonly Chunk[]> {
     const chunks = await this.#ask(session, source, partition, after, count)
     if (chunks.length > 0) return chunks
     if (after !== null && (await this.#isStillTheEnd(session, source, partition, after))) return []
@@ -104,12 +127,24 @@ export class Reader {
   }
 
   /** Asks whichever replica answers. What does not follow, and all that comes after it, is left out. */
-  async #ask(session: Session, source: string, partition: number, after: Place | null, count: number): Promise<Chunk[]> {
+  async #ask(
+    session: Session,
+    source: string,
+    partition: number,
+    after: Place | null,
+    count: number,
+  ): Promise<Chunk[]> {
     const chunks: Chunk[] = []
     if (!session.hasBatchedGets) return chunks
     let isWhole = true
     let at: Pick<Place, 'number' | 'id'> | null = after
-    const question = { seq: startOf(after), next_by_subj: this.#names.subject(source, partition), batch: count, max_bytes: this.#limits.readBytesMax, no_hdr: true }
+    const question = {
+      seq: startOf(after),
+      next_by_subj: this.#names.subject(source, partition),
+      batch: count,
+      max_bytes: this.#limits.readBytesMax,
+      no_hdr: true,
+    }
     const take = (answer: Msg): boolean => {
       if (answer.headers?.code) return true // that was all; or there is nothing
       if (!isWhole) return false
@@ -121,7 +156,12 @@ export class Reader {
       return false
     }
     try {
-      await session.exchange(`$JS.API.DIRECT.GET.${this.#names.stream(source)}`, JSON.stringify(question), undefined, take)
+      await session.exchange(
+        `$JS.API.DIRECT.GET.${this.#names.stream(source)}`,
+        JSON.stringify(question),
+        undefined,
+        take,
+      )
     } catch (error) {
       if (!(error instanceof NobodyAnswers)) throw error // no stream, or one without direct answers
     }
@@ -136,7 +176,10 @@ export class Reader {
     return made !== undefined && made === seen.made && count === seen.count
   }
 
-  /** Readers of many partitions find nothing new at the same time; they share a question that is asked after they found that. */
+  /**
+   * Readers of many partitions find nothing new at the same time; they share a question that is asked after they found
+   * that.
+   */
   async #count(session: Session, source: string, partition: number): Promise<Pick<SeenEnd, 'made' | 'count'>> {
     let counting = this.#counting.get(source)
     if (!counting) {
@@ -151,8 +194,14 @@ export class Reader {
   }
 
   /** What comes next, in the leader's words; undefined if nothing does yet. Rejects with LOG_GAP if it is lost. */
-  async #askLeader(session: Session, source: string, partition: number, after: Place | null): Promise<Chunk | undefined> {
-    const counted = await this.#count(session, source, partition) // before the end is looked at: a message that comes between makes us look again
+  async #askLeader(
+    session: Session,
+    source: string,
+    partition: number,
+    after: Place | null,
+  ): Promise<Chunk | undefined> {
+    // before the end is looked at: a message that comes between makes us look again
+    const counted = await this.#count(session, source, partition)
     const last = await this.#streams.last(session, source, partition)
     const end = last && lastOf(last)
     if (!end && after === null) return undefined
@@ -163,17 +212,28 @@ export class Reader {
     if (end && end.number > (after?.number ?? 0)) {
       const next = await this.#streams.next(session, source, partition, startOf(after))
       if (next && follows(after, next)) return next
-      if (next && after === null) throw this.#gap(source, partition, after, `begins with number ${next.records[0]!.number}`) // a chunk has a record
+      if (next && after === null)
+        // a chunk has a record
+        throw this.#gap(source, partition, after, `begins with number ${next.records[0]!.number}`)
     }
-    throw this.#gap(source, partition, after, end ? `ends with number ${end.number}, or is another history` : 'has nothing')
+    throw this.#gap(
+      source,
+      partition,
+      after,
+      end ? `ends with number ${end.number}, or is another history` : 'has nothing',
+    )
   }
 
   #gap(source: string, partition: number, after: Place | null, what: string): AtollError {
     this.#recent.forget(source)
     const stream = this.#names.stream(source)
-    return new AtollError('LOG_GAP', `partition ${partition} of ${source} has been read up to number ${after?.number ?? 0}, and in its stream '${stream}' it ${what}: records were deleted or have expired. Restore the stream`, {
-      details: { source, partition, number: after?.number ?? 0 },
-    })
+    return new AtollError(
+      'LOG_GAP',
+      `partition ${partition} of ${source} has been read up to number ${after?.number ?? 0}, and in its stream '${stream}' it ${what}: records were deleted or have expired. Restore the stream`,
+      {
+        details: { source, partition, number: after?.number ?? 0 },
+      },
+    )
   }
 }
 

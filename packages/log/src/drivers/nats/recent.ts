@@ -1,9 +1,9 @@
 import { follows, lastOf, type Chunk, type Place } from './format.ts'
 
 /**
- * Messages that were read or written lately, so that the readers of a partition in one process ask the server once, and one who reads a
- * message in parts, too. It holds two generations: when the younger one has filled half of the room it becomes the older one, and what was
- * the older one is dropped whole.
+ * Messages that were read or written lately, so that the readers of a partition in one process ask the server once, and
+ * one who reads a message in parts, too. It holds two generations: when the younger one has filled half of the room it
+ * becomes the older one, and what was the older one is dropped whole.
  */
 export class RecentChunks {
   readonly #generationBytesMax: number

@@ -1,9 +1,19 @@
 import { AtollError, type Host, type Timer } from '@atoll/host'
-import { createInbox, errors, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node'
+import {
+  createInbox,
+  errors,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type Subscription,
+} from '@nats-io/transport-node'
 import { NobodyAnswers, Unanswered } from './errors.ts'
 import type { NatsLogLimits } from './limits.ts'
 
-/** Takes the answers to one request, one by one; true says that this was the last. What it throws is what the request rejects with. */
+/**
+ * Takes the answers to one request, one by one; true says that this was the last. What it throws is what the request
+ * rejects with.
+ */
 type Take = (answer: Msg) => boolean
 
 interface Waiting {
@@ -13,8 +23,9 @@ interface Waiting {
 }
 
 /**
- * One connection, from when it stands to when it falls. It does not reconnect: whoever asked hears at once that it fell, and nothing that
- * was meant for it is sent later by another one. A server that does not answer pings has fallen, too.
+ * One connection, from when it stands to when it falls. It does not reconnect: whoever asked hears at once that it
+ * fell, and nothing that was meant for it is sent later by another one. A server that does not answer pings has fallen,
+ * too.
  */
 export class Session {
   readonly connection: NatsConnection
@@ -33,7 +44,9 @@ export class Session {
     this.#limits = limits
     this.#inbox = createInbox()
     connection.subscribe(`${this.#inbox}.*`, { callback: (error, answer) => this.#take(error, answer) })
-    void connection.closed().then((error) => this.end(error ? `the connection broke (${error.message})` : 'the server closed the connection'))
+    void connection
+      .closed()
+      .then((error) => this.end(error ? `the connection broke (${error.message})` : 'the server closed the connection'))
     void this.#hearOfErrors()
     this.#ping()
   }
@@ -58,7 +71,10 @@ export class Session {
   }
 
   /** Ends it from this side; everybody who waits is told why, with `failure`. */
-  end(reason: string, failure = new AtollError('UNAVAILABLE', `the connection to NATS fell: ${reason}; making another`)): void {
+  end(
+    reason: string,
+    failure = new AtollError('UNAVAILABLE', `the connection to NATS fell: ${reason}; making another`),
+  ): void {
     if (this.#failure) return
     this.#failure = failure
     this.#pingTimer?.cancel()
@@ -73,7 +89,10 @@ export class Session {
     this.#send(subject, payload, headers, undefined)
   }
 
-  /** One request, one answer. Rejects with {@link Unanswered} after `boundMs` (`callMs`), or with UNAVAILABLE as soon as the session falls. */
+  /**
+   * One request, one answer. Rejects with {@link Unanswered} after `boundMs` (`callMs`), or with UNAVAILABLE as soon as
+   * the session falls.
+   */
   async request(subject: string, payload: string | Uint8Array, headers?: MsgHdrs, boundMs?: number): Promise<Msg> {
     let only: Msg | undefined
     const take = (answer: Msg): boolean => {
@@ -85,7 +104,13 @@ export class Session {
   }
 
   /** One request, and answers until `take` has enough, within `boundMs` in all. */
-  exchange(subject: string, payload: string | Uint8Array, headers: MsgHdrs | undefined, take: Take, boundMs = this.#limits.callMs): Promise<void> {
+  exchange(
+    subject: string,
+    payload: string | Uint8Array,
+    headers: MsgHdrs | undefined,
+    take: Take,
+    boundMs = this.#limits.callMs,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       const token = String(++this.#lastToken)
       const settle = (): void => {
@@ -151,7 +176,12 @@ export class Session {
       if (status.type !== 'error' || !(status.error instanceof errors.PermissionViolationError)) continue
       const { operation, subject } = status.error
       for (const waiting of [...this.#waiting.values()]) {
-        if (waiting.subject === subject) waiting.reject(new AtollError('UNAVAILABLE', `NATS does not permit this user the ${operation} of '${subject}'; grant it`, { cause: status.error }))
+        if (waiting.subject === subject)
+          waiting.reject(
+            new AtollError('UNAVAILABLE', `NATS does not permit this user the ${operation} of '${subject}'; grant it`, {
+              cause: status.error,
+            }),
+          )
       }
     }
   }
@@ -169,7 +199,10 @@ export class Session {
     })
   }
 
-  /** Like {@link Host.after}, and what has come in by then is looked at first: a process that stood still must not blame the server. */
+  /**
+   * Like {@link Host.after}, and what has come in by then is looked at first: a process that stood still must not blame
+   * the server.
+   */
   #afterAll(delayMs: number, callback: () => void): Timer {
     return this.#host.after(delayMs, () => this.#host.turn(() => this.#host.turn(callback)))
   }

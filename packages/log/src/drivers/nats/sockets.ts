@@ -10,11 +10,14 @@ interface Opening {
   collect: ((socket: Socket) => void) | undefined
 }
 
-channel('net.client.socket').subscribe((message) => opening.getStore()?.collect?.((message as { socket: Socket }).socket)) // as Node.js documents that channel
+channel('net.client.socket').subscribe((message) =>
+  opening.getStore()?.collect?.((message as { socket: Socket }).socket),
+) // as Node.js documents that channel
 
 /**
- * Runs `work`, which opens connections one after the other until one serves, and closes those that it leaves behind: the client library forgets a socket on
- * which the server was late to introduce itself, and such a socket would keep its process from ending. If `work` fails or `signal` aborts, it closes all.
+ * Runs `work`, which opens connections one after the other until one serves, and closes those that it leaves behind:
+ * the client library forgets a socket on which the server was late to introduce itself, and such a socket would keep
+ * its process from ending. If `work` fails or `signal` aborts, it closes all.
  */
 export async function closingLeftovers<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   const sockets: Socket[] = []

@@ -1,4 +1,12 @@
-import { DiscardPolicy, JetStreamApiCodes, RetentionPolicy, StorageType, type ApiError, type StreamConfig, type StreamInfo } from '@nats-io/jetstream'
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  RetentionPolicy,
+  StorageType,
+  type ApiError,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream'
 import { Refused, Unanswered } from './errors.ts'
 import { decodeChunk, type Chunk } from './format.ts'
 import type { NatsLogLimits } from './limits.ts'
@@ -59,13 +67,19 @@ export class Streams {
   async list(session: Session): Promise<StreamInfo[]> {
     const found: StreamInfo[] = []
     for (;;) {
-      const page = await this.#ask<{ streams?: StreamInfo[]; total: number }>(session, 'STREAM.LIST', { subject: this.#names.allSubjects, offset: found.length })
+      const page = await this.#ask<{ streams?: StreamInfo[]; total: number }>(session, 'STREAM.LIST', {
+        subject: this.#names.allSubjects,
+        offset: found.length,
+      })
       found.push(...(page.streams ?? []))
       if (!page.streams?.length || found.length >= page.total) return found
     }
   }
 
-  /** Nothing is dropped, nobody deletes single messages, and nothing is forgotten but on purpose: by setting a limit, or by deleting the stream. */
+  /**
+   * Nothing is dropped, nobody deletes single messages, and nothing is forgotten but on purpose: by setting a limit, or
+   * by deleting the stream.
+   */
   #settings(source: string): Partial<StreamConfig> {
     return {
       name: this.#names.stream(source),
@@ -87,7 +101,11 @@ export class Streams {
 
   async #get(session: Session, source: string, partition: number, query: object): Promise<Chunk | undefined> {
     try {
-      const { message } = await this.#ask<{ message: { seq: number; data?: string } }>(session, `STREAM.MSG.GET.${this.#names.stream(source)}`, query)
+      const { message } = await this.#ask<{ message: { seq: number; data?: string } }>(
+        session,
+        `STREAM.MSG.GET.${this.#names.stream(source)}`,
+        query,
+      )
       return decodeChunk(source, partition, Buffer.from(message.data ?? '', 'base64'), message.seq)
     } catch (error) {
       if (error instanceof Refused && isAbsence.has(error.code)) return undefined
@@ -95,7 +113,10 @@ export class Streams {
     }
   }
 
-  /** Asks again until `callMs` are over: in a cluster, what comes while there is no leader is never answered. Nothing here does harm twice. */
+  /**
+   * Asks again until `callMs` are over: in a cluster, what comes while there is no leader is never answered. Nothing
+   * here does harm twice.
+   */
   async #ask<Answer>(session: Session, what: string, question: object): Promise<Answer> {
     for (let tries = 1; ; tries++) {
       try {
@@ -107,8 +128,15 @@ export class Streams {
   }
 
   async #askOnce<Answer>(session: Session, what: string, question: object): Promise<Answer> {
-    const { data } = await session.request(`$JS.API.${what}`, JSON.stringify(question), undefined, this.#callMs / triesMax)
-    const answer = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8')) as Answer & { error?: ApiError } // as the server documents it
+    const { data } = await session.request(
+      `$JS.API.${what}`,
+      JSON.stringify(question),
+      undefined,
+      this.#callMs / triesMax,
+    )
+    const answer = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8')) as Answer & {
+      error?: ApiError
+    } // as the server documents it
     if (answer.error) throw new Refused(answer.error)
     return answer
   }

@@ -11,17 +11,22 @@ export interface Stream {
   readonly partition: number
 }
 
-/** How often a commit is tried while other processes add to the same streams. Each try that fails means that one of them went on. */
+/**
+ * How often a commit is tried while other processes add to the same streams. Each try that fails means that one of them
+ * went on.
+ */
 const triesMax = 10
 
 /**
  * Makes appends durable: many of them by one statement, which is a transaction of its own, one commit at a time.
  *
- * It writes on the belief that the streams still end where this process left them, and the statement itself checks that. So the usual append is one
- * round trip, takes no lock that another stream could feel, and leaves no transaction open if this process dies. If the belief was wrong it looks, and decides again; if
- * another writer adds the same numbers at the same moment, the unique key lets one of them win, and the other looks again.
+ * It writes on the belief that the streams still end where this process left them, and the statement itself checks
+ * that. So the usual append is one round trip, takes no lock that another stream could feel, and leaves no transaction
+ * open if this process dies. If the belief was wrong it looks, and decides again; if another writer adds the same
+ * numbers at the same moment, the unique key lets one of them win, and the other looks again.
  *
- * A reader never sees number n + 1 before n: whoever writes n + 1 has seen n committed, or writes both in one transaction.
+ * A reader never sees number n + 1 before n: whoever writes n + 1 has seen n committed, or writes both in one
+ * transaction.
  */
 export class Appender {
   readonly #pool: Pool
@@ -36,7 +41,10 @@ export class Appender {
     this.#statementBytesMax = statementBytesMax
   }
 
-  /** Commits and settles every append. Answers the streams that have new records, and the error if the server failed all of them. */
+  /**
+   * Commits and settles every append. Answers the streams that have new records, and the error if the server failed all
+   * of them.
+   */
   async commit(appends: readonly Append[]): Promise<{ moved: readonly Stream[]; failure?: AtollError }> {
     try {
       const plan = await this.#write(appends)
@@ -47,7 +55,9 @@ export class Appender {
       }
       return { moved: plan.streams.filter(({ next, last }) => next > last) }
     } catch (error) {
-      const failure = areTablesGone(error) ? new AtollError('UNAVAILABLE', `${this.#pool.name}: the tables of the log are gone`, { cause: error }) : AtollError.from(error)
+      const failure = areTablesGone(error)
+        ? new AtollError('UNAVAILABLE', `${this.#pool.name}: the tables of the log are gone`, { cause: error })
+        : AtollError.from(error)
       // What the server cannot take of one append must not take the others with it: each once more, alone.
       if (failure.code === 'INTERNAL' && appends.length > 1) return this.#commitEach(appends)
       for (const append of appends) append.reject(failure)
@@ -74,13 +84,17 @@ export class Appender {
       }
       plan = undefined
     }
-    throw new AtollError('UNAVAILABLE', `${this.#pool.name}: other processes added to the same partitions ${triesMax} times in a row; is more than one relay of a service at work?`)
+    throw new AtollError(
+      'UNAVAILABLE',
+      `${this.#pool.name}: other processes added to the same partitions ${triesMax} times in a row; is more than one relay of a service at work?`,
+    )
   }
 
   /** Where the streams of these appends end now, and which events have the numbers that are there already. */
   async #look(appends: readonly Append[]): Promise<Facts> {
     const streams = new Map<string, Stream>()
-    for (const { source, records } of appends) for (const { partition } of records) streams.set(streamKey(source, partition), { source, partition })
+    for (const { source, records } of appends)
+      for (const { partition } of records) streams.set(streamKey(source, partition), { source, partition })
     const keys = [...streams.keys()]
     const found = await this.#records.lasts(this.#pool, [...streams.values()])
     const lasts = new Map(found.map((last, index) => [keys[index]!, last]))
@@ -92,7 +106,13 @@ export class Appender {
       }
     }
     const ids = places.length === 0 ? [] : await this.#records.ids(this.#pool, places)
-    return { certain: true, lasts, ids: new Map(places.map(({ source, partition, number }, index) => [placeKey(source, partition, number), ids[index] ?? null])) }
+    return {
+      certain: true,
+      lasts,
+      ids: new Map(
+        places.map(({ source, partition, number }, index) => [placeKey(source, partition, number), ids[index] ?? null]),
+      ),
+    }
   }
 
   /** Whether it was written; else nothing was, because another process was there first. */
@@ -107,7 +127,11 @@ export class Appender {
     }
   }
 
-  async #writeInParts(client: Client, statements: readonly (readonly Addition[])[], streams: Plan['streams']): Promise<boolean> {
+  async #writeInParts(
+    client: Client,
+    statements: readonly (readonly Addition[])[],
+    streams: Plan['streams'],
+  ): Promise<boolean> {
     await client.query('BEGIN')
     for (const [index, additions] of statements.entries()) {
       if (await this.#records.append(client, additions, index === 0 ? streams : [])) continue

@@ -10,8 +10,9 @@ const pauseMs = 5
 /**
  * Tells listeners that there is something to read: those of this process at once, those of others by NOTIFY.
  *
- * The notification is not part of the append. Inside it, PostgreSQL would let all commits of the database that notify wait for one another,
- * fsync included. Sent after it, alone and without a write of its own, it costs next to nothing; and that it may be lost is what a hint may be.
+ * The notification is not part of the append. Inside it, PostgreSQL would let all commits of the database that notify
+ * wait for one another, fsync included. Sent after it, alone and without a write of its own, it costs next to nothing;
+ * and that it may be lost is what a hint may be.
  */
 export class Hints {
   readonly #pool: Pool
@@ -51,10 +52,13 @@ export class Hints {
       const payloads: string[] = []
       for (const [source, partitions] of this.#pending) {
         const all = [...partitions]
-        for (let at = 0; at < all.length; at += partitionsPerHint) payloads.push(JSON.stringify([this.#own, source, all.slice(at, at + partitionsPerHint)]))
+        for (let at = 0; at < all.length; at += partitionsPerHint)
+          payloads.push(JSON.stringify([this.#own, source, all.slice(at, at + partitionsPerHint)]))
       }
       this.#pending.clear()
-      await this.#pool.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS hints (payload)', [this.#channel, payloads]).catch(() => 'a hint may be lost')
+      await this.#pool
+        .query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS hints (payload)', [this.#channel, payloads])
+        .catch(() => 'a hint may be lost')
       await this.#pause()
     }
     this.#sending = undefined
@@ -82,7 +86,10 @@ export class Hints {
     if (!Array.isArray(hint)) return
     const [own, source, partitions] = hint as unknown[]
     if (own === this.#own || typeof source !== 'string' || !Array.isArray(partitions)) return
-    this.#listeners.tell(source, (partitions as unknown[]).filter((partition) => typeof partition === 'number'))
+    this.#listeners.tell(
+      source,
+      (partitions as unknown[]).filter((partition) => typeof partition === 'number'),
+    )
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,10 @@ import { engineLimits, type EngineLimits } from '../shared/limits.ts'
 export interface PostgresLogLimits extends EngineLimits {
   /** The most records that one commit carries. One append alone may exceed it. */
   readonly commitRecordsMax: number
-  /** The most bytes of `data`, a character counted as one, that travel in one statement; a commit of more takes several. One record alone may exceed it. */
+  /**
+   * The most bytes of `data`, a character counted as one, that travel in one statement; a commit of more takes several.
+   * One record alone may exceed it.
+   */
   readonly statementBytesMax: number
   /** The most connections at a time; one more, while somebody watches. */
   readonly connectionsMax: number

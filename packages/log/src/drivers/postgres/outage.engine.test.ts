@@ -4,7 +4,14 @@ import { AtollError, type LogFields } from '@atoll/host'
 import { startProxy } from '@atoll/engines'
 import { startServer, type Server } from '@atoll/engines/postgres'
 import { createPostgresWorld, pause, until, type PostgresWorld } from '../../../test/postgres/harness.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from '../../conformance/records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readNumbers,
+} from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 
 let server: Server
@@ -31,12 +38,21 @@ const works = (log: Log): Promise<boolean> =>
 /** Asserts that every method says so, and soon. */
 async function assertUnavailable(log: Log, withinMs: number): Promise<void> {
   const start = performance.now()
-  const calls = [log.append('orders', [createRecord('orders', 0, 1)]), log.append('payments', [createRecord('payments', 0, 1)]), log.read('orders', 0, null, 10), log.tail('orders', 0), log.examine()]
+  const calls = [
+    log.append('orders', [createRecord('orders', 0, 1)]),
+    log.append('payments', [createRecord('payments', 0, 1)]),
+    log.read('orders', 0, null, 10),
+    log.tail('orders', 0),
+    log.examine(),
+  ]
   await Promise.all(calls.map((call) => assertRefused('UNAVAILABLE', call)))
   assert.ok(performance.now() - start < withinMs, `it took ${performance.now() - start} ms`)
 }
 
-/** Appends one record after the other until it is told to stop; answers how many were acknowledged. A relay does the same: what failed is appended again. */
+/**
+ * Appends one record after the other until it is told to stop; answers how many were acknowledged. A relay does the
+ * same: what failed is appended again.
+ */
 function startAppending(log: Log): () => Promise<number> {
   let stopped = false
   const appending = (async () => {
@@ -63,7 +79,11 @@ describe('a PostgreSQL log whose server is not there', () => {
     withServer(async (world) => {
       await server.kill()
       const lines: string[] = []
-      const logger = { info: (_: LogFields, message: string) => void lines.push(`info ${message}`), warn: (_: LogFields, message: string) => void lines.push(`warn ${message}`), error() {} }
+      const logger = {
+        info: (_: LogFields, message: string) => void lines.push(`info ${message}`),
+        warn: (_: LogFields, message: string) => void lines.push(`warn ${message}`),
+        error() {},
+      }
       const log = await world.open({}, { logger })
       await assertUnavailable(log, 1_000)
       await pause(1_000) // for some attempts
@@ -100,7 +120,10 @@ describe('a PostgreSQL log whose server crashes', () => {
       watcher.watch('orders', () => told++)
       const stop = startAppending(log)
       for (let crash = 1; crash <= 3; crash++) {
-        await until('some appends', async () => ((await log.tail('orders', 0).catch(() => null))?.number ?? 0) > crash * 60)
+        await until(
+          'some appends',
+          async () => ((await log.tail('orders', 0).catch(() => null))?.number ?? 0) > crash * 60,
+        )
         await server.kill()
         await assertRefused('UNAVAILABLE', log.tail('orders', 0))
         await server.start()
@@ -121,7 +144,9 @@ describe('a PostgreSQL log whose server crashes', () => {
       const log = await world.open()
       const stop = startAppending(log)
       for (let kill = 0; kill < 30; kill++) {
-        await world.pool.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1', [`atoll log of ${world.system}`])
+        await world.pool.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1', [
+          `atoll log of ${world.system}`,
+        ])
         await pause(10)
       }
       await until('the log to work', () => works(log))

@@ -5,7 +5,10 @@ import type { Addition } from './records.ts'
 
 /** What is known of the log, by {@link streamKey} and {@link placeKey}. */
 export interface Facts {
-  /** Whether it was looked up for this plan. If not, it is what this process remembers, and no reason to refuse anything. */
+  /**
+   * Whether it was looked up for this plan. If not, it is what this process remembers, and no reason to refuse
+   * anything.
+   */
   readonly certain: boolean
   /** The number of each stream's last record. */
   readonly lasts: ReadonlyMap<string, number>
@@ -42,7 +45,9 @@ export function placeKey(source: string, partition: number, number: number): str
   return `${number} ${streamKey(source, partition)}`
 }
 
-/** Decides what of the appends is new, and what must be refused. Undefined if that cannot be decided without looking. */
+/**
+ * Decides what of the appends is new, and what must be refused. Undefined if that cannot be decided without looking.
+ */
 export function planAppends(appends: readonly Append[], facts: Facts): Plan | undefined {
   const streams = new Map<string, PlannedStream>()
   const additions: Addition[] = []
@@ -56,7 +61,11 @@ export function planAppends(appends: readonly Append[], facts: Facts): Plan | un
     refusals.set(append, verdict)
     for (const { source, record } of additions.splice(start)) streams.get(streamKey(source, record.partition))!.next--
   }
-  return { additions: streams.size === 1 ? additions : additions.sort(byPlace), streams: [...streams.values()], refusals }
+  return {
+    additions: streams.size === 1 ? additions : additions.sort(byPlace),
+    streams: [...streams.values()],
+    refusals,
+  }
 
   /** Takes what is new of an append; says if it must be refused. */
   function take({ source, records }: Append): 'fits' | 'unknown' | AtollError {
@@ -86,18 +95,35 @@ export function planAppends(appends: readonly Append[], facts: Facts): Plan | un
     return stream
   }
 
-  function refusalOfRepeat({ source, partition, last, next }: PlannedStream, record: LogRecord): AtollError | undefined {
+  function refusalOfRepeat(
+    { source, partition, last, next }: PlannedStream,
+    record: LogRecord,
+  ): AtollError | undefined {
     const { number } = record
     const details = { source, partition, number }
     if (!(number >= 1 && number <= next)) {
-      return new AtollError('LOG_GAP', `record ${number} cannot be appended to partition ${partition} of ${source}: the next number is ${next + 1}`, {
-        details: { ...details, expected: next + 1 },
-      })
+      return new AtollError(
+        'LOG_GAP',
+        `record ${number} cannot be appended to partition ${partition} of ${source}: the next number is ${next + 1}`,
+        {
+          details: { ...details, expected: next + 1 },
+        },
+      )
     }
-    const id = number > last ? additions.find((added) => added.source === source && added.record.partition === partition && added.record.number === number)?.record.id : facts.ids.get(placeKey(source, partition, number))
+    const id =
+      number > last
+        ? additions.find(
+            (added) =>
+              added.source === source && added.record.partition === partition && added.record.number === number,
+          )?.record.id
+        : facts.ids.get(placeKey(source, partition, number))
     if (id === record.id) return undefined
     if (id === undefined || id === null) {
-      return new AtollError('LOG_GAP', `record ${number} in partition ${partition} of ${source} is missing from the log, which goes on to ${last}: records are lost. Restore the log`, { details })
+      return new AtollError(
+        'LOG_GAP',
+        `record ${number} in partition ${partition} of ${source} is missing from the log, which goes on to ${last}: records are lost. Restore the log`,
+        { details },
+      )
     }
     return new AtollError(
       'LOG_DIVERGED',

@@ -4,7 +4,15 @@ import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
 import { quoteIdentifier } from '@atoll/postgres'
 import { host, until, withPostgres, type PostgresWorld } from '../../../test/postgres/harness.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from '../../conformance/records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readAll,
+  readNumbers,
+} from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import { createPostgresLog } from '../../postgres.ts'
 
@@ -12,18 +20,27 @@ const tableOf = ({ schema }: PostgresWorld): string => `${quoteIdentifier(schema
 
 /** How many transactions wrote the records that are there. */
 async function commitCount(world: PostgresWorld): Promise<number> {
-  const { rows } = await world.pool.query<{ count: number }>(`SELECT count(DISTINCT xmin::text) AS count FROM ${tableOf(world)}`)
+  const { rows } = await world.pool.query<{ count: number }>(
+    `SELECT count(DISTINCT xmin::text) AS count FROM ${tableOf(world)}`,
+  )
   return rows[0]!.count // an aggregate answers one row
 }
 
 /** From now on each commit takes some milliseconds per record, each time others. */
 async function slowCommits(world: PostgresWorld): Promise<void> {
   const slow = `${quoteIdentifier(world.schema)}.slow`
-  await world.pool.query(`CREATE FUNCTION ${slow}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(random() * 0.02); RETURN NULL; END'`)
-  await world.pool.query(`CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON ${tableOf(world)} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${slow}()`)
+  await world.pool.query(
+    `CREATE FUNCTION ${slow}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(random() * 0.02); RETURN NULL; END'`,
+  )
+  await world.pool.query(
+    `CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON ${tableOf(world)} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${slow}()`,
+  )
 }
 
-/** Appends until it is taken, as a relay does whose predecessor's appends may be on their way. Answers the last refusal of another kind. */
+/**
+ * Appends until it is taken, as a relay does whose predecessor's appends may be on their way. Answers the last refusal
+ * of another kind.
+ */
 async function appendStubbornly(log: Log, source: string, records: Parameters<Log['append']>[1]): Promise<string> {
   for (let tries = 0; tries < 2_000; tries++) {
     try {
@@ -48,12 +65,16 @@ describe('a PostgreSQL log with many writers and slow commits', () => {
       const write = async (log: Log): Promise<void> => {
         while (next <= 150) {
           const number = next++
-          await appendStubbornly(log, 'orders', [0, 1].map((partition) => createRecord('orders', partition, number)))
+          await appendStubbornly(
+            log,
+            'orders',
+            [0, 1].map((partition) => createRecord('orders', partition, number)),
+          )
         }
         writing--
       }
       const read = async (): Promise<void> => {
-        for (let seen = 0; writing > 0; ) {
+        for (let seen = 0; writing > 0;) {
           const tail = (await reader.tail('orders', 1))?.number ?? 0
           const numbers = await readNumbers(reader, 'orders', 1)
           assertNumbers(numbers, numbersTo(numbers.length))
@@ -69,14 +90,21 @@ describe('a PostgreSQL log with many writers and slow commits', () => {
     withPostgres({ connectionsMax: 2 }, async (world) => {
       const writers = await Promise.all(numbersTo(16).map(() => world.open()))
       await slowCommits(world)
-      for (let last = 0; last < 16; ) {
+      for (let last = 0; last < 16;) {
         // One record, or two, or three: where one writer has ended, another must not go on.
-        const appends = writers.map((_, writer) => numbersTo(1 + (writer % 3)).map((place) => createRecord('orders', 0, last + place, { id: `${writer}/${last + place}` })))
+        const appends = writers.map((_, writer) =>
+          numbersTo(1 + (writer % 3)).map((place) =>
+            createRecord('orders', 0, last + place, { id: `${writer}/${last + place}` }),
+          ),
+        )
         const ends = await Promise.all(writers.map((log, writer) => appendStubbornly(log, 'orders', appends[writer]!)))
         const winner = ends.indexOf('taken')
         assert.equal(ends.filter((end) => end === 'LOG_DIVERGED').length, 15)
         const found = await readAll(writers[0]!, 'orders', 0, last === 0 ? null : String(last))
-        assert.deepEqual(found.map(({ id }) => id), appends[winner]!.map(({ id }) => id))
+        assert.deepEqual(
+          found.map(({ id }) => id),
+          appends[winner]!.map(({ id }) => id),
+        )
         last += found.length
       }
     }))
@@ -87,10 +115,19 @@ describe('a PostgreSQL log with many writers and slow commits', () => {
       await slowCommits(world)
       for (const first of [1, 3, 5]) {
         const records = numbersTo(6).flatMap((partition) => createRecords('orders', partition, first, first + 1))
-        const ends = await Promise.all(writers.map((log, writer) => appendStubbornly(log, 'orders', writer % 2 ? records : [4, 5, 2, 3, 0, 1, 10, 11, 8, 9, 6, 7].map((at) => records[at]!))))
+        const ends = await Promise.all(
+          writers.map((log, writer) =>
+            appendStubbornly(
+              log,
+              'orders',
+              writer % 2 ? records : [4, 5, 2, 3, 0, 1, 10, 11, 8, 9, 6, 7].map((at) => records[at]!),
+            ),
+          ),
+        )
         assert.deepEqual(new Set(ends), new Set(['taken']))
       }
-      for (const partition of numbersTo(6)) assertNumbers(await readNumbers(writers[0]!, 'orders', partition), numbersTo(6))
+      for (const partition of numbersTo(6))
+        assertNumbers(await readNumbers(writers[0]!, 'orders', partition), numbersTo(6))
     }))
 
   it('notices what others appended since it last looked', () =>
@@ -130,7 +167,9 @@ describe('a PostgreSQL log', () => {
       await log.append('orders', createRecords('orders', 0, 1, 300))
       assert.equal(await commitCount(world), 1)
       const other = await world.open()
-      await world.pool.query(`INSERT INTO ${tableOf(world)} SELECT source, partition, 301, "order", id, type, version, key, at, data, trace, cause FROM ${tableOf(world)} WHERE number = 1`)
+      await world.pool.query(
+        `INSERT INTO ${tableOf(world)} SELECT source, partition, 301, "order", id, type, version, key, at, data, trace, cause FROM ${tableOf(world)} WHERE number = 1`,
+      )
       await assertRefused('LOG_DIVERGED', log.append('orders', createRecords('orders', 0, 301, 600)))
       assertNumbers(await readNumbers(other, 'orders', 0), numbersTo(301))
     }))
@@ -153,7 +192,10 @@ describe('a PostgreSQL log', () => {
     withPostgres({ readRecordsMax: 200, readBytesMax: 5_000 }, async (world) => {
       const log = await world.open()
       await log.append('orders', createRecords('orders', 0, 1, 300))
-      await log.append('orders', numbersTo(10).map((number) => createRecord('orders', 1, number, { data: `"${'x'.repeat(4000)}"` })))
+      await log.append(
+        'orders',
+        numbersTo(10).map((number) => createRecord('orders', 1, number, { data: `"${'x'.repeat(4000)}"` })),
+      )
       await log.append('orders', [createRecord('orders', 1, 11, { data: `"${'x'.repeat(9000)}"` })])
       assert.ok((await log.read('orders', 0, null, 1000)).length <= 200)
       assert.equal((await log.read('orders', 1, null, 1000)).length, 2)
@@ -168,9 +210,15 @@ describe('a PostgreSQL log', () => {
       await log.append('orders', createRecords('orders', 0, 1, 10))
       await world.pool.query(`DELETE FROM ${tableOf(world)} WHERE number IN (1, 5)`)
       await assertRefused('LOG_GAP', log.read('orders', 0, null, 100))
-      assertNumbers((await log.read('orders', 0, '1', 100)).map(({ number }) => number), [2, 3, 4])
+      assertNumbers(
+        (await log.read('orders', 0, '1', 100)).map(({ number }) => number),
+        [2, 3, 4],
+      )
       await assertRefused('LOG_GAP', log.read('orders', 0, '4', 100))
-      assertNumbers((await log.read('orders', 0, '5', 100)).map(({ number }) => number), [6, 7, 8, 9, 10])
+      assertNumbers(
+        (await log.read('orders', 0, '5', 100)).map(({ number }) => number),
+        [6, 7, 8, 9, 10],
+      )
       await assertRefused('LOG_GAP', log.read('orders', 0, '11', 100))
       await assertRefused('LOG_GAP', log.append('orders', [createRecord('orders', 0, 5)]))
     }))
@@ -179,16 +227,24 @@ describe('a PostgreSQL log', () => {
     withPostgres({}, async (world) => {
       const log = await world.open()
       const odd = '\u0000\u0001 \ud800 "\\{},'
-      const records = [createRecord('orders', 0, 1, { order: odd, id: odd, type: odd, key: odd, data: odd, trace: odd, cause: odd }), createRecord('orders', 0, 2, { id: odd.slice(1) })]
+      const records = [
+        createRecord('orders', 0, 1, { order: odd, id: odd, type: odd, key: odd, data: odd, trace: odd, cause: odd }),
+        createRecord('orders', 0, 2, { id: odd.slice(1) }),
+      ]
       for (let time = 0; time < 2; time++) await log.append('orders', records)
-      assert.deepEqual(await readAll(log, 'orders', 0), records.map((record) => ({ ...record, source: 'orders', offset: String(record.number) })))
+      assert.deepEqual(
+        await readAll(log, 'orders', 0),
+        records.map((record) => ({ ...record, source: 'orders', offset: String(record.number) })),
+      )
     }))
 
   it('is made once by many who begin at the same time', () =>
     withPostgres({}, async (world) => {
       const logs = await Promise.all(numbersTo(12).map(() => world.open()))
       await Promise.all(logs.map((log, index) => log.append(`service-${index}`, createRecords('orders', 0, 1, 2))))
-      assert.deepEqual((await world.pool.query(`SELECT version FROM ${quoteIdentifier(world.schema)}.format`)).rows, [{ version: 1 }])
+      assert.deepEqual((await world.pool.query(`SELECT version FROM ${quoteIdentifier(world.schema)}.format`)).rows, [
+        { version: 1 },
+      ])
     }))
 
   for (const end of ['await log.close()', '']) {
@@ -202,13 +258,18 @@ describe('a PostgreSQL log', () => {
           await log.append('orders', createRecords('orders', 0, 1, 3))
           console.log('durable')
           ${end}`
-        const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program, world.url, world.system], { cwd: import.meta.dirname, encoding: 'utf8', timeout: 5 * 60_000 })
+        const output = execFileSync(
+          process.execPath,
+          ['--input-type=module', '--eval', program, world.url, world.system],
+          { cwd: import.meta.dirname, encoding: 'utf8', timeout: 5 * 60_000 },
+        )
         assert.equal(output, 'durable\n')
       }))
   }
 
   it('refuses a name that would be another system, or none', async () => {
-    for (const system of ['', 'Shop', 'a b', 'a"b', 'x'.repeat(60), '1st']) await assertRefused('INVALID', createPostgresLog({ url: 'postgres://127.0.0.1:1/x', system, host }))
+    for (const system of ['', 'Shop', 'a b', 'a"b', 'x'.repeat(60), '1st'])
+      await assertRefused('INVALID', createPostgresLog({ url: 'postgres://127.0.0.1:1/x', system, host }))
   })
 
   it('refuses a log of a newer version', () =>
@@ -256,7 +317,8 @@ describe('watching a PostgreSQL log', () => {
         })
       }
       await hear('a hint from another process')
-      const listeners = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND query LIKE $2'
+      const listeners =
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND query LIKE $2'
       assert.equal((await world.pool.query(listeners, [`atoll log of ${world.system}`, 'LISTEN%'])).count, 1)
       await hear('a hint over a new connection')
     }))
@@ -273,7 +335,8 @@ describe('watching a PostgreSQL log', () => {
           return told > 0
         })
       await hear()
-      for (const payload of ['', 'x', '[]', '{}', '[1,2,3]', '["a","orders","b"]', '["a","orders",["b",null]]', 'null']) await world.pool.query('SELECT pg_notify($1, $2)', [world.schema, payload])
+      for (const payload of ['', 'x', '[]', '{}', '[1,2,3]', '["a","orders","b"]', '["a","orders",["b",null]]', 'null'])
+        await world.pool.query('SELECT pg_notify($1, $2)', [world.schema, payload])
       told = 0
       await hear()
     }))
@@ -284,13 +347,22 @@ describe('the examination of a PostgreSQL log', () => {
     withPostgres({}, async (world) => {
       const log = await world.open()
       const good = await log.examine()
-      assert.deepEqual(good.findings.filter(({ verdict }) => verdict === 'breaks'), [])
+      assert.deepEqual(
+        good.findings.filter(({ verdict }) => verdict === 'breaks'),
+        [],
+      )
       assert.equal(good.survives['power loss'], true)
-      assert.equal(good.findings.find(({ name }) => name === 'postgres.max_connections')!.message, 'the log takes up to 5 in each process')
+      assert.equal(
+        good.findings.find(({ name }) => name === 'postgres.max_connections')!.message,
+        'the log takes up to 5 in each process',
+      )
       await world.pool.query(`ALTER TABLE ${tableOf(world)} SET UNLOGGED`)
       await world.pool.query(`ALTER TABLE ${tableOf(world)} DROP CONSTRAINT records_pkey`)
       const bad = await log.examine()
-      assert.deepEqual(bad.findings.filter(({ verdict }) => verdict === 'breaks').map(({ name }) => name), ['postgres.log_persistence', 'postgres.log_key'])
+      assert.deepEqual(
+        bad.findings.filter(({ verdict }) => verdict === 'breaks').map(({ name }) => name),
+        ['postgres.log_persistence', 'postgres.log_key'],
+      )
       assert.equal(bad.survives['process kill'], false)
     }))
 })

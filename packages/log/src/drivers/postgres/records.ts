@@ -1,5 +1,13 @@
 import { AtollError } from '@atoll/host'
-import { fromStorable, int4Array, int8Array, quoteIdentifier, textArray, toStorable, type Client } from '@atoll/postgres'
+import {
+  fromStorable,
+  int4Array,
+  int8Array,
+  quoteIdentifier,
+  textArray,
+  toStorable,
+  type Client,
+} from '@atoll/postgres'
 import type { LogRecord, StoredRecord, Tail } from '../../driver.ts'
 
 /** A record that is to be written, with its source. */
@@ -59,11 +67,13 @@ export class Records {
   }
 
   /**
-   * Writes all of it if each stream ends where it is expected to, and nothing if one does not; answers which. If another writer adds to one of the
-   * streams at the same time, rejects with what `isAnotherWriter` knows: its records and these have the same keys, and one waits for the other's commit to see which of them stays.
+   * Writes all of it if each stream ends where it is expected to, and nothing if one does not; answers which. If
+   * another writer adds to one of the streams at the same time, rejects with what `isAnotherWriter` knows: its records
+   * and these have the same keys, and one waits for the other's commit to see which of them stays.
    */
   async append(client: Client, additions: readonly Addition[], expected: readonly Expected[]): Promise<boolean> {
-    const texts = (column: 'order' | 'id' | 'type' | 'key' | 'data' | 'trace' | 'cause'): Buffer => textArray(additions.map(({ record }) => toStorable(record[column])))
+    const texts = (column: 'order' | 'id' | 'type' | 'key' | 'data' | 'trace' | 'cause'): Buffer =>
+      textArray(additions.map(({ record }) => toStorable(record[column])))
     const { count } = await client.query(this.#append, [
       textArray(additions.map(({ source }) => toStorable(source))),
       int4Array(additions.map(({ record }) => record.partition)),
@@ -86,7 +96,10 @@ export class Records {
 
   /** The number of each stream's last record, 0 without records. */
   async lasts(client: Client, streams: readonly Omit<Expected, 'last'>[]): Promise<number[]> {
-    const { rows } = await client.query<{ last: number }>(this.#tails, [textArray(streams.map(({ source }) => toStorable(source))), int4Array(streams.map(({ partition }) => partition))])
+    const { rows } = await client.query<{ last: number }>(this.#tails, [
+      textArray(streams.map(({ source }) => toStorable(source))),
+      int4Array(streams.map(({ partition }) => partition)),
+    ])
     return rows.map(({ last }) => last)
   }
 
@@ -101,15 +114,30 @@ export class Records {
   }
 
   /**
-   * The records after number `after`, `limit` at the most and no more once they hold `bytesMax` of data, up to the first that is missing. Rejects with LOG_GAP if that is the
-   * very next one, or if the log ends before `after`.
+   * The records after number `after`, `limit` at the most and no more once they hold `bytesMax` of data, up to the
+   * first that is missing. Rejects with LOG_GAP if that is the very next one, or if the log ends before `after`.
    */
-  async read(client: Client, source: string, partition: number, after: number, limit: number, bytesMax: number): Promise<StoredRecord[]> {
-    const { rows } = await client.query<Omit<LogRecord, 'partition'>>(this.#read, [toStorable(source), partition, after, limit + 1, bytesMax])
+  async read(
+    client: Client,
+    source: string,
+    partition: number,
+    after: number,
+    limit: number,
+    bytesMax: number,
+  ): Promise<StoredRecord[]> {
+    const { rows } = await client.query<Omit<LogRecord, 'partition'>>(this.#read, [
+      toStorable(source),
+      partition,
+      after,
+      limit + 1,
+      bytesMax,
+    ])
     const first = rows[0]
-    if (!first && after > 0) throw gap(source, partition, `has nothing from number ${after} on, and has been read up to there`)
+    if (!first && after > 0)
+      throw gap(source, partition, `has nothing from number ${after} on, and has been read up to there`)
     const next = first?.number === after ? rows[1] : first
-    if (next && next.number !== after + 1) throw gap(source, partition, `goes on with number ${next.number} after ${after}`)
+    if (next && next.number !== after + 1)
+      throw gap(source, partition, `goes on with number ${next.number} after ${after}`)
     const found: StoredRecord[] = []
     for (let at = next === first ? 0 : 1; at < rows.length && found.length < limit; at++) {
       const { number, order, id, type, version, key, at: time, data, trace, cause } = rows[at]!
@@ -141,5 +169,7 @@ export class Records {
 }
 
 function gap(source: string, partition: number, what: string): AtollError {
-  return new AtollError('LOG_GAP', `partition ${partition} of ${source} ${what}: records are lost. Restore the log`, { details: { source, partition } })
+  return new AtollError('LOG_GAP', `partition ${partition} of ${source} ${what}: records are lost. Restore the log`, {
+    details: { source, partition },
+  })
 }

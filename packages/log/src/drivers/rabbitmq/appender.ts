@@ -25,7 +25,15 @@ export class Appender {
   readonly #onWritten: (stream: string) => void
   readonly #lanes = new Map<string, Lane>()
 
-  constructor(system: string, connection: WriterConnection, known: KnownNumbers, hints: Hints, host: Host, limits: RabbitmqLogLimits, onWritten: (stream: string) => void) {
+  constructor(
+    system: string,
+    connection: WriterConnection,
+    known: KnownNumbers,
+    hints: Hints,
+    host: Host,
+    limits: RabbitmqLogLimits,
+    onWritten: (stream: string) => void,
+  ) {
     this.#system = system
     this.#connection = connection
     this.#known = known
@@ -47,14 +55,20 @@ export class Appender {
 
   /** Settles when nothing of it is under way any more. */
   async append(source: string, records: readonly LogRecord[]): Promise<void> {
-    const written = await Promise.allSettled([...divide(records)].map(([partition, part]) => this.#write(source, partition, part)))
+    const written = await Promise.allSettled(
+      [...divide(records)].map(([partition, part]) => this.#write(source, partition, part)),
+    )
     const numbers = new Map(written.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])))
     if (numbers.size > 0) this.#hints.tell(source, numbers, this.#connection)
     for (const result of written) if (result.status === 'rejected') throw result.reason
   }
 
   /** Answers the partition and its last number. */
-  async #write(source: string, partition: number, { rows, numbers }: Part): Promise<[partition: number, number: number]> {
+  async #write(
+    source: string,
+    partition: number,
+    { rows, numbers }: Part,
+  ): Promise<[partition: number, number: number]> {
     const stream = streamName(this.#system, source, partition)
     let lane = this.#lanes.get(stream)
     if (!lane) this.#lanes.set(stream, (lane = new Lane(stream, this.#connection, this.#host, this.#limits)))

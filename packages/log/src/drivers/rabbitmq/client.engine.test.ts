@@ -8,7 +8,12 @@ import { openWriter, toNodes } from './client.ts'
 describe('a connection to RabbitMQ', () => {
   it('ends in good order, with all that was sent on it, also when its log ends at the same moment', async () => {
     const closing = new AbortController()
-    const opening = openWriter({ nodes: toNodes(engineUrl('rabbitmq')), name: 'test', connectMs: 10_000, host: createNodeHost() })
+    const opening = openWriter({
+      nodes: toNodes(engineUrl('rabbitmq')),
+      name: 'test',
+      connectMs: 10_000,
+      host: createNodeHost(),
+    })
     const writer = await opening.open(() => {}, closing.signal)
     const closed = once(writer.model, 'close')
     closing.abort() // gives up what has not been opened yet

@@ -4,13 +4,22 @@ import { connect, type Channel, type ChannelModel, type ConfirmChannel } from 'a
 import type { Connection, Opening } from '../shared/connection.ts'
 import { toAtollError } from './errors.ts'
 
-/** A connection that writes. RabbitMQ blocks those that do when it is short of disk or memory, so what reads has another one. */
+/**
+ * A connection that writes. RabbitMQ blocks those that do when it is short of disk or memory, so what reads has another
+ * one.
+ */
 export interface Writer {
   readonly model: ChannelModel
   readonly channel: ConfirmChannel
-  /** For hints alone: it stands still with a node that does, for up to a minute, and what is appended must not wait for it. */
+  /**
+   * For hints alone: it stands still with a node that does, for up to a minute, and what is appended must not wait for
+   * it.
+   */
   readonly hints: ConfirmChannel
-  /** Why RabbitMQ takes no messages now; undefined if it does. It says so when it is sent one, which it then does not answer. */
+  /**
+   * Why RabbitMQ takes no messages now; undefined if it does. It says so when it is sent one, which it then does not
+   * answer.
+   */
   blocked: string | undefined
   /** Called when RabbitMQ takes no messages from now on. */
   readonly onBlocked: Set<() => void>
@@ -44,8 +53,17 @@ export interface Rabbitmq {
 export function openWriter(rabbitmq: Rabbitmq): Opening<Writer> {
   return opening(rabbitmq, 'writes', async (model, lost) => {
     const [channel, hints] = await Promise.all([model.createConfirmChannel(), model.createConfirmChannel()])
-    const writer: Writer = { model, channel, hints, blocked: undefined, onBlocked: new Set(), returned: new Set(), giveUp: lost }
-    for (const each of [channel, hints]) each.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
+    const writer: Writer = {
+      model,
+      channel,
+      hints,
+      blocked: undefined,
+      onBlocked: new Set(),
+      returned: new Set(),
+      giveUp: lost,
+    }
+    for (const each of [channel, hints])
+      each.on('error', lost).on('close', () => lost(new Error('the channel was closed')))
     channel.on('return', ({ properties }) => writer.returned.add(String(properties.messageId)))
     model.on('blocked', (reason) => {
       writer.blocked = reason
@@ -83,7 +101,12 @@ function opening<Client extends { readonly model: ChannelModel }>(
     engine,
     async open(lost, signal) {
       const { url } = nodes[tries++ % nodes.length]! // of one node at least
-      const model = await connect(url, { timeout: connectMs, noDelay: true, keepAlive: true, clientProperties: { connection_name: `${name} ${purpose}` } })
+      const model = await connect(url, {
+        timeout: connectMs,
+        noDelay: true,
+        keepAlive: true,
+        clientProperties: { connection_name: `${name} ${purpose}` },
+      })
       gather(streamOf(model))
       model.on('error', lost).on('close', (error) => lost(error ?? new Error('the connection was closed')))
       const abort = (): void => cut(model)
@@ -111,8 +134,9 @@ function opening<Client extends { readonly model: ChannelModel }>(
 }
 
 /**
- * How long a connection that reads stays where it is at the least, milliseconds; twice as long each time that it has left, up to the most. Where no node has all
- * streams, each is read for a while; and what no node has must not keep the others from being read.
+ * How long a connection that reads stays where it is at the least, milliseconds; twice as long each time that it has
+ * left, up to the most. Where no node has all streams, each is read for a while; and what no node has must not keep the
+ * others from being read.
  */
 const stayMsMin = 2_000
 const stayMsMax = 120_000
@@ -129,7 +153,10 @@ function streamOf(model: ChannelModel): Socket {
   return (model.connection as unknown as { readonly stream: Socket }).stream
 }
 
-/** The library writes each frame by itself. What it writes in one go is sent in one go: writes to the socket cost more than all else that it does. */
+/**
+ * The library writes each frame by itself. What it writes in one go is sent in one go: writes to the socket cost more
+ * than all else that it does.
+ */
 function gather(stream: Socket): void {
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean // as it was called
   stream.write = (...args: unknown[]): boolean => {
@@ -149,12 +176,21 @@ export interface Node {
   readonly url: string
 }
 
-/** The nodes of a url, which names them one after the other, divided by commas. Throws INVALID for one that cannot be. */
+/**
+ * The nodes of a url, which names them one after the other, divided by commas. Throws INVALID for one that cannot be.
+ */
 export function toNodes(url: string): Node[] {
   const [, kind, tls, login, hosts, path] = /^(amqp|rabbitmq)(s?):\/\/(?:([^/?#]*)@)?([^/?#@]+)(.*)$/.exec(url) ?? []
   return (hosts ?? '').split(',').map((each) => {
     const { hostname, port } = URL.parse(`http://${each}`) ?? {} // a scheme that URL knows how to take apart
-    if (!kind || !hostname) throw new AtollError('INVALID', 'the url of a log on RabbitMQ begins with amqp:// or amqps://, such as amqp://user:password@host:5672/vhost; several nodes of a cluster are divided by commas, as in amqp://user:password@one:5672,two:5672/vhost')
-    return { address: `${hostname}:${port || (tls ? '5671' : '5672')}`, url: `amqp${tls}://${login === undefined ? '' : `${login}@`}${each}${path}` }
+    if (!kind || !hostname)
+      throw new AtollError(
+        'INVALID',
+        'the url of a log on RabbitMQ begins with amqp:// or amqps://, such as amqp://user:password@host:5672/vhost; several nodes of a cluster are divided by commas, as in amqp://user:password@one:5672,two:5672/vhost',
+      )
+    return {
+      address: `${hostname}:${port || (tls ? '5671' : '5672')}`,
+      url: `amqp${tls}://${login === undefined ? '' : `${login}@`}${each}${path}`,
+    }
   })
 }

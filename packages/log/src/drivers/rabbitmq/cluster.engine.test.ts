@@ -39,10 +39,16 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
 
   /** A log that knows all nodes and begins at one of them, counted from 0. */
   async function open(first: number): Promise<Log> {
-    const addresses = cluster.members.map(({ url }) => new URL(url.replace('rabbitmq:', 'http:'))) // a scheme that URL knows how to take apart
+    // a scheme that URL knows how to take apart
+    const addresses = cluster.members.map(({ url }) => new URL(url.replace('rabbitmq:', 'http:')))
     const { username, password } = addresses[0]!
     const url = `amqp://${username}:${password}@${addresses.map((address) => address.host).join(',')}`
-    const log = await createRabbitmqLog({ url, monitoring: cluster.members.map(({ port }) => `http://127.0.0.1:${port + 3}`), system, host: { ...host, random: () => (first + 0.5) / addresses.length } })
+    const log = await createRabbitmqLog({
+      url,
+      monitoring: cluster.members.map(({ port }) => `http://127.0.0.1:${port + 3}`),
+      system,
+      host: { ...host, random: () => (first + 0.5) / addresses.length },
+    })
     logs.push(log)
     return log
   }
@@ -59,7 +65,13 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     assert.equal(await survives(), true)
 
     const single = `atoll/${system}/receipts/1`
-    await withModel(cluster.members[0]!.url, async (model) => void (await (await model.createChannel()).assertQueue(single, { durable: true, arguments: { 'x-queue-type': 'stream', 'x-initial-cluster-size': 1 } })))
+    await withModel(
+      cluster.members[0]!.url,
+      async (model) =>
+        void (await (
+          await model.createChannel()
+        ).assertQueue(single, { durable: true, arguments: { 'x-queue-type': 'stream', 'x-initial-cluster-size': 1 } })),
+    )
     await eventually('it is told of the stream with one', async () => !(await survives()))
     const { findings } = await log.examine()
     assert.match(findings.find(({ name }) => name === 'rabbitmq.replicas')!.message, new RegExp(single))
@@ -68,7 +80,13 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
 
   it('reads a stream that one node alone has, wherever it began', async () => {
     const single = `atoll/${system}/returns/0`
-    await withModel(cluster.members[0]!.url, async (model) => void (await (await model.createChannel()).assertQueue(single, { durable: true, arguments: { 'x-queue-type': 'stream', 'x-initial-cluster-size': 1 } })))
+    await withModel(
+      cluster.members[0]!.url,
+      async (model) =>
+        void (await (
+          await model.createChannel()
+        ).assertQueue(single, { durable: true, arguments: { 'x-queue-type': 'stream', 'x-initial-cluster-size': 1 } })),
+    )
     const log = await open(1)
     await log.append('returns', createRecords('returns', 0, 1, 3))
     await eventually('it reads', async () => (await readOnce(log, 'returns', 0)).length === 3)
@@ -84,7 +102,10 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     await cluster.members[2]!.pause()
     let acknowledged = 3
     const append = async (count: number, more: Partial<LogRecord>): Promise<void> => {
-      await writer.append('parcels', Array.from({ length: count }, (_, index) => createRecord('parcels', 0, acknowledged + index + 1, more)))
+      await writer.append(
+        'parcels',
+        Array.from({ length: count }, (_, index) => createRecord('parcels', 0, acknowledged + index + 1, more)),
+      )
       acknowledged += count
     }
     while (acknowledged < 1_000) await append(1, {}) // many, for each is told to those who listen there
@@ -108,17 +129,27 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
   it(`loses nothing that was acknowledged, and goes on within ${boundMs / 1_000} s, when the node that leads its streams is killed and its data deleted`, async () => {
     const [atLost, other] = [await open(0), await open(1)]
     // A stream is led where it is made.
-    for (const source of ['orders', 'idle']) for (const partition of partitions) await atLost.append(source, createRecords(source, partition, 1, 3))
+    for (const source of ['orders', 'idle'])
+      for (const partition of partitions) await atLost.append(source, createRecords(source, partition, 1, 3))
     const relays = [startRelay(atLost, 'orders', 0, 4), startRelay(other, 'orders', 1, 4)]
-    const subscribers = [atLost, other].flatMap((log) => partitions.map((partition) => startSubscriber(log, 'orders', partition)))
-    await eventually('all append and read', () => relays.every(({ acknowledged }) => acknowledged > 200) && subscribers.every(({ number }) => number > 200))
+    const subscribers = [atLost, other].flatMap((log) =>
+      partitions.map((partition) => startSubscriber(log, 'orders', partition)),
+    )
+    await eventually(
+      'all append and read',
+      () => relays.every(({ acknowledged }) => acknowledged > 200) && subscribers.every(({ number }) => number > 200),
+    )
 
     await cluster.members[0]!.kill()
     rmSync(cluster.members[0]!.folder, { recursive: true })
     const acknowledged = relays.map((relay) => relay.acknowledged)
     const lostMs = performance.now()
     const heard = new Set<Log>()
-    for (const [at, log] of [atLost, other].entries()) log.watch('orders', (partition) => partition !== at && relays[partition]!.acknowledged > acknowledged[partition]! && heard.add(log))
+    for (const [at, log] of [atLost, other].entries())
+      log.watch(
+        'orders',
+        (partition) => partition !== at && relays[partition]!.acknowledged > acknowledged[partition]! && heard.add(log),
+      )
 
     const fresh = await Promise.all([open(0), open(1), open(2)])
     for (const [at, log] of fresh.entries()) {
@@ -126,7 +157,10 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
         await eventually('a process that has written nothing sees the end', async () => {
           const [idle, tail] = [await log.tail('idle', partition), await log.tail('orders', partition)]
           assert.equal(idle?.number, 3)
-          assert.ok(tail!.number >= acknowledged[partition]!, `it ends at ${tail?.number}, and ${acknowledged[partition]} were acknowledged (${at})`)
+          assert.ok(
+            tail!.number >= acknowledged[partition]!,
+            `it ends at ${tail?.number}, and ${acknowledged[partition]} were acknowledged (${at})`,
+          )
           return true
         })
       }
@@ -151,5 +185,6 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
 
 /** While a node goes on, it may refuse; what it answers must be all. */
 function assertAtLeast(tail: Tail | null | undefined, number: number): void {
-  if (tail !== undefined) assert.ok((tail?.number ?? 0) >= number, `it ends at ${tail?.number}, and ${number} were acknowledged`)
+  if (tail !== undefined)
+    assert.ok((tail?.number ?? 0) >= number, `it ends at ${tail?.number}, and ${number} were acknowledged`)
 }

@@ -9,5 +9,11 @@ testLog('a log on RabbitMQ', { describe, it }, createRabbitmqHarness(engineUrl('
 testLog(
   'a log on RabbitMQ with narrow limits',
   { describe, it },
-  createRabbitmqHarness(engineUrl('rabbitmq'), { messageRecordsMax: 3, readAheadMessages: 2, recentBytesMax: 1_000, readBytesMax: 2_000, dataBytesMax: 4096 }),
+  createRabbitmqHarness(engineUrl('rabbitmq'), {
+    messageRecordsMax: 3,
+    readAheadMessages: 2,
+    recentBytesMax: 1_000,
+    readBytesMax: 2_000,
+    dataBytesMax: 4096,
+  }),
 )

@@ -29,7 +29,12 @@ export class StreamChannel {
     channel.on('close', () => this.lose(new Error('the channel was closed')))
   }
 
-  static async open(stream: string, connection: ReadingConnection, prefetch: number, host: Host): Promise<StreamChannel> {
+  static async open(
+    stream: string,
+    connection: ReadingConnection,
+    prefetch: number,
+    host: Host,
+  ): Promise<StreamChannel> {
     const channel = await connection.call(({ model }) => model.createChannel())
     const opened = new StreamChannel(stream, connection, channel, host)
     try {
@@ -57,8 +62,9 @@ export class StreamChannel {
   }
 
   /**
-   * The place of the last message, for which it waits so long; undefined if none has come. And how many RabbitMQ counts. The channel is good for
-   * nothing else: RabbitMQ sends on after a consumer was cancelled, which the library takes for an error.
+   * The place of the last message, for which it waits so long; undefined if none has come. And how many RabbitMQ
+   * counts. The channel is good for nothing else: RabbitMQ sends on after a consumer was cancelled, which the library
+   * takes for an error.
    */
   async end(waitMs: number): Promise<{ last: number | undefined; count: number }> {
     let last: number | undefined
@@ -67,21 +73,24 @@ export class StreamChannel {
       this.ack(message)
     })
     await this.arrival(() => last !== undefined, waitMs)
-    const { messageCount } = await this.#call((channel) => channel.checkQueue(this.stream)) // `last` begins with the last chunk, which may have further messages; by now they are here
+    // `last` begins with the last chunk, which may have further messages; by now they are here
+    const { messageCount } = await this.#call((channel) => channel.checkQueue(this.stream))
     return { last, count: messageCount }
   }
 
   /** From now on takes what comes from a place on. */
   async consume(from: 'first' | 'last' | number, take: (delivery: Delivery) => void): Promise<void> {
     const onMessage = (message: ConsumeMessage | null): void => {
-      if (!message) return this.lose(new Error('RabbitMQ ended the consumer: the stream was deleted, or its node has gone'))
+      if (!message)
+        return this.lose(new Error('RabbitMQ ended the consumer: the stream was deleted, or its node has gone'))
       take({ place: Number(message.properties.headers?.['x-stream-offset']), message })
       this.#wake()
     }
     try {
       await this.#call((channel) => channel.consume(this.stream, onMessage, { arguments: { 'x-stream-offset': from } }))
     } catch (error) {
-      if (isElsewhere(error)) this.#connection.call(async (reading) => reading.leave(error)).catch(() => undefined) // it has left
+      // it has left
+      if (isElsewhere(error)) this.#connection.call(async (reading) => reading.leave(error)).catch(() => undefined)
       throw error
     }
   }
@@ -91,7 +100,10 @@ export class StreamChannel {
     if (!this.#lost) this.#channel.ack(message, true)
   }
 
-  /** Resolves with true when something has come after which `reached` is so, with false after `delayMs`. Rejects when the channel ends. */
+  /**
+   * Resolves with true when something has come after which `reached` is so, with false after `delayMs`. Rejects when
+   * the channel ends.
+   */
   async arrival(reached: () => boolean, delayMs: number): Promise<boolean> {
     const until = this.#host.monotonicMs() + delayMs
     while (!this.#lost && !reached()) {
@@ -113,7 +125,14 @@ export class StreamChannel {
 
   /** It is of no use any more. */
   lose(why: unknown): void {
-    this.#lost ??= why instanceof AtollError ? why : new AtollError('UNAVAILABLE', `reading ${this.stream} was interrupted: ${why instanceof Error ? why.message : String(why)}`, { cause: why })
+    this.#lost ??=
+      why instanceof AtollError
+        ? why
+        : new AtollError(
+            'UNAVAILABLE',
+            `reading ${this.stream} was interrupted: ${why instanceof Error ? why.message : String(why)}`,
+            { cause: why },
+          )
     this.#wake()
   }
 

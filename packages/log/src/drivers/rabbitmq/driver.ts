@@ -14,11 +14,24 @@ import { writeMark } from './mark.ts'
 import { Reader } from './reader.ts'
 
 /** The log of a system on the RabbitMQ at `url`. Resolves after the first try to connect. */
-export async function openRabbitmqLog(url: string, monitoring: readonly string[], system: string, host: Host, logger: Logger, limits: RabbitmqLogLimits): Promise<Log> {
+export async function openRabbitmqLog(
+  url: string,
+  monitoring: readonly string[],
+  system: string,
+  host: Host,
+  logger: Logger,
+  limits: RabbitmqLogLimits,
+): Promise<Log> {
   const nodes = toNodes(url)
-  // Processes with the same url begin at different nodes, and both connections of one at the same: a stream is led where it is made.
+  // Processes with the same url begin at different nodes, and both connections of one at the same: a stream is led
+  // where it is made.
   const first = Math.floor(host.random() * nodes.length)
-  const rabbitmq = { nodes: [...nodes.slice(first), ...nodes.slice(0, first)], name: `atoll ${system}`, connectMs: limits.connectMs, host }
+  const rabbitmq = {
+    nodes: [...nodes.slice(first), ...nodes.slice(0, first)],
+    name: `atoll ${system}`,
+    connectMs: limits.connectMs,
+    host,
+  }
   const known = new KnownNumbers()
   const hints = new Hints(system, host.hex(8), known, (stream) => reader.appeared(stream))
   const writing = new Connection(openWriter(rabbitmq), host, logger, limits)
@@ -32,9 +45,18 @@ export async function openRabbitmqLog(url: string, monitoring: readonly string[]
     limits,
   )
   const appender = new Appender(system, writing, known, hints, host, limits, (stream) => reader.appeared(stream))
-  const reader = new Reader(system, reading, known, (stream) => appender.making(stream), (stream) => writeMark(stream, writing, host), host, limits)
+  const reader = new Reader(
+    system,
+    reading,
+    known,
+    (stream) => appender.making(stream),
+    (stream) => writeMark(stream, writing, host),
+    host,
+    limits,
+  )
   async function askForManaged(): Promise<Managed | string> {
-    if (monitoring.length === 0) return 'nobody is named who would: enable the plugin rabbitmq_management, and give its URL as `monitoring`'
+    if (monitoring.length === 0)
+      return 'nobody is named who would: enable the plugin rabbitmq_management, and give its URL as `monitoring`'
     try {
       return await askManagement(monitoring, nodes[0]!.url, system, limits.callMs) // of one node at least
     } catch (error) {

@@ -7,11 +7,18 @@ import { streamOptions } from './lane.ts'
 import type { Managed } from './management.ts'
 
 /**
- * Says what RabbitMQ tells over AMQP: which it is, and of the streams that this log has used, whether they are as it would make them. And what its
- * management plugin tells, which `ask` resolves with, or with why it does not.
+ * Says what RabbitMQ tells over AMQP: which it is, and of the streams that this log has used, whether they are as it
+ * would make them. And what its management plugin tells, which `ask` resolves with, or with why it does not.
  */
-export async function examineRabbitmq(connection: WriterConnection, streams: readonly string[], ask: () => Promise<Managed | string>): Promise<Examination> {
-  const { product, version, blocked } = await connection.call(async ({ model, blocked }) => ({ ...model.connection.serverProperties, blocked }))
+export async function examineRabbitmq(
+  connection: WriterConnection,
+  streams: readonly string[],
+  ask: () => Promise<Managed | string>,
+): Promise<Examination> {
+  const { product, version, blocked } = await connection.call(async ({ model, blocked }) => ({
+    ...model.connection.serverProperties,
+    blocked,
+  }))
   const managed = await ask()
   return {
     engine: String(product),
@@ -26,11 +33,19 @@ export async function examineRabbitmq(connection: WriterConnection, streams: rea
         name: 'rabbitmq.alarm',
         value: blocked ?? 'none',
         verdict: blocked === undefined ? 'holds' : 'note',
-        message: blocked === undefined ? 'it takes messages' : 'it takes no messages, for it is short of disk or memory; make room',
+        message:
+          blocked === undefined
+            ? 'it takes messages'
+            : 'it takes no messages, for it is short of disk or memory; make room',
       },
     ],
     // A killed broker finds in its files what the kernel has of them.
-    survives: { 'process kill': true, 'OS crash': false, 'power loss': false, 'loss of a node': typeof managed !== 'string' && leastReplicas(managed) >= 3 },
+    survives: {
+      'process kill': true,
+      'OS crash': false,
+      'power loss': false,
+      'loss of a node': typeof managed !== 'string' && leastReplicas(managed) >= 3,
+    },
   }
 }
 
@@ -40,8 +55,15 @@ const streamsMax = 256
 function aboutVersion(version: string): Finding {
   const name = 'rabbitmq.version'
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (major < 3 || (major === 3 && minor < 9)) return { name, value: version, verdict: 'breaks', message: 'streams came with RabbitMQ 3.9, so no event could be kept here; use 4.1 or later' }
-  if (major < 4) return { name, value: version, verdict: 'note', message: 'its makers do not support it any more; use 4.1 or later' }
+  if (major < 3 || (major === 3 && minor < 9))
+    return {
+      name,
+      value: version,
+      verdict: 'breaks',
+      message: 'streams came with RabbitMQ 3.9, so no event could be kept here; use 4.1 or later',
+    }
+  if (major < 4)
+    return { name, value: version, verdict: 'note', message: 'its makers do not support it any more; use 4.1 or later' }
   return { name, value: version, verdict: 'holds', message: 'has all that the log needs' }
 }
 
@@ -53,7 +75,10 @@ const fsync: Finding = {
     'RabbitMQ confirms what a majority of the replicas of a stream has handed to the kernel, and never syncs it (promise 2). One node loses acknowledged events with its power; accept this only for three nodes or more whose power does not fail together',
 }
 
-/** RabbitMQ refuses to make again what is there with other arguments, and says which differ. What is not there is not made. */
+/**
+ * RabbitMQ refuses to make again what is there with other arguments, and says which differ. What is not there is not
+ * made.
+ */
 async function aboutArguments(connection: WriterConnection, streams: readonly string[]): Promise<Finding> {
   const name = 'rabbitmq.arguments'
   const different: string[] = []
@@ -65,10 +90,27 @@ async function aboutArguments(connection: WriterConnection, streams: readonly st
     if (why !== undefined) different.push(why)
   }
   if (different.length > 0) {
-    return { name, value: different.slice(0, 3).join('; '), verdict: 'breaks', message: 'a queue or a stream with other arguments is there under the name of one of the log; with x-max-age or x-max-length-bytes it deletes events that are still needed, and as no stream at all it cannot be read twice. Copy it to one without them' }
+    return {
+      name,
+      value: different.slice(0, 3).join('; '),
+      verdict: 'breaks',
+      message:
+        'a queue or a stream with other arguments is there under the name of one of the log; with x-max-age or x-max-length-bytes it deletes events that are still needed, and as no stream at all it cannot be read twice. Copy it to one without them',
+    }
   }
-  if (seen === 0) return { name, value: 'unknown', verdict: 'note', message: 'this log has used no stream yet, and AMQP does not list them' }
-  return { name, value: `as made, ${seen} looked at`, verdict: 'holds', message: 'the streams that this log has used keep all that is in them' }
+  if (seen === 0)
+    return {
+      name,
+      value: 'unknown',
+      verdict: 'note',
+      message: 'this log has used no stream yet, and AMQP does not list them',
+    }
+  return {
+    name,
+    value: `as made, ${seen} looked at`,
+    verdict: 'holds',
+    message: 'the streams that this log has used keep all that is in them',
+  }
 }
 
 /** What differs, in RabbitMQ's words; undefined if nothing. */

@@ -20,7 +20,8 @@ describe('an examination of RabbitMQ', () => {
   })
 
   it('finds policies that delete events', () => {
-    for (const policy of [{ 'max-age': '7D' }, { 'max-length-bytes': 1_000 }]) assert.equal(aboutPolicies({ nodes: 1, streams: [stream('atoll/shop/orders/0', 1, policy)] }).verdict, 'breaks')
+    for (const policy of [{ 'max-age': '7D' }, { 'max-length-bytes': 1_000 }])
+      assert.equal(aboutPolicies({ nodes: 1, streams: [stream('atoll/shop/orders/0', 1, policy)] }).verdict, 'breaks')
     assert.equal(aboutPolicies({ nodes: 1, streams: [stream('atoll/shop/orders/0', 1)] }).verdict, 'holds')
   })
 

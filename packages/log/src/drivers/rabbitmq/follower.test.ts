@@ -12,7 +12,13 @@ import { defaultLimits } from './limits.ts'
 const stream = 'atoll/shop/orders/0'
 
 /** A follower of a stream of which a test sends what it wants, a message for each number. */
-async function createFollower(sent: number): Promise<{ follower: Follower; known: KnownNumbers; send(number: number): void; mark(place: number): void; acknowledged: readonly object[] }> {
+async function createFollower(sent: number): Promise<{
+  follower: Follower
+  known: KnownNumbers
+  send(number: number): void
+  mark(place: number): void
+  acknowledged: readonly object[]
+}> {
   const known = new KnownNumbers()
   let take: (delivery: Delivery) => void = () => {}
   const acknowledged: object[] = []
@@ -27,8 +33,21 @@ async function createFollower(sent: number): Promise<{ follower: Follower; known
     close() {},
   }
   const limits = { ...defaultLimits, callMs: 50 }
-  const follower = await Follower.attach(channel as unknown as StreamChannel, 'orders', 0, null, sent - 1, known, createNodeHost(), limits) // all of it that a follower uses
-  const send = (number: number): void => take({ place: number - 1, message: { content: toBody([toRow(createRecord('orders', 0, number))]) } as Delivery['message'] })
+  const follower = await Follower.attach(
+    channel as unknown as StreamChannel,
+    'orders',
+    0,
+    null,
+    sent - 1,
+    known,
+    createNodeHost(),
+    limits,
+  ) // all of it that a follower uses
+  const send = (number: number): void =>
+    take({
+      place: number - 1,
+      message: { content: toBody([toRow(createRecord('orders', 0, number))]) } as Delivery['message'],
+    })
   for (let number = 1; number <= sent; number++) send(number)
   const mark = (place: number): void => take({ place, message: { content: toBody([]) } as Delivery['message'] })
   return { follower, known, send, mark, acknowledged }
@@ -40,10 +59,16 @@ describe('a follower', () => {
     const { offset } = (await follower.read(null, 10))!.at(-1)!
     const after = { message: 1, index: 0, number: 2 }
     assert.equal(offset, '1.0.2')
-    for (let reads = 0; reads < 3; reads++) assert.deepEqual(await follower.read(after, 10), []) // nobody has told of anything
+    // nobody has told of anything
+    for (let reads = 0; reads < 3; reads++) assert.deepEqual(await follower.read(after, 10), [])
     known.raise(stream, 3, false)
     assert.deepEqual(await follower.read(after, 10), []) // it is on its way
-    await eventually('it is given up', () => follower.read(after, 10).then(() => false, () => follower.isLost))
+    await eventually('it is given up', () =>
+      follower.read(after, 10).then(
+        () => false,
+        () => follower.isLost,
+      ),
+    )
   })
 
   it('is kept while RabbitMQ sends, though it is always behind what others tell', async () => {

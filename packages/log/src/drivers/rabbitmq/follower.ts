@@ -20,8 +20,8 @@ interface Batch {
 const heardMs = 250
 
 /**
- * Follows a stream from one place on. RabbitMQ sends ahead as many messages as it is allowed to, and more when these have been read. What
- * has been read stays for a while: those who read along get it from memory.
+ * Follows a stream from one place on. RabbitMQ sends ahead as many messages as it is allowed to, and more when these
+ * have been read. What has been read stays for a while: those who read along get it from memory.
  */
 export class Follower {
   readonly #channel: StreamChannel
@@ -53,7 +53,16 @@ export class Follower {
   #readAt: number
   #readers = 0
 
-  private constructor(channel: StreamChannel, source: string, partition: number, from: Place | null, end: number, known: KnownNumbers, host: Host, limits: RabbitmqLogLimits) {
+  private constructor(
+    channel: StreamChannel,
+    source: string,
+    partition: number,
+    from: Place | null,
+    end: number,
+    known: KnownNumbers,
+    host: Host,
+    limits: RabbitmqLogLimits,
+  ) {
     this.#channel = channel
     this.#source = source
     this.#partition = partition
@@ -66,9 +75,26 @@ export class Follower {
     if (from) this.#number = from.number
   }
 
-  /** `end` is the place of the last message, -1 without any. Rejects with LOG_GAP if the stream ends before the place to begin after. */
-  static async attach(channel: StreamChannel, source: string, partition: number, from: Place | null, end: number, known: KnownNumbers, host: Host, limits: RabbitmqLogLimits): Promise<Follower> {
-    if (from && from.message > end) throw gap(source, partition, `ends before message ${from.message}, up to which it has been read (number ${from.number})`)
+  /**
+   * `end` is the place of the last message, -1 without any. Rejects with LOG_GAP if the stream ends before the place to
+   * begin after.
+   */
+  static async attach(
+    channel: StreamChannel,
+    source: string,
+    partition: number,
+    from: Place | null,
+    end: number,
+    known: KnownNumbers,
+    host: Host,
+    limits: RabbitmqLogLimits,
+  ): Promise<Follower> {
+    if (from && from.message > end)
+      throw gap(
+        source,
+        partition,
+        `ends before message ${from.message}, up to which it has been read (number ${from.number})`,
+      )
     const follower = new Follower(channel, source, partition, from, end, known, host, limits)
     await channel.consume(from ? from.message : 'first', (delivery) => follower.#take(delivery))
     return follower
@@ -91,8 +117,8 @@ export class Follower {
   }
 
   /**
-   * Records after a place that is covered. Empty only if RabbitMQ has just said that it is there, and nothing more has come. Undefined if
-   * others have read on meanwhile, and so far that the place is not covered any more.
+   * Records after a place that is covered. Empty only if RabbitMQ has just said that it is there, and nothing more has
+   * come. Undefined if others have read on meanwhile, and so far that the place is not covered any more.
    */
   async read(after: Place | null, limit: number): Promise<StoredRecord[] | undefined> {
     this.#readers++
@@ -114,7 +140,10 @@ export class Follower {
     const isThere = (): boolean => this.#trouble !== undefined || this.#has(after)
     this.#pass(after) // what it stands at, and marks behind that, must not take the room of what it waits for
     if (!isThere() && (this.#reached < this.#end || this.#number < this.#known.own(stream))) {
-      const isMissed = !(await this.#channel.arrival(() => isThere() || (this.#reached >= this.#end && this.#number >= this.#known.own(stream)), callMs))
+      const isMissed = !(await this.#channel.arrival(
+        () => isThere() || (this.#reached >= this.#end && this.#number >= this.#known.own(stream)),
+        callMs,
+      ))
       if (isMissed) {
         this.#channel.lose(new Error(`RabbitMQ has not sent what is in it within ${callMs} ms (callMs)`))
         throw this.#channel.lost! // just said
@@ -124,7 +153,8 @@ export class Follower {
       if (!(await this.#channel.look())) this.#channel.lose(new Error('the stream is not there any more'))
       if (this.#channel.lost) throw this.#channel.lost
     }
-    if (!isThere() && this.#number < this.#known.heard(stream) && !(await this.#channel.arrival(isThere, heardMs))) this.#assertSends()
+    if (!isThere() && this.#number < this.#known.heard(stream) && !(await this.#channel.arrival(isThere, heardMs)))
+      this.#assertSends()
     if (comparePlaces(after, this.#from) < 0) return undefined
     const records = this.#collect(after, limit)
     if (records.length === 0 && this.#trouble) throw this.#trouble
@@ -135,7 +165,8 @@ export class Follower {
   #assertSends(): void {
     const { callMs } = this.#limits
     const now = this.#host.monotonicMs()
-    if (!this.#awaited || this.#number >= this.#awaited.number) this.#awaited = { number: this.#known.heard(this.#channel.stream), since: now }
+    if (!this.#awaited || this.#number >= this.#awaited.number)
+      this.#awaited = { number: this.#known.heard(this.#channel.stream), since: now }
     if (now - this.#awaited.since < callMs) return
     this.#channel.lose(new Error(`RabbitMQ has not sent what others wrote within ${callMs} ms (callMs)`))
     throw this.#channel.lost! // just said
@@ -143,7 +174,12 @@ export class Follower {
 
   #has(after: Place | null): boolean {
     const last = this.#batches.at(-1)
-    return last !== undefined && (after === null || last.place > after.message || (last.place === after.message && last.records.length > after.index + 1))
+    return (
+      last !== undefined &&
+      (after === null ||
+        last.place > after.message ||
+        (last.place === after.message && last.records.length > after.index + 1))
+    )
   }
 
   /** What comes after a place, and makes room for what comes after that. */
@@ -177,15 +213,18 @@ export class Follower {
   #pass(place: Place | null): void {
     if (place === null) return
     if (comparePlaces(place, this.#passed) > 0) this.#passed = place
-    const isPassed = ({ place: message, records }: Batch): boolean => message < place.message || (message === place.message && place.index >= records.length - 1)
+    const isPassed = ({ place: message, records }: Batch): boolean =>
+      message < place.message || (message === place.message && place.index >= records.length - 1)
     const last = this.#batches.findLast((batch) => isPassed(batch))
     if (last && !last.isAcknowledged) {
       this.#channel.ack(last.message)
-      for (let at = this.#batches.lastIndexOf(last); at >= 0 && !this.#batches[at]!.isAcknowledged; at--) this.#batches[at]!.isAcknowledged = true
+      for (let at = this.#batches.lastIndexOf(last); at >= 0 && !this.#batches[at]!.isAcknowledged; at--)
+        this.#batches[at]!.isAcknowledged = true
       this.#passMark()
     }
     let dropped = 0
-    while (this.#chars > this.#limits.recentBytesMax && this.#batches[dropped]?.isAcknowledged) this.#chars -= this.#batches[dropped++]!.chars
+    while (this.#chars > this.#limits.recentBytesMax && this.#batches[dropped]?.isAcknowledged)
+      this.#chars -= this.#batches[dropped++]!.chars
     if (dropped === 0) return
     const { records } = this.#batches[dropped - 1]!
     this.#from = toPlace(records.at(-1)!.offset) // a message has one record at least
@@ -224,21 +263,38 @@ export class Follower {
     this.#mark = undefined
   }
 
-  /** The first message is the one of the place that was asked for; or the next one, if all before it has been deleted, but nothing more. */
+  /**
+   * The first message is the one of the place that was asked for; or the next one, if all before it has been deleted,
+   * but nothing more.
+   */
   #assertFollows(place: number, records: readonly StoredRecord[]): void {
     const from = this.#from
     const first = records[0]?.number
     this.#hasBegun = from === null || place === from.message || first !== undefined
     if (from === null) {
-      if (place > 0) throw gap(this.#source, this.#partition, `begins with message ${place}${first === undefined ? '' : ` (number ${first})`}: what came before has been deleted`)
+      if (place > 0)
+        throw gap(
+          this.#source,
+          this.#partition,
+          `begins with message ${place}${first === undefined ? '' : ` (number ${first})`}: what came before has been deleted`,
+        )
     } else if (place > from.message) {
-      if (first !== undefined && first > from.number + 1) throw gap(this.#source, this.#partition, `goes on with number ${first}, and has been read up to ${from.number}`)
+      if (first !== undefined && first > from.number + 1)
+        throw gap(this.#source, this.#partition, `goes on with number ${first}, and has been read up to ${from.number}`)
     } else if (records[from.index]?.number !== from.number) {
-      throw gap(this.#source, this.#partition, `has other records in message ${place} than those that have been read there`)
+      throw gap(
+        this.#source,
+        this.#partition,
+        `has other records in message ${place} than those that have been read there`,
+      )
     }
   }
 }
 
 export function gap(source: string, partition: number, what: string): AtollError {
-  return new AtollError('LOG_GAP', `the stream of partition ${partition} of ${source} ${what}: records are lost. Restore it`, { details: { source, partition } })
+  return new AtollError(
+    'LOG_GAP',
+    `the stream of partition ${partition} of ${source} ${what}: records are lost. Restore it`,
+    { details: { source, partition } },
+  )
 }

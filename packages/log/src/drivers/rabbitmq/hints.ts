@@ -9,8 +9,9 @@ const exchange = 'amq.direct'
 /** Hints that wait for a slow process; older ones are dropped. */
 const waitingMax = 1_000
 /**
- * Hints of a connection that RabbitMQ has not confirmed yet; of what comes meanwhile, only the last is told. A node that stands still confirms none for
- * those who are connected there, and after 400 of them RabbitMQ would take nothing more from the whole connection, appends neither.
+ * Hints of a connection that RabbitMQ has not confirmed yet; of what comes meanwhile, only the last is told. A node
+ * that stands still confirms none for those who are connected there, and after 400 of them RabbitMQ would take nothing
+ * more from the whole connection, appends neither.
  */
 const unconfirmedMax = 100
 
@@ -20,7 +21,9 @@ interface Hint {
   readonly numbers: Readonly<Record<string, number>>
 }
 
-/** Tells listeners of new records: of those of this log at once, of those of others by messages that nobody waits for. */
+/**
+ * Tells listeners of new records: of those of this log at once, of those of others by messages that nobody waits for.
+ */
 export class Hints {
   readonly #system: string
   readonly #token: string
@@ -45,20 +48,30 @@ export class Hints {
   /** Makes a queue on a new connection that is as short-lived as it. */
   async prepare(channel: Channel): Promise<void> {
     const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true, maxLength: waitingMax })
-    await channel.consume(queue, (message) => message && this.#hear(message.fields.routingKey, message.content), { noAck: true })
+    await channel.consume(queue, (message) => message && this.#hear(message.fields.routingKey, message.content), {
+      noAck: true,
+    })
     this.#queue = queue
-    await Promise.all([...this.#sources].map((source) => channel.bindQueue(queue, exchange, hintsKey(this.#system, source))))
+    await Promise.all(
+      [...this.#sources].map((source) => channel.bindQueue(queue, exchange, hintsKey(this.#system, source))),
+    )
   }
 
-  /** Resolves when it hears of a source. What cannot be bound now is bound on the next connection, or when it is asked for again. */
+  /**
+   * Resolves when it hears of a source. What cannot be bound now is bound on the next connection, or when it is asked
+   * for again.
+   */
   follow(source: string, connection: ReadingConnection): Promise<void> {
     let bound = this.#bound.get(source)
     if (!bound) {
       this.#sources.add(source)
-      bound = connection.call(({ channel }) => channel.bindQueue(this.#queue!, exchange, hintsKey(this.#system, source))).then( // a connection has been prepared, so there is a queue
-        () => undefined,
-        () => void this.#bound.delete(source),
-      )
+      bound = connection
+        .call(({ channel }) => channel.bindQueue(this.#queue!, exchange, hintsKey(this.#system, source)))
+        .then(
+          // a connection has been prepared, so there is a queue
+          () => undefined,
+          () => void this.#bound.delete(source),
+        )
       this.#bound.set(source, bound)
     }
     return bound
@@ -78,7 +91,8 @@ export class Hints {
   }
 
   #tellOthers(connection: WriterConnection): void {
-    if (this.#untold.size > 0) connection.call(async ({ hints }) => this.#publish(hints, connection)).catch(() => undefined)
+    if (this.#untold.size > 0)
+      connection.call(async ({ hints }) => this.#publish(hints, connection)).catch(() => undefined)
   }
 
   #publish(channel: ConfirmChannel, connection: WriterConnection): void {
@@ -115,8 +129,12 @@ export class Hints {
 /** What is no hint says nothing. */
 function toHint(content: Buffer): Hint {
   try {
-    const { from, numbers } = JSON.parse(content.toString()) as Hint // by another log; what else comes by has no such fields, or is caught
-    return { from, numbers: Object.fromEntries(Object.entries(numbers).filter(([, number]) => Number.isSafeInteger(number))) }
+    // by another log; what else comes by has no such fields, or is caught
+    const { from, numbers } = JSON.parse(content.toString()) as Hint
+    return {
+      from,
+      numbers: Object.fromEntries(Object.entries(numbers).filter(([, number]) => Number.isSafeInteger(number))),
+    }
   } catch {
     return { from: '', numbers: {} }
   }

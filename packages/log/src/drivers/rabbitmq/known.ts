@@ -1,4 +1,6 @@
-/** The last number of each stream, as far as this log has heard: what a reader must be given, if only it waits for it. */
+/**
+ * The last number of each stream, as far as this log has heard: what a reader must be given, if only it waits for it.
+ */
 export class KnownNumbers {
   readonly #own = new Map<string, number>()
   readonly #heard = new Map<string, number>()

@@ -20,7 +20,13 @@ interface Sent {
 }
 
 /** Lanes whose messages come here, and are answered as a test wants. */
-async function createLanes(callMs = defaultLimits.callMs): Promise<{ lane: Lane; other: Lane; sent: Sent[]; connections: () => number; block: (reason: string | undefined) => void }> {
+async function createLanes(callMs = defaultLimits.callMs): Promise<{
+  lane: Lane
+  other: Lane
+  sent: Sent[]
+  connections: () => number
+  block: (reason: string | undefined) => void
+}> {
   const host = createNodeHost()
   const limits = { ...defaultLimits, messageRecordsMax: 3, callMs }
   const sent: Sent[] = []
@@ -34,7 +40,13 @@ async function createLanes(callMs = defaultLimits.callMs): Promise<{ lane: Lane;
   }
   const open = async (giveUp: (why: unknown) => void): Promise<Writer> => {
     connections++
-    return (writer = { channel, blocked: undefined, onBlocked: new Set(), returned: new Set(), giveUp } as unknown as Writer) // the rest of it a lane does not touch while there is a stream
+    return (writer = {
+      channel,
+      blocked: undefined,
+      onBlocked: new Set(),
+      returned: new Set(),
+      giveUp,
+    } as unknown as Writer) // the rest of it a lane does not touch while there is a stream
   }
   const block = (reason: string | undefined): void => {
     writer!.blocked = reason // it is open
@@ -43,7 +55,9 @@ async function createLanes(callMs = defaultLimits.callMs): Promise<{ lane: Lane;
   const toError = (error: unknown): AtollError => toAtollError(error, 'RabbitMQ')
   const connection = new Connection<Writer>({ engine: 'RabbitMQ', open, end() {}, toError }, host, silentLogger, limits)
   await connection.start()
-  const lanes = ['atoll/shop/orders/0', 'atoll/shop/orders/1'].map((stream) => new Lane(stream, connection, host, limits)) as [Lane, Lane]
+  const lanes = ['atoll/shop/orders/0', 'atoll/shop/orders/1'].map(
+    (stream) => new Lane(stream, connection, host, limits),
+  ) as [Lane, Lane]
   return { lane: lanes[0], other: lanes[1], sent, connections: () => connections, block }
 }
 
@@ -61,11 +75,20 @@ describe('a lane', () => {
   it('sends one message at a time, and the next when that is confirmed', async () => {
     const { lane, sent } = await createLanes()
     let durable = 0
-    const writes = [write(lane, 1, 2), write(lane, 3, 7), write(lane, 8, 8)].map((written, index) => written.then(() => (durable = index + 1)))
-    const expected = [[1, 2, 3], [4, 5, 6], [7, 8]]
+    const writes = [write(lane, 1, 2), write(lane, 3, 7), write(lane, 8, 8)].map((written, index) =>
+      written.then(() => (durable = index + 1)),
+    )
+    const expected = [
+      [1, 2, 3],
+      [4, 5, 6],
+      [7, 8],
+    ]
     for (const [index, numbers] of expected.entries()) {
       await turn()
-      assert.deepEqual(sent.map((each) => each.numbers), expected.slice(0, index + 1))
+      assert.deepEqual(
+        sent.map((each) => each.numbers),
+        expected.slice(0, index + 1),
+      )
       assert.equal(durable, [0, 1, 1][index])
       assert.deepEqual(sent[index]?.numbers, numbers)
       sent[index]?.answer(null)
@@ -97,7 +120,8 @@ describe('a lane', () => {
     let isStuck = true
     void stuck.finally(() => (isStuck = false))
     for (let number = 1; isStuck; number++) {
-      const written = write(other, number, number).catch(() => undefined) // the last one may be lost with the connection
+      // the last one may be lost with the connection
+      const written = write(other, number, number).catch(() => undefined)
       await turn()
       sent.at(-1)?.answer(null)
       await written

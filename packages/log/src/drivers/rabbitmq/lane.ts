@@ -16,8 +16,9 @@ interface Load {
 }
 
 /**
- * Writes to one stream, one message at a time: the next goes out when RabbitMQ has confirmed the one before it. So nothing is ever written
- * after a record that was not, and what comes meanwhile shares the next message. When a message fails, so does all that waits behind it.
+ * Writes to one stream, one message at a time: the next goes out when RabbitMQ has confirmed the one before it. So
+ * nothing is ever written after a record that was not, and what comes meanwhile shares the next message. When a message
+ * fails, so does all that waits behind it.
  */
 export class Lane {
   readonly #stream: string
@@ -74,7 +75,8 @@ export class Lane {
     for (const load of this.#loads) {
       for (let at = load.done; at < load.rows.length; at++) {
         const row = load.rows[at]!
-        if (rows.length > 0 && (rows.length >= messageRecordsMax || chars + row.length > messageBytesMax)) return { rows, first: numbers[done]! }
+        if (rows.length > 0 && (rows.length >= messageRecordsMax || chars + row.length > messageBytesMax))
+          return { rows, first: numbers[done]! }
         rows.push(row)
         chars += row.length
       }
@@ -100,9 +102,15 @@ export class Lane {
     const isThere = first === 1 ? await this.#make() : await this.#isThere()
     if (isThere) {
       if (await this.#isTaken(body)) return
-      throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has stream ${this.#stream}, and does not bring messages to it`)
+      throw new AtollError(
+        'UNAVAILABLE',
+        `${this.#connection.engine} has stream ${this.#stream}, and does not bring messages to it`,
+      )
     }
-    throw new AtollError('LOG_GAP', `stream ${this.#stream} is not there, and record ${first} was to be appended to it: records are lost. Restore it`)
+    throw new AtollError(
+      'LOG_GAP',
+      `stream ${this.#stream} is not there, and record ${first} was to be appended to it: records are lost. Restore it`,
+    )
   }
 
   /** Whether there was a stream to take it. */
@@ -114,7 +122,13 @@ export class Lane {
         const { engine } = this.#connection
         if (writer.blocked !== undefined) throw blocked(engine, writer.blocked)
         return new Promise((resolve, reject) => {
-          const options = { mandatory: true, persistent: true, messageId, contentType: 'application/json', type: 'atoll.records' }
+          const options = {
+            mandatory: true,
+            persistent: true,
+            messageId,
+            contentType: 'application/json',
+            type: 'atoll.records',
+          }
           const end = (): void => {
             unanswered.delete(writer)
             writer.onBlocked.delete(refuse)
@@ -133,7 +147,8 @@ export class Lane {
         })
       })
     } catch (error) {
-      // After a restart RabbitMQ may send what comes for a stream to where it was before, as long as the channel lasts, and confirm what comes for others.
+      // After a restart RabbitMQ may send what comes for a stream to where it was before, as long as the channel lasts,
+      // and confirm what comes for others.
       for (const writer of unanswered) writer.giveUp(error)
       throw error
     }
@@ -180,5 +195,8 @@ export class Lane {
 export const streamOptions = { durable: true, arguments: { 'x-queue-type': 'stream' } }
 
 function blocked(engine: string, reason: string): AtollError {
-  return new AtollError('STORE_FULL', `${engine} takes no messages, for it is short of disk or memory (${reason}). Nothing that was acknowledged is lost; make room, and writing resumes`)
+  return new AtollError(
+    'STORE_FULL',
+    `${engine} takes no messages, for it is short of disk or memory (${reason}). Nothing that was acknowledged is lost; make room, and writing resumes`,
+  )
 }

@@ -10,17 +10,29 @@ export interface RabbitmqLogLimits extends EngineLimits {
   readonly queuedCallsMax: number
   /** How many messages RabbitMQ sends ahead of a reader. */
   readonly readAheadMessages: number
-  /** How many bytes of what has been read already stay in memory, roughly counted, for each place where a stream is read, for readers who come next. */
+  /**
+   * How many bytes of what has been read already stay in memory, roughly counted, for each place where a stream is
+   * read, for readers who come next.
+   */
   readonly recentBytesMax: number
-  /** At how many places, over all streams, the log follows what comes next; the one that nobody has read at for longest gives way. */
+  /**
+   * At how many places, over all streams, the log follows what comes next; the one that nobody has read at for longest
+   * gives way.
+   */
   readonly followersMax: number
   /** How long a place is followed without being read, milliseconds. */
   readonly followerIdleMs: number
   /** How many messages from its end back the tail of a stream is looked for, past what an old relay appended late. */
   readonly tailMessages: number
-  /** How long a stream that was not there is taken not to be there, milliseconds, unless the log hears of a record in it. */
+  /**
+   * How long a stream that was not there is taken not to be there, milliseconds, unless the log hears of a record in
+   * it.
+   */
   readonly missingMs: number
-  /** For how long nothing must have come of a stream that is there, until it is taken to be empty, milliseconds. RabbitMQ counts every five seconds. */
+  /**
+   * For how long nothing must have come of a stream that is there, until it is taken to be empty, milliseconds.
+   * RabbitMQ counts every five seconds.
+   */
   readonly emptyMs: number
 }
 

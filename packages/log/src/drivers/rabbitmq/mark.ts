@@ -5,9 +5,10 @@ import { codeOf } from './errors.ts'
 import { toBody } from './format.ts'
 
 /**
- * Writes a message without records to a stream: what RabbitMQ had confirmed before, lies before it, on whatever replica it shows. Nothing else
- * tells over AMQP whether a replica has caught up. Resolves with the id of the message when it is confirmed. Undefined if there is no such stream,
- * and if nothing can be written to it now: this user may not, or RabbitMQ is short of disk or memory.
+ * Writes a message without records to a stream: what RabbitMQ had confirmed before, lies before it, on whatever replica
+ * it shows. Nothing else tells over AMQP whether a replica has caught up. Resolves with the id of the message when it
+ * is confirmed. Undefined if there is no such stream, and if nothing can be written to it now: this user may not, or
+ * RabbitMQ is short of disk or memory.
  */
 export async function writeMark(stream: string, connection: WriterConnection, host: Host): Promise<string | undefined> {
   const messageId = host.hex(12)
@@ -21,7 +22,13 @@ export async function writeMark(stream: string, connection: WriterConnection, ho
       const channel = (opened = await writer.model.createConfirmChannel())
       channel.on('error', reject).on('return', refuse)
       writer.onBlocked.add(refuse)
-      channel.publish('', stream, toBody([]), { mandatory: true, persistent: true, messageId, contentType: 'application/json', type: 'atoll.mark' }, (error: unknown) => (error ? reject(error) : resolve(messageId)))
+      channel.publish(
+        '',
+        stream,
+        toBody([]),
+        { mandatory: true, persistent: true, messageId, contentType: 'application/json', type: 'atoll.mark' },
+        (error: unknown) => (error ? reject(error) : resolve(messageId)),
+      )
       return promise.finally(() => writer.onBlocked.delete(refuse))
     })
   } catch (error) {

@@ -8,7 +8,13 @@ import { createProxy, type Proxy } from '../../../test/proxy.ts'
 import { deleteStreams, freshSystem, noting } from '../../../test/rabbitmq/harness.ts'
 import { withServer } from '../../../test/rabbitmq/server.ts'
 import { createRecorder } from '../../../test/recorder.ts'
-import { appendsAgain, assertOpensWithoutAnAnswer, assertWaitsForItsEngine, callMs, calls } from '../../../test/trouble.ts'
+import {
+  appendsAgain,
+  assertOpensWithoutAnAnswer,
+  assertWaitsForItsEngine,
+  callMs,
+  calls,
+} from '../../../test/trouble.ts'
 import { eventually } from '../../../test/waiting.ts'
 import { assertNumbers, assertRefused, createRecords, numbersTo } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
@@ -21,12 +27,25 @@ const credentials = address.username ? `${address.username}:${address.password}`
 const limits: Partial<RabbitmqLogLimits> = { callMs, connectMs: callMs, reconnectMsMax: 100 }
 
 /** Runs `body` with a log that reaches its RabbitMQ through a proxy, and another that reaches it directly. */
-async function withProxy(body: (log: Log, proxy: Proxy, lines: readonly string[], other: Log) => Promise<void>, more: Partial<RabbitmqLogLimits> = {}): Promise<void> {
+async function withProxy(
+  body: (log: Log, proxy: Proxy, lines: readonly string[], other: Log) => Promise<void>,
+  more: Partial<RabbitmqLogLimits> = {},
+): Promise<void> {
   const proxy = await createProxy({ host: address.hostname, port: Number(address.port || 5672) })
   const system = freshSystem()
   const streams = new Set<string>()
   const recorder = createRecorder()
-  const log = noting(await createRabbitmqLog({ url: `amqp://${credentials}@127.0.0.1:${proxy.port}`, system, host, logger: recorder, limits: { ...limits, ...more } }), system, streams)
+  const log = noting(
+    await createRabbitmqLog({
+      url: `amqp://${credentials}@127.0.0.1:${proxy.port}`,
+      system,
+      host,
+      logger: recorder,
+      limits: { ...limits, ...more },
+    }),
+    system,
+    streams,
+  )
   const other = noting(await createRabbitmqLog({ url, system, host }), system, streams)
   try {
     await eventually('the log is connected', async () => (await log.tail('orders', 0)) === null)
@@ -48,13 +67,28 @@ async function shows(log: Log, last: number): Promise<void> {
 
 describe('a log on a RabbitMQ that cannot be reached', () => {
   it('opens, refuses calls at once, says so once, and works when RabbitMQ has come', () =>
-    withServer((server) => assertWaitsForItsEngine({ kill: () => server.kill(), start: () => server.restart() }, (logger) => createRabbitmqLog({ url: server.url, system: 'shop', host, logger, limits }))))
+    withServer((server) =>
+      assertWaitsForItsEngine({ kill: () => server.kill(), start: () => server.restart() }, (logger) =>
+        createRabbitmqLog({ url: server.url, system: 'shop', host, logger, limits }),
+      ),
+    ))
 
-  it('opens where something accepts connections and never answers', () => assertOpensWithoutAnAnswer((port) => createRabbitmqLog({ url: `amqp://127.0.0.1:${port}`, system: 'shop', host, limits })))
+  it('opens where something accepts connections and never answers', () =>
+    assertOpensWithoutAnAnswer((port) =>
+      createRabbitmqLog({ url: `amqp://127.0.0.1:${port}`, system: 'shop', host, limits }),
+    ))
 
   it('says that the credentials are wrong, or the virtual host', async () => {
-    for (const [wrong, why] of [[`amqp://guest:not-this@${address.host}`, /refuses the credentials/], [`amqp://nobody:a-secret@${address.host}`, /refuses the credentials/]] as const) {
-      const log = await createRabbitmqLog({ url: wrong, system: 'shop', host, limits: { ...limits, connectMs: 20_000 } })
+    for (const [wrong, why] of [
+      [`amqp://guest:not-this@${address.host}`, /refuses the credentials/],
+      [`amqp://nobody:a-secret@${address.host}`, /refuses the credentials/],
+    ] as const) {
+      const log = await createRabbitmqLog({
+        url: wrong,
+        system: 'shop',
+        host,
+        limits: { ...limits, connectMs: 20_000 },
+      })
       for (const call of [calls.append!, calls.read!]) {
         const error = await assertRefused('UNAVAILABLE', call(log))
         assert.match(error.message, why)
@@ -62,7 +96,12 @@ describe('a log on a RabbitMQ that cannot be reached', () => {
       }
       await log.close()
     }
-    const log = await createRabbitmqLog({ url: `amqp://${credentials}@${address.host}/nowhere`, system: 'shop', host, limits: { ...limits, connectMs: 20_000 } })
+    const log = await createRabbitmqLog({
+      url: `amqp://${credentials}@${address.host}/nowhere`,
+      system: 'shop',
+      host,
+      limits: { ...limits, connectMs: 20_000 },
+    })
     const error = await assertRefused('UNAVAILABLE', log.tail('orders', 0))
     assert.match(error.message, /virtual host/)
     await log.close()
@@ -76,7 +115,8 @@ describe('a log on a RabbitMQ that is killed', () => {
       let acknowledged = 0
       const appendAll = async (): Promise<void> => {
         for (;;) {
-          // From some thousand on, the last ones again: how long it takes until RabbitMQ is killed must not decide how much there is to read.
+          // From some thousand on, the last ones again: how long it takes until RabbitMQ is killed must not decide how
+          // much there is to read.
           const last = Math.min(acknowledged + 20, 4_000)
           await log.append('orders', createRecords('orders', 0, last - 19, last))
           acknowledged = last
@@ -91,8 +131,13 @@ describe('a log on a RabbitMQ that is killed', () => {
       const refusals = new Set<unknown>()
       const restarting = server.restart()
       await eventually('the log answers as before', async () => {
-        const answers = await Promise.allSettled([log.read('orders', 0, offset, 10), log.tail('orders', 0), log.append('orders', createRecords('orders', 0, acknowledged + 1, acknowledged + 1))])
-        for (const answer of answers) if (answer.status === 'rejected') refusals.add((answer.reason as AtollError).code) // a log rejects with nothing else
+        const answers = await Promise.allSettled([
+          log.read('orders', 0, offset, 10),
+          log.tail('orders', 0),
+          log.append('orders', createRecords('orders', 0, acknowledged + 1, acknowledged + 1)),
+        ])
+        // a log rejects with nothing else
+        for (const answer of answers) if (answer.status === 'rejected') refusals.add((answer.reason as AtollError).code)
         return answers.every(({ status }) => status === 'fulfilled')
       })
       await restarting
@@ -105,14 +150,23 @@ describe('a log on a RabbitMQ that is killed', () => {
 
 describe('a log whose connection is cut', () => {
   it('sees at once, when it has another, what it had not found before and was not told of meanwhile', () =>
-    withProxy(async (log, proxy, _lines, other) => {
-      assert.deepEqual(await log.read('orders', 0, null, 10), []) // which it believes from now on, until it hears of a record
-      proxy.cut(false)
-      await eventually('the log notices', () => log.read('orders', 0, null, 10).then(() => false, () => true))
-      await other.append('orders', createRecords('orders', 0, 1, 3))
-      proxy.heal()
-      await shows(log, 3)
-    }, { missingMs: 600_000 }))
+    withProxy(
+      async (log, proxy, _lines, other) => {
+        // which it believes from now on, until it hears of a record
+        assert.deepEqual(await log.read('orders', 0, null, 10), [])
+        proxy.cut(false)
+        await eventually('the log notices', () =>
+          log.read('orders', 0, null, 10).then(
+            () => false,
+            () => true,
+          ),
+        )
+        await other.append('orders', createRecords('orders', 0, 1, 3))
+        proxy.heal()
+        await shows(log, 3)
+      },
+      { missingMs: 600_000 },
+    ))
 
   it('in the middle of an append, rejects it and what waits behind it, and has all of it in order after it is made again', () =>
     withProxy(async (log, proxy) => {
@@ -122,7 +176,10 @@ describe('a log whose connection is cut', () => {
         proxy.cutAfter(bytes)
         const append = assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, first, last)))
         await Promise.resolve().then(() => undefined) // the message of the first is on its way
-        const behind = assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, last + 1, last + 5)))
+        const behind = assertRefused(
+          'UNAVAILABLE',
+          log.append('orders', createRecords('orders', 0, last + 1, last + 5)),
+        )
         await Promise.all([append, behind])
         await appendsAgain(log, first, last)
         await shows(log, last) // both connections are there again

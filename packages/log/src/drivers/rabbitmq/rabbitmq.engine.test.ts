@@ -7,7 +7,15 @@ import { createNodeHost } from '@atoll/host/node'
 import { readOnce } from '../../../test/numbers.ts'
 import { deleteStreams, freshSystem, noting, withModel } from '../../../test/rabbitmq/harness.ts'
 import { eventually, pause } from '../../../test/waiting.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readAll, readNumbers } from '../../conformance/records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readAll,
+  readNumbers,
+} from '../../conformance/records.ts'
 import type { Log, StoredRecord } from '../../driver.ts'
 import { createRabbitmqLog, type RabbitmqLogLimits } from '../../rabbitmq.ts'
 
@@ -15,7 +23,9 @@ const url = engineUrl('rabbitmq')
 const host = createNodeHost()
 
 /** Runs `body` with logs of one system, as many as it opens. */
-async function withSystem(body: (open: (limits?: Partial<RabbitmqLogLimits>) => Promise<Log>, system: string) => Promise<void>): Promise<void> {
+async function withSystem(
+  body: (open: (limits?: Partial<RabbitmqLogLimits>) => Promise<Log>, system: string) => Promise<void>,
+): Promise<void> {
   const system = freshSystem()
   const logs: Log[] = []
   const streams = new Set<string>()
@@ -38,7 +48,9 @@ describe('two logs on one stream', () => {
       const appendAll = async (log: Log, size: number): Promise<void> => {
         for (let first = 1; first <= 120; first += size) {
           // RabbitMQ may end the connections of those who make the same stream at once; a relay appends again.
-          await eventually('an append', () => log.append('orders', createRecords('orders', 0, first, first + size - 1)).then(() => true))
+          await eventually('an append', () =>
+            log.append('orders', createRecords('orders', 0, first, first + size - 1)).then(() => true),
+          )
         }
       }
       await Promise.all([appendAll(one, 5), appendAll(other, 8)])
@@ -56,7 +68,10 @@ describe('two logs on one stream', () => {
       await old.append('orders', createRecords('orders', 0, 41, 90))
       const tail = (await one.tail('orders', 0))!
       assert.equal(tail.number, 100)
-      assertNumbers((await readAll(one, 'orders', 0, tail.offset)).map(({ number }) => number), numbersTo(90).slice(40))
+      assertNumbers(
+        (await readAll(one, 'orders', 0, tail.offset)).map(({ number }) => number),
+        numbersTo(90).slice(40),
+      )
       await one.append('orders', createRecords('orders', 0, 101, 101))
       assertNumbers(await readOnce(one, 'orders', 0), numbersTo(101))
     }))
@@ -80,7 +95,10 @@ describe('two logs on one stream', () => {
       await one.tail('orders', 4)
       await other.append('orders', [createRecord('orders', 3, 1)])
       await eventually('a hint', () => told.has(3))
-      assertNumbers((await one.read('orders', 3, null, 10)).map(({ number }) => number), [1])
+      assertNumbers(
+        (await one.read('orders', 3, null, 10)).map(({ number }) => number),
+        [1],
+      )
       assert.deepEqual([...told], [3])
     }))
 
@@ -153,7 +171,11 @@ describe('a stream that has been deleted', () => {
       const offsets = (await readAll(log, 'orders', 0)).map(({ offset }) => offset)
       await deleteStreams(url, [`atoll/${system}/orders/0`])
       const other = await open()
-      await other.append('orders', [createRecord('orders', 0, 1), createRecord('orders', 0, 5), createRecord('orders', 0, 9)])
+      await other.append('orders', [
+        createRecord('orders', 0, 1),
+        createRecord('orders', 0, 5),
+        createRecord('orders', 0, 9),
+      ])
       for (const offset of offsets.slice(1)) await assertRefused('LOG_GAP', log.read('orders', 0, offset, 10))
     }))
 })
@@ -162,7 +184,13 @@ describe('a stream that somebody has made, and nobody has written to', () => {
   it('is taken for empty when it has been for a while, and until then nobody is told anything', () =>
     withSystem(async (open, system) => {
       const name = `atoll/${system}/orders/0`
-      await withModel(url, async (model) => void (await (await model.createChannel()).assertQueue(name, { durable: true, arguments: { 'x-queue-type': 'stream' } })))
+      await withModel(
+        url,
+        async (model) =>
+          void (await (
+            await model.createChannel()
+          ).assertQueue(name, { durable: true, arguments: { 'x-queue-type': 'stream' } })),
+      )
       const log = await open({ callMs: 1_000, emptyMs: 1_500 })
       await assertRefused('UNAVAILABLE', log.read('orders', 0, null, 10))
       await eventually('it shows', async () => (await log.tail('orders', 0)) === null)
@@ -180,7 +208,14 @@ describe('a stream that forgets', () => {
       const name = `atoll/${system}/orders/0`
       await withModel(url, async (model) => {
         const channel = await model.createChannel()
-        await channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': 'stream', 'x-max-length-bytes': 20_000, 'x-stream-max-segment-size-bytes': 10_000 } })
+        await channel.assertQueue(name, {
+          durable: true,
+          arguments: {
+            'x-queue-type': 'stream',
+            'x-max-length-bytes': 20_000,
+            'x-stream-max-segment-size-bytes': 10_000,
+          },
+        })
       })
       const log = await open()
       let offset = ''
@@ -188,7 +223,14 @@ describe('a stream that forgets', () => {
       await eventually('the first records are gone', async () => {
         await log.append('orders', [createRecord('orders', 0, ++number, { data: `"${'x'.repeat(2_000)}"` })])
         if (number === 2) offset = (await readAll(log, 'orders', 0))[1]!.offset
-        return isGap(await open().then((other) => other.read('orders', 0, null, 10).finally(() => other.close()).catch((error: unknown) => error)))
+        return isGap(
+          await open().then((other) =>
+            other
+              .read('orders', 0, null, 10)
+              .finally(() => other.close())
+              .catch((error: unknown) => error),
+          ),
+        )
       })
       const other = await open()
       await assertRefused('LOG_GAP', other.read('orders', 0, offset, 10))
@@ -208,7 +250,10 @@ describe('readers of one stream', () => {
       const log = await open({ followersMax: 3, recentBytesMax: 2_000, messageRecordsMax: 4, readAheadMessages: 3 })
       await log.append('orders', createRecords('orders', 0, 1, 150))
       const read = async (pageSize: number): Promise<void> => {
-        assertNumbers((await readAll(log, 'orders', 0, null, pageSize)).map(({ number }) => number), numbersTo(150))
+        assertNumbers(
+          (await readAll(log, 'orders', 0, null, pageSize)).map(({ number }) => number),
+          numbersTo(150),
+        )
       }
       await Promise.all([1, 3, 7, 20, 150, 11, 2].map(read))
     }))
@@ -220,7 +265,10 @@ describe('readers of one stream', () => {
       let offset: string | null = null
       for (const number of numbersTo(50)) {
         const found: StoredRecord[] = await log.read('orders', 0, offset, 1)
-        assertNumbers(found.map((record) => record.number), [number])
+        assertNumbers(
+          found.map((record) => record.number),
+          [number],
+        )
         offset = found[0]!.offset
         await pause()
       }
@@ -241,7 +289,10 @@ describe('readers of one stream', () => {
         await eventually('a hint', () => hinted)
         end()
         const found = await other.read('orders', 0, after, 10)
-        assertNumbers(found.map((record) => record.number), [number])
+        assertNumbers(
+          found.map((record) => record.number),
+          [number],
+        )
         after = found[0]!.offset
       }
     }))
@@ -251,7 +302,18 @@ describe('a log on RabbitMQ', () => {
   it('refuses offsets that it did not give', () =>
     withSystem(async (open) => {
       const log = await open({ callMs: 1_000 })
-      for (const offset of ['', '0', '1.1', '-1.0.1', '1.0.0', '01.0.1', '1.0.1.1', 'yesterday', '9999999999999999.0.1']) await assertRefused('INVALID', log.read('orders', 0, offset, 10))
+      for (const offset of [
+        '',
+        '0',
+        '1.1',
+        '-1.0.1',
+        '1.0.0',
+        '01.0.1',
+        '1.0.1.1',
+        'yesterday',
+        '9999999999999999.0.1',
+      ])
+        await assertRefused('INVALID', log.read('orders', 0, offset, 10))
       await log.append('orders', createRecords('orders', 0, 1, 3))
       await assertRefused('LOG_GAP', log.read('orders', 0, '0.0.7', 10))
       await assertRefused('LOG_GAP', log.read('orders', 0, '5.0.7', 10))
@@ -261,7 +323,10 @@ describe('a log on RabbitMQ', () => {
     withSystem(async (open) => {
       const log = await open({ readRecordsMax: 50, readBytesMax: 5_000 })
       const sizes = Array.from({ length: 120 }, (_, index) => (index < 60 ? 900 : 10))
-      await log.append('orders', sizes.map((size, index) => createRecord('orders', 0, index + 1, { data: `"${'x'.repeat(size)}"` })))
+      await log.append(
+        'orders',
+        sizes.map((size, index) => createRecord('orders', 0, index + 1, { data: `"${'x'.repeat(size)}"` })),
+      )
       assert.equal((await log.read('orders', 0, null, 1000)).length, 6)
       const { offset } = (await readAll(log, 'orders', 0))[59]!
       assert.equal((await log.read('orders', 0, offset, 1000)).length, 50)
@@ -278,7 +343,10 @@ describe('a log on RabbitMQ', () => {
         await channel.waitForConfirms()
       })
       const other = await open()
-      assertNumbers((await other.read('orders', 0, null, 10)).map(({ number }) => number), [1, 2, 3])
+      assertNumbers(
+        (await other.read('orders', 0, null, 10)).map(({ number }) => number),
+        [1, 2, 3],
+      )
       await assertRefused('STORE_CORRUPT', readAll(other, 'orders', 0))
     }))
 
@@ -297,7 +365,11 @@ describe('a log on RabbitMQ', () => {
         await opened.close()
       }
       console.log('closed')`
-    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: join(import.meta.dirname), encoding: 'utf8', timeout: 5 * 60_000 })
+    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], {
+      cwd: join(import.meta.dirname),
+      encoding: 'utf8',
+      timeout: 5 * 60_000,
+    })
     assert.equal(output, 'closed\n')
   })
 
@@ -308,14 +380,23 @@ describe('a log on RabbitMQ', () => {
       const { engine, version, findings, survives } = await log.examine()
       assert.equal(engine, 'RabbitMQ')
       assert.match(version, /^\d+\.\d+/)
-      assert.deepEqual(findings.filter(({ verdict }) => verdict === 'breaks').map(({ name }) => name), ['rabbitmq.fsync'])
+      assert.deepEqual(
+        findings.filter(({ verdict }) => verdict === 'breaks').map(({ name }) => name),
+        ['rabbitmq.fsync'],
+      )
       assert.equal(findings.find(({ name }) => name === 'rabbitmq.arguments')?.verdict, 'holds')
-      assert.deepEqual(survives, { 'process kill': true, 'OS crash': false, 'power loss': false, 'loss of a node': false })
+      assert.deepEqual(survives, {
+        'process kill': true,
+        'OS crash': false,
+        'power loss': false,
+        'loss of a node': false,
+      })
     }))
 
   it('refuses urls and names of systems that cannot be', async () => {
     await assertRefused('INVALID', createRabbitmqLog({ url: 'http://127.0.0.1', system: 'shop', host }))
-    for (const system of ['', 'a b', 'a/b', 'x'.repeat(64)]) await assertRefused('INVALID', createRabbitmqLog({ url, system, host }))
+    for (const system of ['', 'a b', 'a/b', 'x'.repeat(64)])
+      await assertRefused('INVALID', createRabbitmqLog({ url, system, host }))
   })
 })
 

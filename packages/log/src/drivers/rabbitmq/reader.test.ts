@@ -27,11 +27,22 @@ interface Stream {
 }
 
 /** What RabbitMQ has sent to nobody yet, it does not send to its first `deaf` consumers. */
-async function createReader(making: () => Promise<void> | undefined, messages: number, deaf = 0, writeMark: () => Promise<string | undefined> = async () => undefined): Promise<{ reader: Reader; stream: Stream; known: KnownNumbers }> {
+async function createReader(
+  making: () => Promise<void> | undefined,
+  messages: number,
+  deaf = 0,
+  writeMark: () => Promise<string | undefined> = async () => undefined,
+): Promise<{ reader: Reader; stream: Stream; known: KnownNumbers }> {
   const host = createNodeHost()
   const limits = { ...defaultLimits, callMs: 1_000 }
   const sending: (() => void)[] = []
-  const stream: Stream = { messages, marks: new Map(), looks: 0, consumers: 0, send: () => sending.forEach((send) => send()) }
+  const stream: Stream = {
+    messages,
+    marks: new Map(),
+    looks: 0,
+    consumers: 0,
+    send: () => sending.forEach((send) => send()),
+  }
   const createChannel = async (): Promise<unknown> => ({
     on() {},
     ack() {},
@@ -41,21 +52,34 @@ async function createReader(making: () => Promise<void> | undefined, messages: n
       stream.looks++
       return { messageCount: stream.messages }
     },
-    async consume(_stream: string, take: (message: unknown) => void, { arguments: { 'x-stream-offset': from } }: { arguments: { 'x-stream-offset': 'first' | 'last' | number } }) {
+    async consume(
+      _stream: string,
+      take: (message: unknown) => void,
+      { arguments: { 'x-stream-offset': from } }: { arguments: { 'x-stream-offset': 'first' | 'last' | number } },
+    ) {
       if (++stream.consumers <= deaf) return
       let place = from === 'first' ? 0 : from === 'last' ? stream.messages - 1 : from
       const send = (): void => {
         for (; place < stream.messages; place++) {
           const messageId = stream.marks.get(place)
-          take({ properties: { headers: { 'x-stream-offset': place }, messageId }, content: toBody(messageId === undefined ? [toRow(createRecord('orders', 0, place + 1))] : []) })
+          take({
+            properties: { headers: { 'x-stream-offset': place }, messageId },
+            content: toBody(messageId === undefined ? [toRow(createRecord('orders', 0, place + 1))] : []),
+          })
         }
       }
       sending.push(send)
       send()
     },
   })
-  const open = async (): Promise<Reading> => ({ model: { createChannel } }) as unknown as Reading // all of it that a reader uses
-  const connection = new Connection<Reading>({ engine: 'RabbitMQ', open, end() {}, toError: (error) => toAtollError(error, 'RabbitMQ') }, host, silentLogger, limits)
+  // all of it that a reader uses
+  const open = async (): Promise<Reading> => ({ model: { createChannel } }) as unknown as Reading
+  const connection = new Connection<Reading>(
+    { engine: 'RabbitMQ', open, end() {}, toError: (error) => toAtollError(error, 'RabbitMQ') },
+    host,
+    silentLogger,
+    limits,
+  )
   await connection.start()
   const known = new KnownNumbers()
   return { reader: new Reader('shop', connection, known, making, writeMark, host, limits), stream, known }
@@ -70,13 +94,19 @@ describe('a reader', () => {
     await new Promise((resolve) => setImmediate(resolve))
     assert.equal(stream.consumers, 0)
     made.resolve()
-    assert.deepEqual((await reading).map(({ number }) => number), [1])
+    assert.deepEqual(
+      (await reading).map(({ number }) => number),
+      [1],
+    )
     reader.close()
   })
 
   it('begins again where RabbitMQ does not send it a message that came as it began', async () => {
     const { reader, stream } = await createReader(() => undefined, 1, 1)
-    assert.deepEqual((await reader.read('orders', 0, null, 10)).map(({ number }) => number), [1])
+    assert.deepEqual(
+      (await reader.read('orders', 0, null, 10)).map(({ number }) => number),
+      [1],
+    )
     assert.equal(stream.consumers, 3) // for the end twice, and to read
     reader.close()
   })
@@ -86,16 +116,24 @@ describe('a reader', () => {
     const reading = reader.read('orders', 0, '4.0.5', 10)
     await eventually('it has seen an end before that place', () => stream.consumers > 1)
     stream.messages = 6
-    assert.deepEqual((await reading).map(({ number }) => number), [6])
+    assert.deepEqual(
+      (await reading).map(({ number }) => number),
+      [6],
+    )
     reader.close()
   })
 
   it('takes for lost what does not lie before a message that was written after it, and nothing else', async () => {
     let showsMarks = false
-    const { reader, stream } = await createReader(() => undefined, 3, 0, async () => {
-      if (showsMarks) stream.marks.set(stream.messages++, 'mark')
-      return 'mark'
-    })
+    const { reader, stream } = await createReader(
+      () => undefined,
+      3,
+      0,
+      async () => {
+        if (showsMarks) stream.marks.set(stream.messages++, 'mark')
+        return 'mark'
+      },
+    )
     await assertRefused('UNAVAILABLE', reader.read('orders', 0, '9.0.10', 10)) // the replica may be far behind
     showsMarks = true
     await assertRefused('LOG_GAP', reader.read('orders', 0, '9.0.10', 10))
@@ -104,11 +142,16 @@ describe('a reader', () => {
 
   it('does not tell less than it was told, unless a message that was written after that shows it', async () => {
     let marks = 0
-    const { reader, stream, known } = await createReader(() => undefined, 3, 0, async () => {
-      const mark = `mark ${++marks}`
-      if (marks !== 2) stream.marks.set(stream.messages++, mark)
-      return mark
-    })
+    const { reader, stream, known } = await createReader(
+      () => undefined,
+      3,
+      0,
+      async () => {
+        const mark = `mark ${++marks}`
+        if (marks !== 2) stream.marks.set(stream.messages++, mark)
+        return mark
+      },
+    )
     assert.equal((await reader.tail('orders', 0))?.number, 3)
     known.raise('atoll/shop/orders/0', 9, false)
     await assertRefused('UNAVAILABLE', reader.tail('orders', 0))
@@ -117,7 +160,12 @@ describe('a reader', () => {
   })
 
   it('does not take the end of a replica that lags for the end of the stream, though its log has written nothing', async () => {
-    const { reader, stream } = await createReader(() => undefined, 3, 0, async () => 'mark')
+    const { reader, stream } = await createReader(
+      () => undefined,
+      3,
+      0,
+      async () => 'mark',
+    )
     const tail = reader.tail('orders', 0)
     await eventually('it has seen the end of the replica', () => stream.consumers > 1)
     stream.marks.set(5, 'mark')
@@ -129,7 +177,12 @@ describe('a reader', () => {
   })
 
   it('refuses to tell the end while a replica does not catch up', async () => {
-    const { reader } = await createReader(() => undefined, 3, 0, async () => 'mark')
+    const { reader } = await createReader(
+      () => undefined,
+      3,
+      0,
+      async () => 'mark',
+    )
     const error = await assertRefused('UNAVAILABLE', reader.tail('orders', 0))
     assert.match(error.message, /callMs/)
     reader.close()

@@ -20,7 +20,10 @@ export class Reader {
   readonly #followers = new Map<string, Follower[]>()
   /** Followers on their way, by stream and place. */
   readonly #attaching = new Map<string, Promise<Follower | undefined>>()
-  /** Streams that were not there, and until when that is believed. RabbitMQ logs an error each time that it is asked for one. */
+  /**
+   * Streams that were not there, and until when that is believed. RabbitMQ logs an error each time that it is asked for
+   * one.
+   */
   readonly #missing = new Map<string, number>()
   /** Streams that are there and of which nothing came, and since when. */
   readonly #silentSince = new Map<string, number>()
@@ -31,8 +34,19 @@ export class Reader {
   #sweepTimer: Timer | undefined
   #closed = false
 
-  /** `making` tells when a stream, which this log is making, has been made. `writeMark` answers the id of a message that comes after all that was confirmed. */
-  constructor(system: string, connection: ReadingConnection, known: KnownNumbers, making: (stream: string) => Promise<void> | undefined, writeMark: (stream: string) => Promise<string | undefined>, host: Host, limits: RabbitmqLogLimits) {
+  /**
+   * `making` tells when a stream, which this log is making, has been made. `writeMark` answers the id of a message that
+   * comes after all that was confirmed.
+   */
+  constructor(
+    system: string,
+    connection: ReadingConnection,
+    known: KnownNumbers,
+    making: (stream: string) => Promise<void> | undefined,
+    writeMark: (stream: string) => Promise<string | undefined>,
+    host: Host,
+    limits: RabbitmqLogLimits,
+  ) {
     this.#system = system
     this.#connection = connection
     this.#known = known
@@ -64,7 +78,7 @@ export class Reader {
     const place = after === null ? null : toPlace(after)
     const stream = streamName(this.#system, source, partition)
     if (place === null && (await this.#isMissing(stream))) return []
-    for (let isLast = false; ; ) {
+    for (let isLast = false; ;) {
       const follower = this.#find(stream, place) ?? (await this.#attach(stream, source, partition, place))
       if (!follower) {
         this.#known.forget(stream)
@@ -75,22 +89,24 @@ export class Reader {
         const records = await follower.read(place, limit)
         if (records) return records
       } catch (error) {
-        if (isLast || !follower.isLost || !this.#connection.isConnected) throw error // one that was interrupted may have had its reasons: deleted, moved to another node
+        // one that was interrupted may have had its reasons: deleted, moved to another node
+        if (isLast || !follower.isLost || !this.#connection.isConnected) throw error
         isLast = true
       }
     }
   }
 
   /**
-   * The largest number near the end of a stream: an old relay may have appended there what was in it already. It is not less than what was
-   * confirmed to anybody before this log was connected, to this log, and to others who have told of it.
+   * The largest number near the end of a stream: an old relay may have appended there what was in it already. It is not
+   * less than what was confirmed to anybody before this log was connected, to this log, and to others who have told of
+   * it.
    */
   async tail(source: string, partition: number): Promise<Tail | null> {
     const stream = streamName(this.#system, source, partition)
     if (await this.#isMissing(stream)) return null
     const { callMs } = this.#limits
     const until = this.#host.monotonicMs() + callMs
-    for (let isLast = false; ; ) {
+    for (let isLast = false; ;) {
       const tail = await this.#lookPastMark(stream, source, partition)
       if (!tail) this.#known.forget(stream)
       const number = tail?.number ?? 0
@@ -98,7 +114,11 @@ export class Reader {
       // A replica may lag behind what the leader of the stream confirmed.
       if (number >= own && number >= this.#known.heard(stream)) return tail
       if (this.#host.monotonicMs() > until) {
-        if (number < own) throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has confirmed record ${own} of ${stream}, and does not show it within ${callMs} ms (callMs)`)
+        if (number < own)
+          throw new AtollError(
+            'UNAVAILABLE',
+            `${this.#connection.engine} has confirmed record ${own} of ${stream}, and does not show it within ${callMs} ms (callMs)`,
+          )
         if (isLast) return tail // who told of more, told of a stream that has gone since
         this.#marked.delete(stream)
         isLast = true
@@ -117,7 +137,8 @@ export class Reader {
     const until = this.#missing.get(stream)
     if (until === undefined) return false
     if (this.#host.monotonicMs() < until) {
-      await this.#connection.call(({ channel }) => channel.checkExchange('amq.direct')) // an answer is only good while RabbitMQ is there
+      // an answer is only good while RabbitMQ is there
+      await this.#connection.call(({ channel }) => channel.checkExchange('amq.direct'))
       return this.#missing.has(stream)
     }
     this.#missing.delete(stream)
@@ -144,13 +165,27 @@ export class Reader {
   }
 
   /** Undefined if there is no such stream. */
-  async #attachNow(stream: string, source: string, partition: number, place: Place | null): Promise<Follower | undefined> {
+  async #attachNow(
+    stream: string,
+    source: string,
+    partition: number,
+    place: Place | null,
+  ): Promise<Follower | undefined> {
     this.#makeRoom()
     const end = await this.#endFor(stream, place)
     if (end === undefined) return undefined
     const channel = await this.#open(stream, this.#limits.readAheadMessages)
     try {
-      const follower = await Follower.attach(channel, source, partition, place, end, this.#known, this.#host, this.#limits)
+      const follower = await Follower.attach(
+        channel,
+        source,
+        partition,
+        place,
+        end,
+        this.#known,
+        this.#host,
+        this.#limits,
+      )
       if (this.#closed) follower.close()
       else this.#followers.set(stream, [...(this.#followers.get(stream) ?? []), follower])
       return follower
@@ -187,7 +222,10 @@ export class Reader {
         if (message.properties.messageId === mark) found = place
       })
       if (mark !== undefined && (await channel.arrival(() => found !== undefined, callMs))) return found!
-      throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has not shown within ${callMs} ms (callMs) what was read of ${stream} before: the replica there may be far behind`)
+      throw new AtollError(
+        'UNAVAILABLE',
+        `${this.#connection.engine} has not shown within ${callMs} ms (callMs) what was read of ${stream} before: the replica there may be far behind`,
+      )
     } finally {
       channel.close()
     }
@@ -198,14 +236,15 @@ export class Reader {
   }
 
   /**
-   * The place of the last message; -1 for a stream without any, undefined if there is no stream. That a stream is empty shows only in that
-   * nothing comes, and in RabbitMQ's count, which is seconds old; so it is believed when it has been so for a while, and until then nobody
-   * is told anything.
+   * The place of the last message; -1 for a stream without any, undefined if there is no stream. That a stream is empty
+   * shows only in that nothing comes, and in RabbitMQ's count, which is seconds old; so it is believed when it has been
+   * so for a while, and until then nobody is told anything.
    */
   async #endOf(stream: string): Promise<number | undefined> {
     const { missingMs, callMs, emptyMs } = this.#limits
     const startedAt = this.#host.monotonicMs()
-    // Who begins to read an empty stream as its first message comes may not be sent it until there is another: so it begins again and again.
+    // Who begins to read an empty stream as its first message comes may not be sent it until there is another: so it
+    // begins again and again.
     for (let waitMs = firstWaitMs; ; waitMs *= 2) {
       const end = await this.#endNow(stream, Math.min(waitMs, callMs))
       if (end?.last !== undefined) {
@@ -221,7 +260,10 @@ export class Reader {
       this.#silentSince.set(stream, silentSince)
       if (end.count === 0 && startedAt - silentSince > emptyMs) return -1
       if (this.#host.monotonicMs() - startedAt < callMs) continue
-      throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has stream ${stream}, and has sent nothing of it within ${callMs} ms (callMs): ${end.count === 0 ? 'it may be empty, which will show soon' : `it counts ${end.count} messages`}`)
+      throw new AtollError(
+        'UNAVAILABLE',
+        `${this.#connection.engine} has stream ${stream}, and has sent nothing of it within ${callMs} ms (callMs): ${end.count === 0 ? 'it may be empty, which will show soon' : `it counts ${end.count} messages`}`,
+      )
     }
   }
 
@@ -238,7 +280,10 @@ export class Reader {
     }
   }
 
-  /** The first look on a connection goes as far as a mark: another connection may have led to a replica that was ahead of this one. */
+  /**
+   * The first look on a connection goes as far as a mark: another connection may have led to a replica that was ahead
+   * of this one.
+   */
   async #lookPastMark(stream: string, source: string, partition: number): Promise<Tail | null> {
     if (this.#marked.has(stream)) return this.#look(stream, source, partition)
     await this.#making(stream)
@@ -260,7 +305,14 @@ export class Reader {
     }
   }
 
-  async #lookFrom(from: number, end: number, stream: string, source: string, partition: number, mark: string | undefined): Promise<Tail | null> {
+  async #lookFrom(
+    from: number,
+    end: number,
+    stream: string,
+    source: string,
+    partition: number,
+    mark: string | undefined,
+  ): Promise<Tail | null> {
     const { tailMessages, callMs } = this.#limits
     const channel = await this.#open(stream, tailMessages)
     try {
@@ -273,13 +325,17 @@ export class Reader {
         channel.ack(message)
         if (message.properties.messageId === mark) isMarkSeen = true
         try {
-          for (const { number, offset, id } of toRecords(source, partition, place, message.content)) if (number > (tail?.number ?? 0)) tail = { number, offset, id }
+          for (const { number, offset, id } of toRecords(source, partition, place, message.content))
+            if (number > (tail?.number ?? 0)) tail = { number, offset, id }
         } catch (error) {
           trouble = error
         }
       })
       if (!(await channel.arrival(() => reached >= end && isMarkSeen, callMs))) {
-        throw new AtollError('UNAVAILABLE', `${this.#connection.engine} has not sent the end of ${stream} within ${callMs} ms (callMs): the replica there may be far behind`)
+        throw new AtollError(
+          'UNAVAILABLE',
+          `${this.#connection.engine} has not sent the end of ${stream} within ${callMs} ms (callMs): the replica there may be far behind`,
+        )
       }
       if (trouble) throw trouble
       return tail
@@ -293,7 +349,8 @@ export class Reader {
     const { followersMax } = this.#limits
     const all = [...this.#followers.values()].flat()
     const free = all.filter(({ idleMs }) => idleMs > 0).sort((a, b) => b.idleMs - a.idleMs)
-    for (const follower of free.slice(0, Math.max(0, all.length + this.#attaching.size + 1 - followersMax))) follower.close()
+    for (const follower of free.slice(0, Math.max(0, all.length + this.#attaching.size + 1 - followersMax)))
+      follower.close()
   }
 
   #armSweep(): void {

@@ -19,8 +19,9 @@ interface Part {
 }
 
 /**
- * Appends by a script, which looks at all records of a call before it writes the first. What is too much for one run is looked at as a
- * whole first and then written in parts, each of which is looked at again: whatever came between, nothing is written that leaves a hole.
+ * Appends by a script, which looks at all records of a call before it writes the first. What is too much for one run is
+ * looked at as a whole first and then written in parts, each of which is looked at again: whatever came between,
+ * nothing is written that leaves a hole.
  */
 export class Appender {
   readonly #system: string
@@ -63,9 +64,13 @@ export class Appender {
     return parts
   }
 
-  /** Commands of one connection are run in their order, so an append of one part needs to wait for none before it but one of several. */
+  /**
+   * Commands of one connection are run in their order, so an append of one part needs to wait for none before it but
+   * one of several.
+   */
   async #inTurn(source: string, parts: readonly Part[]): Promise<void> {
-    for (let before; (before = this.#inParts.get(source)); ) await before.catch(() => undefined) // whoever made it hears of it
+    // whoever made it hears of it
+    for (let before; (before = this.#inParts.get(source));) await before.catch(() => undefined)
     if (parts.length === 1) return this.#run('write', source, parts[0]!)
     const written = this.#writeAll(source, parts)
     this.#inParts.set(source, written)
@@ -90,8 +95,17 @@ export class Appender {
 
   async #run(mode: 'write' | 'check', source: string, part: Part): Promise<void> {
     const keys = part.partitions.map((partition) => streamKey(this.#system, source, partition))
-    // With its text, which Redis compiles once: one that is named instead may have been forgotten, and then the appends sent behind it would be run before it.
-    const args = ['EVAL', appendScript, String(keys.length), ...keys, mode, hintsChannel(this.#system, source), this.#hints.token]
+    // With its text, which Redis compiles once: one that is named instead may have been forgotten, and then the appends
+    // sent behind it would be run before it.
+    const args = [
+      'EVAL',
+      appendScript,
+      String(keys.length),
+      ...keys,
+      mode,
+      hintsChannel(this.#system, source),
+      this.#hints.token,
+    ]
     for (const arg of part.args) args.push(arg) // too many to spread
     const answer = await this.#connection.call((client) => client.sendCommand<Answer>(args))
     if (answer[0] !== 'ok') throw this.#refusal(source, part, answer)
@@ -101,15 +115,27 @@ export class Appender {
     if (verdict === 'foreign') return foreign(source, partitions[place]!, there)
     if (verdict === 'lost') {
       const partition = partitions[place]!
-      return new AtollError('LOG_GAP', `the stream of partition ${partition} of ${source} had entries up to ${there}, and its last ones have been deleted: records are lost. Restore it`, { details: { source, partition } })
+      return new AtollError(
+        'LOG_GAP',
+        `the stream of partition ${partition} of ${source} had entries up to ${there}, and its last ones have been deleted: records are lost. Restore it`,
+        { details: { source, partition } },
+      )
     }
     const { partition, number, id } = records[place]!
     const details = { source, partition, number }
     if (verdict === 'gap') {
-      return new AtollError('LOG_GAP', `record ${number} cannot be appended to partition ${partition} of ${source}: the next number is ${there}`, { details: { ...details, expected: Number(there) } })
+      return new AtollError(
+        'LOG_GAP',
+        `record ${number} cannot be appended to partition ${partition} of ${source}: the next number is ${there}`,
+        { details: { ...details, expected: Number(there) } },
+      )
     }
     if (verdict === 'gone') {
-      return new AtollError('LOG_GAP', `record ${number} of partition ${partition} of ${source} has been deleted from its stream, so that nobody can say whether it was event ${id}. Restore it`, { details })
+      return new AtollError(
+        'LOG_GAP',
+        `record ${number} of partition ${partition} of ${source} has been deleted from its stream, so that nobody can say whether it was event ${id}. Restore it`,
+        { details },
+      )
     }
     return new AtollError(
       'LOG_DIVERGED',

@@ -59,7 +59,10 @@ function createOne({ url, name, connectMs }: Redis) {
 function addressOf(url: string): string {
   const { protocol, hostname, port } = URL.parse(url) ?? { protocol: '', hostname: '', port: '' }
   if (protocol === 'redis:' || protocol === 'rediss:') return `${hostname || 'localhost'}:${port || '6379'}`
-  throw new AtollError('INVALID', 'the url of a log on Redis begins with redis:// or rediss://, such as redis://user:password@host:6379/0')
+  throw new AtollError(
+    'INVALID',
+    'the url of a log on Redis begins with redis:// or rediss://, such as redis://user:password@host:6379/0',
+  )
 }
 
 /** It may have last words, which its listeners are still there to hear. */

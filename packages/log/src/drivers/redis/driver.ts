@@ -10,10 +10,21 @@ import type { RedisLogLimits } from './limits.ts'
 import { Reader } from './reader.ts'
 
 /** The log of a system on the Redis at `url`. Resolves after the first try to connect. */
-export async function openRedisLog(url: string, system: string, host: Host, logger: Logger, limits: RedisLogLimits): Promise<Log> {
+export async function openRedisLog(
+  url: string,
+  system: string,
+  host: Host,
+  logger: Logger,
+  limits: RedisLogLimits,
+): Promise<Log> {
   const redis = { url, name: `atoll-${system}`, connectMs: limits.connectMs }
   // DBSIZE fails while Redis loads its dataset, and works when Redis is read-only.
-  const connection = new Connection(openRedis(redis, (client) => client.dbSize()), host, logger, limits)
+  const connection = new Connection(
+    openRedis(redis, (client) => client.dbSize()),
+    host,
+    logger,
+    limits,
+  )
   const hints = new Hints(system, redis, host, limits)
   const appender = new Appender(system, connection, hints, limits)
   const reader = new Reader(system, connection, limits)

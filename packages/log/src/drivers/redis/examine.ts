@@ -4,7 +4,10 @@ import { replyOf } from './errors.ts'
 import type { Entry } from './format.ts'
 import { streamPattern } from './names.ts'
 
-/** Reads the settings of Redis and looks at the system's streams. What a user may not ask (CONFIG, SCAN) becomes `unknown`. */
+/**
+ * Reads the settings of Redis and looks at the system's streams. What a user may not ask (CONFIG, SCAN) becomes
+ * `unknown`.
+ */
 export async function examineRedis(connection: RedisConnection, system: string, host: Host): Promise<Examination> {
   const info = toInfo(await connection.call((client) => client.sendCommand<string>(['INFO', 'everything'])))
   const isValkey = info.get('server_name') === 'valkey'
@@ -31,15 +34,23 @@ export async function examineRedis(connection: RedisConnection, system: string, 
     engine: isValkey ? 'Valkey' : 'Redis',
     version,
     findings,
-    // With everysec a write to the file waits while the fsync before it is slow, so even a killed process may lose what it acknowledged.
-    survives: { 'process kill': isSynced || (hasFile && fsync.value === 'no'), 'OS crash': isSynced, 'power loss': isSynced, 'loss of a node': false },
+    // With everysec a write to the file waits while the fsync before it is slow, so even a killed process may lose what
+    // it acknowledged.
+    survives: {
+      'process kill': isSynced || (hasFile && fsync.value === 'no'),
+      'OS crash': isSynced,
+      'power loss': isSynced,
+      'loss of a node': false,
+    },
   }
 }
 
 type Verdict = Finding['verdict']
 
 /** A setting as CONFIG GET says it, or why it would not. */
-type Setting = { readonly value: string; readonly refusal?: undefined } | { readonly value: undefined; readonly refusal: string }
+type Setting =
+  | { readonly value: string; readonly refusal?: undefined }
+  | { readonly value: undefined; readonly refusal: string }
 
 async function setting(connection: RedisConnection, name: string): Promise<Setting> {
   try {
@@ -60,9 +71,12 @@ function refusalOf(error: unknown): string {
 function aboutVersion(version: string, isValkey: boolean): Finding {
   const name = 'redis.version'
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (isValkey) return { name, value: version, verdict: 'holds', message: 'Valkey is tested as the Redis that it comes from' }
-  if (major < 5) return { name, value: version, verdict: 'breaks', message: 'streams came with Redis 5; use 7.2 or later' }
-  if (major < 7 || (major === 7 && minor < 2)) return { name, value: version, verdict: 'note', message: 'its makers do not mend it any more; use 7.2 or later' }
+  if (isValkey)
+    return { name, value: version, verdict: 'holds', message: 'Valkey is tested as the Redis that it comes from' }
+  if (major < 5)
+    return { name, value: version, verdict: 'breaks', message: 'streams came with Redis 5; use 7.2 or later' }
+  if (major < 7 || (major === 7 && minor < 2))
+    return { name, value: version, verdict: 'note', message: 'its makers do not mend it any more; use 7.2 or later' }
   return { name, value: version, verdict: 'holds', message: 'has all that the log needs' }
 }
 
@@ -73,29 +87,66 @@ function aboutAppendOnly(info: Info): Finding {
     value: isOn ? 'yes' : 'no',
     ...(isOn
       ? { verdict: 'holds', message: 'what is acknowledged is in the append-only file' }
-      : { verdict: 'breaks', message: 'nothing since the last snapshot survives the end of the process, so what was acknowledged is not durable: set appendonly yes' }),
+      : {
+          verdict: 'breaks',
+          message:
+            'nothing since the last snapshot survives the end of the process, so what was acknowledged is not durable: set appendonly yes',
+        }),
   }
 }
 
 function aboutFsync({ value, refusal }: Setting): Finding {
   const name = 'redis.appendfsync'
-  if (value === undefined) return { name, value: 'unknown', verdict: 'unknown', message: `CONFIG GET is not allowed here (${refusal}); make sure by other means that it is always` }
+  if (value === undefined)
+    return {
+      name,
+      value: 'unknown',
+      verdict: 'unknown',
+      message: `CONFIG GET is not allowed here (${refusal}); make sure by other means that it is always`,
+    }
   if (value === 'always') return { name, value, verdict: 'holds', message: 'Redis answers an append after its fsync' }
-  const lost = value === 'everysec' ? 'a second or more of what was acknowledged is lost with the power or the kernel' : 'whatever the kernel has not written yet is lost with the power or the kernel'
-  return { name, value, verdict: 'breaks', message: `${lost}, so it is not durable before it is acknowledged: set appendfsync always` }
+  const lost =
+    value === 'everysec'
+      ? 'a second or more of what was acknowledged is lost with the power or the kernel'
+      : 'whatever the kernel has not written yet is lost with the power or the kernel'
+  return {
+    name,
+    value,
+    verdict: 'breaks',
+    message: `${lost}, so it is not durable before it is acknowledged: set appendfsync always`,
+  }
 }
 
 function aboutRewrite({ value, refusal }: Setting): Finding {
   const name = 'redis.no-appendfsync-on-rewrite'
-  if (value === undefined) return { name, value: 'unknown', verdict: 'unknown', message: `CONFIG GET is not allowed here (${refusal}); make sure by other means that it is no` }
+  if (value === undefined)
+    return {
+      name,
+      value: 'unknown',
+      verdict: 'unknown',
+      message: `CONFIG GET is not allowed here (${refusal}); make sure by other means that it is no`,
+    }
   if (value === 'no') return { name, value, verdict: 'holds', message: 'Redis syncs also while it rewrites its file' }
-  return { name, value, verdict: 'breaks', message: 'while Redis rewrites its file it does not sync, whatever appendfsync says: set no-appendfsync-on-rewrite no' }
+  return {
+    name,
+    value,
+    verdict: 'breaks',
+    message:
+      'while Redis rewrites its file it does not sync, whatever appendfsync says: set no-appendfsync-on-rewrite no',
+  }
 }
 
 function aboutWrites(info: Info): Finding {
   const value = info.get('aof_last_write_status') ?? 'unknown'
   const isGood = value === 'ok'
-  return { name: 'redis.aof-last-write', value, verdict: isGood ? 'holds' : 'note', message: isGood ? 'the last write to the append-only file went well' : 'the last write to the append-only file failed, and Redis takes none: look at its disk' }
+  return {
+    name: 'redis.aof-last-write',
+    value,
+    verdict: isGood ? 'holds' : 'note',
+    message: isGood
+      ? 'the last write to the append-only file went well'
+      : 'the last write to the append-only file failed, and Redis takes none: look at its disk',
+  }
 }
 
 function aboutEviction(info: Info): Finding {
@@ -104,7 +155,10 @@ function aboutEviction(info: Info): Finding {
     value === 'noeviction'
       ? ['holds', 'when its memory is full, Redis refuses appends and deletes nothing']
       : value.startsWith('volatile-')
-        ? ['note', 'only keys that expire are deleted when memory is full; the streams of the log do not. noeviction says it plainly']
+        ? [
+            'note',
+            'only keys that expire are deleted when memory is full; the streams of the log do not. noeviction says it plainly',
+          ]
         : ['breaks', 'when its memory is full, Redis deletes whole streams: set maxmemory-policy noeviction']
   return { name: 'redis.maxmemory-policy', value, verdict, message }
 }
@@ -116,7 +170,9 @@ function aboutMemory(info: Info): Finding {
     name: 'redis.maxmemory',
     value,
     verdict: isBounded ? 'holds' : 'note',
-    message: isBounded ? 'Redis refuses appends before its machine has no memory left' : 'the log lies in memory and only grows; without a bound the kernel ends Redis some day, where it could have refused appends',
+    message: isBounded
+      ? 'Redis refuses appends before its machine has no memory left'
+      : 'the log lies in memory and only grows; without a bound the kernel ends Redis some day, where it could have refused appends',
   }
 }
 
@@ -127,7 +183,9 @@ function aboutRole(info: Info): Finding {
     name: 'redis.role',
     value,
     verdict: isPrimary ? 'holds' : 'breaks',
-    message: isPrimary ? 'the log writes to the primary and reads from it' : 'a replica takes no appends, and lags behind what was acknowledged: name the primary in the url',
+    message: isPrimary
+      ? 'the log writes to the primary and reads from it'
+      : 'a replica takes no appends, and lags behind what was acknowledged: name the primary in the url',
   }
 }
 
@@ -146,7 +204,9 @@ function aboutCluster(info: Info): Finding {
     name: 'redis.cluster',
     value: isCluster ? 'yes' : 'no',
     verdict: isCluster ? 'breaks' : 'holds',
-    message: isCluster ? 'this log talks to one node and follows no redirection, so it reaches only some of its streams: use a primary with replicas' : 'all streams are on one primary',
+    message: isCluster
+      ? 'this log talks to one node and follows no redirection, so it reaches only some of its streams: use a primary with replicas'
+      : 'all streams are on one primary',
   }
 }
 
@@ -156,7 +216,14 @@ async function aboutClock(connection: RedisConnection, host: Host): Promise<Find
   const [seconds, micros] = await connection.call((client) => client.sendCommand<[string, string]>(['TIME']))
   const skewMs = Math.round(Number(seconds) * 1000 + Number(micros) / 1000 - (before + host.now()) / 2)
   const isClose = Math.abs(skewMs) < skewMsMax
-  return { name: 'redis.clock', value: `${skewMs} ms`, verdict: isClose ? 'holds' : 'note', message: isClose ? 'its clock and ours agree' : 'its clock and ours differ; the log does not mind, but somebody else will: set both by NTP' }
+  return {
+    name: 'redis.clock',
+    value: `${skewMs} ms`,
+    verdict: isClose ? 'holds' : 'note',
+    message: isClose
+      ? 'its clock and ours agree'
+      : 'its clock and ours differ; the log does not mind, but somebody else will: set both by NTP',
+  }
 }
 
 /** Nothing in Redis trims streams by itself, but people and programs do. */
@@ -166,10 +233,26 @@ async function aboutStreams(connection: RedisConnection, system: string): Promis
     const { keys, isAll } = await findStreams(connection, system)
     const harmed: string[] = []
     for (const key of keys) if (!(await isWhole(connection, key))) harmed.push(key)
-    if (harmed.length > 0) return { name, value: harmed.slice(0, 5).join(', '), verdict: 'breaks', message: `${harmed.length} streams have lost their first records (XTRIM, XDEL) or expire: who reads from the beginning meets LOG_GAP. Restore them, and stop what trims them` }
-    return { name, value: `${keys.length}${isAll ? '' : ' or more'}`, verdict: 'holds', message: `${isAll ? 'all' : 'those looked at'} begin with record 1, and none expires` }
+    if (harmed.length > 0)
+      return {
+        name,
+        value: harmed.slice(0, 5).join(', '),
+        verdict: 'breaks',
+        message: `${harmed.length} streams have lost their first records (XTRIM, XDEL) or expire: who reads from the beginning meets LOG_GAP. Restore them, and stop what trims them`,
+      }
+    return {
+      name,
+      value: `${keys.length}${isAll ? '' : ' or more'}`,
+      verdict: 'holds',
+      message: `${isAll ? 'all' : 'those looked at'} begin with record 1, and none expires`,
+    }
   } catch (error) {
-    return { name, value: 'unknown', verdict: 'unknown', message: `the streams of ${system} could not be looked at: ${refusalOf(error)}` }
+    return {
+      name,
+      value: 'unknown',
+      verdict: 'unknown',
+      message: `the streams of ${system} could not be looked at: ${refusalOf(error)}`,
+    }
   }
 }
 
@@ -177,7 +260,18 @@ async function findStreams(connection: RedisConnection, system: string): Promise
   const keys = new Set<string>()
   let cursor = '0'
   for (let step = 0; step < scanStepsMax && keys.size < streamsMax; step++) {
-    const [next, found] = await connection.call((client) => client.sendCommand<[string, string[]]>(['SCAN', cursor, 'MATCH', streamPattern(system), 'COUNT', '1000', 'TYPE', 'stream']))
+    const [next, found] = await connection.call((client) =>
+      client.sendCommand<[string, string[]]>([
+        'SCAN',
+        cursor,
+        'MATCH',
+        streamPattern(system),
+        'COUNT',
+        '1000',
+        'TYPE',
+        'stream',
+      ]),
+    )
     for (const key of found) keys.add(key)
     cursor = next
     if (cursor === '0') break
@@ -196,7 +290,12 @@ async function isWhole(connection: RedisConnection, key: string): Promise<boolea
 type Info = ReadonlyMap<string, string>
 
 function toInfo(text: string): Info {
-  return new Map(text.split('\r\n').filter((line) => line.includes(':')).map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]))
+  return new Map(
+    text
+      .split('\r\n')
+      .filter((line) => line.includes(':'))
+      .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
+  )
 }
 
 const skewMsMax = 1_000

@@ -5,8 +5,9 @@ import { openRedis, type Redis, type RedisConnection } from './client.ts'
 import { hintsChannel } from './names.ts'
 
 /**
- * Tells listeners of new records: of those of this log at once, of those of others by what the script publishes. The subscription has a
- * connection of its own, because Redis cuts off subscribers who are slow to read, and readers of records may be.
+ * Tells listeners of new records: of those of this log at once, of those of others by what the script publishes. The
+ * subscription has a connection of its own, because Redis cuts off subscribers who are slow to read, and readers of
+ * records may be.
  */
 export class Hints {
   readonly #system: string
@@ -28,7 +29,8 @@ export class Hints {
     this.#lookMs = limits.callMs
     this.token = host.hex(8)
     const opening = openRedis({ ...redis, name: `${redis.name}-hints` }, async () => this.#subscribed.clear())
-    this.#connection = new Connection(opening, host, silentLogger, limits) // the other connection tells of the same trouble
+    // the other connection tells of the same trouble
+    this.#connection = new Connection(opening, host, silentLogger, limits)
   }
 
   watch(source: string, listener: (partition: number) => void): () => void {
@@ -66,7 +68,9 @@ export class Hints {
     for (const source of missing) this.#subscribed.add(source)
     const subscribe = (source: string): Promise<void> =>
       this.#connection
-        .call((client) => client.subscribe(hintsChannel(this.#system, source), (message) => this.#hear(source, message)))
+        .call((client) =>
+          client.subscribe(hintsChannel(this.#system, source), (message) => this.#hear(source, message)),
+        )
         .catch(() => void this.#subscribed.delete(source)) // tried again at the next look
     await Promise.all(missing.map(subscribe))
   }

@@ -2,7 +2,10 @@ import { engineLimits, type EngineLimits } from '../shared/limits.ts'
 
 /** How much a log on Redis takes on before it says no, and how long it waits. */
 export interface RedisLogLimits extends EngineLimits {
-  /** The most records that one run of a script writes; Redis serves nobody else meanwhile. A larger append takes several. */
+  /**
+   * The most records that one run of a script writes; Redis serves nobody else meanwhile. A larger append takes
+   * several.
+   */
   readonly scriptRecordsMax: number
   /** The most bytes of `data` that one run of a script writes. A larger append takes several. */
   readonly scriptBytesMax: number

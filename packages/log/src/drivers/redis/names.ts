@@ -5,7 +5,9 @@ export function streamKey(system: string, source: string, partition: number): st
   return `atoll:{${system}/${source}}:${partition}`
 }
 
-/** What the keys of all streams of a system match, for SCAN. A system's name holds no character that is special there. */
+/**
+ * What the keys of all streams of a system match, for SCAN. A system's name holds no character that is special there.
+ */
 export function streamPattern(system: string): string {
   return `atoll:{${system}/*}:*`
 }

@@ -9,7 +9,14 @@ import { deleteStreams, freshSystem } from '../../../test/redis/harness.ts'
 import { hasRedisServer, withServer } from '../../../test/redis/server.ts'
 import { appendsAgain, assertOpensWithoutAnAnswer, assertWaitsForItsEngine, callMs } from '../../../test/trouble.ts'
 import { eventually } from '../../../test/waiting.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from '../../conformance/records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readNumbers,
+} from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import { createRedisLog, type RedisLogLimits } from '../../redis.ts'
 
@@ -19,7 +26,9 @@ const limits: Partial<RedisLogLimits> = { callMs, connectMs: callMs, reconnectMs
 const needsServer = { skip: hasRedisServer ? false : 'there is no redis-server on this machine to start and kill' }
 
 /** Runs `body` with a log that reaches its Redis through a proxy. */
-async function withProxy(body: (log: Log, proxy: Proxy, lines: readonly string[], system: string) => Promise<void>): Promise<void> {
+async function withProxy(
+  body: (log: Log, proxy: Proxy, lines: readonly string[], system: string) => Promise<void>,
+): Promise<void> {
   const { hostname, port } = new URL(url)
   const proxy = await createProxy({ host: hostname, port: Number(port || 6379) })
   const system = freshSystem()
@@ -40,14 +49,27 @@ async function withProxy(body: (log: Log, proxy: Proxy, lines: readonly string[]
 
 describe('a log on a Redis that cannot be reached', () => {
   it('opens, refuses calls at once, says so once, and works when Redis has come', needsServer, () =>
-    withServer({}, (server) => assertWaitsForItsEngine(server, (logger) => createRedisLog({ url: server.url, system: 'shop', host, logger, limits }))))
+    withServer({}, (server) =>
+      assertWaitsForItsEngine(server, (logger) =>
+        createRedisLog({ url: server.url, system: 'shop', host, logger, limits }),
+      ),
+    ),
+  )
 
-  it('opens where something accepts connections and never answers', () => assertOpensWithoutAnAnswer((port) => createRedisLog({ url: `redis://127.0.0.1:${port}`, system: 'shop', host, limits })))
+  it('opens where something accepts connections and never answers', () =>
+    assertOpensWithoutAnAnswer((port) =>
+      createRedisLog({ url: `redis://127.0.0.1:${port}`, system: 'shop', host, limits }),
+    ))
 
   it('says that the credentials are wrong, and works once they are right', needsServer, () =>
     withServer({ requirepass: 'a-secret' }, async (server) => {
       for (const credentials of ['', ':wrong@', 'nobody:a-secret@']) {
-        const log = await createRedisLog({ url: `redis://${credentials}127.0.0.1:${server.port}`, system: 'shop', host, limits })
+        const log = await createRedisLog({
+          url: `redis://${credentials}127.0.0.1:${server.port}`,
+          system: 'shop',
+          host,
+          limits,
+        })
         const error = await assertRefused('UNAVAILABLE', log.append('orders', [createRecord('orders', 0, 1)]))
         assert.match(error.message, /refuses the credentials/)
         assert.doesNotMatch(error.message, /wrong@|a-secret/)
@@ -56,7 +78,8 @@ describe('a log on a Redis that cannot be reached', () => {
       const log = await createRedisLog({ url: server.url, system: 'shop', host, limits })
       await appendsAgain(log, 1, 1)
       await log.close()
-    }))
+    }),
+  )
 })
 
 describe('a log whose connection is cut', () => {
@@ -106,14 +129,18 @@ describe('a log on a Redis that is killed', () => {
         await eventually('the log answers', async () => {
           const numbers = await readNumbers(log, 'orders', 0)
           assertNumbers(numbers, numbersTo(numbers.length))
-          assert.ok(numbers.length >= acknowledged, `${acknowledged} records were acknowledged, and ${numbers.length} are left`)
+          assert.ok(
+            numbers.length >= acknowledged,
+            `${acknowledged} records were acknowledged, and ${numbers.length} are left`,
+          )
           return true
         })
         await appendsAgain(log, acknowledged + 1, acknowledged + 20)
         acknowledged += 20
       }
       await log.close()
-    }))
+    }),
+  )
 })
 
 describe('an examination', () => {
@@ -125,15 +152,22 @@ describe('an examination', () => {
       await log.close()
     }
   }
-  const broken = ({ findings }: Examination): string[] => findings.filter(({ verdict }) => verdict === 'breaks').map(({ name }) => name)
+  const broken = ({ findings }: Examination): string[] =>
+    findings.filter(({ verdict }) => verdict === 'breaks').map(({ name }) => name)
 
   it('finds nothing that breaks a promise where each write is synced', needsServer, () =>
     withServer({}, async (server) => {
       const examination = await examine(server)
       assert.deepEqual(broken(examination), [])
       assert.equal(examination.engine, 'Redis')
-      assert.deepEqual(examination.survives, { 'process kill': true, 'OS crash': true, 'power loss': true, 'loss of a node': false })
-    }))
+      assert.deepEqual(examination.survives, {
+        'process kill': true,
+        'OS crash': true,
+        'power loss': true,
+        'loss of a node': false,
+      })
+    }),
+  )
 
   const settings: Readonly<Record<string, [settings: Record<string, string>, name: string]>> = {
     'no file': [{ appendonly: 'no' }, 'redis.appendonly'],
@@ -150,7 +184,8 @@ describe('an examination', () => {
         const examination = await examine(server)
         assert.deepEqual(broken(examination), [name])
         if (name === 'redis.appendfsync') assert.equal(examination.survives['power loss'], false)
-      }))
+      }),
+    )
   }
 
   it('says what it was not allowed to ask', needsServer, () =>
@@ -158,5 +193,6 @@ describe('an examination', () => {
       const { findings, survives } = await examine(server)
       assert.equal(findings.find(({ name }) => name === 'redis.appendfsync')?.verdict, 'unknown')
       assert.equal(survives['power loss'], false)
-    }))
+    }),
+  )
 })

@@ -28,30 +28,37 @@ export class Reader {
     if (found.length < firstCount || limit === firstCount) return found
     const bytes = found.reduce((sum, { data }) => sum + data.length, 1)
     const more = Math.min(limit - found.length, Math.floor(((readBytesMax - bytes) * found.length) / bytes))
-    return more > 0 ? found.concat(await this.#readAfter(source, partition, start + found.length, more).catch(nothingAtGap)) : found
+    return more > 0
+      ? found.concat(await this.#readAfter(source, partition, start + found.length, more).catch(nothingAtGap))
+      : found
   }
 
   async tail(source: string, partition: number): Promise<Tail | null> {
     const key = streamKey(this.#system, source, partition)
-    const [entry] = await this.#connection.call((client) => client.sendCommand<Entry[]>(['XREVRANGE', key, '+', '-', 'COUNT', '1']))
+    const [entry] = await this.#connection.call((client) =>
+      client.sendCommand<Entry[]>(['XREVRANGE', key, '+', '-', 'COUNT', '1']),
+    )
     if (!entry) return null
     const { number, offset, id } = toStored(source, partition, entry)
     return { number, offset, id }
   }
 
   /**
-   * `count` records after number `start` at the most. Asks for the record at `start` too: that it is there shows that an empty answer
-   * means the end, and not that the stream has gone.
+   * `count` records after number `start` at the most. Asks for the record at `start` too: that it is there shows that
+   * an empty answer means the end, and not that the stream has gone.
    */
   async #readAfter(source: string, partition: number, start: number, count: number): Promise<StoredRecord[]> {
     const key = streamKey(this.#system, source, partition)
-    const entries = await this.#connection.call((client) => client.sendCommand<Entry[]>(['XRANGE', key, `${start}-0`, '+', 'COUNT', String(count + 1)]))
+    const entries = await this.#connection.call((client) =>
+      client.sendCommand<Entry[]>(['XRANGE', key, `${start}-0`, '+', 'COUNT', String(count + 1)]),
+    )
     const records: StoredRecord[] = []
     for (const entry of entries) {
       const number = numberOfEntry(source, partition, entry[0])
       if (number === start) continue
       const expected = start + records.length + 1
-      if (number !== expected && records.length === 0) throw missing(source, partition, start, `goes on with number ${number}`)
+      if (number !== expected && records.length === 0)
+        throw missing(source, partition, start, `goes on with number ${number}`)
       if (number !== expected || records.length === count) break // a hole is told when it comes first
       records.push(toStored(source, partition, entry))
     }
@@ -59,13 +66,26 @@ export class Reader {
     return records
   }
 
-  /** The stream has nothing from `start` on: only right if it never had, or if all up to `start` was deleted, but nothing after it. */
+  /**
+   * The stream has nothing from `start` on: only right if it never had, or if all up to `start` was deleted, but
+   * nothing after it.
+   */
   async #assertEndsAt(source: string, partition: number, start: number): Promise<void> {
     const last = await this.#lastNumber(source, partition)
     if (last === start) return
     if (last < start) throw missing(source, partition, start, `ends at number ${last}`)
-    const [entry] = await this.#connection.call((client) => client.sendCommand<Entry[]>(['XRANGE', streamKey(this.#system, source, partition), `${start}-1`, '+', 'COUNT', '1']))
-    if (entry && numberOfEntry(source, partition, entry[0]) === start + 1) return // appended meanwhile; whoever reads again gets it
+    const [entry] = await this.#connection.call((client) =>
+      client.sendCommand<Entry[]>([
+        'XRANGE',
+        streamKey(this.#system, source, partition),
+        `${start}-1`,
+        '+',
+        'COUNT',
+        '1',
+      ]),
+    )
+    // appended meanwhile; whoever reads again gets it
+    if (entry && numberOfEntry(source, partition, entry[0]) === start + 1) return
     throw missing(source, partition, start, `has had entries up to number ${last}, which are gone`)
   }
 
@@ -91,5 +111,9 @@ function nothingAtGap(error: unknown): StoredRecord[] {
 }
 
 function missing(source: string, partition: number, start: number, what: string): AtollError {
-  return new AtollError('LOG_GAP', `the stream of partition ${partition} of ${source} ${what}, and has been read up to ${start}: records are lost. Restore it`, { details: { source, partition, after: start } })
+  return new AtollError(
+    'LOG_GAP',
+    `the stream of partition ${partition} of ${source} ${what}, and has been read up to ${start}: records are lost. Restore it`,
+    { details: { source, partition, after: start } },
+  )
 }

@@ -7,7 +7,14 @@ import { createNodeHost } from '@atoll/host/node'
 import { createRedisHarness, deleteStreams, freshSystem, withClient } from '../../../test/redis/harness.ts'
 import { eventually, pause } from '../../../test/waiting.ts'
 import type { LogWorld } from '../../conformance.ts'
-import { assertNumbers, assertRefused, createRecord, createRecords, numbersTo, readNumbers } from '../../conformance/records.ts'
+import {
+  assertNumbers,
+  assertRefused,
+  createRecord,
+  createRecords,
+  numbersTo,
+  readNumbers,
+} from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import { createRedisLog, type RedisLogLimits } from '../../redis.ts'
 
@@ -24,7 +31,9 @@ async function withWorld(limits: Partial<RedisLogLimits>, body: (world: LogWorld
 }
 
 /** Runs `body` with logs of one system, as many as it opens. */
-async function withSystem(body: (open: (limits?: Partial<RedisLogLimits>) => Promise<Log>, system: string) => Promise<void>): Promise<void> {
+async function withSystem(
+  body: (open: (limits?: Partial<RedisLogLimits>) => Promise<Log>, system: string) => Promise<void>,
+): Promise<void> {
   const system = freshSystem()
   const logs: Log[] = []
   try {
@@ -45,7 +54,10 @@ describe('two logs on one stream', () => {
       const [one, other] = [await open(), await open()]
       let refused = 0
       for (let number = 1; number <= 50; number++) {
-        const append = (log: Log, id: string): Promise<unknown> => log.append('orders', [createRecord('orders', 0, number, { id: `${id}-${number}` })]).catch((error) => assertDiverged(error, () => refused++))
+        const append = (log: Log, id: string): Promise<unknown> =>
+          log
+            .append('orders', [createRecord('orders', 0, number, { id: `${id}-${number}` })])
+            .catch((error) => assertDiverged(error, () => refused++))
         await Promise.all([append(one, 'one'), append(other, 'other')])
       }
       assert.equal(refused, 50)
@@ -122,52 +134,77 @@ describe('a stream that has lost records', () => {
     })
 
   it('which were its first, tells who reads from the beginning or from among them, and nobody else', () =>
-    lossy((key) => ['XTRIM', key, 'MAXLEN', '4'], async (log) => {
-      await assertRefused('LOG_GAP', log.read('orders', 0, null, 5))
-      await assertRefused('LOG_GAP', log.read('orders', 0, '5', 5))
-      assertNumbers((await log.read('orders', 0, '6', 5)).map(({ number }) => number), [7, 8, 9, 10])
-      await assertRefused('LOG_GAP', log.append('orders', createRecords('orders', 0, 6, 7)))
-      await log.append('orders', createRecords('orders', 0, 10, 11))
-    }))
+    lossy(
+      (key) => ['XTRIM', key, 'MAXLEN', '4'],
+      async (log) => {
+        await assertRefused('LOG_GAP', log.read('orders', 0, null, 5))
+        await assertRefused('LOG_GAP', log.read('orders', 0, '5', 5))
+        assertNumbers(
+          (await log.read('orders', 0, '6', 5)).map(({ number }) => number),
+          [7, 8, 9, 10],
+        )
+        await assertRefused('LOG_GAP', log.append('orders', createRecords('orders', 0, 6, 7)))
+        await log.append('orders', createRecords('orders', 0, 10, 11))
+      },
+    ))
 
   it('in its middle, answers what is before them and then tells', () =>
-    lossy((key) => ['XDEL', key, '5-0'], async (log) => {
-      assertNumbers((await log.read('orders', 0, null, 10)).map(({ number }) => number), [1, 2, 3, 4])
-      await assertRefused('LOG_GAP', log.read('orders', 0, '4', 10))
-    }))
+    lossy(
+      (key) => ['XDEL', key, '5-0'],
+      async (log) => {
+        assertNumbers(
+          (await log.read('orders', 0, null, 10)).map(({ number }) => number),
+          [1, 2, 3, 4],
+        )
+        await assertRefused('LOG_GAP', log.read('orders', 0, '4', 10))
+      },
+    ))
 
   it('at its end, takes no more and tells who had read them', () =>
-    lossy((key) => ['XDEL', key, '9-0', '10-0'], async (log) => {
-      await assertRefused('LOG_GAP', log.append('orders', createRecords('orders', 0, 11, 11)))
-      await assertRefused('LOG_GAP', log.append('orders', createRecords('orders', 0, 9, 9)))
-      assert.equal((await log.tail('orders', 0))?.number, 8)
-      await assertRefused('LOG_GAP', log.read('orders', 0, '9', 10))
-    }))
+    lossy(
+      (key) => ['XDEL', key, '9-0', '10-0'],
+      async (log) => {
+        await assertRefused('LOG_GAP', log.append('orders', createRecords('orders', 0, 11, 11)))
+        await assertRefused('LOG_GAP', log.append('orders', createRecords('orders', 0, 9, 9)))
+        assert.equal((await log.tail('orders', 0))?.number, 8)
+        await assertRefused('LOG_GAP', log.read('orders', 0, '9', 10))
+      },
+    ))
 
   it('all of them, tells whoever reads, from wherever', () =>
-    lossy((key) => ['XTRIM', key, 'MAXLEN', '0'], async (log) => {
-      await assertRefused('LOG_GAP', log.read('orders', 0, null, 10))
-      await assertRefused('LOG_GAP', log.read('orders', 0, '9', 10))
-      assert.deepEqual(await log.read('orders', 0, '10', 10), [])
-    }))
+    lossy(
+      (key) => ['XTRIM', key, 'MAXLEN', '0'],
+      async (log) => {
+        await assertRefused('LOG_GAP', log.read('orders', 0, null, 10))
+        await assertRefused('LOG_GAP', log.read('orders', 0, '9', 10))
+        assert.deepEqual(await log.read('orders', 0, '10', 10), [])
+      },
+    ))
 
   it('is named by an examination', () =>
-    lossy((key) => ['XTRIM', key, 'MAXLEN', '4'], async (log) => {
-      const { findings } = await log.examine()
-      assert.equal(findings.find(({ name }) => name === 'redis.streams')?.verdict, 'breaks')
-    }))
+    lossy(
+      (key) => ['XTRIM', key, 'MAXLEN', '4'],
+      async (log) => {
+        const { findings } = await log.examine()
+        assert.equal(findings.find(({ name }) => name === 'redis.streams')?.verdict, 'breaks')
+      },
+    ))
 })
 
 describe('a log on Redis', () => {
   it('refuses offsets that it did not give', () =>
     withWorld({}, async ({ log }) => {
-      for (const offset of ['', '0', '-1', '1-0', '01', '1e3', 'yesterday', '99999999999999999']) await assertRefused('INVALID', log.read('orders', 0, offset, 10))
+      for (const offset of ['', '0', '-1', '1-0', '01', '1e3', 'yesterday', '99999999999999999'])
+        await assertRefused('INVALID', log.read('orders', 0, offset, 10))
     }))
 
   it('bounds what one read answers, in records and in bytes, and gives all of it page by page', () =>
     withWorld({ dataBytesMax: 1000, readRecordsMax: 50, readBytesMax: 5000 }, async ({ log }) => {
       const sizes = Array.from({ length: 120 }, (_, index) => (index < 60 ? 900 : 10))
-      await log.append('orders', sizes.map((size, index) => createRecord('orders', 0, index + 1, { data: `"${'x'.repeat(size)}"` })))
+      await log.append(
+        'orders',
+        sizes.map((size, index) => createRecord('orders', 0, index + 1, { data: `"${'x'.repeat(size)}"` })),
+      )
       assert.equal((await log.read('orders', 0, null, 1000)).length, 5)
       assert.equal((await log.read('orders', 0, '60', 1000)).length, 50)
       assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(120))
@@ -202,13 +239,18 @@ describe('a log on Redis', () => {
         await another.close()
       }
       console.log('closed')`
-    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { cwd: join(import.meta.dirname), encoding: 'utf8', timeout: 5 * 60_000 })
+    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], {
+      cwd: join(import.meta.dirname),
+      encoding: 'utf8',
+      timeout: 5 * 60_000,
+    })
     assert.equal(output, 'closed\n')
   })
 
   it('refuses urls and names of systems that cannot be', async () => {
     await assertRefused('INVALID', createRedisLog({ url: 'http://127.0.0.1', system: 'shop', host }))
-    for (const system of ['', 'a b', '*', 'a/b', '{a}', 'x'.repeat(64)]) await assertRefused('INVALID', createRedisLog({ url, system, host }))
+    for (const system of ['', 'a b', '*', 'a/b', '{a}', 'x'.repeat(64)])
+      await assertRefused('INVALID', createRedisLog({ url, system, host }))
   })
 })
 

@@ -1,10 +1,10 @@
 /**
- * A program that Redis runs as one step: nothing else happens between its commands. It appends, after it has looked at all of it. KEYS are the
- * streams. ARGV: `write`, or `check` to look only; a channel; who appends; then for each record the place of its stream in KEYS, its number and its
- * id, and, to write it, head and data.
+ * A program that Redis runs as one step: nothing else happens between its commands. It appends, after it has looked at
+ * all of it. KEYS are the streams. ARGV: `write`, or `check` to look only; a channel; who appends; then for each record
+ * the place of its stream in KEYS, its number and its id, and, to write it, head and data.
  *
- * Answers `ok`, or why it is refused and then has written nothing: `gap`, `diverged`, `gone` with the record's place from 0 and what is
- * there instead, `lost` or `foreign` with the place of a stream.
+ * Answers `ok`, or why it is refused and then has written nothing: `gap`, `diverged`, `gone` with the record's place
+ * from 0 and what is there instead, `lost` or `foreign` with the place of a stream.
  */
 export const appendScript = `
 local isWrite = ARGV[1] == 'write'

@@ -13,11 +13,17 @@ export class Backlog {
     this.#limits = limits
   }
 
-  /** Takes up room for an append, until what it returns is called. One append alone always finds room. Throws OVERLOADED. */
+  /**
+   * Takes up room for an append, until what it returns is called. One append alone always finds room. Throws
+   * OVERLOADED.
+   */
   take(source: string, records: number, bytes: number): () => void {
     const { queuedRecordsMax, queuedBytesMax } = this.#limits
     if (this.#records > 0 && (this.#records + records > queuedRecordsMax || this.#bytes + bytes > queuedBytesMax)) {
-      throw new AtollError('OVERLOADED', `${this.#records} records wait for ${this.#engine} already; ${records} of ${source} are over queuedRecordsMax (${queuedRecordsMax}) or queuedBytesMax (${queuedBytesMax})`)
+      throw new AtollError(
+        'OVERLOADED',
+        `${this.#records} records wait for ${this.#engine} already; ${records} of ${source} are over queuedRecordsMax (${queuedRecordsMax}) or queuedBytesMax (${queuedBytesMax})`,
+      )
     }
     this.#records += records
     this.#bytes += bytes

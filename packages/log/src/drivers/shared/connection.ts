@@ -6,7 +6,10 @@ import { Reachability } from './reachability.ts'
 export interface Opening<Client> {
   /** For messages: `Redis at 10.0.0.7:6379`. Without credentials. */
   readonly engine: string
-  /** Resolves with a client of which everything can be asked. It calls `lost` when that ends, and gives up when the signal aborts. */
+  /**
+   * Resolves with a client of which everything can be asked. It calls `lost` when that ends, and gives up when the
+   * signal aborts.
+   */
   open(lost: (why: unknown) => void, signal: AbortSignal): Promise<Client>
   /** Ends a client, of which nothing more is wanted: politely if it is well, at once if it is not. Does not throw. */
   end(client: Client, isWell: boolean): void
@@ -20,9 +23,9 @@ export interface ConnectionLimits extends Pick<EngineLimits, 'callMs' | 'connect
 }
 
 /**
- * One connection to an engine, replaced when it breaks or falls silent. Calls go out at once or are rejected: nothing waits for a
- * connection, so nothing that was rejected is written later. Client libraries reconnect by themselves if allowed to, and then keep what
- * they had not sent; so each client here lives as long as its socket, and no longer.
+ * One connection to an engine, replaced when it breaks or falls silent. Calls go out at once or are rejected: nothing
+ * waits for a connection, so nothing that was rejected is written later. Client libraries reconnect by themselves if
+ * allowed to, and then keep what they had not sent; so each client here lives as long as its socket, and no longer.
  */
 export class Connection<Client> {
   readonly #opening: Opening<Client>
@@ -40,7 +43,12 @@ export class Connection<Client> {
     this.#opening = opening
     this.#host = host
     this.#limits = limits
-    this.#reachability = new Reachability({ engine: opening.engine, attempt: () => this.#connect() }, host, logger, limits.reconnectMsMax)
+    this.#reachability = new Reachability(
+      { engine: opening.engine, attempt: () => this.#connect() },
+      host,
+      logger,
+      limits.reconnectMsMax,
+    )
   }
 
   get engine(): string {
@@ -56,13 +64,19 @@ export class Connection<Client> {
     await this.#reachability.start()
   }
 
-  /** Rejects with UNAVAILABLE when there is no connection, when it breaks, and when the answer takes longer than `callMs`. */
+  /**
+   * Rejects with UNAVAILABLE when there is no connection, when it breaks, and when the answer takes longer than
+   * `callMs`.
+   */
   async call<T>(use: (client: Client) => Promise<T>): Promise<T> {
     this.#reachability.assert()
     const client = this.#client! // it is there while the engine is within reach
     const { queuedCallsMax } = this.#limits
     if (this.#waiting.size >= queuedCallsMax) {
-      throw new AtollError('OVERLOADED', `${this.#waiting.size} calls wait for ${this.engine} already: over queuedCallsMax (${queuedCallsMax})`)
+      throw new AtollError(
+        'OVERLOADED',
+        `${this.#waiting.size} calls wait for ${this.engine} already: over queuedCallsMax (${queuedCallsMax})`,
+      )
     }
     try {
       return await this.#answerOf(client, use)
@@ -120,9 +134,18 @@ export class Connection<Client> {
       if (current.client !== undefined) this.#lose(current.client, why)
       else current = { lost: why }
     }
-    const timer = this.#host.after(connectMs, () => attempt.abort(new AtollError('UNAVAILABLE', `${this.engine} accepts connections and does not answer within ${connectMs} ms (connectMs)`)))
+    const timer = this.#host.after(connectMs, () =>
+      attempt.abort(
+        new AtollError(
+          'UNAVAILABLE',
+          `${this.engine} accepts connections and does not answer within ${connectMs} ms (connectMs)`,
+        ),
+      ),
+    )
     try {
-      const client = await unlessAborted(signal, this.#opening.open(lost, signal), (late) => this.#opening.end(late, false))
+      const client = await unlessAborted(signal, this.#opening.open(lost, signal), (late) =>
+        this.#opening.end(late, false),
+      )
       if ('lost' in current) {
         this.#opening.end(client, false)
         throw current.lost
@@ -152,7 +175,10 @@ export class Connection<Client> {
   }
 }
 
-/** The result of work, or the reason of an abort that came first; then what the work comes to all the same is given to `end`. */
+/**
+ * The result of work, or the reason of an abort that came first; then what the work comes to all the same is given to
+ * `end`.
+ */
 function unlessAborted<T>(signal: AbortSignal, work: Promise<T>, end: (late: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)

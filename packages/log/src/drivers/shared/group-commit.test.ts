@@ -12,7 +12,8 @@ function createWorld(commitRecordsMax?: number) {
   const commit = (appends: readonly Append[]): Promise<AtollError | undefined> =>
     new Promise((resolve) => {
       const end = (failure?: AtollError): void => {
-        for (const append of appends) if (failure) append.reject(failure)
+        for (const append of appends)
+          if (failure) append.reject(failure)
           else append.resolve()
         resolve(failure)
       }
@@ -28,10 +29,19 @@ describe('appends that become durable together', () => {
     await host.pass(0)
     appends.push(...[3, 4].map((count) => group.append('orders', createRecords('orders', 0, 1, count))))
     await host.pass(0)
-    assert.deepEqual(commits.map(({ records }) => records), [[1, 2]])
+    assert.deepEqual(
+      commits.map(({ records }) => records),
+      [[1, 2]],
+    )
     commits[0]!.end()
     await host.pass(0)
-    assert.deepEqual(commits.map(({ records }) => records), [[1, 2], [3, 4]])
+    assert.deepEqual(
+      commits.map(({ records }) => records),
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    )
     commits[1]!.end()
     await Promise.all(appends)
   })
@@ -44,7 +54,10 @@ describe('appends that become durable together', () => {
       commits[at]!.end()
     }
     await Promise.all(appends)
-    assert.deepEqual(commits.map(({ records }) => records), [[3, 2], [9], [1]])
+    assert.deepEqual(
+      commits.map(({ records }) => records),
+      [[3, 2], [9], [1]],
+    )
   })
 
   it('are refused together if the engine could not be reached, and the next one finds out anew', async () => {

@@ -45,7 +45,8 @@ export class GroupCommit {
     this.#isCommitting = true
     while (this.#waiting.length > 0) {
       const failure = await this.#commit(this.#take())
-      // What waited meanwhile has waited long enough: whether the engine is there again is for the next append to find out.
+      // What waited meanwhile has waited long enough: whether the engine is there again is for the next append to find
+      // out.
       if (failure) for (const append of this.#waiting.splice(0)) append.reject(failure)
     }
     this.#isCommitting = false
@@ -54,7 +55,11 @@ export class GroupCommit {
   #take(): Append[] {
     let count = 0
     let records = 0
-    while (count < this.#waiting.length && (count === 0 || records + this.#waiting[count]!.records.length <= this.#commitRecordsMax)) records += this.#waiting[count++]!.records.length
+    while (
+      count < this.#waiting.length &&
+      (count === 0 || records + this.#waiting[count]!.records.length <= this.#commitRecordsMax)
+    )
+      records += this.#waiting[count++]!.records.length
     return this.#waiting.splice(0, count)
   }
 }

@@ -4,13 +4,22 @@ export interface CommonLimits {
   readonly dataBytesMax: number
   /** The most records in one append. */
   readonly appendRecordsMax: number
-  /** The most records that may be on their way into the log; more are refused with OVERLOADED. One append alone may exceed it. */
+  /**
+   * The most records that may be on their way into the log; more are refused with OVERLOADED. One append alone may
+   * exceed it.
+   */
   readonly queuedRecordsMax: number
-  /** The most bytes of `data`, a character counted as one, that may be on their way into the log; more are refused with OVERLOADED. One append alone may exceed it. */
+  /**
+   * The most bytes of `data`, a character counted as one, that may be on their way into the log; more are refused with
+   * OVERLOADED. One append alone may exceed it.
+   */
   readonly queuedBytesMax: number
   /** The most records that one read answers, whatever limit it asks for. */
   readonly readRecordsMax: number
-  /** A read answers no further records once it holds this many bytes of `data`, a character counted as one where the engine does not count. */
+  /**
+   * A read answers no further records once it holds this many bytes of `data`, a character counted as one where the
+   * engine does not count.
+   */
   readonly readBytesMax: number
   /** How long close waits for appends under way, milliseconds. */
   readonly closeMs: number

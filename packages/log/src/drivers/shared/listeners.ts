@@ -18,15 +18,19 @@ export class Listeners {
     }
   }
 
-  /** Calls each in a microtask of its own: one that throws keeps no other from being told, and its error is not lost. */
+  /**
+   * Calls each in a microtask of its own: one that throws keeps no other from being told, and its error is not lost.
+   */
   tell(source: string, partitions: Iterable<number>): void {
     const registrations = this.#bySource.get(source)
     if (!registrations) return
-    for (const partition of partitions) for (const registration of registrations) queueMicrotask(() => registration.listener?.(partition))
+    for (const partition of partitions)
+      for (const registration of registrations) queueMicrotask(() => registration.listener?.(partition))
   }
 
   close(): void {
-    for (const registrations of this.#bySource.values()) for (const registration of registrations) registration.listener = undefined
+    for (const registrations of this.#bySource.values())
+      for (const registration of registrations) registration.listener = undefined
     this.#bySource.clear()
   }
 }

@@ -69,7 +69,10 @@ describe('what every log does around its engine', () => {
     appends[0]!.resolve()
     await first
     const second = log.append('payments', createRecords('payments', 0, 1, 1))
-    await assertRefused('OVERLOADED', log.append('orders', [createRecord('orders', 0, 7, { data: `"${'x'.repeat(990)}"` })]))
+    await assertRefused(
+      'OVERLOADED',
+      log.append('orders', [createRecord('orders', 0, 7, { data: `"${'x'.repeat(990)}"` })]),
+    )
     appends[1]!.reject(new AtollError('UNAVAILABLE', 'it went away'))
     await assertRefused('UNAVAILABLE', second)
     const third = log.append('orders', [createRecord('orders', 0, 7, { data: `"${'x'.repeat(990)}"` })])
@@ -86,7 +89,13 @@ describe('what every log does around its engine', () => {
     appends[0]!.resolve()
     await Promise.all([append, closed])
     assert.deepEqual(calls, ['append', 'close'])
-    for (const call of [() => log.append('orders', []), () => log.read('orders', 0, null, 1), () => log.tail('orders', 0), () => log.examine()]) await assertRefused('LOG_CLOSED', call())
+    for (const call of [
+      () => log.append('orders', []),
+      () => log.read('orders', 0, null, 1),
+      () => log.tail('orders', 0),
+      () => log.examine(),
+    ])
+      await assertRefused('LOG_CLOSED', call())
     await host.pass(60_000)
     assert.deepEqual(calls, ['append', 'close'])
   })

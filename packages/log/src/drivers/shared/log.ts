@@ -4,11 +4,16 @@ import { Backlog } from './backlog.ts'
 import { assertCount, assertPartition, assertRecord, assertSource } from './checks.ts'
 import type { CommonLimits } from './limits.ts'
 
-/** A log as its driver makes it: what differs from engine to engine. What logs do alike, {@link toLog} does around it. */
+/**
+ * A log as its driver makes it: what differs from engine to engine. What logs do alike, {@link toLog} does around it.
+ */
 export interface EngineLog extends Pick<Log, 'capabilities' | 'watch' | 'examine'> {
   /** For messages, without credentials: `Redis at 10.0.0.7:6379`. */
   readonly engine: string
-  /** As {@link Log.append}; the records are some, could be somewhere, and fit. The driver may keep them until it settles, and not change them. */
+  /**
+   * As {@link Log.append}; the records are some, could be somewhere, and fit. The driver may keep them until it
+   * settles, and not change them.
+   */
   append(source: string, records: readonly LogRecord[]): Promise<void>
   /** As {@link Log.read}, with a limit from 1 to `readRecordsMax`. */
   read(source: string, partition: number, after: Offset | null, limit: number): Promise<StoredRecord[]>
@@ -20,8 +25,9 @@ export interface EngineLog extends Pick<Log, 'capabilities' | 'watch' | 'examine
 }
 
 /**
- * The log of an engine, as the port asks for it: it refuses what cannot be, bounds what is under way, and says LOG_CLOSED of all that is asked once it is
- * closed. Its methods need no `this`, so that it can be wrapped by spreading.
+ * The log of an engine, as the port asks for it: it refuses what cannot be, bounds what is under way, and says
+ * LOG_CLOSED of all that is asked once it is closed. Its methods need no `this`, so that it can be wrapped by
+ * spreading.
  */
 export function toLog(log: EngineLog, host: Host, limits: CommonLimits): Log {
   const backlog = new Backlog(log.engine, limits)
@@ -30,7 +36,12 @@ export function toLog(log: EngineLog, host: Host, limits: CommonLimits): Log {
   let isAbandoned = false
 
   function assertOpen(cause?: unknown): void {
-    if (closed) throw new AtollError('LOG_CLOSED', `the log on ${log.engine} was used after close; stop what uses it before closing it`, { cause })
+    if (closed)
+      throw new AtollError(
+        'LOG_CLOSED',
+        `the log on ${log.engine} was used after close; stop what uses it before closing it`,
+        { cause },
+      )
   }
 
   /** What fails because the log was closed meanwhile, says so. */
@@ -72,7 +83,12 @@ export function toLog(log: EngineLog, host: Host, limits: CommonLimits): Log {
       try {
         await append
       } catch (error) {
-        if (isAbandoned) throw new AtollError('LOG_CLOSED', `the log on ${log.engine} was closed while records of ${source} were on their way; they may have been written: append them again`, { cause: error })
+        if (isAbandoned)
+          throw new AtollError(
+            'LOG_CLOSED',
+            `the log on ${log.engine} was closed while records of ${source} were on their way; they may have been written: append them again`,
+            { cause: error },
+          )
         throw AtollError.from(error)
       } finally {
         appends.delete(append)

@@ -53,7 +53,10 @@ describe('an engine that is kept within reach', () => {
       reachability.lost(new AtollError('UNAVAILABLE', `reason ${fall}`))
       await host.pass(900)
     }
-    assert.deepEqual(recorder.lines.map((line) => line.split(':')[0]!.trim()), ['warn the engine cannot be reached', 'info the engine answers again'])
+    assert.deepEqual(
+      recorder.lines.map((line) => line.split(':')[0]!.trim()),
+      ['warn the engine cannot be reached', 'info the engine answers again'],
+    )
     await host.pass(5_000)
     reachability.lost(away)
     assert.equal(recorder.lines.length, 3, 'after a time within reach it is news again')
@@ -62,13 +65,18 @@ describe('an engine that is kept within reach', () => {
   it('is not taken to be there if it was lost while it was being attempted', async () => {
     const host = createManualHost()
     const { engine, reaching } = createEngine()
-    const reachability: Reachability = new Reachability({
-      ...reaching,
-      async attempt() {
-        await reaching.attempt()
-        if (engine.attempts === 1) reachability.lost(away)
+    const reachability: Reachability = new Reachability(
+      {
+        ...reaching,
+        async attempt() {
+          await reaching.attempt()
+          if (engine.attempts === 1) reachability.lost(away)
+        },
       },
-    }, host, silentLogger, 1_000)
+      host,
+      silentLogger,
+      1_000,
+    )
     assert.equal((await reachability.start())?.reason, away.reason)
     await host.pass(50)
     reachability.assert()

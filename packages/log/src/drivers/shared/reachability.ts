@@ -9,8 +9,9 @@ export interface Reaching {
 }
 
 /**
- * Keeps an engine within reach: attempts it until it succeeds, and again whenever it is lost, after pauses that double up to `reconnectMsMax`, with jitter. Until then
- * it says why not. An outage is logged once, and so is its end; the next one only if the engine was within reach for as long as the longest pause.
+ * Keeps an engine within reach: attempts it until it succeeds, and again whenever it is lost, after pauses that double
+ * up to `reconnectMsMax`, with jitter. Until then it says why not. An outage is logged once, and so is its end; the
+ * next one only if the engine was within reach for as long as the longest pause.
  */
 export class Reachability {
   readonly #reaching: Reaching
@@ -106,7 +107,10 @@ export class Reachability {
     this.#trouble = why
     if (this.#told === 'nothing') {
       this.#told = 'lost'
-      this.#logger.warn({ engine: this.#reaching.engine, error: why }, `${this.#reaching.engine} cannot be reached: calls of the log are refused until it can, which is tried again and again`)
+      this.#logger.warn(
+        { engine: this.#reaching.engine, error: why },
+        `${this.#reaching.engine} cannot be reached: calls of the log are refused until it can, which is tried again and again`,
+      )
     }
     this.#later()
   }

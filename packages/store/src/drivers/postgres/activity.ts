@@ -1,12 +1,12 @@
 import type { Host } from '@atoll/host'
 
 /**
- * Tells whether a work waits for its store, or for something else. It waits for its store while a statement is unanswered; and an answer
- * takes no longer than the end of the turn in which it arrives to get to who asked. Who has not asked again by then, nor ended, waits
- * for something outside.
+ * Tells whether a work waits for its store, or for something else. It waits for its store while a statement is
+ * unanswered; and an answer takes no longer than the end of the turn in which it arrives to get to who asked. Who has
+ * not asked again by then, nor ended, waits for something outside.
  *
- * Reads of committed state count as well: a work may ask for them. Whose they are nobody knows, so those that began while it was at work
- * count for it, which puts off the verdict and does not change it.
+ * Reads of committed state count as well: a work may ask for them. Whose they are nobody knows, so those that began
+ * while it was at work count for it, which puts off the verdict and does not change it.
  */
 export class Activity {
   readonly #host: Host

@@ -22,7 +22,10 @@ export interface Found {
 
 /** One question, because every start asks it for every store. Needs no rights. */
 export async function examinePlace(client: Client, { schema, role }: Place): Promise<Found> {
-  const { rows } = await client.query<Omit<Found, 'tables' | 'deferred' | Condition> & Record<Condition, 0 | 1 | boolean> & { tables: string; deferred: string }>(sql, [schema, role])
+  const { rows } = await client.query<
+    Omit<Found, 'tables' | 'deferred' | Condition> &
+      Record<Condition, 0 | 1 | boolean> & { tables: string; deferred: string }
+  >(sql, [schema, role])
   const found = rows[0]! // there is one for whoever asks
   return {
     user: found.user,
@@ -40,7 +43,10 @@ export async function examinePlace(client: Client, { schema, role }: Place): Pro
 
 type Condition = 'isSuperuser' | 'mayMakeRoles' | 'hasRole' | 'isMember' | 'hasSchema' | 'isReady'
 
-/** A name that belongs to constraints of both kinds is left out, for one cannot be told from the other; it is checked at the commit. */
+/**
+ * A name that belongs to constraints of both kinds is left out, for one cannot be told from the other; it is checked at
+ * the commit.
+ */
 const sql = `
   SELECT me.rolname::text AS user, me.rolsuper AS "isSuperuser", me.rolsuper OR me.rolcreaterole AS "mayMakeRoles",
     owner.oid IS NOT NULL AS "hasRole", coalesce(pg_has_role(owner.oid, 'MEMBER'), false) AS "isMember",

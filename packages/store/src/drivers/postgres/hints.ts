@@ -2,8 +2,8 @@ import type { Host } from '@atoll/host'
 import { listen, type Listening, type Pool } from '@atoll/postgres'
 
 /**
- * Tells other processes of news in a store, and hears of theirs, by NOTIFY. Outside of transactions, which would queue for it; so a hint
- * may be lost, and whoever needs to know looks now and then.
+ * Tells other processes of news in a store, and hears of theirs, by NOTIFY. Outside of transactions, which would queue
+ * for it; so a hint may be lost, and whoever needs to know looks now and then.
  */
 export class Hints {
   readonly #pool: Pool
@@ -31,7 +31,12 @@ export class Hints {
   watch(store: string, listener: () => void): () => void {
     const listeners = this.#listeners.get(store) ?? new Set()
     this.#listeners.set(store, listeners.add(listener))
-    this.#listening ??= listen(this.#pool, this.#channel, (payload) => this.#hear(payload), () => this.#lookAll())
+    this.#listening ??= listen(
+      this.#pool,
+      this.#channel,
+      (payload) => this.#hear(payload),
+      () => this.#lookAll(),
+    )
     return () => void listeners.delete(listener)
   }
 
@@ -45,7 +50,9 @@ export class Hints {
   async #tellNow(store: string): Promise<void> {
     do {
       this.#telling.set(store, false)
-      await this.#pool.query('SELECT pg_notify($1, $2)', [this.#channel, `${this.#own} ${store}`]).catch(() => undefined) // a hint, no more
+      await this.#pool
+        .query('SELECT pg_notify($1, $2)', [this.#channel, `${this.#own} ${store}`])
+        .catch(() => undefined) // a hint, no more
     } while (this.#telling.get(store) && !this.#closed)
     this.#telling.delete(store)
   }

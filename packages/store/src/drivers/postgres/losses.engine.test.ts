@@ -8,7 +8,15 @@ import { engineUrl, startEngine, startProxy, type Proxy } from '@atoll/engines'
 import { quoteIdentifier, type Pool } from '@atoll/postgres'
 import type { Store, Transaction } from '../../driver.ts'
 import { programOf } from '../../../test/postgres-programs.ts'
-import { counters, emit, inPostgresWorld, insertCounter, namesIn, until, type PostgresWorld } from '../../../test/postgres-world.ts'
+import {
+  counters,
+  emit,
+  inPostgresWorld,
+  insertCounter,
+  namesIn,
+  until,
+  type PostgresWorld,
+} from '../../../test/postgres-world.ts'
 
 const unavailable = { code: 'UNAVAILABLE' }
 
@@ -24,7 +32,12 @@ describe('a store in PostgreSQL whose connection is lost', () => {
         await askOn(tx)
       })
       const behind = store.write((tx) => tx.run(insertCounter, ['behind', 1]))
-      await Promise.all([pid.then((found) => terminate(world.admin, found)), assert.rejects(before, unavailable), assert.rejects(during, unavailable), behind])
+      await Promise.all([
+        pid.then((found) => terminate(world.admin, found)),
+        assert.rejects(before, unavailable),
+        assert.rejects(during, unavailable),
+        behind,
+      ])
       assert.deepEqual(await namesIn(store), ['behind'])
     }))
 
@@ -48,7 +61,10 @@ describe('a store in PostgreSQL whose connection is lost', () => {
       const writing = store.write(async (tx) => (await tx.run(emit, ['a']), await tx.run(insertCounter, ['a', 1])))
       const lost = assert.rejects(writing, /^AtollError: UNAVAILABLE: a commit of .* whether it took effect is unknown/)
       await until('the commit', async () => {
-        const { rows } = await world.admin.query<{ pid: number }>(`SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND query = 'COMMIT' AND state = 'active'`, [`atoll ${world.system} orders`])
+        const { rows } = await world.admin.query<{ pid: number }>(
+          `SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND query = 'COMMIT' AND state = 'active'`,
+          [`atoll ${world.system} orders`],
+        )
         for (const { pid } of rows) await terminate(world.admin, pid)
         return rows.length > 0
       })
@@ -63,12 +79,22 @@ describe('a store in PostgreSQL whose connection is lost', () => {
       const stores = await Promise.all([1, 2, 3, 4].map(() => world.open('orders')))
       let open = true
       const terminating = until('the writers to be done', async () => {
-        const { rows } = await world.admin.query<{ pid: number }>('SELECT pid FROM pg_stat_activity WHERE application_name = $1 ORDER BY random() LIMIT 1', [`atoll ${world.system} orders`])
+        const { rows } = await world.admin.query<{ pid: number }>(
+          'SELECT pid FROM pg_stat_activity WHERE application_name = $1 ORDER BY random() LIMIT 1',
+          [`atoll ${world.system} orders`],
+        )
         for (const { pid } of rows) await terminate(world.admin, pid)
         return !open
       })
       const names = stores.flatMap((_, store) => Array.from({ length: 100 }, (_, index) => `${store}.${index}`))
-      const outcomes = await Promise.all(stores.map((store, index) => writeEach(store, names.filter((name) => name.startsWith(`${index}.`)))))
+      const outcomes = await Promise.all(
+        stores.map((store, index) =>
+          writeEach(
+            store,
+            names.filter((name) => name.startsWith(`${index}.`)),
+          ),
+        ),
+      )
       open = false
       await terminating
       await assertExact(world.admin, world.schemaOf('orders'), outcomes.flat())
@@ -106,7 +132,10 @@ describe('a store in PostgreSQL behind a network', () => {
       const other = await world.open('orders', counters, { lockMs: 15_000 })
       await Promise.all([lost, other.write((tx) => tx.run(insertCounter, ['of another', 1]))])
       const since = performance.now()
-      await assert.rejects(store.write((tx) => tx.run(insertCounter, ['into the void', 1])), unavailable)
+      await assert.rejects(
+        store.write((tx) => tx.run(insertCounter, ['into the void', 1])),
+        unavailable,
+      )
       assert.ok(performance.now() - since < 20_000)
       await proxy.pass()
       await store.write((tx) => tx.run(insertCounter, ['next', 1]))
@@ -125,11 +154,19 @@ describe('a store in a PostgreSQL that is killed', () => {
         stores[1]!.watch(() => heard++)
         const outcomes: Outcome[] = []
         for (const round of [1, 2]) {
-          const writing = stores.map((store, index) => writeEach(store, Array.from({ length: 150 }, (_, count) => `${round}.${index}.${count}`)))
+          const writing = stores.map((store, index) =>
+            writeEach(
+              store,
+              Array.from({ length: 150 }, (_, count) => `${round}.${index}.${count}`),
+            ),
+          )
           await until('some to be written', async () => (await namesIn(stores[0]!).catch(() => [])).length > round * 10)
           await server.kill()
           outcomes.push(...(await Promise.all(writing)).flat())
-          await assert.rejects(stores[0]!.write((tx) => tx.run(insertCounter, ['nobody is there', 1])), unavailable)
+          await assert.rejects(
+            stores[0]!.write((tx) => tx.run(insertCounter, ['nobody is there', 1])),
+            unavailable,
+          )
           await server.restart()
           const name = `after ${round}`
           outcomes.push({ name, ok: await stores[0]!.write((tx) => tx.run(insertCounter, [name, 1])).then(() => true) })
@@ -163,21 +200,34 @@ async function writeEach(store: Store, names: readonly string[]): Promise<Outcom
   return outcomes
 }
 
-/** The table has no two rows of a name; so what was written twice would have been rejected the second time, with another code. */
+/**
+ * The table has no two rows of a name; so what was written twice would have been rejected the second time, with another
+ * code.
+ */
 async function assertExact(admin: Pool, schema: string, outcomes: readonly Outcome[]): Promise<void> {
   const { rows } = await admin.query<{ name: string }>(`SELECT name FROM ${quoteIdentifier(schema)}.counters`)
   const there = new Set(rows.map(({ name }) => name))
   assert.ok(outcomes.some(({ ok }) => ok))
-  assert.deepEqual(outcomes.filter(({ name, ok }) => ok && !there.has(name)), [])
+  assert.deepEqual(
+    outcomes.filter(({ name, ok }) => ok && !there.has(name)),
+    [],
+  )
 }
 
-async function behindProxy(limits: Parameters<PostgresWorld['open']>[2], work: (store: Store, proxy: Proxy, world: PostgresWorld) => Promise<void>): Promise<void> {
+async function behindProxy(
+  limits: Parameters<PostgresWorld['open']>[2],
+  work: (store: Store, proxy: Proxy, world: PostgresWorld) => Promise<void>,
+): Promise<void> {
   await inPostgresWorld(async (world) => {
     const url = new URL(engineUrl('postgres'))
     const proxy = await startProxy({ target: { host: url.hostname, port: Number(url.port) } })
     url.port = String(proxy.port)
     try {
-      await work(await world.createDriver({ url: url.href, limits: limits ?? {} }).open('orders', counters), proxy, world)
+      await work(
+        await world.createDriver({ url: url.href, limits: limits ?? {} }).open('orders', counters),
+        proxy,
+        world,
+      )
     } finally {
       await proxy.close()
     }
@@ -205,6 +255,10 @@ async function terminate(admin: Pool, pid: number): Promise<void> {
 
 async function slowCommits(world: PostgresWorld): Promise<void> {
   const schema = quoteIdentifier(world.schemaOf('orders'))
-  await world.admin.query(`CREATE FUNCTION ${schema}.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$`)
-  await world.admin.query(`CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON ${schema}.outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${schema}.dawdle()`)
+  await world.admin.query(
+    `CREATE FUNCTION ${schema}.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$`,
+  )
+  await world.admin.query(
+    `CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON ${schema}.outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${schema}.dawdle()`,
+  )
 }

@@ -18,16 +18,22 @@ export interface Provisioned {
 }
 
 /**
- * Makes a store ready: its role and schema, if the user of the URL may make them, and the migrations that it lacks, all in one transaction,
- * one process at a time. Where nothing is lacking, it only looks.
+ * Makes a store ready: its role and schema, if the user of the URL may make them, and the migrations that it lacks, all
+ * in one transaction, one process at a time. Where nothing is lacking, it only looks.
  *
- * In production the user of the URL is better the service's own role, which can make nothing and reach nothing else; then role and schema
- * must be there.
+ * In production the user of the URL is better the service's own role, which can make nothing and reach nothing else;
+ * then role and schema must be there.
  */
-export async function provision(client: Client, place: Place, migrations: Migrations, host: Host): Promise<Provisioned> {
+export async function provision(
+  client: Client,
+  place: Place,
+  migrations: Migrations,
+  host: Host,
+): Promise<Provisioned> {
   const found = await examinePlace(client, place)
   try {
-    if (found.isReady && mayActAsOwner(found, place) && (await lacking(client, place, migrations, host)).length === 0) return toProvisioned(found, place)
+    if (found.isReady && mayActAsOwner(found, place) && (await lacking(client, place, migrations, host)).length === 0)
+      return toProvisioned(found, place)
     return await provisionAlone(client, place, migrations, host)
   } catch (error) {
     throw sqlStateOf(error) === NOT_ALLOWED ? cannotOpen(found, place, error) : AtollError.from(error)
@@ -42,12 +48,15 @@ async function provisionAlone(client: Client, place: Place, migrations: Migratio
     await makePlace(client, found, place)
     if (found.user !== place.role) await client.query(`SET LOCAL ROLE ${quoteIdentifier(place.role)}`)
     await client.query(`SET LOCAL search_path = ${quoteIdentifier(place.schema)}`)
-    await client.query('CREATE TABLE IF NOT EXISTS atoll_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL, applied_at BIGINT NOT NULL)')
+    await client.query(
+      'CREATE TABLE IF NOT EXISTS atoll_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL, applied_at BIGINT NOT NULL)',
+    )
     // Whoever writes the store locks this table, which belongs to nobody else and holds nothing.
     await client.query('CREATE TABLE IF NOT EXISTS atoll_writer ()')
     await migrate(client, place, migrations, host)
     const { tables, deferred } = await examinePlace(client, place)
-    const provisioned = toProvisioned({ user: found.user, tables, deferred }, place) // by now the session acts as the role
+    // by now the session acts as the role
+    const provisioned = toProvisioned({ user: found.user, tables, deferred }, place)
     await client.query('COMMIT')
     return provisioned
   } catch (error) {
@@ -56,7 +65,10 @@ async function provisionAlone(client: Client, place: Place, migrations: Migratio
   }
 }
 
-function toProvisioned({ user, tables, deferred }: Pick<Found, 'user' | 'tables' | 'deferred'>, { schema, role }: Place): Provisioned {
+function toProvisioned(
+  { user, tables, deferred }: Pick<Found, 'user' | 'tables' | 'deferred'>,
+  { schema, role }: Place,
+): Provisioned {
   const names = deferred.map((name) => `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`)
   return { role: user === role ? undefined : role, tables, deferred: names.length > 0 ? names.join(', ') : undefined }
 }
@@ -103,16 +115,28 @@ function cannotOpen({ user, hasRole, hasSchema, owner, isMember }: Found, place:
   if (!isOwner) orders.push(`GRANT ${role} TO ${quoteIdentifier(user)}`)
   const instead = isOwner ? '' : `. Or leave the GRANT out, and give the URL of ${place.role} to its service alone`
   const subject = `user ${user} may not open schema ${place.schema}, which belongs to role ${place.role}`
-  return new AtollError('UNAVAILABLE', `${subject}. Have an administrator run: ${orders.map((order) => `${order};`).join(' ')}${instead}`, cause === undefined ? {} : { cause })
+  return new AtollError(
+    'UNAVAILABLE',
+    `${subject}. Have an administrator run: ${orders.map((order) => `${order};`).join(' ')}${instead}`,
+    cause === undefined ? {} : { cause },
+  )
 }
 
-/** The names of the migrations that were not applied. STORE_NEWER or MIGRATION_CHANGED if this code does not fit what was. */
+/**
+ * The names of the migrations that were not applied. STORE_NEWER or MIGRATION_CHANGED if this code does not fit what
+ * was.
+ */
 async function lacking(client: Client, { schema }: Place, migrations: Migrations, host: Host): Promise<string[]> {
-  const { rows } = await client.query<{ name: string; digest: string }>(`SELECT name, digest FROM ${quoteIdentifier(schema)}.atoll_migrations`)
+  const { rows } = await client.query<{ name: string; digest: string }>(
+    `SELECT name, digest FROM ${quoteIdentifier(schema)}.atoll_migrations`,
+  )
   for (const { name, digest } of rows) {
     const migration = migrations[name]
     if (migration === undefined) {
-      throw new AtollError('STORE_NEWER', `schema ${schema} has had migration ${name}, which this code does not know. It was not touched: run the newer version`)
+      throw new AtollError(
+        'STORE_NEWER',
+        `schema ${schema} has had migration ${name}, which this code does not know. It was not touched: run the newer version`,
+      )
     }
     assertUnchanged(`schema ${schema}`, name, host.digest(textOf(migration, 'postgres')), digest)
   }
@@ -123,12 +147,17 @@ async function lacking(client: Client, { schema }: Place, migrations: Migrations
 
 async function migrate(client: Client, place: Place, migrations: Migrations, host: Host): Promise<void> {
   const names = await lacking(client, place, migrations, host)
-  // An older version may be writing: it would have rows in the tables that are to be changed, and each could wait for the other.
+  // An older version may be writing: it would have rows in the tables that are to be changed, and each could wait for
+  // the other.
   if (names.length > 0) await client.query('LOCK TABLE atoll_writer IN EXCLUSIVE MODE')
   for (const name of names) {
     const text = textOf(migrations[name]!, 'postgres') // the names are theirs
     await apply(client, place.schema, name, text)
-    await client.query('INSERT INTO atoll_migrations (name, digest, applied_at) VALUES ($1, $2, $3)', [name, host.digest(text), host.now()])
+    await client.query('INSERT INTO atoll_migrations (name, digest, applied_at) VALUES ($1, $2, $3)', [
+      name,
+      host.digest(text),
+      host.now(),
+    ])
   }
 }
 
@@ -142,14 +171,22 @@ async function apply(client: Client, schema: string, name: string, text: string)
   } catch (error) {
     const failure = AtollError.from(error)
     if (failure.code !== 'INTERNAL' && failure.code !== 'UNSUPPORTED') throw failure
-    throw new AtollError('MIGRATION_FAILED', `migration ${name} of schema ${schema} failed and was undone: ${failure.reason}. Correct its SQL, and start again`, { cause: error })
+    throw new AtollError(
+      'MIGRATION_FAILED',
+      `migration ${name} of schema ${schema} failed and was undone: ${failure.reason}. Correct its SQL, and start again`,
+      { cause: error },
+    )
   }
 }
 
 function assertForMigrations(statement: string): void {
   const words = meaningOf(statement)
   const [order = ''] = words
-  if (/^(ABORT|BEGIN|COMMIT|END|PREPARE|RELEASE|ROLLBACK|SAVEPOINT|START)$/.test(order)) throw new Error(`take ${order} out of it: migrations run in one transaction`)
-  const changesWho = (order === 'SET' || order === 'RESET' || order === 'DISCARD') && words.some((word) => /^(ALL|AUTHORIZATION|ROLE|SEARCH_PATH)$/.test(word))
-  if (changesWho || words.includes('SET_CONFIG')) throw new Error(`take ${order} out of it: migrations run as the role of their service, in its schema`)
+  if (/^(ABORT|BEGIN|COMMIT|END|PREPARE|RELEASE|ROLLBACK|SAVEPOINT|START)$/.test(order))
+    throw new Error(`take ${order} out of it: migrations run in one transaction`)
+  const changesWho =
+    (order === 'SET' || order === 'RESET' || order === 'DISCARD') &&
+    words.some((word) => /^(ALL|AUTHORIZATION|ROLE|SEARCH_PATH)$/.test(word))
+  if (changesWho || words.includes('SET_CONFIG'))
+    throw new Error(`take ${order} out of it: migrations run as the role of their service, in its schema`)
 }

@@ -20,7 +20,9 @@ describe('roles of services in PostgreSQL', () => {
         await assert.rejects(query(`INSERT INTO ${theirs}.counters VALUES ('mine', 1)`), refused)
         await assert.rejects(query(`CREATE TABLE ${theirs}.mine ()`), refused)
         await assert.rejects(query(`DROP SCHEMA ${theirs} CASCADE`), /must be owner/)
-        const { rows } = await query(`SELECT table_name FROM information_schema.tables WHERE table_schema = '${world.schemaOf('orders')}'`)
+        const { rows } = await query(
+          `SELECT table_name FROM information_schema.tables WHERE table_schema = '${world.schemaOf('orders')}'`,
+        )
         assert.deepEqual(rows, [])
       })
     }))
@@ -30,7 +32,10 @@ describe('roles of services in PostgreSQL', () => {
       await world.open('orders')
       const stock = await world.open('stock')
       const look = { sql: `SELECT name FROM ${quoteIdentifier(world.schemaOf('orders'))}.counters` }
-      await assert.rejects(stock.write((tx) => tx.all(look)), /permission denied/)
+      await assert.rejects(
+        stock.write((tx) => tx.all(look)),
+        /permission denied/,
+      )
       await assert.rejects(stock.reader.all(look), /permission denied/)
     }))
 
@@ -48,7 +53,11 @@ describe('roles of services in PostgreSQL', () => {
         'SELECT 1; RESET ROLE',
       ]
       for (const sql of ways) {
-        await assert.rejects(store.write((tx) => tx.all({ sql })), /UNSUPPORTED|multiple commands/, sql)
+        await assert.rejects(
+          store.write((tx) => tx.all({ sql })),
+          /UNSUPPORTED|multiple commands/,
+          sql,
+        )
         await assert.rejects(store.reader.all({ sql }), /UNSUPPORTED|multiple commands/, sql)
       }
       const who = { sql: 'SELECT current_user::text AS name' }
@@ -59,7 +68,14 @@ describe('roles of services in PostgreSQL', () => {
   it('cannot be left by a migration, nor its transaction ended', () =>
     inPostgresWorld(async (world) => {
       const driver = world.createDriver()
-      for (const sql of ['RESET ROLE', '/* a */ SET ROLE NONE', `SELECT set_config('role', 'none', false)`, 'SET search_path = public', '-- a\nCOMMIT', 'SELECT 1; ROLLBACK']) {
+      for (const sql of [
+        'RESET ROLE',
+        '/* a */ SET ROLE NONE',
+        `SELECT set_config('role', 'none', false)`,
+        'SET search_path = public',
+        '-- a\nCOMMIT',
+        'SELECT 1; ROLLBACK',
+      ]) {
         await assert.rejects(driver.open('orders', { '0001': sql }), { code: 'MIGRATION_FAILED' }, sql)
       }
       assert.equal(await driver.exists('orders'), false)
@@ -70,7 +86,12 @@ describe('roles of services in PostgreSQL', () => {
       const driver = world.createDriver()
       await driver.open('reading', counters)
       await driver.open('reading.pages.1', { '0001': 'CREATE TABLE pages (id TEXT PRIMARY KEY)' })
-      assert.deepEqual(await driver.openReader(['reading', 'reading.pages.1']).all({ sql: 'SELECT count(*) AS pages, (SELECT count(*) FROM counters) AS counters FROM pages' }), [{ pages: 0, counters: 0 }])
+      assert.deepEqual(
+        await driver
+          .openReader(['reading', 'reading.pages.1'])
+          .all({ sql: 'SELECT count(*) AS pages, (SELECT count(*) FROM counters) AS counters FROM pages' }),
+        [{ pages: 0, counters: 0 }],
+      )
     }))
 
   it('as users of the URL open the store that is theirs, and no other', () =>
@@ -94,13 +115,23 @@ describe('roles of services in PostgreSQL', () => {
       const url = await addUser(world, user)
       await world.admin.query(`GRANT ${quoteIdentifier(world.schemaOf('orders'))} TO ${quoteIdentifier(user)}`)
       const orders = await world.createDriver({ url }).open('orders', counters)
-      assert.deepEqual(await orders.reader.get({ sql: 'SELECT current_user::text AS name' }), { name: world.schemaOf('orders') })
+      assert.deepEqual(await orders.reader.get({ sql: 'SELECT current_user::text AS name' }), {
+        name: world.schemaOf('orders'),
+      })
     }))
 
   for (const [what, prepare] of [
     ['neither role nor schema', async () => {}],
-    ['a role', async (world: PostgresWorld) => void (await world.admin.query(`CREATE ROLE ${quoteIdentifier(world.schemaOf('orders'))}`))],
-    ['a schema of somebody else', async (world: PostgresWorld) => void (await world.admin.query(`CREATE SCHEMA ${quoteIdentifier(world.schemaOf('orders'))}`))],
+    [
+      'a role',
+      async (world: PostgresWorld) =>
+        void (await world.admin.query(`CREATE ROLE ${quoteIdentifier(world.schemaOf('orders'))}`)),
+    ],
+    [
+      'a schema of somebody else',
+      async (world: PostgresWorld) =>
+        void (await world.admin.query(`CREATE SCHEMA ${quoteIdentifier(world.schemaOf('orders'))}`)),
+    ],
   ] as const) {
     it(`are named with all that must be run, where there is ${what} and the user may make neither`, () =>
       inPostgresWorld(async (world) => {
@@ -126,7 +157,10 @@ describe('names in PostgreSQL', () => {
         const [ours, theirs] = [await one.open('orders'), await two.open('orders')]
         await ours.write((tx) => tx.run(insertCounter, ['ours', 1]))
         assert.deepEqual(await namesIn(theirs), [])
-        await assert.rejects(theirs.reader.all({ sql: `SELECT * FROM ${quoteIdentifier(one.schemaOf('orders'))}.counters` }), /permission denied/)
+        await assert.rejects(
+          theirs.reader.all({ sql: `SELECT * FROM ${quoteIdentifier(one.schemaOf('orders'))}.counters` }),
+          /permission denied/,
+        )
       }),
     ))
 
@@ -137,7 +171,9 @@ describe('names in PostgreSQL', () => {
       await driver.open(fits, counters)
       await assert.rejects(driver.open(`${fits}a`, counters), { code: 'DEFINITION_INVALID' })
       for (const system of ['pg', 'with_underscore', 'a'.repeat(32), '', 'Upper']) {
-        assert.throws(() => createPostgresStores({ url: engineUrl('postgres'), system, host: createNodeHost() }), { code: 'DEFINITION_INVALID' })
+        assert.throws(() => createPostgresStores({ url: engineUrl('postgres'), system, host: createNodeHost() }), {
+          code: 'DEFINITION_INVALID',
+        })
       }
     }))
 })
@@ -151,8 +187,18 @@ async function addUser(world: PostgresWorld, name: string): Promise<string> {
   return url.href
 }
 
-async function asRole(world: PostgresWorld, service: string, work: (query: (sql: string) => Promise<{ rows: unknown[] }>) => Promise<void>): Promise<void> {
-  const pool = openPool({ url: engineUrl('postgres'), host: createNodeHost(), applicationName: 'tests', connectionsMax: 1, role: world.schemaOf(service) })
+async function asRole(
+  world: PostgresWorld,
+  service: string,
+  work: (query: (sql: string) => Promise<{ rows: unknown[] }>) => Promise<void>,
+): Promise<void> {
+  const pool = openPool({
+    url: engineUrl('postgres'),
+    host: createNodeHost(),
+    applicationName: 'tests',
+    connectionsMax: 1,
+    role: world.schemaOf(service),
+  })
   try {
     await work((sql) => pool.query(sql))
   } finally {

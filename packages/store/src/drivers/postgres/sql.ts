@@ -1,9 +1,13 @@
 import { AtollError } from '@atoll/host'
 import type { Token as MeaningToken } from '../../own-tables.ts'
 
-// What the SQL of services means in PostgreSQL. Services write for no engine in particular; these are the words in which both differ.
+// What the SQL of services means in PostgreSQL. Services write for no engine in particular; these are the words in
+// which both differ.
 
-/** `?` for each parameter becomes `$1`, `$2`, …. What has numbered parameters already, as Kysely writes them, stays as it is. */
+/**
+ * `?` for each parameter becomes `$1`, `$2`, …. What has numbered parameters already, as Kysely writes them, stays as
+ * it is.
+ */
 export function numberParameters(sql: string): string {
   const tokens = tokenize(sql)
   if (tokens.some((token) => token.kind === 'parameter' && token.text !== '?')) return sql
@@ -12,8 +16,9 @@ export function numberParameters(sql: string): string {
 }
 
 /**
- * A migration as PostgreSQL reads it: column types and table options that are SQLite's become what they mean, so that a column keeps what
- * it kept and sorts as it sorted. Everything else stays as it is. Throws UNSUPPORTED for what has no counterpart.
+ * A migration as PostgreSQL reads it: column types and table options that are SQLite's become what they mean, so that a
+ * column keeps what it kept and sorts as it sorted. Everything else stays as it is. Throws UNSUPPORTED for what has no
+ * counterpart.
  */
 export function translateMigration(sql: string): string {
   return migrationStatements(sql).join('')
@@ -21,12 +26,18 @@ export function translateMigration(sql: string): string {
 
 /** The same, statement by statement, for they can only be sent so. */
 export function migrationStatements(sql: string): string[] {
-  return statementsOf(tokenize(sql)).filter((tokens) => tokens.some(isMeaning)).map(translateStatement)
+  return statementsOf(tokenize(sql))
+    .filter((tokens) => tokens.some(isMeaning))
+    .map(translateStatement)
 }
 
-/** The words, names and marks of a statement, in upper case: without texts, and without what is only said in passing. */
+/**
+ * The words, names and marks of a statement, in upper case: without texts, and without what is only said in passing.
+ */
 export function meaningOf(sql: string): string[] {
-  return tokenize(sql).filter((token) => token.kind === 'word' || token.kind === 'quoted' || token.kind === 'mark').map((token) => token.text.replaceAll('"', '').toUpperCase())
+  return tokenize(sql)
+    .filter((token) => token.kind === 'word' || token.kind === 'quoted' || token.kind === 'mark')
+    .map((token) => token.text.replaceAll('"', '').toUpperCase())
 }
 
 interface Token {
@@ -38,7 +49,11 @@ interface Token {
 export function meaningTokens(sql: string): MeaningToken[] {
   const tokens = tokenize(sql).filter(isMeaning)
   const hasBody = tokens.slice(0, 4).some((token) => /^(FUNCTION|PROCEDURE|DO)$/.test(upper(token)))
-  return hasBody ? tokens.flatMap((token) => (token.kind === 'string' ? [END, ...tokenize(bodyOf(token.text)).filter(isMeaning)] : [token])) : tokens
+  return hasBody
+    ? tokens.flatMap((token) =>
+        token.kind === 'string' ? [END, ...tokenize(bodyOf(token.text)).filter(isMeaning)] : [token],
+      )
+    : tokens
 }
 
 const END: MeaningToken = { kind: 'mark', text: ';' }
@@ -47,7 +62,10 @@ function bodyOf(text: string): string {
   return text.replace(/^(\$\w*\$|e?')|(\$\w*\$|')$/gi, '')
 }
 
-/** A token of each kind; the first that fits. Groups are looked at by their numbers: to look through their names costs more than all the rest. */
+/**
+ * A token of each kind; the first that fits. Groups are looked at by their numbers: to look through their names costs
+ * more than all the rest.
+ */
 const pattern = new RegExp(
   [
     /(\s+|--[^\n\r]*|\/\*)/,
@@ -68,7 +86,10 @@ function tokenize(sql: string): Token[] {
   for (let found = pattern.exec(sql); found; found = pattern.exec(sql)) {
     const [start, space, string, , quoted, parameter, word] = found
     if (start === '/*') pattern.lastIndex = commentEnd(sql, found.index)
-    tokens.push({ text: sql.slice(found.index, pattern.lastIndex), kind: word ? 'word' : space ? 'space' : parameter ? 'parameter' : quoted ? 'quoted' : string ? 'string' : 'mark' })
+    tokens.push({
+      text: sql.slice(found.index, pattern.lastIndex),
+      kind: word ? 'word' : space ? 'space' : parameter ? 'parameter' : quoted ? 'quoted' : string ? 'string' : 'mark',
+    })
   }
   return tokens
 }
@@ -114,8 +135,9 @@ function translateTable(tokens: Token[]): string {
 }
 
 /**
- * The column that SQLite fills in by itself: its type is INTEGER, in this very word, and it alone is the primary key, whether that is said
- * with the column or after all of them. PostgreSQL's own words for where numbers come from are left to PostgreSQL.
+ * The column that SQLite fills in by itself: its type is INTEGER, in this very word, and it alone is the primary key,
+ * whether that is said with the column or after all of them. PostgreSQL's own words for where numbers come from are
+ * left to PostgreSQL.
  */
 function findNumbered(items: readonly Token[][]): Token[] | undefined {
   const key = items.flatMap((item) => keyOf(item) ?? [])
@@ -132,7 +154,8 @@ function findNumbered(items: readonly Token[][]): Token[] | undefined {
 function keyOf(item: Token[]): string[] | undefined {
   const first = item[nextMeaning(item, 0)]
   const open = item.findIndex((token) => token.text === '(')
-  if (!first || open < 0 || !constraints.has(upper(first)) || !wordsOf(outerOf(item)).includes('PRIMARY')) return undefined
+  if (!first || open < 0 || !constraints.has(upper(first)) || !wordsOf(outerOf(item)).includes('PRIMARY'))
+    return undefined
   return itemsOf(item.slice(open + 1, closingOf(item, open))).map((column) => nameOf(column.find(isMeaning)))
 }
 
@@ -151,7 +174,8 @@ function translateColumn(tokens: Token[], isNumbered = false): string {
   if (!column) return write(tokens)
   const { type, rest } = column
   const head = write(column.head)
-  if (isNumbered) return `${head}BIGINT GENERATED BY DEFAULT AS IDENTITY${write(rest.filter((token) => upper(token) !== 'AUTOINCREMENT'))}`
+  if (isNumbered)
+    return `${head}BIGINT GENERATED BY DEFAULT AS IDENTITY${write(rest.filter((token) => upper(token) !== 'AUTOINCREMENT'))}`
   const sorted = upper(type) === 'TEXT' && !wordsOf(rest).includes('COLLATE') ? ' COLLATE "C"' : ''
   if (upper(type) === 'ANY') throw unsupported('the column type ANY', 'use one type, or JSON in TEXT')
   return `${head}${types[upper(type)] ?? type.text}${sorted}${write(rest)}`
@@ -165,7 +189,10 @@ interface Column {
   readonly rest: readonly Token[]
 }
 
-/** A column's definition: name, type, the rest. A constraint of the table begins with a word that no column's name may be, and has no type. */
+/**
+ * A column's definition: name, type, the rest. A constraint of the table begins with a word that no column's name may
+ * be, and has no type.
+ */
 function toColumn(tokens: readonly Token[]): Column | undefined {
   const at = nextMeaning(tokens, 0)
   const end = nextMeaning(tokens, at + 1)
@@ -174,9 +201,25 @@ function toColumn(tokens: readonly Token[]): Column | undefined {
   return { head: tokens.slice(0, end), name, type, rest: tokens.slice(end + 1) }
 }
 
-/** SQLite's names for what PostgreSQL calls otherwise. INTEGER there has up to 64 bits, REAL 64, and TEXT sorts by its bytes. */
-const types: Readonly<Record<string, string>> = { INTEGER: 'BIGINT', INT: 'BIGINT', REAL: 'DOUBLE PRECISION', BLOB: 'BYTEA' }
-const constraints: ReadonlySet<string> = new Set(['CONSTRAINT', 'PRIMARY', 'UNIQUE', 'CHECK', 'FOREIGN', 'EXCLUDE', 'LIKE'])
+/**
+ * SQLite's names for what PostgreSQL calls otherwise. INTEGER there has up to 64 bits, REAL 64, and TEXT sorts by its
+ * bytes.
+ */
+const types: Readonly<Record<string, string>> = {
+  INTEGER: 'BIGINT',
+  INT: 'BIGINT',
+  REAL: 'DOUBLE PRECISION',
+  BLOB: 'BYTEA',
+}
+const constraints: ReadonlySet<string> = new Set([
+  'CONSTRAINT',
+  'PRIMARY',
+  'UNIQUE',
+  'CHECK',
+  'FOREIGN',
+  'EXCLUDE',
+  'LIKE',
+])
 
 /** STRICT is how PostgreSQL always is, and WITHOUT ROWID has no meaning there. */
 function withoutOptions(tokens: Token[]): string {
@@ -189,7 +232,8 @@ function write(tokens: readonly Token[]): string {
   for (const [index, token] of tokens.entries()) {
     const word = upper(token)
     if (word === 'AUTOINCREMENT') throw unsupported('AUTOINCREMENT here', 'it belongs behind INTEGER PRIMARY KEY')
-    if (word === 'COLLATE' && /^"?NOCASE"?$/i.test(tokens[nextMeaning(tokens, index + 1)]?.text ?? '')) throw unsupported('COLLATE NOCASE', 'keep a column in lower case beside it, and search that')
+    if (word === 'COLLATE' && /^"?NOCASE"?$/i.test(tokens[nextMeaning(tokens, index + 1)]?.text ?? ''))
+      throw unsupported('COLLATE NOCASE', 'keep a column in lower case beside it, and search that')
   }
   return tokens.map((token) => token.text).join('')
 }
@@ -251,5 +295,8 @@ function upper(token: Token): string {
 }
 
 function unsupported(what: string, instead: string): AtollError {
-  return new AtollError('UNSUPPORTED', `PostgreSQL has no ${what}: ${instead}; or give the migration a text of its own for PostgreSQL, { sqlite, postgres }`)
+  return new AtollError(
+    'UNSUPPORTED',
+    `PostgreSQL has no ${what}: ${instead}; or give the migration a text of its own for PostgreSQL, { sqlite, postgres }`,
+  )
 }

@@ -15,13 +15,21 @@ export const postgresDialect: DialectParts = {
 /** What a caller means who gives no parameters. */
 export const noParams: readonly Value[] = []
 
-/** What a statement begins with that begins, ends or undoes transactions, changes who asks or what for, runs what cannot be seen, or leaves something behind in the connection. */
+/**
+ * What a statement begins with that begins, ends or undoes transactions, changes who asks or what for, runs what cannot
+ * be seen, or leaves something behind in the connection.
+ */
 const refusedOrders = new Set(
   `ABORT BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMIT COPY DEALLOCATE DECLARE DISCARD DO END EXECUTE FETCH GRANT LISTEN LOAD LOCK MOVE NOTIFY PREPARE
    REASSIGN REINDEX RELEASE RESET REVOKE ROLLBACK SAVEPOINT SECURITY SET START UNLISTEN VACUUM`.split(/\s+/),
 )
-/** What is not to be made, changed or dropped: what is the server's, and what would be another thing on the next connection. */
-const refusedThings = new Set('DATABASE EXTENSION GLOBAL GROUP LOCAL ROLE SCHEMA SYSTEM TABLESPACE TEMP TEMPORARY USER'.split(' '))
+/**
+ * What is not to be made, changed or dropped: what is the server's, and what would be another thing on the next
+ * connection.
+ */
+const refusedThings = new Set(
+  'DATABASE EXTENSION GLOBAL GROUP LOCAL ROLE SCHEMA SYSTEM TABLESPACE TEMP TEMPORARY USER'.split(' '),
+)
 /** Functions that do the same: settings, and locks that outlive their transaction. */
 const refusedFunction = /^(SET_CONFIG|PG_(TRY_)?ADVISORY_(UN)?LOCK(_ALL|_SHARED)?)$/
 
@@ -34,7 +42,10 @@ function isForServices(sql: string): boolean {
 
 const texts = new WeakMap<Statement, string>()
 
-/** The text of a statement for PostgreSQL, made once. Throws UNSUPPORTED for what is not for services, and for what is not for this one. */
+/**
+ * The text of a statement for PostgreSQL, made once. Throws UNSUPPORTED for what is not for services, and for what is
+ * not for this one.
+ */
 export function textOf(statement: Statement): string {
   let text = texts.get(statement)
   if (text === undefined) {
@@ -50,6 +61,7 @@ const insertTexts = new WeakMap<InsertStatement, string>()
 /** The same, answering the key that the store gave. */
 export function insertTextOf(statement: InsertStatement): string {
   let text = insertTexts.get(statement)
-  if (text === undefined) insertTexts.set(statement, (text = `${textOf(statement)} RETURNING ${quoteIdentifier(statement.key)} AS key`))
+  if (text === undefined)
+    insertTexts.set(statement, (text = `${textOf(statement)} RETURNING ${quoteIdentifier(statement.key)} AS key`))
   return text
 }

@@ -17,7 +17,13 @@ export class PostgresStore implements Store {
   readonly #onClose: () => void
   #closing: Promise<void> | undefined
 
-  constructor(name: string, place: Place, provisioned: Provisioned, parts: { pool: Pool; writer: Writer; reader: Reader; hints: Hints }, onClose: () => void) {
+  constructor(
+    name: string,
+    place: Place,
+    provisioned: Provisioned,
+    parts: { pool: Pool; writer: Writer; reader: Reader; hints: Hints },
+    onClose: () => void,
+  ) {
     this.name = name
     this.place = place
     this.provisioned = provisioned
@@ -28,7 +34,8 @@ export class PostgresStore implements Store {
     this.#onClose = onClose
   }
 
-  readonly write = <T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> => this.writer.write(work, options)
+  readonly write = <T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> =>
+    this.writer.write(work, options)
 
   readonly tell = (): void => this.#hints.tell(this.name)
 

@@ -1,6 +1,14 @@
 import { AtollError } from '@atoll/host'
 import type { Result } from '@atoll/postgres'
-import { storeFailures, type InsertStatement, type Queries, type Row, type Statement, type Transaction, type Value } from '../../driver.ts'
+import {
+  storeFailures,
+  type InsertStatement,
+  type Queries,
+  type Row,
+  type Statement,
+  type Transaction,
+  type Value,
+} from '../../driver.ts'
 import type { Group, Hook } from '../../group.ts'
 import { assertStorable, goesNoFurther, overlapped, usedAfterEnd } from '../../refusals.ts'
 import type { Activity } from './activity.ts'
@@ -79,7 +87,9 @@ export class GroupQueries implements Queries {
     return this.#unanswered > 0
   }
 
-  /** Resolves when nothing that was asked is unanswered. Its user may have forgotten to wait for it, and it may fail. */
+  /**
+   * Resolves when nothing that was asked is unanswered. Its user may have forgotten to wait for it, and it may fail.
+   */
   protected async answered(): Promise<void> {
     if (this.waits) await new Promise<void>((resolve) => this.#onAnswered.push(resolve))
   }
@@ -120,7 +130,8 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
     const depth = ++this.#depth
     const name = `inner_${depth}`
     const hooksBefore = this.#hooks.length
-    this.guarded(() => this.session.set(name)).catch(() => undefined) // it fails where the statement before it has, which is noted
+    // it fails where the statement before it has, which is noted
+    this.guarded(() => this.session.set(name)).catch(() => undefined)
     let result: T
     try {
       result = await work()
@@ -141,7 +152,8 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
     assertStorable(params)
     // What is unanswered may fail, and this behind it, which is the work's own doing.
     if (this.waits) return void this.insert(statement, params).then(onKey, () => undefined)
-    this.session.send<{ key: number }>(insertTextOf(statement), params, ({ rows }) => onKey(rows[0]!.key)) // of the one row that it inserted
+    // of the one row that it inserted
+    this.session.send<{ key: number }>(insertTextOf(statement), params, ({ rows }) => onKey(rows[0]!.key))
   }
 
   beforeCommit(key: object, hook: Hook): void {
@@ -189,7 +201,10 @@ export class PostgresTransaction extends GroupQueries implements Transaction {
     }
   }
 
-  /** Whether the innermost savepoint is the one to end. Two that overlap would undo each other's changes, so then nothing is ended, and the whole work fails. */
+  /**
+   * Whether the innermost savepoint is the one to end. Two that overlap would undo each other's changes, so then
+   * nothing is ended, and the whole work fails.
+   */
   #leave(depth: number): boolean {
     if (this.ended || this.commit.failure) return false
     if (this.#depth-- !== depth) this.#broken ??= overlapped()

@@ -11,8 +11,8 @@ import { begin, GroupSession } from './session.ts'
 import { GroupQueries, PostgresTransaction } from './transaction.ts'
 
 /**
- * The one writer of a store in this process. Works run one after the other, each under a savepoint, and those that come while others are
- * at work share their commit. Nobody is answered before it.
+ * The one writer of a store in this process. Works run one after the other, each under a savepoint, and those that come
+ * while others are at work share their commit. Nobody is answered before it.
  */
 export class Writer {
   readonly #name: string
@@ -20,7 +20,10 @@ export class Writer {
   readonly #host: Host
   readonly #limits: PostgresLimits
   readonly #groupSize: GroupSize
-  /** Constraints that only a commit would check, as they stand in SQL. They are checked for each work, or one would take others with it. */
+  /**
+   * Constraints that only a commit would check, as they stand in SQL. They are checked for each work, or one would take
+   * others with it.
+   */
   readonly #deferred: string | undefined
   readonly #queue: WriteQueue
   #running: Promise<void> | undefined
@@ -72,7 +75,8 @@ export class Writer {
         group?.answer()
         isSecondTry = false
       } catch (error) {
-        const failure = notCommitted(this.#name, AtollError.from(error)) // also where it did not even begin: no work has had a part in that
+        // also where it did not even begin: no work has had a part in that
+        const failure = notCommitted(this.#name, AtollError.from(error))
         group?.reject(failure)
         if (group?.isDisputed || group?.refusal) this.#groupSize.refused()
         if (group) continue
@@ -105,7 +109,10 @@ export class Writer {
     await session.commit()
   }
 
-  /** Whether the next work may join. Behind one that others wait for come only more of its kind: each work here costs several round trips, and the commit is what they wait for. */
+  /**
+   * Whether the next work may join. Behind one that others wait for come only more of its kind: each work here costs
+   * several round trips, and the commit is what they wait for.
+   */
   #hasRoom(group: Group): boolean {
     if (group.count === 0) return true
     if (group.count >= this.#groupSize.worksMax) return false
@@ -117,11 +124,16 @@ export class Writer {
     const { promise: over, resolve: end } = Promise.withResolvers<Outcome>()
     const giveUp = (): void => end({ failure: waited(this.#name, 'a transaction') })
     const activity = new Activity(this.#host, giveUp)
-    const timer = this.#host.after(this.#limits.workMs, () => end({ failure: tookTooLong(this.#name, this.#limits.workMs) }))
+    const timer = this.#host.after(this.#limits.workMs, () =>
+      end({ failure: tookTooLong(this.#name, this.#limits.workMs) }),
+    )
     const tx = new PostgresTransaction(session, activity)
     this.#activity = activity
     try {
-      write.work(tx).then((result) => end({ result }), (failure: unknown) => end({ failure }))
+      write.work(tx).then(
+        (result) => end({ result }),
+        (failure: unknown) => end({ failure }),
+      )
     } catch (failure) {
       end({ failure })
     }
@@ -153,7 +165,10 @@ export class Writer {
     if (session.group.failure || hooks.size === 0) return
     const { promise: idle, reject: giveUp } = Promise.withResolvers<never>()
     idle.catch(() => undefined) // it is raced with the hooks, and may come too late
-    const queries = new GroupQueries(session, new Activity(this.#host, () => giveUp(waited(this.#name, 'a beforeCommit hook'))))
+    const queries = new GroupQueries(
+      session,
+      new Activity(this.#host, () => giveUp(waited(this.#name, 'a beforeCommit hook'))),
+    )
     try {
       await Promise.race([idle, runAll(hooks.values(), queries)])
     } finally {
@@ -162,12 +177,17 @@ export class Writer {
   }
 }
 
-/** How long beginning may take beyond the wait for the writer, milliseconds, before the connection is held to be lost. */
+/**
+ * How long beginning may take beyond the wait for the writer, milliseconds, before the connection is held to be lost.
+ */
 const ANSWER_MS = 2_000
 
 /** It may have waited for something outside while others read, or have asked too much of its store. */
 function tookTooLong(store: string, ms: number): AtollError {
-  return new AtollError('TX_WAITED', `a transaction of ${store} took longer than ${ms} ms (workMs), and was undone: others wait for the same writer. Do before tx what needs no tx, and do less in one`)
+  return new AtollError(
+    'TX_WAITED',
+    `a transaction of ${store} took longer than ${ms} ms (workMs), and was undone: others wait for the same writer. Do before tx what needs no tx, and do less in one`,
+  )
 }
 
 type Outcome = { readonly result: unknown } | { readonly failure: unknown }

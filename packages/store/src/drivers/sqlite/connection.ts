@@ -17,8 +17,8 @@ export const sqliteDialect: DialectParts = {
 export const noParams: readonly Value[] = []
 
 /**
- * One SQLite connection. SQLite runs in this process and answers at once, so everything here is synchronous; the promises of the port
- * are made by those who use it.
+ * One SQLite connection. SQLite runs in this process and answers at once, so everything here is synchronous; the
+ * promises of the port are made by those who use it.
  */
 export class Connection {
   readonly database: Database
@@ -94,8 +94,9 @@ export function allPrepared({ native, answers, writes }: Prepared, params: reado
   return rows.some(isRounded) ? readExactly(native, () => native.all(params).map(exactly)) : rows
 }
 
-// The library makes a number of every integer, rounded where it is beyond 2^53, or a bigint of every one, which is slow. So what is read is read again
-// where a number might be a rounded integer; and what a write returns, which cannot be asked for again, is asked for in bigints at once.
+// The library makes a number of every integer, rounded where it is beyond 2^53, or a bigint of every one, which is
+// slow. So what is read is read again where a number might be a rounded integer; and what a write returns, which cannot
+// be asked for again, is asked for in bigints at once.
 
 function isRounded(row: unknown): boolean {
   const values = row as Row // of columns by their names
@@ -120,7 +121,8 @@ function exactly(row: unknown): unknown {
   const values = row as Row // of columns by their names
   for (const column in values) {
     const value = values[column]
-    if (typeof value === 'bigint' && value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER) values[column] = Number(value)
+    if (typeof value === 'bigint' && value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER)
+      values[column] = Number(value)
   }
   return values
 }

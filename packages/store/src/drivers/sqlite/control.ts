@@ -38,5 +38,9 @@ export interface Savepoint {
 }
 
 function savepoint(database: Database, name: string): Savepoint {
-  return { set: database.prepare(`SAVEPOINT ${name}`), release: database.prepare(`RELEASE ${name}`), undo: database.prepare(`ROLLBACK TO ${name}`) }
+  return {
+    set: database.prepare(`SAVEPOINT ${name}`),
+    release: database.prepare(`RELEASE ${name}`),
+    undo: database.prepare(`ROLLBACK TO ${name}`),
+  }
 }

@@ -8,14 +8,22 @@ import type { Migrations } from '../../driver.ts'
 /** A closed store with enough in it to be damaged. */
 async function fill(world: SqliteWorld): Promise<string> {
   const store = await world.open()
-  await store.write((tx) => tx.runEach(insertNote, Array.from({ length: 2_000 }, (_, index) => [`note number ${index}`])))
+  await store.write((tx) =>
+    tx.runEach(
+      insertNote,
+      Array.from({ length: 2_000 }, (_, index) => [`note number ${index}`]),
+    ),
+  )
   await store.close()
   return world.fileOf('orders')
 }
 
 async function assertRefused(world: SqliteWorld, file: string, code: string, migrations?: Migrations): Promise<void> {
   const before = readFileSync(file)
-  await assert.rejects(world.open(migrations), (error: { code: string; message: string }) => error.code === code && error.message.includes(file))
+  await assert.rejects(
+    world.open(migrations),
+    (error: { code: string; message: string }) => error.code === code && error.message.includes(file),
+  )
   assert.ok(readFileSync(file).equals(before), 'its bytes are others than before')
   assert.ok(!existsSync(`${file}-wal`) || statSync(`${file}-wal`).size === 0, 'something waits to be written to it')
 }
@@ -65,14 +73,20 @@ describe('a SQLite store', () => {
 
   it('is not migrated by SQL that fails, and the refusal says what to do', () =>
     inSqliteWorld({}, async (world) => {
-      await assert.rejects(world.open({ ...notes, '0002-half': 'CREATE TABLE half (a TEXT); CREATE TALBE other (a TEXT)' }), { code: 'MIGRATION_FAILED', message: /0002-half .* was undone: .*TALBE.*\. Correct its SQL, and start again$/ })
+      await assert.rejects(
+        world.open({ ...notes, '0002-half': 'CREATE TABLE half (a TEXT); CREATE TALBE other (a TEXT)' }),
+        { code: 'MIGRATION_FAILED', message: /0002-half .* was undone: .*TALBE.*\. Correct its SQL, and start again$/ },
+      )
       const store = await world.open({ ...notes, '0002-half': 'CREATE TABLE half (a TEXT)' })
       assert.deepEqual(await store.reader.all({ sql: 'SELECT a FROM half' }), [])
     }))
 
   it('is not half migrated by a migration that ends its transaction', () =>
     inSqliteWorld({}, async (world) => {
-      await assert.rejects(world.open({ ...notes, '0002-half': 'CREATE TABLE half (a TEXT); ROLLBACK' }), { code: 'MIGRATION_FAILED', message: /0002-half/ })
+      await assert.rejects(world.open({ ...notes, '0002-half': 'CREATE TABLE half (a TEXT); ROLLBACK' }), {
+        code: 'MIGRATION_FAILED',
+        message: /0002-half/,
+      })
       const store = await world.open()
       assert.deepEqual(await store.reader.all(selectNotes), [])
     }))
@@ -108,7 +122,8 @@ describe('a SQLite store', () => {
 
   it('has a name that is a file name everywhere', () =>
     inSqliteWorld({}, async ({ driver }) => {
-      for (const name of ['', 'Orders', '../orders', 'or ders', 'orders/a']) await assert.rejects(driver.open(name, notes), { code: 'DEFINITION_INVALID' })
+      for (const name of ['', 'Orders', '../orders', 'or ders', 'orders/a'])
+        await assert.rejects(driver.open(name, notes), { code: 'DEFINITION_INVALID' })
     }))
 })
 

@@ -14,8 +14,8 @@ import { Writer } from './writer.ts'
 
 export interface SqliteStoresOptions {
   /**
-   * Where the files lie, one per store. For tests there are two kinds of stores without files: of `':memory:'`, gone when they are
-   * closed; and of {@link createMemoryFolder}, still there when they are opened again.
+   * Where the files lie, one per store. For tests there are two kinds of stores without files: of `':memory:'`, gone
+   * when they are closed; and of {@link createMemoryFolder}, still there when they are opened again.
    */
   folder: string | MemoryFolder
   host: Host
@@ -32,7 +32,9 @@ export function createSqliteStores(options: SqliteStoresOptions): StoreDriver {
 export interface MemoryFolder {
   /** By the name of the store. */
   readonly databases: Map<string, Database>
-  /** The process that has a store open dies: what it has not committed is undone, and what still runs of it is cut off. */
+  /**
+   * The process that has a store open dies: what it has not committed is undone, and what still runs of it is cut off.
+   */
   crash(name: string): void
   /** What is in a store, to be kept beside it; undefined in the midst of a commit. */
   copy(name: string): Uint8Array | undefined
@@ -51,7 +53,11 @@ export function createMemoryFolder(): MemoryFolder {
     },
     copy(name) {
       const database = databases.get(name)
-      if (!database) throw new AtollError('NOT_FOUND', `there is no store ${name} in this folder; there are ${[...databases.keys()].join(', ')}`)
+      if (!database)
+        throw new AtollError(
+          'NOT_FOUND',
+          `there is no store ${name} in this folder; there are ${[...databases.keys()].join(', ')}`,
+        )
       return copyOf(database)
     },
     replace(name, copy) {
@@ -78,11 +84,18 @@ class SqliteStores implements StoreDriver {
     this.#host = host
     this.#limits = limits
     const onDisk = this.#folder !== ':memory:'
-    this.capabilities = { sql: 'sqlite', persistent: onDisk || this.#memory !== undefined, durable: onDisk, groupsCommits: true, writesQueuedMax: limits.writesQueuedMax }
+    this.capabilities = {
+      sql: 'sqlite',
+      persistent: onDisk || this.#memory !== undefined,
+      durable: onDisk,
+      groupsCommits: true,
+      writesQueuedMax: limits.writesQueuedMax,
+    }
   }
 
   readonly open = async (name: string, migrations: Migrations): Promise<Store> => {
-    if (this.#open.has(name)) throw new AtollError('DATA_IN_USE', `store ${name} is open already; a store has one owner`)
+    if (this.#open.has(name))
+      throw new AtollError('DATA_IN_USE', `store ${name} is open already; a store has one owner`)
     const file = this.#fileOf(name)
     if (!this.#inMemory) mkdirSync(this.#folder, { recursive: true, mode: FOLDER_MODE })
     const inspect = (existing: Database): void => checkMigrations(existing, file, migrations, this.#host)
@@ -92,10 +105,15 @@ class SqliteStores implements StoreDriver {
     this.#memory?.databases.set(name, database)
     try {
       migrate(database, file, migrations, this.#host)
-      // Savepoints keep what they may have to undo in memory. Set only now, because a migration may sort more than there is memory.
+      // Savepoints keep what they may have to undo in memory. Set only now, because a migration may sort more than
+      // there is memory.
       database.pragma('temp_store = MEMORY')
       const connection = new Connection(database, file)
-      const writer = new Writer(connection, this.#host, checksAtCommit(database) ? { ...this.#limits, groupWritesMax: 1 } : this.#limits)
+      const writer = new Writer(
+        connection,
+        this.#host,
+        checksAtCommit(database) ? { ...this.#limits, groupWritesMax: 1 } : this.#limits,
+      )
       const reader = this.#inMemory ? new MemoryReader([{ connection, writer }]) : new FileReader(openReadonly(file))
       const store = new SqliteStore(name, connection, writer, reader, () => {
         this.#open.delete(name)
@@ -117,7 +135,10 @@ class SqliteStores implements StoreDriver {
     const [first, ...others] = stores
     if (!first) throw new AtollError('UNSUPPORTED', 'a reader needs at least one store')
     if (stores.length > READER_STORES_MAX) {
-      throw new AtollError('UNSUPPORTED', `one reader over ${stores.length} stores (${names.join(', ')}) is more than SQLite can attach, which is ${READER_STORES_MAX}; put some projections into one`)
+      throw new AtollError(
+        'UNSUPPORTED',
+        `one reader over ${stores.length} stores (${names.join(', ')}) is more than SQLite can attach, which is ${READER_STORES_MAX}; put some projections into one`,
+      )
     }
     refuseTwins(stores.map((store) => ({ name: store.name, tables: tablesOf(store) })))
     const onClose = (): void => void this.#readers.delete(reader)
@@ -126,10 +147,12 @@ class SqliteStores implements StoreDriver {
     return reader
   }
 
-  readonly exists = async (name: string): Promise<boolean> => this.#open.has(name) || (this.#memory?.databases.has(name) ?? (!this.#inMemory && existsSync(this.#fileOf(name))))
+  readonly exists = async (name: string): Promise<boolean> =>
+    this.#open.has(name) || (this.#memory?.databases.has(name) ?? (!this.#inMemory && existsSync(this.#fileOf(name))))
 
   readonly remove = async (name: string): Promise<void> => {
-    if (this.#open.has(name)) throw new AtollError('DATA_IN_USE', `store ${name} is open; close it before it is removed`)
+    if (this.#open.has(name))
+      throw new AtollError('DATA_IN_USE', `store ${name} is open; close it before it is removed`)
     this.#memory?.databases.get(name)?.close()
     this.#memory?.databases.delete(name)
     if (this.#inMemory) return
@@ -160,24 +183,28 @@ class SqliteStores implements StoreDriver {
 }
 
 /**
- * Whether a commit can fail over what a work wrote: SQLite checks deferred foreign keys only then. A work whose commit may fail must not
- * share it, or it would take others with it.
+ * Whether a commit can fail over what a work wrote: SQLite checks deferred foreign keys only then. A work whose commit
+ * may fail must not share it, or it would take others with it.
  */
 function checksAtCommit(database: Database): boolean {
-  const tables = database.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').pluck().all() as string[] // the column is text
+  // the column is text
+  const tables = database.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').pluck().all() as string[]
   return tables.some((sql) => defersConstraints(meaningOf(sql)))
 }
 
 /** Names with `atoll_` are the runtime's, which asks each store by itself. */
 function tablesOf({ connection }: SqliteStore): string[] {
-  const tables = connection.database.prepare(`SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'atoll\\_%' ESCAPE '\\'`)
+  const tables = connection.database.prepare(
+    `SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'atoll\\_%' ESCAPE '\\'`,
+  )
   return tables.pluck().all() as string[] // the column is text
 }
 
 /** Committed state of several files through one connection. */
 function attach(first: SqliteStore, others: readonly SqliteStore[]): Connection {
   const connection = openReadonly(first.connection.file)
-  for (const [index, { connection: other }] of others.entries()) connection.database.prepare(`ATTACH ? AS part_${index}`).run(other.file)
+  for (const [index, { connection: other }] of others.entries())
+    connection.database.prepare(`ATTACH ? AS part_${index}`).run(other.file)
   return connection
 }
 

@@ -49,8 +49,8 @@ export class FileReader implements Reader {
 }
 
 /**
- * Committed state of databases in memory, which have one connection each: a read waits until no commit is open there. A statement runs
- * on the first of them that has all its tables.
+ * Committed state of databases in memory, which have one connection each: a read waits until no commit is open there. A
+ * statement runs on the first of them that has all its tables.
  */
 export class MemoryReader implements Reader {
   readonly dialect = sqliteDialect

@@ -20,7 +20,8 @@ export class SqliteStore implements Store {
     this.#onClose = onClose
   }
 
-  readonly write = <T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> => this.writer.write(work, options)
+  readonly write = <T>(work: (tx: Transaction) => Promise<T>, options?: WriteOptions): Promise<T> =>
+    this.writer.write(work, options)
 
   // A file belongs to one process.
   readonly tell = (): void => {}

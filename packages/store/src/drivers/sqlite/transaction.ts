@@ -1,13 +1,30 @@
 import { AtollError } from '@atoll/host'
-import { storeFailures, type InsertStatement, type Queries, type Row, type Statement, type Transaction, type Value } from '../../driver.ts'
-import { allPrepared, getPrepared, insertPrepared, noParams, runPrepared, runPreparedEach, sqliteDialect, type Connection } from './connection.ts'
+import {
+  storeFailures,
+  type InsertStatement,
+  type Queries,
+  type Row,
+  type Statement,
+  type Transaction,
+  type Value,
+} from '../../driver.ts'
+import {
+  allPrepared,
+  getPrepared,
+  insertPrepared,
+  noParams,
+  runPrepared,
+  runPreparedEach,
+  sqliteDialect,
+  type Connection,
+} from './connection.ts'
 import type { Group, Hook } from '../../group.ts'
 import { assertStorable, goesNoFurther, overlapped, usedAfterEnd } from '../../refusals.ts'
 import type { Control } from './control.ts'
 
 /**
- * Queries inside a physical commit, for as long as their user may. The methods are not async functions: they answer at once, and an
- * async function costs as much as the SQL.
+ * Queries inside a physical commit, for as long as their user may. The methods are not async functions: they answer at
+ * once, and an async function costs as much as the SQL.
  */
 export class GroupQueries implements Queries {
   readonly dialect = sqliteDialect
@@ -95,8 +112,8 @@ export class GroupQueries implements Queries {
   }
 
   /**
-   * What SQLite said, for the caller. If SQLite undid the whole transaction over it, then a statement that came after would commit by
-   * itself; so nothing of this commit runs any more.
+   * What SQLite said, for the caller. If SQLite undid the whole transaction over it, then a statement that came after
+   * would commit by itself; so nothing of this commit runs any more.
    */
   protected failed(error: unknown): AtollError {
     const failure = this.connection.error(error)
@@ -113,7 +130,10 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
   #writing = false
   #depth = 0
   #broken: AtollError | undefined
-  /** What a statement failed with. Until its savepoint is undone, nothing more runs: other engines could not go on, so none does. */
+  /**
+   * What a statement failed with. Until its savepoint is undone, nothing more runs: other engines could not go on, so
+   * none does.
+   */
   #failure: AtollError | undefined
   #storeFailure: AtollError | undefined
 
@@ -174,7 +194,8 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
     if (this.#broken) throw this.#broken
     if (this.#failure) throw goesNoFurther(this.#failure)
     if (this.#writing) this.control.work.release.run()
-    if (this.#hooks) for (const [key, hook] of this.#hooks) if (!this.commit.hooks.has(key)) this.commit.hooks.set(key, hook)
+    if (this.#hooks)
+      for (const [key, hook] of this.#hooks) if (!this.commit.hooks.has(key)) this.commit.hooks.set(key, hook)
   }
 
   /** The work has failed. */
@@ -194,7 +215,8 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
   protected override failed(error: unknown): AtollError {
     const failure = super.failed(error)
     if (storeFailures.has(failure.code)) this.#storeFailure ??= failure
-    if (!this.ended && !(error instanceof AtollError)) this.#failure ??= failure // what the driver refuses by itself has not run
+    // what the driver refuses by itself has not run
+    if (!this.ended && !(error instanceof AtollError)) this.#failure ??= failure
     return failure
   }
 
@@ -217,8 +239,8 @@ export class SqliteTransaction extends GroupQueries implements Transaction {
   }
 
   /**
-   * Whether the innermost savepoint is the one to end. SQLite's savepoints are a stack: two that overlap would undo each other's changes,
-   * so then nothing is ended, and the whole work fails.
+   * Whether the innermost savepoint is the one to end. SQLite's savepoints are a stack: two that overlap would undo
+   * each other's changes, so then nothing is ended, and the whole work fails.
    */
   #leave(depth: number): boolean {
     if (this.ended || this.commit.failure) return false

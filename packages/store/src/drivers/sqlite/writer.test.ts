@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createNodeHost } from '@atoll/host/node'
 import { openDatabase } from '@atoll/sqlite'
-import { inSqliteWorld, insertNote, notes, selectNotes, type SqliteWorld, type SqliteWorldOptions } from '../../../test/sqlite-world.ts'
+import {
+  inSqliteWorld,
+  insertNote,
+  notes,
+  selectNotes,
+  type SqliteWorld,
+  type SqliteWorldOptions,
+} from '../../../test/sqlite-world.ts'
 import type { Transaction } from '../../driver.ts'
 import type { SqliteStore } from './store.ts'
 
@@ -10,11 +17,18 @@ function withStore(work: (store: SqliteStore) => Promise<void>, options: SqliteW
   return inSqliteWorld(options, async (world) => work(await world.open()))
 }
 
-const note = (text: string) => (tx: Transaction): Promise<number> => tx.run(insertNote, [text])
-const texts = async (store: SqliteStore): Promise<unknown[]> => (await store.reader.all(selectNotes)).map((row) => row['text'])
+const note =
+  (text: string) =>
+  (tx: Transaction): Promise<number> =>
+    tx.run(insertNote, [text])
+const texts = async (store: SqliteStore): Promise<unknown[]> =>
+  (await store.reader.all(selectNotes)).map((row) => row['text'])
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** Commits that have reached the file: each that changes something raises SQLite's data version, as another connection sees it. */
+/**
+ * Commits that have reached the file: each that changes something raises SQLite's data version, as another connection
+ * sees it.
+ */
 function watchCommits(store: SqliteStore): () => boolean {
   const watcher = openDatabase(store.connection.file, { applicationId: 0, formatVersion: 0, readonly: true })
   let version = watcher.pragma('data_version', { simple: true })
@@ -48,10 +62,15 @@ describe('a physical commit of the SQLite store', () => {
         const count = (): void => void (turns++, setImmediate(count).unref())
         setImmediate(count)
         const carried = await Promise.all(
-          Array.from({ length: 10 }, (_, index) => store.write(async (tx) => (await note(String(index))(tx), { commit: tx.commit, turns }))),
+          Array.from({ length: 10 }, (_, index) =>
+            store.write(async (tx) => (await note(String(index))(tx), { commit: tx.commit, turns })),
+          ),
         )
         const commits = [...new Set(carried.map(({ commit }) => commit))]
-        assert.deepEqual(commits.map((commit) => carried.filter((work) => work.commit === commit).length), [4, 4, 2])
+        assert.deepEqual(
+          commits.map((commit) => carried.filter((work) => work.commit === commit).length),
+          [4, 4, 2],
+        )
         assert.equal(new Set(carried.map((work) => work.turns)).size, 3)
       },
       { limits: { groupWritesMax: 4 } },
@@ -81,7 +100,10 @@ describe('a physical commit of the SQLite store', () => {
           return tx.commit
         }
         const commits = await Promise.all([slow, slow, slow, slow].map((work) => store.write(work)))
-        assert.deepEqual([commits[0] === commits[1], commits[1] === commits[2], commits[2] === commits[3]], [true, false, true])
+        assert.deepEqual(
+          [commits[0] === commits[1], commits[1] === commits[2], commits[2] === commits[3]],
+          [true, false, true],
+        )
       },
       { host: { monotonicMs: () => nowMs } },
     )
@@ -111,10 +133,16 @@ describe('a physical commit of the SQLite store', () => {
     inSqliteWorld({}, async (world) => {
       const store = await world.open()
       store.connection.database.pragma('busy_timeout = 0')
-      const stranger = openDatabase(world.fileOf('orders'), { applicationId: store.connection.database.pragma('application_id', { simple: true }) as number, formatVersion: 1 }) // SQLite's answer is a number
+      const stranger = openDatabase(world.fileOf('orders'), {
+        applicationId: store.connection.database.pragma('application_id', { simple: true }) as number,
+        formatVersion: 1,
+      }) // SQLite's answer is a number
       stranger.exec('BEGIN IMMEDIATE')
       const refused = await Promise.allSettled(['a', 'b'].map((text) => store.write(note(text))))
-      assert.deepEqual(refused.map((outcome) => outcome.status === 'rejected' && outcome.reason.code), ['UNAVAILABLE', 'UNAVAILABLE'])
+      assert.deepEqual(
+        refused.map((outcome) => outcome.status === 'rejected' && outcome.reason.code),
+        ['UNAVAILABLE', 'UNAVAILABLE'],
+      )
       stranger.close()
       await store.write(note('c'))
       assert.deepEqual(await texts(store), ['c'])
@@ -126,8 +154,13 @@ describe('a full disk', () => {
     withStore(async (store) => {
       await store.write(note('acknowledged'))
       makeFull(store)
-      const outcomes = await Promise.allSettled(['small', 'x'.repeat(100_000), 'never begun'].map((text) => store.write(note(text))))
-      assert.deepEqual(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code), ['STORE_FULL', 'STORE_FULL', false])
+      const outcomes = await Promise.allSettled(
+        ['small', 'x'.repeat(100_000), 'never begun'].map((text) => store.write(note(text))),
+      )
+      assert.deepEqual(
+        outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code),
+        ['STORE_FULL', 'STORE_FULL', false],
+      )
       assert.deepEqual(await texts(store), ['acknowledged', 'never begun'])
       makeRoom(store)
       await store.write(note('x'.repeat(100_000)))
@@ -158,12 +191,32 @@ describe('a full disk', () => {
 })
 
 describe('what a work may not do', () => {
-  const forbidden = ['COMMIT', 'ROLLBACK', 'BEGIN', 'SAVEPOINT mine', 'RELEASE work', `ATTACH 'other.db' AS other`, 'PRAGMA ignore_check_constraints = ON', `INSERT OR ROLLBACK INTO notes VALUES ('a')`, '/* x */ PRAGMA query_only = 1', '-- x\n; PRAGMA query_only = 1', 'EXPLAIN PRAGMA query_only = 1', `INSERT OR/**/ROLLBACK INTO notes VALUES ('/*')`, `CREATE TABLE t (x UNIQUE ON CONFLICT ROLLBACK)`]
+  const forbidden = [
+    'COMMIT',
+    'ROLLBACK',
+    'BEGIN',
+    'SAVEPOINT mine',
+    'RELEASE work',
+    `ATTACH 'other.db' AS other`,
+    'PRAGMA ignore_check_constraints = ON',
+    `INSERT OR ROLLBACK INTO notes VALUES ('a')`,
+    '/* x */ PRAGMA query_only = 1',
+    '-- x\n; PRAGMA query_only = 1',
+    'EXPLAIN PRAGMA query_only = 1',
+    `INSERT OR/**/ROLLBACK INTO notes VALUES ('/*')`,
+    `CREATE TABLE t (x UNIQUE ON CONFLICT ROLLBACK)`,
+  ]
   for (const sql of forbidden) {
     it(`is ${sql}: refused with UNSUPPORTED, for works and readers`, () =>
       withStore(async (store) => {
-        await assert.rejects(store.write((tx) => tx.run({ sql })), { code: 'UNSUPPORTED' })
-        await assert.rejects(store.write((tx) => tx.all({ sql })), { code: 'UNSUPPORTED' })
+        await assert.rejects(
+          store.write((tx) => tx.run({ sql })),
+          { code: 'UNSUPPORTED' },
+        )
+        await assert.rejects(
+          store.write((tx) => tx.all({ sql })),
+          { code: 'UNSUPPORTED' },
+        )
         await assert.rejects(store.reader.all({ sql }), { code: 'UNSUPPORTED' })
         await store.write(note('fine'))
         assert.deepEqual(await texts(store), ['fine'])
@@ -173,13 +226,21 @@ describe('what a work may not do', () => {
   it('is nothing that a text or a name only speaks of', () =>
     withStore(async (store) => {
       await store.write((tx) => tx.run({ sql: `INSERT INTO notes (text) VALUES ('PRAGMA -- or rollback')` }))
-      assert.deepEqual(await store.reader.all({ sql: `SELECT text AS "or rollback", 'it''s /*' AS \`pragma\`, 1 AS [--] FROM notes /* or rollback */` }).then((rows) => rows.map((row) => Object.values(row))), [['PRAGMA -- or rollback', `it's /*`, 1]])
+      assert.deepEqual(
+        await store.reader
+          .all({
+            sql: `SELECT text AS "or rollback", 'it''s /*' AS \`pragma\`, 1 AS [--] FROM notes /* or rollback */`,
+          })
+          .then((rows) => rows.map((row) => Object.values(row))),
+        [['PRAGMA -- or rollback', `it's /*`, 1]],
+      )
     }))
 
   it('is to let savepoints overlap: the work fails, and no other', () =>
     withStore(async (store) => {
       const overlapping = store.write(async (tx) => {
-        const save = (text: string): Promise<unknown> => tx.savepoint(async () => (await note(text)(tx), await note(`${text}, again`)(tx)))
+        const save = (text: string): Promise<unknown> =>
+          tx.savepoint(async () => (await note(text)(tx), await note(`${text}, again`)(tx)))
         await Promise.allSettled([save('a'), save('b')])
       })
       const next = store.write(note('next'))
@@ -193,7 +254,8 @@ describe('a table or trigger that undoes everything over one row', () => {
   const ways = {
     table: 'CREATE TABLE rows (id TEXT UNIQUE ON CONFLICT /* all of it */ ROLLBACK)',
     trigger: `CREATE TABLE rows (id TEXT); CREATE TRIGGER odd BEFORE INSERT ON rows BEGIN SELECT RAISE (ROLLBACK, 'not this one'); END`,
-    'statement of a trigger': 'CREATE TABLE rows (id TEXT UNIQUE); CREATE TRIGGER odd AFTER INSERT ON notes BEGIN INSERT OR ROLLBACK INTO rows VALUES (NEW.text); END',
+    'statement of a trigger':
+      'CREATE TABLE rows (id TEXT UNIQUE); CREATE TRIGGER odd AFTER INSERT ON notes BEGIN INSERT OR ROLLBACK INTO rows VALUES (NEW.text); END',
   }
   for (const [way, sql] of Object.entries(ways)) {
     it(`is refused, as a ${way}, and nothing of its migration is left`, () =>
@@ -205,24 +267,42 @@ describe('a table or trigger that undoes everything over one row', () => {
       }))
   }
 
-  const trigger = (does: string): string => `CREATE TRIGGER odd BEFORE INSERT ON rows WHEN NEW.id = 'odd' BEGIN SELECT RAISE (${does}, 'not this one'); END`
+  const trigger = (does: string): string =>
+    `CREATE TRIGGER odd BEFORE INSERT ON rows WHEN NEW.id = 'odd' BEGIN SELECT RAISE (${does}, 'not this one'); END`
   const released = {
     table: {
       made: 'CREATE TABLE rows (id TEXT UNIQUE ON CONFLICT ROLLBACK)',
       mend: 'PRAGMA defer_foreign_keys = ON; CREATE TABLE kept AS SELECT * FROM rows; DROP TABLE rows; CREATE TABLE rows (id TEXT UNIQUE); INSERT INTO rows SELECT * FROM kept; DROP TABLE kept',
     },
-    trigger: { made: `CREATE TABLE rows (id TEXT UNIQUE); ${trigger('ROLLBACK')}`, mend: `DROP TRIGGER odd; ${trigger('ABORT')}` },
+    trigger: {
+      made: `CREATE TABLE rows (id TEXT UNIQUE); ${trigger('ROLLBACK')}`,
+      mend: `DROP TRIGGER odd; ${trigger('ABORT')}`,
+    },
   }
   for (const [way, { made, mend }] of Object.entries(released)) {
     it(`is mended by a new migration in a store that has had it as a ${way}, and says how until then`, () =>
       inSqliteWorld({}, async (world) => {
-        const before = { ...notes, '0002-rows': `${made}; CREATE TABLE lines (row TEXT REFERENCES rows (id)); INSERT INTO rows VALUES ('kept'); INSERT INTO lines VALUES ('kept')` }
+        const before = {
+          ...notes,
+          '0002-rows': `${made}; CREATE TABLE lines (row TEXT REFERENCES rows (id)); INSERT INTO rows VALUES ('kept'); INSERT INTO lines VALUES ('kept')`,
+        }
         await makeUnseen(world, before)
-        await assert.rejects(world.open(before), { code: 'MIGRATION_FAILED', message: new RegExp(`${way} (rows|odd) .*write a new one: .*DROP ${way.toUpperCase()}`) })
+        await assert.rejects(world.open(before), {
+          code: 'MIGRATION_FAILED',
+          message: new RegExp(`${way} (rows|odd) .*write a new one: .*DROP ${way.toUpperCase()}`),
+        })
         const store = await world.open({ ...before, '0003-mended': mend })
-        assert.deepEqual(await store.reader.all({ sql: 'SELECT id FROM rows JOIN lines ON lines.row = rows.id' }), [{ id: 'kept' }])
-        const outcomes = await Promise.allSettled([store.write(note('fine')), store.write((tx) => tx.run({ sql: `INSERT INTO rows VALUES ('odd'), ('kept')` }))])
-        assert.deepEqual(outcomes.map(({ status }) => status), ['fulfilled', 'rejected'])
+        assert.deepEqual(await store.reader.all({ sql: 'SELECT id FROM rows JOIN lines ON lines.row = rows.id' }), [
+          { id: 'kept' },
+        ])
+        const outcomes = await Promise.allSettled([
+          store.write(note('fine')),
+          store.write((tx) => tx.run({ sql: `INSERT INTO rows VALUES ('odd'), ('kept')` })),
+        ])
+        assert.deepEqual(
+          outcomes.map(({ status }) => status),
+          ['fulfilled', 'rejected'],
+        )
         assert.deepEqual(await texts(store), ['fine'])
       }))
   }
@@ -250,24 +330,53 @@ describe('the migration that a refusal proposes', () => {
   for (const [shape, made] of Object.entries(shapes)) {
     it(`keeps all rows of all tables that refer to the one that is made anew: ${shape}`, () =>
       inSqliteWorld({}, async (world) => {
-        const before = { ...notes, '0002-rows': `CREATE TABLE rows (id TEXT UNIQUE ON CONFLICT ROLLBACK, n INTEGER); ${made}` }
+        const before = {
+          ...notes,
+          '0002-rows': `CREATE TABLE rows (id TEXT UNIQUE ON CONFLICT ROLLBACK, n INTEGER); ${made}`,
+        }
         await makeUnseen(world, before)
         const look = (): unknown => {
           const database = openDatabase(world.fileOf('orders'), { applicationId: 0, formatVersion: 0, readonly: true })
           try {
-            const tables = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'atoll_%'`).pluck().all().toSorted()
-            const triggers = database.prepare(`SELECT sql FROM sqlite_schema WHERE type = 'trigger'`).pluck().all().toSorted()
-            return { triggers, rows: tables.map((table) => [table, database.prepare(`SELECT * FROM "${String(table)}"`).raw().all()]) }
+            const tables = database
+              .prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'atoll_%'`)
+              .pluck()
+              .all()
+              .toSorted()
+            const triggers = database
+              .prepare(`SELECT sql FROM sqlite_schema WHERE type = 'trigger'`)
+              .pluck()
+              .all()
+              .toSorted()
+            return {
+              triggers,
+              rows: tables.map((table) => [
+                table,
+                database
+                  .prepare(`SELECT * FROM "${String(table)}"`)
+                  .raw()
+                  .all(),
+              ]),
+            }
           } finally {
             database.close()
           }
         }
         const there = look()
-        const refusal = await world.open(before).then(() => '', (error: Error) => error.message)
+        const refusal = await world.open(before).then(
+          () => '',
+          (error: Error) => error.message,
+        )
         const proposed = /write a new one: (.*); the triggers of the table anew/s.exec(refusal)?.[1]
         assert.ok(proposed, refusal)
         const columns = made.match(/(?<=ALTER TABLE rows ADD )[^;]*/g) ?? []
-        const store = await world.open({ ...before, '0003-mended': proposed.replace(/the table anew[^;]*/, `CREATE TABLE rows (${['id TEXT UNIQUE', 'n INTEGER', ...columns].join(', ')})`) })
+        const store = await world.open({
+          ...before,
+          '0003-mended': proposed.replace(
+            /the table anew[^;]*/,
+            `CREATE TABLE rows (${['id TEXT UNIQUE', 'n INTEGER', ...columns].join(', ')})`,
+          ),
+        })
         await store.close()
         assert.deepEqual(look(), there)
       }))
@@ -282,7 +391,9 @@ async function makeUnseen(world: SqliteWorld, migrations: Readonly<Record<string
   database.exec('DELETE FROM atoll_migrations')
   for (const [name, sql] of Object.entries(migrations)) {
     database.exec(sql)
-    database.prepare('INSERT INTO atoll_migrations (name, digest, applied_at) VALUES (?, ?, ?)').run(name, digest(sql), now())
+    database
+      .prepare('INSERT INTO atoll_migrations (name, digest, applied_at) VALUES (?, ?, ?)')
+      .run(name, digest(sql), now())
   }
   await store.close()
 }
@@ -290,10 +401,16 @@ async function makeUnseen(world: SqliteWorld, migrations: Readonly<Record<string
 describe('a search index at odds with its content', () => {
   it('fails the works that search it, and is no damage of the store', () =>
     inSqliteWorld({}, async (world) => {
-      const store = await world.open({ ...notes, '0002-search': `CREATE VIRTUAL TABLE search USING fts5 (text, content='notes'); INSERT INTO search (rowid, text) VALUES (7, 'gone')` })
+      const store = await world.open({
+        ...notes,
+        '0002-search': `CREATE VIRTUAL TABLE search USING fts5 (text, content='notes'); INSERT INTO search (rowid, text) VALUES (7, 'gone')`,
+      })
       let blamed: unknown
       const find = { sql: `SELECT text FROM search WHERE search MATCH 'gone'` }
-      await assert.rejects(store.write((tx) => tx.all(find).finally(() => (blamed = tx.storeFailure))), { code: 'INTERNAL', message: /rebuild/ })
+      await assert.rejects(
+        store.write((tx) => tx.all(find).finally(() => (blamed = tx.storeFailure))),
+        { code: 'INTERNAL', message: /rebuild/ },
+      )
       await assert.rejects(store.reader.all(find), { code: 'INTERNAL' })
       assert.equal(blamed, undefined)
       await store.write((tx) => tx.run({ sql: `INSERT INTO search (search) VALUES ('rebuild')` }))
@@ -318,14 +435,24 @@ describe('a savepoint', () => {
 describe('a store with deferred foreign keys', () => {
   it('fails only the work that leaves one broken, though only a commit can tell', () =>
     inSqliteWorld({}, async (world) => {
-      const store = await world.open({ ...notes, '0002-replies': 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY /* at the commit */ DEFERRED)' })
-      const reply = (text: string) => (tx: Transaction): Promise<number> => tx.run({ sql: 'INSERT INTO replies (note) VALUES (?)' }, [text])
+      const store = await world.open({
+        ...notes,
+        '0002-replies':
+          'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY /* at the commit */ DEFERRED)',
+      })
+      const reply =
+        (text: string) =>
+        (tx: Transaction): Promise<number> =>
+          tx.run({ sql: 'INSERT INTO replies (note) VALUES (?)' }, [text])
       const outcomes = await Promise.allSettled([
         store.write(note('a')),
         store.write(reply('nothing')),
         store.write(async (tx) => (await reply('b')(tx), await note('b')(tx))),
       ])
-      assert.deepEqual(outcomes.map((outcome) => outcome.status), ['fulfilled', 'rejected', 'fulfilled'])
+      assert.deepEqual(
+        outcomes.map((outcome) => outcome.status),
+        ['fulfilled', 'rejected', 'fulfilled'],
+      )
       assert.deepEqual(await texts(store), ['a', 'b'])
     }))
 })
@@ -333,9 +460,15 @@ describe('a store with deferred foreign keys', () => {
 describe('a constraint that waits for the commit, made by a work', () => {
   it('is found out at a commit that several share, which costs none of them anything; from then on each is alone, and fails alone', () =>
     withStore(async (store) => {
-      await store.write((tx) => tx.run({ sql: 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY DEFERRED)' }))
+      await store.write((tx) =>
+        tx.run({ sql: 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY DEFERRED)' }),
+      )
       const round = async (): Promise<unknown[]> => {
-        const writes = [note('a'), (tx: Transaction) => tx.run({ sql: `INSERT INTO replies (note) VALUES ('nothing')` }), note('b')]
+        const writes = [
+          note('a'),
+          (tx: Transaction) => tx.run({ sql: `INSERT INTO replies (note) VALUES ('nothing')` }),
+          note('b'),
+        ]
         const outcomes = await Promise.allSettled(writes.map((work) => store.write(work)))
         return outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : outcome.status))
       }
@@ -346,15 +479,21 @@ describe('a constraint that waits for the commit, made by a work', () => {
 
   it('has works commit alone for a while, and not for ever; and again after the next one that breaks it', () =>
     withStore(async (store) => {
-      await store.write((tx) => tx.run({ sql: 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY DEFERRED)' }))
-      const reply = (tx: Transaction): Promise<number> => tx.run({ sql: `INSERT INTO replies (note) VALUES ('nothing')` })
+      await store.write((tx) =>
+        tx.run({ sql: 'CREATE TABLE replies (note TEXT REFERENCES notes (text) DEFERRABLE INITIALLY DEFERRED)' }),
+      )
+      const reply = (tx: Transaction): Promise<number> =>
+        tx.run({ sql: `INSERT INTO replies (note) VALUES ('nothing')` })
       /** How many commits it takes for four works that are ready together. */
       const commitsOfFour = async (): Promise<number> => {
         const commits = await Promise.all([0, 1, 2, 3].map(() => store.write(async ({ commit }) => commit)))
         return new Set(commits).size
       }
       assert.equal(await commitsOfFour(), 1)
-      for (const breaking of [() => Promise.allSettled([store.write(reply), store.write(reply)]), () => Promise.allSettled([store.write(reply)])]) {
+      for (const breaking of [
+        () => Promise.allSettled([store.write(reply), store.write(reply)]),
+        () => Promise.allSettled([store.write(reply)]),
+      ]) {
         await breaking()
         const sizes = new Set<number>()
         for (let round = 0; round < 1_000 && !sizes.has(1); round++) sizes.add(await commitsOfFour())

@@ -10,13 +10,15 @@ import type { SqliteLimits } from './limits.ts'
 import { GroupQueries, SqliteTransaction } from './transaction.ts'
 
 /**
- * The one writer of a store. Works run one after the other, each under a savepoint, and those that are ready in the same turn share one
- * commit and one fsync. Nobody is answered before that.
+ * The one writer of a store. Works run one after the other, each under a savepoint, and those that are ready in the
+ * same turn share one commit and one fsync. Nobody is answered before that.
  *
- * SQLite answers at once, so a work that waits for nothing else ends within the turn in which it began. One that is still there when
- * the turn ends waits for something outside, and would keep everybody else waiting with it: it is undone.
+ * SQLite answers at once, so a work that waits for nothing else ends within the turn in which it began. One that is
+ * still there when the turn ends waits for something outside, and would keep everybody else waiting with it: it is
+ * undone.
  *
- * It is driven by callbacks, made once, and not by async functions: what one work costs beyond its SQL is what a store costs.
+ * It is driven by callbacks, made once, and not by async functions: what one work costs beyond its SQL is what a store
+ * costs.
  */
 export class Writer {
   readonly #connection: Connection
@@ -108,11 +110,15 @@ export class Writer {
     this.#next(this.#group)
   }
 
-  /** Starts the next work, or ends a group that is full. With nothing left to start, the group stays open until the turn ends. */
+  /**
+   * Starts the next work, or ends a group that is full. With nothing left to start, the group stays open until the turn
+   * ends.
+   */
   #next(group: Group): void {
     while (this.#queue.length > 0 || group.failure) {
       if (group.failure) return this.#fail(group, group.failure)
-      if (group.count > 0 && (group.count >= this.#groupSize.worksMax || this.#host.monotonicMs() >= group.untilMs)) return this.#finish(group)
+      if (group.count > 0 && (group.count >= this.#groupSize.worksMax || this.#host.monotonicMs() >= group.untilMs))
+        return this.#finish(group)
       group.count++
       const write = this.#queue.take()
       const tx = new SqliteTransaction(this.#connection, this.#control, group)
