@@ -111,7 +111,7 @@ class BankTrial implements Trial {
           outcome === 'acknowledged' && (body as { status: string }).status === 'sent' ? 'sent' : 'not sent',
         ) // as its contract has it
       else this.#again.push(transfer)
-      if (status === 0 || status >= 500) await after(AGAIN_MS)
+      await after(status === 0 || status >= 500 ? AGAIN_MS : this.#random.between(0, THINKING_MS))
     }
   }
 
@@ -162,6 +162,11 @@ const ACCOUNTS = ['ann', 'ben', 'cid', 'dan']
 const OPENED_WITH = 10_000
 const TOTAL = bankNames.length * ACCOUNTS.length * OPENED_WITH
 const WORKERS = 12
+/**
+ * The longest that a client thinks before it asks for the next. Without a thought they ask for more than a small machine
+ * can handle while an engine is away, and how long it takes to come to rest is what they asked for.
+ */
+const THINKING_MS = 600
 /** Between tries, while a process or an engine is being started again. */
 const AGAIN_MS = 50
 
