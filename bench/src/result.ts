@@ -40,7 +40,7 @@ function commitName(): string {
   }
 }
 
-export function isMet({ value, ratio, goal, atMost }: Result): boolean {
+function isMet({ value, ratio, goal, atMost }: Result): boolean {
   const measured = ratio ?? value
   return atMost ? measured <= goal : measured >= goal
 }

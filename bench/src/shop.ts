@@ -6,9 +6,9 @@ import { z } from 'zod'
 
 const Order = z.object({ orderId: z.string(), buyerId: z.string(), sku: z.string(), cents: z.int().positive() })
 
-export const orderPlaced = event('order.placed', { version: 1, key: ({ orderId }) => orderId, data: Order })
+const orderPlaced = event('order.placed', { version: 1, key: ({ orderId }) => orderId, data: Order })
 
-export const orders = contract('orders', {
+const orders = contract('orders', {
   events: [orderPlaced],
   place: command({ http: 'POST /orders', input: Order, output: z.object({ orderId: z.string() }) }),
   get: query({ http: 'GET /orders/:orderId', input: z.object({ orderId: z.string() }), output: Order }),

@@ -54,91 +54,68 @@ export function checkImports(files: readonly SourceFile[]): Finding[] {
 
 interface Import {
   readonly specifier: string
+  /** It is offered on to others. */
+  readonly offers: boolean
   readonly line: number
 }
 
 function importsOf({ text }: SourceFile): Import[] {
-  return [...text.matchAll(/^(?:import|export)\b[^'"\n]*(?:\{[^}]*\}[^'"\n]*)?['"]([^'"]+)['"]/gm)].map((match) => ({
-    specifier: match[1]!,
+  return [...text.matchAll(/^(import|export)\b(?:[\w*${},\s]*?\sfrom)?\s*'([^']+)'/gm)].map((match) => ({
+    specifier: match[2]!,
+    offers: match[1] === 'export',
     line: lineAt(text, match.index),
   }))
 }
 
-function checkImport({ path }: SourceFile, { specifier, line }: Import): Finding[] {
+function checkImport({ path }: SourceFile, { specifier, offers, line }: Import): Finding[] {
+  const message = specifier.startsWith('.')
+    ? againstFolders(path, specifier)
+    : (againstOffers(path, specifier, offers) ?? againstPackages(path, specifier))
+  return message === undefined ? [] : [{ path, line, message }]
+}
+
+/** What is wrong with an import of another file, if anything is. */
+function againstFolders(path: string, specifier: string): string | undefined {
   const own = packageOf(path)
-  if (specifier.startsWith('.')) {
-    const target = posix.normalize(posix.join(posix.dirname(path), specifier))
-    if (own !== undefined && packageOf(target) !== own)
-      return [
-        {
-          path,
-          line,
-          message: `imports ${specifier} across packages; import a public entry of that package by its name`,
-        },
-      ]
-    const [above, below] = [
-      runtimeFolders.indexOf(runtimeFolderOf(path) ?? ''),
-      runtimeFolders.indexOf(runtimeFolderOf(target) ?? ''),
-    ]
-    if (above >= 0 && below > above && !isTest(path))
-      return [
-        {
-          path,
-          line,
-          message: `imports ${specifier}, which stands above it; the order of the runtime's folders is ${runtimeFolders.join(', ')}`,
-        },
-      ]
-    const [driver, sibling] = [driverOf(path), driverOf(target)]
-    if (driver !== undefined && sibling !== undefined && driver !== sibling)
-      return [
-        {
-          path,
-          line,
-          message: `imports ${specifier}, which is of another driver; lift what both need to drivers/shared/`,
-        },
-      ]
-    return []
-  }
-  if (specifier.startsWith('node:')) {
-    if (own !== 'atoll' || isTest(path)) return []
-    return [
-      {
-        path,
-        line,
-        message: `packages/atoll has no I/O of its own and imports ${specifier}; ask for it through a port`,
-      },
-    ]
-  }
-  const target = /^(?:@atoll\/)?(host|sqlite|postgres|log|store|atoll|gateway|calls|testkit|cli)(?:\/|$)/.exec(
-    specifier,
-  )?.[1]
-  if (
-    target !== undefined &&
-    own !== undefined &&
-    own in layers &&
-    target !== own &&
-    !layers[own]!.includes(target) &&
-    !isTest(path)
-  ) {
-    return [
-      {
-        path,
-        line,
-        message: `packages/${own} may not import ${specifier}; it may see ${layers[own]!.join(', ') || 'no other package'}`,
-      },
-    ]
-  }
+  const target = posix.normalize(posix.join(posix.dirname(path), specifier))
+  if (own !== undefined && packageOf(target) !== own)
+    return `imports ${specifier} across packages; import a public entry of that package by its name`
+  const [above, below] = [path, target].map((one) => runtimeFolders.indexOf(runtimeFolderOf(one) ?? '')) as [
+    number,
+    number,
+  ]
+  if (above >= 0 && below > above && !isTest(path))
+    return `imports ${specifier}, which stands above it; the order of the runtime's folders is ${runtimeFolders.join(', ')}`
+  const [driver, sibling] = [driverOf(path), driverOf(target)]
+  if (driver !== undefined && sibling !== undefined && driver !== sibling)
+    return `imports ${specifier}, which is of another driver; lift what both need to drivers/shared/`
+  return undefined
+}
+
+/** The same where a module offers what it has from another package: then one thing has two homes. */
+function againstOffers(path: string, specifier: string, offers: boolean): string | undefined {
+  if (!offers || packageOf(path) === undefined || isTest(path) || path === 'packages/atoll/src/index.ts')
+    return undefined
+  return `offers what ${specifier} offers; whoever needs it imports it from there`
+}
+
+/** The same of an import of a package. */
+function againstPackages(path: string, specifier: string): string | undefined {
+  const own = packageOf(path)
+  if (specifier.startsWith('node:'))
+    return own !== 'atoll' || isTest(path)
+      ? undefined
+      : `packages/atoll has no I/O of its own and imports ${specifier}; ask for it through a port`
+  const pattern = /^(?:@atoll\/)?(host|sqlite|postgres|log|store|atoll|gateway|calls|testkit|cli)(?:\/|$)/
+  const target = pattern.exec(specifier)?.[1]
+  const seen = own === undefined ? undefined : layers[own]
+  if (target !== undefined && seen && target !== own && !seen.includes(target) && !isTest(path))
+    return `packages/${own} may not import ${specifier}; it may see ${seen.join(', ') || 'no other package'}`
   const library = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0]!
   const owner = owners[library]
   return owner && !owner.test(path)
-    ? [
-        {
-          path,
-          line,
-          message: `${library} is imported in one place only (${owner.source}); use what that place offers`,
-        },
-      ]
-    : []
+    ? `${library} is imported in one place only (${owner.source}); use what that place offers`
+    : undefined
 }
 
 function checkOutside({ path, text }: SourceFile): Finding[] {

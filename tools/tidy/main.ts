@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { checkExports } from './exports.ts'
 import { checkImports } from './imports.ts'
 import { checkPages } from './pages.ts'
 import { checkConflicts, checkText } from './text.ts'
@@ -22,6 +23,7 @@ const files = all.filter(({ path }) => /\.(ts|mjs|md|json)$/.test(path) && path 
 
 const findings: Finding[] = [
   ...checkConflicts(all),
+  ...checkExports(files),
   ...checkImports(files),
   ...checkText(files),
   ...checkPages(files, (path) => existsSync(root + path)),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { checkExports } from './exports.ts'
 import { checkImports } from './imports.ts'
 import { checkPages } from './pages.ts'
 import { checkConflicts, checkText } from './text.ts'
@@ -22,6 +23,13 @@ describe('tidy', () => {
       checkImports(files).map(({ path, line }) => `${path}:${line}`),
       ['packages/host/src/a.ts:1', 'packages/atoll/src/b.ts:1', 'packages/atoll/src/b.ts:4', 'packages/log/src/c.ts:1'],
     )
+  })
+
+  it("finds what a package offers that is another package's", () => {
+    const text = "export { AtollError } from '@atoll/host'\nexport { Log } from './log.ts'\n"
+    assert.deepEqual(messages(checkImports([{ path: 'packages/log/src/driver.ts', text }])), [
+      '1 offers what @atoll/host offers; whoever needs it imports it from there',
+    ])
   })
 
   it('finds what a driver imports of another one, and not what they share', () => {
@@ -54,6 +62,32 @@ describe('tidy', () => {
       '2 Date.now is the world outside; use the Host port',
     ])
     assert.deepEqual(checkImports([{ path: 'packages/atoll/src/a.test.ts', text }]), [])
+  })
+
+  it('finds values that are exported and that nobody imports', () => {
+    const files = [
+      {
+        path: 'packages/a/package.json',
+        text: '{ "name": "@x/a", "exports": { ".": "./src/index.ts", "./b": "./src/b.ts" } }',
+      },
+      { path: 'packages/a/src/index.ts', text: "export { used } from './c.ts'\nexport const offered = 1\n" },
+      { path: 'packages/a/src/b.ts', text: 'export const offeredToo = 1\n' },
+      {
+        path: 'packages/a/src/c.ts',
+        text: 'export const used = 1\nexport async function unused() {}\nexport interface Named {}\n',
+      },
+      { path: 'packages/a/src/d.ts', text: 'export const renamed = 1\nexport class Whole {}\n' },
+      {
+        path: 'packages/a/src/e.ts',
+        text: "import { renamed as other } from './d.ts'\nconst f = () => import('./f.ts')\n",
+      },
+      { path: 'packages/a/src/f.ts', text: 'export const loaded = 1\n' },
+      { path: 'packages/a/src/d.test.ts', text: 'export const inTest = 1\n' },
+    ]
+    assert.deepEqual(
+      checkExports(files).map(({ path, line, message }) => `${path}:${line} ${message.split(',')[0]}`),
+      ['packages/a/src/c.ts:2 exports unused', 'packages/a/src/d.ts:2 exports Whole'],
+    )
   })
 
   it('finds comments that are wider than the code may be, and not addresses or texts', () => {

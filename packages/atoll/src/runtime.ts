@@ -36,5 +36,3 @@ export type {
   RedriveOptions,
   RedriveOutcome,
 } from './runtime/admin.ts'
-export type { StoredRecord } from '@atoll/log/driver'
-export { AtollError, errorCodes, type ErrorCode } from '@atoll/host'

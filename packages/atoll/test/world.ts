@@ -27,7 +27,7 @@ export interface World {
   close(): Promise<void>
 }
 
-export async function createWorld(): Promise<World> {
+async function createWorld(): Promise<World> {
   const host = createVirtualHost()
   const log = await createEmbeddedLog({ file: ':memory:', host })
   const stores = keepOpen(createSqliteStores({ folder: ':memory:', host }))

@@ -18,14 +18,14 @@ import {
 } from '../src/index.ts'
 
 const Any = z.object({ text: z.string().optional() })
-export const shelf = contract('shelf', {
+const shelf = contract('shelf', {
   look: query({ input: Any, output: Any }),
   put: command({ input: Any, output: Any }),
 })
 const desk = contract('desk', { read: query({ input: Any, output: Any }) })
 
 /** A system whose services are played by the tests. */
-export const library = system('library', {
+const library = system('library', {
   services: [
     service(shelf, { handlers: { look: () => ({}), put: () => ({}) } }),
     service(desk, { handlers: { read: () => ({}) } }),

@@ -18,7 +18,7 @@ import { NEXT, ownFile } from './ours.ts'
 // SQLite for reading can lock it.
 
 /** Has a file that its owner alone may open: made, if it is not there, or taken from the others. */
-export function keepFilePrivate(file: string): void {
+function keepFilePrivate(file: string): void {
   if (takeFromOthers(file) === 'nothing') closeSync(openSync(file, 'a', FILE_MODE))
 }
 
@@ -117,6 +117,6 @@ function takeFromOthers(path: string): 'nothing' | 'there' {
   return 'there'
 }
 
-export const FILE_MODE = 0o600
+const FILE_MODE = 0o600
 export const FOLDER_MODE = 0o700
 const OTHERS = 0o077

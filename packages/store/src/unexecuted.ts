@@ -103,7 +103,7 @@ export function isBuilder(value: unknown): value is HasNode {
  * Has every query of a query creator looked after. Kysely makes more of them: for common table expressions, schemas,
  * plugins.
  */
-export function lookAfter<Creator extends object>(creator: Creator, unexecuted: Unexecuted): Creator {
+function lookAfter<Creator extends object>(creator: Creator, unexecuted: Unexecuted): Creator {
   return intercept(creator, () => unexecuted)
 }
 

@@ -90,7 +90,7 @@ export function onStatus(socket: Socket, told: (status: string) => void): void {
 }
 
 /** Calls when it aborts, or at once if it has. */
-export function onAbort(signal: AbortSignal, then: () => void): void {
+function onAbort(signal: AbortSignal, then: () => void): void {
   if (signal.aborted) then()
   else signal.addEventListener('abort', then, { once: true })
 }

@@ -10,7 +10,7 @@ import { eventually } from './wait.ts'
  * Asks a running system for its ledger, as `atoll ledger` does, without the time that a process takes to start.
  * Undefined if the system is gone.
  */
-export async function askLedger(data: string): Promise<LedgerRow[] | undefined> {
+async function askLedger(data: string): Promise<LedgerRow[] | undefined> {
   const accounts: LedgerRow[] = []
   try {
     // the system wrote it when it got ready

@@ -23,7 +23,7 @@ export interface Serving {
 }
 
 /** Starts it. Rejects with what it said if it does not get ready. */
-export async function serve(data: string, { leaseMs, env = {} }: Serving = {}): Promise<Served> {
+async function serve(data: string, { leaseMs, env = {} }: Serving = {}): Promise<Served> {
   const args = [join(import.meta.dirname, 'notebook.ts'), data, ...(leaseMs === undefined ? [] : [String(leaseMs)])]
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],

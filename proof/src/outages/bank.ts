@@ -163,8 +163,8 @@ const OPENED_WITH = 10_000
 const TOTAL = bankNames.length * ACCOUNTS.length * OPENED_WITH
 const WORKERS = 12
 /**
- * The longest that a client thinks before it asks for the next. Without a thought they ask for more than a small machine
- * can handle while an engine is away, and how long it takes to come to rest is what they asked for.
+ * The longest that a client thinks before it asks for the next. Without a thought they ask for more than a small
+ * machine can handle while an engine is away, and how long it takes to come to rest is how much they had asked for.
  */
 const THINKING_MS = 600
 /** Between tries, while a process or an engine is being started again. */

@@ -27,7 +27,7 @@ export interface OutageRecord {
 }
 
 /** The last recorded run of each system with each log. */
-export const outagesFile = fileURLToPath(new URL('../../recorded/outages.json', import.meta.url))
+const outagesFile = fileURLToPath(new URL('../../recorded/outages.json', import.meta.url))
 
 export function toRecord(
   { app, log, seed, kills, mishaps, underWork, requests, recoveriesMs, recoveryMsBound, violation }: Summary,

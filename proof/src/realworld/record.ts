@@ -13,7 +13,7 @@ export interface RealWorldRecord {
 }
 
 /** The last recorded run on each log. */
-export const realworldFile = fileURLToPath(new URL('../../recorded/realworld.json', import.meta.url))
+const realworldFile = fileURLToPath(new URL('../../recorded/realworld.json', import.meta.url))
 
 export function record(log: string, result: SuiteResult): void {
   const run: RealWorldRecord = {

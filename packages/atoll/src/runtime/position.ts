@@ -59,7 +59,7 @@ export function mergeOrders(a: string, b: string): string {
 const ORDERS_MAX = 4
 
 /** Places that a position has in its text form, which must fit into a header. What is beyond is not waited for. */
-export const PLACES_MAX = 256
+const PLACES_MAX = 256
 
 /** The text form, for headers: `articles.3.1042,profiles.0.77`. Empty for the empty position. */
 export function encodePosition(position: Position): string {

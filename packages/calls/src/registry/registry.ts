@@ -31,7 +31,7 @@ export interface RegistryLimits extends ListenerLimits {
   readonly warmUpMs: number
 }
 
-export const defaultRegistryLimits: RegistryLimits = {
+const defaultRegistryLimits: RegistryLimits = {
   bodyBytesMax: 64 * 2 ** 10,
   requestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 60_000,

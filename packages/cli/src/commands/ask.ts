@@ -6,9 +6,9 @@ import {
   type LedgerRow,
   type ReplayProgress,
   type RedriveOutcome,
-  type StoredRecord,
 } from 'atoll/runtime'
 import { AtollError } from '@atoll/host'
+import type { StoredRecord } from '@atoll/log/driver'
 import { userInfo } from 'node:os'
 import { ask, type Place } from '../control/client.ts'
 import type { ControlRequest } from '../control/protocol.ts'

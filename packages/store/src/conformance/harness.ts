@@ -56,7 +56,7 @@ export interface StoreChapter {
 }
 
 /** How often a test looks for what must happen in the end. */
-export const pausesMax = 1000
+const pausesMax = 1000
 
 /**
  * What became of a promise. Rejects if nothing has after {@link pausesMax} pauses, so that a driver that hangs fails

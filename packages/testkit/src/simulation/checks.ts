@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { StoredRecord } from 'atoll/runtime'
+import type { StoredRecord } from '@atoll/log/driver'
 import type { World } from '../world/world.ts'
 
 /** What holds of every system, whatever it does. */

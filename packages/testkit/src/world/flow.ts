@@ -1,5 +1,5 @@
 import { AtollError } from '@atoll/host'
-import type { StoredRecord } from 'atoll/runtime'
+import type { StoredRecord } from '@atoll/log/driver'
 import type { System } from 'atoll'
 import type { Sightings } from './sightings.ts'
 

@@ -1,6 +1,7 @@
 import { silentLogger, type Logger } from '@atoll/host'
+import type { StoredRecord } from '@atoll/log/driver'
 import type { EventDefinition } from 'atoll'
-import { openSystem, type Admin, type LedgerRow, type Readiness, type StoredRecord } from 'atoll/runtime'
+import { openSystem, type Admin, type LedgerRow, type Readiness } from 'atoll/runtime'
 import type { Kysely } from 'kysely'
 import type { Actor } from './actor.ts'
 import type { Fleet } from './fleet.ts'

@@ -152,7 +152,7 @@ export interface KeptStore {
 }
 
 /** One store, and who uses it. */
-export class SharedStore {
+class SharedStore {
   readonly store: Promise<Store>
   readonly migrations: Migrations
   users = 1

@@ -3,6 +3,7 @@
 
 import type { Gateway } from '@atoll/gateway'
 import { AtollError, type Host } from '@atoll/host'
+import type { StoredRecord } from '@atoll/log/driver'
 import { kyselyFor, notePlaces } from '@atoll/store'
 import type { Reader } from '@atoll/store/driver'
 import { createMemoryFolder, createSqliteStores } from '@atoll/store/sqlite'
@@ -17,7 +18,6 @@ import {
   type Readiness,
   type RedriveOptions,
   type RedriveOutcome,
-  type StoredRecord,
 } from 'atoll/runtime'
 import type { Kysely } from 'kysely'
 import type { z } from 'zod'

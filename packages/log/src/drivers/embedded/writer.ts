@@ -12,7 +12,7 @@ export interface Writing {
 }
 
 /** How many columns the table of records has. */
-export const recordColumns = 10
+const recordColumns = 10
 
 /** Makes things durable, one commit after the other. */
 export interface Writer {

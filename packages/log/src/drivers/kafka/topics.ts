@@ -15,7 +15,7 @@ export interface TopicShape {
  * How many replicas must have a record before it is acknowledged: a majority, so that losing one loses nothing, and
  * stops nothing if there are three.
  */
-export function minInSyncOf(replicas: number): number {
+function minInSyncOf(replicas: number): number {
   return Math.floor(replicas / 2) + 1
 }
 

@@ -2,7 +2,7 @@ import { AtollError } from '@atoll/host'
 import { quoteIdentifier, sqlStateOf, type Client, type Pool } from '@atoll/postgres'
 
 /** Raised when the tables change in a way that older code would misread. */
-export const formatVersion = 1
+const formatVersion = 1
 
 /** The schema of a system's log. It is also the name of the channel on which its writers say what is new. */
 export function schemaOf(system: string): string {

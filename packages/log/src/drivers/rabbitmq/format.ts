@@ -37,7 +37,7 @@ export interface Place {
   readonly number: number
 }
 
-export function toOffset({ message, index, number }: Place): Offset {
+function toOffset({ message, index, number }: Place): Offset {
   return `${message}.${index}.${number}`
 }
 
