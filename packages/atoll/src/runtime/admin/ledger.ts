@@ -110,7 +110,7 @@ async function accountOf(
         `the ledger of ${ground.name} needs what ${source} published, and ${source} runs elsewhere; open the whole system to ask for it`,
       )
     const emitted = await emitter.store.reader.all<SourceRow>(selectSource)
-    const pending = await pendingOf(ground.name, types, source, subscriber, emitted, log, partitions)
+    const pending = await pendingOf({ subscription: ground.name, source, types, log, partitions }, subscriber, emitted)
     for (const event of types) {
       const published = sum(emitted, (row) => row.type === event) // in the log and tidied away, or in the outbox
       const held = (kind: string): number => sum(subscriber, (row) => row.kind === kind && row.type === event)
@@ -193,14 +193,18 @@ interface Pending {
   readonly gap: AtollError | undefined
 }
 
+interface Question {
+  readonly subscription: string
+  readonly source: string
+  readonly types: readonly string[]
+  readonly log: Log
+  readonly partitions: number
+}
+
 async function pendingOf(
-  subscription: string,
-  types: readonly string[],
-  source: string,
+  { subscription, source, types, log, partitions }: Question,
   subscriber: readonly SubscriberRow[],
   emitted: readonly SourceRow[],
-  log: Log,
-  partitions: number,
 ): Promise<Pending> {
   let gap: AtollError | undefined
   const last = emitted.find((row) => row.kind === 'last')?.seq ?? '0'

@@ -25,6 +25,15 @@ import { Leases } from '../leases.ts'
 
 const selectStreams: Statement = { sql: 'SELECT partition, number, seq FROM atoll_streams' }
 
+export interface RelayParts {
+  readonly service: string
+  readonly store: Store
+  readonly log: Log
+  readonly host: Host
+  readonly logger: Logger
+  readonly options: RuntimeOptions
+}
+
 /**
  * Moves events from an outbox to the log: in the order of their commits, each numbered once. The numbers follow from
  * the order of the rows and from the last number that was tidied away, so a relay that died between append and tidying
@@ -75,15 +84,7 @@ export class Relay {
   #troubledSinceMs = Infinity
   #leaseTrouble: AtollError | undefined
 
-  constructor(
-    service: string,
-    store: Store,
-    log: Log,
-    host: Host,
-    logger: Logger,
-    options: RuntimeOptions,
-    tell: RelayEvents,
-  ) {
+  constructor({ service, store, log, host, logger, options }: RelayParts, tell: RelayEvents) {
     this.#service = service
     this.#store = store
     this.#log = log

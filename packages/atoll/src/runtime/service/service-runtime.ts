@@ -113,10 +113,13 @@ export class ServiceRuntime implements RunningService, ServiceHere {
     const generations = new Generations(this.#generationsParts(store))
     this.#generations = generations
     await generations.open(this.#definition.projections)
-    const relay = new Relay(name, store, log, host, logger, options, {
-      fits: () => this.#fit(),
-      halted: () => this.#relayHalted(),
-    })
+    const relay = new Relay(
+      { service: name, store, log, host, logger, options },
+      {
+        fits: () => this.#fit(),
+        halted: () => this.#relayHalted(),
+      },
+    )
     const timers = new Timers(name, store, host, logger, options, relay)
     const agreement = new Agreement({ name, store, host, logger, options }, this.#shared.services)
     const emission = new Emission({

@@ -1,7 +1,7 @@
-import { AtollError, type Host } from '@atoll/host'
+import { AtollError } from '@atoll/host'
 import type { LogRecord } from '../../driver.ts'
 import type { Call } from './call.ts'
-import { Claims, markOf, produce, type Claim, type Mark } from './claims.ts'
+import { Claims, markOf, produce, type Claim, type Mark, type ClaimsParts } from './claims.ts'
 import type { Cluster, Topic } from './cluster.ts'
 import { isFenced, isStale } from './errors.ts'
 import { batchBytesMaxOf, type KafkaLogLimits } from './limits.ts'
@@ -18,6 +18,11 @@ interface Known {
   readonly end: End | undefined
 }
 
+export interface AppenderParts extends Omit<ClaimsParts, 'claimMs'> {
+  readonly topics: Topics
+  readonly limits: KafkaLogLimits
+}
+
 /** Writes the records of one source, one append after the other. */
 export class Appender {
   readonly #source: string
@@ -29,23 +34,14 @@ export class Appender {
   readonly #claims: Claims
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(
-    source: string,
-    name: string,
-    lane: `append-${number}`,
-    cluster: Cluster,
-    topics: Topics,
-    reader: Reader,
-    host: Host,
-    limits: KafkaLogLimits,
-  ) {
+  constructor({ source, name, lane, cluster, topics, reader, host, limits }: AppenderParts) {
     this.#source = source
     this.#name = name
     this.#cluster = cluster
     this.#topics = topics
     this.#reader = reader
     this.#batchBytesMax = batchBytesMaxOf(limits)
-    this.#claims = new Claims(source, name, lane, cluster, reader, host, limits.claimMs)
+    this.#claims = new Claims({ source, name, lane, cluster, reader, host, claimMs: limits.claimMs })
   }
 
   /** Appends when those before it are done. Resolves with the partitions that have grown. */

@@ -47,6 +47,18 @@ interface Session {
   readonly used: Set<number>
 }
 
+export interface ClaimsParts {
+  readonly source: string
+  /** The topic's. */
+  readonly name: string
+  /** Of the cluster's connections, the one that appends go through. */
+  readonly lane: `append-${number}`
+  readonly cluster: Cluster
+  readonly reader: Reader
+  readonly host: Host
+  readonly claimMs: number
+}
+
 /**
  * Who may write to the partitions of one source. Kafka has no compare-and-set, but it has this: of one producer id it
  * takes no batch of a lower epoch than it has seen in that partition. So each writer of a source gets the same producer
@@ -67,15 +79,7 @@ export class Claims {
   #session: Session | undefined
   #beginning: Promise<Session> | undefined
 
-  constructor(
-    source: string,
-    name: string,
-    lane: `append-${number}`,
-    cluster: Cluster,
-    reader: Reader,
-    host: Host,
-    claimMs: number,
-  ) {
+  constructor({ source, name, lane, cluster, reader, host, claimMs }: ClaimsParts) {
     this.#source = source
     this.#name = name
     this.#lane = lane

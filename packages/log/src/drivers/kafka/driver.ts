@@ -42,16 +42,16 @@ export async function openKafkaLog(
     if (!appender)
       appenders.set(
         source,
-        (appender = new Appender(
+        (appender = new Appender({
           source,
           name,
-          `append-${appenders.size % appendLanes}`,
+          lane: `append-${appenders.size % appendLanes}`,
           cluster,
           topics,
           reader,
           host,
           limits,
-        )),
+        })),
       )
     return appender
   }

@@ -20,6 +20,18 @@ interface Known {
   readonly isAtomic: boolean
 }
 
+export interface AppenderParts {
+  readonly source: string
+  readonly streams: Streams
+  readonly names: Names
+  readonly host: Host
+  readonly limits: NatsLogLimits
+  /** The session of the moment. Throws UNAVAILABLE while there is none. */
+  readonly session: () => Session
+  /** Hears what has been written, and through which session. */
+  readonly onWritten: (session: Session, chunks: readonly Chunk[]) => void
+}
+
 /**
  * Appends to the stream of one source, one append at a time.
  *
@@ -42,15 +54,7 @@ export class Appender {
   #known: Known | undefined
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(
-    source: string,
-    streams: Streams,
-    names: Names,
-    host: Host,
-    limits: NatsLogLimits,
-    session: () => Session,
-    onWritten: (session: Session, chunks: readonly Chunk[]) => void,
-  ) {
+  constructor({ source, streams, names, host, limits, session, onWritten }: AppenderParts) {
     this.#source = source
     this.#streams = streams
     this.#names = names

@@ -34,9 +34,17 @@ export async function openNatsLog(
   function appenderOf(source: string): Appender {
     let appender = appenders.get(source)
     if (!appender) {
-      appender = new Appender(source, streams, names, host, limits, session, (written, chunks) => {
-        reader.offer(source, chunks)
-        hints.tell(written, source, new Set(chunks.map(({ records }) => records[0]!.partition))) // a chunk has a record
+      appender = new Appender({
+        source,
+        streams,
+        names,
+        host,
+        limits,
+        session,
+        onWritten(written, chunks) {
+          reader.offer(source, chunks)
+          hints.tell(written, source, new Set(chunks.map(({ records }) => records[0]!.partition))) // a chunk has a record
+        },
       })
       appenders.set(source, appender)
     }

@@ -14,6 +14,17 @@ interface Part {
   readonly numbers: number[]
 }
 
+export interface AppenderParts {
+  readonly system: string
+  readonly connection: WriterConnection
+  readonly known: KnownNumbers
+  readonly hints: Hints
+  readonly host: Host
+  readonly limits: RabbitmqLogLimits
+  /** Hears the name of each stream that has grown. */
+  readonly onWritten: (stream: string) => void
+}
+
 /** Takes appends apart by partition, each of which has a lane of its own. */
 export class Appender {
   readonly #system: string
@@ -25,15 +36,7 @@ export class Appender {
   readonly #onWritten: (stream: string) => void
   readonly #lanes = new Map<string, Lane>()
 
-  constructor(
-    system: string,
-    connection: WriterConnection,
-    known: KnownNumbers,
-    hints: Hints,
-    host: Host,
-    limits: RabbitmqLogLimits,
-    onWritten: (stream: string) => void,
-  ) {
+  constructor({ system, connection, known, hints, host, limits, onWritten }: AppenderParts) {
     this.#system = system
     this.#connection = connection
     this.#known = known

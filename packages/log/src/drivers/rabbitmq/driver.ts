@@ -44,16 +44,24 @@ export async function openRabbitmqLog(
     silentLogger, // the other connection tells of the same trouble
     limits,
   )
-  const appender = new Appender(system, writing, known, hints, host, limits, (stream) => reader.appeared(stream))
-  const reader = new Reader(
+  const appender = new Appender({
     system,
-    reading,
+    connection: writing,
     known,
-    (stream) => appender.making(stream),
-    (stream) => writeMark(stream, writing, host),
+    hints,
     host,
     limits,
-  )
+    onWritten: (stream) => reader.appeared(stream),
+  })
+  const reader = new Reader({
+    system,
+    connection: reading,
+    known,
+    making: (stream) => appender.making(stream),
+    writeMark: (stream) => writeMark(stream, writing, host),
+    host,
+    limits,
+  })
   async function askForManaged(): Promise<Managed | string> {
     if (monitoring.length === 0)
       return 'nobody is named who would: enable the plugin rabbitmq_management, and give its URL as `monitoring`'

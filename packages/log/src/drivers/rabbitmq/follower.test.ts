@@ -33,16 +33,15 @@ async function createFollower(sent: number): Promise<{
     close() {},
   }
   const limits = { ...defaultLimits, callMs: 50 }
-  const follower = await Follower.attach(
-    channel as unknown as StreamChannel,
-    'orders',
-    0,
-    null,
-    sent - 1,
+  const parts = {
+    channel: channel as unknown as StreamChannel, // all of it that a follower uses
+    source: 'orders',
+    partition: 0,
     known,
-    createNodeHost(),
+    host: createNodeHost(),
     limits,
-  ) // all of it that a follower uses
+  }
+  const follower = await Follower.attach(parts, null, sent - 1)
   const send = (number: number): void =>
     take({
       place: number - 1,

@@ -19,6 +19,15 @@ interface Batch {
 /** How long a read waits for a record of which another log has told, milliseconds: it is on its way. */
 const heardMs = 250
 
+export interface FollowerParts {
+  readonly channel: StreamChannel
+  readonly source: string
+  readonly partition: number
+  readonly known: KnownNumbers
+  readonly host: Host
+  readonly limits: RabbitmqLogLimits
+}
+
 /**
  * Follows a stream from one place on. RabbitMQ sends ahead as many messages as it is allowed to, and more when these
  * have been read. What has been read stays for a while: those who read along get it from memory.
@@ -54,14 +63,9 @@ export class Follower {
   #readers = 0
 
   private constructor(
-    channel: StreamChannel,
-    source: string,
-    partition: number,
+    { channel, source, partition, known, host, limits }: FollowerParts,
     from: Place | null,
     end: number,
-    known: KnownNumbers,
-    host: Host,
-    limits: RabbitmqLogLimits,
   ) {
     this.#channel = channel
     this.#source = source
@@ -79,23 +83,15 @@ export class Follower {
    * `end` is the place of the last message, -1 without any. Rejects with LOG_GAP if the stream ends before the place to
    * begin after.
    */
-  static async attach(
-    channel: StreamChannel,
-    source: string,
-    partition: number,
-    from: Place | null,
-    end: number,
-    known: KnownNumbers,
-    host: Host,
-    limits: RabbitmqLogLimits,
-  ): Promise<Follower> {
+  static async attach(parts: FollowerParts, from: Place | null, end: number): Promise<Follower> {
+    const { channel, source, partition } = parts
     if (from && from.message > end)
       throw gap(
         source,
         partition,
         `ends before message ${from.message}, up to which it has been read (number ${from.number})`,
       )
-    const follower = new Follower(channel, source, partition, from, end, known, host, limits)
+    const follower = new Follower(parts, from, end)
     await channel.consume(from ? from.message : 'first', (delivery) => follower.#take(delivery))
     return follower
   }

@@ -82,7 +82,7 @@ async function createReader(
   )
   await connection.start()
   const known = new KnownNumbers()
-  return { reader: new Reader('shop', connection, known, making, writeMark, host, limits), stream, known }
+  return { reader: new Reader({ system: 'shop', connection, known, making, writeMark, host, limits }), stream, known }
 }
 
 describe('a reader', () => {

@@ -8,6 +8,18 @@ import type { KnownNumbers } from './known.ts'
 import type { RabbitmqLogLimits } from './limits.ts'
 import { streamName } from './names.ts'
 
+export interface ReaderParts {
+  readonly system: string
+  readonly connection: ReadingConnection
+  readonly known: KnownNumbers
+  /** Tells when a stream, which this log is making, has been made. */
+  readonly making: (stream: string) => Promise<void> | undefined
+  /** Answers the id of a message that comes after all that was confirmed. */
+  readonly writeMark: (stream: string) => Promise<string | undefined>
+  readonly host: Host
+  readonly limits: RabbitmqLogLimits
+}
+
 /** Reads streams. Whoever reads on from where a read ended is served by the follower that brought it there. */
 export class Reader {
   readonly #system: string
@@ -34,19 +46,7 @@ export class Reader {
   #sweepTimer: Timer | undefined
   #closed = false
 
-  /**
-   * `making` tells when a stream, which this log is making, has been made. `writeMark` answers the id of a message that
-   * comes after all that was confirmed.
-   */
-  constructor(
-    system: string,
-    connection: ReadingConnection,
-    known: KnownNumbers,
-    making: (stream: string) => Promise<void> | undefined,
-    writeMark: (stream: string) => Promise<string | undefined>,
-    host: Host,
-    limits: RabbitmqLogLimits,
-  ) {
+  constructor({ system, connection, known, making, writeMark, host, limits }: ReaderParts) {
     this.#system = system
     this.#connection = connection
     this.#known = known
@@ -176,16 +176,8 @@ export class Reader {
     if (end === undefined) return undefined
     const channel = await this.#open(stream, this.#limits.readAheadMessages)
     try {
-      const follower = await Follower.attach(
-        channel,
-        source,
-        partition,
-        place,
-        end,
-        this.#known,
-        this.#host,
-        this.#limits,
-      )
+      const parts = { channel, source, partition, known: this.#known, host: this.#host, limits: this.#limits }
+      const follower = await Follower.attach(parts, place, end)
       if (this.#closed) follower.close()
       else this.#followers.set(stream, [...(this.#followers.get(stream) ?? []), follower])
       return follower
