@@ -16,6 +16,11 @@ describe('a patch at load time', () => {
     assert.equal(applyPatches('begin(); commit()', 'a.ts', [patch]), 'begin(); ')
   })
 
+  it('is refused where what it leaves is no code', () => {
+    const patch = { file: 'proof/src/patches.ts', find: 'export const root =', replace: 'export const (' }
+    assert.throws(() => assertPatchesFit([patch]), { code: 'ERR_INVALID_TYPESCRIPT_SYNTAX' })
+  })
+
   it('finds its snippet however that is laid out, and leaves the lines around it as they are', () => {
     const patch = { file: 'a.ts', find: '  await commit(a, [b])\n', replace: '  rollback()\n' }
     for (const text of ['await commit(a, [b])', 'await commit(\n  a,\n  [b],\n)', 'await  commit( a,[ b ] )'])

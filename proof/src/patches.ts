@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 /** A change to a module's text as it is loaded. Shipped code knows nothing of it. */
@@ -38,10 +39,10 @@ export function applyPatches(text: string, file: string, patches: readonly Patch
   return patched
 }
 
-/** Throws if one of them does not fit the code as it is. */
+/** Throws if one of them does not fit the code as it is, or leaves what is none. */
 export function assertPatchesFit(patches: readonly Patch[]): void {
   for (const file of new Set(patches.map((patch) => patch.file)))
-    applyPatches(readFileSync(root + file, 'utf8'), file, patches)
+    stripTypeScriptTypes(applyPatches(readFileSync(root + file, 'utf8'), file, patches))
 }
 
 /** The words and signs of a snippet, with any white space between them. */

@@ -106,12 +106,10 @@ export function watched(system: System, passenger: Passenger, sightings: Sightin
             during()
           }
           const handle = (): unknown => subscriber.run(context)
-          assertExecuted(
-            undefined,
-            await (subscriber.kind === 'handle'
-              ? handlingNow.run({ service: passenger.service, sighting, event, during: strike }, handle)
-              : handle()),
-          )
+          const returned = await (subscriber.kind === 'handle'
+            ? handlingNow.run({ service: passenger.service, sighting, event, during: strike }, handle)
+            : handle())
+          assertExecuted(undefined, returned)
           if (!struck) during() // a projection, or a handler without a transaction of its own
         }
         try {
