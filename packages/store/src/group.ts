@@ -66,7 +66,7 @@ export class Group {
 /** A transaction that somebody asked for. */
 export interface Write {
   readonly work: (tx: Transaction) => Promise<unknown>
-  /** Others wait for it: the group that it is in takes no more that are not. */
+  /** Others wait for it: it goes before those that are not. */
   readonly urgent: boolean
   readonly resolve: (result: unknown) => void
   readonly reject: (error: unknown) => void

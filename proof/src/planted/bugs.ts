@@ -191,8 +191,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       {
         file: reader,
-        find: 'else await this.#try(cursor, record)',
-        replace: "else if (care === 'noted' && this.#isOver) return\n        else await this.#try(cursor, record)",
+        find: 'await this.#attempts.note([record])\n          await this.#try(cursor, record)',
+        replace: 'await this.#attempts.note([record])\n          if (!this.#isOver) await this.#try(cursor, record)',
       },
     ],
   },

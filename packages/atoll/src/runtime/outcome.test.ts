@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
+import type { StoreDriver, Transaction } from '@atoll/store/driver'
 import { z } from 'zod'
 import {
   command,
@@ -166,45 +167,75 @@ describe('a process that stops while it is careful', () => {
 })
 
 describe('a process that is careful', () => {
+  const options = { partitions: 1, leaseMs: 3_000, retryDelayMs: 10 }
+  const hanging = createTown(() => new Promise<void>(() => {}))
+
+  /** What a process notes before it tries it: numbers and tries, transaction by transaction. */
+  function watchNotes(world: World): { stores: StoreDriver; notes: string[][] } {
+    const notes: string[][] = []
+    const stores = changedWrites(world.stores, (store, work, writing) =>
+      store.write((tx) => {
+        const runEach: Transaction['runEach'] = (statement, rows) => {
+          if (statement.sql.includes('INTO atoll_tries') && rows.length > 0)
+            notes.push(rows.map(([, , , number, attempt]) => `${String(number)}: ${String(attempt)}`))
+          return tx.runEach(statement, rows)
+        }
+        return work(changedTransaction(tx, { runEach }))
+      }, writing),
+    )
+    return { stores, notes }
+  }
+
+  async function startAndEnd(world: World, instance: string): Promise<string[][]> {
+    const { stores, notes } = watchNotes(world)
+    await world.start(hanging, { ...options, instance }, { stores })
+    await world.host.advance(500)
+    world.host.jump(60_000) // its process is gone, as far as others can tell
+    return notes
+  }
+
   it('notes in one transaction what it then tries side by side', () =>
     inWorld(async (world) => {
-      const noted: number[] = []
-      const stores = changedWrites(world.stores, async (store, work, options) => {
-        let count = 0
-        try {
-          return await store.write(
-            (tx) =>
-              work(
-                changedTransaction(tx, {
-                  run(statement, params) {
-                    if (statement.sql.includes('INTO atoll_tries')) count++
-                    return tx.run(statement, params)
-                  },
-                }),
-              ),
-            options,
-          )
-        } finally {
-          if (count > 0) noted.push(count)
-        }
-      })
-      const options = { partitions: 1, leaseMs: 3_000 }
       const ids = Array.from({ length: 40 }, (_, nth) => 'x'.repeat(nth + 1)) // each of a key of its own
-      const first = await world.start(
-        createTown(() => new Promise<void>(() => {})),
-        { ...options, instance: 'a' },
-      )
+      const first = await world.start(hanging, { ...options, instance: 'a' })
       await first.dispatch('notes.takeAll', { input: ids })
       await world.host.advance(500)
-      world.host.jump(60_000) // its process is gone, as far as others can tell
+      world.host.jump(60_000)
       const handled: string[] = []
+      const { stores, notes } = watchNotes(world)
       await world.start(
         createTown(({ event }) => void handled.push(event.data.id)),
         { ...options, instance: 'b' },
         { stores },
       )
       await world.host.advance(1_000)
-      assert.deepEqual([handled.length, noted], [40, [40]])
+      assert.equal(handled.length, 40)
+      assert.deepEqual(notes, [ids.map((_, nth) => `${nth + 1}: 0`)])
+    }))
+
+  it('accuses none that was not in hand: what waits behind one of its key, or behind one that is tried alone', () =>
+    inWorld(async (world) => {
+      const first = await world.start(hanging, { ...options, instance: 'a' })
+      await first.dispatch('notes.takeAll', { input: ['a', 'b', '1', '2', 'c'] }) // those with a digit are of one key
+      await world.host.advance(500)
+      world.host.jump(60_000)
+      assert.deepEqual(await startAndEnd(world, 'b'), [['1: 0', '2: 0', '3: 0', '5: 0']])
+      assert.deepEqual(await startAndEnd(world, 'c'), [['1: 1']])
+    }))
+
+  it('keeps the note of a try that was cut off until that has counted', () =>
+    inWorld(async (world) => {
+      const first = await world.start(hanging, { ...options, instance: 'a' })
+      await first.dispatch('notes.takeAll', { input: ['a', 'b'] })
+      await world.host.advance(500)
+      world.host.jump(60_000)
+      for (const instance of ['b', 'c']) await startAndEnd(world, instance)
+      const notes = (await startAndEnd(world, 'd')).flat()
+      assert.ok(notes.includes('2: 1'), 'the other one is tried alone')
+      assert.deepEqual(
+        notes.filter((note) => note.endsWith(': 0')),
+        [],
+      )
     }))
 })
 

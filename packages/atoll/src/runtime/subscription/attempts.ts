@@ -106,7 +106,7 @@ export class Attempts {
       await this.#commit(
         async (tx) => {
           await this.#book.check(tx)
-          await this.#caution.note(tx, event, attempt)
+          await this.#caution.note(tx, [event], attempt)
         },
         { urgent: true },
       )
@@ -115,21 +115,29 @@ export class Attempts {
   }
 
   /**
-   * Decides how each of the next events of a cursor is to be tried, and notes in one transaction those that are tried
-   * beside others.
+   * Decides how each of the next events of a cursor is to be tried, up to one that is known by name, or that one alone.
+   * The first of each key are noted in one transaction, and need no more care; those behind them are noted when their
+   * turn comes, for what was never in hand must not be accused.
    */
-  async prepare<Event extends EventPlace>(cursor: Cursor, events: readonly Event[]): Promise<ReadonlyMap<Event, Care>> {
-    const cares = new Map(events.map((event) => [event, this.#caution.careFor(cursor, event)]))
-    const noted = events.filter((event) => cares.get(event) === 'noted')
+  async prepare<Event extends EventPlace & Pick<Envelope, 'key'>>(
+    cursor: Cursor,
+    events: readonly Event[],
+  ): Promise<ReadonlyMap<Event, Care>> {
+    const named = events.findIndex((event) => this.#caution.isNamed(event))
+    const next = events.slice(0, named < 0 ? events.length : Math.max(named, 1))
+    const cares = new Map(next.map((event) => [event, this.#caution.careFor(cursor, event)]))
+    const firsts = [...Map.groupBy(next, ({ key }) => key).values()].map(([first]) => first!) // no group is empty
+    const noted = firsts.filter((event) => cares.get(event) === 'noted')
     if (noted.length > 0) await this.note(noted)
+    for (const event of noted) cares.set(event, undefined)
     return cares
   }
 
-  /** The same of events that are tried beside each other. */
+  /** Notes, in a transaction, events that are then tried beside each other. */
   async note(events: readonly EventPlace[]): Promise<void> {
     await this.#commit(async (tx) => {
       await this.#book.check(tx)
-      for (const event of events) await this.#caution.note(tx, event, AMONG_OTHERS)
+      await this.#caution.note(tx, events, AMONG_OTHERS)
     })
   }
 

@@ -98,8 +98,7 @@ async function applyOneByOne(batch: Batch): Promise<void> {
 export async function applyWithCaution(batch: Batch, isOff: () => boolean): Promise<void> {
   const { attempts, caution, cursor, held, records } = batch
   const isTried = (record: StoredRecord): boolean => batch.concerns(record) && !held.has(record.key)
-  const isNamed = (record: StoredRecord): boolean =>
-    isTried(record) && (caution.wasCutOff(record) || caution.isAccused(record))
+  const isNamed = (record: StoredRecord): boolean => isTried(record) && caution.isNamed(record)
   for (let from = 0; from < records.length;) {
     if (isOff()) return
     const named = records.findIndex((record, index) => index >= from && isNamed(record))

@@ -96,13 +96,20 @@ export class Caution {
   careFor(cursor: Cursor, event: EventPlace): Care {
     const left = this.#ahead.get(cursor) ?? 0
     if (left > 0) this.#ahead.set(cursor, left - 1)
-    return this.isAccused(event) ? 'alone' : left > 0 ? 'noted' : undefined
+    if (this.isAccused(event)) return 'alone'
+    // the note of one that was cut off says which try that was
+    return left > 0 && !this.wasCutOff(event) ? 'noted' : undefined
   }
 
   /** The same of an event that is held and due. */
   careForHeld(event: HeldEvent): Care {
     if (event.errorCode === 'PROCESS_ENDED' || this.isAccused(event)) return 'alone'
     return this.#heldSuspects.has(idOf(event)) ? 'noted' : undefined
+  }
+
+  /** Whether the process ended under a try of this event, alone or beside others. */
+  isNamed(event: EventPlace): boolean {
+    return this.isAccused(event) || this.wasCutOff(event)
   }
 
   /** Whether the process ended while this event was tried beside others. */
@@ -120,10 +127,11 @@ export class Caution {
     this.#heldSuspects.delete(idOf(event))
   }
 
-  /** Notes in `tx` that a try is about to begin. Counts when that has committed. */
-  async note(tx: Transaction, event: EventPlace, attempt: number): Promise<void> {
-    this.#noted.add(idOf(event))
-    await tx.run(insertTry, [this.#ground.name, this.#partition, event.source, event.number, attempt])
+  /** Notes in `tx` that tries are about to begin. Counts when that has committed. */
+  async note(tx: Transaction, events: readonly EventPlace[], attempt: number): Promise<void> {
+    for (const event of events) this.#noted.add(idOf(event))
+    const rows = events.map(({ source, number }) => [this.#ground.name, this.#partition, source, number, attempt])
+    await tx.runEach(insertTry, rows)
   }
 
   /** Takes the note of a try away in `tx`, in which its outcome commits. */

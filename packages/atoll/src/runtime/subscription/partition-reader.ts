@@ -346,13 +346,8 @@ export class PartitionReader {
 
   async #dispatch(cursor: Cursor, records: readonly StoredRecord[]): Promise<void> {
     const admitted = this.#stream.admit(cursor, records)
-    const cares = this.#caution.isOn
-      ? await this.#attempts.prepare(
-          cursor,
-          admitted.filter((record) => this.#concerns(cursor, record)),
-        )
-      : undefined
-    for (const record of admitted) {
+    let cares: ReadonlyMap<StoredRecord, Care> = new Map()
+    for (const [index, record] of admitted.entries()) {
       if (this.#stopping || this.#failed) return
       if (!this.#concerns(cursor, record)) {
         cursor.pass(record)
@@ -363,7 +358,11 @@ export class PartitionReader {
       while (record.number - cursor.number > this.#ground.options.readAheadMax && !this.#lanes.idle)
         await this.#lanes.oneDone()
       if (this.#stopping || this.#failed) return
-      const care = cares?.get(record)
+      if (this.#caution.isOn && !cares.has(record)) {
+        const toCome = admitted.slice(index).filter((one) => this.#concerns(cursor, one))
+        cares = await this.#attempts.prepare(cursor, toCome)
+      }
+      const care = cares.get(record)
       const handling = this.#lanes.run(record.key, () => this.#handle(cursor, record, care))
       if (care === 'alone') await handling
     }
@@ -384,7 +383,10 @@ export class PartitionReader {
             () => this.#isOver,
             () => this.#try(cursor, record, care),
           )
-        else await this.#try(cursor, record)
+        else {
+          if (care === 'noted') await this.#attempts.note([record])
+          await this.#try(cursor, record)
+        }
       } catch (error) {
         if (error instanceof StoreFailure) throw error
         await this.#hold(cursor, record, this.#attempts.verdict(1, error))

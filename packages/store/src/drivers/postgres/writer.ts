@@ -27,6 +27,8 @@ export class Writer {
   readonly #deferred: string | undefined
   readonly #queue: WriteQueue
   #running: Promise<void> | undefined
+  /** The last group took nobody who waited, for the sake of one that was urgent. */
+  #owesOthers = false
   #closed = false
   /** Of the work under way; committed state that is read meanwhile may be read by it. */
   #activity: Activity | undefined
@@ -99,6 +101,7 @@ export class Writer {
         group.isUrgent ||= write.urgent
         await this.#carryOutOne(session, write)
       }
+      this.#owesOthers = group.isUrgent && !this.#owesOthers && this.#queue.length > 0
       await this.#runHooks(session)
       if (group.failure) throw group.failure
     } catch (error) {
@@ -111,12 +114,14 @@ export class Writer {
 
   /**
    * Whether the next work may join. Behind one that others wait for come only more of its kind: each work here costs
-   * several round trips, and the commit is what they wait for.
+   * several round trips, and the commit is what they wait for. But of two such groups in a row, the second is open to
+   * all, or a series of them would keep out everybody else.
    */
   #hasRoom(group: Group): boolean {
     if (group.count === 0) return true
     if (group.count >= this.#groupSize.worksMax) return false
-    return this.#queue.hasUrgent || (!group.isUrgent && this.#host.monotonicMs() < group.untilMs)
+    if (this.#host.monotonicMs() >= group.untilMs) return false
+    return this.#queue.hasUrgent || !group.isUrgent || this.#owesOthers
   }
 
   async #carryOutOne(session: GroupSession, write: Write): Promise<void> {
