@@ -87,14 +87,16 @@ describe('processes that write one store in PostgreSQL', () => {
   it('let others write however much is urgent, one after the other', () =>
     inPostgresWorld(async (world) => {
       const store = await world.open('orders')
+      let urgent = 0
       let isOver = false
-      const urgent = (async () => {
-        for (let nth = 0; !isOver; nth++)
-          await store.write((tx) => tx.run(insertCounter, [`urgent ${nth}`, 0]), { urgent: true })
+      const writing = (async () => {
+        for (; !isOver && urgent < 100; urgent++)
+          await store.write((tx) => tx.run(insertCounter, [`urgent ${urgent}`, 0]), { urgent: true })
       })()
       await store.write((tx) => tx.run(insertCounter, ['other', 0]))
       isOver = true
-      await urgent
+      await writing
+      assert.ok(urgent < 10, `${urgent} went before it`)
     }))
 
   it('show their outboxes in the order of the numbers, however slow a commit is: none appears below one that was seen', () =>
