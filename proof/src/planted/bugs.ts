@@ -192,7 +192,8 @@ export const plantedBugs: readonly PlantedBug[] = [
       {
         file: reader,
         find: 'await this.#attempts.note([record])\n          await this.#try(cursor, record)',
-        replace: 'await this.#attempts.note([record])\n          if (!this.#isOver) await this.#try(cursor, record)',
+        replace:
+          "await this.#attempts.note([record])\n          if (care !== 'noted' || !this.#isOver) await this.#try(cursor, record)",
       },
     ],
   },

@@ -13,7 +13,7 @@ const rotted: PlantedBug = {
 const broken: PlantedBug = {
   name: 'no-code-at-all',
   defect: 'a module cannot be loaded',
-  changes: [{ file, find: 'export function toMs(', replace: 'export function (((' }],
+  changes: [{ file, find: 'export function toMs(', replace: "import './nowhere.ts'\nexport function toMs(" }],
 }
 
 describe('the search for a planted bug', { concurrency: 2 }, () => {
