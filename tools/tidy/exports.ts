@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { isTest, lineAt, type Finding, type SourceFile } from './source-file.ts'
+import { importsOf, lineAt, type Finding, type SourceFile } from './source-file.ts'
 
 /** Values that are exported and that nobody imports: the word says to a reader that somebody else depends on them. */
 export function checkExports(files: readonly SourceFile[]): Finding[] {
@@ -7,7 +7,13 @@ export function checkExports(files: readonly SourceFile[]): Finding[] {
   const imported = findImported(files, entries)
   return files.flatMap(({ path, text }) => {
     const names = imported.get(path)
-    if (!path.endsWith('.ts') || isTestFile(path) || [...entries.values()].includes(path) || names?.has('*')) return []
+    if (
+      !path.endsWith('.ts') ||
+      /\.test(?:-d)?\.ts$/.test(path) ||
+      [...entries.values()].includes(path) ||
+      names?.has('*')
+    )
+      return []
     return [...text.matchAll(/^export (?:async )?(?:abstract )?(?:const|let|function\*?|class) (\w+)/gm)]
       .filter(({ 1: name }) => !names?.has(name!) && !isLoaded(path, name!)) // the pattern has one group
       .map(({ 1: name, index }) => ({
@@ -43,10 +49,10 @@ function findImported(
     imported.set(file, known)
     for (const name of names) known.add(name)
   }
-  for (const { path, text } of files) {
+  for (const file of files) {
+    const { path, text } = file
     if (!/\.(?:ts|mjs)$/.test(path)) continue
-    for (const { 1: what, 2: specifier } of text.matchAll(/^(?:import|export)\s([^'"`;]*?)\sfrom\s'([^']+)'/gm))
-      note(path, specifier!, namesOf(what!))
+    for (const { specifier, what } of importsOf(file)) note(path, specifier, namesOf(what))
     for (const { 1: specifier } of text.matchAll(/\bimport\('([^']+)'\)/g)) note(path, specifier!, ['*'])
   }
   return imported
@@ -63,14 +69,10 @@ function namesOf(what: string): string[] {
         .replace(/^type\s+/, '')
         .split(/\s+as\s+/)[0]!,
   ) // a split text has a first part
-  return what.trimStart().startsWith('{') || what.startsWith('type {') ? names : ['default', ...names]
+  return /^(?:type )?\{/.test(what) ? names : ['default', ...names]
 }
 
 /** The command line looks for these names in modules that it is given. */
 function isLoaded(path: string, name: string): boolean {
   return name === 'gateway' || path.startsWith('examples/')
-}
-
-function isTestFile(path: string): boolean {
-  return isTest(path) && !path.includes('/test/')
 }

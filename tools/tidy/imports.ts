@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { isTest, lineAt, type Finding, type SourceFile } from './source-file.ts'
+import { importsOf, isTest, lineAt, type Finding, type Import, type SourceFile } from './source-file.ts'
 
 /** Which package may import which: a package sees those before it. */
 const layers: Readonly<Record<string, readonly string[]>> = {
@@ -50,21 +50,6 @@ export function checkImports(files: readonly SourceFile[]): Finding[] {
   return files
     .filter(({ path }) => path.endsWith('.ts'))
     .flatMap((file) => [...importsOf(file).flatMap((found) => checkImport(file, found)), ...checkOutside(file)])
-}
-
-interface Import {
-  readonly specifier: string
-  /** It is offered on to others. */
-  readonly offers: boolean
-  readonly line: number
-}
-
-function importsOf({ text }: SourceFile): Import[] {
-  return [...text.matchAll(/^(import|export)\b(?:[\w*${},\s]*?\sfrom)?\s*'([^']+)'/gm)].map((match) => ({
-    specifier: match[2]!,
-    offers: match[1] === 'export',
-    line: lineAt(text, match.index),
-  }))
 }
 
 function checkImport({ path }: SourceFile, { specifier, offers, line }: Import): Finding[] {
