@@ -193,7 +193,8 @@ interface Pending {
   readonly gap: AtollError | undefined
 }
 
-interface Question {
+/** Of which events it is counted how many are pending, and where they lie. */
+interface Counted {
   readonly subscription: string
   readonly source: string
   readonly types: readonly string[]
@@ -202,7 +203,7 @@ interface Question {
 }
 
 async function pendingOf(
-  { subscription, source, types, log, partitions }: Question,
+  { subscription, source, types, log, partitions }: Counted,
   subscriber: readonly SubscriberRow[],
   emitted: readonly SourceRow[],
 ): Promise<Pending> {
