@@ -186,9 +186,11 @@ describe('a process that is careful', () => {
     return { stores, notes }
   }
 
-  async function startAndEnd(world: World, instance: string): Promise<string[][]> {
+  /** Runs a process in which every handling hangs, until it is gone. Resolves with what it noted. */
+  async function startAndEnd(world: World, instance: string, taken: readonly string[] = []): Promise<string[][]> {
     const { stores, notes } = watchNotes(world)
-    await world.start(hanging, { ...options, instance }, { stores })
+    const running = await world.start(hanging, { ...options, instance }, { stores })
+    if (taken.length > 0) await running.dispatch('notes.takeAll', { input: taken })
     await world.host.advance(500)
     world.host.jump(60_000) // its process is gone, as far as others can tell
     return notes
@@ -197,10 +199,7 @@ describe('a process that is careful', () => {
   it('notes in one transaction what it then tries side by side', () =>
     inWorld(async (world) => {
       const ids = Array.from({ length: 40 }, (_, nth) => 'x'.repeat(nth + 1)) // each of a key of its own
-      const first = await world.start(hanging, { ...options, instance: 'a' })
-      await first.dispatch('notes.takeAll', { input: ids })
-      await world.host.advance(500)
-      world.host.jump(60_000)
+      await startAndEnd(world, 'a', ids)
       const handled: string[] = []
       const { stores, notes } = watchNotes(world)
       await world.start(
@@ -215,20 +214,14 @@ describe('a process that is careful', () => {
 
   it('accuses none that was not in hand: what waits behind one of its key, or behind one that is tried alone', () =>
     inWorld(async (world) => {
-      const first = await world.start(hanging, { ...options, instance: 'a' })
-      await first.dispatch('notes.takeAll', { input: ['a', 'b', '1', '2', 'c'] }) // those with a digit are of one key
-      await world.host.advance(500)
-      world.host.jump(60_000)
+      await startAndEnd(world, 'a', ['a', 'b', '1', '2', 'c']) // those with a digit are of one key
       assert.deepEqual(await startAndEnd(world, 'b'), [['1: 0', '2: 0', '3: 0', '5: 0']])
       assert.deepEqual(await startAndEnd(world, 'c'), [['1: 1']])
     }))
 
   it('keeps the note of a try that was cut off until that has counted', () =>
     inWorld(async (world) => {
-      const first = await world.start(hanging, { ...options, instance: 'a' })
-      await first.dispatch('notes.takeAll', { input: ['a', 'b'] })
-      await world.host.advance(500)
-      world.host.jump(60_000)
+      await startAndEnd(world, 'a', ['a', 'b'])
       for (const instance of ['b', 'c']) await startAndEnd(world, instance)
       const notes = (await startAndEnd(world, 'd')).flat()
       assert.ok(notes.includes('2: 1'), 'the other one is tried alone')
