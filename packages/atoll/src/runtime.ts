@@ -7,6 +7,7 @@ export { runAttributed, type Attributable, type Attribution } from './runtime/ha
 export { coercedNumbers } from './contract/coerced.ts'
 export { isGone } from './runtime/admin/dead-letters.ts'
 export { discardEach, redriveEach, type FindDiscarded } from './runtime/admin/ending-letters.ts'
+export { createFaultLogger } from './runtime/faults.ts'
 export { inBrief } from './runtime/problem.ts'
 export type {
   Calls,

@@ -17,7 +17,14 @@ import { createGateway, type Gateway } from '@atoll/gateway'
 import { AtollError, type Host, type Logger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
 import type { System } from 'atoll'
-import { startSystem, type Attribution, type Ports, type Problem, type RuntimeOptions } from 'atoll/runtime'
+import {
+  createFaultLogger,
+  startSystem,
+  type Attribution,
+  type Ports,
+  type Problem,
+  type RuntimeOptions,
+} from 'atoll/runtime'
 import { closeAll } from '../closing.ts'
 import type { Config } from '../config/config.ts'
 import type { Values } from '../config/settings.ts'
@@ -276,6 +283,7 @@ class Launch {
     const { services, instance, logger } = this.#options
     const options = { ...runtimeOptions(this.#values), services, instance }
     if (services.length === 0) return this.#running.become(await startSystem(this.#system, ports, options))
+    const faults = createFaultLogger(logger, this.#host)
     for (let delayMs = RETRY_MS; ; delayMs = Math.min(2 * delayMs, RETRY_MS_MAX)) {
       try {
         return await this.#startOnce(ports, options)
@@ -284,7 +292,7 @@ class Launch {
         if (!waitable.has(error.code)) throw error
         this.#running.waitFor(error)
         if (this.#stop.signal.aborted) return
-        logger.warn({ services, retryInMs: delayMs, error }, 'the services cannot start yet; will try again')
+        faults.warn({ services, retryInMs: delayMs, error }, 'the services cannot start yet; will try again')
         await this.#pause(delayMs)
         if (this.#stop.signal.aborted) return
       }
@@ -400,6 +408,6 @@ const LOOPBACK = '127.0.0.1'
 /** What passes by itself when the engine is there. */
 const waitable: ReadonlySet<string> = new Set(['UNAVAILABLE', 'OVERLOADED', 'STORE_FULL', 'DEADLINE_EXCEEDED'])
 const RETRY_MS = 250
-const RETRY_MS_MAX = 5_000
+const RETRY_MS_MAX = 1_000
 /** How long a gateway that stops says that it is not ready before it takes no more connections. */
 const LINGER_MS = 500
