@@ -3,7 +3,7 @@ import { AtollError } from '@atoll/host'
 import type { RunningEngine } from './engine.ts'
 import { engines } from './engines.ts'
 import { findPorts } from './run/ports.ts'
-import { eventually } from './run/wait.ts'
+import { holdsWithin } from './waiting.ts'
 import { startAt } from './start.ts'
 
 /** Each is ready by then. */
@@ -51,7 +51,7 @@ export async function startCluster(
     running.push(...members)
     for (const start of starts) if (start.status === 'rejected') throw start.reason
     const { hasJoined = async () => true } = engine
-    const isOne = await eventually(async () => (await Promise.all(places.map(hasJoined))).every(Boolean), JOIN_MS)
+    const isOne = await holdsWithin(JOIN_MS, async () => (await Promise.all(places.map(hasJoined))).every(Boolean))
     if (!isOne)
       throw new AtollError(
         'UNAVAILABLE',

@@ -4,9 +4,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { Readable } from 'node:stream'
 import { describe, it, type TestContext } from 'node:test'
 import { startProxy, type Proxy } from './proxy.ts'
-import { eventually } from './run/wait.ts'
-
-const BOUND_MS = 30_000
+import { until } from './waiting.ts'
 
 /** A server on loopback and what its connections brought. */
 class Target {
@@ -41,8 +39,8 @@ class Client {
       .on('error', (error: NodeJS.ErrnoException) => (this.error = error.code))
   }
 
-  receives(text: string): Promise<boolean> {
-    return eventually(() => this.text === text, BOUND_MS)
+  async receives(text: string): Promise<void> {
+    await until(`it has received ${text}`, () => this.text === text)
   }
 }
 
@@ -77,7 +75,7 @@ async function othersMadeTheirRound(target: Target): Promise<void> {
   const other = new Client(target.port)
   for (let round = 1; round <= 20; round++) {
     other.socket.write('.')
-    assert.ok(await other.receives('.'.repeat(round)))
+    await other.receives('.'.repeat(round))
   }
   other.socket.destroy()
 }
@@ -87,8 +85,8 @@ describe('the proxy', () => {
     const { client } = await world(context, echo)
     const one = client()
     one.socket.end('hello')
-    assert.ok(await one.receives('hello'))
-    assert.ok(await eventually(() => one.isEnded, BOUND_MS))
+    await one.receives('hello')
+    await until('it is ended', () => one.isEnded)
     assert.equal(one.error, undefined)
   })
 
@@ -97,7 +95,7 @@ describe('the proxy', () => {
     const one = client()
     const text = Array.from({ length: 100_000 }, (_, index) => `${index}`.padStart(10)).join('')
     one.socket.end(text)
-    assert.ok(await one.receives(text))
+    await one.receives(text)
   })
 
   it('delays what comes in each direction, in order', async (context) => {
@@ -107,49 +105,49 @@ describe('the proxy', () => {
     const sentMs = performance.now()
     one.socket.write('a')
     one.socket.write('b')
-    assert.ok(await one.receives('ab'))
+    await one.receives('ab')
     assert.ok(performance.now() - sentMs >= 99, 'each direction took its 50 ms (timers are exact to the millisecond)')
     one.socket.end('c')
-    assert.ok(await one.receives('abc'))
-    assert.ok(await eventually(() => one.isEnded, BOUND_MS))
+    await one.receives('abc')
+    await until('it is ended', () => one.isEnded)
   })
 
   it('gives out what it held up when it passes again', async (context) => {
     const { target, proxy, client } = await world(context, echo)
     const one = client()
     one.socket.write('a')
-    assert.ok(await one.receives('a'))
+    await one.receives('a')
     await proxy.delay(3_600_000)
     one.socket.write('b')
     await othersMadeTheirRound(target)
     assert.equal(one.text, 'a')
     await proxy.pass()
     one.socket.write('c')
-    assert.ok(await one.receives('abc'))
+    await one.receives('abc')
   })
 
   it('tears connections on both sides and refuses new ones, until it passes again', async (context) => {
     const { target, proxy, client } = await world(context, echo)
     const one = client()
     one.socket.write('a')
-    assert.ok(await one.receives('a'))
+    await one.receives('a')
     const torn = once(target.sockets[0]!, 'error')
     await proxy.reset()
-    assert.ok(await eventually(() => one.error === 'ECONNRESET', BOUND_MS))
+    await until('it is torn', () => one.error === 'ECONNRESET')
     assert.equal(((await torn)[0] as NodeJS.ErrnoException).code, 'ECONNRESET')
     const two = client()
-    assert.ok(await eventually(() => two.error === 'ECONNREFUSED', BOUND_MS))
+    await until('it is refused', () => two.error === 'ECONNREFUSED')
     await proxy.pass()
     const three = client()
     three.socket.write('b')
-    assert.ok(await three.receives('b'))
+    await three.receives('b')
   })
 
   it('is silent without ending anything, takes new connections, and passes all of it on in the end', async (context) => {
     const { target, proxy, client } = await world(context, echo)
     const one = client()
     one.socket.write('a')
-    assert.ok(await one.receives('a'))
+    await one.receives('a')
     await proxy.silence()
     one.socket.write('b')
     const two = client()
@@ -160,21 +158,21 @@ describe('the proxy', () => {
     assert.deepEqual([one.text, two.text, one.error, two.error], ['a', '', undefined, undefined])
     assert.ok(!one.isEnded && !one.socket.destroyed && !two.socket.destroyed)
     await proxy.pass()
-    assert.ok(await one.receives('adb'))
-    assert.ok(await two.receives('c'))
+    await one.receives('adb')
+    await two.receives('c')
   })
 
   it('tells nobody in its silence that the other side has gone, and then does', async (context) => {
     const { target, proxy, client } = await world(context, echo)
     const one = client()
     one.socket.write('a')
-    assert.ok(await one.receives('a'))
+    await one.receives('a')
     await proxy.silence()
     target.sockets[0]!.resetAndDestroy()
     await othersMadeTheirRound(target)
     assert.ok(!one.isEnded && !one.socket.destroyed && one.error === undefined)
     await proxy.pass()
-    assert.ok(await eventually(() => one.error === 'ECONNRESET', BOUND_MS))
+    await until('it is torn', () => one.error === 'ECONNRESET')
   })
 
   it('tears a client whose server is not there', async (context) => {
@@ -182,7 +180,7 @@ describe('the proxy', () => {
     target.server.close()
     await once(target.server, 'close')
     const one = client()
-    assert.ok(await eventually(() => one.error === 'ECONNRESET', BOUND_MS))
+    await until('it is torn', () => one.error === 'ECONNRESET')
   })
 
   it('holds little: who sends to somebody that does not read has to wait', async (context) => {
@@ -192,7 +190,7 @@ describe('the proxy', () => {
     const stood = await standsStill(sent)
     assert.ok(stood > 0 && stood < 32 * 1024 * 1024, `it took ${stood} bytes`)
     const received = read(target)
-    assert.ok(await eventually(() => received() === FLOOD_BYTES, BOUND_MS))
+    await until('all has come', () => received() === FLOOD_BYTES)
   })
 
   it('keeps in its silence what it held', async (context) => {
@@ -204,7 +202,7 @@ describe('the proxy', () => {
     const received = read(target)
     assert.ok((await standsStill(received)) < FLOOD_BYTES)
     await proxy.pass()
-    assert.ok(await eventually(() => received() === FLOOD_BYTES, BOUND_MS))
+    await until('all has come', () => received() === FLOOD_BYTES)
   })
 })
 
@@ -238,6 +236,6 @@ async function standsStill(count: () => number): Promise<number> {
     last = count()
     return looks > 10
   }
-  assert.ok(await eventually(look, BOUND_MS))
+  await until('it stands still', look)
   return last
 }

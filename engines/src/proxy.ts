@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { Connection } from './proxy/connection.ts'
+import { Meter } from './proxy/meter.ts'
 import { findPorts, HOST } from './run/ports.ts'
 
 /**
@@ -24,6 +25,17 @@ export interface Proxy {
    * other has gone.
    */
   silence(): Promise<void>
+  /**
+   * Keeps connections open, takes new ones, and loses what comes over them: in both directions, or only what the server
+   * says. Connections of that time stay so for good, unless their client ends them; new ones work when it passes again.
+   */
+  lose(what: 'everything' | 'answers'): Promise<void>
+  /** Tears all connections, once, as soon as clients have sent so many bytes more, which are passed on. */
+  resetAfter(bytes: number): void
+  /** How many connections clients have opened so far. */
+  readonly accepted: number
+  /** How many of them are open. */
+  readonly open: number
   /** Tears all connections and stops listening, for good. */
   close(): Promise<void>
 }
@@ -43,13 +55,16 @@ class TcpProxy implements Proxy {
   readonly port: number
   readonly #server: Server
   readonly #connections = new Set<Connection>()
-  #isSilent = false
+  readonly #meter = new Meter()
+  #mode: 'pass' | 'silence' | 'lose everything' | 'lose answers' = 'pass'
   #delayMs = 0
+  #accepted = 0
 
   constructor(target: { host: string; port: number }, port: number) {
     this.port = port
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (client) => {
-      const connection = new Connection(client, target)
+      this.#accepted++
+      const connection = new Connection(client, target, this.#meter)
       this.#connections.add(connection)
       connection.onOver = () => this.#connections.delete(connection)
       this.#rule(connection)
@@ -61,21 +76,38 @@ class TcpProxy implements Proxy {
   }
 
   async delay(ms: number): Promise<void> {
-    this.#isSilent = false
+    this.#mode = 'pass'
     this.#delayMs = ms
     await this.#listen()
   }
 
   async silence(): Promise<void> {
-    this.#isSilent = true
+    this.#mode = 'silence'
     await this.#listen()
+  }
+
+  async lose(what: 'everything' | 'answers'): Promise<void> {
+    this.#mode = `lose ${what}`
+    await this.#listen()
+  }
+
+  resetAfter(bytes: number): void {
+    this.#meter.begin(bytes, () => this.#tear())
+  }
+
+  get accepted(): number {
+    return this.#accepted
+  }
+
+  get open(): number {
+    return this.#connections.size
   }
 
   async reset(): Promise<void> {
     if (!this.#server.listening) return
     const closed = once(this.#server, 'close')
     this.#server.close()
-    for (const connection of this.#connections) connection.tear()
+    this.#tear()
     await closed
   }
 
@@ -90,8 +122,13 @@ class TcpProxy implements Proxy {
     await once(this.#server, 'listening')
   }
 
+  #tear(): void {
+    for (const connection of this.#connections) connection.tear()
+  }
+
   #rule(connection: Connection): void {
-    if (this.#isSilent) connection.halt()
-    else connection.go(this.#delayMs)
+    if (this.#mode === 'pass') connection.go(this.#delayMs)
+    else if (this.#mode === 'silence') connection.halt()
+    else connection.lose({ answersOnly: this.#mode === 'lose answers' })
   }
 }

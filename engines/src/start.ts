@@ -11,7 +11,7 @@ import { answers } from './run/answers.ts'
 import { guard } from './run/guard.ts'
 import { assertFree, findPorts, HOST } from './run/ports.ts'
 import { halt, isAlive, membersOf, signal } from './run/processes.ts'
-import { eventually } from './run/wait.ts'
+import { holdsWithin } from './waiting.ts'
 import type { EngineName } from './url.ts'
 
 /** On a busy machine a first start of Kafka or RabbitMQ takes half a minute. */
@@ -116,9 +116,9 @@ class EngineProcess implements RunningEngine {
 
   async ready(): Promise<void> {
     const { probe, isSettled = async () => true } = this.#engine
-    const isReady = await eventually(
-      async () => !this.runs || ((await answers(this.host, this.port, probe)) && (await isSettled(this.folder))),
+    const isReady = await holdsWithin(
       READY_MS,
+      async () => !this.runs || ((await answers(this.host, this.port, probe)) && (await isSettled(this.folder))),
     )
     if (isReady && this.runs) return
     const what = this.runs
@@ -133,7 +133,7 @@ class EngineProcess implements RunningEngine {
     const pids = await halt(leader)
     for (const pid of pids) signal(pid, 'SIGKILL')
     this.#isPaused = false
-    if (!(await eventually(() => !this.runs && !pids.some(isAlive), GONE_MS))) {
+    if (!(await holdsWithin(GONE_MS, () => !this.runs && !pids.some(isAlive)))) {
       throw new AtollError(
         'UNAVAILABLE',
         `${this.name}: not all of ${pids.join(', ')} ended within ${GONE_MS / 1_000} s of SIGKILL; look what they wait for`,
@@ -161,7 +161,7 @@ class EngineProcess implements RunningEngine {
     const leader = this.#child?.pid
     if (leader === undefined) return
     if (this.runs) signal(leader, this.#engine.stopSignal)
-    await eventually(() => !this.runs, STOP_MS)
+    await holdsWithin(STOP_MS, () => !this.runs)
     // Helpers that outlive their leader, and a leader that took too long.
     await this.kill()
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { silentLogger } from '@atoll/host'
 import { createMemoryLog } from '@atoll/log/memory'
 import { sqlStore } from '@atoll/store'
@@ -59,17 +60,15 @@ describe('an event at whose statement PostgreSQL fails as if it were in trouble'
       )
       const handled = async (): Promise<number[]> =>
         (await running.admin.ledger()).filter(({ event: type }) => type === 'statement.asked').map((row) => row.handled)
-      const until = async (count: number): Promise<void> => {
-        while ((await handled()).some((one) => one < count))
-          await new Promise((resolve) => void setTimeout(resolve, 20)) // the runner bounds it
-      }
+      const haveHandled = (count: number): Promise<void> =>
+        until(`both have handled ${count}`, async () => (await handled()).every((one) => one >= count))
       try {
         for (const state of [...states, 'fine']) await running.dispatch('asking.ask', { input: { state } })
-        await until(1)
+        await haveHandled(1)
         assert.deepEqual(await handled(), [1, 1])
         assert.deepEqual(await running.admin.deadLetters(), [])
         isMended = true
-        await until(states.length + 1)
+        await haveHandled(states.length + 1)
       } finally {
         await running.stop()
         await log.close()

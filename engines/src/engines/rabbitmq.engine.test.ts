@@ -1,6 +1,6 @@
 import { connect, type ConfirmChannel } from 'amqplib'
 import { keepsItsPromises } from '../../test/promises.ts'
-import { eventually } from '../run/wait.ts'
+import { until } from '../waiting.ts'
 
 keepsItsPromises('rabbitmq', {
   add: (url) => use(url, (channel) => send(channel, 'one')),
@@ -37,23 +37,18 @@ async function send(channel: ConfirmChannel, text: string): Promise<void> {
  * streams yet.
  */
 async function use<T>(url: string, work: (channel: ConfirmChannel) => Promise<T>): Promise<T> {
-  let last: unknown
   let result: { of: T } | undefined
-  await eventually(async () => {
+  await until('the stream is there', async () => {
     const connection = await connect(url.replace('rabbitmq:', 'amqp:'))
     try {
       const channel = await connection.createConfirmChannel()
       channel.on('error', () => {}) // whoever waits for an answer has it
       await channel.assertQueue('records', { durable: true, arguments: { 'x-queue-type': 'stream' } })
       result = { of: await work(channel) }
-    } catch (error) {
-      if (!String(error).includes('NOT_FOUND')) throw error
-      last = error
+      return true
     } finally {
       await connection.close()
     }
-    return result !== undefined
-  }, 20_000)
-  if (result) return result.of
-  throw last
+  })
+  return result!.of
 }

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { Lane } from './lane.ts'
+import type { Meter } from './meter.ts'
 
 /** A client's connection to the proxy, and the proxy's to the server. */
 export class Connection {
@@ -7,19 +8,23 @@ export class Connection {
   onOver: () => void = () => {}
   readonly #client: Socket
   readonly #target: { host: string; port: number }
+  readonly #meter: Meter
   #server: Socket | undefined
   #lanes: readonly Lane[] = []
   #isHalted = true
+  #isLost = false
 
-  /** The client is paused and stays so until {@link go}. */
-  constructor(client: Socket, target: { host: string; port: number }) {
+  /** The client is paused and stays so until {@link go}. `meter` counts what it sends. */
+  constructor(client: Socket, target: { host: string; port: number }, meter: Meter) {
     this.#client = client
     this.#target = target
+    this.#meter = meter
     this.#watch(client)
   }
 
   /** Passes on what comes, and what was held, after so long. */
   go(delayMs: number): void {
+    if (this.#isLost) return
     this.#isHalted = false
     this.#server ??= this.#connect()
     for (const lane of this.#lanes) lane.go(delayMs)
@@ -28,8 +33,25 @@ export class Connection {
 
   /** Passes nothing on, and says nothing of what it sees. */
   halt(): void {
+    if (this.#isLost) return
     this.#isHalted = true
     for (const lane of this.#lanes) lane.halt()
+  }
+
+  /**
+   * Loses what either side says from now on, or only what the server says. Nothing mends that; but a client that ends
+   * it ends the other side as well.
+   */
+  lose({ answersOnly }: { answersOnly: boolean }): void {
+    if (this.#isLost) return
+    this.#isLost = true
+    this.#client.once('end', () => this.#client.destroy())
+    if (answersOnly) this.#server ??= this.#connect()
+    const [toServer, toClient] = this.#lanes
+    if (answersOnly) toServer!.go(0) // it is connected
+    else if (toServer) toServer.lose()
+    else this.#client.resume()
+    toClient?.lose()
   }
 
   /** Ends both sides by RST. */
@@ -43,7 +65,7 @@ export class Connection {
 
   #connect(): Socket {
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true })
-    this.#lanes = [new Lane(this.#client, server), new Lane(server, this.#client)]
+    this.#lanes = [new Lane(this.#client, server, this.#meter), new Lane(server, this.#client)]
     this.#watch(server)
     return server
   }
@@ -57,7 +79,9 @@ export class Connection {
   #settle(): void {
     const sides = this.#server ? [this.#client, this.#server] : [this.#client]
     if (sides.every((side) => side.destroyed)) this.onOver()
-    else if (!this.#isHalted && sides.some((side) => side.destroyed && !isOrderly(side))) this.tear()
+    else if (this.#isLost) {
+      if (this.#client.destroyed) this.#server?.destroy()
+    } else if (!this.#isHalted && sides.some((side) => side.destroyed && !isOrderly(side))) this.tear()
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Meter } from './meter.ts'
 
 /** More than this is not held in one direction; then the sender has to wait. */
 const HELD_BYTES_MAX = 256 * 1024
@@ -15,16 +16,20 @@ interface Parcel {
 export class Lane {
   readonly #from: Socket
   readonly #to: Socket
+  readonly #meter: Meter | undefined
   readonly #parcels: Parcel[] = []
   #heldBytes = 0
   #delayMs = 0
   #isHalted = true
+  #isLost = false
   #isFull = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(from: Socket, to: Socket) {
+  /** `meter` counts what goes to the other side. */
+  constructor(from: Socket, to: Socket, meter?: Meter) {
     this.#from = from
     this.#to = to
+    this.#meter = meter
     from.pause()
     from.on('data', (chunk: Buffer) => this.#take(chunk)).on('end', () => this.#take(undefined))
     to.on('drain', () => {
@@ -49,7 +54,17 @@ export class Lane {
     clearTimeout(this.#timer)
   }
 
+  /** Loses what is held and whatever comes, for good. */
+  lose(): void {
+    this.#isLost = true
+    this.#parcels.length = 0
+    this.#heldBytes = 0
+    clearTimeout(this.#timer)
+    this.#from.resume()
+  }
+
   #take(chunk: Buffer | undefined): void {
+    if (this.#isLost) return
     this.#parcels.push({ chunk, dueMs: performance.now() + this.#delayMs })
     this.#heldBytes += chunk?.length ?? 0
     this.#forward()
@@ -58,7 +73,7 @@ export class Lane {
   /** Gives what is due to the other side, and reads on if there is room. */
   #forward(): void {
     clearTimeout(this.#timer)
-    if (this.#isHalted || this.#to.destroyed) return
+    if (this.#isHalted || this.#isLost || this.#to.destroyed) return
     for (let parcel = this.#parcels[0]; parcel && !this.#isFull; parcel = this.#parcels[0]) {
       const waitMs = parcel.dueMs - performance.now()
       if (waitMs > 0) {
@@ -69,7 +84,9 @@ export class Lane {
       if (parcel.chunk === undefined) this.#to.end()
       else {
         this.#heldBytes -= parcel.chunk.length
-        this.#isFull = !this.#to.write(parcel.chunk)
+        const { part, onSpent } = this.#meter?.admit(parcel.chunk) ?? { part: parcel.chunk }
+        this.#isFull = !this.#to.write(part, onSpent)
+        if (onSpent) return this.lose()
       }
     }
     if (this.#heldBytes < HELD_BYTES_MAX) this.#from.resume()

@@ -4,9 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { describe, it, type TestContext } from 'node:test'
 import { halt, isAlive, membersOf, signal } from './processes.ts'
-import { eventually } from './wait.ts'
-
-const BOUND_MS = 30_000
+import { until } from '../waiting.ts'
 
 /** Runs a script in a process group of its own and returns its process id and the numbers that it prints first. */
 async function run(context: TestContext, script: string): Promise<{ pid: number; printed: number[] }> {
@@ -33,7 +31,7 @@ describe('processes of an engine', () => {
     assert.deepEqual(membersOf(pid).sort(), [pid, ...printed].sort())
     assert.deepEqual((await halt(pid)).sort(), [pid, ...printed].sort())
     for (const member of [pid, ...printed]) signal(member, 'SIGKILL')
-    assert.ok(await eventually(() => ![pid, ...printed].some(isAlive), BOUND_MS))
+    await until('all are gone', () => ![pid, ...printed].some(isAlive))
   })
 
   it('end when the process that guards them is killed', async (context) => {
@@ -43,7 +41,7 @@ describe('processes of an engine', () => {
     )
     assert.ok(printed.every(isAlive))
     signal(pid, 'SIGKILL')
-    assert.ok(await eventually(() => !printed.some(isAlive), BOUND_MS))
+    await until('all are gone', () => !printed.some(isAlive))
   })
 
   it('are let alone by a guard that was released', async (context) => {
@@ -52,9 +50,9 @@ describe('processes of an engine', () => {
       `${spawnOne}; import { guard } from './guard.ts'; guard(one.pid)(); console.log(JSON.stringify({ printed: [one.pid] })); setInterval(() => {}, 1000)`,
     )
     // Whatever is left of the guard would still be a child of the one that it guards for.
-    assert.ok(await eventually(() => membersOf(pid).length === 2, BOUND_MS))
+    await until('the guard is gone', () => membersOf(pid).length === 2)
     signal(pid, 'SIGKILL')
-    assert.ok(await eventually(() => !isAlive(pid), BOUND_MS))
+    await until('its child is gone', () => !isAlive(pid))
     assert.ok(printed.every(isAlive))
   })
 })

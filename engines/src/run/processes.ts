@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { eventually } from './wait.ts'
+import { holdsWithin } from '../waiting.ts'
 
 interface Process {
   readonly pid: number
@@ -24,7 +24,7 @@ export async function halt(leader: number): Promise<number[]> {
       halted.add(pid)
       signal(pid, 'SIGSTOP')
     }
-    await eventually(() => more.every(standsStill), HALT_MS)
+    await holdsWithin(HALT_MS, () => more.every(standsStill))
   }
 }
 

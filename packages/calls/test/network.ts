@@ -159,17 +159,3 @@ export async function inNetwork(work: (network: Network) => Promise<void>): Prom
 function instanceAt(port: number): Instance {
   return { id: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}` }
 }
-
-/** Waits until something holds, looking again and again; throws when it takes too long. */
-export async function until(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-  boundMs = 5 * 60_000,
-): Promise<void> {
-  const host = createNodeHost()
-  const startedMs = performance.now()
-  while (!(await holds())) {
-    if (performance.now() - startedMs > boundMs) throw new Error(`waited ${boundMs} ms in vain until ${what}`)
-    await new Promise<void>((resolve) => void host.after(5, resolve))
-  }
-}

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { fixture, inShell } from '../test/command.ts'
-import { inFleet, until } from '../test/fleet.ts'
+import { inFleet } from '../test/fleet.ts'
 
 describe('atoll dev', () => {
   it('says in one line when it is ready, where, how fast, and where the data lies', () =>

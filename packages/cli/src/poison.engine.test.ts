@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { engineUrl, findPorts, type EngineName } from '@atoll/engines'
+import { until } from '@atoll/engines/waiting'
 import type { DeadLetter } from 'atoll/runtime'
-import { inFleet, until, type Fleet } from '../test/fleet.ts'
+import { inFleet, type Fleet } from '../test/fleet.ts'
 import { removeSystem } from '../test/removal.ts'
 
 // Handlers that end their process, in processes that a supervisor starts again, over stores on PostgreSQL and a log on

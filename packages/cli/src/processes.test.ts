@@ -3,13 +3,13 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { findPorts } from '@atoll/engines'
+import { until } from '@atoll/engines/waiting'
 import {
   desk,
   fixtureShop,
   inFleet,
   readiness,
   secret,
-  until,
   type Environment,
   type Fleet,
   type Running,

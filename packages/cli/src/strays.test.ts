@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { inFleet, until, type Fleet, type Running } from '../test/fleet.ts'
+import { until } from '@atoll/engines/waiting'
+import { inFleet, type Fleet, type Running } from '../test/fleet.ts'
 
 const poison = join(import.meta.dirname, '../test/fixture-poison.ts')
 

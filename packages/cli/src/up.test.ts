@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { findPorts } from '@atoll/engines'
-import { desk, fixtureShop, inFleet, until } from '../test/fleet.ts'
+import { until } from '@atoll/engines/waiting'
+import { desk, fixtureShop, inFleet } from '../test/fleet.ts'
 
 /** Engines of which nobody is there: processes wait for them. */
 const AWAY = {

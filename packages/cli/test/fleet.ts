@@ -4,7 +4,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setInterval } from 'node:timers/promises'
 
 /** What processes of one fleet trust each other by, unless a test says otherwise; `''` takes it away. */
 export const secret = 'a secret of all desks'
@@ -88,20 +87,6 @@ export async function inFleet(work: (fleet: Fleet) => Promise<void>): Promise<vo
   } finally {
     for (const child of children) child.kill('SIGKILL')
     await rm(folder, { recursive: true, force: true })
-  }
-}
-
-/** Asks again and again until it holds. Another process can be asked, not waited for. */
-export async function until(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-  boundMs = 5 * 60_000,
-): Promise<void> {
-  const startedMs = performance.now()
-  if (await holds()) return
-  for await (const _ of setInterval(10)) {
-    if (await holds()) return
-    if (performance.now() - startedMs > boundMs) throw new Error(`waited ${boundMs} ms in vain until ${what}`)
   }
 }
 

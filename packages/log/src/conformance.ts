@@ -71,7 +71,7 @@ function declare(runner: TestRunner, harness: LogHarness, test: LogTest): void {
 }
 
 async function runAlone(harness: LogHarness, test: LogTest): Promise<void> {
-  const world = await harness.open()
+  const world = await harness.open(test.fault)
   try {
     await test.run(world, harness)
   } finally {

@@ -10,6 +10,8 @@ export interface MemoryStorage {
   full: boolean
   /** While true, calls are refused with UNAVAILABLE, as when an engine is out of reach. */
   away?: boolean
+  /** While set, calls are refused with UNAVAILABLE, because this is not the password. */
+  wrongPassword?: string
   /** Source → partition → records. */
   readonly sources: Map<string, Map<number, StoredRecord[]>>
 }
@@ -49,6 +51,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
   function assertReachable(): void {
     assertOpen()
     if (storage.away) throw new AtollError('UNAVAILABLE', 'the storage is out of reach')
+    if (storage.wrongPassword !== undefined) throw new AtollError('UNAVAILABLE', 'the storage refuses the credentials')
   }
 
   const stream = (source: string, partition: number): StoredRecord[] =>

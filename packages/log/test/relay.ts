@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
+import { pause, until } from '@atoll/engines/waiting'
 import { assertNumbers, createRecords, numbersTo, readAll } from '../src/conformance/records.ts'
 import type { Log, Offset } from '../src/driver.ts'
-import { eventually, pause } from './waiting.ts'
 
 // What relays and subscribers do with a log that is away for a while.
 
@@ -79,7 +79,7 @@ export function startSubscriber(log: Log, source: string, partition: number): Su
 /** Resolves when each has had ten more appends acknowledged. */
 export function goOn(relays: readonly Relay[]): Promise<void> {
   const goals = relays.map(({ acknowledged }) => acknowledged + 30)
-  return eventually('all append', () => relays.every(({ acknowledged }, at) => acknowledged >= goals[at]!))
+  return until('all append', () => relays.every(({ acknowledged }, at) => acknowledged >= goals[at]!))
 }
 
 /** Asserts that partitions have everything up to these numbers, once and in order, and that the log says so. */

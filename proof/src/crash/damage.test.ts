@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { start } from '@atoll/cli'
 import { notebook } from './notebook.ts'
 import { inFolder, NotReady, type Served } from './served.ts'
-import { eventually } from './wait.ts'
+import { until } from '@atoll/engines/waiting'
 
 const PAGE = 4_096
 
@@ -69,7 +69,7 @@ async function fill({ keep, child, ended, list }: Served): Promise<void> {
     Array.from({ length: NOTES }, (_, count) => keep(`note ${count} ${'x'.repeat(1_000)}`)),
   )
   assert.ok(statuses.every((status) => status === 200))
-  assert.ok(await eventually(async () => (await list('copies')).length === NOTES))
+  await until('all are copied', async () => (await list('copies')).length === NOTES)
   child.kill('SIGTERM')
   await ended
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { environmentOf } from './plant.ts'
 import { inFolder, type Served } from './served.ts'
-import { eventually } from './wait.ts'
+import { until } from '@atoll/engines/waiting'
 
 /** Tried in a namespace that ends with the try. */
 const canMount = spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0
@@ -24,9 +24,9 @@ describe(`a disk that is full${canMount ? '' : ' (no file system could be mounte
         assert.equal(await keepUntilRefused(served, kept), 503)
         assert.deepEqual((await served.list('notes')).length, kept.length, 'it still answers queries')
         rmSync(filler)
-        assert.ok(await eventually(async () => (await served.keep('there is room')) === 200))
+        await until('it keeps notes again', async () => (await served.keep('there is room')) === 200)
         kept.push('there is room')
-        assert.ok(await eventually(async () => (await served.list('copies')).length >= kept.length))
+        await until('all are copied', async () => (await served.list('copies')).length >= kept.length)
         for (const place of ['notes', 'copies'] as const)
           assert.deepEqual((await served.list(place)).map(nameOf).sort(), kept.map(nameOf).sort(), place)
         served.child.kill('SIGTERM')

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { environmentOf } from './plant.ts'
 import { inFolder, type Served } from './served.ts'
-import { eventually } from './wait.ts'
+import { until } from '@atoll/engines/waiting'
 
 /** Long enough that a process keeps it on a machine that is busy with other things. */
 const LEASE_MS = 1_500
@@ -56,9 +56,9 @@ async function pauseAndTakeOver(served: Served, data: string): Promise<void> {
     }
     served.child.kill('SIGCONT')
     takeovers++
-    assert.ok(
-      await eventually(() => (unlessInUse(() => epochOf(data)) ?? 0) > epoch),
+    await until(
       'it has taken its leases back under a higher epoch',
+      () => (unlessInUse(() => epochOf(data)) ?? 0) > epoch,
     )
   }
 }
@@ -71,7 +71,10 @@ async function pause(served: Served, data: string): Promise<void> {
   for (;;) {
     served.child.kill('SIGSTOP')
     let end: number | undefined
-    assert.ok(await eventually(() => (end = unlessInUse(() => leasesEnd(data))) === undefined || end < Date.now()))
+    await until('its leases have run out', () => {
+      end = unlessInUse(() => leasesEnd(data))
+      return end === undefined || end < Date.now()
+    })
     if (end !== undefined) return
     await goOn(served, data)
   }
@@ -80,7 +83,7 @@ async function pause(served: Served, data: string): Promise<void> {
 /** Lets the process go on until it has renewed its leases: then it is through with what it had begun. */
 async function goOn({ child }: Served, data: string): Promise<void> {
   child.kill('SIGCONT')
-  assert.ok(await eventually(() => (unlessInUse(() => leasesEnd(data)) ?? 0) > Date.now()), 'it has renewed its leases')
+  await until('it has renewed its leases', () => (unlessInUse(() => leasesEnd(data)) ?? 0) > Date.now())
 }
 
 interface Kept {
@@ -101,7 +104,7 @@ async function keepWhile(served: Served, work: () => Promise<void>): Promise<Kep
       kept[status === 200 ? 'acknowledged' : 'unsure'].push(text)
     }
   })
-  assert.ok(await eventually(() => kept.acknowledged.length > 100))
+  await until('some are kept', () => kept.acknowledged.length > 100)
   await work()
   over = true
   await Promise.all(sides)
@@ -115,7 +118,7 @@ async function assertOnce(served: Served, { acknowledged, unsure }: Kept): Promi
     [...acknowledged, ...unsure.filter((text) => notes.includes(text))].sort(),
     'each that was acknowledged is kept once, and nothing that nobody asked for',
   )
-  assert.ok(await eventually(async () => (await served.list('copies')).length >= notes.length))
+  await until('all are copied', async () => (await served.list('copies')).length >= notes.length)
   assert.deepEqual((await served.list('copies')).sort(), notes, 'each is copied once')
 }
 

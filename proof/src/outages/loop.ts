@@ -5,7 +5,7 @@ import { setTimeout as after } from 'node:timers/promises'
 import type { Counts } from '../crash/history.ts'
 import { createRandom, type Random } from '../crash/random.ts'
 import { Violation } from '../crash/round.ts'
-import { eventually } from '../crash/wait.ts'
+import { holdsWithin } from '@atoll/engines/waiting'
 import type { App, Trial } from './app.ts'
 import { Cluster } from './cluster.ts'
 import type { LogName } from './engines.ts'
@@ -52,7 +52,7 @@ async function untilDue(trial: Trial, random: Random): Promise<boolean> {
   const before = trial.acknowledged
   const wanted = random.chance(REGARDLESS) ? 0 : random.between(1, ACKNOWLEDGED_MOST)
   await after(random.between(50, 500))
-  await eventually(() => trial.acknowledged - before >= wanted, WORKS_MS)
+  await holdsWithin(WORKS_MS, () => trial.acknowledged - before >= wanted)
   return trial.acknowledged > before
 }
 
@@ -62,7 +62,7 @@ async function untilDue(trial: Trial, random: Random): Promise<boolean> {
  */
 async function assertWorks(trial: Trial, withinMs: number): Promise<void> {
   const before = trial.acknowledged
-  if (await eventually(() => trial.acknowledged - before >= ACKNOWLEDGED_MOST, withinMs)) return
+  if (await holdsWithin(withinMs, () => trial.acknowledged - before >= ACKNOWLEDGED_MOST)) return
   throw new Violation(
     `${trial.acknowledged - before} requests were acknowledged in ${withinMs} ms in which nothing befell it`,
   )

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually } from '../crash/wait.ts'
+import { holdsWithin } from '@atoll/engines/waiting'
 import { root } from '../patches.ts'
 
 /**
@@ -52,7 +52,8 @@ export class Member {
   /** Resolves with whether it got ready within a bound. */
   async ready(boundMs: number): Promise<boolean> {
     let isReady = false
-    await eventually(
+    await holdsWithin(
+      boundMs,
       async () => {
         if (this.isOver) return true
         const answer = await fetch(`${this.#health}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(
@@ -61,7 +62,6 @@ export class Member {
         await answer?.body?.cancel()
         return (isReady = answer?.status === 200)
       },
-      boundMs,
       ASK_MS,
     )
     return isReady

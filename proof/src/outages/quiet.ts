@@ -3,9 +3,10 @@ import { createNodeHost } from '@atoll/host/node'
 import { createPostgresStores } from '@atoll/store/postgres'
 import { openSystem, type LedgerRow } from 'atoll/runtime'
 import { Violation } from '../crash/round.ts'
-import { eventually } from '../crash/wait.ts'
+import { holdsWithin } from '@atoll/engines/waiting'
 import type { Cluster } from './cluster.ts'
 import { openLog } from './engines.ts'
+import { openPending } from './pending.ts'
 
 /**
  * Waits until every process of a cluster is ready and every event was handled, `boundMs` at the most, and resolves with
@@ -18,39 +19,39 @@ export async function whenQuiet(
   const sinceMs = performance.now()
   await cluster.allReady(boundMs)
   const { ledger, close } = await openLedger(cluster)
+  const stores = openPending(cluster)
   let accounts: readonly LedgerRow[] = []
   let before: string | undefined
   const course: string[] = []
-  const isQuiet = await eventually(
+  const isQuiet = await holdsWithin(
+    boundMs - (performance.now() - sinceMs),
     async () => {
-      accounts = await ledger()
-      course.push(`${Math.round(performance.now() - sinceMs)} ms: ${pendingOf(accounts)}`)
-      const now = accounts.every(({ pending }) => pending === 0)
-        ? accounts.map(({ published }) => published).join()
-        : undefined
+      const pending = await stores.pending()
+      course.push(
+        `${Math.round(performance.now() - sinceMs)} ms: ${[...pending].map((one) => one.join(' ')).join(', ')}`,
+      )
+      const isDone = [...pending.values()].every((count) => count === 0)
+      if (isDone) accounts = await ledger()
+      const now =
+        isDone && accounts.every(({ pending }) => pending === 0)
+          ? accounts.map(({ published }) => published).join()
+          : undefined
       // one look at several stores takes its time: what is handled meanwhile may lead to more
       const isSame = now !== undefined && now === before
       before = now
       return isSame
     },
-    boundMs - (performance.now() - sinceMs),
     LOOK_MS,
   )
   const tookMs = performance.now() - sinceMs
+  if (!isQuiet) accounts = await ledger()
+  await stores.close()
   await close()
   if (!isQuiet)
     throw new Violation(
       `not everything was handled after ${boundMs} ms: ${JSON.stringify(accounts.filter((account) => account.pending > 0).slice(0, 5))}\npending, from look to look:\n${course.filter((_, nth) => nth % 4 === 0).join('\n')}\n${(await cluster.states()).join('\n')}\n${cluster.said()}`,
     )
   return { accounts, tookMs }
-}
-
-/** How many events each subscription still has before it. */
-function pendingOf(accounts: readonly LedgerRow[]): string {
-  const bySubscription = Map.groupBy(accounts, ({ subscription }) => subscription)
-  return [...bySubscription]
-    .map(([name, rows]) => `${name} ${rows.reduce((sum, { pending }) => sum + pending, 0)}`)
-    .join(', ')
 }
 
 async function openLedger({
@@ -76,11 +77,8 @@ async function openLedger({
   }
 }
 
-/**
- * Between looks. Each reads every stream of the log before every cursor: one after the other they would take a core and
- * half the engine from what is to come to rest.
- */
-const LOOK_MS = 500
+/** Between looks, which take their part of the stores' engine. */
+const LOOK_MS = 200
 
 const pendingSomewhere: LedgerRow = {
   event: '',

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import dns from 'node:dns'
 import { describe, it, mock } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import { inNetwork, until } from '../../test/network.ts'
+import { inNetwork } from '../../test/network.ts'
 
 const { monotonicMs } = createNodeHost()
 const fast = { silentMs: 50, aliveMs: 100, outMsMin: 20, outMsMax: 50 }

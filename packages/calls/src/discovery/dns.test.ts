@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { silentLogger, type Host } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import { until } from '../../test/network.ts'
 import { dnsDiscovery } from './dns.ts'
 
 type Addresses = readonly { address: string; family: number }[]

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { AtollError, silentLogger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import { inNetwork, until, type Network, type Playing } from '../../test/network.ts'
+import { inNetwork, type Network, type Playing } from '../../test/network.ts'
 import {
   createRegistry,
   registerInstance,

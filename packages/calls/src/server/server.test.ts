@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { AtollError } from '@atoll/host'
-import { inNetwork, until, type Playing } from '../../test/network.ts'
+import { inNetwork, type Playing } from '../../test/network.ts'
 
 const secret = 'a secret of the library'
 

@@ -4,7 +4,8 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { engineUrl, findPorts } from '@atoll/engines'
-import { fixtureShop, inFleet, until, type Environment, type Fleet } from '../../test/fleet.ts'
+import { until } from '@atoll/engines/waiting'
+import { fixtureShop, inFleet, type Environment, type Fleet } from '../../test/fleet.ts'
 import { removeSystem } from '../../test/removal.ts'
 
 /** A fleet of a system with a name of its own, and the environment of its processes. */

@@ -5,8 +5,11 @@ export interface LogHarness {
   /** What the driver says of itself. The suite checks that its logs say the same, then chooses its tests by it. */
   readonly capabilities: LogCapabilities
 
-  /** Opens an empty log that no other test touches, with room for partitions 0 to 7 of any source. */
-  open(): Promise<LogWorld>
+  /**
+   * Opens an empty log that no other test touches, with room for partitions 0 to 7 of any source. `fault` is the one
+   * that the test will cause: one that disturbs others asks for an engine of its own.
+   */
+  open(fault?: FaultName): Promise<LogWorld>
 
   /**
    * Lets a log go on with what it does by itself, and resolves: the next turn of the event loop for a log in this
@@ -50,6 +53,20 @@ export interface LogWorld {
    * is called; connections of that time stay silent.
    */
   silence?(): Promise<() => Promise<void>>
+  /**
+   * A fault: the engine takes everything that is sent, and what it answers is lost, until the returned function is
+   * called; connections of that time stay so. Logs opened by `share` must not feel it.
+   */
+  loseAnswers?(): Promise<() => Promise<void>>
+  /**
+   * A fault: when the log has sent so many bytes more, its connections are torn. Logs opened by `share` must not feel
+   * it.
+   */
+  resetAfter?(bytes: number): void
+  /** A fault: the engine is killed, and started again on what it has written. Resolves when it takes connections. */
+  restart?(): Promise<void>
+  /** A fault: opens a log with a password, or another secret, that the engine refuses. */
+  impostor?(): Promise<{ readonly log: Log; readonly secret: string }>
   /** A fault: every record of a source is gone, as if somebody had deleted its stream, its topic, or its rows. */
   lose?(source: string): Promise<void>
   /** Closes what is open and removes what is left. */
@@ -57,7 +74,18 @@ export interface LogWorld {
 }
 
 /** A fault that a {@link LogWorld} may be able to cause. */
-export type FaultName = 'stopWrites' | 'crash' | 'lose' | 'share' | 'stranger' | 'cut' | 'silence'
+export type FaultName =
+  | 'stopWrites'
+  | 'crash'
+  | 'lose'
+  | 'share'
+  | 'stranger'
+  | 'cut'
+  | 'silence'
+  | 'loseAnswers'
+  | 'resetAfter'
+  | 'restart'
+  | 'impostor'
 
 /** What a test needs of a test runner. `node:test`, Vitest, Jest and Mocha have it. */
 export interface TestRunner {
@@ -84,8 +112,8 @@ export interface LogChapter {
   readonly tests: readonly LogTest[]
 }
 
-/** How often a test looks for what must happen in the end. */
-export const pausesMax = 1000
+/** How often a test looks for what must happen in the end: with five milliseconds each, for half a minute. */
+export const pausesMax = 6_000
 
 /** Resolves once `reached` does, looking again after each pause; rejects with what was waited for. */
 export async function until(

@@ -54,6 +54,22 @@ export async function readNumbers(log: Log, source: string, partition: number): 
   return (await readAll(log, source, partition)).map((record) => record.number)
 }
 
+/** The numbers as a subscriber takes them, who drops what a log that does not check appends may have twice. */
+export async function readOnce(log: Log, source: string, partition: number): Promise<number[]> {
+  const numbers = await readNumbers(log, source, partition)
+  return log.capabilities.checksAppends ? numbers : dropKnown(numbers)
+}
+
+/** What is left for a reader who drops each number that is not above those before it. */
+export function dropKnown(numbers: readonly number[]): number[] {
+  let last = 0
+  return numbers.filter((number) => {
+    if (number <= last) return false
+    last = number
+    return true
+  })
+}
+
 /** [1, 2, … last]. */
 export function numbersTo(last: number): number[] {
   return Array.from({ length: last }, (_, index) => index + 1)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { LogCapabilities } from '../driver.ts'
 import type { LogChapter } from './harness.ts'
-import { assertNumbers, createRecord, createRecords, numbersTo, readAll, readNumbers } from './records.ts'
+import { assertNumbers, createRecord, createRecords, dropKnown, numbersTo, readAll, readNumbers } from './records.ts'
 
 const checks = (capabilities: LogCapabilities): boolean => capabilities.checksAppends
 const checksAndPersists = (capabilities: LogCapabilities): boolean =>
@@ -92,14 +92,4 @@ export const repeat: LogChapter = {
       },
     },
   ],
-}
-
-/** What is left for a reader who drops each number that is not above those before it. */
-function dropKnown(numbers: readonly number[]): number[] {
-  let last = 0
-  return numbers.filter((number) => {
-    if (number <= last) return false
-    last = number
-    return true
-  })
 }

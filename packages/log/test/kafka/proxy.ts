@@ -14,7 +14,10 @@ export class KafkaProxy {
   readonly #sockets = new Set<Socket>()
   #server: Server | undefined
   #port = 0
-  #isSilent = false
+  #mode: 'pass' | 'silence' | 'lose answers' = 'pass'
+  /** Connections that lost something: they pass nothing on any more. */
+  readonly #lost = new WeakSet<Socket>()
+  #bytesLeft = Infinity
   /** Decides about each request by its kind: 0 is a produce, 1 a fetch. */
   fateOf: (kind: number) => Fate = () => 'pass'
   /** Requests that are held, to be sent on after all. */
@@ -51,26 +54,48 @@ export class KafkaProxy {
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  /** Takes connections, and answers nothing. */
+  /** Takes connections, passes nothing on and answers nothing. */
   silence(): void {
-    this.#isSilent = true
+    this.#lose('silence')
+  }
+
+  /** Passes on what clients send, and loses what the broker answers. */
+  loseAnswers(): void {
+    this.#lose('lose answers')
   }
 
   /** Those that were silent stay so, as half-open ones do; new ones pass. */
   speak(): void {
-    this.#isSilent = false
+    this.#mode = 'pass'
+  }
+
+  /** Tears all connections when clients have sent so many bytes more. */
+  resetAfter(bytes: number): void {
+    this.#bytesLeft = bytes
+  }
+
+  #lose(mode: 'silence' | 'lose answers'): void {
+    this.#mode = mode
+    for (const socket of this.#sockets) this.#lost.add(socket)
   }
 
   #serve(client: Socket): void {
     this.#keep(client)
-    if (this.#isSilent) return
+    if (this.#mode !== 'pass') this.#lost.add(client)
+    if (this.#mode === 'silence') return
     const broker = connect(this.#target)
     this.#keep(broker)
     broker.on('close', () => client.destroy())
     let isLate = false
     client.on('close', () => void (isLate || broker.destroy()))
     onFrames(client, (frame) => {
-      if (this.#isSilent) return
+      if (this.#mode === 'silence' || (this.#mode === 'pass' && this.#lost.has(client))) return
+      if (frame.length >= this.#bytesLeft) {
+        broker.write(frame.subarray(0, this.#bytesLeft), () => this.tear())
+        this.#bytesLeft = Infinity
+        return
+      }
+      this.#bytesLeft -= frame.length
       const fate = this.fateOf(frame.readInt16BE(4))
       if (fate === 'hold') {
         isLate = true // its client may be gone by then, as far as the client knows
@@ -86,7 +111,7 @@ export class KafkaProxy {
       if (fate === 'cut after') client.removeAllListeners('data')
     })
     onFrames(broker, (frame) => {
-      if (!this.#isSilent && !client.destroyed && !isLate) client.write(this.#withOurs(frame))
+      if (!this.#lost.has(client) && !client.destroyed && !isLate) client.write(this.#withOurs(frame))
     })
   }
 

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { setInterval } from 'node:timers/promises'
+import { until } from '@atoll/engines/waiting'
 import { createNodeHost } from '@atoll/host/node'
 import { Admin } from '@platformatic/kafka'
 import type { Log } from '../../src/driver.ts'
 import { createKafkaLog, type KafkaLogOptions } from '../../src/kafka.ts'
 import { KafkaProxy } from './proxy.ts'
+import { startRefusing } from './refusing.ts'
 
 /** `host:port` of a `kafka://host:port`. */
 export function brokerOf(url: string): string {
@@ -29,6 +30,8 @@ export interface KafkaWorld {
   open(options?: Partial<KafkaLogOptions>): Promise<Log>
   /** A proxy before the broker, which listens until the world ends. */
   proxy(): Promise<KafkaProxy>
+  /** The address of a broker that takes no credentials, until the world ends. */
+  refusing(): Promise<string>
   topicOf(source: string): string
   /** Deletes the topic of a source. Resolves when the broker knows it no more. */
   deleteTopic(source: string): Promise<void>
@@ -43,6 +46,7 @@ export function createKafkaWorld(broker: string): KafkaWorld {
   const admin = new Admin({ clientId: 'test', bootstrapBrokers: [broker], retries: 0, timeout: 10_000 })
   const opened: Log[] = []
   const proxies: KafkaProxy[] = []
+  const refusing: { close(): void }[] = []
 
   async function topics(): Promise<string[]> {
     return (await admin.listTopics()).filter((name) => name.startsWith(`${system}.`))
@@ -76,9 +80,15 @@ export function createKafkaWorld(broker: string): KafkaWorld {
       return proxy
     },
 
+    async refusing() {
+      const one = await startRefusing()
+      refusing.push(one)
+      return `127.0.0.1:${one.port}`
+    },
+
     async deleteTopic(source) {
       await admin.deleteTopics({ topics: [`${system}.${source}`] })
-      await eventually('the topic is gone', async () => !(await topics()).includes(`${system}.${source}`))
+      await until('the topic is gone', async () => !(await topics()).includes(`${system}.${source}`))
     },
 
     async abandon() {
@@ -89,22 +99,10 @@ export function createKafkaWorld(broker: string): KafkaWorld {
     async dispose() {
       await Promise.all(opened.map((log) => log.close()))
       for (const proxy of proxies) await proxy.refuse()
+      for (const one of refusing) one.close()
       const left = await topics()
       if (left.length > 0) await admin.deleteTopics({ topics: left })
       await admin.close()
     },
-  }
-}
-
-/** Resolves when `reached` does, looking again and again for a while. */
-export async function eventually(
-  what: string,
-  reached: () => boolean | Promise<boolean>,
-  waitMs = 30_000,
-): Promise<void> {
-  const endMs = performance.now() + waitMs
-  for await (const _ of setInterval(10)) {
-    if (await reached()) return
-    if (performance.now() > endMs) throw new Error(`waited ${waitMs} ms for this in vain: ${what}`)
   }
 }

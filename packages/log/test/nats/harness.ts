@@ -1,14 +1,14 @@
-import { createNodeHost } from '@atoll/host/node'
+import { pause } from '@atoll/engines/waiting'
 import type { LogHarness } from '../../src/conformance.ts'
 import type { Log } from '../../src/driver.ts'
 import { defaultLimits, type NatsLogLimits } from '../../src/nats.ts'
 import { createNetwork } from '../network.ts'
+import { startOwnEngine } from '../own-engine.ts'
+import { createNatsServer } from './server.ts'
 import { createNatsWorld } from './world.ts'
 
-const host = createNodeHost()
-
 /** Worlds of logs on a NATS server, each a system of its own. */
-export function createNatsHarness(url: string, limits: Partial<NatsLogLimits> = {}): LogHarness {
+export function createNatsHarness(shared: string, limits: Partial<NatsLogLimits> = {}): LogHarness {
   return {
     capabilities: {
       checksAppends: true,
@@ -16,19 +16,38 @@ export function createNatsHarness(url: string, limits: Partial<NatsLogLimits> = 
       durable: true,
       dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
     },
-    faults: ['crash', 'lose', 'share', 'stranger', 'cut', 'silence'],
-    pause: () => new Promise((resolve) => void host.after(5, resolve)),
+    faults: [
+      'crash',
+      'lose',
+      'share',
+      'stranger',
+      'cut',
+      'silence',
+      'loseAnswers',
+      'resetAfter',
+      'restart',
+      'impostor',
+    ],
+    pause,
 
-    async open() {
+    async open(fault) {
+      const own = fault === 'restart' ? await startOwnEngine('nats') : undefined
+      const url = own?.engine.url ?? shared
       const { world, dispose } = await createNatsWorld(url)
       const other = await createNatsWorld(url)
       const network = await createNetwork(url, 4222)
+      const strict = await createNatsServer()
       const open = (): Promise<Log> => world.open({ limits, servers: network.url })
       return {
         log: await open(),
         reopen: open,
-        cut: network.cut,
-        silence: network.silence,
+        ...network,
+        restart: () => own!.engine.restart(), // of the world that a test of it gets
+        async impostor() {
+          await strict.start('jetstream { store_dir: "data" }\nauthorization { user: shop, password: right }')
+          const by = strict.url.replace('//', '//shop:not-this@')
+          return { log: await world.open({ limits, servers: by }), secret: 'not-this' }
+        },
         crash: open, // what a process that died would leave behind is all on the server
         share: () => world.open({ limits }),
         stranger: () => other.world.open({ limits }),
@@ -37,6 +56,8 @@ export function createNatsHarness(url: string, limits: Partial<NatsLogLimits> = 
           await dispose()
           await other.dispose()
           await network.close()
+          await own?.dispose()
+          await strict.dispose()
         },
       }
     },

@@ -14,23 +14,33 @@ export interface NatsServer {
   start(settings?: string): Promise<void>
   /** SIGKILL. Resolves when it is gone. */
   kill(): Promise<void>
-  /** SIGSTOP: connections stay open, and nobody answers. */
-  pause(): void
-  resume(): void
 }
 
-/**
- * Runs `body` with a server that is not started yet. `startEngine` has one set of settings; what is tested here needs
- * others.
- */
+/** Runs `body` with a server that is not started yet, and removes it. */
 export async function withNatsServer(body: (server: NatsServer) => Promise<void>): Promise<void> {
+  const server = await createNatsServer()
+  try {
+    await body(server)
+  } finally {
+    await server.dispose()
+  }
+}
+
+/** A server that is not started yet. `startEngine` has one set of settings; what is tested here needs others. */
+export async function createNatsServer(): Promise<NatsServer & { dispose(): Promise<void> }> {
   const program = await engines.nats.install()
   const folder = mkdtempSync(join(tmpdir(), 'atoll-nats-'))
   const port = await findPorts(2)
   const monitoringPort = port + 1
   let child: ChildProcess | undefined
 
-  const server: NatsServer = {
+  async function kill(): Promise<void> {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+
+  return {
     url: `nats://127.0.0.1:${port}`,
     monitoring: `http://127.0.0.1:${monitoringPort}`,
     async start(settings = 'jetstream { store_dir: "data", sync_interval: always }') {
@@ -42,19 +52,11 @@ export async function withNatsServer(body: (server: NatsServer) => Promise<void>
       child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
       await saysReady(child)
     },
-    async kill() {
-      if (!child || child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
+    kill,
+    async dispose() {
+      await kill()
+      rmSync(folder, { recursive: true })
     },
-    pause: () => void child?.kill('SIGSTOP'),
-    resume: () => void child?.kill('SIGCONT'),
-  }
-  try {
-    await body(server)
-  } finally {
-    await server.kill()
-    rmSync(folder, { recursive: true })
   }
 }
 

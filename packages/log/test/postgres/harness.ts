@@ -1,12 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import type { Logger } from '@atoll/host'
+import { pause } from '@atoll/engines/waiting'
 import { createNodeHost } from '@atoll/host/node'
 import { openPool, quoteIdentifier, type Pool } from '@atoll/postgres'
 import { engineUrl } from '@atoll/engines'
 import type { LogHarness } from '../../src/conformance.ts'
 import type { Log } from '../../src/driver.ts'
 import { createNetwork } from '../network.ts'
+import { startOwnEngine } from '../own-engine.ts'
 import { createPostgresLog, defaultLimits, type PostgresLogLimits } from '../../src/postgres.ts'
 
 export const host = createNodeHost()
@@ -63,20 +65,6 @@ export async function withPostgres(
   }
 }
 
-/** Some milliseconds, in which a server goes on with what it does. */
-export function pause(ms: number = 5): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, ms))
-}
-
-/** Resolves once `reached` does; looks again and again, for ten seconds at the most. */
-export async function until(what: string, reached: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 10_000
-  while (!(await reached())) {
-    if (performance.now() > end) throw new Error(`waited ten seconds for this in vain: ${what}`)
-    await pause()
-  }
-}
-
 /**
  * Runs statements, and returns when it is done: in a process of its own, because the fault must be there when the
  * function returns.
@@ -102,19 +90,37 @@ export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): 
       durable: true,
       dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
     },
-    faults: ['stopWrites', 'crash', 'lose', 'share', 'stranger', 'cut', 'silence'],
+    faults: [
+      'stopWrites',
+      'crash',
+      'lose',
+      'share',
+      'stranger',
+      'cut',
+      'silence',
+      'loseAnswers',
+      'resetAfter',
+      'restart',
+      'impostor',
+    ],
     pause,
-    async open() {
-      const world = createPostgresWorld(limits)
-      const other = createPostgresWorld(limits)
+    async open(fault) {
+      const own = fault === 'restart' ? await startOwnEngine('postgres') : undefined
+      const world = createPostgresWorld(limits, own?.engine.url)
+      const other = createPostgresWorld(limits, own?.engine.url)
       const network = await createNetwork(world.url, 5432)
       const open = (): Promise<Log> => world.open({}, { url: network.url })
       const records = `${quoteIdentifier(world.schema)}.records`
       return {
         log: await open(),
         reopen: open,
-        cut: network.cut,
-        silence: network.silence,
+        ...network,
+        restart: () => own!.engine.restart(), // of the world that a test of it gets
+        async impostor() {
+          const by = new URL(world.url)
+          by.password = 'not-this'
+          return { log: await world.open({}, { url: by.href }), secret: 'not-this' }
+        },
         // What a killed process leaves behind is what the server has of it; the first log is simply not asked any more.
         crash: open,
         share: () => world.open(),
@@ -134,6 +140,7 @@ export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): 
           await world.dispose()
           await other.dispose()
           await network.close()
+          await own?.dispose()
         },
       }
     },

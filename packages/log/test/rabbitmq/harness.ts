@@ -1,10 +1,11 @@
+import { pause } from '@atoll/engines/waiting'
 import { createNodeHost } from '@atoll/host/node'
 import { connect, type ChannelModel } from 'amqplib'
 import type { LogHarness } from '../../src/conformance.ts'
 import type { Log } from '../../src/driver.ts'
 import { createRabbitmqLog, defaultLimits, type RabbitmqLogLimits } from '../../src/rabbitmq.ts'
 import { createNetwork } from '../network.ts'
-import { pause } from '../waiting.ts'
+import { startOwnEngine } from '../own-engine.ts'
 
 const host = createNodeHost()
 
@@ -14,7 +15,7 @@ export function freshSystem(): string {
 }
 
 /** Worlds of logs on a running RabbitMQ, each of a system of its own. */
-export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLimits> = {}): LogHarness {
+export function createRabbitmqHarness(shared: string, limits: Partial<RabbitmqLogLimits> = {}): LogHarness {
   return {
     capabilities: {
       checksAppends: false,
@@ -22,10 +23,23 @@ export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLi
       durable: false,
       dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
     },
-    faults: ['crash', 'lose', 'share', 'stranger', 'cut', 'silence'],
+    faults: [
+      'crash',
+      'lose',
+      'share',
+      'stranger',
+      'cut',
+      'silence',
+      'loseAnswers',
+      'resetAfter',
+      'restart',
+      'impostor',
+    ],
     pause,
 
-    async open() {
+    async open(fault) {
+      const own = fault === 'restart' ? await startOwnEngine('rabbitmq') : undefined
+      const url = own?.engine.url ?? shared
       const system = freshSystem()
       const opened: Log[] = []
       const streams = new Set<string>()
@@ -40,8 +54,13 @@ export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLi
         log: await openAnother(),
         reopen: () => openAnother(),
         share: () => openAnother(system, url),
-        cut: network.cut,
-        silence: network.silence,
+        ...network,
+        restart: () => own!.engine.restart(), // of the world that a test of it gets
+        async impostor() {
+          const by = new URL(url.replace(/^rabbitmq/, 'amqp'))
+          by.password = 'not-this'
+          return { log: await openAnother(system, by.href), secret: 'not-this' }
+        },
         stranger: () => openAnother(strange),
         crash: () => openAnother(), // what a killed process leaves behind is what RabbitMQ has
         lose: (source) =>
@@ -52,7 +71,8 @@ export function createRabbitmqHarness(url: string, limits: Partial<RabbitmqLogLi
         async dispose() {
           await Promise.all(opened.map((log) => log.close()))
           await network.close()
-          await deleteStreams(url, streams)
+          if (own) await own.dispose()
+          else await deleteStreams(url, streams)
         },
       }
     },

@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
+import { pause } from '@atoll/engines/waiting'
 import { createNodeHost } from '@atoll/host/node'
 import { createClient } from 'redis'
 import type { LogHarness } from '../../src/conformance.ts'
 import type { Log } from '../../src/driver.ts'
 import { createRedisLog, defaultLimits, type RedisLogLimits } from '../../src/redis.ts'
 import { createNetwork } from '../network.ts'
-import { pause } from '../waiting.ts'
+import { startOwnEngine } from '../own-engine.ts'
 
 const host = createNodeHost()
 
@@ -16,7 +17,7 @@ export function freshSystem(): string {
 }
 
 /** Worlds of logs on a running Redis, each of a system of its own. */
-export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> = {}): LogHarness {
+export function createRedisHarness(shared: string, limits: Partial<RedisLogLimits> = {}): LogHarness {
   return {
     capabilities: {
       checksAppends: true,
@@ -24,10 +25,24 @@ export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> 
       durable: true,
       dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
     },
-    faults: ['crash', 'lose', 'stopWrites', 'share', 'stranger', 'cut', 'silence'],
+    faults: [
+      'crash',
+      'lose',
+      'stopWrites',
+      'share',
+      'stranger',
+      'cut',
+      'silence',
+      'loseAnswers',
+      'resetAfter',
+      'restart',
+      'impostor',
+    ],
     pause,
 
-    async open() {
+    async open(fault) {
+      const own = fault === 'restart' ? await startOwnEngine('redis') : undefined
+      const url = own?.engine.url ?? shared
       const system = freshSystem()
       const opened: Log[] = []
       const strange = freshSystem()
@@ -42,8 +57,14 @@ export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> 
         reopen: () => openAnother(),
         crash: () => openAnother(), // what a killed process leaves behind is what Redis has
         share: () => openAnother(system, url),
-        cut: network.cut,
-        silence: network.silence,
+        ...network,
+        restart: () => own!.engine.restart(), // of the world that a test of it gets
+        async impostor() {
+          const by = new URL(url)
+          by.username = 'nobody'
+          by.password = 'not-this'
+          return { log: await openAnother(system, by.href), secret: 'not-this' }
+        },
         stranger: () => openAnother(strange),
         lose: (source) => deleteStreams(url, `${system}/${source}`),
         stopWrites() {
@@ -53,6 +74,7 @@ export function createRedisHarness(url: string, limits: Partial<RedisLogLimits> 
         async dispose() {
           await Promise.all(opened.map((log) => log.close()))
           await network.close()
+          if (own) return own.dispose()
           for (const one of [system, strange]) await deleteStreams(url, `${one}/*`)
         },
       }

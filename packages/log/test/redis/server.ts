@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findPorts } from '@atoll/engines'
-import { eventually } from '../waiting.ts'
+import { until } from '@atoll/engines/waiting'
 import { withClient } from './harness.ts'
 
 /** Whether a test can start a Redis of its own. */
@@ -52,7 +52,7 @@ export async function withServer(
       child = starting
       let output = ''
       starting.stdout.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-2_000)))
-      await eventually(
+      await until(
         'Redis answers',
         () => starting.exitCode !== null || withClient(server.url, async (client) => (await client.ping()) === 'PONG'),
       )

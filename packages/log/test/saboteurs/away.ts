@@ -1,5 +1,6 @@
+import { AtollError } from '@atoll/host'
 import type { Log, LogRecord } from '../../src/driver.ts'
-import { honest, type Saboteur } from './saboteur.ts'
+import { careless, honest, type Saboteur } from './saboteur.ts'
 
 export const awaySaboteurs: readonly Saboteur[] = [
   {
@@ -64,7 +65,7 @@ export const awaySaboteurs: readonly Saboteur[] = [
   },
   {
     breaks: 'it does not come to life if its engine was away at its opening',
-    caughtBy: ['away.opens'],
+    caughtBy: ['away.opens', 'away.opens-silent'],
     create(storage) {
       const log = honest(storage)
       if (!storage.away) return log
@@ -106,6 +107,38 @@ export const awaySaboteurs: readonly Saboteur[] = [
           await log.close()
         },
       }
+    },
+  },
+  {
+    breaks: 'it writes again what it has written, when the answer was lost',
+    caughtBy: ['away.lost-answer', 'away.torn'],
+    create: careless,
+  },
+  {
+    breaks: 'it says that it has written what it has yet to write',
+    caughtBy: ['away.restart'],
+    create(storage) {
+      const log = honest(storage)
+      return {
+        ...log,
+        async append(source, records) {
+          await log.append(source, [])
+          setImmediate(() => void log.append(source, records).catch(() => undefined))
+        },
+      }
+    },
+  },
+  {
+    breaks: 'it says which password was refused',
+    caughtBy: ['away.credentials'],
+    create(storage) {
+      const log = honest(storage)
+      const told = <T>(call: Promise<T>): Promise<T> =>
+        call.catch((error: unknown) => {
+          const { code, message } = AtollError.from(error)
+          throw new AtollError(code, `${message}: ${storage.wrongPassword}`)
+        })
+      return { ...log, tail: (source, partition) => told(log.tail(source, partition)) }
     },
   },
 ]

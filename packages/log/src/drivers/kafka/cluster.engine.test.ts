@@ -4,16 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { startCluster, type RunningCluster, type RunningEngine } from '@atoll/engines'
+import { until } from '@atoll/engines/waiting'
 import { Connection, findCoordinatorV4 } from '@platformatic/kafka'
 import { brokerOf, createKafkaWorld, type KafkaWorld } from '../../../test/kafka/world.ts'
 import { startRelay, startSubscriber, type Relay, type Subscriber } from '../../../test/relay.ts'
-import { eventually } from '../../../test/waiting.ts'
 import { assertNumbers, createRecords, numbersTo, readNumbers } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import type { KafkaLogOptions } from '../../kafka.ts'
 
-/** Within this time after the loss of a broker everybody appends, reads and hears again. */
-const boundMs = 30_000
 /** For Kafka. */
 const TRANSACTION = 1
 
@@ -87,8 +85,8 @@ describe('a log on a cluster of three Kafka brokers', () => {
     assert.equal(found.findings.find(({ name }) => name === 'kafka.replication-factor')?.verdict, 'breaks')
   })
 
-  it(`loses nothing that was acknowledged, and goes on within ${boundMs / 1_000} s, when the broker is killed that leads partitions and knows who may write`, async () => {
-    await eventually(
+  it('loses nothing that was acknowledged, and goes on, when the broker is killed that leads partitions and knows who may write', async () => {
+    await until(
       'all append and read',
       () => relays.every(({ acknowledged }) => acknowledged > 30) && subscribers.every(({ number }) => number > 30),
     )
@@ -96,7 +94,6 @@ describe('a log on a cluster of three Kafka brokers', () => {
     lost = cluster.members[index]!
     await lost.kill()
     const acknowledged = relays.map((relay) => relay.acknowledged)
-    const lostMs = performance.now()
     const heard = new Set<string>()
     for (const [at, log] of logs.entries())
       log.watch(
@@ -109,7 +106,7 @@ describe('a log on a cluster of three Kafka brokers', () => {
 
     const fresh = await open()
     for (const [at, partition] of partitions.entries()) {
-      await eventually('a process that has written nothing sees the end', async () => {
+      await until('a process that has written nothing sees the end', async () => {
         const tail = await fresh.tail('orders', partition)
         assert.ok(
           tail!.number >= acknowledged[at]!,
@@ -118,21 +115,19 @@ describe('a log on a cluster of three Kafka brokers', () => {
         return true
       })
     }
-    await eventually('all append', () => relays.every((relay, at) => relay.acknowledged > acknowledged[at]! + 3))
-    await eventually('all read', () => subscribers.every(({ number }, at) => number > acknowledged[at % 3]! + 3))
-    await eventually('both hear', () => heard.size === 2)
-    const tookMs = performance.now() - lostMs
-    assert.ok(tookMs < boundMs, `it took ${Math.round(tookMs)} ms until all appended, read and heard again`)
+    await until('all append', () => relays.every((relay, at) => relay.acknowledged > acknowledged[at]! + 3))
+    await until('all read', () => subscribers.every(({ number }, at) => number > acknowledged[at % 3]! + 3))
+    await until('both hear', () => heard.size === 2)
   })
 
   it('refuses appends with two of three brokers gone, and goes on when one is back', async () => {
     const other = cluster.members.find((member) => member !== lost)!
     await other.kill()
     const before = relays.map((relay) => relay.refusals)
-    await eventually('all are refused', () => relays.every((relay, at) => relay.refusals > before[at]! + 1))
+    await until('all are refused', () => relays.every((relay, at) => relay.refusals > before[at]! + 1))
     const acknowledged = relays.map((relay) => relay.acknowledged)
     const refused = relays.map((relay) => relay.refusals)
-    await eventually('all are refused again', () => relays.every((relay, at) => relay.refusals > refused[at]! + 1))
+    await until('all are refused again', () => relays.every((relay, at) => relay.refusals > refused[at]! + 1))
     assert.deepEqual(
       relays.map((relay) => relay.acknowledged),
       acknowledged,
@@ -140,9 +135,9 @@ describe('a log on a cluster of three Kafka brokers', () => {
     )
 
     await lost.restart()
-    await eventually('all append', () => relays.every((relay, at) => relay.acknowledged > acknowledged[at]! + 3))
+    await until('all append', () => relays.every((relay, at) => relay.acknowledged > acknowledged[at]! + 3))
     const last = await Promise.all(relays.map((relay) => relay.stop()))
-    await eventually('all read', () => subscribers.every(({ number }, at) => number === last[at % 3]!))
+    await until('all read', () => subscribers.every(({ number }, at) => number === last[at % 3]!))
     await Promise.all(subscribers.map((subscriber) => subscriber.stop()))
     for (const log of [...logs, await open()]) {
       for (const [at, partition] of partitions.entries()) {

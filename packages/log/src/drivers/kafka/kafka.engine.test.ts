@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
+import { until } from '@atoll/engines/waiting'
 import type { Examination } from '@atoll/host'
 import { Connection, initProducerIdV4, NumericMap, produceV9, type Admin } from '@platformatic/kafka'
 import {
@@ -13,7 +14,7 @@ import {
   readNumbers,
 } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
-import { eventually, inKafkaWorld, type KafkaWorld } from '../../../test/kafka/world.ts'
+import { inKafkaWorld, type KafkaWorld } from '../../../test/kafka/world.ts'
 
 const inWorld = (body: (world: KafkaWorld) => Promise<void>) => () => inKafkaWorld(engineUrl('kafka'), body)
 
@@ -91,9 +92,9 @@ describe('the Kafka log, when several write', () => {
       const told: number[] = []
       log.watch('orders', (partition) => void told.push(partition))
       await other.append('orders', [createRecord('orders', 2, 1)])
-      await eventually('a hint for a topic that was not there', () => told.includes(2))
+      await until('a hint for a topic that was not there', () => told.includes(2))
       await other.append('orders', [createRecord('orders', 5, 1)])
-      await eventually('a hint for another partition', () => told.includes(5))
+      await until('a hint for another partition', () => told.includes(5))
     }),
   )
 })
@@ -308,7 +309,7 @@ describe('the Kafka log', () => {
         replicas: 1,
         configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
       })
-      await eventually('the broker shows the topic', async () =>
+      await until('the broker shows the topic', async () =>
         (await world.admin.listTopics()).includes(world.topicOf('orders')),
       )
       const log = await world.open()

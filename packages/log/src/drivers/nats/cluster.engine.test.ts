@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { startCluster, type RunningEngine } from '@atoll/engines'
+import { until } from '@atoll/engines/waiting'
 import { createNodeHost } from '@atoll/host/node'
 import { assertWhole, goOn, startRelay } from '../../../test/relay.ts'
-import { eventually } from '../../../test/waiting.ts'
 import { assertRefused, createRecord } from '../../conformance/records.ts'
 import type { Log } from '../../driver.ts'
 import { createNatsLog } from '../../nats.ts'
@@ -43,7 +43,7 @@ async function inCluster(body: (cluster: Cluster) => Promise<void>): Promise<voi
       },
       async leader() {
         let name: string | undefined
-        await eventually('the stream has a leader', async () => {
+        await until('the stream has a leader', async () => {
           for (const url of monitoring) name ??= leaderOf(await (await fetch(`${url}/jsz?streams=true`)).json())
           return name !== undefined
         })
@@ -95,7 +95,7 @@ describe('a log on three servers of NATS', () => {
       await Promise.all(others.map((member) => member.kill()))
       await assertRefused('UNAVAILABLE', log.append('invoices', [createRecord('invoices', 0, 1)]))
       const refusals = relays.map((relay) => relay.refusals)
-      await eventually('all are refused', () => relays.every((relay, at) => relay.refusals > refusals[at]! + 1))
+      await until('all are refused', () => relays.every((relay, at) => relay.refusals > refusals[at]! + 1))
       await others[0]!.restart()
       await goOn(relays)
       await assertWhole(await open(), 'orders', await Promise.all(relays.map((relay) => relay.stop())))

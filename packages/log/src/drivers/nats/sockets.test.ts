@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { silentLogger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import { eventually } from '../../../test/waiting.ts'
 import { createNatsLog } from '../../nats.ts'
 
 const info = `INFO ${JSON.stringify({ server_id: 'a', version: '2.12.0', proto: 1, headers: true, max_payload: 1_048_576 })}\r\n`
@@ -36,7 +36,7 @@ describe('a log on NATS', () => {
       })
       while (count < 5) await once(listening, 'connection')
       await log.close()
-      await eventually('every connection is closed', () => left.size === 0)
+      await until('every connection is closed', () => left.size === 0)
       listening.close()
     })
   }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { AtollError } from '@atoll/host'
 import { quoteIdentifier } from '@atoll/postgres'
-import { host, until, withPostgres, type PostgresWorld } from '../../../test/postgres/harness.ts'
+import { host, withPostgres, type PostgresWorld } from '../../../test/postgres/harness.ts'
 import {
   assertNumbers,
   assertRefused,

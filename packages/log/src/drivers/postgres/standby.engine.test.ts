@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { startProxy } from '@atoll/engines'
 import { startServer, type Server } from '@atoll/engines/postgres'
 import { createNodeHost } from '@atoll/host/node'
-import { createProxy } from '../../../test/proxy.ts'
 import { assertWhole, goOn, startRelay } from '../../../test/relay.ts'
 import type { Log } from '../../driver.ts'
 import { createPostgresLog } from '../../postgres.ts'
@@ -13,7 +13,7 @@ describe('a log on a PostgreSQL with a synchronous standby', () => {
     const primary = await startServer()
     const servers: Server[] = [primary]
     const place = { host: primary.host, port: primary.port } // as DNS, or a proxy, names the primary
-    const proxy = await createProxy(place)
+    const proxy = await startProxy({ target: place })
     const logs: Log[] = []
     const open = async (): Promise<Log> => {
       const url = new URL(primary.url)

@@ -4,17 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { startCluster, type RunningCluster } from '@atoll/engines'
+import { until } from '@atoll/engines/waiting'
 import { createNodeHost } from '@atoll/host/node'
-import { readOnce } from '../../../test/numbers.ts'
 import { deleteStreams, freshSystem, withModel } from '../../../test/rabbitmq/harness.ts'
 import { assertUnavailable, startRelay, startSubscriber } from '../../../test/relay.ts'
-import { eventually } from '../../../test/waiting.ts'
-import { assertNumbers, createRecord, createRecords, numbersTo } from '../../conformance/records.ts'
+import { assertNumbers, createRecord, createRecords, numbersTo, readOnce } from '../../conformance/records.ts'
 import type { Log, LogRecord, Tail } from '../../driver.ts'
 import { createRabbitmqLog } from '../../rabbitmq.ts'
-
-/** Within this time after the loss of a node everybody appends, reads and hears again. */
-const boundMs = 30_000
 
 const host = createNodeHost()
 /** One log writes at the node that is lost, the other one at another. */
@@ -58,7 +54,7 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     const survives = async (): Promise<boolean> => (await log.examine()).survives['loss of a node']
     assert.equal(await survives(), true, 'the cluster has three nodes')
     await log.append('receipts', createRecords('receipts', 0, 1, 3))
-    await eventually('it is told of the stream', async () => {
+    await until('it is told of the stream', async () => {
       const { findings } = await log.examine()
       return !findings.some(({ name, verdict }) => name === 'rabbitmq.policies' && verdict !== 'holds')
     })
@@ -72,7 +68,7 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
           await model.createChannel()
         ).assertQueue(single, { durable: true, arguments: { 'x-queue-type': 'stream', 'x-initial-cluster-size': 1 } })),
     )
-    await eventually('it is told of the stream with one', async () => !(await survives()))
+    await until('it is told of the stream with one', async () => !(await survives()))
     const { findings } = await log.examine()
     assert.match(findings.find(({ name }) => name === 'rabbitmq.replicas')!.message, new RegExp(single))
     await deleteStreams(cluster.members[0]!.url, [single])
@@ -89,7 +85,7 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     )
     const log = await open(1)
     await log.append('returns', createRecords('returns', 0, 1, 3))
-    await eventually('it reads', async () => (await readOnce(log, 'returns', 0)).length === 3)
+    await until('it reads', async () => (await readOnce(log, 'returns', 0)).length === 3)
   })
 
   it('takes appends while a node stands still, and shows all of them to a process that has written nothing and reads from that node', async () => {
@@ -97,7 +93,7 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     const others = [await open(2), await open(2)]
     await writer.append('parcels', createRecords('parcels', 0, 1, 3))
     for (const log of others) log.watch('parcels', () => {})
-    await eventually('a hint', async () => (await others[0]!.tail('parcels', 0))?.number === 3)
+    await until('a hint', async () => (await others[0]!.tail('parcels', 0))?.number === 3)
 
     await cluster.members[2]!.pause()
     let acknowledged = 3
@@ -118,7 +114,7 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
       assertAtLeast(await tail.catch((error: unknown) => (assertUnavailable(error), undefined)), acknowledged)
     }
     for (const log of [...others, await opening]) {
-      await eventually('it answers', async () => {
+      await until('it answers', async () => {
         assertAtLeast(await log.tail('parcels', 0), acknowledged)
         return true
       })
@@ -126,7 +122,7 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     }
   })
 
-  it(`loses nothing that was acknowledged, and goes on within ${boundMs / 1_000} s, when the node that leads its streams is killed and its data deleted`, async () => {
+  it('loses nothing that was acknowledged, and goes on, when the node that leads its streams is killed and its data deleted', async () => {
     const [atLost, other] = [await open(0), await open(1)]
     // A stream is led where it is made.
     for (const source of ['orders', 'idle'])
@@ -135,7 +131,7 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     const subscribers = [atLost, other].flatMap((log) =>
       partitions.map((partition) => startSubscriber(log, 'orders', partition)),
     )
-    await eventually(
+    await until(
       'all append and read',
       () => relays.every(({ acknowledged }) => acknowledged > 200) && subscribers.every(({ number }) => number > 200),
     )
@@ -143,7 +139,6 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     await cluster.members[0]!.kill()
     rmSync(cluster.members[0]!.folder, { recursive: true })
     const acknowledged = relays.map((relay) => relay.acknowledged)
-    const lostMs = performance.now()
     const heard = new Set<Log>()
     for (const [at, log] of [atLost, other].entries())
       log.watch(
@@ -154,7 +149,7 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
     const fresh = await Promise.all([open(0), open(1), open(2)])
     for (const [at, log] of fresh.entries()) {
       for (const partition of partitions) {
-        await eventually('a process that has written nothing sees the end', async () => {
+        await until('a process that has written nothing sees the end', async () => {
           const [idle, tail] = [await log.tail('idle', partition), await log.tail('orders', partition)]
           assert.equal(idle?.number, 3)
           assert.ok(
@@ -165,11 +160,9 @@ describe('a log on a cluster of three RabbitMQ nodes', () => {
         })
       }
     }
-    await eventually('all append', () => relays.every((relay, at) => relay.acknowledged > acknowledged[at]! + 3))
-    await eventually('all read', () => subscribers.every(({ number }, at) => number > acknowledged[at % 2]! + 3))
-    await eventually('both hear', () => heard.size === 2)
-    const tookMs = performance.now() - lostMs
-    assert.ok(tookMs < boundMs, `it took ${Math.round(tookMs)} ms until all appended, read and heard again`)
+    await until('all append', () => relays.every((relay, at) => relay.acknowledged > acknowledged[at]! + 3))
+    await until('all read', () => subscribers.every(({ number }, at) => number > acknowledged[at % 2]! + 3))
+    await until('both hear', () => heard.size === 2)
 
     const last = await Promise.all(relays.map((relay) => relay.stop()))
     await Promise.all(subscribers.map((subscriber) => subscriber.stop()))

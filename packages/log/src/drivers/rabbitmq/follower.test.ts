@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { createNodeHost } from '@atoll/host/node'
-import { eventually } from '../../../test/waiting.ts'
 import { createRecord } from '../../conformance/records.ts'
 import type { Delivery, StreamChannel } from './consumer.ts'
 import { Follower } from './follower.ts'
@@ -62,7 +62,7 @@ describe('a follower', () => {
     for (let reads = 0; reads < 3; reads++) assert.deepEqual(await follower.read(after, 10), [])
     known.raise(stream, 3, false)
     assert.deepEqual(await follower.read(after, 10), []) // it is on its way
-    await eventually('it is given up', () =>
+    await until('it is given up', () =>
       follower.read(after, 10).then(
         () => false,
         () => follower.isLost,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { silentLogger, type AtollError } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import { eventually } from '../../../test/waiting.ts'
 import { assertRefused, numbersTo } from '../../conformance/records.ts'
 import { Connection } from '../shared/connection.ts'
 import type { Writer } from './client.ts'
@@ -127,7 +127,7 @@ describe('a lane', () => {
       await written
     }
     await stuck
-    await eventually('another connection', () => connections() === 2)
+    await until('another connection', () => connections() === 2)
     const again = write(lane, 1, 1)
     await turn()
     const last = sent.at(-1)!

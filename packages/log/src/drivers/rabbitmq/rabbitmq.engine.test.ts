@@ -3,10 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
+import { pause, until } from '@atoll/engines/waiting'
 import { createNodeHost } from '@atoll/host/node'
-import { readOnce } from '../../../test/numbers.ts'
 import { deleteStreams, freshSystem, noting, withModel } from '../../../test/rabbitmq/harness.ts'
-import { eventually, pause } from '../../../test/waiting.ts'
 import {
   assertNumbers,
   assertRefused,
@@ -15,6 +14,7 @@ import {
   numbersTo,
   readAll,
   readNumbers,
+  readOnce,
 } from '../../conformance/records.ts'
 import type { Log, StoredRecord } from '../../driver.ts'
 import { createRabbitmqLog, type RabbitmqLogLimits } from '../../rabbitmq.ts'
@@ -48,14 +48,14 @@ describe('two logs on one stream', () => {
       const appendAll = async (log: Log, size: number): Promise<void> => {
         for (let first = 1; first <= 120; first += size) {
           // RabbitMQ may end the connections of those who make the same stream at once; a relay appends again.
-          await eventually('an append', () =>
+          await until('an append', () =>
             log.append('orders', createRecords('orders', 0, first, first + size - 1)).then(() => true),
           )
         }
       }
       await Promise.all([appendAll(one, 5), appendAll(other, 8)])
       for (const log of [one, other, await open()]) {
-        await eventually('the log is connected', () => log.tail('orders', 0).then(() => true))
+        await until('the log is connected', () => log.tail('orders', 0).then(() => true))
         assertNumbers(await readOnce(log, 'orders', 0), numbersTo(120))
         assert.equal((await log.tail('orders', 0))?.number, 120)
       }
@@ -94,7 +94,7 @@ describe('two logs on one stream', () => {
       assert.deepEqual(await one.read('orders', 3, null, 10), [])
       await one.tail('orders', 4)
       await other.append('orders', [createRecord('orders', 3, 1)])
-      await eventually('a hint', () => told.has(3))
+      await until('a hint', () => told.has(3))
       assertNumbers(
         (await one.read('orders', 3, null, 10)).map(({ number }) => number),
         [1],
@@ -193,7 +193,7 @@ describe('a stream that somebody has made, and nobody has written to', () => {
       )
       const log = await open({ callMs: 1_000, emptyMs: 1_500 })
       await assertRefused('UNAVAILABLE', log.read('orders', 0, null, 10))
-      await eventually('it shows', async () => (await log.tail('orders', 0)) === null)
+      await until('it shows', async () => (await log.tail('orders', 0)) === null)
       assert.deepEqual(await log.read('orders', 0, null, 10), [])
       await assertRefused('LOG_GAP', log.read('orders', 0, '3.0.7', 10))
       await log.append('orders', createRecords('orders', 0, 1, 3))
@@ -220,7 +220,7 @@ describe('a stream that forgets', () => {
       const log = await open()
       let offset = ''
       let number = 0
-      await eventually('the first records are gone', async () => {
+      await until('the first records are gone', async () => {
         await log.append('orders', [createRecord('orders', 0, ++number, { data: `"${'x'.repeat(2_000)}"` })])
         if (number === 2) offset = (await readAll(log, 'orders', 0))[1]!.offset
         return isGap(
@@ -286,7 +286,7 @@ describe('readers of one stream', () => {
         let hinted = false
         const end = other.watch('orders', () => (hinted = true))
         await log.append('orders', [createRecord('orders', 0, number)])
-        await eventually('a hint', () => hinted)
+        await until('a hint', () => hinted)
         end()
         const found = await other.read('orders', 0, after, 10)
         assertNumbers(

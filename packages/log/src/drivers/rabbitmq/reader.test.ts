@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { silentLogger } from '@atoll/host'
 import { createNodeHost } from '@atoll/host/node'
-import { eventually } from '../../../test/waiting.ts'
 import { assertRefused, createRecord } from '../../conformance/records.ts'
 import { Connection } from '../shared/connection.ts'
 import type { Reading } from './client.ts'
@@ -90,7 +90,7 @@ describe('a reader', () => {
     const made = Promise.withResolvers<void>()
     const { reader, stream } = await createReader(() => made.promise, 1)
     const reading = reader.read('orders', 0, null, 10)
-    await eventually('it has found the stream', () => stream.looks > 0)
+    await until('it has found the stream', () => stream.looks > 0)
     await new Promise((resolve) => setImmediate(resolve))
     assert.equal(stream.consumers, 0)
     made.resolve()
@@ -114,7 +114,7 @@ describe('a reader', () => {
   it('waits for a replica that lags behind the place it reads on from, and takes nothing for lost', async () => {
     const { reader, stream } = await createReader(() => undefined, 3)
     const reading = reader.read('orders', 0, '4.0.5', 10)
-    await eventually('it has seen an end before that place', () => stream.consumers > 1)
+    await until('it has seen an end before that place', () => stream.consumers > 1)
     stream.messages = 6
     assert.deepEqual(
       (await reading).map(({ number }) => number),
@@ -167,7 +167,7 @@ describe('a reader', () => {
       async () => 'mark',
     )
     const tail = reader.tail('orders', 0)
-    await eventually('it has seen the end of the replica', () => stream.consumers > 1)
+    await until('it has seen the end of the replica', () => stream.consumers > 1)
     stream.marks.set(5, 'mark')
     stream.messages = 7
     stream.send()

@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
+import { pause, until } from '@atoll/engines/waiting'
 import { createNodeHost } from '@atoll/host/node'
 import { createRedisHarness, deleteStreams, freshSystem, withClient } from '../../../test/redis/harness.ts'
-import { eventually, pause } from '../../../test/waiting.ts'
 import type { LogWorld } from '../../conformance.ts'
 import {
   assertNumbers,
@@ -69,7 +69,7 @@ describe('two logs on one stream', () => {
       const [one, other] = [await open(), await open()]
       const told = new Set<number>()
       one.watch('orders', (partition) => told.add(partition))
-      await eventually('a hint from the other log', async () => {
+      await until('a hint from the other log', async () => {
         const number = ((await other.tail('orders', 3))?.number ?? 0) + 1
         await other.append('orders', [createRecord('orders', 3, number)])
         await pause()

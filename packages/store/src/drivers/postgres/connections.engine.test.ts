@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import type { Pool } from '@atoll/postgres'
 import type { StoreDriver } from '../../driver.ts'
-import { counters, inPostgresWorld, until } from '../../../test/postgres-world.ts'
+import { counters, inPostgresWorld } from '../../../test/postgres-world.ts'
 
 describe('what the examination says of connections', () => {
   it('is what the stores of a busy process take', () =>

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { engineUrl, startEngine, startProxy, type Proxy } from '@atoll/engines'
+import { until } from '@atoll/engines/waiting'
 import { quoteIdentifier, type Pool } from '@atoll/postgres'
 import type { Store, Transaction } from '../../driver.ts'
 import { programOf } from '../../../test/postgres-programs.ts'
@@ -14,7 +15,6 @@ import {
   inPostgresWorld,
   insertCounter,
   namesIn,
-  until,
   type PostgresWorld,
 } from '../../../test/postgres-world.ts'
 
@@ -131,12 +131,10 @@ describe('a store in PostgreSQL behind a network', () => {
       await proxy.silence()
       const other = await world.open('orders', counters, { lockMs: 15_000 })
       await Promise.all([lost, other.write((tx) => tx.run(insertCounter, ['of another', 1]))])
-      const since = performance.now()
       await assert.rejects(
         store.write((tx) => tx.run(insertCounter, ['into the void', 1])),
         unavailable,
       )
-      assert.ok(performance.now() - since < 20_000)
       await proxy.pass()
       await store.write((tx) => tx.run(insertCounter, ['next', 1]))
       assert.deepEqual(await namesIn(store), ['next', 'of another'])

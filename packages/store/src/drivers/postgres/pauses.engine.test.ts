@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { engineUrl } from '@atoll/engines'
+import { until } from '@atoll/engines/waiting'
 import type { PausingWriter } from '../../../test/pausing-writer.ts'
-import { inPostgresWorld, insertCounter, namesIn, until, type PostgresWorld } from '../../../test/postgres-world.ts'
+import { inPostgresWorld, insertCounter, namesIn, type PostgresWorld } from '../../../test/postgres-world.ts'
 
 const script = new URL('../../../test/pausing-writer.ts', import.meta.url)
 /** Long enough for a busy machine, short enough to wait for. */

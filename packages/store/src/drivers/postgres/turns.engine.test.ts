@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { until } from '@atoll/engines/waiting'
 import { quoteIdentifier } from '@atoll/postgres'
 import type { Store, Transaction } from '../../driver.ts'
 import {
@@ -8,7 +9,6 @@ import {
   insertCounter,
   readCounter,
   setCounter,
-  until,
   type PostgresWorld,
 } from '../../../test/postgres-world.ts'
 

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { engineUrl } from '@atoll/engines'
+import { until } from '@atoll/engines/waiting'
 import { quoteIdentifier } from '@atoll/postgres'
 import type { Migrations } from '../../driver.ts'
 import { programOf } from '../../../test/postgres-programs.ts'
-import { counters, emit, inPostgresWorld, insertCounter, namesIn, until } from '../../../test/postgres-world.ts'
+import { counters, emit, inPostgresWorld, insertCounter, namesIn } from '../../../test/postgres-world.ts'
 
 const newer: Migrations = {
   ...counters,
