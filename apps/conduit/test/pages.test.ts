@@ -5,6 +5,7 @@ import { kyselyFor } from '@atoll/store'
 import type { Queries, Statement, Store, Value } from '@atoll/store/driver'
 import { createSqliteStores } from '@atoll/store/sqlite'
 import type { DataOf, EventDefinition } from 'atoll'
+import { createRandom } from '@atoll/testkit'
 import { articleDeleted, articleEdited, articlePublished } from '../src/articles/contract.ts'
 import { commentDeleted, commentPosted } from '../src/comments/contract.ts'
 import { articleFavorited, articleUnfavorited } from '../src/favorites/contract.ts'
@@ -106,15 +107,13 @@ async function look(store: Store): Promise<unknown> {
   }
 }
 
-/** Takes one fact after the other, from streams drawn by a small generator with a seed. */
+/** Takes one fact after the other, from streams that a seed draws. */
 function interleave(seed: number): Fact[] {
+  const random = createRandom(seed)
   const left = streams.map((stream) => [...stream])
   const facts: Fact[] = []
-  for (let state = seed; left.some((stream) => stream.length > 0);) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    const open = left.filter((stream) => stream.length > 0)
-    facts.push(open[state % open.length]!.shift()!)
-  }
+  for (let open = left; open.length > 0; open = left.filter((stream) => stream.length > 0))
+    facts.push(random.pick(open).shift()!) // none of them is empty
   return facts
 }
 

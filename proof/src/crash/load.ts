@@ -1,7 +1,7 @@
 // The client: a process of its own, which sends requests while it is told to and writes down what became of each.
 import { setTimeout } from 'node:timers/promises'
+import { createRandom } from '@atoll/testkit'
 import { Book } from './book.ts'
-import { createRandom } from './random.ts'
 import { Client, type Reply } from './requests.ts'
 import { Workload, type Task, type User } from './workload.ts'
 

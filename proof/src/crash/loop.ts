@@ -1,9 +1,10 @@
+import { createRandom, type Random } from '@atoll/testkit'
 import type { Counts } from './history.ts'
 import { assertPatchesFit } from '../patches.ts'
 import { Plan, type Kill } from './plan.ts'
 import { allPatches } from './plant.ts'
 import type { Conduit, End } from './process.ts'
-import { createRandom, type Random } from './random.ts'
+import { between } from './random.ts'
 import { didNotStart, Round, Violation } from './round.ts'
 import type { Sabotage } from './sabotage.ts'
 
@@ -50,7 +51,7 @@ export async function loop({ kills, seed, sabotage, onKill }: LoopOptions): Prom
   let last = 'none'
   while (summary.kills < kills && !summary.violation) {
     const round = new Round(
-      random.between(0, 2 ** 31),
+      between(random, 0, 2 ** 31),
       changesOf(random, sabotage),
       sabotage ? BROKEN_QUIET_MS : QUIET_MS,
     )
@@ -144,7 +145,7 @@ async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T>
 function killOf({ point, nthMax }: Sabotage, random: Random, isFirst: boolean, hasUsers: boolean): Kill {
   const phase = isFirst && point.startsWith('seeding') ? 'first start' : 'load'
   if (!hasUsers && phase === 'load') return byChance
-  return { phase, where: point, point: { name: point, nth: random.between(1, nthMax) }, afterMs: LOADED_MS * 10 }
+  return { phase, where: point, point: { name: point, nth: between(random, 1, nthMax) }, afterMs: LOADED_MS * 10 }
 }
 
 function changesOf(random: Random, sabotage: Sabotage | undefined): string[] {

@@ -1,6 +1,7 @@
+import type { Random } from '@atoll/testkit'
 import type { Plant } from './plant.ts'
 import { points, type Phase, type Point } from './points.ts'
-import type { Random } from './random.ts'
+import { between, weighted } from './random.ts'
 
 /** When and where a process is to be killed. */
 export interface Kill {
@@ -28,22 +29,22 @@ export class Plan {
 
   next(): Kill {
     const random = this.#random
-    const kind = random.weighted(kinds)
+    const kind = weighted(random, kinds)
     if (kind === 'under load')
-      return { phase: 'load', where: 'by chance: under load', afterMs: random.between(20, 600) }
+      return { phase: 'load', where: 'by chance: under load', afterMs: between(random, 20, 600) }
     if (kind === 'starting')
-      return { phase: 'start', where: 'by chance: while it starts', afterMs: random.between(50, 450) }
+      return { phase: 'start', where: 'by chance: while it starts', afterMs: between(random, 50, 450) }
     if (kind === 'just ready')
-      return { phase: 'load', where: 'by chance: just ready', afterMs: random.between(0, 60), atOnce: true }
+      return { phase: 'load', where: 'by chance: just ready', afterMs: between(random, 0, 60), atOnce: true }
     if (kind === 'stopping')
-      return { phase: 'stop', where: 'by chance: while it drains', afterMs: random.between(0, 40) }
+      return { phase: 'stop', where: 'by chance: while it drains', afterMs: between(random, 0, 40) }
     return this.#at(kind)
   }
 
   /** Of a data folder that no process has started in to the end. */
   first(): Kill {
     if (this.#random.chance(0.25))
-      return { phase: 'first start', where: 'by chance: in a first start', afterMs: this.#random.between(100, 1_000) }
+      return { phase: 'first start', where: 'by chance: in a first start', afterMs: between(this.#random, 100, 1_000) }
     return this.#at('first start')
   }
 
@@ -55,7 +56,7 @@ export class Plan {
     return {
       phase,
       where: point.name,
-      point: { name: point.name, nth: this.#random.between(1, point.nthMax) },
+      point: { name: point.name, nth: between(this.#random, 1, point.nthMax) },
       afterMs: BOUND_MS,
       atOnce: this.#random.chance(0.2),
     }

@@ -1,5 +1,6 @@
+import type { Random } from '@atoll/testkit'
 import type { Kind, Tried } from './book.ts'
-import type { Random } from './random.ts'
+import { between, weighted } from './random.ts'
 import type { Sending } from './requests.ts'
 
 /** Somebody who writes. */
@@ -43,7 +44,7 @@ export class Workload {
 
   next(): Task {
     for (;;) {
-      const task = this.#make(this.#articles.length < 5 ? 'publish' : this.#random.weighted(weights))
+      const task = this.#make(this.#articles.length < 5 ? 'publish' : weighted(this.#random, weights))
       if (!task || this.#taken.has(task.register)) continue
       this.#taken.add(task.register)
       return task
@@ -125,7 +126,7 @@ export class Workload {
   }
 
   #uncomment(id: string): Task | undefined {
-    const at = this.#random.between(0, this.#comments.length - 1)
+    const at = between(this.#random, 0, this.#comments.length - 1)
     const comment = this.#comments[at]
     if (!comment || this.#taken.has(comment.register)) return undefined
     this.#comments.splice(at, 1)
@@ -169,7 +170,7 @@ export class Workload {
   }
 
   #tags(): string[] {
-    return Array.from({ length: this.#random.between(0, 3) }, () => `tag${this.#random.between(1, 12)}`)
+    return Array.from({ length: between(this.#random, 0, 3) }, () => `tag${between(this.#random, 1, 12)}`)
   }
 }
 

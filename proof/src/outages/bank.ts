@@ -1,11 +1,12 @@
 import { setTimeout as after } from 'node:timers/promises'
 import { createNodeHost } from '@atoll/host/node'
 import { openPool, type Pool } from '@atoll/postgres'
+import { createRandom, type Random } from '@atoll/testkit'
 import { bankNames, type BankName } from '../bank/contracts.ts'
 import bank from '../bank/system.ts'
 import { judgeLedger } from '../crash/control.ts'
 import type { Counts } from '../crash/history.ts'
-import { createRandom, type Random } from '../crash/random.ts'
+import { between } from '../crash/random.ts'
 import { Client } from '../crash/requests.ts'
 import { Violation } from '../crash/round.ts'
 import type { App, Trial } from './app.ts'
@@ -111,7 +112,7 @@ class BankTrial implements Trial {
           outcome === 'acknowledged' && (body as { status: string }).status === 'sent' ? 'sent' : 'not sent',
         ) // as its contract has it
       else this.#again.push(transfer)
-      await after(status === 0 || status >= 500 ? AGAIN_MS : this.#random.between(0, THINKING_MS))
+      await after(status === 0 || status >= 500 ? AGAIN_MS : between(this.#random, 0, THINKING_MS))
     }
   }
 
@@ -128,7 +129,7 @@ class BankTrial implements Trial {
         from: this.#random.pick(ACCOUNTS),
         bank: to,
         account,
-        cents: this.#random.between(1, 400),
+        cents: between(this.#random, 1, 400),
       },
     }
   }

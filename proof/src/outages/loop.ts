@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import type { Counts } from '../crash/history.ts'
-import { createRandom, type Random } from '../crash/random.ts'
+import { between, weighted } from '../crash/random.ts'
 import { Violation } from '../crash/round.ts'
 import { holdsWithin } from '@atoll/engines/waiting'
+import { createRandom, type Random } from '@atoll/testkit'
 import type { App, Trial } from './app.ts'
 import { Cluster } from './cluster.ts'
 import type { LogName } from './engines.ts'
@@ -50,8 +51,8 @@ export interface Summary {
  */
 async function untilDue(trial: Trial, random: Random): Promise<boolean> {
   const before = trial.acknowledged
-  const wanted = random.chance(REGARDLESS) ? 0 : random.between(1, ACKNOWLEDGED_MOST)
-  await after(random.between(50, 500))
+  const wanted = random.chance(REGARDLESS) ? 0 : between(random, 1, ACKNOWLEDGED_MOST)
+  await after(between(random, 50, 500))
   await holdsWithin(WORKS_MS, () => trial.acknowledged - before >= wanted)
   return trial.acknowledged > before
 }
@@ -126,7 +127,10 @@ export async function outages({
       if (untilMs === Infinity) untilMs = performance.now() + secondsMax * 1_000
       for (let count = 0; count < BETWEEN_ACCOUNTS && !isEnough(); count++) {
         if (await untilDue(trial, random)) summary.underWork++
-        const mishap = random.weighted(mishaps.map((one) => [one.weight, one] as const))
+        const mishap = weighted(
+          random,
+          mishaps.map((one) => [one.weight, one] as const),
+        )
         last = mishap.name
         const sinceMs = performance.now()
         await mishap.befall(cluster, random)

@@ -1,5 +1,6 @@
 import { setTimeout as after } from 'node:timers/promises'
-import type { Random } from '../crash/random.ts'
+import type { Random } from '@atoll/testkit'
+import { between } from '../crash/random.ts'
 import { Violation } from '../crash/round.ts'
 import { LEASE_MS, type Cluster } from './cluster.ts'
 import type { Served } from './engines.ts'
@@ -47,7 +48,7 @@ const all: readonly Mishap[] = [
       const member = random.pick(cluster.members)
       await member.end('SIGKILL')
       member.start()
-      await after(random.between(50, 900))
+      await after(between(random, 50, 900))
       await member.end('SIGKILL')
       member.start()
     },
@@ -89,7 +90,7 @@ const all: readonly Mishap[] = [
     async befall(cluster, random) {
       const member = random.pick(cluster.members)
       member.signal('SIGSTOP')
-      await after(LEASE_MS + random.between(200, 2_000))
+      await after(LEASE_MS + between(random, 200, 2_000))
       member.signal('SIGCONT')
     },
   },
@@ -157,25 +158,25 @@ const all: readonly Mishap[] = [
 async function restart(cluster: Cluster, random: Random): Promise<void> {
   const member = random.pick(cluster.members)
   await member.end('SIGKILL')
-  await after(random.between(0, 300))
+  await after(between(random, 0, 300))
   member.start()
 }
 
 async function killEngine({ engine }: Served, random: Random): Promise<void> {
   await engine.kill()
-  await after(random.between(0, 500))
+  await after(between(random, 0, 500))
   await engine.restart()
 }
 
 async function standStill({ engine }: Served, random: Random): Promise<void> {
   await engine.pause()
-  await after(random.between(300, 3_000))
+  await after(between(random, 300, 3_000))
   await engine.resume()
 }
 
 async function disturb({ proxy }: Served, how: 'reset' | 'silence' | 'delay', random: Random): Promise<void> {
-  if (how === 'delay') await proxy.delay(random.between(20, 200))
+  if (how === 'delay') await proxy.delay(between(random, 20, 200))
   else await proxy[how]()
-  await after(random.between(200, 2_500))
+  await after(between(random, 200, 2_500))
   await proxy.pass()
 }

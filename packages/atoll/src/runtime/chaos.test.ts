@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AtollError } from '@atoll/host'
 import type { Log } from '@atoll/log/driver'
+import { createRandom } from '@atoll/testkit'
 import { audit, book, createShop } from '../../test/shop.ts'
 import { call, changedWrites, inWorld, type World } from '../../test/world.ts'
 import type { RunningSystem } from './running.ts'
@@ -22,7 +23,7 @@ describe('a system on a run of bad days', () => {
 
 async function badDays(world: World, seed: number): Promise<void> {
   const random = createRandom(seed)
-  const happens = (chance: number): boolean => bad && random() < chance
+  const happens = (chance: number): boolean => bad && random.next() < chance
   let bad = true
 
   const stores = changedWrites(world.stores, async (store, work) => {
@@ -45,7 +46,7 @@ async function badDays(world: World, seed: number): Promise<void> {
       happens(0.05) ? Promise.reject(new AtollError('UNAVAILABLE', 'the log cannot be read')) : world.log.read(...args),
   })
   const shop = createShop(async () => {
-    if (happens(0.1)) await new Promise<void>((resolve) => world.host.after(random() * 50, resolve))
+    if (happens(0.1)) await new Promise<void>((resolve) => world.host.after(random.next() * 50, resolve))
     if (happens(0.2)) throw happens(0.3) ? new AtollError('UNAVAILABLE', 'what it calls is down') : new Error('not now')
   })
   const begin = async (instance = 'main'): Promise<RunningSystem> => {
@@ -70,8 +71,8 @@ async function badDays(world: World, seed: number): Promise<void> {
   let running = await begin()
   let second: RunningSystem | undefined
   for (let step = 1; step <= STEPS; step++) {
-    const dice = random()
-    const account = ACCOUNTS[Math.floor(random() * ACCOUNTS.length)]!
+    const dice = random.next()
+    const account = random.pick(ACCOUNTS)
     // which is none of the auditor's concern
     if (dice < 0.1) await call(running, book.close, { account }).catch(() => undefined)
     else if (dice < 0.6) {
@@ -80,7 +81,7 @@ async function badDays(world: World, seed: number): Promise<void> {
         () => acknowledged.get(account)!.push(step),
         () => undefined, // refused, or nobody knows: at most once
       )
-    } else if (dice < 0.85) await world.host.advance(random() * 400)
+    } else if (dice < 0.85) await world.host.advance(random.next() * 400)
     else if (dice < 0.9) {
       const redriven = Array.fromAsync(running.admin.redrive({})).catch(() => undefined)
       await world.host.advance(100) // its handlers may take their time
@@ -90,7 +91,7 @@ async function badDays(world: World, seed: number): Promise<void> {
       second = undefined
     } else if (dice < 0.95) {
       second = await begin('second')
-      await world.host.advance(random() * 2_000) // in which the first hands over
+      await world.host.advance(random.next() * 2_000) // in which the first hands over
     } else {
       // it may fail, and what it left behind must do
       await passing(world, running.stop({ drainMs: 0 })).catch(() => undefined)
@@ -100,7 +101,7 @@ async function badDays(world: World, seed: number): Promise<void> {
 
   bad = false
   if (second) await passing(world, second.stop({ drainMs: 0 })).catch(() => undefined)
-  if (random() < 0.5) {
+  if (random.next() < 0.5) {
     await passing(world, running.stop({ drainMs: 0 })).catch(() => undefined)
     running = await begin()
   }
@@ -141,15 +142,4 @@ async function passing<T>(world: World, work: Promise<T>): Promise<T> {
   work.then(end, end)
   for (await world.host.advance(0); !isOver;) await world.host.advance(50)
   return work
-}
-
-/** Mulberry32, by Tommy Ettinger: small, and good enough to decide what fails. */
-function createRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
