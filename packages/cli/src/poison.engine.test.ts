@@ -119,12 +119,14 @@ describe('events whose handlers end their process, in several processes', () => 
     it(`are dead letters after their tries, and hold up no others, over PostgreSQL and ${log}`, () =>
       inTown(log, async (town) => {
         for (const [id, how] of Object.entries(deadly)) await town.take(id, how)
-        await town.take('strays', 'stray')
         for (let nth = 0; nth < 8; nth++) await town.take(`fine-${nth}`, 'nothing')
         await until('all is handled or dead', async () => {
           const { handled, dead } = await town.ledger()
-          return handled === 8 && dead === 4
+          return handled === 8 && dead === 3
         })
+        // beside one that ends its process it might lose a try to that
+        await town.take('strays', 'stray')
+        await until('it is dead', async () => (await town.ledger()).dead === 4)
         const letters = await town.letters()
         for (const id of Object.keys(deadly)) assert.match(letters.get(id) ?? '', /^2 PROCESS_ENDED /, id)
         assert.match(letters.get('strays') ?? '', /^2 INTERNAL .*a stray before the commit/)

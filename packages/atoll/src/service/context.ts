@@ -25,7 +25,10 @@ export interface Context<Tables> {
   readonly log: Logger
   /** Wall clock, milliseconds since 1970. Use it in place of Date.now(), so that tests can hold the clock. */
   now(): number
-  /** A fresh UUID that sorts by time. Use it in place of crypto.randomUUID(). */
+  /**
+   * A UUID that sorts by time. Use it in place of crypto.randomUUID(): a handler of an event that runs again gets the
+   * ids that it got before, in the same order, and so does a command that is sent again with its Idempotency-Key.
+   */
   newId(): string
 }
 

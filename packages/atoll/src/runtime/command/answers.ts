@@ -1,5 +1,6 @@
 import { AtollError, type Host } from '@atoll/host'
 import type { Queries, Statement, Transaction } from '@atoll/store/driver'
+import type { IdSeed } from '../handling/ids.ts'
 import { decodePosition, emptyPosition, encodePosition, type Position } from '../position.ts'
 
 const selectAnswer: Statement = {
@@ -68,6 +69,15 @@ export class AnswerSlot {
     )
     this.#inputDigest = host.digest(JSON.stringify(['input', operation, sentJson]), key)
     this.#olderDigest = () => host.digest(JSON.stringify([operation, key, input.parsed]))
+  }
+
+  /**
+   * The same whenever the command runs under this key, for as long as its answer would be kept: from then on the key
+   * may be used for another. At the end of a period one that runs again may meet the next.
+   */
+  idSeed(keptMs: number): IdSeed {
+    const at = Math.floor(this.#host.now() / keptMs) * keptMs
+    return { text: `${this.#place} ${at}`, at }
   }
 
   /** The recorded answer, if there is one. IDEMPOTENCY_KEY_REUSED if it was recorded for another input. */

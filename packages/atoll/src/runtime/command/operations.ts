@@ -74,6 +74,7 @@ function runOperation(parts: OperationParts, operation: BoundOperation, request:
     requestId,
     parentTrace: request.trace,
     cause: requestId,
+    idSeed: slot?.idSeed(options.answersKeptMs),
     deadlineMs,
     caller: operation.auth === 'none' ? undefined : request.caller,
     isFromClient: request.isFromClient,

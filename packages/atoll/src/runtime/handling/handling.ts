@@ -18,6 +18,7 @@ import { Strays, reportStray, type Attributable, type Attribution } from './attr
 import { isStoresDoing, noFailedWork } from './blame.ts'
 import type { Emission } from '../relay/emission.ts'
 import { boundLogger } from './guarded-logger.ts'
+import { Ids, type IdSeed } from './ids.ts'
 import type { RuntimeOptions } from '../options.ts'
 import { Outgoing } from './outgoing.ts'
 import { emptyPosition, mergePositions, type Position } from '../position.ts'
@@ -50,6 +51,8 @@ export interface HandlingSubject {
   readonly parentTrace: string | undefined
   /** Id of the event or request that this handles: the cause of what it emits. */
   readonly cause: string
+  /** What the ids are derived from that it gives. Without it they are fresh. */
+  readonly idSeed: IdSeed | undefined
   readonly deadlineMs: number
   readonly caller: Caller | undefined
   /** A client sent the input. */
@@ -79,6 +82,7 @@ export class Handling implements Progress, Attributable {
   #db: CommandContext<unknown, unknown, 'optional', EventDefinition>['db'] | undefined
   #log: Logger | undefined
   #trace: string | undefined
+  #ids: Ids | undefined
   #ended: Promise<void> | undefined
   #strays: Strays | undefined
   /** Whether the handler has looked at the conditions of its request. */
@@ -201,7 +205,11 @@ export class Handling implements Progress, Attributable {
   }
 
   get newId(): () => string {
-    return this.#parts.host.uuid
+    return () => this.ids.next('handler')
+  }
+
+  get ids(): Ids {
+    return (this.#ids ??= new Ids(this.#parts.host, this.#subject.idSeed))
   }
 
   get call(): Call {

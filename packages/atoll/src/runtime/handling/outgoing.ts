@@ -6,6 +6,7 @@ import type { Emitter } from '../relay/emission.ts'
 import { insertEvent, toOutboxEvent, type OutboxEvent } from '../relay/outbox.ts'
 import { deleteTimer } from '../relay/timers.ts'
 import { toData } from './envelope.ts'
+import type { Ids } from './ids.ts'
 import { flawOfKey, unfitKey } from './key.ts'
 import { partitionOf } from './partition.ts'
 import { emptyPosition, mergeOrders, type Position } from '../position.ts'
@@ -14,10 +15,11 @@ const insertTimer: Statement = {
   sql: `INSERT INTO atoll_timers (id, due_at, delay_ms, partition, type, version, key, data, trace, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 }
 
-/** Where an event of this handling comes from: its trace, and the id of what led to it. */
+/** Where an event of this handling comes from: its trace, the id of what led to it, and its own id. */
 export interface Origin {
   readonly trace: string
   readonly cause: string
+  readonly ids: Ids
   /** What was sent, if this handles that. */
   readonly input: unknown
   /** A client sent that. */
@@ -52,7 +54,7 @@ export class Outgoing {
     const { key, json } = this.#check(event, data)
     this.#events.push([
       partitionOf(key, this.#partitions),
-      this.#host.uuid(),
+      this.#origin.ids.next('event'),
       event.name,
       event.version,
       key,
@@ -73,7 +75,7 @@ export class Outgoing {
         'EVENT_INVALID',
         `${event.name} cannot be scheduled at ${dueAt}: give afterMs or at in milliseconds`,
       )
-    const id = this.#host.uuid()
+    const id = this.#origin.ids.next('timer')
     this.#timers.push([
       id,
       dueMs,

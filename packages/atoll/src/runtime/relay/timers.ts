@@ -120,7 +120,7 @@ export class Timers {
         const rows = await tx.all<TimerRow>(selectDue, [now, this.#options.relayBatchMax])
         const events = rows.map((row): Value[] => [
           row.partition,
-          this.#host.uuid(),
+          row.id, // no two events come of one timer
           row.type,
           row.version,
           row.key,

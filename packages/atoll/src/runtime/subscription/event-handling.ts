@@ -27,6 +27,7 @@ export async function handleEvent(
     requestId: envelope.id,
     parentTrace: envelope.trace,
     cause: envelope.id,
+    idSeed: { text: `${parts.emission.emitter.name} ${envelope.id}`, at: envelope.at },
     deadlineMs,
     caller: undefined,
     position: emptyPosition,
