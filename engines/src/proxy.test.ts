@@ -175,6 +175,76 @@ describe('the proxy', () => {
     await until('it is torn', () => one.error === 'ECONNRESET')
   })
 
+  it('loses what comes in both directions, of old connections for good, and passes new ones on when it passes', async (context) => {
+    const { target, proxy, client } = await world(context, echo)
+    const [old, ...others] = [client(), client()]
+    old.socket.write('a')
+    await old.receives('a')
+    await proxy.lose('everything')
+    others.push(client())
+    for (const one of [old, ...others]) one.socket.write('b')
+    await othersMadeTheirRound(target)
+    await proxy.pass()
+    const fresh = client()
+    fresh.socket.write('c')
+    await fresh.receives('c')
+    for (const one of [old, ...others]) one.socket.write('d')
+    await othersMadeTheirRound(target)
+    assert.deepEqual(
+      [old, ...others].map(({ text, isEnded }) => [text, isEnded]),
+      [
+        ['a', false],
+        ['', false],
+        ['', false],
+      ],
+    )
+    assert.deepEqual([proxy.accepted >= 4, proxy.open >= 4], [true, true])
+    for (const one of [old, ...others]) one.socket.destroy()
+    await until('those that their clients ended are gone', () => proxy.open <= 1)
+  })
+
+  it('loses what the server says, and passes on what is said to it', async (context) => {
+    const heard: string[] = []
+    const { proxy, client } = await world(context, (socket) => {
+      socket.on('data', (chunk) => {
+        heard.push(String(chunk))
+        socket.write('an answer')
+      })
+    })
+    const old = client()
+    old.socket.write('a')
+    await old.receives('an answer')
+    await proxy.lose('answers')
+    const fresh = client()
+    old.socket.write('b')
+    fresh.socket.write('c')
+    await until('the server heard both', () => heard.length === 3)
+    await proxy.pass()
+    const next = client()
+    next.socket.write('d')
+    await next.receives('an answer')
+    assert.deepEqual([old.text, fresh.text], ['an answer', ''])
+  })
+
+  it('tears all connections once so much was sent, of which the server has that much', async (context) => {
+    let heard = 0
+    const { proxy, client } = await world(
+      context,
+      (socket) => void socket.on('data', (chunk) => (heard += chunk.length)),
+    )
+    const [one, two] = [client(), client()]
+    for (const { socket } of [one, two]) await once(socket, 'connect')
+    proxy.resetAfter(10)
+    one.socket.write('1234')
+    await until('the server heard it', () => heard === 4)
+    two.socket.write('1234567890')
+    await until('they are torn', () => one.error === 'ECONNRESET' && two.error === 'ECONNRESET')
+    await until('the server heard what was before', () => heard === 10)
+    const next = client()
+    next.socket.write('x'.repeat(100))
+    await until('the next one is passed on', () => heard === 110)
+  })
+
   it('tears a client whose server is not there', async (context) => {
     const { target, client } = await world(context, echo)
     target.server.close()

@@ -57,9 +57,11 @@ export class Connection {
   /** Ends both sides by RST. */
   tear(): void {
     for (const socket of [this.#client, this.#server]) {
-      // One that is not connected yet has nobody to tell.
-      if (socket?.connecting) socket.destroy()
-      else socket?.resetAndDestroy()
+      if (!socket) continue
+      // One that is not connected yet has nobody to tell; and of one that is about to say that it has ended, Node.js
+      // would forget the handle, open, and never exit.
+      if (socket.connecting || (socket.writableEnded && !socket.writableFinished)) socket.destroy()
+      else socket.resetAndDestroy()
     }
   }
 

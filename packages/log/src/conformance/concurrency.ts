@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Log } from '../driver.ts'
 import { pausesMax, type LogChapter } from './harness.ts'
 import {
   assertNumbers,
@@ -86,6 +87,29 @@ export const concurrency: LogChapter = {
         for (let number = 1; number <= 12; number++)
           await logs[Math.floor((number - 1) / 2) % 2]!.append('orders', [createRecord('orders', 0, number)])
         for (const log of logs) assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(12))
+      },
+    },
+    {
+      id: 'concurrency.partitions',
+      promise:
+        'processes that append to different partitions of one source, at the same time, do not disturb each other; each reads what all wrote',
+      fault: 'share',
+      async run(world) {
+        const logs = [world.log, await world.share!(), await world.share!()]
+        const appendAll = async (log: Log, partition: number): Promise<void> => {
+          for (let first = 1; first <= 60; first += 3)
+            await log.append('orders', createRecords('orders', partition, first, first + 2))
+        }
+        await Promise.all(logs.map((log, partition) => appendAll(log, partition)))
+        for (const log of logs)
+          for (const partition of logs.keys()) {
+            assertNumbers(await readNumbers(log, 'orders', partition), numbersTo(60))
+            const onePerPage = await readAll(log, 'orders', partition, null, 1)
+            assertNumbers(
+              onePerPage.map(({ number }) => number),
+              numbersTo(60),
+            )
+          }
       },
     },
   ],

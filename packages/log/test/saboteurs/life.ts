@@ -1,9 +1,31 @@
 import { AtollError } from '@atoll/host'
 import type { Log, LogRecord } from '../../src/driver.ts'
-import { createMemoryLog, createMemoryStorage } from '../../src/memory.ts'
+import { createMemoryLog, createMemoryStorage, type MemoryStorage } from '../../src/memory.ts'
 import { dataBytesMax, honest, turn, type Saboteur } from './saboteur.ts'
 
+/** Sources that somebody appends to. */
+const appending = new WeakMap<MemoryStorage, Set<string>>()
+
 export const concurrencySaboteurs: readonly Saboteur[] = [
+  {
+    breaks: 'it refuses who appends to a source to which another appends at the same time',
+    caughtBy: ['concurrency.partitions'],
+    create(storage) {
+      const log = honest(storage)
+      const busy = appending.get(storage) ?? new Set()
+      appending.set(storage, busy)
+      const own = new Set<string>()
+      return {
+        ...log,
+        async append(source, records) {
+          if (busy.has(source) && !own.has(source)) throw new AtollError('UNAVAILABLE', `others append to ${source}`)
+          for (const names of [busy, own]) names.add(source)
+          await turn()
+          await log.append(source, records).finally(() => [busy, own].forEach((names) => names.delete(source)))
+        },
+      }
+    },
+  },
   {
     breaks: 'it believes that nobody else appends',
     caughtBy: ['concurrency.turns'],

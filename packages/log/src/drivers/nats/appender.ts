@@ -10,14 +10,20 @@ import { findNew, pack, toChunk, toPayload, type End, type Message } from './pac
 import type { Session } from './session.ts'
 import type { Streams } from './streams.ts'
 
-/** What is known of a stream, as long as nobody else writes to it. */
+/** What is known of a stream, as long as nobody else writes to these partitions of it. */
 interface Known {
   readonly session: Session
-  /** The stream's last sequence number, on which everything else here rests. */
+  /** A sequence number that the stream has reached; others may write to it meanwhile. */
   seq: number
-  readonly ends: Map<number, End>
+  readonly ends: Map<number, KnownEnd>
   /** Whether the stream takes several messages as one. */
   readonly isAtomic: boolean
+}
+
+/** Where a partition ends: its last record, and the sequence number of the message that holds it; 0 without records. */
+interface KnownEnd {
+  readonly last: End
+  readonly seq: number
 }
 
 export interface AppenderParts {
@@ -35,10 +41,11 @@ export interface AppenderParts {
 /**
  * Appends to the stream of one source, one append at a time.
  *
- * It looks where the partitions end, decides what is new, and writes that under a condition: that the stream's last
- * sequence number is still the one it was when it looked. The server checks this in the same step as it writes. So
- * whatever another writer did meanwhile, a relay that was paused past its lease, or an earlier try of our own whose
- * outcome nobody knows, the condition fails and nothing is written; it looks again and decides anew.
+ * It looks where the partitions end, decides what is new, and writes that under a condition: that the last message of
+ * each of these partitions is still the one that it was when it looked. The server checks this in the same step as it
+ * writes. So whatever another writer of them did meanwhile, a relay that was paused past its lease, or an earlier try of
+ * our own whose outcome nobody knows, the condition fails and nothing is written; it looks again and decides anew. Who
+ * writes other partitions is in nobody's way.
  *
  * Several messages are written as one batch, all or none. Sent one behind the other, each with a condition of its own,
  * they could follow a stranger's message that took the place of one that was refused, and leave a hole.
@@ -89,10 +96,10 @@ export class Appender {
   async #tryToAppend(session: Session, records: readonly LogRecord[], isAgain: boolean): Promise<boolean> {
     const isRemembered = this.#known !== undefined
     const known = await this.#look(session, records)
-    if (!known) return false
+    const ends = new Map([...known.ends].map(([partition, { last }]) => [partition, last]))
     let added: ReadonlyMap<number, readonly LogRecord[]>
     try {
-      added = await findNew(this.#source, records, known.ends, (partition, from, to) =>
+      added = await findNew(this.#source, records, ends, (partition, from, to) =>
         this.#idsOf(session, partition, from, to),
       )
     } catch (error) {
@@ -100,7 +107,7 @@ export class Appender {
       this.#known = undefined // another process may have appended since; only what is looked up now can refuse
       return false
     }
-    const messages = pack(this.#source, added, known.ends, this.#limits, session.payloadBytesMax)
+    const messages = pack(this.#source, added, ends, this.#limits, session.payloadBytesMax)
     for (const batch of batches(messages, known.isAtomic ? this.#limits : { batchMessagesMax: 1, batchBytesMax: 0 })) {
       try {
         await this.#write(known, batch)
@@ -114,8 +121,8 @@ export class Appender {
     return true
   }
 
-  /** Where the stream and the partitions of these records end; undefined if somebody wrote while we looked. */
-  async #look(session: Session, records: readonly LogRecord[]): Promise<Known | undefined> {
+  /** Where the stream and the partitions of these records end. */
+  async #look(session: Session, records: readonly LogRecord[]): Promise<Known> {
     if (this.#known?.session !== session) {
       const { state, config } = await this.#streams.findOrCreate(session, this.#source)
       this.#known = { session, seq: state.last_seq, ends: new Map(), isAtomic: config.allow_atomic === true }
@@ -130,11 +137,8 @@ export class Appender {
         : await Promise.all(unknown.map((partition) => this.#streams.last(session, this.#source, partition)))
     for (const [index, partition] of unknown.entries()) {
       const chunk = chunks[index]
-      if (chunk && chunk.seq > known.seq) {
-        this.#known = undefined
-        return undefined
-      }
-      known.ends.set(partition, chunk ? lastOf(chunk) : null)
+      known.ends.set(partition, chunk ? { last: lastOf(chunk), seq: chunk.seq } : { last: null, seq: 0 })
+      known.seq = Math.max(known.seq, chunk?.seq ?? 0)
     }
     return known
   }
@@ -143,10 +147,14 @@ export class Appender {
     const { session } = known
     const batchId = messages.length > 1 ? this.#host.uuid() : undefined
     let answer: Promise<Msg> | undefined
+    const begun = new Set<number>()
     for (const [index, message] of messages.entries()) {
       const isLast = index === messages.length - 1
       const head = headers()
-      if (index === 0) head.set('Nats-Expected-Last-Sequence', String(known.seq))
+      // a batch has the condition with the first message of each partition
+      if (!begun.has(message.partition))
+        head.set('Nats-Expected-Last-Subject-Sequence', String(known.ends.get(message.partition)!.seq)) // looked up
+      begun.add(message.partition)
       if (batchId) {
         head.set('Nats-Batch-Id', batchId)
         head.set('Nats-Batch-Sequence', String(index + 1))
@@ -158,15 +166,16 @@ export class Appender {
       else session.publish(subject, payload, head)
     }
     const { seq } = acknowledged(await answer!, this.#names.stream(this.#source)) // there is a last message
-    if (seq !== known.seq + messages.length)
+    const first = seq - messages.length + 1
+    if (first <= known.seq)
       throw new AtollError(
         'UNAVAILABLE',
         `the stream of ${this.#source} says that it ends at ${seq} after ${messages.length} messages behind ${known.seq}; looking again`,
       )
-    const chunks = messages.map((message, index) => toChunk(this.#source, message, known.seq + index + 1))
+    const chunks = messages.map((message, index) => toChunk(this.#source, message, first + index))
     known.seq = seq
-    // a message has a record
-    for (const { partition, records } of messages) known.ends.set(partition, records[records.length - 1]!)
+    for (const [index, { partition, records }] of messages.entries())
+      known.ends.set(partition, { last: records[records.length - 1]!, seq: first + index }) // a message has a record
     this.#onWritten(session, chunks)
   }
 
@@ -223,7 +232,7 @@ function acknowledged(answer: Msg, stream: string): PubAck {
   return ack
 }
 
-/** The stream has grown since we looked. */
+/** A partition has grown since we looked. */
 function isConflict(error: unknown): boolean {
   return (
     error instanceof Refused &&

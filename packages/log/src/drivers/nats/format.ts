@@ -3,8 +3,8 @@
 //
 // Several records share a message, because a server that syncs before it acknowledges does so for each message. A
 // message names the event before its first one, so that a reader sees by what it reads whether anything is missing in
-// between, or whether history was exchanged. It also names its own place in the stream, which its writer knows since it
-// writes on that condition: so readers need no headers.
+// between, or whether history was exchanged. It also names a place in the stream, so that readers need no headers: its
+// own, unless others wrote to other partitions at the same time; then one before it, with none of its partition between.
 
 import { AtollError } from '@atoll/host'
 import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
@@ -12,7 +12,7 @@ import { notAnOffset } from '../shared/checks.ts'
 
 /** The records of one message: consecutive numbers of one source and partition. */
 export interface Chunk {
-  /** Its place in the stream. */
+  /** Its place in the stream, or one before it with no message of its partition between. */
   readonly seq: number
   /** The id of the event numbered before the first one here; empty before number 1. */
   readonly before: string
@@ -77,7 +77,8 @@ export function decodeChunk(source: string, partition: number, payload: Uint8Arr
     return JSON.parse(text.slice(from, end))
   }
   try {
-    const { atoll, seq, first, count, before } = line() as Head // checked next
+    const { atoll, seq: named, first, count, before } = line() as Head // checked next
+    const seq = isAt ?? named
     if (atoll > formatVersion)
       throw new AtollError(
         'STORE_NEWER',
@@ -92,7 +93,7 @@ export function decodeChunk(source: string, partition: number, payload: Uint8Arr
       const offset = toOffset({ seq, left: count - index - 1, number, id })
       records.push({ source, partition, number, offset, order, id, type, version, key, at: time, data, trace, cause })
     }
-    if (atoll !== formatVersion || records.length === 0 || at !== text.length || seq !== (isAt ?? seq))
+    if (atoll !== formatVersion || records.length === 0 || at !== text.length || named > seq)
       throw new Error('its parts do not add up')
     return { seq, before, records, bytes: payload.byteLength }
   } catch (error) {

@@ -141,7 +141,7 @@ export class Reader {
     const question = {
       seq: startOf(after),
       next_by_subj: this.#names.subject(source, partition),
-      batch: count,
+      batch: count + 1, // the message that `after` lies in may come once more
       max_bytes: this.#limits.readBytesMax,
       no_hdr: true,
     }
