@@ -162,9 +162,10 @@ export const away: LogChapter = {
     {
       id: 'away.restart',
       promise:
-        'while the engine is killed and started again and again, nothing is taken for lost: calls answer or are refused with UNAVAILABLE, and each record whose append resolved is there, once and in order',
+        'while the engine is killed and started again and again, nothing is taken for lost: calls answer or are refused with UNAVAILABLE or OVERLOADED, and each record whose append resolved is there, once and in order',
       fault: 'restart',
       async run({ log, restart }, harness) {
+        const waited = ['UNAVAILABLE', 'OVERLOADED'] // behind a call that waits for an engine that has gone
         let acknowledged = 0
         let taken = 0
         let isOver = false
@@ -172,7 +173,7 @@ export const away: LogChapter = {
           for (; !isOver; await harness.pause()) {
             // From some thousand on, the last ones again: an engine that is fast would leave too much to read.
             const last = Math.min(acknowledged + 20, 4_000)
-            if (await isRefused(log.append('orders', createRecords('orders', 0, last - 19, last)))) continue
+            if (await isRefused(log.append('orders', createRecords('orders', 0, last - 19, last)), waited)) continue
             acknowledged = last
             taken++
           }
@@ -180,8 +181,8 @@ export const away: LogChapter = {
         const read = async (): Promise<void> => {
           const { offset } = (await log.tail('orders', 0))!
           for (; !isOver; await harness.pause()) {
-            await isRefused(log.read('orders', 0, offset, 10))
-            await isRefused(log.tail('orders', 0))
+            await isRefused(log.read('orders', 0, offset, 10), waited)
+            await isRefused(log.tail('orders', 0), waited)
           }
         }
         const end = (): void => void (isOver = true)
@@ -237,12 +238,13 @@ async function assertOpens(
   assertNumbers(await readNumbers(log, 'orders', 0), numbersTo(6))
 }
 
-async function isRefused(call: Promise<unknown>): Promise<boolean> {
+/** Whether a call was refused, with one of these codes. */
+async function isRefused(call: Promise<unknown>, codes: readonly string[] = ['UNAVAILABLE']): Promise<boolean> {
   try {
     await call
     return false
   } catch (error) {
-    if (error instanceof AtollError && error.code === 'UNAVAILABLE') return true
+    if (error instanceof AtollError && codes.includes(error.code)) return true
     throw error
   }
 }
