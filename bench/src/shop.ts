@@ -10,8 +10,8 @@ const orderPlaced = event('order.placed', { version: 1, key: ({ orderId }) => or
 
 const orders = contract('orders', {
   events: [orderPlaced],
-  place: command({ http: 'POST /orders', input: Order, output: z.object({ orderId: z.string() }) }),
-  get: query({ http: 'GET /orders/:orderId', input: z.object({ orderId: z.string() }), output: Order }),
+  place: command({ http: 'POST /orders', auth: 'none', input: Order, output: z.object({ orderId: z.string() }) }),
+  get: query({ http: 'GET /orders/:orderId', auth: 'none', input: z.object({ orderId: z.string() }), output: Order }),
 })
 
 interface OrderTables {

@@ -8,11 +8,11 @@ export const greeted = event('person.greeted', { version: 1, key: ({ name }) => 
 
 export const greeter = contract('greeter', {
   events: [greeted],
-  greet: command({ http: 'POST /greetings', input: Name, output: z.object({ text: z.string() }) }),
+  greet: command({ http: 'POST /greetings', auth: 'none', input: Name, output: z.object({ text: z.string() }) }),
 })
 
 export const counter = contract('counter', {
-  count: query({ http: 'GET /greetings/:name', input: Name, output: z.object({ count: z.int() }) }),
+  count: query({ http: 'GET /greetings/:name', auth: 'none', input: Name, output: z.object({ count: z.int() }) }),
 })
 
 const greeterService = service(greeter, {

@@ -23,11 +23,13 @@ export const orders = contract('orders', {
   events: [orderPlaced, orderConfirmed, orderCancelled],
   place: command({
     http: 'POST /orders',
+    auth: 'none',
     input: z.object({ sku: z.string(), cents: z.int().positive() }),
     output: OrderId,
   }),
   get: query({
     http: 'GET /orders/:orderId',
+    auth: 'none',
     input: OrderId,
     output: OrderId.extend({ status: z.enum(['waiting', 'confirmed', 'cancelled']) }),
   }),
@@ -40,10 +42,16 @@ export const stock = contract('stock', {
   events: [stockReserved, stockRefused],
   deliver: command({
     http: 'POST /stock/:sku',
+    auth: 'none',
     input: z.object({ sku: z.string(), count: z.int().positive() }),
     output: z.void(),
   }),
-  left: query({ http: 'GET /stock/:sku', input: z.object({ sku: z.string() }), output: z.object({ count: z.int() }) }),
+  left: query({
+    http: 'GET /stock/:sku',
+    auth: 'none',
+    input: z.object({ sku: z.string() }),
+    output: z.object({ count: z.int() }),
+  }),
 })
 
 export const paymentTaken = event('payment.taken', { version: 1, key: byOrder, data: OrderId })
@@ -51,6 +59,6 @@ export const paymentReturned = event('payment.returned', { version: 1, key: byOr
 
 export const payments = contract('payments', {
   events: [paymentTaken, paymentReturned],
-  pay: command({ http: 'POST /payments', input: OrderId, output: z.void() }),
-  balance: query({ http: 'GET /payments', input: z.object({}), output: z.object({ cents: z.int() }) }),
+  pay: command({ http: 'POST /payments', auth: 'none', input: OrderId, output: z.void() }),
+  balance: query({ http: 'GET /payments', auth: 'none', input: z.object({}), output: z.object({ cents: z.int() }) }),
 })

@@ -15,13 +15,19 @@ export const closed = event('account.closed', {
 
 export const book = contract('book', {
   events: [noted, closed],
-  note: command({ http: 'POST /notes', input: Amount, output: z.object({ account: z.string(), count: z.int() }) }),
+  note: command({
+    http: 'POST /notes',
+    auth: 'none',
+    input: Amount,
+    output: z.object({ account: z.string(), count: z.int() }),
+  }),
   close: command({ input: z.object({ account: z.string() }), output: z.void() }),
 })
 
 export const audit = contract('audit', {
   total: query({
     http: 'GET /totals/:account',
+    auth: 'none',
     input: z.object({ account: z.string() }),
     output: z.object({ cents: z.array(z.int()) }),
   }),

@@ -8,9 +8,9 @@ const Note = z.object({ text: z.string() })
 const noted = event('note.taken', { version: 1, key: ({ text }) => text, data: Note })
 const desk = contract('desk', {
   events: [noted],
-  note: command({ http: 'POST /notes', input: Note, output: Note }),
-  count: query({ http: 'GET /notes/:text', input: Note, output: z.object({ count: z.int() }) }),
-  all: query({ http: 'GET /notes', input: z.object({}), output: z.array(z.string()) }),
+  note: command({ http: 'POST /notes', auth: 'none', input: Note, output: Note }),
+  count: query({ http: 'GET /notes/:text', auth: 'none', input: Note, output: z.object({ count: z.int() }) }),
+  all: query({ http: 'GET /notes', auth: 'none', input: z.object({}), output: z.array(z.string()) }),
 })
 
 export default system('desks', {

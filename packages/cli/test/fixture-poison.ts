@@ -13,11 +13,11 @@ const Note = z.object({
 const taken = event('note.taken', { version: 1, key: ({ id }) => id, data: Note })
 const notes = contract('notes', {
   events: [taken],
-  take: command({ http: 'POST /notes', input: Note, output: z.void() }),
-  ask: query({ http: 'GET /stray', input: z.object({}), output: z.object({ answered: z.boolean() }) }),
+  take: command({ http: 'POST /notes', auth: 'none', input: Note, output: z.void() }),
+  ask: query({ http: 'GET /stray', auth: 'none', input: z.object({}), output: z.object({ answered: z.boolean() }) }),
 })
 const other = contract('other', {
-  ask: query({ http: 'GET /other', input: z.object({}), output: z.object({ alive: z.boolean() }) }),
+  ask: query({ http: 'GET /other', auth: 'none', input: z.object({}), output: z.object({ alive: z.boolean() }) }),
 })
 
 async function stray(text: string): Promise<never> {

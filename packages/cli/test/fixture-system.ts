@@ -9,10 +9,10 @@ const Order = z.object({ sku: z.string(), count: z.int() })
 const placed = event('order.placed', { version: 1, key: ({ sku }) => sku, data: Order })
 const shop = contract('shop', {
   events: [placed],
-  place: command({ http: 'POST /orders', input: Order, output: Order }),
+  place: command({ http: 'POST /orders', auth: 'none', input: Order, output: Order }),
 })
 const warehouse = contract('warehouse', {
-  stock: query({ http: 'GET /stock', input: z.object({}), output: z.array(z.string()) }),
+  stock: query({ http: 'GET /stock', auth: 'none', input: z.object({}), output: z.array(z.string()) }),
 })
 
 const shelves = projection('shelves', {

@@ -39,30 +39,34 @@ const Note = z.object({ noteId: z.int(), text: z.string(), version: z.int() })
 const Label = z.object({ label: z.string() })
 const noted = event('note.taken', { version: 1, key: ({ noteId }) => String(noteId), data: Note })
 const counter = contract('counter', {
-  count: query({ http: 'GET /count', input: Empty, output: z.object({ count: z.int() }) }),
+  count: query({ http: 'GET /count', auth: 'none', input: Empty, output: z.object({ count: z.int() }) }),
 })
 const notes = contract('notes', {
   events: [noted],
   take: command({
     http: 'POST /notes',
+    auth: 'none',
     status: 201,
     input: z.object({ text: z.string(), stars: z.int().default(0) }),
     output: Note,
   }),
   get: query({
     http: 'GET /notes/:noteId',
+    auth: 'none',
     input: z.object({ noteId: z.coerce.number().int() }),
     output: Note,
     etag: ({ version }) => version,
   }),
   change: command({
     http: 'PUT /notes/:noteId/text',
+    auth: 'none',
     input: z.object({ noteId: z.coerce.number().int(), text: z.string() }),
     output: Note,
     etag: ({ version }) => version,
   }),
   takeAndShow: command({
     http: 'POST /shown',
+    auth: 'none',
     input: Empty,
     output: z.object({ taken: z.boolean() }),
     show: show(
@@ -72,6 +76,7 @@ const notes = contract('notes', {
   }),
   echo: command({
     http: 'PUT /echo/:id',
+    auth: 'none',
     input: z.object({ id: z.string(), text: z.string(), more: z.string() }),
     output: z.record(z.string(), z.string()),
   }),
@@ -81,7 +86,7 @@ const notes = contract('notes', {
     input: z.object({ id: z.string() }),
     output: z.object({ ifNoneMatch: z.string().optional() }),
   }),
-  tag: command({ http: 'PUT /tags', input: z.record(z.string(), z.string()), output: Empty }),
+  tag: command({ http: 'PUT /tags', auth: 'none', input: z.record(z.string(), z.string()), output: Empty }),
   me: query({ http: 'GET /me', auth: 'user', input: Empty, output: z.object({ id: z.string() }) }),
   maybe: query({ http: 'GET /maybe', auth: 'optional', input: Empty, output: z.object({ id: z.string() }) }),
   page: query({
@@ -91,17 +96,19 @@ const notes = contract('notes', {
     output: z.object({ isMine: z.boolean() }),
     etag: () => 1,
   }),
-  broken: query({ http: 'GET /broken', input: Empty, output: Empty }),
-  unsayable: query({ http: 'GET /unsayable', input: Empty, output: Empty }),
-  label: query({ http: 'GET /labels/:label', input: Label, output: Label, etag: ({ label }) => label }),
+  broken: query({ http: 'GET /broken', auth: 'none', input: Empty, output: Empty }),
+  unsayable: query({ http: 'GET /unsayable', auth: 'none', input: Empty, output: Empty }),
+  label: query({ http: 'GET /labels/:label', auth: 'none', input: Label, output: Label, etag: ({ label }) => label }),
   relabel: command({
     http: 'PUT /labels/:label',
+    auth: 'none',
     input: Label,
     output: z.object({ label: z.string(), ifMatch: z.string().optional() }),
     etag: ({ label }) => label,
   }),
   measure: query({
     http: 'GET /measures/:cm',
+    auth: 'none',
     input: z.object({
       cm: z.coerce.number(),
       more: z.array(z.coerce.number()).optional(),
@@ -109,11 +116,11 @@ const notes = contract('notes', {
     }),
     output: z.object({ cm: z.number() }),
   }),
-  held: query({ http: 'GET /held', input: Empty, output: z.object({ aborted: z.boolean() }) }),
+  held: query({ http: 'GET /held', auth: 'none', input: Empty, output: z.object({ aborted: z.boolean() }) }),
 })
 const shaped = contract('shaped', {
   errors: (error) => ({ status: error.status, body: { errors: [error.code] } }),
-  get: query({ http: 'GET /shaped', input: Empty, output: Empty }),
+  get: query({ http: 'GET /shaped', auth: 'none', input: Empty, output: Empty }),
 })
 
 /**
@@ -132,7 +139,7 @@ const unworded: readonly ErrorShape[] = [
 const unwordedServices = unworded.map((errors, number) => {
   const one = contract(`unworded-${number}`, {
     errors,
-    get: query({ http: `GET /unworded/${number}`, input: Empty, output: Empty }),
+    get: query({ http: `GET /unworded/${number}`, auth: 'none', input: Empty, output: Empty }),
   })
   return service(one, {
     handlers: {

@@ -27,20 +27,30 @@ export const packed = event('order.packed', { version: 1, key: byId, data: ById 
 export const desk = contract('desk', {
   events: [placed, reminded],
   place: command({ http: 'POST /orders', status: 201, auth: 'optional', input: Order, output: ById }),
-  remind: command({ http: 'POST /reminders', input: z.object({ id: z.string(), afterMs: z.int() }), output: z.void() }),
-  get: query({ http: 'GET /orders/:id', input: ById, output: Order.extend({ buyer: z.string() }) }),
+  remind: command({
+    http: 'POST /reminders',
+    auth: 'none',
+    input: z.object({ id: z.string(), afterMs: z.int() }),
+    output: z.void(),
+  }),
+  get: query({ http: 'GET /orders/:id', auth: 'none', input: ById, output: Order.extend({ buyer: z.string() }) }),
   own: query({ http: 'GET /orders', auth: 'user', input: z.object({}), output: z.array(z.string()) }),
   reminders: query({ input: z.object({}), output: z.array(ById.extend({ at: z.int() })) }),
-  now: query({ http: 'GET /now', input: z.object({}), output: z.object({ at: z.int(), by: z.string() }) }),
+  now: query({
+    http: 'GET /now',
+    auth: 'none',
+    input: z.object({}),
+    output: z.object({ at: z.int(), by: z.string() }),
+  }),
 })
 
 export const stock = contract('stock', {
   events: [packed],
-  boxes: query({ http: 'GET /boxes', input: z.object({}), output: z.array(z.string()) }),
+  boxes: query({ http: 'GET /boxes', auth: 'none', input: z.object({}), output: z.array(z.string()) }),
 })
 
 export const mail = contract('mail', {
-  letters: query({ http: 'GET /letters', input: z.object({}), output: z.array(z.string()) }),
+  letters: query({ http: 'GET /letters', auth: 'none', input: z.object({}), output: z.array(z.string()) }),
   counts: query({ input: z.object({}), output: z.record(z.string(), z.int()) }),
 })
 

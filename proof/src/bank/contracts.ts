@@ -29,6 +29,7 @@ function createBankContract(name: BankName, version: 1 | 2) {
     open: command({ input: Account.extend({ cents: z.int().nonnegative() }), output: z.void() }),
     send: command({
       http: `POST /${name}/transfers`,
+      auth: 'none',
       input: Transfer.extend({
         from: z.string(),
         bank: z.enum(bankNames),
@@ -37,7 +38,12 @@ function createBankContract(name: BankName, version: 1 | 2) {
       }),
       output: z.object({ status: z.enum(['sent', 'no money']) }),
     }),
-    balance: query({ http: `GET /${name}/accounts/:account`, input: Account, output: z.object({ cents: z.int() }) }),
+    balance: query({
+      http: `GET /${name}/accounts/:account`,
+      auth: 'none',
+      input: Account,
+      output: z.object({ cents: z.int() }),
+    }),
   })
   return { name, sent, received, refused, moved, operations }
 }

@@ -11,10 +11,12 @@ const Texts = z.object({ texts: z.array(z.string()) })
 const noteKept = event('note.kept', { version: 1, key: ({ text }) => text.slice(0, 40), data: Note })
 const notes = contract('notes', {
   events: [noteKept],
-  keep: command({ http: 'POST /notes', input: Note, output: Note }),
-  list: query({ http: 'GET /notes', input: z.object({}), output: Texts }),
+  keep: command({ http: 'POST /notes', auth: 'none', input: Note, output: Note }),
+  list: query({ http: 'GET /notes', auth: 'none', input: z.object({}), output: Texts }),
 })
-const copies = contract('copies', { list: query({ http: 'GET /copies', input: z.object({}), output: Texts }) })
+const copies = contract('copies', {
+  list: query({ http: 'GET /copies', auth: 'none', input: z.object({}), output: Texts }),
+})
 const store = sqlStore<{ notes: { seq?: number; text: string } }>({
   migrations: { '0001-notes': 'CREATE TABLE notes (seq INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT' },
 })

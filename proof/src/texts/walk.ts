@@ -22,19 +22,21 @@ const named = event('name.given', { version: 1, key: () => 'one', data: Named })
 const Rows = z.object({ rows: z.array(z.object({ id: z.string() })) })
 const names = contract('names', {
   events: [named],
-  get: query({ http: 'GET /names/:id', input: z.object({ id: z.string() }), output: Rows }),
+  get: query({ http: 'GET /names/:id', auth: 'none', input: z.object({ id: z.string() }), output: Rows }),
   find: query({
     http: 'GET /names',
+    auth: 'none',
     input: z.object({ text: z.union([z.string(), z.array(z.string())]) }),
     output: Rows,
   }),
-  put: command({ http: 'PUT /names/:id', input: Named, output: Named }),
-  ifMatched: command({ http: 'POST /matched', input: z.object({}), output: Rows }),
-  say: command({ http: 'POST /said', input: z.record(z.string(), z.unknown()), output: z.object({}) }),
+  put: command({ http: 'PUT /names/:id', auth: 'none', input: Named, output: Named }),
+  ifMatched: command({ http: 'POST /matched', auth: 'none', input: z.object({}), output: Rows }),
+  say: command({ http: 'POST /said', auth: 'none', input: z.record(z.string(), z.unknown()), output: z.object({}) }),
 })
 const reading = contract('reading', {
   heard: query({
     http: 'GET /heard',
+    auth: 'none',
     input: z.object({}),
     output: z.object({ own: z.array(z.string()), projected: z.array(z.string()) }),
   }),

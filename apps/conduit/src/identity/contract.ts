@@ -37,6 +37,7 @@ export const identity = contract('identity', {
   events: [userRegistered, userChanged],
   register: command({
     http: 'POST /users',
+    auth: 'none',
     status: 201,
     input: z.object({ user: z.object({ username, email, password: newPassword() }) }),
     output: CurrentUser,
@@ -44,6 +45,7 @@ export const identity = contract('identity', {
   }),
   login: command({
     http: 'POST /users/login',
+    auth: 'none',
     input: z.object({ user: z.object({ email: filled(charsMax.email), password: password() }) }),
     output: CurrentUser,
     keepAnswers: false,

@@ -39,5 +39,10 @@ export const reading = contract('reading', {
     output: z.object({ comments: z.array(Comment) }),
   }),
   comment: query({ auth: 'optional', input: z.object({ id: z.int() }), output: z.object({ comment: Comment }) }),
-  tags: query({ http: 'GET /tags', input: z.object({}), output: z.object({ tags: z.array(z.string()) }) }),
+  tags: query({
+    http: 'GET /tags',
+    auth: 'none',
+    input: z.object({}),
+    output: z.object({ tags: z.array(z.string()) }),
+  }),
 })

@@ -12,12 +12,13 @@ describe('an operation', () => {
       }
       const input = z.object({})
       for (const output of [z.object({ a: z.string() }), z.string().optional(), z.any()])
-        assert.throws(() => command({ http: 'POST /x', input, output, status }), refusal)
+        assert.throws(() => command({ http: 'POST /x', auth: 'none', input, output, status }), refusal)
       const read = contract('things', { read: query({ input, output: z.string() }) }).read
       assert.throws(
         () =>
           command({
             http: 'POST /x',
+            auth: 'none',
             input,
             output: z.void(),
             status,
@@ -28,7 +29,7 @@ describe('an operation', () => {
           }),
         refusal,
       )
-      assert.equal(command({ http: 'POST /x', input, output: z.void(), status }).status, status)
+      assert.equal(command({ http: 'POST /x', auth: 'none', input, output: z.void(), status }).status, status)
     }
   })
 
@@ -52,5 +53,30 @@ describe('an operation', () => {
       })
       assert.equal(typeof service(things, { handlers: { [name]: () => 1 } }).handlers[name], 'function')
     }
+  })
+})
+
+describe('an operation at the gateway', () => {
+  const shape = { input: z.object({}), output: z.void() }
+
+  it('is refused if it does not say who may call it; one for other services need not', () => {
+    for (const define of [command, query])
+      assert.throws(() => define({ http: 'POST /x', ...shape }), {
+        code: 'DEFINITION_INVALID',
+        message: /POST \/x does not say who may call it: give auth: 'none'/,
+      })
+    for (const auth of ['none', 'optional', 'user'] as const)
+      assert.equal(command({ http: 'POST /x', auth, ...shape }).auth, auth)
+    assert.equal(command(shape).auth, 'none')
+  })
+
+  it('is refused if it is a command under GET', () => {
+    // which its type says as well
+    const http = 'GET /x' as 'POST /x'
+    assert.throws(() => command({ http, auth: 'user', ...shape }), {
+      code: 'DEFINITION_INVALID',
+      message: /GET \/x is a command, and GET must change nothing/,
+    })
+    assert.equal(query({ http, auth: 'user', ...shape }).http, http)
   })
 })

@@ -17,7 +17,7 @@ export type Route = `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /${string}`
 export interface OperationOptions<Input extends z.ZodType, Output extends z.ZodType, A extends Auth> {
   /** Where the gateway offers it. Without it, only other services can call it. */
   http?: Route
-  /** Default `none`. */
+  /** Who may call it. What is offered at the gateway must say so; what is not, is for other services: `none`. */
   auth?: A
   /**
    * What comes in: path parameters, query string and JSON body as one object (path over body over query string).
@@ -49,6 +49,8 @@ export interface CommandOptions<
   Output extends z.ZodType,
   A extends Auth,
 > extends OperationOptions<Input, Output, A> {
+  /** As of any operation, but for GET. */
+  http?: Exclude<Route, `GET ${string}`>
   /**
    * What the client gets to see: the answer of a query, asked after the commit and at its position, in place of the
    * command's own output. If the query's service cannot answer in time, the client gets 202 and the output: the command
@@ -137,7 +139,8 @@ function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Ou
   kind: Kind,
   options: OperationOptions<Input, Output, A>,
 ): Operation<Kind, Input, Output, A> {
-  const { status } = options
+  const { status, http } = options
+  if (http !== undefined) assertSaysWho(kind, http, options.auth)
   if (status !== undefined && !(Number.isInteger(status) && status >= 200 && status <= 299)) {
     throw new AtollError(
       'DEFINITION_INVALID',
@@ -157,6 +160,23 @@ function operation<Kind extends 'command' | 'query', Input extends z.ZodType, Ou
     show: undefined,
     keepAnswers: undefined,
   }
+}
+
+/**
+ * What anybody may call is decided, and does not happen. And whoever reads a page makes GET requests of it: browsers,
+ * crawlers and caches repeat them, and links of strangers make them with a user's credentials.
+ */
+function assertSaysWho(kind: 'command' | 'query', http: Route, auth: Auth | undefined): void {
+  if (auth === undefined)
+    throw new AtollError(
+      'DEFINITION_INVALID',
+      `${http} does not say who may call it: give auth: 'none' for anybody, 'optional' for anybody whom the handler may know, or 'user' for a known caller`,
+    )
+  if (kind === 'command' && http.startsWith('GET '))
+    throw new AtollError(
+      'DEFINITION_INVALID',
+      `${http} is a command, and GET must change nothing: give it another method, or make it a query`,
+    )
 }
 
 /**

@@ -328,7 +328,12 @@ describe('a system that does not fit together', () => {
   })
 
   it('is refused when a path names what the input does not have', () => {
-    const read = query({ http: 'GET /things/:thing', input: z.object({ id: z.string() }), output: z.any() })
+    const read = query({
+      http: 'GET /things/:thing',
+      auth: 'none',
+      input: z.object({ id: z.string() }),
+      output: z.any(),
+    })
     assert.throws(() => contract('things', { read }), {
       code: 'DEFINITION_INVALID',
       message: /names thing, which its input does not have \(id\)/,

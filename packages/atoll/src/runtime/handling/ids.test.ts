@@ -14,7 +14,10 @@ const answered = event('answerer.answered', {
   key: ({ name }) => name,
   data: Asked.extend({ ids: z.array(z.string()) }),
 })
-const asker = contract('asker', { events: [asked], ask: command({ input: Asked, output: z.object({ id: z.string() }) }) })
+const asker = contract('asker', {
+  events: [asked],
+  ask: command({ input: Asked, output: z.object({ id: z.string() }) }),
+})
 const answerer = contract('answerer', { events: [answered] })
 
 interface Town {
@@ -161,7 +164,9 @@ describe('a command', () => {
       const watched = watchedWrites(world, 'asker.asked')
       const running = await world.start(town.system, {}, { stores: watched.stores })
       const ask = (caller: string, idempotencyKey?: string): Promise<unknown> =>
-        running.dispatch('asker.ask', { input: { name: 'ann' }, caller: { id: caller, claims: {} }, idempotencyKey }).catch(() => {})
+        running
+          .dispatch('asker.ask', { input: { name: 'ann' }, caller: { id: caller, claims: {} }, idempotencyKey })
+          .catch(() => {})
       for (const caller of ['u1', 'u1', 'u2']) await ask(caller, 'a key')
       const [first, again, other] = town.given
       assert.equal(again, first)

@@ -175,7 +175,9 @@ describe('the gateway, of what goes wrong,', () => {
       attribution: watch.attribution,
       logger: { ...silentLogger, error: (fields) => void told.push(fields) },
     })(() => Promise.reject(new AtollError('NOT_FOUND', 'no')))
-    const shop = contract('shop', { get: query({ http: 'GET /', input: z.object({}), output: z.object({}) }) })
+    const shop = contract('shop', {
+      get: query({ http: 'GET /', auth: 'none', input: z.object({}), output: z.object({}) }),
+    })
     const errors: ErrorShape = ({ code }) => (watch.stray('left'), { status: 404, body: { code } })
     const { status, body } = await ask({
       requestId: '1',

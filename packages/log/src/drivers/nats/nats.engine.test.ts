@@ -106,15 +106,29 @@ describe('writers to a log on NATS', () => {
       const log = await world.open({ limits: { messageRecordsMax: 1, conflictsMax: 0 } })
       const other = await world.open()
       await log.append('orders', [createRecord('orders', 0, 1)])
-      for (let number = 1; number <= 5; number++) {
-        await other.append('orders', [createRecord('orders', 1, number)])
+      for (let number = 2; number <= 6; number++) {
+        await other.append('orders', [createRecord('orders', 0, number)])
         const before = await lastSeq(world, 'orders')
-        await assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, 2, 9)))
+        await assertRefused('UNAVAILABLE', log.append('orders', createRecords('orders', 0, number, 9)))
         assert.equal(await lastSeq(world, 'orders'), before)
         await log.append('orders', [createRecord('orders', 0, 1)]) // it has looked again
       }
       await log.append('orders', createRecords('orders', 0, 2, 9))
       await assertWhole(other, 'orders', 0, 9)
+    }))
+
+  it('does not look again because somebody else wrote to another partition', () =>
+    withNats(url, async (world) => {
+      const log = await world.open({ limits: { messageRecordsMax: 2, conflictsMax: 0 } })
+      const other = await world.open()
+      for (let first = 1; first < 50; first += 5) {
+        await other.append('orders', createRecords('orders', 1, first, first + 4))
+        await log.append('orders', [
+          ...createRecords('orders', 0, first, first + 4),
+          ...createRecords('orders', 2, first, first + 4),
+        ])
+      }
+      for (const partition of [0, 1, 2]) await assertWhole(await world.open(), 'orders', partition, 50)
     }))
 
   it('an append of more messages than one batch takes arrives whole', () =>
