@@ -104,8 +104,11 @@ export interface LogCapabilities {
   readonly checksAppends: boolean
   /** Records survive close and open. (An in-memory log for tests does not.) */
   readonly persistent: boolean
-  /** An append survives the loss of power once it resolved. */
-  readonly durable: boolean
+  /**
+   * With an engine that is set so, an append survives the loss of power once it resolved. Whether this engine is,
+   * {@link Log.examine} says.
+   */
+  readonly canBeDurable: boolean
   /**
    * The largest `data` of one record, in bytes of UTF-8; larger ones are refused with BODY_TOO_LARGE before anything is
    * written.

@@ -91,7 +91,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): Log {
     capabilities: {
       checksAppends,
       persistent: options.storage !== undefined,
-      durable: options.storage !== undefined,
+      canBeDurable: options.storage !== undefined,
       dataBytesMax,
     },
 

@@ -214,8 +214,11 @@ export interface StoreCapabilities {
   readonly sql: 'sqlite' | 'postgres'
   /** Stores survive close and open. (In-memory stores for tests do not.) */
   readonly persistent: boolean
-  /** A commit survives the loss of power once `write` resolved. */
-  readonly durable: boolean
+  /**
+   * With an engine that is set so, a commit survives the loss of power once `write` resolved. Whether this engine is,
+   * {@link StoreDriver.examine} says.
+   */
+  readonly canBeDurable: boolean
   /** Transactions that are ready together share one physical commit. */
   readonly groupsCommits: boolean
   /** The most transactions that may wait for the writer of one store. */

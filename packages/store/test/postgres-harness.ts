@@ -8,7 +8,7 @@ import { createPostgresStores } from '../src/postgres.ts'
 /** PostgreSQL stores for the suite: a system of its own for each test. */
 export function createPostgresHarness(): StoreHarness {
   return {
-    capabilities: { sql: 'postgres', persistent: true, durable: true, groupsCommits: true, writesQueuedMax },
+    capabilities: { sql: 'postgres', persistent: true, canBeDurable: true, groupsCommits: true, writesQueuedMax },
     async open() {
       const system = freshSystem()
       const driver = createPostgresStores({

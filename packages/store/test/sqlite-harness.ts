@@ -16,7 +16,7 @@ export function createSqliteHarness(
     capabilities: {
       sql: 'sqlite',
       persistent: kind !== 'memory',
-      durable: onDisk,
+      canBeDurable: onDisk,
       groupsCommits: true,
       writesQueuedMax,
     },

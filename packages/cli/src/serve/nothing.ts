@@ -9,7 +9,7 @@ const refuse = (): never => {
 }
 
 export const noStores: StoreDriver = {
-  capabilities: { sql: 'sqlite', persistent: false, durable: false, groupsCommits: false, writesQueuedMax: 0 },
+  capabilities: { sql: 'sqlite', persistent: false, canBeDurable: false, groupsCommits: false, writesQueuedMax: 0 },
   open: async () => refuse(),
   openReader: refuse,
   exists: async () => refuse(),
@@ -19,7 +19,7 @@ export const noStores: StoreDriver = {
 }
 
 export const noLog: Log = {
-  capabilities: { checksAppends: true, persistent: false, durable: false, dataBytesMax: 0 },
+  capabilities: { checksAppends: true, persistent: false, canBeDurable: false, dataBytesMax: 0 },
   append: async () => refuse(),
   read: async () => refuse(),
   tail: async () => refuse(),

@@ -74,7 +74,7 @@ export const durability: LogChapter = {
     {
       id: 'durability.crash',
       promise: 'after a crash every record is there whose append resolved, and none that leaves a hole',
-      when: (capabilities) => capabilities.durable,
+      when: (capabilities) => capabilities.canBeDurable,
       fault: 'crash',
       async run(world) {
         const { log } = world

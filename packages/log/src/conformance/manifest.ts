@@ -16,7 +16,7 @@ export const manifest: LogChapter = {
       promise: 'what is durable is also persistent, and there is a largest size of data',
       async run({ log: { capabilities } }) {
         assert.ok(
-          !capabilities.durable || capabilities.persistent,
+          !capabilities.canBeDurable || capabilities.persistent,
           'a log that is gone when it is closed is not durable',
         )
         assert.ok(

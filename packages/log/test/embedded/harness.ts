@@ -22,7 +22,7 @@ export function createEmbeddedHarness(
     capabilities: {
       checksAppends: true,
       persistent,
-      durable: persistent,
+      canBeDurable: persistent,
       dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
     },
     // What stops writes is a setting of the connection that writes, and that of a thread is out of reach.

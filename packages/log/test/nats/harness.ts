@@ -13,7 +13,7 @@ export function createNatsHarness(shared: string, limits: Partial<NatsLogLimits>
     capabilities: {
       checksAppends: true,
       persistent: true,
-      durable: true,
+      canBeDurable: true,
       dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
     },
     faults: [

@@ -87,7 +87,7 @@ export function createPostgresHarness(limits: Partial<PostgresLogLimits> = {}): 
     capabilities: {
       checksAppends: true,
       persistent: true,
-      durable: true,
+      canBeDurable: true,
       dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
     },
     faults: [

@@ -20,7 +20,7 @@ export function createRabbitmqHarness(shared: string, limits: Partial<RabbitmqLo
     capabilities: {
       checksAppends: false,
       persistent: true,
-      durable: false,
+      canBeDurable: false,
       dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
     },
     faults: [

@@ -22,7 +22,7 @@ export function createRedisHarness(shared: string, limits: Partial<RedisLogLimit
     capabilities: {
       checksAppends: true,
       persistent: true,
-      durable: true,
+      canBeDurable: true,
       dataBytesMax: limits.dataBytesMax ?? defaultLimits.dataBytesMax,
     },
     faults: [

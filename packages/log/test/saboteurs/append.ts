@@ -14,7 +14,7 @@ export const manifestSaboteurs: readonly Saboteur[] = [
     caughtBy: ['manifest.sound'],
     create() {
       const log = createMemoryLog({ dataBytesMax })
-      return { ...log, capabilities: { ...log.capabilities, durable: true } }
+      return { ...log, capabilities: { ...log.capabilities, canBeDurable: true } }
     },
   },
 ]

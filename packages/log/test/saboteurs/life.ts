@@ -255,7 +255,7 @@ export const durabilitySaboteurs: readonly Saboteur[] = [
     caughtBy: ['durability.forgets'],
     create(storage) {
       const log = honest(storage)
-      return { ...log, capabilities: { ...log.capabilities, persistent: false, durable: false } }
+      return { ...log, capabilities: { ...log.capabilities, persistent: false, canBeDurable: false } }
     },
   },
   {

@@ -16,7 +16,7 @@ export const manifest: StoreChapter = {
       promise: 'what is durable is also persistent, and there is a largest number of waiting transactions',
       async run({ capabilities }) {
         assert.ok(
-          !capabilities.durable || capabilities.persistent,
+          !capabilities.canBeDurable || capabilities.persistent,
           'a store that is gone when it is closed is not durable',
         )
         assert.ok(

@@ -11,7 +11,7 @@ export const manifestSaboteurs: readonly Saboteur[] = [
   {
     breaks: 'it calls itself durable, and forgets',
     caughtBy: ['manifest.sound'],
-    spoil: (driver) => ({ ...driver, capabilities: { ...driver.capabilities, durable: true } }),
+    spoil: (driver) => ({ ...driver, capabilities: { ...driver.capabilities, canBeDurable: true } }),
   },
 ]
 

@@ -33,7 +33,7 @@ export function openEmbeddedLog(
 
   const log: EngineLog = {
     engine: `the file ${file}`,
-    capabilities: { checksAppends: true, persistent, durable: persistent, dataBytesMax: limits.dataBytesMax },
+    capabilities: { checksAppends: true, persistent, canBeDurable: persistent, dataBytesMax: limits.dataBytesMax },
 
     append: (source, added) => group.append(source, added),
 

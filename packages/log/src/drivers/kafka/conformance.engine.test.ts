@@ -11,7 +11,12 @@ testLog(
   'the Kafka log',
   { describe, it },
   {
-    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: defaultLimits.dataBytesMax },
+    capabilities: {
+      checksAppends: true,
+      persistent: true,
+      canBeDurable: true,
+      dataBytesMax: defaultLimits.dataBytesMax,
+    },
     faults: [
       'crash',
       'lose',

@@ -60,7 +60,7 @@ export async function openKafkaLog(
 
   const log: EngineLog = {
     engine: cluster.engine,
-    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax },
+    capabilities: { checksAppends: true, persistent: true, canBeDurable: true, dataBytesMax: limits.dataBytesMax },
 
     async append(source, records) {
       const name = topicOf(system, source)

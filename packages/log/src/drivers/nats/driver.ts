@@ -55,7 +55,7 @@ export async function openNatsLog(
 
   const log: EngineLog = {
     engine: connection.engine,
-    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax },
+    capabilities: { checksAppends: true, persistent: true, canBeDurable: true, dataBytesMax: limits.dataBytesMax },
 
     async append(source, records) {
       session() // while there is none, nothing is to wait

@@ -89,7 +89,7 @@ export async function openPostgresLog(
 
   const log: EngineLog = {
     engine: pool.name,
-    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax },
+    capabilities: { checksAppends: true, persistent: true, canBeDurable: true, dataBytesMax: limits.dataBytesMax },
 
     async append(source, added) {
       reachability.assert()

@@ -76,7 +76,7 @@ export async function openRabbitmqLog(
   const log: EngineLog = {
     engine: writing.engine,
     // It never syncs: what it confirms is in the memory of the kernel, on one node or on several.
-    capabilities: { checksAppends: false, persistent: true, durable: false, dataBytesMax: limits.dataBytesMax },
+    capabilities: { checksAppends: false, persistent: true, canBeDurable: false, dataBytesMax: limits.dataBytesMax },
     append: (source, records) => appender.append(source, records),
 
     async read(source, partition, after, limit) {

@@ -32,7 +32,7 @@ export async function openRedisLog(
   await connection.start()
   const log: EngineLog = {
     engine: connection.engine,
-    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: limits.dataBytesMax },
+    capabilities: { checksAppends: true, persistent: true, canBeDurable: true, dataBytesMax: limits.dataBytesMax },
     append: (source, records) => appender.append(source, records),
     read: (source, partition, after, limit) => reader.read(source, partition, after, limit),
     tail: (source, partition) => reader.tail(source, partition),

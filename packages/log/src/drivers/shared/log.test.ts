@@ -13,7 +13,7 @@ function createWorld(limits: Partial<CommonLimits> = {}) {
   const calls: string[] = []
   const engine: EngineLog = {
     engine: 'the engine',
-    capabilities: { checksAppends: true, persistent: true, durable: true, dataBytesMax: 100 },
+    capabilities: { checksAppends: true, persistent: true, canBeDurable: true, dataBytesMax: 100 },
     append() {
       calls.push('append')
       const append = Promise.withResolvers<void>()

@@ -59,7 +59,7 @@ class PostgresStores implements StoreDriver {
     this.capabilities = {
       sql: 'postgres',
       persistent: true,
-      durable: true,
+      canBeDurable: true,
       groupsCommits: true,
       writesQueuedMax: limits.writesQueuedMax,
     }

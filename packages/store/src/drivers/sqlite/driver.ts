@@ -87,7 +87,7 @@ class SqliteStores implements StoreDriver {
     this.capabilities = {
       sql: 'sqlite',
       persistent: onDisk || this.#memory !== undefined,
-      durable: onDisk,
+      canBeDurable: onDisk,
       groupsCommits: true,
       writesQueuedMax: limits.writesQueuedMax,
     }
