@@ -23,8 +23,13 @@ export interface EventDefinition<Name extends string = string, Data = unknown> {
   readonly upcasters: Readonly<Record<number, Upcaster>>
 }
 
-/** Data of version n in, data of version n + 1 out. Throws if it cannot. */
-export type Upcaster = (data: unknown) => unknown
+/** How data of one version becomes data of the next; made with {@link upcast}. */
+export interface Upcaster {
+  /** The schema of the older data. It can be seen here: by what shows it, compares it, or generates data of it. */
+  readonly from: z.ZodType
+  /** Takes what {@link from} gave. Throws if it cannot lift it. (A method, so that lists of upcasters need no `any`.) */
+  lift(data: unknown): unknown
+}
 
 export interface EventOptions<Schema extends z.ZodType> {
   version: number
@@ -86,12 +91,12 @@ export function event<const Name extends string, Schema extends z.ZodType>(
 }
 
 /**
- * An upcaster with a schema for the old data: `upcast(OrderV1, (old) => …)`. What it gives is held to what is held
- * against data that is emitted. Throws DEFINITION_INVALID for old data that JSON cannot have brought.
+ * An upcaster of data that had this schema: `upcast(OrderV1, (old) => …)`. What it gives is held to what is held against
+ * data that is emitted. Throws DEFINITION_INVALID for old data that JSON cannot have brought.
  */
 export function upcast<Schema extends z.ZodType>(old: Schema, lift: (data: z.output<Schema>) => unknown): Upcaster {
   judge(old, 'input', 'an upcaster')
-  return (data) => lift(old.parse(data))
+  return { from: old, lift }
 }
 
 /** The data that an event carries. */

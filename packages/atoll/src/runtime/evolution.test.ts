@@ -258,6 +258,12 @@ describe('a system that changes', () => {
       assert.equal(new Set(texts).size, 640)
       assert.ok((await again.admin.ledger()).every((row) => row.balanced && row.handled === 320))
     }))
+
+  it('shows of each older version of an event what its data were', () => {
+    const { from } = addedV2.upcasters[1]!
+    assert.equal(from, V1)
+    assert.equal(from.safeParse({ id: 'a' }).success, false)
+  })
 })
 
 describe('a system that does not fit together', () => {
@@ -314,7 +320,7 @@ describe('a system that does not fit together', () => {
 
   it('is refused when an event has no upcaster for an older version', () => {
     assert.throws(
-      () => event('a.b', { version: 3, key: () => 'k', data: V1, upcasters: { 1: (data) => data } }),
+      () => event('a.b', { version: 3, key: () => 'k', data: V1, upcasters: { 1: upcast(V1, (data) => data) } }),
       /no upcaster for version 2/,
     )
   })

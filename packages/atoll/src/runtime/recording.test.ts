@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { isSoundError, type Logger } from '@atoll/host'
 import { sqlStore } from '@atoll/store'
 import { z } from 'zod'
-import { command, contract, event, projection, service, system } from '../index.ts'
+import { command, contract, event, projection, service, system, upcast } from '../index.ts'
 import { oddErrors } from '../../test/odd-errors.ts'
 import { call, inWorld } from '../../test/world.ts'
 
@@ -44,7 +44,7 @@ const lifted = (fail: Fail): typeof taken =>
     version: 2,
     key: ({ id }) => id,
     data: Note,
-    upcasters: { 1: (data) => (fail((data as z.output<typeof Note>).odd), data) },
+    upcasters: { 1: upcast(Note, (data) => (fail(data.odd), data)) },
   })
 
 function notesOf(emitted: typeof taken) {

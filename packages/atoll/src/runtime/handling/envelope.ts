@@ -49,7 +49,10 @@ export function openEnvelope(envelope: Envelope, event: EventDefinition): Receiv
   let data: unknown
   try {
     data = JSON.parse(envelope.data)
-    for (let at = version; at < event.version; at++) data = event.upcasters[at]!(data)
+    for (let at = version; at < event.version; at++) {
+      const upcaster = event.upcasters[at]! // the definition was refused without it
+      data = upcaster.lift(upcaster.from.parse(data))
+    }
     data = event.data.parse(data)
     if (version < event.version) toData(event, data) // what upcasters gave was never emitted
   } catch (error) {
