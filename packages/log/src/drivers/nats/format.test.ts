@@ -55,7 +55,7 @@ describe('the format of messages on NATS', () => {
       'STORE_CORRUPT',
     )
     assert.equal(
-      codeOf(() => decodeChunk('orders', 2, payload, 18)),
+      codeOf(() => decodeChunk('orders', 2, payload, 16)),
       'STORE_CORRUPT',
     )
     for (const text of ['hello', '{}', 'null', '[]\n'])
@@ -67,6 +67,11 @@ describe('the format of messages on NATS', () => {
       codeOf(() => decodeChunk('orders', 2, Buffer.from('{"atoll":2}\n'))),
       'STORE_NEWER',
     )
+  })
+
+  it('may lie behind the place that it names, where others wrote to other partitions', () => {
+    const { seq, records } = decodeChunk('orders', 2, toPayload(message!, 17), 19)
+    assert.deepEqual([seq, records[0]!.offset.split('.')[0]], [19, '19'])
   })
 
   it('tells what follows a place from what does not', () => {
