@@ -49,8 +49,8 @@ export type KafkaSasl =
  * The log of a system on Apache Kafka, 3.6 or later. Resolves also while no broker can be reached: it goes on trying,
  * and until then every call rejects with UNAVAILABLE.
  *
- * `capabilities.canBeDurable` says what Kafka can do: a record is acknowledged when every replica in sync has it. Whether
- * that outlasts a loss of power is a matter of the brokers' settings, which {@link Log.examine} reads.
+ * `capabilities.canBeDurable` says what Kafka can do: a record is acknowledged when every replica in sync has it.
+ * Whether that outlasts a loss of power is a matter of the brokers' settings, which {@link Log.examine} reads.
  *
  * Rejects with INVALID if an option makes no sense.
  */

@@ -27,7 +27,7 @@ export interface EventDefinition<Name extends string = string, Data = unknown> {
 export interface Upcaster {
   /** The schema of the older data. It can be seen here: by what shows it, compares it, or generates data of it. */
   readonly from: z.ZodType
-  /** Takes what {@link from} gave. Throws if it cannot lift it. (A method, so that lists of upcasters need no `any`.) */
+  /** Takes what {@link from} gave. Throws if it cannot. (A method, so that lists of upcasters need no `any`.) */
   lift(data: unknown): unknown
 }
 
@@ -91,8 +91,8 @@ export function event<const Name extends string, Schema extends z.ZodType>(
 }
 
 /**
- * An upcaster of data that had this schema: `upcast(OrderV1, (old) => …)`. What it gives is held to what is held against
- * data that is emitted. Throws DEFINITION_INVALID for old data that JSON cannot have brought.
+ * An upcaster of data that had this schema: `upcast(OrderV1, (old) => …)`. What it gives is held to what is held
+ * against data that is emitted. Throws DEFINITION_INVALID for old data that JSON cannot have brought.
  */
 export function upcast<Schema extends z.ZodType>(old: Schema, lift: (data: z.output<Schema>) => unknown): Upcaster {
   judge(old, 'input', 'an upcaster')

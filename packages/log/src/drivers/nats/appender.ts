@@ -43,9 +43,9 @@ export interface AppenderParts {
  *
  * It looks where the partitions end, decides what is new, and writes that under a condition: that the last message of
  * each of these partitions is still the one that it was when it looked. The server checks this in the same step as it
- * writes. So whatever another writer of them did meanwhile, a relay that was paused past its lease, or an earlier try of
- * our own whose outcome nobody knows, the condition fails and nothing is written; it looks again and decides anew. Who
- * writes other partitions is in nobody's way.
+ * writes. So whatever another writer of them did meanwhile, a relay that was paused past its lease, or an earlier try
+ * of our own whose outcome nobody knows, the condition fails and nothing is written; it looks again and decides anew.
+ * Who writes other partitions is in nobody's way.
  *
  * Several messages are written as one batch, all or none. Sent one behind the other, each with a condition of its own,
  * they could follow a stranger's message that took the place of one that was refused, and leave a hole.

@@ -4,7 +4,8 @@
 // Several records share a message, because a server that syncs before it acknowledges does so for each message. A
 // message names the event before its first one, so that a reader sees by what it reads whether anything is missing in
 // between, or whether history was exchanged. It also names a place in the stream, so that readers need no headers: its
-// own, unless others wrote to other partitions at the same time; then one before it, with none of its partition between.
+// own, unless others wrote to other partitions at the same time; then one before it, and nothing of its partition lies
+// between.
 
 import { AtollError } from '@atoll/host'
 import type { LogRecord, Offset, StoredRecord } from '../../driver.ts'
