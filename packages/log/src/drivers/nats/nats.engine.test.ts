@@ -131,6 +131,23 @@ describe('writers to a log on NATS', () => {
       for (const partition of [0, 1, 2]) await assertWhole(await world.open(), 'orders', partition, 50)
     }))
 
+  it('of different partitions are each read to the end by who gets one message at a time', () =>
+    withNats(url, async (world) => {
+      const logs = [await world.open(), await world.open()]
+      for (let number = 1; number <= 20; number++)
+        for (const [partition, log] of logs.entries())
+          await log.append('orders', [createRecord('orders', partition, number)])
+      const reader = await world.open({ limits: { readBytesMax: 1, recentBytesMax: 0 } })
+      for (const partition of logs.keys()) {
+        const found = await readAll(reader, 'orders', partition, null, 1)
+        assertNumbers(
+          found.map(({ number }) => number),
+          numbersTo(20),
+        )
+        assert.deepEqual(await reader.read('orders', partition, found.at(-1)!.offset, 1), [])
+      }
+    }))
+
   it('an append of more messages than one batch takes arrives whole', () =>
     withNats(url, async ({ open }) => {
       const log = await open({ limits: { messageRecordsMax: 1 } })

@@ -151,8 +151,8 @@ export class Reader {
       const chunk = decodeChunk(source, partition, answer.data)
       isWhole = follows(at, chunk)
       if (!isWhole) return false
-      chunks.push(chunk)
       at = lastOf(chunk)
+      if (at.number > (after?.number ?? 0)) chunks.push(chunk)
       return false
     }
     try {
@@ -210,7 +210,10 @@ export class Reader {
       return undefined
     }
     if (end && end.number > (after?.number ?? 0)) {
-      const next = await this.#streams.next(session, source, partition, startOf(after))
+      let next = await this.#streams.next(session, source, partition, startOf(after))
+      // The one that `after` lies in, which may lie behind the place that it names.
+      if (next && after && lastOf(next).number === after.number && follows(after, next))
+        next = await this.#streams.next(session, source, partition, next.seq + 1)
       if (next && follows(after, next)) return next
       if (next && after === null)
         // a chunk has a record
